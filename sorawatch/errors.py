@@ -1,0 +1,85 @@
+"""Every error sorawatch raises, named for what the daemon must do about it.
+
+    SorawatchError
+    ├── UsageError     the person at the keyboard: say it and exit 2
+    │   └── ConfigError    every problem of a configuration at once
+    ├── Deferred       this job, later
+    ├── Rejected       this job, never
+    ├── Unresolved     this job's submit may or may not have been accepted
+    └── Blocked        no job: submissions pause until the cause is gone
+
+The edges translate foreign exceptions into these with ``raise … from``; nothing above an edge
+ever catches a ``requests``, ``OSError`` or Pillow exception to learn what happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class SorawatchError(Exception):
+    """The root. ``str()`` is always a sentence a person can act on."""
+
+
+class UsageError(SorawatchError):
+    """The command line or a file given on it cannot be used; the process exits with 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong and its mend.
+
+    ``where`` names the place (``config.yaml line 7, limits.in_flight``), ``what`` the fault with the value
+    found, ``mend`` what to write or do instead.
+    """
+
+    where: str
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. {self.mend}"
+
+
+class ConfigError(UsageError):
+    """A configuration that cannot be used, with all its problems."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class Deferred(SorawatchError):
+    """A temporary failure of one job. ``retry_after`` is the server's wish in seconds, if it named one."""
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, crowded: bool = False) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+        self.crowded = crowded
+        """The server says that too many of our jobs run at once."""
+
+
+class Rejected(SorawatchError):
+    """A final failure of one job: what happened, and what the person can do about it."""
+
+    def __init__(self, reason: str, mend: str = "") -> None:
+        super().__init__(reason)
+        self.mend = mend
+
+
+class Unresolved(SorawatchError):
+    """A submit whose answer was lost: the order may have been accepted and charged."""
+
+
+class Blocked(SorawatchError):
+    """No order can be submitted now, whichever it is.
+
+    ``passing`` causes (a server out of reach, a rate limit) mend themselves and are tried again soon; the
+    others wait for a person. ``retry_after`` is the server's wish in seconds, if it named one.
+    """
+
+    def __init__(self, reason: str, mend: str, *, passing: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.mend = mend
+        self.passing = passing
+        self.retry_after = retry_after
