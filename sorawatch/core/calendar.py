@@ -1,0 +1,42 @@
+"""Days and months, for the caps on spending. Times are milliseconds since 1970."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From ``begins`` up to, but without, ``ends``."""
+
+    begins: int
+    ends: int
+
+
+def day_of(now: int, zone: tzinfo | None) -> Period:
+    """The day that ``now`` lies in; ``None`` is the system's own time zone."""
+    midnight = _local(now, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return Period(_millis(midnight, zone), _millis(midnight + timedelta(days=1), zone))
+
+
+def month_of(now: int, zone: tzinfo | None) -> Period:
+    """The month that ``now`` lies in; ``None`` is the system's own time zone."""
+    first = _local(now, zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    following = (first + timedelta(days=31)).replace(day=1)
+    return Period(_millis(first, zone), _millis(following, zone))
+
+
+def clock_time(at: int, now: int, zone: tzinfo | None) -> str:
+    """``14:05``, with its date if that is another day than ``now``'s."""
+    local = _local(at, zone)
+    return f"{local:%H:%M}" if local.date() == _local(now, zone).date() else f"{local:%Y-%m-%d %H:%M}"
+
+
+def _local(millis: int, zone: tzinfo | None) -> datetime:
+    """Wall time without a zone, so that arithmetic on it moves by days of the calendar, not by 24 hours."""
+    return datetime.fromtimestamp(millis / 1000, zone).replace(tzinfo=None)
+
+
+def _millis(wall: datetime, zone: tzinfo | None) -> int:
+    return int(1000 * (wall.replace(tzinfo=zone) if zone else wall.astimezone()).timestamp())

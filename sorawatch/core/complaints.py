@@ -1,0 +1,166 @@
+"""What a server says in an answer, whichever JSON shape it says it in."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONGEST_QUOTE = 300
+"""Characters of a server's text that our messages repeat."""
+
+_FAILURE_CODE = re.compile(
+    r"^[45]\d\d$|error|fail|invalid|insufficient|not_|denied|block|limit|exceed|refus|violat|unavailable", re.IGNORECASE
+)
+_KINDS = (
+    (re.compile(r"rate_?limit|too many requests"), 429),
+    (re.compile(r"server_error|internal|overloaded|unavailable|try again|upstream|time[d-]? ?out"), 503),
+)
+_SUCCESS = frozenset({"0", "200", "201", "202", "success", "ok"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer, read whole. Names in ``headers`` may be in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @cached_property
+    def document(self) -> object:
+        """The body's JSON, or None where it is something else."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    @cached_property
+    def complaint(self) -> Complaint | None:
+        """The error that the body states, or None where it states none.
+
+        A 2xx without an ``error`` counts as one only if its code is plainly a failure: ``{"code": "submitted",
+        "message": "…"}`` may be an order that was accepted.
+        """
+        found = read_complaint(self.document)
+        if found is None or not self.ok or (isinstance(self.document, dict) and self.document.get("error")):
+            return found
+        return found if found.code and _FAILURE_CODE.search(found.code) else None
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def effective_status(self) -> int:
+        """The status, or for a 2xx with an error in it the status that it should have had."""
+        if not (self.ok and self.complaint):
+            return self.status
+        if (code := self.complaint.code) and re.fullmatch("[45][0-9][0-9]", code):
+            return int(code)
+        return next((status for pattern, status in _KINDS if pattern.search(self.complaint.words)), 400)
+
+    @property
+    def of_a_middleman(self) -> bool:
+        """Whether the error is a bare ``{"message": "…"}``: so speak AWS's and Kong's gateways in front of an API."""
+        return isinstance(self.document, dict) and not self.document.keys() & {"error", "detail", "code"}
+
+    @property
+    def words(self) -> str:
+        """Everything that the complaint says, in lower case."""
+        return self.complaint.words if self.complaint else ""
+
+    def __str__(self) -> str:
+        """``HTTP 400: the server's own words``, on one line and never long."""
+        if self.complaint:
+            return f"HTTP {self.status}: {self.complaint}"
+        if title := re.search(rb"<title[^>]{0,100}>([^<]{1,300})", self.body[:10_000], re.IGNORECASE):
+            return f"HTTP {self.status} with a web page: {quote(title[1].decode('utf-8', 'replace'))}"
+        return f"HTTP {self.status} with {'no' if not self.body.strip() else 'an unreadable'} body"
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """An error as a server states it."""
+
+    text: str
+    code: str | None = None
+    type: str | None = None
+
+    @property
+    def words(self) -> str:
+        """Everything that it says, in lower case."""
+        return " ".join(filter(None, (self.code, self.type, self.text[:10_000]))).casefold()
+
+    def __str__(self) -> str:
+        return quote(self.text or self.code or self.type or "no reason given")
+
+
+def quote(text: str) -> str:
+    """``text`` on one line, printable, and cut to `LONGEST_QUOTE` characters."""
+    printable = "".join(char if char.isprintable() else " " for char in text[: 10 * LONGEST_QUOTE])
+    line = " ".join(printable.split())
+    return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 1] + "…"
+
+
+def read_complaint(document: object, depth: int = 3) -> Complaint | None:
+    """The error in a JSON ``document``: any of the shapes of design §7, also where one is a string within another."""
+    if not isinstance(document, dict):
+        return None
+    match document:
+        case {"error": dict(error)}:
+            found = _flat(error)
+        case {"error": str(text)} if text.strip():
+            found = Complaint(text, _word(document.get("code")), _word(document.get("type")))
+        case {"detail": str(text)}:
+            found = Complaint(text)
+        case {"detail": [*faults]} if faults:
+            found = Complaint("; ".join(map(_fault, faults)))
+        case {"detail": dict(inner)} if depth:
+            return read_complaint(inner, depth - 1)
+        case {"message": str()} | {"msg": str()}:
+            found = _flat(document)
+        case _:
+            return None
+    if (found.code or "").lower() in _SUCCESS and not (found.text and "error" in document):
+        return None
+    return _unwrap(found, depth) if found.text or found.code or found.type else None
+
+
+def _flat(error: dict[str, object]) -> Complaint:
+    text = error.get("message") or error.get("msg") or error.get("detail")
+    return Complaint(_word(text) or "", _word(error.get("code")), _word(error.get("type")))
+
+
+def _word(value: object) -> str | None:
+    """A text or number as text without lone surrogates, which no file or database takes."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value).encode("utf-8", "replace").decode("utf-8").strip() or None
+
+
+def _fault(fault: object) -> str:
+    """One entry of FastAPI's ``detail`` list: ``{"loc": ["body", "seconds"], "msg": "…"}``."""
+    match fault:
+        case {"msg": str(message), "loc": [*where]}:
+            return f"{'.'.join(filter(None, map(_word, where)))}: {message}"
+        case {"msg": str(message)} | {"message": str(message)} | str(message):
+            return message
+        case _:
+            return "a fault without a text"
+
+
+def _unwrap(outer: Complaint, depth: int) -> Complaint:
+    """A gateway quotes its upstream's JSON as its own message: what the upstream says is what helps."""
+    if not (depth and outer.text.lstrip().startswith("{")):
+        return outer
+    try:
+        inner = read_complaint(json.loads(outer.text), depth - 1)
+    except (ValueError, RecursionError):
+        return outer
+    return Complaint(inner.text, inner.code or outer.code, inner.type or outer.type) if inner else outer

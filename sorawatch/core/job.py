@@ -1,0 +1,127 @@
+"""A job: one order on its way, and everything that must survive about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sorawatch.core.order import Order
+
+
+class State(StrEnum):
+    """What is already true of a job, and written down."""
+
+    FOUND = "found"
+    READY = "ready"
+    SUBMITTING = "submitting"
+    UNCERTAIN = "uncertain"
+    RENDERING = "rendering"
+    RENDERED = "rendered"
+    DELIVERED = "delivered"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    RESTORING = "restoring"
+    HELD = "held"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset({State.DONE, State.FAILED, State.CANCELLED})
+"""Nothing happens to these by itself."""
+
+IN_FLIGHT = frozenset({State.SUBMITTING, State.UNCERTAIN, State.RENDERING})
+"""These take one of the server's places, or may."""
+
+UNPAID = frozenset({State.FOUND, State.READY})
+"""These can still be withdrawn for nothing."""
+
+
+class Charged(StrEnum):
+    """Whether the server asks money for the job."""
+
+    NO = "no"
+    YES = "yes"
+    PERHAPS = "perhaps"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells one content of a file from another: bytes, and nanoseconds of modification.
+
+    Inode numbers are left out: FUSE shares give a file a new one after every mount.
+    """
+
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An image and its sidecar, where they lie below the inbox and how they looked.
+
+    Names are as ``os.fsdecode`` gives them, so that any bytes survive. ``folder`` is relative to the inbox,
+    ``""`` being the inbox itself.
+    """
+
+    folder: str
+    image: str
+    image_stamp: Stamp
+    sidecar: str | None = None
+    sidecar_stamp: Stamp | None = None
+
+    @property
+    def path(self) -> str:
+        """The image's path relative to the inbox."""
+        return f"{self.folder}/{self.image}" if self.folder else self.image
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.image,) if self.sidecar is None else (self.image, self.sidecar)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One order on its way. Times are integer milliseconds of the store's clock, money is in micro-dollars."""
+
+    id: str
+    state: State
+    pair: Pair
+    created_at: int
+    due_at: int
+    """Nothing is done before this time."""
+    changed_at: int
+    """When ``state`` became true."""
+    order: Order | None = None
+    """None where the pair could not be understood."""
+    attempts: int = 0
+    """Failures of the present action in a row."""
+    reason: str = ""
+    """What the job waits for, or why it ended."""
+    mend: str = ""
+    digest: str = ""
+    """SHA-256 of the image's bytes; empty until prepared."""
+    note: str = ""
+    price: int | None = None
+    token: str | None = None
+    """Names one submit; written before it is sent."""
+    submitted_at: int | None = None
+    lost_at: int | None = None
+    """When the answer to the submit was given up."""
+    misses: int = 0
+    """How many complete listings did not show a submit whose answer was lost."""
+    video_id: str | None = None
+    progress: int | None = None
+    generations: int = 0
+    """Generations that the server has failed."""
+    charged: Charged = Charged.NO
+    clip: str | None = None
+    """The clip's path relative to the outbox."""
+    filed: tuple[str, ...] = ()
+    """The pair's names after it left the inbox, in the same subfolder of ``processed`` or ``errors``."""
+
+    @property
+    def short_reason(self) -> str:
+        return self.reason.splitlines()[0] if self.reason else ""

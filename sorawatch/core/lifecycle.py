@@ -1,0 +1,292 @@
+"""The life of a job: every transition there is.
+
+``decide`` names the action that a state calls for, ``begin`` says what must be written down before it is
+carried out, ``advance`` what is true after it. All are pure; time and randomness come in as arguments. A
+transition that is not written here raises `IllegalTransition`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from sorawatch.core import outcome as o
+from sorawatch.core.job import UNPAID, Charged, Job, State
+from sorawatch.core.schedule import Waits, backoff, next_poll
+
+RESOLVE_PAUSE = 5_000
+"""Milliseconds between two listings that must both miss a lost submit: lists can lag behind creates."""
+
+MISSES_THAT_PROVE = 2
+
+
+class Action(StrEnum):
+    """What can be carried out for a job, one at a time."""
+
+    PREPARE = "prepare"
+    SUBMIT = "submit"
+    RESOLVE = "resolve"
+    POLL = "poll"
+    DELIVER = "deliver"
+    ARCHIVE = "archive"
+    RESTORE = "restore"
+
+
+ACTIONS = {
+    State.FOUND: Action.PREPARE,
+    State.READY: Action.SUBMIT,
+    State.UNCERTAIN: Action.RESOLVE,
+    State.RENDERING: Action.POLL,
+    State.RENDERED: Action.DELIVER,
+    State.DELIVERED: Action.ARCHIVE,
+    State.REJECTED: Action.ARCHIVE,
+    State.WITHDRAWN: Action.ARCHIVE,
+    State.RESTORING: Action.RESTORE,
+}
+
+
+class IllegalTransition(Exception):
+    """A transition that the life of a job does not have: a fault in the program, never in the world."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the configuration says about patience."""
+
+    waits: Waits
+    attempts: int = 8
+    failed_generations: int = 1
+    resubmit_lost: bool = False
+    """Submit again when an answer was lost and the server cannot say whether the order arrived."""
+
+
+def decide(job: Job) -> Action | None:
+    """The action that the job's state calls for; None where only a person, or nobody, can go on."""
+    return ACTIONS.get(job.state)
+
+
+def begin(job: Job, action: Action, *, now: int, token: str, price: int | None) -> Job:
+    """What must be on disk before ``action`` is carried out. Only SUBMIT changes anything.
+
+    Args:
+        now: milliseconds of the store's clock.
+        token: a fresh name for this submit.
+        price: what it costs in micro-dollars, if known.
+    """
+    if decide(job) is not action:
+        raise IllegalTransition(f"{action} of a job that is {job.state}")
+    if action is not Action.SUBMIT:
+        return job
+    submitting = _enter(job, State.SUBMITTING, now)
+    return replace(
+        submitting,
+        attempts=job.attempts,
+        token=token,
+        price=price,
+        submitted_at=now,
+        lost_at=None,
+        misses=0,
+        charged=Charged.PERHAPS,
+    )
+
+
+def advance(job: Job, action: Action, outcome: o.Outcome, *, now: int, policy: Policy, jitter: float) -> Job:
+    """The job after ``action`` came to ``outcome``.
+
+    Args:
+        now: milliseconds of the store's clock.
+        jitter: a random number in [0, 1).
+    """
+    expected = State.SUBMITTING if action is Action.SUBMIT else None
+    if (decide(job) is not action) if expected is None else (job.state is not expected):
+        raise IllegalTransition(f"{action} came to {type(outcome).__name__} while the job is {job.state}")
+    match action, outcome:
+        case Action.PREPARE, o.Prepared():
+            assert job.order is not None
+            order = replace(job.order, size=outcome.size)
+            return replace(_enter(job, State.READY, now), order=order, digest=outcome.digest, note=outcome.note)
+        case Action.SUBMIT, o.Accepted():
+            return _accepted(job, outcome.video_id, now, policy)
+        case Action.SUBMIT, o.Unknown():
+            uncertain = replace(_enter(job, State.UNCERTAIN, now), lost_at=now, reason=outcome.reason)
+            return replace(uncertain, due_at=now + RESOLVE_PAUSE)
+        case Action.SUBMIT, o.ReferenceLost():
+            return _unsent(_enter(job, State.FOUND, now))
+        case Action.SUBMIT, o.Halted():
+            ready = _unsent(_enter(job, State.READY, now))
+            return replace(ready, attempts=job.attempts, reason=outcome.reason)
+        case Action.SUBMIT, o.FailedForNow():
+            ready = _unsent(_enter(job, State.READY, now))
+            return _retry_or(State.REJECTED, replace(ready, attempts=job.attempts), outcome, now, policy, jitter)
+        case Action.SUBMIT, o.FailedForGood():
+            return _unsent(reject(job, now, outcome.reason, outcome.mend))
+        case Action.RESOLVE, o.Searched():
+            return _resolved(job, outcome, now, policy)
+        case Action.RESOLVE, o.Unlisted():
+            return _undecidable(job, outcome.reason, now, policy)
+        case Action.RESOLVE, o.FailedForNow():
+            return _retry_or(State.HELD, job, outcome, now, policy, jitter)
+        case Action.POLL, o.Pending():
+            due_at = now + next_poll(policy.waits, now - (job.submitted_at or job.changed_at), outcome.progress)
+            return replace(job, attempts=0, reason="", progress=outcome.progress, due_at=due_at)
+        case Action.POLL, o.Rendered():
+            return replace(_enter(job, State.RENDERED, now), progress=100, charged=Charged.YES)
+        case Action.POLL, o.GenerationFailed():
+            return _generation_failed(job, outcome, now, policy, jitter)
+        case Action.POLL, o.FailedForNow():
+            return _retry_or(State.REJECTED, job, outcome, now, policy, jitter)
+        case Action.DELIVER, o.Delivered():
+            return replace(_enter(job, State.DELIVERED, now), clip=outcome.clip)
+        case Action.DELIVER, o.FailedForNow():
+            return _retry_or(State.HELD, job, outcome, now, policy, jitter)
+        case Action.ARCHIVE, o.Filed():
+            return replace(_enter(job, _END[job.state], now), filed=outcome.names, reason=job.reason, mend=job.mend)
+        case Action.RESTORE, o.Restored():
+            return replace(
+                _enter(job, State.CANCELLED, now), filed=(), reason="moved back into the inbox to be tried again"
+            )
+        case ((Action.PREPARE | Action.POLL | Action.DELIVER | Action.RESTORE), o.FailedForGood()):
+            return reject(job, now, outcome.reason, outcome.mend)
+        case _, (o.FailedForNow() | o.Halted()):
+            return _retry(job, outcome.reason, outcome.retry_after, now, policy, jitter)
+        case _:
+            raise IllegalTransition(f"{action} cannot come to {type(outcome).__name__}")
+
+
+def reject(job: Job, now: int, reason: str, mend: str = "") -> Job:
+    """Give a job up for good; its pair goes to the errors folder."""
+    return replace(_enter(job, State.REJECTED, now), reason=reason, mend=mend)
+
+
+def met_after_a_crash(job: Job, now: int) -> Job:
+    """A submit that nobody waits for any more: whether it arrived must be found out."""
+    if job.state is not State.SUBMITTING:
+        raise IllegalTransition(f"nothing was being submitted: the job is {job.state}")
+    reason = "sorawatch was stopped while the order was being submitted"
+    return replace(_enter(job, State.UNCERTAIN, now), lost_at=now, reason=reason)
+
+
+def resume(job: Job, video_id: str, now: int, policy: Policy) -> Job:
+    """Follow a video that was bought earlier, or that a person names, instead of buying another."""
+    if job.state not in UNPAID | {State.HELD, State.UNCERTAIN}:
+        raise IllegalTransition(f"a job that is {job.state} cannot follow another video")
+    return _accepted(replace(job, submitted_at=job.submitted_at or now), video_id, now, policy)
+
+
+def vanish(job: Job, now: int, reason: str) -> Job:
+    """The pair was taken away, or changed, before it was paid for."""
+    if job.state not in UNPAID:
+        raise IllegalTransition(f"a job that is {job.state} is not cancelled by taking its picture away")
+    return replace(_enter(job, State.CANCELLED, now), reason=reason)
+
+
+def withdraw(job: Job, now: int) -> Job | None:
+    """A person cancels the job. None where it is too late, for it is paid for or already ended."""
+    if job.state not in UNPAID | {State.HELD, State.UNCERTAIN}:
+        return None
+    mend = "Move the pair back into the inbox to order it after all."
+    return replace(_enter(job, State.WITHDRAWN, now), reason="cancelled with `sorawatch cancel`", mend=mend)
+
+
+def retry(job: Job, now: int) -> Job | None:
+    """A person wants the job tried again now. None where there is nothing to try.
+
+    A held job whose answer was lost is bought again: that is what the person was told.
+    """
+    match job.state:
+        case State.FAILED | State.CANCELLED if job.filed:
+            return _enter(job, State.RESTORING, now)
+        case State.HELD if job.video_id is not None:
+            return _enter(job, State.RENDERING, now)
+        case State.HELD:
+            return _unsent(_enter(job, State.READY, now))
+        case state if state in ACTIONS:
+            return replace(job, due_at=now, attempts=0)
+        case _:
+            return None
+
+
+_END = {State.DELIVERED: State.DONE, State.REJECTED: State.FAILED, State.WITHDRAWN: State.CANCELLED}
+
+
+def _unsent(job: Job) -> Job:
+    """The job without any trace of a submit: that one is known not to count, or is counted elsewhere."""
+    return replace(job, token=None, price=None, submitted_at=None, lost_at=None, misses=0, charged=Charged.NO)
+
+
+def _enter(job: Job, state: State, now: int) -> Job:
+    return replace(job, state=state, changed_at=now, due_at=now, attempts=0, reason="", mend="")
+
+
+def _retry(job: Job, reason: str, retry_after: float | None, now: int, policy: Policy, jitter: float) -> Job:
+    failures = job.attempts + 1
+    due_at = now + backoff(policy.waits, failures, jitter, retry_after)
+    return replace(job, attempts=failures, reason=reason, due_at=due_at)
+
+
+def _retry_or(last: State, job: Job, outcome: o.FailedForNow, now: int, policy: Policy, jitter: float) -> Job:
+    if not outcome.counts or job.attempts + 1 < policy.attempts:
+        return _retry(job, outcome.reason, outcome.retry_after, now, policy, jitter)
+    reason = f"{outcome.reason} (tried {job.attempts + 1} times)"
+    if last is State.HELD:
+        return _hold(job, now, reason, f"`sorawatch retry {job.id}` tries again.")
+    return reject(job, now, reason, "Move the pair back into the inbox to try again.")
+
+
+def _hold(job: Job, now: int, reason: str, mend: str) -> Job:
+    return replace(_enter(job, State.HELD, now), reason=reason, mend=mend)
+
+
+def _accepted(job: Job, video_id: str, now: int, policy: Policy) -> Job:
+    due_at = now + next_poll(policy.waits, 0, None)
+    return replace(
+        _enter(job, State.RENDERING, now), video_id=video_id, progress=None, due_at=due_at, charged=Charged.PERHAPS
+    )
+
+
+def _resolved(job: Job, found: o.Searched, now: int, policy: Policy) -> Job:
+    match found.candidates:
+        case (o.Candidate(certain=True) as only,):
+            return _accepted(job, only.video_id, now, policy)
+        case () if found.complete and job.misses + 1 >= MISSES_THAT_PROVE:
+            return _unsent(_enter(job, State.READY, now))
+        case () if found.complete:
+            return replace(job, misses=job.misses + 1, attempts=0, due_at=now + RESOLVE_PAUSE)
+        case ():
+            return _undecidable(job, "its list does not reach back to the time of the submit", now, policy)
+        case several:
+            ids = ", ".join(candidate.video_id for candidate in several)
+            return _held_as_lost(job, now, f"the server lists videos that may be this one ({ids})")
+
+
+def _undecidable(job: Job, why: str, now: int, policy: Policy) -> Job:
+    if policy.resubmit_lost:
+        return _unsent(_enter(job, State.READY, now))
+    return _held_as_lost(job, now, f"the server cannot say whether it arrived: {why}")
+
+
+def _held_as_lost(job: Job, now: int, why: str) -> Job:
+    reason = f"the answer to the submit was lost, and {why}. It may have been charged."
+    mend = (
+        f"If the server's own site shows the video: `sorawatch adopt {job.id} VIDEO_ID`. "
+        f"If it does not: `sorawatch retry {job.id}` orders it again. `sorawatch cancel {job.id}` gives it up."
+    )
+    return _hold(job, now, reason, mend)
+
+
+def _generation_failed(job: Job, outcome: o.GenerationFailed, now: int, policy: Policy, jitter: float) -> Job:
+    failure = outcome.failure
+    code = f" ({failure.code})" if failure.code else ""
+    if failure.moderated:
+        reason = f"the server's moderation refused it: {failure.message}{code}"
+        refused = reject(job, now, reason, "Change the prompt or the picture, then move the pair back into the inbox.")
+        return replace(refused, charged=Charged.PERHAPS)
+    failures = job.generations + 1
+    reason = f"the server failed the generation: {failure.message}{code}"
+    if failures > policy.failed_generations:
+        failed = reject(
+            job, now, reason, "Failed generations are not billed. Move the pair back into the inbox to try again."
+        )
+        return replace(failed, generations=failures, charged=Charged.NO)
+    again = replace(_unsent(_enter(job, State.READY, now)), video_id=None, progress=None, generations=failures)
+    return replace(again, reason=reason, due_at=now + backoff(policy.waits, failures, jitter))

@@ -1,0 +1,47 @@
+"""What a person reads beside a pair that could not be made into a clip."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sorawatch.core.budget import dollars
+from sorawatch.core.job import Charged, Job
+
+if TYPE_CHECKING:
+    from sorawatch.core.order import Order
+
+_RETRY = "Move {names} back into the inbox, or run `sorawatch retry {job}`."
+
+
+def error_text(job: Job) -> str:
+    """The whole of ``NAME.error.txt``: what happened, whether it was charged, what to do, how to try again."""
+    sections = [
+        (f"{job.pair.image} was not made into a video", job.reason or "No reason is known."),
+        ("Was it charged?", _charged(job)),
+        ("What to do", job.mend or "Read the reason above; if it has passed, try again."),
+        ("How to try again", _RETRY.format(names=" and ".join(job.pair.names), job=job.id)),
+    ]
+    lines = [f"{title}\n    {_indented(text)}" for title, text in sections]
+    if job.order is not None:
+        lines.append(f"What was ordered\n    {_indented(_ordered(job.order))}")
+    return "\n\n".join(lines) + "\n"
+
+
+def _charged(job: Job) -> str:
+    price = f" ({dollars(job.price)})" if job.price is not None else ""
+    video = f" The server knows it as {job.video_id}." if job.video_id else ""
+    match job.charged:
+        case Charged.NO:
+            return "No."
+        case Charged.YES:
+            return f"Yes{price}: the server made the video.{video}"
+        case Charged.PERHAPS:
+            return f"Perhaps{price}: the server had taken the order. Its own site shows what it charged.{video}"
+
+
+def _ordered(order: Order) -> str:
+    return f"{order.model}, {order.size}, {order.seconds} seconds, fit {order.fit}\nprompt: {order.prompt}"
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n    ")

@@ -1,0 +1,95 @@
+"""What a pair asks for: sizes, fits, models and the order itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+MICROS = 1_000_000
+"""Micro-dollars in a dollar: money is counted in integers."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Size:
+    """Pixels, width first. ``str()`` is the API's own form, ``1280x720``."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
+    @classmethod
+    def parse(cls, text: str) -> Size:
+        """Read ``WIDTHxHEIGHT``.
+
+        Raises:
+            ValueError: if ``text`` is not two positive integers around an ``x``.
+        """
+        width, separator, height = text.partition("x")
+        if not (separator and width.isascii() and width.isdecimal() and height.isascii() and height.isdecimal()):
+            raise ValueError(text)
+        size = cls(int(width), int(height))
+        if size.pixels == 0:
+            raise ValueError(text)
+        return size
+
+
+class Aim(StrEnum):
+    """A size left open until the model, or the picture, settles it."""
+
+    LANDSCAPE = "landscape"
+    PORTRAIT = "portrait"
+    AUTO = "auto"
+
+
+class Fit(StrEnum):
+    """How a picture of another shape is brought to the size."""
+
+    CROP = "crop"
+    PAD = "pad"
+    BLUR = "blur"
+    STRETCH = "stretch"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model of the catalogue. ``None`` for sizes or seconds means that any will do."""
+
+    name: str
+    sizes: tuple[Size, ...] | None
+    seconds: tuple[int, ...] | None
+    micros_per_second: int | None = None
+    """Price in micro-dollars a second of clip; None where unknown."""
+    micros_per_second_by_size: tuple[tuple[Size, int], ...] = ()
+    """Prices that differ from ``micros_per_second`` by size."""
+
+    def price(self, size: Size, seconds: int) -> int | None:
+        """The price of one clip in micro-dollars, or None where the catalogue names none."""
+        rate = dict(self.micros_per_second_by_size).get(size, self.micros_per_second)
+        return None if rate is None else rate * seconds
+
+    def resolve(self, aim: Size | Aim, picture: Size) -> Size:
+        """The exact size for ``aim`` and an upright ``picture``: of the sizes that lie the right way, the smallest."""
+        if isinstance(aim, Size):
+            return aim
+        lying = picture.width >= picture.height if aim is Aim.AUTO else aim is Aim.LANDSCAPE
+        sizes = self.sizes or (Size(1280, 720), Size(720, 1280))
+        fitting = [size for size in sizes if (size.width >= size.height) == lying]
+        return min(fitting or sizes, key=lambda size: (size.pixels, size))
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a pair asks for once defaults are filled in; a size still open is settled by the picture."""
+
+    prompt: str
+    model: str
+    size: Size | Aim
+    seconds: int
+    fit: Fit = Fit.CROP
+    priority: int = 0

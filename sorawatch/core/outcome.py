@@ -1,0 +1,150 @@
+"""What carrying out one action came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sorawatch.core.answers import Failure
+    from sorawatch.core.order import Size
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """PREPARE staged a reference of exactly ``size``, cut from the image with this SHA-256."""
+
+    size: Size
+    digest: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """SUBMIT was answered with a video id."""
+
+    video_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A listed video that may be the submit whose answer was lost. ``created_at`` is in milliseconds."""
+
+    video_id: str
+    created_at: int | None
+    certain: bool
+    """Every field we sent is listed and equal; False where the server leaves some out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """RESOLVE read the list. ``complete``: it reaches back to before the submit, so absence proves something."""
+
+    candidates: tuple[Candidate, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """RESOLVE found that the server has no list to search."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """POLL: the server is still at it."""
+
+    progress: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """POLL: the clip can be downloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationFailed:
+    """POLL: the server gave the order up."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """DELIVER published a whole clip at this path below the outbox."""
+
+    clip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """ARCHIVE moved the pair out of the inbox; ``names`` is what its files are called now."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """RESTORE moved the pair back into the inbox, where it is found like any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceLost:
+    """SUBMIT found no reference to send; nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedForNow:
+    """A temporary failure of this job. ``retry_after`` is in seconds.
+
+    ``counts``: the answer was about this job, so a limit of attempts makes sense; a server out of reach is not.
+    """
+
+    reason: str
+    retry_after: float | None = None
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FailedForGood:
+    """A final failure of this job."""
+
+    reason: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The submit's answer was lost."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """No job can go this way now; this one is not to blame. ``retry_after`` is in seconds."""
+
+    reason: str
+    mend: str
+    passing: bool
+    retry_after: float | None
+
+
+Outcome = (
+    Prepared
+    | Accepted
+    | Searched
+    | Unlisted
+    | Pending
+    | Rendered
+    | GenerationFailed
+    | Delivered
+    | Filed
+    | Restored
+    | ReferenceLost
+    | FailedForNow
+    | FailedForGood
+    | Unknown
+    | Halted
+)

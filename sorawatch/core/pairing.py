@@ -1,0 +1,106 @@
+"""Which files of one folder belong together."""
+
+from __future__ import annotations
+
+import fnmatch
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif",
+    ".tif", ".tiff", ".gif", ".bmp", ".heic", ".heif",
+)  # fmt: skip
+YAML_SUFFIXES = (".yaml", ".yml")
+SIDECAR_SUFFIXES = (*YAML_SUFFIXES, ".txt")
+DEFAULTS_NAMES = ("_defaults.yaml", "_defaults.yml")
+PAUSE_NAME = "PAUSE"
+ERROR_SUFFIX = ".error.txt"
+
+_JUNK = (
+    ".*", "~$*", "*~", "thumbs.db", "desktop.ini", "@eadir", "#recycle", "__macosx", "lost+found", "$recycle.bin",
+    "*.tmp", "*.temp", "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.!sync",
+    "*" + ERROR_SUFFIX,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An image and its sidecar, by name; ``conflict`` says why they cannot be taken as they are."""
+
+    image: str
+    sidecar: str | None
+    conflict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """What the names in one folder mean."""
+
+    matches: tuple[Match, ...]
+    lonely: tuple[str, ...]
+    """Sidecars without an image."""
+    unknown: tuple[str, ...]
+    """Neither image nor sidecar."""
+
+
+def fold(name: str) -> str:
+    """The form in which names are compared: systems differ in Unicode form and in case."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def is_junk(name: str, ignore: Sequence[str] = ()) -> bool:
+    """Whether a file or folder of this name is never looked at: hidden, half-written, or some system's litter."""
+    folded = fold(name)
+    return any(fnmatch.fnmatchcase(folded, pattern) for pattern in _JUNK) or any(
+        fnmatch.fnmatchcase(folded, fold(pattern)) for pattern in ignore
+    )
+
+
+def is_defaults(name: str) -> bool:
+    return fold(name) in DEFAULTS_NAMES
+
+
+def pair(names: Iterable[str]) -> Pairing:
+    """Match the file names of one folder, junk left out beforehand.
+
+    ``beach.jpg.yaml`` belongs to ``beach.jpg`` alone; ``beach.yaml`` to the only image called ``beach``.
+    """
+    images: list[str] = []
+    sidecars: dict[str, list[str]] = defaultdict(list)
+    unknown: list[str] = []
+    for name in sorted(names):
+        folded = fold(name)
+        if folded.endswith(IMAGE_SUFFIXES):
+            images.append(name)
+        elif folded.endswith(SIDECAR_SUFFIXES):
+            if folded not in DEFAULTS_NAMES:
+                sidecars[folded.rpartition(".")[0]].append(name)
+        elif name != PAUSE_NAME:
+            unknown.append(name)
+    own = {image: sidecars.pop(fold(image), []) for image in images}
+    sharing: dict[str, list[str]] = defaultdict(list)
+    for image in images:
+        if not own[image]:
+            sharing[fold(image).rpartition(".")[0]].append(image)
+    matches = [_match(image, own[image]) for image in images if own[image]]
+    for stem, sharers in sharing.items():
+        found = sidecars.pop(stem, [])
+        if len(sharers) > 1 and found:
+            conflict = (
+                f"{' and '.join(sharers)} both match {found[0]}. "
+                f"Give each its own sidecar: {', '.join(f'{image}.yaml' for image in sharers)}"
+            )
+            matches += [Match(image, found[0], conflict) for image in sharers]
+        else:
+            matches += [_match(image, found) for image in sharers]
+    lonely = tuple(name for found in sidecars.values() for name in found)
+    return Pairing(tuple(sorted(matches, key=lambda match: match.image)), lonely, tuple(unknown))
+
+
+def _match(image: str, sidecars: list[str]) -> Match:
+    if len(sidecars) > 1:
+        conflict = f"{image} has {len(sidecars)} sidecars, {' and '.join(sidecars)}. Keep one of them"
+        return Match(image, sidecars[0], conflict)
+    return Match(image, sidecars[0] if sidecars else None)

@@ -1,0 +1,73 @@
+"""Points in time and waits, as servers write them."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONGEST_WAIT = 3600.0
+"""Seconds: the most that a server's ``Retry-After`` is obeyed."""
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3}
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """The seconds that a server asks us to wait, between 0 and `LONGEST_WAIT`, or None where it does not say.
+
+    Understands ``retry-after-ms``, ``Retry-After`` in seconds or as a date, and OpenAI's
+    ``x-ratelimit-reset-requests`` (``1s``, ``6m0s``) once ``x-ratelimit-remaining-requests`` is 0.
+
+    Args:
+        now: the Unix time in seconds.
+    """
+    lower = {name.lower(): value.strip() for name, value in headers.items()}
+    wait = _number(lower.get("retry-after-ms"), 1e-3)
+    if wait is None and (text := lower.get("retry-after")):
+        wait = _number(text)
+        if wait is None:
+            wait = _seconds_until(text, now)
+    if wait is None and lower.get("x-ratelimit-remaining-requests") == "0":
+        wait = _duration(lower.get("x-ratelimit-reset-requests", ""))
+    return None if wait is None else min(max(wait, 0.0), LONGEST_WAIT)
+
+
+def unix_seconds(value: object) -> int | None:
+    """Unix seconds from a number of seconds or milliseconds, such a number as text, or an ISO date."""
+    number = _number(str(value)) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
+    if number is None and isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value.strip())
+            number = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return None
+    if number is None or not 0 < number < 1e14:
+        return None
+    return int(number / 1000 if number >= 1e11 else number)
+
+
+def _number(text: str | None, unit: float = 1.0) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value * unit if math.isfinite(value) else None
+
+
+def _seconds_until(date: str, now: float) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
+    except (ValueError, OverflowError, IndexError, TypeError):
+        return None
+
+
+def _duration(text: str) -> float | None:
+    """Go's notation for durations: ``1h2m3.5s``, ``120ms``."""
+    parts = re.findall(r"(\d{1,9}(?:\.\d{1,9})?)(ms|[hms])", text)
+    return sum(float(value) * _UNITS[unit] for value, unit in parts) if parts else None
