@@ -1,0 +1,39 @@
+"""The configuration: a YAML file under environment overrides, checked in full, as frozen values.
+
+``find`` says which file, ``load`` reads it, ``find_key`` says where the API key is, which no ``Config`` ever holds.
+"""
+
+from sorawatch.config.files import example, find, starter
+from sorawatch.config.keys import KeySource, find_key
+from sorawatch.config.loading import load
+from sorawatch.config.sections import (
+    Api,
+    Config,
+    Duplicates,
+    Folders,
+    Limits,
+    Polling,
+    Retries,
+    UnresolvedSubmit,
+    Watch,
+    WatchMode,
+)
+
+__all__ = [
+    "Api",
+    "Config",
+    "Duplicates",
+    "Folders",
+    "KeySource",
+    "Limits",
+    "Polling",
+    "Retries",
+    "UnresolvedSubmit",
+    "Watch",
+    "WatchMode",
+    "example",
+    "find",
+    "find_key",
+    "load",
+    "starter",
+]

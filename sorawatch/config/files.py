@@ -1,0 +1,50 @@
+"""The configuration as a file: where it is looked for, and the commented one that new users start from."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sorawatch.config.sections import STATE
+from sorawatch.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VARIABLE = "SORAWATCH_CONFIG"
+PLACES = (Path("config.yaml"), Path("/etc/sorawatch/config.yaml"))
+EXAMPLE = "config.example.yaml"
+
+
+def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
+    """The configuration file: ``explicit``, else ``$SORAWATCH_CONFIG``, else the first of ``PLACES`` that exists.
+
+    Raises:
+        ConfigError: there is none; a file that was named is never passed over for another.
+    """
+    named = explicit or (Path(environ[VARIABLE]) if environ.get(VARIABLE) else None)
+    for place in [named] if named else PLACES:
+        if place.is_file():
+            return place
+    mend = "Write one with: sorawatch init"
+    if named:
+        origin = "named by --config" if explicit else f"named by ${VARIABLE}"
+        raise ConfigError((Problem(str(named), f"there is no such file, {origin}", f"{mend} {named.parent}"),))
+    looked = ", ".join(
+        [f"${VARIABLE} (not set)", *(f"./{place}" if not place.is_absolute() else str(place) for place in PLACES)]
+    )
+    raise ConfigError((Problem("config.yaml", f"there is no configuration; looked for {looked}", mend),))
+
+
+def example() -> str:
+    """``config.example.yaml``: every key with a comment and its default."""
+    shipped = files("sorawatch") / EXAMPLE
+    if shipped.is_file():
+        return shipped.read_text(encoding="utf-8")
+    return (Path(__file__).parents[2] / EXAMPLE).read_text(encoding="utf-8")
+
+
+def starter() -> str:
+    """The example with the state beside it, so that it works for a user who may not write to ``/var/lib``."""
+    return example().replace(f"state: {STATE}", "state: state.db")

@@ -1,0 +1,72 @@
+"""Where the API key is. The key itself lives only in the hands of whoever calls ``KeySource.read``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sorawatch.core.tree import Invalid
+from sorawatch.edges import yamlfile
+from sorawatch.errors import Blocked, ConfigError, Deferred, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sorawatch.config.sections import Config
+
+VARIABLE = "SORAWATCH_API_KEY"
+CREDENTIAL = "api-key"
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """A place that holds the key. ``path`` is its file, None where it is the environment."""
+
+    where: str
+    path: Path | None
+    _environ: Mapping[str, str] = field(repr=False, compare=False)
+
+    def read(self) -> str:
+        """The key as it stands there now, without the white space around it.
+
+        Raises:
+            ConfigError: it cannot be read, or is not one word. The message never shows what was found.
+        """
+        key = (self._environ.get(VARIABLE, "") if self.path is None else self._from_file(self.path)).strip()
+        if not key:
+            raise self._error("is empty", "Put the key there, and nothing else.")
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise self._error("is not one word of plain letters", 'Put only the key there, without "Bearer" or quotes.')
+        return key
+
+    def _from_file(self, path: Path) -> str:
+        mend = "Put the key into that file, readable by the user who runs sorawatch."
+        try:
+            return yamlfile.read(Path(os.path.realpath(path))).decode("utf-8-sig", errors="replace")
+        except Invalid as invalid:
+            raise self._error(invalid.problems[0].what, mend) from invalid
+        except (Deferred, Blocked) as error:
+            raise self._error(str(error), mend) from error
+
+    def _error(self, what: str, mend: str) -> ConfigError:
+        return ConfigError((Problem(self.where, what, mend),))
+
+
+def find_key(config: Config, environ: Mapping[str, str]) -> KeySource:
+    """The first of ``api.key_file``, ``$SORAWATCH_API_KEY`` and the systemd credential ``api-key`` that is given.
+
+    Raises:
+        ConfigError: none is.
+    """
+    if file := config.api.key_file:
+        return KeySource(f"api.key_file, {file}", file, environ)
+    if environ.get(VARIABLE, "").strip():
+        return KeySource(f"environment variable {VARIABLE}", None, environ)
+    if folder := environ.get("CREDENTIALS_DIRECTORY"):
+        credential = Path(folder, CREDENTIAL)
+        if os.path.lexists(credential):
+            return KeySource(f"systemd credential {CREDENTIAL}, {credential}", credential, environ)
+    mend = f'Set ${VARIABLE}, or name the file that holds it: "key_file: api.key" under "api:".'
+    raise ConfigError((Problem(str(config.path), "there is no API key", mend),))

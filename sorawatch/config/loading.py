@@ -1,0 +1,246 @@
+"""Reads a configuration: the file, the environment over it, and every problem of both at once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields, replace
+from itertools import combinations
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sorawatch.config import checks
+from sorawatch.config.catalogue import check_prices, read_models
+from sorawatch.config.sections import (
+    STATE,
+    VIDEO,
+    Api,
+    Config,
+    Duplicates,
+    Folders,
+    Limits,
+    Polling,
+    Retries,
+    UnresolvedSubmit,
+    Watch,
+    WatchMode,
+)
+from sorawatch.core.schema import LONGEST, Findings, Section, choice, flag, integer, nearest, nullable, positive
+from sorawatch.core.sidecar import Settings, clashes, prompt, read_video
+from sorawatch.core.tree import Invalid, Node, illegible, resolve
+from sorawatch.edges import yamlfile
+from sorawatch.errors import Blocked, ConfigError, Deferred, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sorawatch.core.order import Model
+
+PREFIX = "SORAWATCH_"
+NOT_OVERRIDES = frozenset({"SORAWATCH_CONFIG", "SORAWATCH_API_KEY"})
+IN_YAML = frozenset({"models", "watch.ignore"})
+"""The keys whose variables hold YAML, being lists or mappings; all others hold the bare value."""
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration in the file ``path``, with ``SORAWATCH_SECTION__KEY`` variables of ``environ`` over it.
+
+    Reads the file and the targets of links in its folders, nothing else; the folders need not exist.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    findings = Findings()
+    try:
+        tree = yamlfile.load(yamlfile.read(Path(os.path.realpath(path))), path.name)
+    except Invalid as invalid:
+        raise ConfigError(invalid.problems) from invalid
+    except (Deferred, Blocked) as error:
+        raise ConfigError((Problem(str(path), str(error), "Check its path and permissions."),)) from error
+    variables = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    findings.overrides = _overrides(variables, findings)
+    config = _read(tree, path.absolute(), findings)
+    _check_variables(variables, findings)
+    if findings.problems:
+        raise ConfigError(findings.problems)
+    return config
+
+
+def variable(path: str) -> str:
+    """The environment variable of a dotted path: ``api.base_url`` is ``SORAWATCH_API__BASE_URL``."""
+    return PREFIX + path.upper().replace(".", "__")
+
+
+def _overrides(variables: Mapping[str, str], findings: Findings) -> Mapping[str, Node]:
+    nodes = {}
+    for name, value in variables.items():
+        path = name.removeprefix(PREFIX).lower().replace("__", ".")
+        try:
+            if path in IN_YAML:
+                nodes[path] = yamlfile.load_value(value, name)
+            elif illegible(value):
+                raise Invalid(Problem(name, "holds bytes that are not UTF-8, or control characters", "Remove them."))
+            else:
+                nodes[path] = Node(resolve(value), value, name)
+        except Invalid as invalid:
+            for problem in invalid.problems:
+                findings.note(0, problem)
+    return MappingProxyType(nodes)
+
+
+def _check_variables(variables: Mapping[str, str], findings: Findings) -> None:
+    known = [variable(path).removeprefix(PREFIX) for path in findings.asked]
+    for name in variables:
+        word = name.removeprefix(PREFIX)
+        if name in NOT_OVERRIDES or word in known:
+            continue
+        near = nearest(word, known)
+        example = variable("api.base_url")
+        mend = f"Did you mean {PREFIX}{near}?" if near else f"Unset it; variables are named like {example}."
+        findings.note(0, Problem(name, "is an environment variable that stands for no key", mend))
+
+
+def _read(tree: Node, path: Path, findings: Findings) -> Config:
+    root = Section(tree, findings)
+    folders = _folders(root.section("folders"), path.parent)
+    state = _state(root, folders, path.parent)
+    timezone = root.get("timezone", nullable(checks.timezone), None)
+    api = _api(root.section("api"), path.parent)
+    catalogue, models = _catalogue(root)
+    config = Config(
+        path=path,
+        folders=folders,
+        state=state,
+        api=api,
+        defaults=_video(root.section("video"), path.name, catalogue, findings),
+        catalogue=catalogue,
+        watch=_watch(root.section("watch")),
+        polling=_polling(root.section("polling")),
+        retries=_retries(root.section("retries")),
+        limits=_limits(root.section("limits")),
+        duplicates=root.get("duplicates", choice(Duplicates), Duplicates.REFUSE),
+        timezone=timezone,
+    )
+    check_prices(catalogue, config.limits, models)
+    findings.noted += models.findings.noted
+    root.close()
+    return config
+
+
+def _catalogue(root: Section) -> tuple[Mapping[str, Model], Section]:
+    node = root.get("models", lambda node: node, Node(None, source=root.source))
+    # Findings of their own, because the environment holds models as a whole, never key by key.
+    section = Section(node, Findings(), "models")
+    return read_models(section), section
+
+
+def _folders(section: Section, base: Path) -> Folders:
+    default = Folders()
+    check = checks.path(base)
+    folders = Folders(
+        inbox=section.get("inbox", check, base / default.inbox),
+        outbox=section.get("outbox", check, base / default.outbox),
+        errors=section.get("errors", check, base / default.errors),
+        processed=section.get("processed", check, base / default.processed),
+    )
+    section.close()
+    for one, other in combinations((each.name for each in fields(Folders)), 2):
+        first, second = getattr(folders, one), getattr(folders, other)
+        if relation := checks.relation(second, first):
+            what = f"{checks.located(second)} {relation} folders.{one}, {checks.located(first)}"
+            section.note(other, what, "Give each folder a place outside the others.")
+    return folders
+
+
+def _state(root: Section, folders: Folders, base: Path) -> str:
+    state = root.get("state", checks.state(base), STATE)
+    parent = Path(state).parent
+    for each in fields(Folders) if "://" not in state else ():
+        # References are staged beside the state: inside the inbox they would be taken for new pictures, and bought.
+        if checks.relation(parent, getattr(folders, each.name)) in {"lies inside", "is the same folder as"}:
+            root.note("state", f"{state} lies inside folders.{each.name}", "Put it outside the four folders.")
+    return state
+
+
+def _api(section: Section, base: Path) -> Api:
+    default = Api()
+    api = Api(
+        base_url=section.get("base_url", checks.base_url, default.base_url),
+        key_file=section.get("key_file", nullable(checks.key_file(base)), default.key_file),
+        timeout_seconds=section.get("timeout_seconds", positive(LONGEST), default.timeout_seconds),
+        unresolved_submit=section.get("unresolved_submit", choice(UnresolvedSubmit), default.unresolved_submit),
+        allow_http=section.get("allow_http", flag, default.allow_http),
+    )
+    section.close()
+    if checks.is_exposed(api.base_url) and not api.allow_http:
+        what = f'is "{api.base_url}", over which the key would travel unencrypted'
+        section.note("base_url", what, 'Write https://, or add "allow_http: true" in a network you trust.')
+    return api
+
+
+def _video(section: Section, name: str, catalogue: Mapping[str, Model], findings: Findings) -> Settings:
+    said = read_video(section, nullable(prompt))
+    section.close()
+    unsaid = {key: getattr(VIDEO, key) for key in ("model", "size", "seconds", "fit") if section.node(key) is None}
+    keys = [key for key in ("prompt", "model", "size", "seconds", "fit") if key != "prompt" or said.prompt]
+    places = MappingProxyType({key: section.where(key) for key in keys})
+    video = replace(said, **unsaid, name=name, places=places)
+    for problem in clashes([video], catalogue):
+        findings.note(section.line, problem)
+    return video
+
+
+def _watch(section: Section) -> Watch:
+    default = Watch()
+    watch = Watch(
+        mode=section.get("mode", choice(WatchMode), default.mode),
+        settle_seconds=section.get("settle_seconds", positive(LONGEST), default.settle_seconds),
+        rescan_seconds=section.get("rescan_seconds", positive(LONGEST), default.rescan_seconds),
+        ignore=section.get("ignore", checks.globs, default.ignore),
+    )
+    section.close()
+    return watch
+
+
+def _polling(section: Section) -> Polling:
+    default = Polling()
+    polling = Polling(
+        min_seconds=section.get("min_seconds", positive(LONGEST), default.min_seconds),
+        max_seconds=section.get("max_seconds", positive(LONGEST), default.max_seconds),
+    )
+    section.close()
+    _check_order(section, "min_seconds", polling.min_seconds, "max_seconds", polling.max_seconds)
+    return polling
+
+
+def _retries(section: Section) -> Retries:
+    default = Retries()
+    retries = Retries(
+        first_seconds=section.get("first_seconds", positive(LONGEST), default.first_seconds),
+        max_seconds=section.get("max_seconds", positive(LONGEST), default.max_seconds),
+        attempts=section.get("attempts", integer(1, 1000), default.attempts),
+        failed_generations=section.get("failed_generations", integer(0, 1000), default.failed_generations),
+    )
+    section.close()
+    _check_order(section, "first_seconds", retries.first_seconds, "max_seconds", retries.max_seconds)
+    return retries
+
+
+def _check_order(section: Section, low: str, least: float, high: str, most: float) -> None:
+    if least > most:
+        if section.node(high):
+            section.note(high, f"is {most:g}, less than {low}, which is {least:g}", f"Allowed: at least {least:g}.")
+        else:
+            section.note(low, f"is {least:g}, more than {high}, which is {most:g}", f"Allowed: at most {most:g}.")
+
+
+def _limits(section: Section) -> Limits:
+    default = Limits()
+    limits = Limits(
+        in_flight=section.get("in_flight", integer(1, 100_000), default.in_flight),
+        submits_per_minute=section.get("submits_per_minute", positive(100_000), default.submits_per_minute),
+        micros_per_day=section.get("usd_per_day", nullable(checks.cap), default.micros_per_day),
+        micros_per_month=section.get("usd_per_month", nullable(checks.cap), default.micros_per_month),
+    )
+    section.close()
+    return limits

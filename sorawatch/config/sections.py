@@ -1,0 +1,114 @@
+"""What a configuration says, and what it says where it is silent. Seconds may be fractions; money is micro-dollars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sorawatch.core.order import MICROS, Fit, Model, Size
+from sorawatch.core.sidecar import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from zoneinfo import ZoneInfo
+
+STATE = "/var/lib/sorawatch/state.db"
+VIDEO = Settings(model="sora-2", size=Size(1280, 720), seconds=8, fit=Fit.CROP)
+
+
+class UnresolvedSubmit(StrEnum):
+    """What becomes of an order whose answer was lost on a server that cannot list its videos."""
+
+    HOLD = "hold"
+    RESUBMIT = "resubmit"
+
+
+class WatchMode(StrEnum):
+    AUTO = "auto"
+    NATIVE = "native"
+    POLLING = "polling"
+
+
+class Duplicates(StrEnum):
+    """What becomes of an order identical to one delivered in the last 30 days."""
+
+    REFUSE = "refuse"
+    ALLOW = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Absolute once loaded; the defaults are relative to the configuration file."""
+
+    inbox: Path = Path("inbox")
+    outbox: Path = Path("outbox")
+    errors: Path = Path("errors")
+    processed: Path = Path("processed")
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    base_url: str = "https://api.apiyi.com/v1"
+    """Without a slash at its end."""
+    key_file: Path | None = None
+    timeout_seconds: float = 60
+    unresolved_submit: UnresolvedSubmit = UnresolvedSubmit.HOLD
+    allow_http: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    mode: WatchMode = WatchMode.AUTO
+    settle_seconds: float = 3
+    rescan_seconds: float = 30
+    ignore: tuple[str, ...] = ()
+    """Glob patterns of file names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polling:
+    """Waits between two polls of one job at the API."""
+
+    min_seconds: float = 5
+    max_seconds: float = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    first_seconds: float = 5
+    max_seconds: float = 900
+    attempts: int = 8
+    failed_generations: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``micros_per_day`` and ``micros_per_month`` are ``usd_per_day`` and ``usd_per_month``; None means no cap."""
+
+    in_flight: int = 4
+    submits_per_minute: float = 30
+    micros_per_day: int | None = 20 * MICROS
+    micros_per_month: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    path: Path
+    """The file it was read from, absolute."""
+    folders: Folders
+    state: str = field(repr=False)
+    """An absolute path (SQLite), or a ``postgresql://`` URL, which may hold a password."""
+    api: Api
+    defaults: Settings
+    """The section ``video``: the last layer of every order."""
+    catalogue: Mapping[str, Model]
+    """The section ``models`` over the built-in catalogue."""
+    watch: Watch
+    polling: Polling
+    retries: Retries
+    limits: Limits
+    duplicates: Duplicates
+    timezone: ZoneInfo | None
+    """None is the system's."""

@@ -1,0 +1,293 @@
+"""Sidecars and folder defaults: what becomes an order, and what a person reads when it does not."""
+
+import contextlib
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sorawatch.config.catalogue import BUILT_IN
+from sorawatch.core.order import Aim, Fit, Model, Order, Size
+from sorawatch.core.sidecar import Settings, make_order, read_prompt, read_settings
+from sorawatch.core.tree import MAX_BYTES, Invalid
+from sorawatch.edges import yamlfile
+from sorawatch.errors import Problem, Rejected
+
+CONFIG = Settings(
+    model="sora-2",
+    size=Size(1280, 720),
+    seconds=8,
+    fit=Fit.CROP,
+    name="config.yaml",
+    places={"model": "config.yaml line 9, video.model", "size": "config.yaml, video.size"},
+)
+LOCAL = Model("local", (Size(832, 480), Size(480, 832)), None)
+CATALOGUE = {**BUILT_IN, "local": LOCAL, "square": Model("square", (Size(512, 512),), (2,))}
+
+
+def settings(text: str, name: str = "beach.yaml") -> Settings:
+    return read_settings(yamlfile.load(text.encode(), name))
+
+
+def order(text: str, *lower: Settings) -> Order:
+    return make_order([settings(text), *lower, CONFIG], CATALOGUE)
+
+
+def refusal(*layers: Settings) -> str:
+    with pytest.raises(Rejected) as caught:
+        make_order([*layers, CONFIG], CATALOGUE)
+    assert caught.value.mend
+    return str(caught.value)
+
+
+class TestOrders:
+    def test_a_prompt_is_enough(self):
+        assert order("prompt: Gentle waves") == Order("Gentle waves", "sora-2", Size(1280, 720), 8, Fit.CROP, 0)
+
+    def test_every_key(self):
+        text = "prompt: Waves\nmodel: sora-2-pro\nsize: 1920x1080\nseconds: 12\nfit: blur\npriority: -3\n"
+        assert order(text) == Order("Waves", "sora-2-pro", Size(1920, 1080), 12, Fit.BLUR, -3)
+
+    @pytest.mark.parametrize("seconds", ["8", '"8"', "'8'", "08"])
+    def test_seconds_may_be_quoted(self, seconds):
+        assert order(f"prompt: x\nseconds: {seconds}").seconds == 8
+
+    @pytest.mark.parametrize("size", ["720x1280", "720X1280", "720×1280", "720 x 1280", "'720x1280 '"])
+    def test_a_size_may_be_written_as_people_write_it(self, size):
+        assert order(f"prompt: x\nsize: {size}").size == Size(720, 1280)
+
+    @pytest.mark.parametrize("aim", Aim)
+    def test_a_size_may_be_left_open(self, aim):
+        assert order(f"prompt: x\nsize: {aim}").size is aim
+
+    @pytest.mark.parametrize("prompt", ["yes", "2024", "12:30", "2024-01-01", "0.10", "true", "'null'"])
+    def test_a_prompt_is_taken_as_the_text_it_is(self, prompt):
+        assert order(f"prompt: {prompt}").prompt == prompt.strip("'")
+
+    def test_a_prompt_in_a_block_loses_only_the_space_around_it(self):
+        assert order("prompt: |\n\n  Waves.\n  Leaves.\n\n").prompt == "Waves.\nLeaves."
+
+    def test_a_model_without_fixed_seconds_takes_any(self):
+        assert order("prompt: x\nmodel: local\nsize: 832x480\nseconds: 7").seconds == 7
+
+    def test_a_text_file_is_the_prompt(self):
+        layer = read_prompt("\ufeffGentle waves: slow,\r\nthen calm\n".encode(), "beach.txt")
+        assert make_order([layer, CONFIG], CATALOGUE).prompt == "Gentle waves: slow,\nthen calm"
+
+
+class TestLayers:
+    def test_the_nearest_layer_that_says_something_decides(self):
+        near = settings("prompt: near\nseconds: 12", "trip/day/_defaults.yaml")
+        far = settings("prompt: far\nseconds: 4\nfit: pad\npriority: 2", "trip/_defaults.yaml")
+        assert order("seconds: 4", near, far) == Order("near", "sora-2", Size(1280, 720), 4, Fit.PAD, 2)
+
+    def test_a_folder_can_be_a_preset_without_sidecars(self):
+        assert make_order([settings("prompt: preset", "_defaults.yaml"), CONFIG], CATALOGUE).prompt == "preset"
+
+    def test_a_problem_names_the_file_that_the_bad_value_came_from(self):
+        defaults = settings("fit: pad\nseconds: 5", "trip/_defaults.yaml")
+        assert refusal(settings("prompt: x"), defaults) == (
+            "trip/_defaults.yaml line 2, seconds: is 5, which sora-2 (named in config.yaml line 9, video.model)"
+            " does not have. Allowed: 4, 8, 12."
+        )
+
+    def test_a_default_that_does_not_suit_the_sidecars_model_names_both(self):
+        assert refusal(settings("prompt: x\nmodel: local")) == (
+            "config.yaml, video.size: is 1280x720, which local (named in beach.yaml line 2, model) does not have."
+            " Allowed: 832x480, 480x832, landscape, portrait, auto."
+        )
+
+    def test_a_bad_value_is_not_answered_by_a_lower_layer(self):
+        defaults = settings("prompt: a preset that would be bought by mistake", "_defaults.yaml")
+        assert refusal(settings("prompt:\n"), defaults).startswith("beach.yaml line 1, prompt: is empty.")
+
+    def test_a_bad_layer_below_counts_too(self):
+        assert "_defaults.yaml line 1, fit: " in refusal(settings("prompt: x"), settings("fit: 3", "_defaults.yaml"))
+
+
+REFUSED = {
+    "unknown key": (
+        "promt: Waves\n",
+        'beach.yaml line 1, promt: is not a known key. Did you mean "prompt"?'
+        " Allowed: prompt, model, size, seconds, fit, priority.",
+    ),
+    "unknown key, like no other": (
+        "prompt: x\ncolour: red\n",
+        "beach.yaml line 2, colour: is not a known key. Allowed: prompt, model, size, seconds, fit, priority.",
+    ),
+    "prompt missing": (
+        "seconds: 8\n",
+        'beach.yaml, prompt: is missing. Write a line such as "prompt: what moves, and how the camera moves" in it,'
+        " or in the _defaults.yaml of its folder.",
+    ),
+    "prompt empty": (
+        "prompt: '  '\n",
+        "beach.yaml line 1, prompt: is empty. Write some text after the colon, or remove the line.",
+    ),
+    "prompt a list": (
+        "prompt: [waves, sand]\n",
+        "beach.yaml line 1, prompt: is a list, but text is needed. Write plain text, in quotes if in doubt.",
+    ),
+    "prompt too long": (
+        f"prompt: {'x' * 32_001}\n",
+        "beach.yaml line 1, prompt: has 32001 characters. Allowed: at most 32000.",
+    ),
+    "unknown model": (
+        "prompt: x\nmodel: sora2\n",
+        'beach.yaml line 2, model: is "sora2", which is not in the catalogue. Did you mean "sora-2"?'
+        " Known: sora-2, sora-2-pro, local, square. Others can be added under models: in the configuration.",
+    ),
+    "model a mapping": (
+        "prompt: x\nmodel: {name: sora-2}\n",
+        "beach.yaml line 2, model: is a mapping, but text is needed. Write plain text, in quotes if in doubt.",
+    ),
+    "size the model lacks": (
+        "prompt: x\nmodel: sora-2\nsize: 1920x1080\n",
+        "beach.yaml line 3, size: is 1920x1080, which sora-2 does not have."
+        " Allowed: 720x1280, 1280x720, landscape, portrait, auto.",
+    ),
+    "direction the model lacks": (
+        "prompt: x\nmodel: square\nsize: portrait\nseconds: 2\n",
+        "beach.yaml line 3, size: is portrait, which square does not have. Allowed: 512x512, landscape, auto.",
+    ),
+    "size of another form": (
+        "prompt: x\nsize: 720p\n",
+        'beach.yaml line 2, size: is "720p". Allowed: WIDTHxHEIGHT such as 1280x720, landscape, portrait, auto.',
+    ),
+    "size misspelt": (
+        "prompt: x\nsize: Landscpe\n",
+        'beach.yaml line 2, size: is "Landscpe". Did you mean "landscape"?'
+        " Allowed: WIDTHxHEIGHT such as 1280x720, landscape, portrait, auto.",
+    ),
+    "size of nothing": (
+        "prompt: x\nsize: 0x720\n",
+        'beach.yaml line 2, size: is "0x720". Allowed: WIDTHxHEIGHT such as 1280x720, landscape, portrait, auto.',
+    ),
+    "seconds the model lacks": (
+        "prompt: x\nmodel: sora-2\nseconds: 7\n",
+        "beach.yaml line 3, seconds: is 7, which sora-2 does not have. Allowed: 4, 8, 12.",
+    ),
+    "seconds with a unit": (
+        "prompt: x\nseconds: 8s\n",
+        'beach.yaml line 2, seconds: is "8s". Allowed: a whole number of seconds, such as 8.',
+    ),
+    "seconds a fraction": (
+        "prompt: x\nseconds: 7.5\n",
+        "beach.yaml line 2, seconds: is 7.5. Allowed: a whole number of seconds, such as 8.",
+    ),
+    "seconds zero": (
+        "prompt: x\nseconds: 0\n",
+        "beach.yaml line 2, seconds: is 0. Allowed: a whole number of seconds, such as 8.",
+    ),
+    "seconds a list": (
+        "prompt: x\nseconds: [4, 8]\n",
+        "beach.yaml line 2, seconds: is a list. Allowed: a whole number of seconds, such as 8.",
+    ),
+    "seconds empty": (
+        "prompt: x\nseconds:\n",
+        "beach.yaml line 2, seconds: is nothing. Allowed: a whole number of seconds, such as 8.",
+    ),
+    "fit": (
+        "prompt: x\nfit: Cropped\n",
+        'beach.yaml line 2, fit: is "Cropped". Did you mean "crop"? Allowed: crop, pad, blur, stretch.',
+    ),
+    "priority in words": (
+        "prompt: x\npriority: high\n",
+        'beach.yaml line 2, priority: is "high". Allowed: a whole number from -1000000 to 1000000.',
+    ),
+    "priority a truth": (
+        "prompt: x\npriority: true\n",
+        "beach.yaml line 2, priority: is true. Allowed: a whole number from -1000000 to 1000000.",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_refusal_says_file_line_key_value_and_what_is_allowed(kind):
+    text, message = REFUSED[kind]
+    assert refusal(settings(text)) == message
+
+
+def test_all_problems_are_told_at_once():
+    told = refusal(settings("promt: x\nsize: 99x99\nseconds: 8s\nfit: none\n"), settings("zoom: 1", "_defaults.yaml"))
+    assert [line.partition(":")[0] for line in told.splitlines()] == [
+        "beach.yaml line 1, promt",
+        "beach.yaml line 3, seconds",
+        "beach.yaml line 4, fit",
+        "_defaults.yaml line 1, zoom",
+        "beach.yaml line 2, size",
+    ]
+
+
+def test_a_misspelt_prompt_is_not_reported_as_missing_as_well():
+    assert refusal(settings("promt: x")).count("\n") == 0
+
+
+def test_a_long_value_is_shortened_in_the_message():
+    assert refusal(settings(f"prompt: x\nfit: {'y' * 500}")).startswith(f'beach.yaml line 2, fit: is "{"y" * 57}..."')
+
+
+class TestUnreadable:
+    def test_only_its_own_problems_are_told(self):
+        with pytest.raises(Invalid) as caught:
+            yamlfile.load(b"seconds: 4\nseconds: 8\n", "beach.yaml")
+        layer = Settings.unreadable("beach.yaml", *caught.value.problems)
+        assert refusal(layer) == (
+            'beach.yaml line 2: has the key "seconds" a second time (first in line 1). Keep one of the two.'
+        )
+
+    def test_several_problems_of_one_file(self):
+        problems = (Problem("beach.yaml line 1", "is wrong", "Mend it."), Problem("beach.yaml line 2", "too", "Also."))
+        assert refusal(Settings.unreadable("beach.yaml", *problems)).count("\n") == 1
+
+
+TEXT_REFUSED = {
+    "empty": (b" \n\t\n", "beach.txt: is empty. Write what moves, and how the camera moves."),
+    "not UTF-8": (
+        b"ok\nW\xe4lder",
+        "beach.txt line 2: is not UTF-8 text (byte 0xe4). Save it with the encoding UTF-8.",
+    ),
+    "too large": (b"x" * (MAX_BYTES + 1), "beach.txt: is larger than 64 KiB. Shorten it."),
+    "too long": (b"x" * 32_001, "beach.txt: has 32001 characters. Allowed: at most 32000."),
+    "a picture": (
+        b"\x00\x01",
+        "beach.txt line 1: contains the control character U+0000."
+        " Remove that character, or save the file again as plain text in UTF-8.",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TEXT_REFUSED)
+def test_a_text_file_that_is_no_prompt(kind):
+    data, message = TEXT_REFUSED[kind]
+    assert refusal(read_prompt(data, "beach.txt")) == message
+
+
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from(["prompt", "model", "size", "seconds", "fit", "priority", "promt", "x"]),
+        st.one_of(
+            st.sampled_from(
+                ["sora-2", "landscape", "1280x720", "8", "crop", "null", "[]", "{}", "1e999", "-1", "9" * 30]
+            ),
+            st.text(alphabet="x×08.-' ", max_size=6),
+        ),
+    ),
+    max_size=6,
+).map(lambda pairs: "\n".join(f"{key}: {value}" for key, value in pairs).encode())
+
+
+@given(LINES | st.binary(max_size=100))
+@example(b"size: 99999x99999\nprompt: x")
+@example("seconds: ²\nprompt: x".encode())
+@example("size: ١x٢\nprompt: x".encode())
+def test_any_sidecar_becomes_an_order_or_is_rejected(data):
+    try:
+        layer = read_settings(yamlfile.load(data, "beach.yaml"))
+    except Invalid as invalid:
+        layer = Settings.unreadable("beach.yaml", *invalid.problems)
+    for each in (layer, read_prompt(data, "beach.txt")):
+        with contextlib.suppress(Rejected):
+            made = make_order([each, CONFIG], CATALOGUE)
+            assert made.prompt == made.prompt.strip() != ""
+            assert made.seconds in (CATALOGUE[made.model].seconds or [made.seconds])
