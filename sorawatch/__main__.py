@@ -1,0 +1,5 @@
+"""``python -m sorawatch``."""
+
+from sorawatch.cli import main
+
+main()

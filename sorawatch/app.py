@@ -1,0 +1,259 @@
+"""The only file that knows all the others: from a configuration to a daemon that can run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sorawatch import __version__
+from sorawatch.admission import Admission
+from sorawatch.config import Config, Duplicates, KeySource, UnresolvedSubmit, WatchMode, find_key
+from sorawatch.core.budget import Caps
+from sorawatch.core.fsfaults import translate
+from sorawatch.core.job import FINAL, State
+from sorawatch.core.lifecycle import Policy
+from sorawatch.core.order import Order
+from sorawatch.core.schedule import Waits
+from sorawatch.daemon import LEASE_MS, Daemon, Listener
+from sorawatch.edges import images, lock, mounts
+from sorawatch.edges.api import VideoApi
+from sorawatch.edges.inbox import Inbox, Watch
+from sorawatch.edges.lock import Lock
+from sorawatch.edges.store import Store, Turn
+from sorawatch.edges.work import WorkFolder
+from sorawatch.errors import Blocked, ConfigError, Deferred, Problem, Rejected, UsageError
+from sorawatch.intake import Intake, order_beside
+from sorawatch.perform import Performer
+from sorawatch.wishes import Wish, foresee, grant
+
+logger = logging.getLogger("sorawatch")
+
+USER_AGENT = f"sorawatch/{__version__}"
+
+
+def state_path(config: Config) -> Path:
+    """The state file.
+
+    Raises:
+        ConfigError: if the state is not a file, or would lie on a network file system, where SQLite loses data.
+    """
+    where = f"{config.path}, state"
+    if "://" in config.state:
+        what = "is a database URL, which this version does not support"
+        raise ConfigError((Problem(where, what, "Write the path of a file on a local disk."),))
+    path = Path(config.state)
+    kind = mounts.file_system_of(path)
+    if mounts.is_network(kind):
+        what = f"lies on a network file system ({kind}), where SQLite can lose data"
+        raise ConfigError((Problem(where, f"{path} {what}", "Choose a path on a local disk."),))
+    return path
+
+
+def policy(config: Config) -> Policy:
+    """How patient the daemon is."""
+    waits = Waits(
+        config.retries.first_seconds, config.retries.max_seconds, config.polling.min_seconds, config.polling.max_seconds
+    )
+    resubmit = config.api.unresolved_submit is UnresolvedSubmit.RESUBMIT
+    return Policy(waits, config.retries.attempts, config.retries.failed_generations, resubmit)
+
+
+def admission(config: Config) -> Admission:
+    """What may be submitted."""
+    limits = config.limits
+    caps = Caps(limits.in_flight, limits.submits_per_minute, limits.micros_per_day, limits.micros_per_month)
+    refuse = config.duplicates is Duplicates.REFUSE
+    return Admission(caps, policy(config), config.catalogue, refuse, config.timezone, LEASE_MS)
+
+
+def api_client(config: Config, key: KeySource) -> VideoApi:
+    """The server, with the key read anew for every request, so that a changed key file counts at once."""
+
+    def read() -> str:
+        try:
+            return key.read()
+        except ConfigError as error:
+            raise Blocked(f"the API key cannot be read: {error.problems[0].what}", error.problems[0].mend) from error
+
+    return VideoApi(config.api.base_url, read, timeout_seconds=config.api.timeout_seconds, user_agent=USER_AGENT)
+
+
+@contextmanager
+def opened(config: Config, environ: Mapping[str, str], listeners: Sequence[Listener] = ()) -> Iterator[Daemon]:
+    """A daemon that holds its locks and may run until the block ends.
+
+    Raises:
+        UsageError: if it must not start: no key, another daemon at work, a state that cannot be trusted.
+        Blocked, Deferred: if the state or a folder cannot be used.
+    """
+    key = find_key(config, environ)
+    key.read()
+    path = state_path(config)
+    with ExitStack() as stack:
+        _make(path.parent)
+        stack.callback(Lock.take(path.with_name(f"{path.name}.lock"), f"the state {path}").release)
+        work = WorkFolder.beside(path)
+        work.create()
+        store, fresh = _open_store(path, work)
+        stack.callback(store.close)
+        with store.turn() as turn:
+            mark_folders(config, turn)
+            if not fresh:
+                work.sweep(job.id for job in turn.jobs({*State} - FINAL))
+        gate = _Gate(config.folders.inbox)
+        gate.hold()
+        stack.callback(gate.release)
+        api = api_client(config, key)
+        stack.callback(api.close)
+        inbox = Inbox(config.folders.inbox, ignore=config.watch.ignore, settle_seconds=config.watch.settle_seconds)
+        daemon = Daemon(
+            store,
+            Performer(config.folders, work, api, config.catalogue),
+            Intake(inbox, config.defaults, config.catalogue, gate.check),
+            admission(config),
+            rescan_seconds=config.watch.rescan_seconds,
+            forget=work.discard,
+            listeners=listeners,
+        )
+        if config.watch.mode is not WatchMode.POLLING:
+            _watch(config.folders.inbox, daemon.nudge, stack)
+        yield daemon
+
+
+class _Gate:
+    """Lets nobody look at an inbox that is not there, or that another daemon works on."""
+
+    def __init__(self, inbox: Path) -> None:
+        self._inbox = inbox
+        self._lock: Lock | None = None
+
+    def hold(self) -> None:
+        """Lock the inbox if it is there.
+
+        Raises:
+            UsageError: if another daemon has it.
+        """
+        if self._lock is None and lock.is_marked(self._inbox):
+            self._lock = Lock.take(self._inbox / lock.MARKER, f"the inbox {self._inbox}", make=False)
+
+    def check(self) -> None:
+        """Raises: Blocked: if the inbox must not be looked at now."""
+        lock.require_marker(self._inbox)
+        try:
+            self.hold()
+        except UsageError as error:
+            raise Blocked(str(error), "Stop the other one.", passing=True) from error
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+
+def mark_folders(config: Config, turn: Turn) -> None:
+    """Make and mark the folders this state has not worked with yet; those it has are never made again.
+
+    Raises:
+        Blocked, Deferred: if one cannot be made.
+    """
+    marked = turn.note("marked") or []
+    folders = config.folders
+    for folder in (folders.inbox, folders.outbox, folders.errors, folders.processed):
+        if str(folder) not in marked:
+            _make(folder)
+            lock.mark(folder)
+            marked.append(str(folder))
+    if marked != turn.note("marked"):
+        turn.write_note("marked", marked)
+
+
+def wish(config: Config, wishes: Sequence[Wish]) -> bool:
+    """Ask for something: of the daemon if one runs, which hears it at its next turn, else directly.
+
+    Returns:
+        Whether a daemon was there to ask.
+
+    Raises:
+        Rejected: if one of them cannot be granted; then none is.
+        UsageError: if there is no state yet.
+    """
+    path = state_path(config)
+    if not path.exists():
+        raise UsageError(f"there is no state at {path} yet. `sorawatch run` makes it.")
+    lock_path = path.with_name(f"{path.name}.lock")
+    running = lock.is_locked(lock_path)
+    with ExitStack() as stack:
+        if not running:
+            stack.callback(Lock.take(lock_path, f"the state {path}").release)
+        store, _ = Store.create_or_open(path, "command line")
+        stack.callback(store.close)
+        with store.turn() as turn:
+            for each in wishes:
+                job = turn.find(each.job_id) if each.job_id else None
+                if each.job_id and job is None:
+                    raise Rejected(f"there is no job {each.job_id}", "`sorawatch status` lists the jobs.")
+                foresee(each, job, turn.now, policy(config))
+                if running:
+                    turn.command(each.verb, job.id if job else None, each.argument)
+                else:
+                    grant(turn, each, job, policy(config))
+    return running
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be uploaded for an order, and its price in micro-dollars, None where it is unknown."""
+
+    order: Order
+    reference: images.Reference
+    price: int | None
+
+
+def preview(config: Config, image: Path) -> Preview:
+    """Prepare a picture as the daemon would, wherever it lies, with the sidecar beside it if there is one.
+
+    Raises:
+        Rejected, Deferred, Blocked: as PREPARE would.
+    """
+    order = order_beside(image, config.defaults, config.catalogue)
+    reference = images.prepare(image, config.catalogue[order.model], order.size, order.fit)
+    price = config.catalogue[order.model].price(reference.size, order.seconds)
+    return Preview(replace(order, size=reference.size), reference, price)
+
+
+def is_running(config: Config) -> bool:
+    """Whether a daemon holds the state of this configuration."""
+    path = state_path(config)
+    return lock.is_locked(path.with_name(f"{path.name}.lock"))
+
+
+def _open_store(path: Path, work: WorkFolder) -> tuple[Store, bool]:
+    """Open the state, unless it was lost while orders were under way: they must not be bought again."""
+    if not path.exists() and (left := work.jobs()):
+        raise UsageError(
+            f"the state file {path} is gone, but {work.root} still holds {len(left)} unfinished jobs, which may be "
+            f"paid for. Put the state file back. To give these jobs up and begin anew: mv {work.root} {work.root}.old"
+        )
+    return Store.create_or_open(path, f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise translate(error, str(folder)) from error
+
+
+def _watch(inbox: Path, nudge: Callable[[], None], stack: ExitStack) -> None:
+    """Have events bring the next look forward; without them the rescan finds everything all the same."""
+    watch = Watch(inbox, nudge)
+    try:
+        watch.start()
+    except (Blocked, Deferred) as error:
+        logger.warning("events from the inbox cannot be had (%s); it is looked through regularly instead", error)
+    else:
+        stack.callback(watch.stop)

@@ -1,0 +1,73 @@
+"""Why submissions pause, and when one job may go ahead to see whether they still must."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sorawatch.core import outcome as o
+from sorawatch.core.lifecycle import Action
+from sorawatch.core.schedule import Waits, backoff
+
+_PATIENT = Waits(first=60.0, longest=3600.0)
+"""Between canaries when only a person can mend the cause: a refused key, an empty account."""
+
+_LAPSE = 60_000
+"""Milliseconds after the last failure's retry at which a block of anything but SUBMIT is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A cause that stops submissions. Times are milliseconds of the store's clock."""
+
+    action: Action
+    reason: str
+    mend: str
+    passing: bool
+    since: int
+    tries: int
+    until: int
+    """When a canary may try, or, for other actions than SUBMIT, when the block is forgotten unless renewed."""
+
+
+class Blocks:
+    """The blocks in force, one an action at most."""
+
+    def __init__(self, waits: Waits) -> None:
+        self._waits = waits
+        self._blocks: dict[Action, Block] = {}
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(self._blocks.values())
+
+    def learn(self, action: Action, outcome: o.Outcome, now: int, due_at: int, jitter: float) -> None:
+        """Take an outcome into account: a halt sets or renews the action's block, anything else lifts it."""
+        if not isinstance(outcome, o.Halted):
+            if not isinstance(outcome, o.Unknown):
+                self._blocks.pop(action, None)
+            return
+        before = self._blocks.get(action)
+        if before and action is Action.SUBMIT and now < before.until:
+            return
+        tries = before.tries + 1 if before else 1
+        since = before.since if before else now
+        until = max(due_at, now) + _LAPSE
+        if action is Action.SUBMIT:
+            until = now + backoff(self._waits if outcome.passing else _PATIENT, tries, jitter, outcome.retry_after)
+        self._blocks[action] = Block(action, outcome.reason, outcome.mend, outcome.passing, since, tries, until)
+
+    def clear(self) -> None:
+        """Forget all: a person says that the cause is gone."""
+        self._blocks.clear()
+
+    def places(self, wanted: int, outstanding: int, now: int) -> int:
+        """How many of ``wanted`` submits may go ahead now, while ``outstanding`` are: all, none, or one canary."""
+        for action in [action for action, block in self._blocks.items() if block.until <= now]:
+            if action is not Action.SUBMIT:
+                del self._blocks[action]
+        if not self._blocks:
+            return wanted
+        submit = self._blocks.get(Action.SUBMIT)
+        if len(self._blocks) == 1 and submit and submit.until <= now and not outstanding:
+            return min(wanted, 1)
+        return 0

@@ -1,0 +1,163 @@
+"""``sorawatch check``: everything that would go wrong, and the mend for each."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sorawatch.app import api_client, is_running, state_path
+from sorawatch.config import Config, KeySource, find_key
+from sorawatch.core.fsfaults import translate
+from sorawatch.edges import images, lock, mounts
+from sorawatch.edges.store import Store
+from sorawatch.errors import Blocked, ConfigError, Deferred, Rejected, SorawatchError
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. ``mend`` is empty where all is well; ``grave``: the daemon would not work."""
+
+    what: str
+    mend: str = ""
+    grave: bool = False
+
+
+def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Look at everything, the quick things first; orders nothing and changes nothing."""
+    yield Finding(f"the configuration {config.path} is sound")
+    marked = _marked(config)
+    for name in ("inbox", "outbox", "errors", "processed"):
+        folder: Path = getattr(config.folders, name)
+        yield _folder(name, folder, marked=str(folder) in marked)
+    yield from _same_disk(config)
+    yield from _watching(config)
+    yield _state(config)
+    key = None
+    try:
+        key = find_key(config, environ)
+        key.read()
+    except ConfigError as error:
+        yield Finding(f"{error.problems[0].where}: {error.problems[0].what}", error.problems[0].mend, grave=True)
+    else:
+        yield _secrecy(key)
+        yield from _server(config, key)
+    if config.api.base_url.startswith("http://"):
+        yield _plain_http(config)
+    if not images.reads_heif():
+        yield Finding("HEIC pictures from phones cannot be read", "If you need them: pip install 'sorawatch[heif]'")
+
+
+def _folder(name: str, path: Path, *, marked: bool) -> Finding:
+    where = f"folders.{name}, {path}"
+    if not path.is_dir():
+        if os.path.lexists(path):
+            return Finding(f"{where}: it is not a folder", "Name a folder.", grave=True)
+        return Finding(f"{where}: there is no such folder", f"Make it: mkdir -p {path}", grave=True)
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        mend = f"Let the user who runs sorawatch read and write it: chown or chmod {path}"
+        return Finding(f"{where}: it cannot be read and written by this user", mend, grave=True)
+    if marked and not lock.is_marked(path):
+        mend = f"Mount its share. If the folder was replaced on purpose: touch {path / lock.MARKER}"
+        return Finding(f"{where}: it has lost its file {lock.MARKER}, so its share is not mounted", mend, grave=True)
+    return Finding(f"{where}: can be read and written")
+
+
+def _marked(config: Config) -> list[str]:
+    """The folders that the state has worked with."""
+    try:
+        store = Store.open_for_reading(state_path(config))
+    except SorawatchError:
+        return []
+    try:
+        with store.turn() as turn:
+            return turn.note("marked") or []
+    finally:
+        store.close()
+
+
+def _same_disk(config: Config) -> Iterator[Finding]:
+    folders = config.folders
+    devices = {path.stat().st_dev for path in (folders.inbox, folders.errors, folders.processed) if path.is_dir()}
+    if len(devices) > 1:
+        yield Finding("inbox, errors and processed are on different disks: originals are copied, then removed")
+
+
+def _watching(config: Config) -> Iterator[Finding]:
+    kind = mounts.file_system_of(config.folders.inbox)
+    if mounts.is_network(kind):
+        seconds = f"{config.watch.rescan_seconds:g}"
+        yield Finding(f"the inbox lies on a network file system ({kind}): it is looked through every {seconds} s")
+
+
+def _state(config: Config) -> Finding:
+    try:
+        path = state_path(config)
+        if is_running(config):
+            return Finding(f"state, {path}: a daemon is running on it")
+        if path.exists():
+            Store.open_for_reading(path).close()
+            return Finding(f"state, {path}: can be read")
+        parent = next(folder for folder in path.parents if folder.exists())
+        if not os.access(parent, os.W_OK | os.X_OK):
+            mend = f'Make {path.parent} for this user, or set "state: state.db" to keep it beside the configuration.'
+            return Finding(f"state, {path}: {parent} cannot be written by this user", mend, grave=True)
+    except ConfigError as error:
+        return Finding(f"{error.problems[0].where}: {error.problems[0].what}", error.problems[0].mend, grave=True)
+    except SorawatchError as error:
+        return Finding(f"state: {error}", "See above.", grave=True)
+    return Finding(f"state, {path}: will be made at the first start")
+
+
+def _secrecy(key: KeySource) -> Finding:
+    if key.path is not None:
+        try:
+            mode = key.path.stat().st_mode
+        except OSError as error:
+            return Finding(str(translate(error, key.where)), "Check the file.", grave=True)
+        if mode & (stat.S_IROTH | stat.S_IWOTH):
+            return Finding(f"{key.where}: everybody on this machine can read it", f"chmod 600 {key.path}", grave=True)
+    return Finding(f"{key.where}: holds a key")
+
+
+def _plain_http(config: Config) -> Finding:
+    if config.api.allow_http:
+        return Finding(f"api.base_url, {config.api.base_url}: the key travels unencrypted", "Use https:// if you can.")
+    return Finding(f"api.base_url, {config.api.base_url}: plain http, but only within this machine")
+
+
+def _server(config: Config, key: KeySource) -> Iterator[Finding]:
+    api = api_client(config, key)
+    where = f"api.base_url, {config.api.base_url}"
+    try:
+        try:
+            api.page(limit=1)
+        except Rejected:
+            yield Finding(
+                f"{where}: answers, but has no list of videos",
+                "An order whose answer is lost will be held for you to decide; see api.unresolved_submit.",
+            )
+        except Blocked as error:
+            yield Finding(f"{where}: {error}", error.mend, grave=True)
+            return
+        except Deferred as error:
+            mend = "Check the address, the network and the proxy settings of the environment."
+            yield Finding(f"{where}: {error}", mend, grave=True)
+            return
+        else:
+            yield Finding(f"{where}: answers and accepts the key")
+        yield from _models(config, api.models())
+    except SorawatchError:
+        yield Finding(f"{where}: does not tell which models it offers")
+    finally:
+        api.close()
+
+
+def _models(config: Config, offered: tuple[str, ...]) -> Iterator[Finding]:
+    model = config.defaults.model
+    if model and offered and model not in offered:
+        videos = [name for name in offered if name in config.catalogue] or list(offered[:10])
+        mend = f"Set video.model to one that it offers, such as {', '.join(videos)}."
+        yield Finding(f"video.model, {model}: the server does not list it", mend, grave=True)

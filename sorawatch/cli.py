@@ -1,0 +1,325 @@
+"""Arguments in, exit status out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from sorawatch import __version__, app, checks, config, demo, journal, report, screens, simulator
+from sorawatch.config import Config
+from sorawatch.errors import Blocked, ConfigError, Rejected, SorawatchError, UsageError
+from sorawatch.wishes import Wish
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+out = Console(highlight=False, soft_wrap=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class _Commands(TyperGroup):
+    """Turns our errors into a line and an exit status; ``--debug``, anywhere, shows the traceback instead."""
+
+    def main(self, args: Any = None, *rest: Any, **options: Any) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        debug = "--debug" in words
+        try:
+            return super().main([word for word in words if word != "--debug"], *rest, **options)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+        except Exception as error:
+            if debug:
+                raise
+            sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    """Say what went wrong on stderr. Returns the exit status."""
+    match error:
+        case ConfigError():
+            for problem in error.problems:
+                err.print(f"[red]error:[/] {escape(str(problem))}")
+            return USAGE
+        case Blocked() | Rejected():
+            err.print(f"[red]error:[/] {escape(f'{error}. {error.mend}' if error.mend else str(error))}")
+            return FAILED
+        case SorawatchError():
+            err.print(f"[red]error:[/] {escape(str(error))}")
+            return USAGE if isinstance(error, UsageError) else FAILED
+        case BrokenPipeError():
+            return FAILED
+        case _:
+            told = escape(f"{type(error).__name__}: {error}")
+            err.print(f"[red]error:[/] a fault in sorawatch ({told}). Run it with --debug for details.")
+            return FAILED
+
+
+cli = typer.Typer(
+    cls=_Commands,
+    help="Drop a picture and a prompt into a folder; find a video in another.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="The configuration; else $SORAWATCH_CONFIG, ./config.yaml, /etc/sorawatch/config.yaml."
+    ),
+]
+JobArguments = Annotated[
+    list[str], typer.Argument(metavar="JOB…", help="Job ids, or the paths of their pictures in the inbox.")
+]
+
+
+@cli.callback()
+def _global(
+    context: typer.Context,
+    config_path: ConfigOption = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    context.obj = config_path
+    if version:
+        out.print(f"sorawatch {__version__}")
+        raise typer.Exit
+
+
+def _load(context: typer.Context, path: Path | None) -> Config:
+    return config.load(config.find(path or context.obj, os.environ), os.environ)
+
+
+@cli.command("demo")
+def _demo(
+    folder: Annotated[Path, typer.Option("--dir", help="Where the demo's folders are made.")] = Path("sorawatch-demo"),
+) -> None:
+    """Show the whole product on sample photos: no key, no configuration, no costs."""
+    if not demo.run(folder, out):
+        raise typer.Exit(FAILED)
+
+
+@cli.command("init")
+def _init(folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to begin.")] = Path()) -> None:
+    """Write a commented configuration and make the folders."""
+    path = folder / "config.yaml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(config.starter())
+        for name in ("inbox", "outbox", "errors", "processed"):
+            (folder / name).mkdir(exist_ok=True)
+    except FileExistsError as error:
+        raise UsageError(f"{error.filename} is already there, so nothing was changed.") from error
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}. Choose a folder that you may write to.") from error
+    out.print(f"Wrote {escape(str(path))} and made inbox, outbox, errors and processed beside it. Next:")
+    where = "" if folder == Path() else f" -c {path}"
+    out.print(f"  export SORAWATCH_API_KEY=…        # or api.key_file in {escape(str(path))}", markup=False)
+    out.print(f"  sorawatch check{where}", markup=False)
+    out.print(f"  sorawatch run{where}", markup=False)
+
+
+@cli.command("check")
+def _check(context: typer.Context, config_path: ConfigOption = None) -> None:
+    """Say everything that would go wrong, and the mend for each."""
+    try:
+        loaded = _load(context, config_path)
+    except ConfigError as error:
+        for problem in error.problems:
+            _print_finding(checks.Finding(f"{problem.where}: {problem.what}", problem.mend, grave=True))
+        raise typer.Exit(FAILED) from error
+    grave = 0
+    for finding in checks.check(loaded, os.environ):
+        _print_finding(finding)
+        grave += finding.grave
+    if grave:
+        out.print(f"[red]{grave} {'thing' if grave == 1 else 'things'} to mend[/]")
+        raise typer.Exit(FAILED)
+    out.print("[green]ready to run[/]")
+
+
+def _print_finding(finding: checks.Finding) -> None:
+    mark = "[red]✗[/]" if finding.grave else "[yellow]![/]" if finding.mend else "[green]✓[/]"
+    out.print(f"{mark} {escape(finding.what)}", soft_wrap=True)
+    if finding.mend:
+        out.print(f"    {escape(finding.mend)}", soft_wrap=True)
+
+
+@cli.command("run")
+def _run(
+    context: typer.Context,
+    config_path: ConfigOption = None,
+    once: Annotated[bool, typer.Option("--once", help="Work off what is there, then end.")] = False,
+) -> None:
+    """Watch the inbox until stopped."""
+    loaded = _load(context, config_path)
+    live = screens.LiveJobs()
+    with app.opened(loaded, os.environ, [journal.log_change, live]) as daemon:
+        _stop_on_signals(daemon.stop)
+        if err.is_terminal:
+            with Live(live, console=err, refresh_per_second=4, transient=True):
+                _log_to_terminal()
+                well = daemon.run(once=once)
+        else:
+            _log_to_stream()
+            well = daemon.run(once=once)
+    if not well:
+        raise typer.Exit(FAILED)
+
+
+def _stop_on_signals(stop: Any) -> None:
+    """The first signal stops in good order; the second at once, which loses nothing either."""
+
+    def first(_number: int, _frame: FrameType | None) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: os._exit(INTERRUPTED))
+        stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, first)
+
+
+class _TerminalHandler(logging.Handler):
+    """Prints above the live display."""
+
+    _STYLES = ((logging.ERROR, "red"), (logging.WARNING, "yellow"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = next((style for level, style in self._STYLES if record.levelno >= level), "default")
+        err.print(f"[dim]{time.strftime('%H:%M:%S')}[/] [{style}]{escape(self.format(record))}[/]")
+
+
+def _log_to_terminal() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_TerminalHandler()], force=True)
+
+
+def _log_to_stream() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
+    )
+
+
+@cli.command("status")
+def _status(
+    context: typer.Context,
+    config_path: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing it until Ctrl-C.")] = False,
+) -> None:
+    """Show the jobs, what each waits for, what was spent, and what is paused and why."""
+    loaded = _load(context, config_path)
+    if follow and not as_json and out.is_terminal:
+        with Live(screens.status(report.snapshot(loaded), loaded), console=out, auto_refresh=False) as live:
+            while True:
+                time.sleep(1)
+                live.update(screens.status(report.snapshot(loaded), loaded), refresh=True)
+    while True:
+        snapshot = report.snapshot(loaded)
+        if as_json:
+            typer.echo(json.dumps(report.as_json(snapshot), indent=None if follow else 2))
+        else:
+            out.print(screens.status(snapshot, loaded))
+        if not follow:
+            return
+        time.sleep(1)
+
+
+@cli.command("show")
+def _show(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(metavar="JOB", help="A job id, or the path of its picture in the inbox.")],
+    config_path: ConfigOption = None,
+) -> None:
+    """Show all about one job, and all that happened to it."""
+    loaded = _load(context, config_path)
+    found, events, now = report.history(loaded, job)
+    out.print(screens.job_details(found, events, now, loaded))
+
+
+def _ask(context: typer.Context, config_path: Path | None, wishes: list[Wish], done: str) -> None:
+    running = app.wish(_load(context, config_path), wishes)
+    out.print(f"{done}{'' if running else '; no daemon is running, so it takes effect with the next `sorawatch run`'}.")
+
+
+@cli.command("retry")
+def _retry(context: typer.Context, jobs: JobArguments, config_path: ConfigOption = None) -> None:
+    """Try jobs again now: failed, cancelled, held or waiting ones."""
+    _ask(context, config_path, [Wish("retry", job) for job in jobs], f"Asked to try {', '.join(jobs)} again")
+
+
+@cli.command("cancel")
+def _cancel(context: typer.Context, jobs: JobArguments, config_path: ConfigOption = None) -> None:
+    """Withdraw jobs that are not paid for yet, or give up held ones; their pairs go to the errors folder."""
+    _ask(context, config_path, [Wish("cancel", job) for job in jobs], f"Asked to cancel {', '.join(jobs)}")
+
+
+@cli.command("adopt")
+def _adopt(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(metavar="JOB")],
+    video_id: Annotated[str, typer.Argument(metavar="VIDEO_ID", help="The server's id of the video.")],
+    config_path: ConfigOption = None,
+) -> None:
+    """Tell a held job which of the server's videos is its own."""
+    _ask(context, config_path, [Wish("adopt", job, video_id)], f"Asked to follow {video_id} for {job}")
+
+
+@cli.command("pause")
+def _pause(context: typer.Context, config_path: ConfigOption = None) -> None:
+    """Submit nothing more until `resume`; what is paid for goes on."""
+    _ask(context, config_path, [Wish("pause")], "Paused: nothing more is submitted until `sorawatch resume`")
+
+
+@cli.command("resume")
+def _resume(context: typer.Context, config_path: ConfigOption = None) -> None:
+    """Submit again, at once, whatever had stopped it."""
+    _ask(context, config_path, [Wish("resume")], "Resumed")
+
+
+@cli.command("preview")
+def _preview(
+    context: typer.Context,
+    image: Annotated[Path, typer.Argument(metavar="IMAGE")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")] = None,
+    config_path: ConfigOption = None,
+) -> None:
+    """Write the exact reference that would be uploaded, and say what the clip would cost."""
+    target = output or image.with_name(f"{image.stem}.preview.jpg")
+    previewed = app.preview(_load(context, config_path), image)
+    try:
+        target.write_bytes(previewed.reference.data)
+    except OSError as error:
+        raise UsageError(f"{target}: {error.strerror}. Name another file with -o.") from error
+    out.print(f"Wrote {escape(str(target))}", soft_wrap=True)
+    out.print(screens.preview(previewed))
+
+
+@cli.command("simulate")
+def _simulate(
+    port: Annotated[int, typer.Option(help="Where to listen.", min=0, max=65535)] = 8787,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    key: Annotated[str, typer.Option(help="The only API key that is accepted; empty for any.")] = "sk-simulated",
+    generation_seconds: Annotated[float, typer.Option(help="How long a video takes to be made.", min=0.0)] = 6.0,
+    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines in.")] = False,
+) -> None:
+    """Serve the video API with simulated clips, for trying configurations or other clients."""
+    settings = simulator.Settings(key=key or None, generation_seconds=generation_seconds)
+    demo.simulate(host, port, settings, allow_remote=allow_remote, console=out)
+
+
+def main() -> None:
+    """The console script."""
+    cli()

@@ -1,0 +1,341 @@
+"""The loop: see, decide, record, do, record.
+
+One thread talks to the store and commits what has gathered in one transaction a turn. What a turn decided is
+carried out by others only after it is on disk, and comes back as a message.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sorawatch.admission import Admission
+from sorawatch.blocks import Blocks
+from sorawatch.bulletin import Bulletin
+from sorawatch.core import outcome as o
+from sorawatch.core.budget import Closed
+from sorawatch.core.job import FINAL, UNPAID, Job, State
+from sorawatch.core.lifecycle import ACTIONS, Action, advance, decide, met_after_a_crash, reject, vanish
+from sorawatch.core.naming import job_id
+from sorawatch.core.purchase import standing_after
+from sorawatch.edges.store import LeaseLost, Store, Turn
+from sorawatch.errors import Blocked, Rejected
+from sorawatch.hands import Done, Hands
+from sorawatch.intake import Intake, Look, NewPair
+from sorawatch.lookout import Looked, Lookout
+from sorawatch.register import Register
+from sorawatch.wishes import Wish, grant
+from sorawatch.workers import Mailbox
+
+logger = logging.getLogger("sorawatch")
+
+LEASE_MS = 600_000
+_TICK = 1.0
+"""Seconds between two looks at what other processes have written into the store."""
+_STORE_PAUSE_MAX = 30.0
+_LAST_WORDS = 4.0
+"""Seconds a stop waits for submits that are under way: their answers are worth money."""
+_CLAIMED = (
+    State.RENDERED, State.RENDERING, State.UNCERTAIN, State.DELIVERED, State.REJECTED, State.WITHDRAWN, State.RESTORING
+)  # fmt: skip
+"""In the order in which they are served: clips that can expire come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nudged:
+    """Something happened in the inbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Somebody wants the daemon to end."""
+
+
+Message = Done | Looked | Nudged | Stopped
+Listener = Callable[[Job | None, Job], None]
+"""Told of every change of a job, as it was and as it is, after it is on disk."""
+
+
+class Daemon:
+    """The watch-folder daemon, without the arguments and the screens around it."""
+
+    def __init__(
+        self,
+        store: Store,
+        perform: Callable[[Action, Job], o.Outcome],
+        intake: Intake,
+        admission: Admission,
+        *,
+        rescan_seconds: float,
+        forget: Callable[[str], None],
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        """``forget`` discards what the work folder holds of a job that has ended."""
+        self._store = store
+        self._admission = admission
+        self._policy = admission.policy
+        self._forget = forget
+        self._listeners = listeners
+        self._mailbox: Mailbox[Message] = Mailbox()
+        self._hands = Hands(perform, self._mailbox.put)
+        self._lookout = Lookout(intake, rescan_seconds, self._mailbox.put)
+        self._register = Register()
+        self._blocks = Blocks(self._policy.waits)
+        self._bulletin = Bulletin(admission.zone)
+        self._changes: list[tuple[Job | None, Job]] = []
+        self._starts: list[tuple[Action, Job]] = []
+        self._counts: Mapping[State, int] = {}
+        self._paused = False
+        self._closed: Closed | None = None
+        self._stopping = False
+        self._failed = 0
+        self._changed_at = 0.0
+        self._renewed_at = time.monotonic()
+
+    def stop(self) -> None:
+        """End soon. May be called from any thread and from a signal handler."""
+        self._mailbox.put(Stopped())
+
+    def nudge(self) -> None:
+        """Look at the inbox soon. May be called from any thread."""
+        self._mailbox.put(Nudged())
+
+    def run(self, *, once: bool = False) -> bool:
+        """Work until stopped or, with ``once``, until there is nothing left to do.
+
+        Returns:
+            With ``once``, whether all that was there became clips; else True.
+        """
+        self._recover()
+        messages: list[Message] = []
+        timeout, pause = 0.0, 1.0
+        while True:
+            messages += self._mailbox.collect(timeout)
+            try:
+                timeout = self._turn(messages)
+            except Blocked as error:
+                self._changes.clear()
+                self._starts.clear()
+                if any(isinstance(message, Stopped) for message in messages):
+                    return False
+                logger.error("%s. %s Nothing is lost; trying again in %g s.", error, error.mend, pause)
+                time.sleep(pause)
+                timeout, pause = 0.0, min(2 * pause, _STORE_PAUSE_MAX)
+                continue
+            messages, pause = [], 1.0
+            if self._stopping:
+                self._hear_last_words()
+                return True
+            if once and (verdict := self._verdict()) is not None:
+                return verdict
+
+    def _recover(self) -> None:
+        """Take up what an earlier run left: claims are void, and submits under way then are uncertain now."""
+        with self._store.turn() as turn:
+            turn.release_all()
+            for job in turn.jobs([State.SUBMITTING]):
+                self._save(turn, job, met_after_a_crash(job, turn.now))
+            for job in turn.jobs({*State} - FINAL):
+                self._register.enter(job)
+        self._announce()
+
+    def _turn(self, messages: Sequence[Message]) -> float:
+        """One transaction, and what follows from it. Returns the seconds until the next one is needed.
+
+        Raises:
+            Blocked: if the store cannot be written; then nothing has happened, and the messages still stand.
+        """
+        with self._store.turn() as turn:
+            for message in messages:
+                self._heed(turn, message)
+            self._grant_wishes(turn)
+            if not self._stopping:
+                self._start(turn)
+            self._counts = turn.counts()
+            self._bulletin.post(turn, self._lookout, self._blocks, self._pause_reason(), self._closed)
+            due = turn.next_due(ACTIONS)
+            now = turn.now
+        for message in messages:
+            if isinstance(message, Done):
+                self._hands.finished(message.action)
+        self._announce()
+        starts, self._starts = self._starts, []
+        for action, job in starts:
+            self._hands.start(action, job)
+        if not self._stopping:
+            self._lookout.start_if_due(self._register.pairs)
+        if self._closed is not None and self._closed.until is not None:
+            due = min(due or self._closed.until, self._closed.until)
+        waits = [_TICK, self._lookout.wait]
+        if due is not None:
+            waits.append((due - now) / 1000)
+        return max(0.0, min(waits))
+
+    def _heed(self, turn: Turn, message: Message) -> None:
+        match message:
+            case Done():
+                self._record(turn, message)
+            case Looked():
+                look = self._lookout.learn(message)
+                if look is not None:
+                    self._cancel_vanished(turn, look)
+                    self._take_in(turn, look.new)
+            case Nudged():
+                self._lookout.nudge()
+            case Stopped():
+                self._stopping = True
+
+    def _record(self, turn: Turn, done: Done) -> None:
+        job = turn.job(done.job_id)
+        if job is None:
+            return
+        if done.action is Action.SUBMIT and job.token != done.token:
+            if isinstance(done.outcome, o.Accepted) and done.token is not None:
+                turn.know_video(done.token, done.outcome.video_id)
+            return
+        if done.action is not (Action.SUBMIT if job.state is State.SUBMITTING else decide(job)):
+            turn.release(job)
+            return
+        outcome = done.outcome
+        if isinstance(outcome, o.Searched):
+            outcome = self._without_others(turn, job, outcome)
+        jitter = random.random()  # noqa: S311 -- it spreads retries and guards nothing
+        after = advance(job, done.action, outcome, now=turn.now, policy=self._policy, jitter=jitter)
+        if job.token is not None:
+            if after.video_id is not None and after.video_id != job.video_id:
+                turn.know_video(job.token, after.video_id)
+            standing = standing_after(done.action, outcome, after)
+            if standing is not None:
+                turn.settle(job.token, standing)
+        self._blocks.learn(done.action, outcome, turn.now, after.due_at, jitter)
+        try:
+            self._save(turn, job, after)
+        except LeaseLost:
+            logger.warning("%s: another daemon has taken job %s over", job.pair.path, job.id)
+
+    @staticmethod
+    def _without_others(turn: Turn, job: Job, found: o.Searched) -> o.Searched:
+        """Leave out videos that other jobs have; with rivals about, none of the rest is certain."""
+        taken = turn.known_videos(candidate.video_id for candidate in found.candidates)
+        left = tuple(candidate for candidate in found.candidates if candidate.video_id not in taken)
+        if turn.rivals(job):
+            left = tuple(replace(candidate, certain=False) for candidate in left)
+        return replace(found, candidates=left)
+
+    def _cancel_vanished(self, turn: Turn, look: Look) -> None:
+        for known_id, pair in self._register.unpaid():
+            now = look.scan.present.get(pair.path)
+            job = turn.job(known_id) if now != pair else None
+            if job is not None and job.state in UNPAID:
+                what = "its picture was taken away" if now is None else "its picture or sidecar was changed"
+                self._save(turn, job, vanish(job, turn.now, f"{what} before it was submitted"))
+
+    def _take_in(self, turn: Turn, arrivals: Sequence[NewPair]) -> None:
+        jobs = [_new_job(each, turn.now) for each in arrivals if not self._register.knows(each.pair)]
+        turn.add(jobs)
+        self._changes += [(None, job) for job in jobs]
+
+    def _save(self, turn: Turn, before: Job, after: Job) -> None:
+        turn.save(after, before)
+        self._changes.append((before, after))
+
+    def _announce(self) -> None:
+        """After the commit: remember, tell whoever listens, tidy up."""
+        changes, self._changes = self._changes, []
+        for before, after in changes:
+            self._register.enter(after)
+            for listener in self._listeners:
+                listener(before, after)
+            if after.state in FINAL:
+                self._forget(after.id)
+            if before is None or before.state is not after.state:
+                self._changed_at = time.monotonic()
+                self._failed += after.state is State.FAILED
+
+    def _grant_wishes(self, turn: Turn) -> None:
+        for command in turn.take_commands():
+            wish = Wish(command.verb, command.job_id, command.argument)
+            try:
+                job = turn.job(wish.job_id) if wish.job_id else None
+                self._changes += grant(turn, wish, job, self._policy)
+            except Rejected as error:
+                logger.warning("%s", error)
+            if wish.verb == "resume":
+                self._blocks.clear()
+        self._paused = turn.note("paused") is not None
+
+    def _start(self, turn: Turn) -> None:
+        if time.monotonic() - self._renewed_at > LEASE_MS / 3000:
+            turn.renew(LEASE_MS)
+            self._renewed_at = time.monotonic()
+        for state in _CLAIMED:
+            self._claim(turn, state, self._hands.room(ACTIONS[state]))
+        staged = 2 * self._admission.caps.in_flight + 4
+        ahead = staged - turn.count(State.READY) - self._hands.busy(Action.PREPARE)
+        self._claim(turn, State.FOUND, min(ahead, self._hands.room(Action.PREPARE)))
+        self._admit(turn)
+
+    def _claim(self, turn: Turn, state: State, limit: int) -> None:
+        room = limit - sum(ACTIONS[state] is action for action, _ in self._starts)
+        if room > 0:
+            jobs = turn.claim([state], room, self._policy.waits.horizon, LEASE_MS)
+            self._starts += [(ACTIONS[state], job) for job in jobs]
+
+    def _admit(self, turn: Turn) -> None:
+        self._closed = None
+        if self._pause_reason() is not None:
+            return
+        outstanding = self._hands.busy(Action.SUBMIT)
+        places = self._blocks.places(self._hands.room(Action.SUBMIT), outstanding, turn.now)
+        if places > 0:
+            changes, self._closed = self._admission.admit(turn, places)
+            self._changes += changes
+            self._starts += [
+                (Action.SUBMIT, job)
+                for was, job in changes
+                if was.state is State.READY and job.state is State.SUBMITTING
+            ]
+
+    def _pause_reason(self) -> str | None:
+        if self._paused:
+            return "paused with `sorawatch pause`; `sorawatch resume` goes on"
+        if self._lookout.trouble is not None:
+            return f"the inbox cannot be read: {self._lookout.trouble}"
+        if self._lookout.last is not None and self._lookout.last.scan.paused:
+            return "a file named PAUSE lies in the inbox; remove it to go on"
+        return None
+
+    def _verdict(self) -> bool | None:
+        """With ``once``: None while something goes on, else whether all that was there became clips."""
+        last = self._lookout.last
+        if self._hands.busy():
+            return None
+        open_states = {state for state in self._counts if state not in FINAL | {State.HELD}}
+        if not open_states:
+            looked = last is not None and not last.scan.settling and self._lookout.last_began > self._changed_at
+            return self._failed == 0 and State.HELD not in self._counts if looked else None
+        if open_states & {State.RENDERING, State.UNCERTAIN, State.SUBMITTING}:
+            return None
+        attempts = self._policy.attempts
+        stuck = any(not block.passing or block.tries >= attempts for block in self._blocks)
+        shut = self._pause_reason() is not None or (self._closed is not None and self._closed.of_money)
+        return False if stuck or (shut and open_states <= UNPAID) else None
+
+    def _hear_last_words(self) -> None:
+        """Record the answers of submits that are under way, as far as they come soon."""
+        end = time.monotonic() + _LAST_WORDS
+        while self._hands.busy(Action.SUBMIT) and (left := end - time.monotonic()) > 0:
+            messages = self._mailbox.collect(left)
+            if messages:
+                self._turn(messages)
+
+
+def _new_job(found: NewPair, now: int) -> Job:
+    job = Job(job_id(os.urandom(5)), State.FOUND, found.pair, created_at=now, due_at=now, changed_at=now)
+    if isinstance(found.order, Rejected):
+        return reject(job, now, str(found.order), found.order.mend)
+    return replace(job, order=found.order)

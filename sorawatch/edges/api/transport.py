@@ -1,0 +1,97 @@
+"""What requests is told so that no key leaks, nothing is sent twice, and every failure is known for what it is."""
+
+from __future__ import annotations
+
+import io
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from sorawatch.core.complaints import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from requests import PreparedRequest, Response
+
+FAULTS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+"""What a request may raise: requests' own, at times urllib3's or the socket's, ValueError for senseless redirects."""
+
+_CHUNK = 1 << 18
+
+
+class Session(requests.Session):
+    """Keeps what is meant for the server from any other host it redirects to, and lets no ``~/.netrc`` replace it.
+
+    It keeps no cookies, so that threads share nothing but the connections.
+    """
+
+    def __init__(self, private: frozenset[str]) -> None:
+        super().__init__()
+        self.max_redirects = 5
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._private = private
+
+    def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
+        if origin(response.request.url) != origin(prepared_request.url):
+            for name in self._private:
+                prepared_request.headers.pop(name, None)
+
+
+class Auth(AuthBase):
+    """Adds the key and the headers that are meant for the server alone."""
+
+    def __init__(self, key: str | None, scheme: str, headers: Mapping[str, str]) -> None:
+        self._headers = dict(headers)
+        self._secrets = [key, key.replace("/", "\\/")] if key else []
+        if key:
+            name, value = ("Authorization", f"Bearer {key}") if scheme == "bearer" else (scheme, key)
+            self._headers[name] = value
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        r.headers.update(self._headers)
+        return r
+
+    def redact(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "[key]")
+        return text
+
+    def redact_bytes(self, body: bytes) -> bytes:
+        for secret in self._secrets:
+            body = body.replace(secret.encode(), b"[key]")
+        return body
+
+
+class Body(io.BytesIO):
+    """A request body that knows whether any of it was asked for, which happens once the headers are sent."""
+
+    begun = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.begun = True
+        return super().read(size)
+
+
+def chunks(response: Response) -> Iterator[bytes]:
+    """The body, decoded, as it arrives."""
+    while chunk := response.raw.read1(_CHUNK, decode_content=True):
+        yield chunk
+
+
+def told(fault: BaseException) -> str:
+    """What lies at the root of ``fault``: the outer layers repeat addresses and class names."""
+    for _ in range(8):
+        causes = (fault.__cause__, getattr(fault, "reason", None), *reversed(fault.args))
+        fault = next((cause for cause in causes if isinstance(cause, BaseException)), fault)
+    return quote(str(fault) or type(fault).__name__)
+
+
+def origin(url: str | None) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port: what must be equal for a key to be sent."""
+    parts = urlsplit(url or "")
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)

@@ -1,0 +1,152 @@
+"""A picture as Pillow decodes it: the limits, the window, and a plain error for whatever a file may do to Pillow."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
+
+from sorawatch.core.framing import UPRIGHT, Framing, unturned, upright
+from sorawatch.core.order import Size
+from sorawatch.edges.images.colour import sampled
+from sorawatch.errors import Rejected
+
+try:
+    from pillow_heif import register_heif_opener
+except ImportError:
+    _HEIF: tuple[str, ...] = ()
+else:
+    register_heif_opener(thumbnails=False)
+    _HEIF = ("HEIF",)
+
+MAX_PIXELS = 128_000_000
+MAX_DECODED = 1_600_000_000
+"""Bytes that a decoder may need, by ``_BYTES_PER_PIXEL``."""
+
+_BYTES_PER_PIXEL = {"JPEG": 7, "WEBP": 16, "AVIF": 9}
+"""Measured peaks of Pillow's decoders; the others stay below 8."""
+
+_JPEG = b"\xff\xd8\xff"
+_FORMATS = ("PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", *_HEIF)
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+
+_UPRIGHTING = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_DRAFT = 2
+"""How much finer than needed a JPEG is decoded, so that the resize still has something to choose from."""
+
+_SMALLER = "Save it smaller: a few thousand pixels a side are plenty."
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An opened picture, not yet decoded where that can wait."""
+
+    image: Image.Image
+    stored: Size
+    orientation: int
+
+    @property
+    def size(self) -> Size:
+        """Upright."""
+        return upright(self.stored, self.orientation)
+
+    @classmethod
+    def open(cls, name: str, data: bytes) -> Picture:
+        """Read the header. What is not a JPEG is decoded at once: its orientation may lie behind its pixels.
+
+        Raises:
+            Rejected: if it is no picture, damaged, or too large to be decoded.
+        """
+        with translated(name, data):
+            file = io.BytesIO(data)
+            if data.startswith(_JPEG):
+                # Image.open would also parse the directory of further pictures, and fail where only that is broken.
+                image: Image.Image = JpegImageFile(file)
+            else:
+                image = Image.open(file, formats=_FORMATS)
+            _check_size(name, image)
+            if image.format != "JPEG":
+                image.load()
+            return cls(image, Size(*image.size), _orientation(image))
+
+    def render(self, framing: Framing) -> Image.Image:
+        """The window of ``framing`` at its inner size, upright, in the colours and the mode of the file."""
+        inner = upright(framing.inner, self.orientation)
+        left, top, right, bottom = unturned(framing.window, self.size, self.orientation)
+        wanted = (
+            math.ceil(_DRAFT * inner.width * self.stored.width / (right - left)),
+            math.ceil(_DRAFT * inner.height * self.stored.height / (bottom - top)),
+        )
+        drafted = self.image.draft(None, wanted)
+        shrunk = drafted[1][2] / self.stored.width if drafted else 1.0
+        box = (
+            left * shrunk,
+            top * shrunk,
+            min(right * shrunk, self.image.width),
+            min(bottom * shrunk, self.image.height),
+        )
+        size = (inner.width, inner.height)
+        image = sampled(self.image).resize(size, Image.Resampling.LANCZOS, box, reducing_gap=1.5)
+        return image if self.orientation == UPRIGHT else image.transpose(_UPRIGHTING[self.orientation])
+
+
+@contextlib.contextmanager
+def translated(name: str, data: bytes) -> Iterator[None]:
+    """Any exception class may come out of a hostile file; each leaves as ``Rejected``."""
+    try:
+        yield
+    except Rejected:
+        raise
+    except UnidentifiedImageError as error:
+        raise _unidentified(name, data) from error
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+", str(error))
+        raise _too_large(name, f"{int(pixels[0]) / 1e6:.0f} million pixels" if pixels else str(error)) from error
+    except MemoryError as error:
+        raise Rejected(f"{name} needs more memory than there is", _SMALLER) from error
+    except Exception as error:
+        told = str(error) or type(error).__name__
+        raise Rejected(f"{name} is damaged or cut off: {told}", "Copy it again, or export it anew.") from error
+
+
+def _check_size(name: str, image: Image.Image) -> None:
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS or pixels * _BYTES_PER_PIXEL.get(image.format or "", 8) > MAX_DECODED:
+        raise _too_large(name, f"{image.width}x{image.height} pixels, which is {pixels / 1e6:.0f} million")
+
+
+def _too_large(name: str, found: str) -> Rejected:
+    most = f"{MAX_PIXELS / 1e6:.0f} million ({MAX_DECODED / 16 / 1e6:.0f} million in a WebP)"
+    return Rejected(f"{name} has {found}; at most {most} are decoded", _SMALLER)
+
+
+def _unidentified(name: str, data: bytes) -> Rejected:
+    if not _HEIF and data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        told = f"{name} is a HEIC picture, which needs an extra package"
+        return Rejected(told, "Run: pip install 'sorawatch[heif]'. Or save the picture as a JPEG.")
+    told = f"{name} is not a picture that can be read; it begins with {data[:8].decode('latin-1')!a}"
+    return Rejected(told, "If a viewer shows it, save it anew as JPEG or PNG.")
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; a broken EXIF block is no reason to refuse a sound picture."""
+    with contextlib.suppress(Exception):
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        if orientation in _UPRIGHTING:
+            return int(orientation)
+    return UPRIGHT

@@ -1,0 +1,59 @@
+"""The picture file: opened without following links, read once, and the same file afterwards as before."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from sorawatch.errors import Deferred, Rejected
+
+MAX_BYTES = 512 << 20
+"""Of a file, which is held in memory whole."""
+
+
+def read(path: Path) -> bytes:
+    """The bytes of the regular file at ``path``.
+
+    Raises:
+        Rejected: if it is something else, empty, or longer than ``MAX_BYTES``.
+        Deferred: if it cannot be read now, or changed while it was.
+    """
+    name = path.name
+    try:
+        # Without O_NONBLOCK the opening of a named pipe waits for somebody to write to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+        with open(descriptor, "rb") as file:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise _not_a_file(name, "a folder" if stat.S_ISDIR(before.st_mode) else "a pipe or device")
+            if before.st_size == 0:
+                raise Rejected(f"{name} is empty: it has 0 bytes", "Copy the picture again.")
+            if before.st_size > MAX_BYTES:
+                told = f"{name} has {before.st_size / 2**20:.0f} MiB, which is more than {MAX_BYTES >> 20} MiB"
+                raise Rejected(told, "Save it as a JPEG, or smaller.")
+            data = file.read(before.st_size + 1)
+            after = os.fstat(descriptor)
+        same = len(data) == before.st_size and _stamp(before) == _stamp(after) == _stamp(os.lstat(path))
+    except FileNotFoundError as error:
+        raise Deferred(f"{name} is gone: it was moved or deleted") from error
+    except PermissionError as error:
+        raise Deferred(f"{name} cannot be read: {error.strerror}. Let sorawatch's user read it") from error
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _not_a_file(name, "a symbolic link") from error
+        if error.errno == errno.ENXIO:
+            raise _not_a_file(name, "a socket") from error
+        raise Deferred(f"{name} cannot be read: {error.strerror or error}") from error
+    if not same:
+        raise Deferred(f"{name} changed while it was read")
+    return data
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _not_a_file(name: str, kind: str) -> Rejected:
+    return Rejected(f"{name} is {kind}, not a file", "Put the picture itself there.")

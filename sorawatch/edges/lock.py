@@ -1,0 +1,118 @@
+"""One daemon a state, one daemon an inbox; and the marker by which a folder is known to be mounted."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+from sorawatch.core.fsfaults import translate
+from sorawatch.errors import Blocked, UsageError
+
+MARKER = ".sorawatch"
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+_TAKEN = {errno.EAGAIN, errno.EACCES}
+
+_TEXT = """\
+sorawatch works with this folder. Please leave this file where it is: as long as it is here, sorawatch knows that
+the folder is really there and not an empty place where a share ought to be mounted.
+"""
+
+
+class Lock:
+    """An ``flock`` on a file, held until it is closed or the process ends, however it ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, path: Path, what: str, *, make: bool = True) -> Lock:
+        """Lock ``path``, making it if wanted; ``what`` is what it guards, in words.
+
+        On shares without locks this succeeds: the lock of the state still holds.
+
+        Raises:
+            UsageError: if another process holds it; the text names its pid.
+            Blocked, Deferred: if the file cannot be opened.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0), 0o644)
+        except OSError as error:
+            raise translate(error, str(path)) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _TAKEN:
+                holder = _holder(descriptor)
+                os.close(descriptor)
+                mend = "Stop that one first, or give this one a folder and a state of its own."
+                raise UsageError(f"another sorawatch ({holder}) already works on {what}. {mend}") from error
+            if error.errno not in _NO_LOCKS:
+                os.close(descriptor)
+                raise translate(error, str(path)) from error
+        lock = cls(descriptor)
+        lock._sign()
+        return lock
+
+    def _sign(self) -> None:
+        """Write down who holds it, for the message that the next one gets."""
+        content = f"{_TEXT}{_SIGNATURE}{os.getpid()} on {socket.gethostname()}\n".encode()
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, content, 0)
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+_SIGNATURE = "Held by pid "
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock on ``path`` now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _TAKEN
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def is_marked(folder: Path) -> bool:
+    """Whether our marker lies in ``folder``: it is the folder it was, not a mount point left empty."""
+    return os.path.lexists(folder / MARKER)
+
+
+def require_marker(folder: Path) -> None:
+    """Raises: Blocked: if our marker is missing from ``folder``."""
+    if not is_marked(folder):
+        mend = f"Mount the share again. If the folder was replaced on purpose: touch {folder / MARKER}"
+        raise Blocked(f"{folder} has lost its file {MARKER}, so its share is not mounted", mend, passing=True)
+
+
+def mark(folder: Path) -> None:
+    """Leave the marker.
+
+    Raises:
+        Blocked, Deferred: if it cannot be written.
+    """
+    try:
+        with open(folder / MARKER, "a", encoding="utf-8") as file:
+            if file.tell() == 0:
+                file.write(_TEXT)
+    except OSError as error:
+        raise translate(error, str(folder)) from error
+
+
+def _holder(descriptor: int) -> str:
+    text = os.pread(descriptor, 4096, 0).decode("utf-8", "replace")
+    _, signature, who = text.rpartition(_SIGNATURE)
+    return f"pid {who.strip()}" if signature else "pid unknown"

@@ -1,0 +1,85 @@
+"""The work folder beside the state: one folder a job, holding its reference, its half-loaded clip, its notes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from sorawatch.core.fsfaults import translate
+
+
+class WorkFolder:
+    """Paths and lives of the job folders. Everything in here can be made again, or is a clip already paid for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def beside(cls, state: Path) -> WorkFolder:
+        """The work folder of this state file: ``state.work`` for ``state.db``."""
+        return cls(state.with_suffix(".work"))
+
+    def create(self) -> None:
+        """Make the folder itself.
+
+        Raises:
+            Blocked: if it cannot be made.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise translate(error, str(self.root)) from error
+
+    def folder(self, job_id: str) -> Path:
+        return self.root / job_id
+
+    def stage(self, job_id: str, data: bytes) -> None:
+        """Keep the reference; a crash leaves the old one, the new one or none.
+
+        Raises:
+            Blocked, Deferred: if it cannot be written.
+        """
+        folder = self.folder(job_id)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            temporary = folder / ".reference.part"
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, folder / "reference")
+        except OSError as error:
+            raise translate(error, str(folder)) from error
+
+    def reference(self, job_id: str) -> bytes | None:
+        """The staged reference, or None if there is none.
+
+        Raises:
+            Blocked, Deferred: if it is there and cannot be read.
+        """
+        path = self.folder(job_id) / "reference"
+        try:
+            return path.read_bytes() or None
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise translate(error, str(path)) from error
+
+    def part(self, job_id: str) -> Path:
+        """Where the clip is loaded to."""
+        return self.folder(job_id) / "clip.part"
+
+    def jobs(self) -> list[str]:
+        """The jobs that have a folder."""
+        return sorted(path.name for path in self.root.iterdir() if path.is_dir())
+
+    def sweep(self, keep: Iterable[str]) -> None:
+        """Remove the folders of all other jobs."""
+        for job_id in {*self.jobs()} - {*keep}:
+            self.discard(job_id)
+
+    def discard(self, job_id: str) -> None:
+        """Remove a job's folder; what cannot be removed now is swept at the next start."""
+        shutil.rmtree(self.folder(job_id), ignore_errors=True)

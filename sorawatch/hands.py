@@ -1,0 +1,77 @@
+"""Who carries actions out: a small crew of threads for each kind, so that slow kinds never hold up the others."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sorawatch.core import outcome as o
+from sorawatch.core.job import Job
+from sorawatch.core.lifecycle import Action
+from sorawatch.workers import Crew
+
+logger = logging.getLogger("sorawatch")
+
+_CREW_OF = {
+    Action.SUBMIT: "submit",
+    Action.RESOLVE: "poll",
+    Action.POLL: "poll",
+    Action.DELIVER: "deliver",
+    Action.PREPARE: "prepare",
+    Action.ARCHIVE: "file",
+    Action.RESTORE: "file",
+}
+_THREADS = {"submit": 4, "poll": 4, "deliver": 3, "prepare": 2, "file": 2}
+_QUEUE_PER_THREAD = 8
+"""Actions that may wait for a thread: enough to keep it busy between two turns of the loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An action was carried out. ``token`` names the submit, if it was one."""
+
+    job_id: str
+    action: Action
+    token: str | None
+    outcome: o.Outcome
+
+
+class Hands:
+    """Runs ``perform`` in the right crew and reports what came of it. Used from the daemon's thread."""
+
+    def __init__(self, perform: Callable[[Action, Job], o.Outcome], report: Callable[[Done], None]) -> None:
+        """``report`` is called from the crew's threads."""
+        self._perform = perform
+        self._report = report
+        self._crews = {name: Crew(name, size) for name, size in _THREADS.items()}
+        self._busy: Counter[Action] = Counter()
+
+    def start(self, action: Action, job: Job) -> None:
+        """Queue ``action`` for ``job``."""
+        self._busy[action] += 1
+        self._crews[_CREW_OF[action]].run(lambda: self._carry_out(action, job))
+
+    def finished(self, action: Action) -> None:
+        """A report of ``action`` has been recorded."""
+        self._busy[action] -= 1
+
+    def busy(self, action: Action | None = None) -> int:
+        """How many actions are queued or under way: of one kind, or all."""
+        return self._busy.total() if action is None else self._busy[action]
+
+    def room(self, action: Action) -> int:
+        """How many more of ``action`` are worth queueing now."""
+        crew = _CREW_OF[action]
+        busy = sum(count for each, count in self._busy.items() if _CREW_OF[each] == crew)
+        return max(0, _THREADS[crew] * _QUEUE_PER_THREAD - busy)
+
+    def _carry_out(self, action: Action, job: Job) -> None:
+        try:
+            outcome = self._perform(action, job)
+        except Exception as error:
+            logger.exception("%s: %s failed", job.pair.path, action)
+            why = f"a fault in sorawatch: {type(error).__name__}"
+            outcome = o.Unknown(why) if action is Action.SUBMIT else o.FailedForNow(why)
+        self._report(Done(job.id, action, job.token, outcome))

@@ -1,0 +1,229 @@
+"""Carries out one action for one job and says what it came to. Records nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sorawatch.config import Folders
+from sorawatch.core import outcome as o
+from sorawatch.core.answers import Status, Video
+from sorawatch.core.fsfaults import translate
+from sorawatch.core.job import Job, Pair, State
+from sorawatch.core.lifecycle import Action
+from sorawatch.core.naming import clip_name, error_name, stem_of
+from sorawatch.core.notice import error_text
+from sorawatch.core.order import Model, Size
+from sorawatch.core.pairing import ERROR_SUFFIX
+from sorawatch.edges import clip, images, inbox, lock, outbox
+from sorawatch.edges.api import VideoApi
+from sorawatch.edges.work import WorkFolder
+from sorawatch.errors import Blocked, Deferred, Rejected, Unresolved
+
+LIST_SLACK = 120
+"""Seconds by which a server's clock may differ from ours when a lost submit is looked for."""
+
+_PAGES = 50
+"""Pages of a list read at the most: 5,000 videos since the submit are no picture folder any more."""
+
+
+class Performer:
+    """Does what the lifecycle decides. Called from several threads at once."""
+
+    def __init__(self, folders: Folders, work: WorkFolder, api: VideoApi, catalogue: Mapping[str, Model]) -> None:
+        self._folders = folders
+        self._work = work
+        self._api = api
+        self._catalogue = catalogue
+
+    def __call__(self, action: Action, job: Job) -> o.Outcome:
+        """Carry out ``action``; every error of ours becomes an outcome."""
+        try:
+            return self._act(action, job)
+        except Unresolved as error:
+            return o.Unknown(str(error))
+        except Rejected as error:
+            return o.FailedForGood(str(error), error.mend)
+        except Deferred as error:
+            return o.FailedForNow(str(error), error.retry_after)
+        except Blocked as error:
+            return o.Halted(str(error), error.mend, error.passing, error.retry_after)
+
+    def _act(self, action: Action, job: Job) -> o.Outcome:
+        match action:
+            case Action.PREPARE:
+                return self._prepare(job)
+            case Action.SUBMIT:
+                return self._submit(job)
+            case Action.RESOLVE:
+                return self._resolve(job)
+            case Action.POLL:
+                return self._poll(job)
+            case Action.DELIVER:
+                return self._deliver(job)
+            case Action.ARCHIVE:
+                return self._archive(job)
+            case Action.RESTORE:
+                return self._restore(job)
+
+    def _prepare(self, job: Job) -> o.Outcome:
+        order = job.order
+        assert order is not None
+        path = self._folders.inbox / job.pair.path
+        if inbox.stamp(path) != job.pair.image_stamp:
+            return o.FailedForNow(f"{job.pair.image} changed since it was listed")
+        reference = images.prepare(path, self._catalogue[order.model], order.size, order.fit)
+        self._work.stage(job.id, reference.data)
+        return o.Prepared(reference.size, reference.digest, reference.note)
+
+    def _submit(self, job: Job) -> o.Outcome:
+        order = job.order
+        assert order is not None
+        reference = self._work.reference(job.id)
+        if reference is None:
+            return o.ReferenceLost()
+        video = self._api.submit(
+            model=order.model,
+            prompt=order.prompt,
+            size=str(order.size),
+            seconds=str(order.seconds),
+            reference=reference,
+            file_name=f"{stem_of(job.pair.image).encode('ascii', 'replace').decode().replace('?', '_')}.jpg",
+            mime="image/jpeg",
+        )
+        return o.Accepted(video.id)
+
+    def _resolve(self, job: Job) -> o.Outcome:
+        assert job.submitted_at is not None
+        since = job.submitted_at // 1000 - LIST_SLACK
+        try:
+            videos, complete = self._videos_since(since)
+        except Rejected as error:
+            return o.Unlisted(str(error))
+        candidates = tuple(
+            o.Candidate(video.id, None if video.created_at is None else 1000 * video.created_at, certain)
+            for video in videos
+            if (certain := _matches(video, job)) is not None and (video.created_at is None or video.created_at >= since)
+        )
+        return o.Searched(candidates, complete)
+
+    def _videos_since(self, since: int) -> tuple[list[Video], bool]:
+        """The server's videos from ``since`` (unix seconds) on, and whether they are surely all of them."""
+        videos: dict[str, Video] = {}
+        after = None
+        for _ in range(_PAGES):
+            page = self._api.page(after=after)
+            fresh = [video for video in page.videos if video.id not in videos]
+            videos |= {video.id: video for video in fresh}
+            if any(video.created_at is not None and video.created_at < since for video in fresh):
+                return [*videos.values()], True
+            if not page.videos or page.has_more is False:
+                return [*videos.values()], True
+            if not fresh:
+                return [*videos.values()], False
+            after = page.videos[-1].id
+        return [*videos.values()], False
+
+    def _poll(self, job: Job) -> o.Outcome:
+        assert job.video_id is not None
+        try:
+            video = self._api.retrieve(job.video_id)
+        except Rejected as error:
+            return o.FailedForNow(str(error))
+        except Deferred as error:
+            return o.FailedForNow(str(error), error.retry_after, counts=False)
+        match video.status:
+            case Status.COMPLETED:
+                return o.Rendered()
+            case Status.FAILED:
+                assert video.failure is not None
+                return o.GenerationFailed(video.failure)
+            case _:
+                return o.Pending(video.progress)
+
+    def _deliver(self, job: Job) -> o.Outcome:
+        assert job.video_id is not None
+        folder = self._work.folder(job.id)
+        whole, part = folder / "clip.mp4", self._work.part(job.id)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if not whole.exists():
+                self._download(job.video_id, part)
+                os.replace(part, whole)
+                outbox.fsync_folder(folder)
+        except OSError as error:
+            raise translate(error, str(folder)) from error
+        item = outbox.Item(whole, clip_name(job.pair.image), keep=True)
+        (name,) = self._place([item], self._folders.outbox, job.pair.folder, folder / "publish.json")
+        return o.Delivered(f"{job.pair.folder}/{name}" if job.pair.folder else name)
+
+    def _download(self, video_id: str, part: Path) -> None:
+        part.touch(mode=0o600)
+        with open(part, "r+b") as file:
+            self._api.download(video_id, file)
+            file.flush()
+            os.fsync(file.fileno())
+            try:
+                clip.check(file)
+            except Deferred:
+                part.unlink()
+                raise
+
+    def _archive(self, job: Job) -> o.Outcome:
+        delivered = job.state is State.DELIVERED
+        root = self._folders.processed if delivered else self._folders.errors
+        work = self._work.folder(job.id)
+        pair = job.pair
+        source = self._folders.inbox / pair.folder
+        items = [outbox.Item(source / name, name) for name in pair.names] if self._is_unchanged(pair) else []
+        if not delivered:
+            text = work / "error.txt"
+            try:
+                work.mkdir(mode=0o700, exist_ok=True)
+                outbox.write_durably(text, error_text(job).encode("utf-8", "replace"))
+            except OSError as error:
+                raise translate(error, str(work)) from error
+            items.append(outbox.Item(text, error_name(pair.image), keep=True))
+        return o.Filed(self._place(items, root, pair.folder, work / "archive.json") if items else ())
+
+    def _is_unchanged(self, pair: Pair) -> bool:
+        """Whether what still lies in the inbox is what the job was made from: anything newer is another order."""
+        stamps = {pair.image: pair.image_stamp, pair.sidecar: pair.sidecar_stamp}
+        now = (inbox.stamp(self._folders.inbox / pair.folder / name) for name in pair.names)
+        return all(found in {None, stamps[name]} for found, name in zip(now, pair.names, strict=True))
+
+    def _restore(self, job: Job) -> o.Outcome:
+        source = self._folders.errors / job.pair.folder
+        texts = [name for name in job.filed if name.endswith(ERROR_SUFFIX)]
+        items = [outbox.Item(source / name, name) for name in job.filed if name not in texts]
+        intent = self._work.folder(job.id) / "restore.json"
+        if not intent.exists() and all(inbox.stamp(item.source) is None for item in items):
+            mend = "Drop the pair into the inbox again."
+            return o.FailedForGood(f"{job.pair.image} is no longer in the errors folder", mend)
+        try:
+            intent.parent.mkdir(mode=0o700, exist_ok=True)
+            self._place(items, self._folders.inbox, job.pair.folder, intent)
+            for name in texts:
+                (source / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise translate(error, str(intent.parent)) from error
+        return o.Restored()
+
+    @staticmethod
+    def _place(items: Sequence[outbox.Item], root: Path, folder: str, intent: Path) -> tuple[str, ...]:
+        lock.require_marker(root)
+        return outbox.place(items, root, folder, intent)
+
+
+def _matches(video: Video, job: Job) -> bool | None:
+    """Whether a listed video can be what ``job`` submitted: surely, perhaps (False), or not at all (None)."""
+    order = job.order
+    assert order is not None
+    assert isinstance(order.size, Size)
+    if video.prompt is not None and video.prompt.strip() != order.prompt.strip():
+        return None
+    sent = ((video.model, order.model), (video.size, str(order.size)), (video.seconds, str(order.seconds)))
+    if any(listed is not None and listed != ours for listed, ours in sent):
+        return None
+    return video.prompt is not None

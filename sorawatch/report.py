@@ -1,0 +1,138 @@
+"""How things stand, read from the state without disturbing the daemon: what ``status`` and ``show`` tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sorawatch.app import admission, is_running, state_path
+from sorawatch.config import Config
+from sorawatch.core.job import FINAL, Job, State
+from sorawatch.core.order import MICROS
+from sorawatch.edges.store import Event, Store
+from sorawatch.errors import Rejected
+
+_ENDED = 20
+"""Ended jobs that are told, the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One moment. Times are milliseconds of the store's clock, money is micro-dollars."""
+
+    now: int
+    running: bool
+    jobs: tuple[Job, ...]
+    """All that go on, then the latest that ended."""
+    counts: dict[State, int]
+    note: dict[str, Any]
+    """What the daemon posted: ``pid``, ``pauses``, ``waiting``, ``waiting_count``."""
+    spent_today: int
+    spent_this_month: int
+    day_cap: int | None
+    month_cap: int | None
+
+
+def snapshot(config: Config) -> Snapshot:
+    """Read the state.
+
+    Raises:
+        UsageError: if there is none yet.
+    """
+    store = Store.open_for_reading(state_path(config))
+    try:
+        with store.turn() as turn:
+            usage = admission(config).usage(turn)
+            running = is_running(config)
+            note = turn.note("status") or {}
+            pauses = note.get("pauses", []) if running else []
+            if not running and turn.note("paused"):
+                pauses = [
+                    {"reason": "paused with `sorawatch pause`; `sorawatch resume` goes on", "mend": "", "until": None}
+                ]
+            return Snapshot(
+                now=turn.now,
+                running=running,
+                jobs=(*turn.jobs({*State} - FINAL), *turn.latest(FINAL, _ENDED)),
+                counts=turn.counts(),
+                note={**note, "pauses": pauses},
+                spent_today=usage.micros_today,
+                spent_this_month=usage.micros_this_month,
+                day_cap=config.limits.micros_per_day,
+                month_cap=config.limits.micros_per_month,
+            )
+    finally:
+        store.close()
+
+
+def history(config: Config, text: str) -> tuple[Job, list[Event], int]:
+    """The job that ``text`` means, all that happened to it, and the present time.
+
+    Raises:
+        Rejected: if there is no such job.
+    """
+    store = Store.open_for_reading(state_path(config))
+    try:
+        with store.turn() as turn:
+            job = turn.find(text)
+            if job is None:
+                raise Rejected(f"there is no job {text}", "`sorawatch status` lists the jobs.")
+            return job, turn.history(job.id), turn.now
+    finally:
+        store.close()
+
+
+def as_json(snapshot: Snapshot) -> dict[str, Any]:
+    """The snapshot for programs: money in dollars, times in seconds since 1970."""
+    return {
+        "daemon": {"running": snapshot.running, "pid": snapshot.note.get("pid") if snapshot.running else None},
+        "pauses": [{**pause, "until": _seconds(pause["until"])} for pause in snapshot.note["pauses"]],
+        "spending": {
+            "today_usd": snapshot.spent_today / MICROS,
+            "day_cap_usd": _usd(snapshot.day_cap),
+            "month_usd": snapshot.spent_this_month / MICROS,
+            "month_cap_usd": _usd(snapshot.month_cap),
+        },
+        "counts": {state.value: count for state, count in sorted(snapshot.counts.items())},
+        "jobs": [job_as_json(job) for job in snapshot.jobs],
+        "waiting": [{"path": path, "why": why} for path, why in snapshot.note.get("waiting", [])],
+        "waiting_count": snapshot.note.get("waiting_count", 0),
+    }
+
+
+def job_as_json(job: Job) -> dict[str, Any]:
+    """A job for programs. Names that are not valid text have their bytes escaped."""
+    order = job.order
+    return {
+        "id": job.id,
+        "state": job.state.value,
+        "image": _name(job.pair.path),
+        "sidecar": None if job.pair.sidecar is None else _name(job.pair.sidecar),
+        "model": order.model if order else None,
+        "size": str(order.size) if order else None,
+        "seconds": order.seconds if order else None,
+        "price_usd": _usd(job.price),
+        "charged": job.charged.value,
+        "video_id": job.video_id,
+        "progress": job.progress,
+        "attempts": job.attempts,
+        "reason": job.reason,
+        "mend": job.mend,
+        "note": job.note,
+        "clip": None if job.clip is None else _name(job.clip),
+        "created_at": _seconds(job.created_at),
+        "changed_at": _seconds(job.changed_at),
+        "due_at": None if job.state in FINAL else _seconds(job.due_at),
+    }
+
+
+def _name(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _usd(micros: int | None) -> float | None:
+    return None if micros is None else micros / MICROS
+
+
+def _seconds(millis: int | None) -> float | None:
+    return None if millis is None else millis / 1000

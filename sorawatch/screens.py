@@ -1,0 +1,228 @@
+"""What people see on a terminal: tables, and the jobs alive while the daemon runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sorawatch.app import Preview
+from sorawatch.config import Config
+from sorawatch.core.budget import dollars
+from sorawatch.core.calendar import clock_time
+from sorawatch.core.job import FINAL, Charged, Job, State
+from sorawatch.edges.store import Event
+from sorawatch.journal import shown
+from sorawatch.report import Snapshot
+
+_STYLES = {
+    State.RENDERING: "cyan",
+    State.RENDERED: "cyan",
+    State.DELIVERED: "green",
+    State.DONE: "green",
+    State.HELD: "yellow",
+    State.UNCERTAIN: "yellow",
+    State.REJECTED: "red",
+    State.FAILED: "red",
+    State.CANCELLED: "dim",
+}
+_LIVE_ROWS = 12
+_ROWS = 40
+
+
+def status(snapshot: Snapshot, config: Config) -> RenderableType:
+    """All that ``sorawatch status`` says."""
+    parts: list[RenderableType] = [_headline(snapshot)]
+    parts += [_pause(pause, snapshot.now, config) for pause in snapshot.note["pauses"]]
+    if snapshot.jobs:
+        parts.append(_jobs(snapshot, config))
+    waiting = snapshot.note.get("waiting", [])
+    if waiting:
+        parts.append(_waiting(waiting, snapshot.note["waiting_count"]))
+    return Group(*parts)
+
+
+def _headline(snapshot: Snapshot) -> Text:
+    text = Text()
+    if snapshot.running:
+        text.append("running", "bold green").append(f" (pid {snapshot.note.get('pid')})")
+    else:
+        text.append("not running", "bold yellow").append("; `sorawatch run` starts it")
+    live = [f"{count} {state}" for state, count in sorted(snapshot.counts.items()) if state not in FINAL]
+    ended = [f"{snapshot.counts[state]} {state}" for state in sorted(FINAL) if state in snapshot.counts]
+    text.append(f"\njobs: {', '.join(live + ended) or 'none yet'}")
+    text.append(f"\nspent today: {_of(snapshot.spent_today, snapshot.day_cap)}")
+    text.append(f", this month: {_of(snapshot.spent_this_month, snapshot.month_cap)}")
+    return text
+
+
+def _of(spent: int, cap: int | None) -> str:
+    return dollars(spent) if cap is None else f"{dollars(spent)} of {dollars(cap)}"
+
+
+def _pause(pause: dict[str, Any], now: int, config: Config) -> Text:
+    text = Text("nothing is submitted: ", "bold yellow").append(str(pause["reason"]), "not bold")
+    if pause["mend"]:
+        text.append(f"\n  {pause['mend']}", "default not bold")
+    if pause["until"]:
+        text.append(f"\n  Tried again at {clock_time(pause['until'], now, config.timezone)}.", "default not bold")
+    return text
+
+
+def _jobs(snapshot: Snapshot, config: Config) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("job", "picture", "state", "order", "price", "what it waits for, or why it ended"):
+        table.add_column(heading, header_style="dim", overflow="fold")
+    for job in snapshot.jobs[:_ROWS]:
+        table.add_row(job.id, _path(job), _state(job), _order(job), _price(job), _why(job, snapshot.now, config))
+    if len(snapshot.jobs) > _ROWS:
+        table.caption = f"and {len(snapshot.jobs) - _ROWS} more; `sorawatch status --json` lists all"
+    return table
+
+
+def _waiting(waiting: list[list[str]], count: int) -> Table:
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", title="in the inbox, no job yet"
+    )
+    table.add_column(header_style="dim")
+    table.add_column()
+    for path, why in waiting[:_ROWS]:
+        table.add_row(Text(path), Text(why))
+    if count > _ROWS:
+        table.caption = f"and {count - _ROWS} more"
+    return table
+
+
+def _path(job: Job) -> Text:
+    return Text(shown(job).rpartition(" [")[0])
+
+
+def _state(job: Job) -> Text:
+    told = (
+        f"{job.state} {job.progress}%" if job.state is State.RENDERING and job.progress is not None else job.state.value
+    )
+    return Text(told, _STYLES.get(job.state, ""))
+
+
+def _order(job: Job) -> str:
+    order = job.order
+    return f"{order.model} {order.size} {order.seconds} s" if order else ""
+
+
+def _price(job: Job) -> str:
+    if job.price is None or job.charged is Charged.NO:
+        return ""
+    return dollars(job.price) + ("?" if job.charged is Charged.PERHAPS and job.state in FINAL | {State.HELD} else "")
+
+
+def _why(job: Job, now: int, config: Config) -> Text:
+    if job.state is State.DONE and job.clip:
+        return Text(job.clip.encode("utf-8", "backslashreplace").decode())
+    told = " ".join(part for part in (job.reason, job.mend if job.state is State.HELD else "") if part)
+    if job.attempts and job.due_at > now:
+        told += f" Tried again at {clock_time(job.due_at, now, config.timezone)}."
+    return Text(told or job.note)
+
+
+def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> RenderableType:
+    """All that ``sorawatch show`` says."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    rows: list[tuple[str, str | Text]] = [
+        ("job", job.id),
+        ("picture", _path(job)),
+        ("state", _state(job)),
+        ("why", Text(job.reason)),
+        ("what to do", Text(job.mend)),
+        ("order", Text(_order(job))),
+        ("prompt", Text(job.order.prompt if job.order else "")),
+        ("picture's note", Text(job.note)),
+        ("price", Text("" if job.price is None else dollars(job.price))),
+        ("charged", job.charged.value),
+        ("video", Text(job.video_id or "")),
+        ("clip", Text((job.clip or "").encode("utf-8", "backslashreplace").decode())),
+    ]
+    for name, value in rows:
+        if str(value):
+            table.add_row(name, value)
+    happened = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="history", title_justify="left")
+    for heading in ("when", "state", "why"):
+        happened.add_column(heading, header_style="dim", overflow="fold")
+    for event in events:
+        happened.add_row(
+            clock_time(event.at, now, config.timezone),
+            Text(event.state.value, _STYLES.get(event.state, "")),
+            Text(event.reason),
+        )
+    return Group(table, happened)
+
+
+class LiveJobs:
+    """The jobs that go on, for a live display: a listener of the daemon that can be rendered."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self.ended: list[Job] = []
+
+    def __call__(self, _before: Job | None, after: Job) -> None:
+        """Take in a change."""
+        if after.state in FINAL:
+            self._jobs.pop(after.id, None)
+            self.ended.append(after)
+        else:
+            self._jobs[after.id] = after
+
+    def __rich__(self) -> RenderableType:
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        jobs = list(self._jobs.values())
+        for job in jobs[:_LIVE_ROWS]:
+            table.add_row(_path(job), _state(job), ProgressBar(100, _progress(job), width=30), _order(job))
+        if len(jobs) > _LIVE_ROWS:
+            table.add_row(Text(f"and {len(jobs) - _LIVE_ROWS} more", "dim"))
+        return table
+
+
+def _progress(job: Job) -> int:
+    if job.state in {State.RENDERED, State.DELIVERED}:
+        return 100
+    return job.progress or 0
+
+
+def ended(jobs: Iterable[Job]) -> RenderableType:
+    """A table of finished jobs: each clip with its size, length and price, each failure with its reason."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("picture", "result", "size", "seconds", "price"):
+        table.add_column(heading, header_style="dim", overflow="fold")
+    for job in sorted(jobs, key=lambda job: (job.state is not State.DONE, job.pair.path)):
+        order = job.order
+        done = job.state is State.DONE
+        table.add_row(
+            _path(job),
+            Text(str(job.clip) if done else job.reason, "green" if done else "red"),
+            str(order.size) if order and done else "",
+            str(order.seconds) if order and done else "",
+            dollars(job.price) if done and job.price is not None else "",
+        )
+    return table
+
+
+def preview(previewed: Preview) -> RenderableType:
+    """What ``sorawatch preview`` says of a reference."""
+    reference, order = previewed.reference, previewed.order
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_row("picture", f"{reference.source}, upright")
+    if reference.crop is not None:
+        left, top, right, bottom = (round(edge) for edge in reference.crop)
+        table.add_row("used of it", f"{right - left}x{bottom - top} pixels at {left},{top}")
+    table.add_row("reference", f"{reference.size}, {order.fit}, {reference.mime}, {len(reference.data) / 1024:.0f} KiB")
+    if reference.note:
+        table.add_row("note", reference.note)
+    price = "unknown" if previewed.price is None else dollars(previewed.price)
+    table.add_row("clip", f"{order.model}, {order.seconds} seconds, {price}")
+    return table

@@ -1,0 +1,71 @@
+"""What people ask for with ``retry``, ``cancel``, ``adopt``, ``pause`` and ``resume``, granted within a turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sorawatch.core.job import IN_FLIGHT, Job, State
+from sorawatch.core.lifecycle import ACTIONS, Policy, resume, retry, withdraw
+from sorawatch.edges.store import Turn
+from sorawatch.errors import Rejected
+
+Change = tuple[Job | None, Job]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """``verb`` for the job ``job_id``, if it is about one, with an optional ``argument``."""
+
+    verb: str
+    job_id: str | None = None
+    argument: str | None = None
+
+
+def foresee(wish: Wish, job: Job | None, now: int, policy: Policy) -> Job | None:
+    """The job as the wish would leave it; None where it is about no job.
+
+    Raises:
+        Rejected: if it cannot be granted, with the reason in words.
+    """
+    if job is None:
+        return None
+    match wish.verb:
+        case "retry":
+            return _or_refuse(retry(job, now), job, "tried again")
+        case "cancel":
+            return _or_refuse(withdraw(job, now), job, "cancelled")
+        case "adopt" if job.state in {State.HELD, State.UNCERTAIN} and wish.argument:
+            return resume(job, wish.argument, now, policy)
+        case verb:
+            return _or_refuse(None, job, {"adopt": "given a video"}.get(verb, verb))
+
+
+def grant(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> list[Change]:
+    """Carry a wish out.
+
+    Returns:
+        The job it changed, as it was and as it is.
+
+    Raises:
+        Rejected: as `foresee`.
+    """
+    after = foresee(wish, job, turn.now, policy)
+    if job is None or after is None:
+        turn.write_note("paused", {"since": turn.now} if wish.verb == "pause" else None)
+        return []
+    if after.video_id and after.video_id != job.video_id and job.token:
+        turn.know_video(job.token, after.video_id)
+    if job.state in ACTIONS and after.state is job.state:
+        turn.amend(after)
+    else:
+        turn.save(after, job)
+    return [(job, after)]
+
+
+def _or_refuse(after: Job | None, job: Job, what: str) -> Job:
+    if after is not None:
+        return after
+    why = f"it is {job.state}"
+    if job.state in IN_FLIGHT | {State.RENDERED, State.DELIVERED}:
+        why += ", so it is paid for and will be delivered"
+    raise Rejected(f"job {job.id} cannot be {what}: {why}")
