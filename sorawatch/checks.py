@@ -6,12 +6,13 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from sorawatch.app import api_client, is_running, state_path
 from sorawatch.config import Config, KeySource, find_key
 from sorawatch.core.fsfaults import translate
-from sorawatch.edges import images, lock, mounts
+from sorawatch.edges import lock, mounts
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked, ConfigError, Deferred, Rejected, SorawatchError
 
@@ -46,7 +47,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         yield from _server(config, key)
     if config.api.base_url.startswith("http://"):
         yield _plain_http(config)
-    if not images.reads_heif():
+    if find_spec("pillow_heif") is None:
         yield Finding("HEIC pictures from phones cannot be read", "If you need them: pip install 'sorawatch[heif]'")
 
 

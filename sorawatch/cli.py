@@ -25,7 +25,10 @@ from sorawatch.wishes import Wish
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
-out = Console(highlight=False, soft_wrap=False)
+_PIPE_WIDTH = 160
+"""Columns of a table that goes into a pipe or a file, unless COLUMNS says otherwise."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -86,16 +89,21 @@ JobArguments = Annotated[
 ]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"sorawatch {__version__}")
+        raise typer.Exit
+
+
 @cli.callback()
 def _global(
     context: typer.Context,
     config_path: ConfigOption = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     context.obj = config_path
-    if version:
-        out.print(f"sorawatch {__version__}")
-        raise typer.Exit
 
 
 def _load(context: typer.Context, path: Path | None) -> Config:

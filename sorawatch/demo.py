@@ -28,7 +28,7 @@ _REAL = """\
 [bold]These clips are simulated[/]: each is its picture with a slow push-in, marked as such. For the real thing:
 
   sorawatch init my-videos
-  export SORAWATCH_API_KEY=…         [dim]# your key for the server in my-videos/config.yaml[/]
+  export SORAWATCH_API_KEY=…         [dim]# your key[/]
   sorawatch run -c my-videos/config.yaml"""
 
 
@@ -48,7 +48,7 @@ def run(folder: Path, console: Console) -> bool:
     try:
         with simulator.running(settings) as server:
             console.print(
-                f"A simulated video API listens at {server.url}. Nothing leaves this machine, nothing costs money."
+                f"A simulated video API listens at {server.url}. Nothing leaves this machine or costs money."
             )
             path = _write_config(folder, server.url, settings.key or "")
             loaded = config.load(path, {})
@@ -56,7 +56,7 @@ def run(folder: Path, console: Console) -> bool:
             inbox.mkdir(exist_ok=True)
             samples.drop(inbox)
             console.print(
-                f"Dropped {len(samples.SAMPLES)} pictures, each with its prompt, into {inbox}\n", soft_wrap=True
+                f"Dropped {len(samples.SAMPLES) + 1} pictures, each with its prompt, into {inbox}\n", soft_wrap=True
             )
             with app.opened(loaded, {}, [live]) as daemon:
                 if console.is_terminal:
@@ -68,7 +68,7 @@ def run(folder: Path, console: Console) -> bool:
     except simulator.MissingExtraError as error:
         raise UsageError(str(error)) from error
     clips = [job for job in live.ended if job.state is State.DONE]
-    console.print(screens.ended(live.ended))
+    console.print(screens.ended(live.ended, "would have cost"))
     console.print(
         f"\n{len(clips)} clips in {time.monotonic() - began:.0f} s; "
         f"the server accepted {ledger.creates} orders, {ledger.duplicates} of them twice. Look at them:\n"
@@ -77,7 +77,7 @@ def run(folder: Path, console: Console) -> bool:
         console.print(f"  {loaded.folders.outbox / str(job.clip)}", soft_wrap=True)
     console.print()
     console.print(Panel(_REAL, border_style="yellow", expand=False))
-    return len(clips) == samples.GOOD and ledger.duplicates == 0
+    return len(clips) == len(samples.SAMPLES) and ledger.duplicates == 0
 
 
 def _make(folder: Path) -> None:

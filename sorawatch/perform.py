@@ -159,7 +159,7 @@ class Performer:
         return o.Delivered(f"{job.pair.folder}/{name}" if job.pair.folder else name)
 
     def _download(self, video_id: str, part: Path) -> None:
-        part.touch(mode=0o600)
+        part.touch()
         with open(part, "r+b") as file:
             self._api.download(video_id, file)
             file.flush()

@@ -75,8 +75,9 @@ def _pause(pause: dict[str, Any], now: int, config: Config) -> Text:
 
 def _jobs(snapshot: Snapshot, config: Config) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("job", "picture", "state", "order", "price", "what it waits for, or why it ended"):
-        table.add_column(heading, header_style="dim", overflow="fold")
+    for heading in ("job", "picture", "state", "order", "price"):
+        table.add_column(heading, header_style="dim", no_wrap=heading != "picture", overflow="fold")
+    table.add_column("what it waits for, or why it ended", header_style="dim", overflow="fold")
     for job in snapshot.jobs[:_ROWS]:
         table.add_row(job.id, _path(job), _state(job), _order(job), _price(job), _why(job, snapshot.now, config))
     if len(snapshot.jobs) > _ROWS:
@@ -193,10 +194,10 @@ def _progress(job: Job) -> int:
     return job.progress or 0
 
 
-def ended(jobs: Iterable[Job]) -> RenderableType:
-    """A table of finished jobs: each clip with its size, length and price, each failure with its reason."""
+def ended(jobs: Iterable[Job], price: str) -> RenderableType:
+    """A table of finished jobs: each clip with its size, length and price, under that heading, or its reason."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("picture", "result", "size", "seconds", "price"):
+    for heading in ("picture", "result", "size", "seconds", price):
         table.add_column(heading, header_style="dim", overflow="fold")
     for job in sorted(jobs, key=lambda job: (job.state is not State.DONE, job.pair.path)):
         order = job.order

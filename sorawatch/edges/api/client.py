@@ -80,7 +80,7 @@ class VideoApi:
         self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
         self._own_headers = dict(headers or {})
         self._dialect = dialect
-        self._session = self._open_session(pool_size)
+        self._session = self._open_session(pool_size, follow=True)
 
     def close(self) -> None:
         """Close the connections. The methods must not be called any more."""
@@ -115,14 +115,13 @@ class VideoApi:
         body, auth = Body(data), self._auth()
         try:
             with (
-                self._open_session(1) as session,
+                self._open_session(1, follow=False) as session,
                 session.post(
                     f"{self._base_url}/videos",
                     data=body,
-                    headers={"Content-Type": content_type, "Connection": "close"},
+                    headers={"Content-Type": content_type},
                     auth=auth,
                     timeout=self._timeout,
-                    allow_redirects=False,
                     stream=True,
                 ) as response,
             ):
@@ -183,8 +182,8 @@ class VideoApi:
     def _url(self, video_id: str) -> str:
         return f"{self._base_url}/videos/{quote(video_id, safe='')}"
 
-    def _open_session(self, pool_size: int) -> Session:
-        session = Session(frozenset({"Authorization", self._dialect.auth, *self._own_headers}))
+    def _open_session(self, pool_size: int, *, follow: bool) -> Session:
+        session = Session(frozenset({"Authorization", self._dialect.auth, *self._own_headers}), follow=follow)
         session.headers.update(self._headers)
         adapter = HTTPAdapter(pool_maxsize=pool_size, max_retries=0)
         session.mount("https://", adapter)

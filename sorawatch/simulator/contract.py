@@ -1,0 +1,198 @@
+"""What the API accepts, and the words in which it refuses.
+
+The texts about size, format, ``input_reference`` and ``seconds`` are those of the API reference; the others are
+the ones OpenAI's API uses for the same mistakes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from sorawatch.simulator.answers import ApiError
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from sorawatch.simulator.settings import ModelCard, Settings
+
+PROMPT_LIMIT = 32_000
+"""Characters; ``maxLength`` of the OpenAPI schema."""
+_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+_FIELDS = ("model", "prompt", "seconds", "size", "input_reference")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file part of a form."""
+
+    media_type: str | None
+    data: bytes
+
+
+Form = Mapping[str, Sequence[str | Upload]]
+"""The parts of a multipart body by field name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A create request that passed every check."""
+
+    prompt: str
+    model: str
+    size: str
+    seconds: str
+    quality: str
+    usd: Decimal
+    reference_sha256: str
+
+
+def authorize(header: str | None, key: str | None) -> None:
+    """Raises ApiError 401 unless ``Authorization: header`` carries ``key``."""
+    if key is None:
+        return
+    scheme, _, given = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not given:
+        raise ApiError(401, "You didn't provide an API key.", code="invalid_api_key")
+    if not hmac.compare_digest(given.encode(), key.encode()):
+        masked = f"{given[:3]}****{given[-2:]}" if len(given) > 8 else "****"
+        raise ApiError(401, f"Incorrect API key provided: {masked}.", code="invalid_api_key")
+
+
+def check_json(document: object) -> ApiError:
+    """The refusal of a create in JSON: of its ``seconds`` when they are not a string, else of JSON itself."""
+    if isinstance(document, dict) and not isinstance(document.get("seconds", ""), str):
+        return _bad_seconds(("4", "8", "12"))
+    return not_multipart()
+
+
+def not_multipart() -> ApiError:
+    return ApiError(400, "Content-Type must be multipart/form-data")
+
+
+def check(form: Form, settings: Settings) -> tuple[Order, bytes]:
+    """The order in ``form`` and its reference; decodes the picture, so it belongs on a worker thread.
+
+    Raises:
+        ApiError: 400, or 404 for an unknown model, with the text the real API would send.
+    """
+    model = _model(form, settings)
+    prompt = _prompt(form)
+    seconds = _text(form, "seconds", model.seconds[0])
+    if seconds not in model.seconds:
+        raise _bad_seconds(model.seconds)
+    size = _text(form, "size", next(iter(model.usd_per_second)))
+    if size not in model.usd_per_second:
+        raise _bad_value("size", size, tuple(model.usd_per_second))
+    uploads = [part for part in form.get("input_reference", ()) if isinstance(part, Upload)]
+    if not uploads:
+        raise _missing("input_reference")
+    if len(uploads) > 1:
+        raise ApiError(400, "Only one file is supported: input_reference", param="input_reference")
+    _check_picture(uploads[0], size)
+    for name in form:
+        if name not in _FIELDS:
+            raise ApiError(400, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+    reference = uploads[0].data
+    digest = hashlib.sha256(reference).hexdigest()
+    order = Order(prompt, model.name, size, seconds, model.quality, model.price(size, seconds), digest)
+    return order, reference
+
+
+def page_limits(query: Mapping[str, str]) -> tuple[int, bool]:
+    """``limit`` and whether the order is descending, of a list request's query; raises ApiError 400."""
+    limit = query.get("limit", "20")
+    if not (limit.isascii() and limit.isdecimal()):
+        raise ApiError(400, f"Invalid type for 'limit': expected an integer, but got '{limit}'.", param="limit")
+    if int(limit) > 100:
+        text = f"Invalid 'limit': integer above maximum value. Expected a value <= 100, but got {limit} instead."
+        raise ApiError(400, text, param="limit", code="integer_above_max_value")
+    order = query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise _bad_value("order", order, ("asc", "desc"))
+    return int(limit), order == "desc"
+
+
+def check_variant(variant: str) -> None:
+    """Raises ApiError 400 for any variant of the content but the video itself."""
+    if variant != "video":
+        raise _bad_value("variant", variant, ("video",))
+
+
+def no_such_video(video_id: str) -> ApiError:
+    return ApiError(404, f"Video with id '{video_id}' not found.", param="id")
+
+
+def too_many_running() -> ApiError:
+    return ApiError(429, "too many running tasks", kind="rate_limit_error", code="rate_limit_exceeded")
+
+
+def _text(form: Form, name: str, default: str | None = None) -> str:
+    value = next(iter(form.get(name, ())), default)
+    if not isinstance(value, str):
+        raise _missing(name)
+    return value
+
+
+def _model(form: Form, settings: Settings) -> ModelCard:
+    name = _text(form, "model")
+    card = settings.model(name)
+    if card is None:
+        text = f"The model `{name}` does not exist or you do not have access to it."
+        raise ApiError(404, text, param="model", code="model_not_found")
+    return card
+
+
+def _prompt(form: Form) -> str:
+    prompt = _text(form, "prompt")
+    if not prompt:
+        text = "Expected a string with minimum length 1, but got an empty string instead."
+        raise ApiError(400, f"Invalid 'prompt': empty string. {text}", param="prompt", code="empty_string")
+    if len(prompt) > PROMPT_LIMIT:
+        text = (
+            f"Invalid 'prompt': string too long. Expected a string with maximum length {PROMPT_LIMIT}, "
+            f"but got a string with length {len(prompt)} instead."
+        )
+        raise ApiError(400, text, param="prompt", code="string_above_max_length")
+    return prompt
+
+
+def _check_picture(upload: Upload, size: str) -> None:
+    if (upload.media_type or "").partition(";")[0].strip().lower() not in _FORMATS:
+        raise _bad_format()
+    try:
+        with Image.open(io.BytesIO(upload.data), formats=tuple(_FORMATS.values())) as picture:
+            if f"{picture.width}x{picture.height}" != size:
+                raise ApiError(400, "Inpaint image must match the requested width and height")
+            picture.convert("RGBA")
+    except ApiError:
+        raise
+    # A damaged file makes the decoders raise almost anything.
+    except Exception as error:
+        raise _bad_format() from error
+
+
+def _bad_format() -> ApiError:
+    return ApiError(400, "Invalid file format", param="input_reference")
+
+
+def _missing(name: str) -> ApiError:
+    return ApiError(400, f"Missing required parameter: {name}", param=name, code="missing_required_parameter")
+
+
+def _bad_seconds(allowed: Sequence[str]) -> ApiError:
+    choices = ", ".join(f'"{seconds}"' for seconds in allowed)
+    return ApiError(400, f"seconds must be one of {choices}", param="seconds", code="invalid_value")
+
+
+def _bad_value(name: str, value: str, allowed: Sequence[str]) -> ApiError:
+    quoted = [f"'{choice}'" for choice in allowed]
+    listed = ", ".join(quoted[:-1]) + (", and " if quoted[:-1] else "") + quoted[-1]
+    text = f"Invalid value: '{value}'. Supported values are: {listed}."
+    return ApiError(400, text, param=name, code="invalid_value")

@@ -1,0 +1,249 @@
+"""What was ordered, what became of it, and what it cost: the only shared state, safe from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from sorawatch.simulator.contract import no_such_video, too_many_running
+
+if TYPE_CHECKING:
+    from sorawatch.simulator.contract import Order
+    from sorawatch.simulator.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerVideo:
+    """One accepted create; ``billed`` in dollars, ``created_at`` in Unix seconds.
+
+    ``status`` is one of ``queued in_progress completed failed deleted``. A failed generation is not billed.
+    """
+
+    id: str
+    prompt: str
+    model: str
+    size: str
+    seconds: str
+    reference_sha256: str
+    status: str
+    created_at: int
+    billed: float
+    downloads: int
+    polls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Everything counted since the start.
+
+    ``creates`` are the accepted ones and ``rejected`` all others, whatever the cause; ``duplicates`` are the
+    accepted ones beyond the first with the same reference and prompt; ``downloads`` are answers that carried a
+    clip or a part of one; ``polls`` and ``lists`` are requests that showed a good key, ``deletes`` videos gone.
+    """
+
+    requests: int
+    creates: int
+    duplicates: int
+    polls: int
+    lists: int
+    downloads: int
+    deletes: int
+    rejected: int
+    in_flight: int
+    max_in_flight: int
+    usd: float
+    videos: tuple[LedgerVideo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What shall become of an order, fixed at its acceptance. ``error`` is how its generation will fail, if at all."""
+
+    id: str
+    generation_seconds: float
+    error: dict[str, object] | None = None
+
+    @classmethod
+    def ordinary(cls, generation_seconds: float) -> Plan:
+        return cls(f"video_{secrets.token_hex(16)}", generation_seconds)
+
+
+@dataclass(slots=True)
+class Video:
+    """One accepted order on its way. ``started`` is on the monotonic clock, ``*_at`` are Unix seconds."""
+
+    sequence: int
+    order: Order
+    plan: Plan
+    created_at: int
+    started: float
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set to finish the generation before its time."""
+    outcome: str | None = None
+    completed_at: int | None = None
+    expires_at: float | None = None
+    billed: Decimal = Decimal(0)
+    downloads: int = 0
+    polls: int = 0
+
+    def progress(self, now: float) -> tuple[str, int]:
+        """Status and per cent at ``now`` on the monotonic clock: queued for a tenth of the time, a second at most."""
+        if self.outcome is not None:
+            return self.outcome, 100 if self.outcome == "completed" else 0
+        elapsed, total = now - self.started, self.plan.generation_seconds
+        if elapsed <= min(1.0, total / 10):
+            return "queued", 0
+        return "in_progress", min(99, int(100 * elapsed / total)) if total else 99
+
+    def resource(self, now: float | None = None) -> dict[str, object]:
+        """The ``VideoResource`` of the OpenAPI schema, with the reference's ``quality``."""
+        status, progress = self.progress(time.monotonic() if now is None else now)
+        return {
+            "id": self.plan.id,
+            "object": "video",
+            "model": self.order.model,
+            "status": status,
+            "progress": progress,
+            "created_at": self.created_at,
+            "completed_at": self.completed_at,
+            "expires_at": None if self.expires_at is None else int(self.expires_at),
+            "prompt": self.order.prompt,
+            "size": self.order.size,
+            "seconds": self.order.seconds,
+            "quality": self.order.quality,
+            "remixed_from_video_id": None,
+            "error": self.plan.error if status == "failed" else None,
+        }
+
+    def entry(self, now: float) -> LedgerVideo:
+        order = self.order
+        return LedgerVideo(
+            self.plan.id,
+            order.prompt,
+            order.model,
+            order.size,
+            order.seconds,
+            order.reference_sha256,
+            self.progress(now)[0],
+            self.created_at,
+            float(self.billed),
+            self.downloads,
+            self.polls,
+        )
+
+
+class Books:
+    """The accounts. Every method may be called from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._changed = threading.Condition()
+        self._counts: Counter[str] = Counter()
+        self._pairs: set[tuple[str, str]] = set()
+        self._videos: dict[str, Video] = {}
+        self._order: list[Video] = []
+        self._running = 0
+        self._most_running = 0
+
+    def count(self, *names: str) -> None:
+        """Add one to each named field of the ledger."""
+        with self._changed:
+            self._counts.update(names)
+            self._changed.notify_all()
+
+    def accept(self, order: Order, plan: Plan) -> Video:
+        """Take and bill an order; raises ApiError 429 when too many are running."""
+        with self._changed:
+            if self._settings.max_running is not None and self._running >= self._settings.max_running:
+                raise too_many_running()
+            video = Video(len(self._order), order, plan, int(time.time()), time.monotonic(), billed=order.usd)
+            self._videos[plan.id] = video
+            self._order.append(video)
+            self._pairs.add((order.reference_sha256, order.prompt))
+            self._running += 1
+            self._most_running = max(self._most_running, self._running)
+            self._changed.notify_all()
+            return video
+
+    def finish(self, video: Video) -> None:
+        """The generation ended: well, or as the plan's error says, which costs nothing."""
+        with self._changed:
+            now = time.time()
+            self._running -= 1
+            if video.plan.error is None:
+                video.outcome, video.completed_at = "completed", int(now)
+                lifetime = self._settings.clip_lifetime_seconds
+                video.expires_at = now + lifetime if math.isfinite(lifetime) else None
+            else:
+                video.outcome, video.billed = "failed", Decimal(0)
+            self._changed.notify_all()
+
+    def find(self, video_id: str) -> Video:
+        """Raises ApiError 404 for an id never given or deleted."""
+        with self._changed:
+            try:
+                return self._videos[video_id]
+            except KeyError:
+                raise no_such_video(video_id) from None
+
+    def polled(self, video: Video) -> None:
+        with self._changed:
+            video.polls += 1
+
+    def downloaded(self, video: Video) -> None:
+        with self._changed:
+            video.downloads += 1
+            self._counts["downloads"] += 1
+            self._changed.notify_all()
+
+    def delete(self, video: Video) -> None:
+        """Forget a finished video, but not what it cost."""
+        with self._changed:
+            self._videos.pop(video.plan.id, None)
+            video.outcome = "deleted"
+            self._counts["deletes"] += 1
+            self._changed.notify_all()
+
+    def page(self, after: str | None, limit: int, *, descending: bool) -> tuple[list[Video], bool]:
+        """At most ``limit`` videos beyond ``after``, and whether more follow; raises ApiError 404 for a strange id."""
+        with self._changed:
+            step = -1 if descending else 1
+            start = (len(self._order) - 1 if descending else 0) if after is None else self.find(after).sequence + step
+            found = list(islice(self._listed(start, step), limit + 1))
+            return found[:limit], len(found) > limit
+
+    def unfinished(self) -> list[Video]:
+        with self._changed:
+            return [video for video in self._videos.values() if video.outcome is None]
+
+    def snapshot(self) -> Ledger:
+        with self._changed:
+            now = time.monotonic()
+            names = ("requests", "polls", "lists", "downloads", "deletes", "rejected")
+            return Ledger(
+                **{name: self._counts[name] for name in names},
+                creates=len(self._order),
+                duplicates=len(self._order) - len(self._pairs),
+                in_flight=self._running,
+                max_in_flight=self._most_running,
+                usd=float(sum((video.billed for video in self._order), Decimal(0))),
+                videos=tuple(video.entry(now) for video in self._order),
+            )
+
+    def wait_for(self, holds: Callable[[], bool], timeout: float) -> bool:
+        """Whether ``holds`` came true within ``timeout`` seconds; asked again at every change."""
+        with self._changed:
+            return self._changed.wait_for(holds, timeout)
+
+    def _listed(self, start: int, step: int) -> Iterator[Video]:
+        stop = len(self._order) if step > 0 else -1
+        return (self._order[at] for at in range(start, stop, step) if self._order[at].outcome != "deleted")

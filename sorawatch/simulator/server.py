@@ -1,0 +1,148 @@
+"""Uvicorn around the application: in the foreground, or in a thread for as long as a block lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sorawatch.simulator.app import Service
+from sorawatch.simulator.control import Simulator
+from sorawatch.simulator.delivery import TRANSPORT
+
+if TYPE_CHECKING:
+    from sorawatch.simulator.settings import Settings
+
+_STORAGE_HOST = "127.0.0.2"
+
+
+@contextmanager
+def running(settings: Settings, host: str, port: int) -> Iterator[Simulator]:
+    """See ``sorawatch.simulator.running``."""
+    server = _Server(settings, host, port)
+    thread = threading.Thread(target=server.run_quietly, name="simulator", daemon=True)
+    thread.start()
+    try:
+        yield Simulator(server.root, server.service, server.await_loop())
+    finally:
+        server.stop()
+        thread.join()
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """See ``sorawatch.simulator.serve``."""
+    with suppress(KeyboardInterrupt):
+        _Server(settings, host, port).run_quietly()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine speaking to itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _Protocol(H11Protocol):
+    """Hands the transport to the application, which some faults treat roughly."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        # Asyncio spares only sockets of an explicit protocol number Nagle's algorithm, which with delayed
+        # acknowledgements costs 40 ms an answer; a listener of ours has the number 0.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.app_state = {**self.app_state, TRANSPORT: transport}
+        super().connection_made(transport)
+
+
+class _Server(uvicorn.Server):
+    """Listens from its construction on; raises OSError if it cannot."""
+
+    def __init__(self, settings: Settings, host: str, port: int) -> None:
+        self._sockets = [_listen(host, port), _listen_elsewhere()]
+        self.root, storage_root = map(_address, self._sockets)
+        self.service = Service(settings, storage_root)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = threading.Event()
+        self._stopping: asyncio.Event | None = None
+        config = uvicorn.Config(
+            self.service.app(),
+            http=_Protocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            # A client that reuses a connection just as the server closes it would lose an answer nobody asked to lose.
+            timeout_keep_alive=75,
+        )
+        super().__init__(config)
+
+    def run_quietly(self) -> None:
+        try:
+            self.run(self._sockets)
+        finally:
+            self._ready.set()
+
+    def await_loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop, once requests are answered."""
+        self._ready.wait()
+        if self._loop is None:
+            raise RuntimeError("the simulator did not start")
+        return self._loop
+
+    def stop(self) -> None:
+        """Have the server end, from any thread; what is under way is broken off."""
+        if self._loop is not None and self._stopping is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stopping.set)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._stopping = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._ready.set()
+
+    async def main_loop(self) -> None:
+        # Uvicorn looks ten times a second whether it should end; the event spares each test that tenth.
+        assert self._stopping is not None
+        while not (self._stopping.is_set() or await self.on_tick(0)):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 0.1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Uvicorn's own way waits for clients that hang, answers 500 to requests it cancels, and always takes a tenth
+        # of a second; a simulator that stops is simply gone.
+        for listener in (*self.servers, *(sockets or ())):
+            listener.close()
+        for connection in list(self.server_state.connections):
+            transport: Any = connection.transport
+            transport.abort()
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        await self.lifespan.shutdown()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def _listen_elsewhere() -> socket.socket:
+    """A listener that clients take for another host; where only one loopback address exists, another port must do."""
+    try:
+        return _listen(_STORAGE_HOST, 0)
+    except OSError:
+        return _listen("127.0.0.1", 0)
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,23 @@
+"""What the tests of the whole product share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sorawatch import simulator
+from tests.yard import Yard
+
+
+@pytest.fixture
+def sim() -> Iterator[simulator.Simulator]:
+    """A quick simulator with small clips."""
+    with simulator.running(simulator.Settings(generation_seconds=0.1, frames_per_second=1)) as running:
+        yield running
+
+
+@pytest.fixture
+def yard(tmp_path: Path, sim: simulator.Simulator) -> Yard:
+    return Yard(tmp_path, sim)

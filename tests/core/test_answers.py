@@ -1,0 +1,494 @@
+"""What answers mean: one row per behaviour that servers of the contract were seen to have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from sorawatch.core.answers import (
+    Answer,
+    Failure,
+    Status,
+    Video,
+    content_refusal,
+    read_models,
+    read_page,
+    read_refusal,
+    read_submit,
+    read_video,
+    retry_after,
+)
+from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
+
+NOW = 1_760_000_000.0
+
+JOB = {
+    "id": "video_1",
+    "object": "video",
+    "model": "sora-2",
+    "status": "queued",
+    "progress": 0,
+    "created_at": 1_712_697_600,
+    "expires_at": None,
+    "prompt": "waves",
+    "size": "1280x720",
+    "seconds": "8",
+    "error": None,
+}
+HTML = "<!DOCTYPE html><html><head><title>502 Bad\nGateway</title></head></html>"
+
+
+def answer(status: int, body: object = "", **headers: str) -> Answer:
+    text = body if isinstance(body, str) else json.dumps(body)
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, text.encode())
+
+
+def error(message: object, code: object = None, kind: object = "invalid_request_error") -> dict[str, object]:
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+def new_api(code: str, message: str) -> dict[str, object]:
+    return {"code": code, "message": message, "data": None}
+
+
+def test_a_created_video_is_read_whole():
+    assert read_submit(answer(200, JOB), NOW) == Video(
+        "video_1", Status.QUEUED, 0, "sora-2", "waves", "1280x720", "8", 1_712_697_600
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("queued", Status.QUEUED),
+        ("submitted", Status.QUEUED),
+        ("pending", Status.QUEUED),
+        ("NOT_START", Status.QUEUED),
+        ("in_progress", Status.RUNNING),
+        ("In Progress", Status.RUNNING),
+        ("processing", Status.RUNNING),
+        ("running", Status.RUNNING),
+        ("preprocessing", Status.RUNNING),
+        ("completed", Status.COMPLETED),
+        ("SUCCEEDED", Status.COMPLETED),
+        ("success", Status.COMPLETED),
+        ("failed", Status.FAILED),
+        ("FAILURE", Status.FAILED),
+        ("cancelled", Status.FAILED),
+        ("canceled", Status.FAILED),
+        ("expired", Status.FAILED),
+    ],
+)
+def test_status_words_are_folded(word: str, status: Status):
+    for spelling in (word, word.upper(), f" {word.title()} "):
+        video = read_video(answer(200, JOB | {"status": spelling}), NOW)
+        assert video.status is status
+        assert video.unknown_status is None
+        assert (video.failure is not None) == (status is Status.FAILED)
+
+
+def test_an_unknown_status_word_means_still_running():
+    video = read_video(answer(200, JOB | {"status": "Up\x1bscaling"}), NOW)
+    assert (video.status, video.unknown_status) == (Status.RUNNING, "Up scaling")
+
+
+@pytest.mark.parametrize(
+    ("given_progress", "read"),
+    [(50, 50), ("50%", 50), ("50", 50), (49.9, 49), (-3, 0), (250, 100), (None, None), ("soon", None), (True, None)],
+)
+def test_progress_in_every_form(given_progress: object, read: int | None):
+    assert read_video(answer(200, JOB | {"progress": given_progress}), NOW).progress == read
+
+
+def test_progress_may_be_missing():
+    assert read_video(answer(200, {"id": "v", "status": "queued"}), NOW).progress is None
+
+
+@pytest.mark.parametrize(
+    ("given_time", "read"),
+    [
+        (1_712_697_600, 1_712_697_600),
+        (1_712_697_600.7, 1_712_697_600),
+        ("1712697600", 1_712_697_600),
+        (1_712_697_600_000, 1_712_697_600),
+        ("2024-04-09T21:20:00Z", 1_712_697_600),
+        ("2024-04-09T21:20:00", 1_712_697_600),
+        (None, None),
+        (0, None),
+        (-5, None),
+        ("tomorrow", None),
+        (10**400, None),
+    ],
+)
+def test_times_in_every_form(given_time: object, read: int | None):
+    video = read_video(answer(200, JOB | {"created_at": given_time, "expires_at": given_time}), NOW)
+    assert (video.created_at, video.expires_at) == (read, read)
+
+
+@pytest.mark.parametrize("seconds", [8, "8", 8.0, "8.0"])
+def test_seconds_in_every_form(seconds: object):
+    assert read_video(answer(200, JOB | {"seconds": seconds}), NOW).seconds == "8"
+
+
+@pytest.mark.parametrize(
+    ("stated", "failure"),
+    [
+        ({"code": "server_error", "message": "boom"}, Failure("server_error", "boom", False)),
+        ({"message": "boom"}, Failure(None, "boom", False)),
+        ({"code": None, "message": "boom"}, Failure(None, "boom", False)),
+        ({"code": 500, "message": "boom"}, Failure("500", "boom", False)),
+        ("boom", Failure(None, "boom", False)),
+        (None, Failure("failed", "the server gives no reason (status failed)", False)),
+        ({}, Failure("failed", "the server gives no reason (status failed)", False)),
+        ({"code": "moderation_blocked", "message": "no"}, Failure("moderation_blocked", "no", True)),
+        (
+            "Your request was blocked by our moderation system.",
+            Failure(None, "Your request was blocked by our moderation system.", True),
+        ),
+        ({"message": "line\none\x00" + "x" * 1000}, Failure(None, "line one " + "x" * 290 + "…", False)),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 404, 500])
+def test_a_failed_job_with_any_http_status(stated: object, failure: Failure, status: int):
+    video = read_video(answer(status, JOB | {"status": "failed", "error": stated}), NOW)
+    assert (video.status, video.failure) == (Status.FAILED, failure)
+
+
+def test_a_submit_answered_with_a_failed_job_was_accepted():
+    assert read_submit(answer(500, JOB | {"status": "failed", "error": "boom"}), NOW).status is Status.FAILED
+
+
+@pytest.mark.parametrize("video_id", ["a" * 130, "video_a=/b+c", 12345])
+def test_ids_of_every_kind(video_id: object):
+    assert read_submit(answer(201, {"id": video_id}), NOW).id == str(video_id)
+
+
+def test_the_gateway_form_is_unwrapped():
+    body = {"code": "success", "message": "", "data": {"task_id": "task_1", "status": "SUCCESS", "progress": "100%"}}
+    video = read_video(answer(200, body), NOW)
+    assert (video.id, video.status, video.progress) == ("task_1", Status.COMPLETED, 100)
+
+
+NESTED = json.dumps(error("blocked", "sentinel_block"))
+
+REFUSED_SUBMITS = [
+    # Wait
+    (answer(429, error("slow down", "rate_limit_exceeded"), Retry_After="7"), Deferred, "slow down"),
+    (answer(429, HTML), Deferred, "502 Bad Gateway"),
+    (answer(425), Deferred, "HTTP 425"),
+    (answer(409, error("busy")), Deferred, "busy"),
+    (answer(500, error("oops", "server_error", "server_error")), Deferred, "oops"),
+    (answer(503, error("overloaded", None, "server_error")), Deferred, "overloaded"),
+    (answer(500, {"detail": "oops"}), Deferred, "oops"),
+    (answer(500, new_api("fail_to_fetch_task", "oops")), Deferred, "oops"),
+    (answer(200, error("oops", "server_error", "server_error")), Deferred, "oops"),
+    (answer(200, {"code": 503, "message": "busy", "data": None}), Deferred, "busy"),
+    # Never
+    (answer(400, error("prompt is too long")), Rejected, "prompt is too long"),
+    (answer(400, {"error": "bad prompt"}), Rejected, "bad prompt"),
+    (answer(400, {"detail": "bad prompt"}), Rejected, "bad prompt"),
+    (answer(422, {"detail": [{"loc": ["body", "seconds"], "msg": "no"}]}), Rejected, "body.seconds: no"),
+    (answer(400, new_api("invalid_request", "field prompt is required")), Rejected, "field prompt"),
+    (answer(400, {"message": "bad prompt"}), Rejected, "bad prompt"),
+    (answer(413, HTML), Rejected, "web page"),
+    (answer(415), Rejected, "HTTP 415"),
+    (answer(400, error("Inpaint image must match the requested width and height")), Rejected, "size"),
+    (answer(500, error("Inpaint image must match the requested width and height")), Rejected, "size"),
+    (answer(400, error("no", "moderation_blocked")), Rejected, "moderation"),
+    (answer(400, error("no", "sentinel_block")), Rejected, "moderation"),
+    (answer(403, error("no", "content_policy_violation")), Rejected, "moderation"),
+    (answer(400, error("This violates our usage policies")), Rejected, "moderation"),
+    (answer(500, error(f"API request failed: 400 - {NESTED}", None, "server_error")), Rejected, "moderation"),
+    (answer(400, new_api("fail_to_fetch_task", NESTED)), Rejected, "moderation refused the order (HTTP 400: blocked)"),
+    (answer(200, error("prompt is too long")), Rejected, "too long"),
+    # Nobody
+    (answer(401, error("Incorrect API key", "invalid_api_key")), Blocked, "API key"),
+    (answer(401), Blocked, "API key"),
+    (answer(403, error("no")), Blocked, "API key"),
+    (answer(200, error("bad", "invalid_api_key")), Blocked, "API key"),
+    (answer(402), Blocked, "credit"),
+    (answer(429, error("You exceeded your current quota", "insufficient_quota")), Blocked, "credit"),
+    (answer(403, new_api("insufficient_user_quota", "用户额度不足")), Blocked, "credit"),
+    (answer(404, error("The model `sora-2` does not exist", "model_not_found")), Blocked, "model"),
+    (answer(400, error("Invalid model name passed in model=sora-9")), Blocked, "model"),
+    (answer(503, error("No available channel for model sora-2 under group default (distributor)")), Blocked, "model"),
+    (answer(503, error("分组 default 下模型 sora-2 无可用渠道", "model_not_found", "new_api_error")), Blocked, "model"),
+    (answer(404, HTML), Blocked, "address"),
+    (answer(404, {"detail": "Not Found"}), Blocked, "address"),
+    (answer(405), Blocked, "address"),
+    (answer(308, Location="https://www.example.com/v1/videos"), Blocked, "https://www.example.com/v1/videos"),
+    (answer(301), Blocked, "elsewhere"),
+    (answer(407, HTML), Blocked, "proxy"),
+    (answer(400, HTML), Blocked, "not the API"),
+    # Nobody knows
+    (answer(200), Unresolved, "no body"),
+    (answer(204), Unresolved, "no body"),
+    (answer(200, HTML), Unresolved, "502 Bad Gateway"),
+    (answer(200, '{"id": "vid'), Unresolved, "unreadable"),
+    (answer(200, {"object": "video"}), Unresolved, "HTTP 200"),
+    (answer(200, {"message": "your order was queued"}), Unresolved, "HTTP 200"),
+    (answer(200, new_api("success", "")), Unresolved, "HTTP 200"),
+    (answer(200, new_api("submitted", "queued")), Unresolved, "HTTP 200"),
+    (answer(200, {"id": "\x00"}), Unresolved, "HTTP 200"),
+    (answer(303, Location="/v1/videos/1"), Unresolved, "HTTP 303"),
+    (answer(408, error("litellm.Timeout")), Unresolved, "litellm"),
+    (answer(409, error("the task already exists")), Unresolved, "exists"),
+    (answer(500, HTML), Unresolved, "web page"),
+    (answer(500), Unresolved, "no body"),
+    (answer(500, {"message": "Internal server error"}), Unresolved, "Internal"),
+    (answer(500, error("upstream request timed out", None, "server_error")), Unresolved, "timed out"),
+    (answer(500, new_api("unmarshal_response_body_failed", "body: …")), Unresolved, "body"),
+    (answer(502, error("bad gateway", None, "server_error")), Unresolved, "bad gateway"),
+    (answer(502, HTML), Unresolved, "web page"),
+    (answer(504), Unresolved, "HTTP 504"),
+    (answer(520, HTML), Unresolved, "HTTP 520"),
+    (answer(400, {"id": "req_1", **error("bad")}), Rejected, "bad"),
+]
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind", "told"),
+    REFUSED_SUBMITS,
+    ids=[f"{row[0].status}-{row[1].__name__}-{row[0].body.decode()[:60]}" for row in REFUSED_SUBMITS],
+)
+def test_submits_that_brought_no_video(refused: Answer, kind: type[SorawatchError], told: str):
+    with pytest.raises(SorawatchError) as raised:
+        read_submit(refused, NOW)
+    assert type(raised.value) is kind
+    assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("refused", "key"),
+    [
+        (answer(401), "api.key_file"),
+        (answer(401), "SORAWATCH_API_KEY"),
+        (answer(404, error("no such model", "model_not_found")), "video.model"),
+        (answer(404, HTML), "api.base_url"),
+        (answer(302, Location="https://x/"), "api.base_url"),
+        (answer(402), "api.key_file"),
+    ],
+)
+def test_the_mend_names_the_key_to_change(refused: Answer, key: str):
+    with pytest.raises(Blocked) as raised:
+        read_submit(refused, NOW)
+    assert key in raised.value.mend
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        answer(429, error("You have too many running tasks")),
+        answer(400, error("Too many concurrent generations")),
+        answer(403, error("concurrency limit reached")),
+        answer(503, error("当前并发过高")),
+    ],
+)
+def test_a_crowd_of_our_own_jobs(refused: Answer):
+    with pytest.raises(Deferred) as raised:
+        read_submit(refused, NOW)
+    assert raised.value.crowded
+
+
+def test_a_rate_limit_is_no_crowd_and_its_wait_is_kept():
+    with pytest.raises(Deferred) as raised:
+        read_submit(answer(429, error("slow down"), Retry_After="7"), NOW)
+    assert (raised.value.crowded, raised.value.retry_after) == (False, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind", "told"),
+    [
+        (answer(404, error("Video video_1 not found")), Rejected, "no longer knows"),
+        (answer(404, {"detail": "Video with id video_1 not found"}), Rejected, "no longer knows"),
+        (answer(400, new_api("task_not_exist", "task_not_exist")), Rejected, "no longer knows"),
+        (answer(200, error("Task not found")), Rejected, "no longer knows"),
+        (answer(410), Rejected, "no longer knows"),
+        (answer(404, HTML), Deferred, "HTTP 404"),
+        (answer(404, {"detail": "Not Found"}), Deferred, "Not Found"),
+        (answer(404, error("Invalid URL (GET /v1/videos/1)")), Deferred, "Invalid URL"),
+        (answer(400, error("bad request")), Deferred, "bad request"),
+        (answer(200, HTML), Deferred, "web page"),
+        (answer(200, '{"id": "vid'), Deferred, "unreadable"),
+        (answer(200, {"id": "req_1", **error("oops")}), Deferred, "oops"),
+        (answer(500, error("video not found in cache")), Deferred, "cache"),
+        (answer(500, {"id": "req_1", "status": "error", **error("oops")}), Deferred, "oops"),
+        (answer(502, HTML), Deferred, "web page"),
+        (answer(429, error("slow")), Deferred, "slow"),
+        (answer(301), Deferred, "HTTP 301"),
+        (answer(401), Blocked, "API key"),
+        (answer(403, new_api("insufficient_user_quota", "no")), Blocked, "credit"),
+    ],
+)
+def test_polls_that_brought_no_video(refused: Answer, kind: type[SorawatchError], told: str):
+    with pytest.raises(SorawatchError) as raised:
+        read_video(refused, NOW)
+    assert type(raised.value) is kind
+    assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind"),
+    [
+        (answer(404, error("Video is not ready yet")), Deferred),
+        (answer(404, error("Task not found")), Deferred),
+        (answer(400, error("Task is not completed yet, current status: IN_PROGRESS")), Deferred),
+        (answer(502, error("Failed to fetch video content")), Deferred),
+        (answer(403, error("request blocked", None, "server_error")), Deferred),
+        (answer(200, HTML), Deferred),
+        (answer(410), Rejected),
+        (answer(404, error("The video has expired")), Rejected),
+        (answer(400, error("Video content is no longer available")), Rejected),
+        (answer(401, error("token expired")), Blocked),
+        (answer(403, error("no", "insufficient_quota")), Blocked),
+    ],
+)
+def test_clips_that_cannot_be_had(refused: Answer, kind: type[SorawatchError]):
+    assert type(content_refusal(refused, NOW)) is kind
+
+
+@pytest.mark.parametrize(
+    ("body", "has_more"),
+    [
+        ({"object": "list", "data": [JOB], "has_more": False}, False),
+        ({"data": [JOB], "has_more": True}, True),
+        ({"data": [JOB]}, None),
+        ({"videos": [JOB], "has_more": "yes"}, None),
+        ([JOB], None),
+    ],
+)
+def test_pages(body: object, has_more: bool | None):
+    page = read_page(answer(200, body), NOW)
+    assert ([video.prompt for video in page.videos], page.has_more) == (["waves"], has_more)
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind"),
+    [
+        (answer(404, error("Invalid URL (GET /v1/videos)")), Rejected),
+        (answer(405), Rejected),
+        (answer(501), Rejected),
+        (answer(200, HTML), Rejected),
+        (answer(200, {"ok": True}), Rejected),
+        (answer(200, {"data": [{"prompt": "an entry without an id"}]}), Rejected),
+        (answer(200, '{"data": [{"id": "cut'), Deferred),
+        (answer(200, error("oops", "server_error")), Deferred),
+        (answer(500, HTML), Deferred),
+        (answer(429), Deferred),
+        (answer(401), Blocked),
+        (answer(403), Blocked),
+    ],
+)
+def test_lists_that_cannot_be_had(refused: Answer, kind: type[SorawatchError]):
+    for read in (read_page, read_models) if b"without an id" not in refused.body else (read_page,):
+        with pytest.raises(SorawatchError) as raised:
+            read(refused, NOW)
+        assert type(raised.value) is kind
+
+
+def test_models():
+    assert read_models(answer(200, {"data": [{"id": "sora-2"}, {"id": None}, "wan"]}), NOW) == ("sora-2", "wan")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"RETRY-AFTER": " 1.5 "}, 1.5),
+        ({"Retry-After": "9", "retry-after-ms": "250"}, 0.25),
+        ({"Retry-After": format_datetime(datetime.fromtimestamp(NOW + 30, UTC), usegmt=True)}, 30.0),
+        ({"Retry-After": format_datetime(datetime.fromtimestamp(NOW - 30, UTC), usegmt=True)}, 0.0),
+        ({"Retry-After": "-5"}, 0.0),
+        ({"Retry-After": "1e9"}, 3600.0),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "Fri, 99 Foo 2999 00:00:00"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m0.5s"}, 60.5),
+        ({"x-ratelimit-remaining-requests": "3", "x-ratelimit-reset-requests": "1m0s"}, None),
+    ],
+)
+def test_retry_after(headers: dict[str, str], seconds: float | None):
+    assert retry_after(headers, NOW) == seconds
+
+
+def test_texts_are_quoted_on_one_line_and_cut():
+    told = str(read_refusal(answer(500, error("a\nb\x1b[31m\u202e" + "x" * 5000)), NOW))
+    assert "a b [31m x" in told
+    assert told.isprintable()
+    assert len(told) < 400
+
+
+def outcome_of(read: Callable[[Answer, float], object], given_answer: Answer, *kinds: type[SorawatchError]) -> object:
+    try:
+        return read(given_answer, NOW)
+    except kinds as failure:
+        return failure
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "id",
+                    "task_id",
+                    "status",
+                    "error",
+                    "message",
+                    "code",
+                    "type",
+                    "detail",
+                    "data",
+                    "msg",
+                    "loc",
+                    "progress",
+                    "created_at",
+                    "expires_at",
+                    "size",
+                    "seconds",
+                    "has_more",
+                    "object",
+                    "videos",
+                    "models",
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+BODIES = st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode())
+
+
+@given(st.integers(100, 599), BODIES, st.dictionaries(st.sampled_from(["Retry-After", "Location"]), st.text()))
+@example(200, b"[" * 100_000, {})
+@example(500, b'{"error": {"message": ' + b"[" * 900 + b"]" * 900 + b"}}", {})
+@example(400, b'{"error": {"message": "\\ud800"}}', {})
+def test_whatever_a_server_says_is_a_video_or_one_of_our_errors(status: int, body: bytes, headers: dict[str, str]):
+    given_answer = Answer(status, headers, body)
+    refusals: list[object] = [content_refusal(given_answer, NOW), read_refusal(given_answer, NOW)]
+    for read in (read_submit, read_video, read_page, read_models):
+        unresolved = Unresolved if read is read_submit else Deferred
+        refusals.append(outcome_of(read, given_answer, Deferred, Rejected, Blocked, unresolved))
+    for refusal in refusals:
+        if isinstance(refusal, SorawatchError):
+            assert str(refusal).isprintable()
+            assert len(str(refusal)) < 1000
+
+
+@given(st.integers(100, 599), BODIES)
+def test_only_a_client_error_or_an_explicit_one_proves_a_submit_unaccepted(status: int, body: bytes):
+    """A 5xx, or a 2xx, without an error of the API's own is never taken for a refusal."""
+    given_answer = Answer(status, {}, body)
+    assume(given_answer.complaint is None and not 300 <= status < 500 and status != 501)
+    assert isinstance(outcome_of(read_submit, given_answer, SorawatchError), Unresolved | Video)

@@ -1,0 +1,144 @@
+"""Whole MP4s pass, everything that servers send instead does not."""
+
+from __future__ import annotations
+
+import io
+import struct
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sorawatch.edges.clip import check
+from sorawatch.errors import Deferred
+
+
+def encode(codec: str = "libx264", **options: str) -> bytes:
+    """Eight frames of noise, 64x48, as an MP4 with the muxer's ``options``."""
+    noise = np.random.default_rng(7)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "clip.mp4")
+        with av.open(str(path), "w", options=options) as container:
+            stream = container.add_stream(codec, rate=8)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            for _ in range(8):
+                picture = noise.integers(0, 255, (48, 64, 3), dtype=np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+            container.mux(stream.encode())
+        return path.read_bytes()
+
+
+WHOLE = encode()
+FAST_START = encode(movflags="faststart")
+FRAGMENTED = encode(movflags="frag_keyframe+empty_moov")
+
+
+def box(kind: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(payload), kind) + payload
+
+
+def top_level(clip: bytes) -> dict[bytes, bytes]:
+    """The last whole box of each type."""
+    found, start = {}, 0
+    while start < len(clip):
+        size, kind = struct.unpack_from(">I4s", clip, start)
+        found[kind] = clip[start : start + size]
+        start += size
+    return found
+
+
+def refusal(clip: bytes) -> str:
+    with pytest.raises(Deferred) as raised:
+        check(io.BytesIO(clip))
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "clip", [WHOLE, FAST_START, FRAGMENTED, encode("mpeg4")], ids=["plain", "faststart", "fragmented", "mpeg4"]
+)
+def test_whole_clips_pass(clip: bytes):
+    check(io.BytesIO(clip))
+
+
+def test_an_open_ended_mdat_and_a_64_bit_size_are_legal():
+    boxes = top_level(FAST_START)
+    assert list(boxes)[-1] == b"mdat"
+    head = FAST_START.removesuffix(boxes[b"mdat"])
+    check(io.BytesIO(head + bytes(4) + boxes[b"mdat"][4:]))
+    spare = box(b"free", bytes(8))
+    wide = struct.pack(">I4sQ", 1, b"free", 24) + bytes(8)
+    check(io.BytesIO(WHOLE + spare + wide))
+
+
+@pytest.mark.parametrize("kept", [0, 4, 8, 20, 100, len(WHOLE) // 2, len(WHOLE) - 1])
+def test_truncated_clips_are_refused(kept: int):
+    assert "not a whole MP4" in refusal(WHOLE[:kept])
+
+
+@pytest.mark.parametrize("clip", [WHOLE, FAST_START], ids=["plain", "faststart"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_clips_whose_rest_is_zeros_are_refused(clip: bytes, share: float):
+    kept = int(len(clip) * share)
+    refusal(clip[:kept] + bytes(len(clip) - kept))
+
+
+def test_zeros_in_the_middle_of_the_content_are_refused():
+    start = FAST_START.index(b"mdat") + 4
+    hole = start + (len(FAST_START) - start) // 3
+    size = (len(FAST_START) - start) // 3
+    assert "zeros" in refusal(FAST_START[:hole] + bytes(size) + FAST_START[hole + size :])
+
+
+def test_a_zero_tail_within_the_last_frame_is_refused():
+    assert "zeros" in refusal(FAST_START[:-40] + bytes(40))
+
+
+@pytest.mark.parametrize(
+    "clip",
+    [
+        b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>",
+        b'{"error": {"message": "not ready"}}',
+        WHOLE + b"\n",
+        WHOLE + bytes(8),
+        WHOLE[4:],
+        box(b"free", b"") + WHOLE,
+        WHOLE + top_level(WHOLE)[b"moov"],
+        top_level(WHOLE)[b"ftyp"] + top_level(WHOLE)[b"mdat"],
+        top_level(WHOLE)[b"ftyp"] + top_level(WHOLE)[b"moov"],
+        top_level(WHOLE)[b"ftyp"] + top_level(WHOLE)[b"moov"] + box(b"mdat", b""),
+        top_level(WHOLE)[b"ftyp"] + box(b"moov", b"") + top_level(WHOLE)[b"mdat"],
+        top_level(WHOLE)[b"ftyp"] + top_level(WHOLE)[b"moov"] + box(b"mdat", b"another clip's content"),
+    ],
+    ids=[
+        "html",
+        "json",
+        "newline",
+        "nulls",
+        "headless",
+        "no-ftyp-first",
+        "two-moovs",
+        "no-moov",
+        "no-mdat",
+        "empty-mdat",
+        "empty-moov",
+        "foreign-mdat",
+    ],
+)
+def test_what_is_no_clip_is_refused(clip: bytes):
+    assert "not a whole MP4" in refusal(clip)
+
+
+@given(st.data())
+def test_no_bytes_bring_anything_but_our_error(data: st.DataObject):
+    clip = bytearray(FAST_START)
+    for _ in range(data.draw(st.integers(1, 6))):
+        clip[data.draw(st.integers(0, 1500))] = data.draw(st.integers(0, 255))
+    kept = data.draw(st.integers(0, len(clip)))
+    for broken in (bytes(clip), bytes(clip[:kept]), data.draw(st.binary(max_size=64))):
+        with suppress(Deferred):
+            check(io.BytesIO(broken))
