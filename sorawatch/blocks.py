@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sorawatch.core import outcome as o
 from sorawatch.core.lifecycle import Action
-from sorawatch.core.schedule import Waits, backoff
+from sorawatch.core.schedule import Waits, backoff, is_due
 
 _PATIENT = Waits(first=60.0, longest=3600.0)
 """Between canaries when only a person can mend the cause: a refused key, an empty account."""
@@ -41,13 +41,14 @@ class Blocks:
         return iter(self._blocks.values())
 
     def learn(self, action: Action, outcome: o.Outcome, now: int, due_at: int, jitter: float) -> None:
-        """Take an outcome into account: a halt sets or renews the action's block, anything else lifts it."""
+        """Take an outcome into account: a halt sets or renews the action's block, what gets past the cause lifts it."""
+        if isinstance(outcome, o.Unknown | o.FailedForNow | o.ReferenceLost):
+            return
         if not isinstance(outcome, o.Halted):
-            if not isinstance(outcome, o.Unknown):
-                self._blocks.pop(action, None)
+            self._blocks.pop(action, None)
             return
         before = self._blocks.get(action)
-        if before and action is Action.SUBMIT and now < before.until:
+        if before and action is Action.SUBMIT and not self._is_over(before, now):
             return
         tries = before.tries + 1 if before else 1
         since = before.since if before else now
@@ -62,12 +63,16 @@ class Blocks:
 
     def places(self, wanted: int, outstanding: int, now: int) -> int:
         """How many of ``wanted`` submits may go ahead now, while ``outstanding`` are: all, none, or one canary."""
-        for action in [action for action, block in self._blocks.items() if block.until <= now]:
+        for action in [action for action, block in self._blocks.items() if self._is_over(block, now)]:
             if action is not Action.SUBMIT:
                 del self._blocks[action]
         if not self._blocks:
             return wanted
         submit = self._blocks.get(Action.SUBMIT)
-        if len(self._blocks) == 1 and submit and submit.until <= now and not outstanding:
+        if len(self._blocks) == 1 and submit and self._is_over(submit, now) and not outstanding:
             return min(wanted, 1)
         return 0
+
+    def _is_over(self, block: Block, now: int) -> bool:
+        """Whether the block's time has come, or the clock was set back since it was written."""
+        return is_due(block.until, now, max(self._waits.horizon, _PATIENT.horizon) + _LAPSE)

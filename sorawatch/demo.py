@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.panel import Panel
 
 from sorawatch import app, config, samples, screens, simulator
@@ -48,7 +49,8 @@ def run(folder: Path, console: Console) -> bool:
     try:
         with simulator.running(settings) as server:
             console.print(
-                f"A simulated video API listens at {server.url}. Nothing leaves this machine or costs money."
+                f"A simulated video API listens at {server.url}. Nothing leaves this machine or costs money.",
+                soft_wrap=True,
             )
             path = _write_config(folder, server.url, settings.key or "")
             loaded = config.load(path, {})
@@ -56,7 +58,8 @@ def run(folder: Path, console: Console) -> bool:
             inbox.mkdir(exist_ok=True)
             samples.drop(inbox)
             console.print(
-                f"Dropped {len(samples.SAMPLES) + 1} pictures, each with its prompt, into {inbox}\n", soft_wrap=True
+                f"Dropped {len(samples.SAMPLES) + 1} pictures, each with its prompt, into {escape(str(inbox))}\n",
+                soft_wrap=True,
             )
             with app.opened(loaded, {}, [live]) as daemon:
                 if console.is_terminal:
@@ -71,10 +74,11 @@ def run(folder: Path, console: Console) -> bool:
     console.print(screens.ended(live.ended, "would have cost"))
     console.print(
         f"\n{len(clips)} clips in {time.monotonic() - began:.0f} s; "
-        f"the server accepted {ledger.creates} orders, {ledger.duplicates} of them twice. Look at them:\n"
+        f"the server accepted {ledger.creates} orders, {ledger.duplicates} of them twice. Look at them:\n",
+        soft_wrap=True,
     )
     for job in clips:
-        console.print(f"  {loaded.folders.outbox / str(job.clip)}", soft_wrap=True)
+        console.print(f"  {escape(str(loaded.folders.outbox / str(job.clip)))}", soft_wrap=True)
     console.print()
     console.print(Panel(_REAL, border_style="yellow", expand=False))
     return len(clips) == len(samples.SAMPLES) and ledger.duplicates == 0

@@ -52,11 +52,15 @@ class ConfigError(UsageError):
 class Deferred(SorawatchError):
     """A temporary failure of one job. ``retry_after`` is the server's wish in seconds, if it named one."""
 
-    def __init__(self, reason: str, *, retry_after: float | None = None, crowded: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, retry_after: float | None = None, crowded: bool = False, everyone: bool = False
+    ) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
         self.crowded = crowded
         """The server says that too many of our jobs run at once."""
+        self.everyone = everyone or crowded
+        """Any other job would have fared the same now: a server out of reach, a rate limit."""
 
 
 class Rejected(SorawatchError):

@@ -24,6 +24,8 @@ from sorawatch.errors import Blocked, Deferred, Rejected, Unresolved
 LIST_SLACK = 120
 """Seconds by which a server's clock may differ from ours when a lost submit is looked for."""
 
+_WAIT = "Nothing needs to be done: it is tried again by itself."
+
 _PAGES = 50
 """Pages of a list read at the most: 5,000 videos since the submit are no picture folder any more."""
 
@@ -46,7 +48,9 @@ class Performer:
         except Rejected as error:
             return o.FailedForGood(str(error), error.mend)
         except Deferred as error:
-            return o.FailedForNow(str(error), error.retry_after)
+            if error.everyone and action is Action.SUBMIT:
+                return o.Halted(str(error), _WAIT, passing=True, retry_after=error.retry_after)
+            return o.FailedForNow(str(error), error.retry_after, counts=not error.everyone)
         except Blocked as error:
             return o.Halted(str(error), error.mend, error.passing, error.retry_after)
 
@@ -109,20 +113,27 @@ class Performer:
         return o.Searched(candidates, complete)
 
     def _videos_since(self, since: int) -> tuple[list[Video], bool]:
-        """The server's videos from ``since`` (unix seconds) on, and whether they are surely all of them."""
+        """The server's videos from ``since`` (Unix seconds) on, and whether they are surely all of them.
+
+        A list proves that a video is missing only if the server says that it ends, or if it goes back, newest
+        first all the way, to before ``since``.
+        """
         videos: dict[str, Video] = {}
-        after = None
+        after, newest_first, last = None, True, None
         for _ in range(_PAGES):
             page = self._api.page(after=after)
             fresh = [video for video in page.videos if video.id not in videos]
             videos |= {video.id: video for video in fresh}
-            if any(video.created_at is not None and video.created_at < since for video in fresh):
+            for video in fresh:
+                newest_first &= video.created_at is not None and (last is None or video.created_at <= last)
+                last = video.created_at
+            if page.has_more is False:
                 return [*videos.values()], True
-            if not page.videos or page.has_more is False:
+            if newest_first and last is not None and last < since:
                 return [*videos.values()], True
             if not fresh:
-                return [*videos.values()], False
-            after = page.videos[-1].id
+                break
+            after = fresh[-1].id
         return [*videos.values()], False
 
     def _poll(self, job: Job) -> o.Outcome:
@@ -130,6 +141,7 @@ class Performer:
         try:
             video = self._api.retrieve(job.video_id)
         except Rejected as error:
+            # A server that has just accepted a video may not know it everywhere yet; only repetition convinces.
             return o.FailedForNow(str(error))
         except Deferred as error:
             return o.FailedForNow(str(error), error.retry_after, counts=False)

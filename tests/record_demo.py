@@ -18,7 +18,7 @@ WIDTH, HEIGHT, GAP = 400, 300, 8
 
 def main() -> None:
     """Run the demo and write ``demo.svg`` and ``clips.jpg``."""
-    console = Console(record=True, width=110, force_terminal=True, file=io.StringIO())
+    console = Console(record=True, width=110, highlight=False, file=io.StringIO())
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder) / "sorawatch-demo"
         demo.run(here, console)

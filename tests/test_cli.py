@@ -26,6 +26,7 @@ def sorawatch(folder: Path, *arguments: str, **environment: str) -> subprocess.C
         capture_output=True,
         text=True,
         timeout=60,
+        check=False,
     )
 
 
@@ -143,7 +144,9 @@ def test_run_without_a_key_is_refused(yard: Yard, tmp_path: Path) -> None:
 def test_a_second_daemon_names_the_first(yard: Yard, tmp_path: Path) -> None:
     first = yard.spawn("run")
     try:
-        wait_until(lambda: (tmp_path / "inbox/.sorawatch").exists() and "pid" in (tmp_path / "inbox/.sorawatch").read_text())
+        wait_until(
+            lambda: (tmp_path / "inbox/.sorawatch").exists() and "pid" in (tmp_path / "inbox/.sorawatch").read_text()
+        )
         told = yard.cli("run", status=2)
         assert f"pid {first.pid} on" in told
         assert "state.db" in told

@@ -205,7 +205,11 @@ def test_a_failed_generation_is_ordered_again(yard: Yard) -> None:
 
 
 def test_moderation_is_final(yard: Yard) -> None:
-    yard.simulator.inject(Fault("generation_fails", code="moderation_blocked", message="Your request was blocked by our moderation system."))
+    yard.simulator.inject(
+        Fault(
+            "generation_fails", code="moderation_blocked", message="Your request was blocked by our moderation system."
+        )
+    )
     yard.drop("beach.jpg")
     assert not yard.run_once()
     text = (yard.errors / "beach.error.txt").read_text()

@@ -48,6 +48,9 @@ _WORDS: dict[Status, tuple[str, ...]] = {
     Status.FAILED: ("failed", "failure", "fail", "error", "cancelled", "canceled", "expired"),
 }
 
+_ENDED = {"cancelled": "cancelled", "canceled": "cancelled", "expired": "expired"}
+"""Words for videos that nobody failed to make: one may have been charged, the other was not wanted any more."""
+
 _STATUS = {word: status for status, words in _WORDS.items() for word in words}
 
 _JOB_FIELDS = frozenset({"object", "model", "progress", "created_at", "prompt"})
@@ -58,7 +61,10 @@ _LONGEST_ID = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why the server gave a video up. ``message`` is one line; ``code`` is the server's own, or its status word."""
+    """Why the server gave a video up. ``message`` is one line.
+
+    ``code`` is ``expired`` or ``cancelled`` where the status is, else the server's own, else its status word.
+    """
 
     code: str | None
     message: str
@@ -222,11 +228,11 @@ def _video(record: dict[str, object]) -> Video:
 def _failure(record: dict[str, object], word: str) -> Failure:
     """Why a job failed: its ``error`` may lack a code, be a text, or be missing (new-api: ``fail_reason``)."""
     complaint = read_complaint({"error": record.get("error") or record.get("fail_reason")})
+    ended, told = _ENDED.get(word.casefold()), quote(word)
     if complaint is None:
-        told = quote(word)
-        return Failure(told.lower(), f"the server gives no reason (status {told})", moderated=False)
+        return Failure(ended or told.lower(), f"the server gives no reason (status {told})", moderated=False)
     moderated = refusals.MODERATION.search(complaint.words) is not None
-    return Failure(complaint.code, str(complaint), moderated)
+    return Failure(ended or complaint.code, str(complaint), moderated)
 
 
 def _text(value: object) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from sorawatch.core.order import MICROS
@@ -49,15 +50,19 @@ def dollars(micros: int) -> str:
 def admit(caps: Caps, usage: Usage, price: int | None, now: int, *, day_ends: int, month_ends: int) -> Usage | Closed:
     """Take a place, a beat of the pace and the money for one order, or say what there is none of.
 
-    The pace allows a burst as large as ``in_flight``, for the server has agreed to that many at once.
+    The pace allows a burst as large as ``in_flight``, for the server has agreed to that many at once. A clock that
+    was set back costs no more than one beat of it.
     """
     if usage.in_flight >= caps.in_flight:
         return Closed(f"{usage.in_flight} of {caps.in_flight} places in flight are taken")
     interval = 60_000 / caps.submits_per_minute
-    arrival = max(usage.paced_until, now)
-    earliest = int(arrival - interval * (caps.in_flight - 1))
-    if earliest > now:
-        return Closed(f"the pace is {caps.submits_per_minute:g} submits a minute", until=earliest)
+    burst = interval * (caps.in_flight - 1)
+    arrival: float = max(usage.paced_until, now)
+    if arrival > now + burst + interval + 1:
+        arrival = now + burst
+    if arrival > now + burst:
+        until = math.ceil(arrival - burst)
+        return Closed(f"the pace is {caps.submits_per_minute:g} submits a minute", until=until)
     cost = price or 0
     for spent, cap, until, name in (
         (usage.micros_today, caps.micros_per_day, day_ends, "day"),
@@ -74,5 +79,5 @@ def admit(caps: Caps, usage: Usage, price: int | None, now: int, *, day_ends: in
         in_flight=usage.in_flight + 1,
         micros_today=usage.micros_today + cost,
         micros_this_month=usage.micros_this_month + cost,
-        paced_until=int(arrival + interval),
+        paced_until=math.ceil(arrival + interval),
     )

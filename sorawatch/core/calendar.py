@@ -34,8 +34,11 @@ def clock_time(at: int, now: int, zone: tzinfo | None) -> str:
 
 
 def _local(millis: int, zone: tzinfo | None) -> datetime:
-    """Wall time without a zone, so that arithmetic on it moves by days of the calendar, not by 24 hours."""
-    return datetime.fromtimestamp(millis / 1000, zone).replace(tzinfo=None)
+    """Wall time without a zone, so that arithmetic on it moves by days of the calendar, not by 24 hours.
+
+    Of a time that comes twice it is the first, for with that one a day begins whose midnight comes twice.
+    """
+    return datetime.fromtimestamp(millis / 1000, zone).replace(tzinfo=None, fold=0)
 
 
 def _millis(wall: datetime, zone: tzinfo | None) -> int:

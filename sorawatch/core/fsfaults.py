@@ -7,7 +7,7 @@ import errno
 from sorawatch.errors import Blocked, Deferred
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_FORBIDDEN = {errno.EACCES, errno.EPERM}
 _GONE = {errno.ENOTCONN, errno.ESTALE, errno.ENODEV, errno.EHOSTDOWN, errno.ETIMEDOUT}
 
 
@@ -20,7 +20,9 @@ def translate(error: OSError, where: str) -> Blocked | Deferred:
     if error.errno in _FULL:
         return Blocked(f"{told}. The disk is full", f"Make room on the disk that holds {where}.", passing=True)
     if error.errno in _FORBIDDEN:
-        return Blocked(f"{told}. It cannot be written", f"Let sorawatch's user write to {where}.", passing=True)
+        return Blocked(f"{told}. Access is refused", f"Give sorawatch's user access to {where}.", passing=True)
+    if error.errno == errno.EROFS:
+        return Blocked(f"{told}. It cannot be written", f"Mount what holds {where} for writing.", passing=True)
     if error.errno in _GONE:
         return Blocked(f"{told}. The share does not answer", f"Mount the share that holds {where} again.", passing=True)
     return Deferred(told)

@@ -111,7 +111,8 @@ class Job:
     lost_at: int | None = None
     """When the answer to the submit was given up."""
     misses: int = 0
-    """How many complete listings did not show a submit whose answer was lost."""
+    """How often the server has not known the job: complete listings without the submit whose answer was lost, or
+    polls in a row that found no such video."""
     video_id: str | None = None
     progress: int | None = None
     generations: int = 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sorawatch.core import outcome as o
+from sorawatch.core.budget import dollars
 from sorawatch.core.job import UNPAID, Charged, Job, State
 from sorawatch.core.schedule import Waits, backoff, next_poll
 
@@ -85,7 +86,6 @@ def begin(job: Job, action: Action, *, now: int, token: str, price: int | None) 
         price=price,
         submitted_at=now,
         lost_at=None,
-        misses=0,
         charged=Charged.PERHAPS,
     )
 
@@ -128,13 +128,13 @@ def advance(job: Job, action: Action, outcome: o.Outcome, *, now: int, policy: P
             return _retry_or(State.HELD, job, outcome, now, policy, jitter)
         case Action.POLL, o.Pending():
             due_at = now + next_poll(policy.waits, now - (job.submitted_at or job.changed_at), outcome.progress)
-            return replace(job, attempts=0, reason="", progress=outcome.progress, due_at=due_at)
+            return replace(job, attempts=0, misses=0, reason="", progress=outcome.progress, due_at=due_at)
         case Action.POLL, o.Rendered():
             return replace(_enter(job, State.RENDERED, now), progress=100, charged=Charged.YES)
         case Action.POLL, o.GenerationFailed():
             return _generation_failed(job, outcome, now, policy, jitter)
-        case Action.POLL, o.FailedForNow():
-            return _retry_or(State.REJECTED, job, outcome, now, policy, jitter)
+        case Action.POLL, o.FailedForNow(counts=True):
+            return _missed(job, outcome, now, policy, jitter)
         case Action.DELIVER, o.Delivered():
             return replace(_enter(job, State.DELIVERED, now), clip=outcome.clip)
         case Action.DELIVER, o.FailedForNow():
@@ -145,7 +145,7 @@ def advance(job: Job, action: Action, outcome: o.Outcome, *, now: int, policy: P
             return replace(
                 _enter(job, State.CANCELLED, now), filed=(), reason="moved back into the inbox to be tried again"
             )
-        case ((Action.PREPARE | Action.POLL | Action.DELIVER | Action.RESTORE), o.FailedForGood()):
+        case ((Action.PREPARE | Action.DELIVER | Action.RESTORE), o.FailedForGood()):
             return reject(job, now, outcome.reason, outcome.mend)
         case _, (o.FailedForNow() | o.Halted()):
             return _retry(job, outcome.reason, outcome.retry_after, now, policy, jitter)
@@ -185,23 +185,28 @@ def withdraw(job: Job, now: int) -> Job | None:
     if job.state not in UNPAID | {State.HELD, State.UNCERTAIN}:
         return None
     mend = "Move the pair back into the inbox to order it after all."
+    if job.charged is not Charged.NO and job.video_id is None:
+        mend = "Moving the pair back into the inbox orders it again, whether or not the first order arrived."
     return replace(_enter(job, State.WITHDRAWN, now), reason="cancelled with `sorawatch cancel`", mend=mend)
 
 
 def retry(job: Job, now: int) -> Job | None:
     """A person wants the job tried again now. None where there is nothing to try.
 
-    A held job whose answer was lost is bought again: that is what the person was told.
+    A job held because no listing can tell whether it arrived is bought again: that is what the person was told.
     """
     match job.state:
         case State.FAILED | State.CANCELLED if job.filed:
             return _enter(job, State.RESTORING, now)
         case State.HELD if job.video_id is not None:
             return _enter(job, State.RENDERING, now)
+        case State.HELD if job.attempts > 0:
+            return _enter(job, State.UNCERTAIN, now)
         case State.HELD:
             return _unsent(_enter(job, State.READY, now))
         case state if state in ACTIONS:
-            return replace(job, due_at=now, attempts=0)
+            # Misses start anew, for a listing brought forward may come too soon after the last to prove anything.
+            return replace(job, due_at=now, attempts=0, misses=0)
         case _:
             return None
 
@@ -211,11 +216,11 @@ _END = {State.DELIVERED: State.DONE, State.REJECTED: State.FAILED, State.WITHDRA
 
 def _unsent(job: Job) -> Job:
     """The job without any trace of a submit: that one is known not to count, or is counted elsewhere."""
-    return replace(job, token=None, price=None, submitted_at=None, lost_at=None, misses=0, charged=Charged.NO)
+    return replace(job, token=None, price=None, submitted_at=None, lost_at=None, charged=Charged.NO)
 
 
 def _enter(job: Job, state: State, now: int) -> Job:
-    return replace(job, state=state, changed_at=now, due_at=now, attempts=0, reason="", mend="")
+    return replace(job, state=state, changed_at=now, due_at=now, attempts=0, misses=0, reason="", mend="")
 
 
 def _retry(job: Job, reason: str, retry_after: float | None, now: int, policy: Policy, jitter: float) -> Job:
@@ -227,10 +232,29 @@ def _retry(job: Job, reason: str, retry_after: float | None, now: int, policy: P
 def _retry_or(last: State, job: Job, outcome: o.FailedForNow, now: int, policy: Policy, jitter: float) -> Job:
     if not outcome.counts or job.attempts + 1 < policy.attempts:
         return _retry(job, outcome.reason, outcome.retry_after, now, policy, jitter)
-    reason = f"{outcome.reason} (tried {job.attempts + 1} times)"
-    if last is State.HELD:
-        return _hold(job, now, reason, f"`sorawatch retry {job.id}` tries again.")
-    return reject(job, now, reason, "Move the pair back into the inbox to try again.")
+    failures = job.attempts + 1
+    reason = f"{outcome.reason} ({_tried(failures)})"
+    if last is State.REJECTED:
+        return reject(job, now, reason, "Move the pair back into the inbox to try again.")
+    mend = f"`sorawatch retry {job.id}` tries again."
+    if job.video_id is None:
+        reason = f"the answer to the submit was lost, and no list of videos can be had: {reason}.{_stake(job)}"
+        mend = _ways_on(job, f"Until then `sorawatch retry {job.id}` looks again.")
+    # The failures stay with the held job: they tell one whose action may be tried again from one that is undecidable.
+    return replace(_hold(job, now, reason, mend), attempts=failures)
+
+
+def _missed(job: Job, outcome: o.FailedForNow, now: int, policy: Policy, jitter: float) -> Job:
+    """The server does not know the video. Misses have their own count: failures to reach it say nothing of the job."""
+    missed = replace(job, misses=job.misses + 1)
+    if missed.misses < policy.attempts:
+        return _retry(missed, outcome.reason, outcome.retry_after, now, policy, jitter)
+    mend = "Look for it on the server's own site. Moving the pair back into the inbox orders it again, at its price."
+    return reject(job, now, f"{outcome.reason} ({_tried(missed.misses)})", mend)
+
+
+def _tried(times: int) -> str:
+    return "tried once" if times == 1 else f"tried {times} times"
 
 
 def _hold(job: Job, now: int, reason: str, mend: str) -> Job:
@@ -266,12 +290,17 @@ def _undecidable(job: Job, why: str, now: int, policy: Policy) -> Job:
 
 
 def _held_as_lost(job: Job, now: int, why: str) -> Job:
-    reason = f"the answer to the submit was lost, and {why}. It may have been charged."
-    mend = (
-        f"If the server's own site shows the video: `sorawatch adopt {job.id} VIDEO_ID`. "
-        f"If it does not: `sorawatch retry {job.id}` orders it again. `sorawatch cancel {job.id}` gives it up."
-    )
-    return _hold(job, now, reason, mend)
+    reason = f"the answer to the submit was lost, and {why}.{_stake(job)}"
+    return _hold(job, now, reason, _ways_on(job, f"If it does not: `sorawatch retry {job.id}` orders it again."))
+
+
+def _stake(job: Job) -> str:
+    return " It may have been charged." if job.price is None else f" It may have been charged ({dollars(job.price)})."
+
+
+def _ways_on(job: Job, retry: str) -> str:
+    adopt = f"If the server's own site shows the video: `sorawatch adopt {job.id} VIDEO_ID`."
+    return f"{adopt} {retry} `sorawatch cancel {job.id}` gives it up."
 
 
 def _generation_failed(job: Job, outcome: o.GenerationFailed, now: int, policy: Policy, jitter: float) -> Job:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import count
 from typing import TYPE_CHECKING
 
-from sorawatch.core.pairing import ERROR_SUFFIX, IMAGE_SUFFIXES, SIDECAR_SUFFIXES, fold
+from sorawatch.core.pairing import ERROR_SUFFIX, fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ LONGEST_NAME = 255
 """Bytes that a file name may have on every usual file system."""
 
 JOB_ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
-"""No vowels that make words, no signs that look alike."""
+"""Signs that are not mistaken for one another."""
 
 
 def stem_of(image: str) -> str:
@@ -36,41 +37,36 @@ def error_name(image: str) -> str:
 
 def fitted(stem: str, suffix: str) -> str:
     """``stem + suffix``, the stem cut at a character's end where the whole is too long for a file name."""
-    room = LONGEST_NAME - len(_bytes(suffix))
-    while len(_bytes(stem)) > room:
-        stem = stem[:-1]
-    return stem + suffix
+    return _cut(stem, LONGEST_NAME - len(_bytes(suffix))) + suffix
 
 
 def numbered(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """``names``, then all of them with `` (2)``, `` (3)`` … before their extension.
 
-    Files that belong together get the same number, so that they still belong together.
+    ``names`` belong together, the picture coming first. Numbered, they all have its stem, cut alike where one of
+    them is too long: so they still belong together.
     """
     yield tuple(names)
-    number = 2
-    while True:
-        yield tuple(_number(name, number) for name in names)
-        number += 1
+    stem = _split(names[0], "")[0]
+    tails = [_split(name, names[0])[1] for name in names]
+    for number in count(2):
+        suffixes = [f" ({number}){tail}" for tail in tails]
+        short = _cut(stem, LONGEST_NAME - max(len(_bytes(suffix)) for suffix in suffixes))
+        yield tuple(short + suffix for suffix in suffixes)
 
 
-def _number(name: str, number: int) -> str:
-    cut = _extension_at(name)
-    return fitted(name[:cut], f" ({number}){name[cut:]}")
+def _split(name: str, image: str) -> tuple[str, str]:
+    """Stem and extension, that of ``beach.error.txt`` and of ``image``'s own ``beach.jpg.yaml`` being in two parts."""
+    stem = stem_of(name)
+    if fold(name).endswith(ERROR_SUFFIX) or fold(stem) == fold(image):
+        stem = stem_of(stem)
+    return stem, name[len(stem) :]
 
 
-def _extension_at(name: str) -> int:
-    """Where the extension starts, a sidecar's being all of ``.jpg.yaml`` and an error text's ``.error.txt``."""
-    if fold(name).endswith(ERROR_SUFFIX):
-        return len(name) - len(ERROR_SUFFIX)
-    stem, dot, last = name.rpartition(".")
-    if not stem:
-        return len(name)
-    if f".{fold(last)}" in SIDECAR_SUFFIXES:
-        inner, _, middle = stem.rpartition(".")
-        if inner and f".{fold(middle)}" in IMAGE_SUFFIXES:
-            return len(inner)
-    return len(stem) if dot else len(name)
+def _cut(stem: str, room: int) -> str:
+    while stem and len(_bytes(stem)) > room:
+        stem = stem[:-1]
+    return stem
 
 
 def _bytes(text: str) -> bytes:

@@ -15,11 +15,12 @@ _RETRY = "Move {names} back into the inbox, or run `sorawatch retry {job}`."
 
 def error_text(job: Job) -> str:
     """The whole of ``NAME.error.txt``: what happened, whether it was charged, what to do, how to try again."""
+    names = [_shown(name) for name in job.pair.names]
     sections = [
-        (f"{job.pair.image} was not made into a video", job.reason or "No reason is known."),
+        (f"{names[0]} was not made into a video", job.reason or "No reason is known."),
         ("Was it charged?", _charged(job)),
         ("What to do", job.mend or "Read the reason above; if it has passed, try again."),
-        ("How to try again", _RETRY.format(names=" and ".join(job.pair.names), job=job.id)),
+        ("How to try again", _RETRY.format(names=" and ".join(names), job=job.id)),
     ]
     lines = [f"{title}\n    {_indented(text)}" for title, text in sections]
     if job.order is not None:
@@ -36,7 +37,14 @@ def _charged(job: Job) -> str:
         case Charged.YES:
             return f"Yes{price}: the server made the video.{video}"
         case Charged.PERHAPS:
-            return f"Perhaps{price}: the server had taken the order. Its own site shows what it charged.{video}"
+            taken = "the server had taken the order" if job.video_id else "the answer to the order was lost"
+            return f"Perhaps{price}: {taken}. Its own site shows what it charged.{video}"
+
+
+def _shown(name: str) -> str:
+    """A file name on one line and in valid text, whatever bytes it has."""
+    text = name.encode("utf-8", "backslashreplace").decode()
+    return text if text.isprintable() else repr(text)
 
 
 def _ordered(order: Order) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 IMAGE_SUFFIXES = (
@@ -58,14 +58,11 @@ def is_junk(name: str, ignore: Sequence[str] = ()) -> bool:
     )
 
 
-def is_defaults(name: str) -> bool:
-    return fold(name) in DEFAULTS_NAMES
-
-
 def pair(names: Iterable[str]) -> Pairing:
     """Match the file names of one folder, junk left out beforehand.
 
-    ``beach.jpg.yaml`` belongs to ``beach.jpg`` alone; ``beach.yaml`` to the only image called ``beach``.
+    ``beach.jpg.yaml`` belongs to ``beach.jpg`` alone; ``beach.yaml`` to the only image called ``beach``. Names that
+    differ in case or Unicode form alone are told apart where each image has exactly its own sidecar.
     """
     images: list[str] = []
     sidecars: dict[str, list[str]] = defaultdict(list)
@@ -79,28 +76,40 @@ def pair(names: Iterable[str]) -> Pairing:
                 sidecars[folded.rpartition(".")[0]].append(name)
         elif name != PAUSE_NAME:
             unknown.append(name)
-    own = {image: sidecars.pop(fold(image), []) for image in images}
-    sharing: dict[str, list[str]] = defaultdict(list)
-    for image in images:
-        if not own[image]:
-            sharing[fold(image).rpartition(".")[0]].append(image)
-    matches = [_match(image, own[image]) for image in images if own[image]]
-    for stem, sharers in sharing.items():
-        found = sidecars.pop(stem, [])
-        if len(sharers) > 1 and found:
-            conflict = (
-                f"{' and '.join(sharers)} both match {found[0]}. "
-                f"Give each its own sidecar: {', '.join(f'{image}.yaml' for image in sharers)}"
-            )
-            matches += [Match(image, found[0], conflict) for image in sharers]
-        else:
-            matches += [_match(image, found) for image in sharers]
+    matches: list[Match] = []
+    for called in (str, _stem):
+        groups, images = _grouped(images, called), []
+        for name, sharers in groups.items():
+            if name in sidecars:
+                matches += _match(sharers, sidecars.pop(name), called)
+            else:
+                images += sharers
+    matches += [Match(image, None) for image in images]
     lonely = tuple(name for found in sidecars.values() for name in found)
     return Pairing(tuple(sorted(matches, key=lambda match: match.image)), lonely, tuple(unknown))
 
 
-def _match(image: str, sidecars: list[str]) -> Match:
-    if len(sidecars) > 1:
-        conflict = f"{image} has {len(sidecars)} sidecars, {' and '.join(sidecars)}. Keep one of them"
-        return Match(image, sidecars[0], conflict)
-    return Match(image, sidecars[0] if sidecars else None)
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _grouped(images: Iterable[str], called: Callable[[str], str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for image in images:
+        groups[fold(called(image))].append(image)
+    return groups
+
+
+def _match(images: list[str], sidecars: list[str], called: Callable[[str], str]) -> list[Match]:
+    """Match images and sidecars of one name, given that there are some of both."""
+    if len(images) == 1:
+        conflict = f"{images[0]} has {len(sidecars)} sidecars, {' and '.join(sidecars)}. Keep one of them"
+        return [Match(images[0], sidecars[0], conflict if len(sidecars) > 1 else "")]
+    if sorted(map(called, images)) == sorted(map(_stem, sidecars)) and len({*map(called, images)}) == len(images):
+        own = {_stem(sidecar): sidecar for sidecar in sidecars}
+        return [Match(image, own[called(image)]) for image in images]
+    conflict = (
+        f"{' and '.join(images)} {'both' if len(images) == 2 else 'all'} match {sidecars[0]}. "
+        f"Give each its own sidecar: {', '.join(f'{image}.yaml' for image in images)}"
+    )
+    return [Match(image, sidecars[0], conflict) for image in images]

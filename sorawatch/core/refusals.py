@@ -1,6 +1,6 @@
 """What an answer that is no video means: every refusal, told apart by status, code and text.
 
-Seen in OpenAI's API, new-api and one-api gateways, LiteLLM, vLLM-Omni, SGLang and FastVideo. Each function
+Texts and codes are those of OpenAI's API and of the new-api and LiteLLM gateways. Each function
 returns the error for its caller to raise, so that a classification stays a plain list of returns.
 """
 
@@ -84,10 +84,13 @@ def submit_refusal(answer: Answer, now: float) -> Deferred | Rejected | Unresolv
     crowded = _CROWDED.search(words) is not None
     if crowded or status in {409, 425, 429}:
         wait = retry_after(answer.headers, now)
-        return Deferred(f"the server wants us to wait ({answer})", retry_after=wait, crowded=crowded)
+        return Deferred(
+            f"the server wants us to wait ({answer})", retry_after=wait, crowded=crowded, everyone=status == 429
+        )
     if status >= 500 and answer.complaint and not answer.of_a_middleman:
         wait = retry_after(answer.headers, now)
-        return Deferred(f"the server could not take the order ({answer})", retry_after=wait)
+        everyone = status == 503
+        return Deferred(f"the server could not take the order ({answer})", retry_after=wait, everyone=everyone)
     if 400 <= status < 500 and (answer.complaint or status in {413, 415, 422}):
         return Rejected(f"the server refused the order ({answer})", ORDER_MEND)
     if 400 <= status < 500:
@@ -134,6 +137,7 @@ def read_refusal(answer: Answer, now: float) -> Deferred | Rejected | Blocked:
         f"the server answered {answer}",
         retry_after=retry_after(answer.headers, now),
         crowded=_CROWDED.search(answer.words) is not None,
+        everyone=answer.effective_status in {429, 502, 503, 504},
     )
 
 

@@ -29,7 +29,7 @@ class Waits:
 def backoff(waits: Waits, failures: int, jitter: float, retry_after: float | None = None) -> int:
     """The wait after ``failures`` failures in a row: doubling, capped, spread by ``jitter`` in [0, 1).
 
-    A server's own ``retry_after`` (seconds) is the least we wait.
+    A server's own ``retry_after`` (seconds) is the least we wait, and after a first failure all of it.
     """
     doublings = min(failures - 1, 30)
     wait = min(waits.longest, waits.first * 2**doublings) * (0.75 + 0.5 * jitter)

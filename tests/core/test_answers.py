@@ -160,6 +160,13 @@ def test_a_failed_job_with_any_http_status(stated: object, failure: Failure, sta
     assert (video.status, video.failure) == (Status.FAILED, failure)
 
 
+@pytest.mark.parametrize(("word", "code"), [("expired", "expired"), ("Canceled", "cancelled"), ("failed", "x")])
+def test_a_video_that_ended_without_failing_can_be_told(word: str, code: str):
+    """It must not be bought again as a failed generation is: an expired one was charged."""
+    video = read_video(answer(200, JOB | {"status": word, "error": {"code": "x", "message": "gone"}}), NOW)
+    assert video.failure == Failure(code, "gone", moderated=False)
+
+
 def test_a_submit_answered_with_a_failed_job_was_accepted():
     assert read_submit(answer(500, JOB | {"status": "failed", "error": "boom"}), NOW).status is Status.FAILED
 

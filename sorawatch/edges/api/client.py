@@ -129,7 +129,7 @@ class VideoApi:
         except FAULTS as fault:
             if body.begun:
                 raise Unresolved(f"the answer to the submit was lost ({told(fault)})") from fault
-            raise Deferred(f"the server cannot be reached ({told(fault)})") from fault
+            raise Deferred(f"the server cannot be reached ({told(fault)})", everyone=True) from fault
         return answers.read_submit(answer, time.time())
 
     def retrieve(self, video_id: str) -> Video:
@@ -175,7 +175,7 @@ class VideoApi:
                     if on_bytes:
                         on_bytes(target.size)
         except FAULTS as fault:
-            raise Deferred(f"the download broke off ({told(fault)})") from fault
+            raise Deferred(f"the download broke off ({told(fault)})", everyone=True) from fault
         target.finish(total)
         return target.size
 
@@ -206,7 +206,7 @@ class VideoApi:
         try:
             return _AGAIN(once)
         except FAULTS as fault:
-            raise Deferred(f"the server cannot be reached ({told(fault)})") from fault
+            raise Deferred(f"the server cannot be reached ({told(fault)})", everyone=True) from fault
 
     def _read(self, response: Response, auth: Auth) -> Answer:
         """The whole answer, without the key should it echo that. One too long, or too slow, is a fault."""

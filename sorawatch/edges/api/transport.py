@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import requests
@@ -36,6 +36,15 @@ class Session(requests.Session):
         self.max_redirects = 5
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._private = private
+        self._environment: dict[str, Any] = {}
+
+    def merge_environment_settings(
+        self, url: str | bytes | None, proxies: Any, stream: bool | None, verify: Any, cert: Any
+    ) -> Any:
+        # Every request begins at one server, and looking its proxy up is a fifth of the work of a poll.
+        if not self._environment:
+            self._environment = dict(super().merge_environment_settings(url, proxies, None, verify, cert))
+        return self._environment | {"stream": stream}
 
     def get_redirect_target(self, resp: Response) -> str | None:
         # requests reads the target even where it is told not to follow, and a senseless one would cost the answer.

@@ -22,24 +22,24 @@ def read(path: Path) -> bytes:
     """
     name = path.name
     try:
-        # Without O_NONBLOCK the opening of a named pipe waits for somebody to write to it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
-        with open(descriptor, "rb") as file:
-            before = os.fstat(descriptor)
+        with open(path, "rb", opener=_open) as file:
+            before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode):
-                raise _not_a_file(name, "a folder" if stat.S_ISDIR(before.st_mode) else "a pipe or device")
+                raise _not_a_file(name, "a pipe or device")
             if before.st_size == 0:
                 raise Rejected(f"{name} is empty: it has 0 bytes", "Copy the picture again.")
             if before.st_size > MAX_BYTES:
                 told = f"{name} has {before.st_size / 2**20:.0f} MiB, which is more than {MAX_BYTES >> 20} MiB"
                 raise Rejected(told, "Save it as a JPEG, or smaller.")
             data = file.read(before.st_size + 1)
-            after = os.fstat(descriptor)
+            after = os.fstat(file.fileno())
         same = len(data) == before.st_size and _stamp(before) == _stamp(after) == _stamp(os.lstat(path))
     except FileNotFoundError as error:
         raise Deferred(f"{name} is gone: it was moved or deleted") from error
     except PermissionError as error:
         raise Deferred(f"{name} cannot be read: {error.strerror}. Let sorawatch's user read it") from error
+    except IsADirectoryError as error:
+        raise _not_a_file(name, "a folder") from error
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _not_a_file(name, "a symbolic link") from error
@@ -49,6 +49,11 @@ def read(path: Path) -> bytes:
     if not same:
         raise Deferred(f"{name} changed while it was read")
     return data
+
+
+def _open(path: str, flags: int) -> int:
+    # Without O_NONBLOCK the opening of a named pipe waits for somebody to write to it.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:
