@@ -15,7 +15,7 @@ from sorawatch.admission import Admission
 from sorawatch.config import Config, Duplicates, KeySource, UnresolvedSubmit, WatchMode, find_key
 from sorawatch.core.budget import Caps
 from sorawatch.core.fsfaults import translate
-from sorawatch.core.job import FINAL, State
+from sorawatch.core.job import FINAL, Job, State
 from sorawatch.core.lifecycle import Policy
 from sorawatch.core.order import Order
 from sorawatch.core.schedule import Waits
@@ -26,9 +26,10 @@ from sorawatch.edges.inbox import Inbox, Watch
 from sorawatch.edges.lock import Lock
 from sorawatch.edges.store import Store, Turn
 from sorawatch.edges.work import WorkFolder
-from sorawatch.errors import Blocked, ConfigError, Deferred, Problem, Rejected, UsageError
+from sorawatch.errors import Blocked, ConfigError, DamagedState, Deferred, Problem, Rejected, UsageError
 from sorawatch.intake import Intake, order_beside
 from sorawatch.perform import Performer
+from sorawatch.recovery import reconcile
 from sorawatch.wishes import Wish, foresee, grant
 
 logger = logging.getLogger("sorawatch")
@@ -99,12 +100,14 @@ def opened(config: Config, environ: Mapping[str, str], listeners: Sequence[Liste
         stack.callback(Lock.take(path.with_name(f"{path.name}.lock"), f"the state {path}").release)
         work = WorkFolder.beside(path)
         work.create()
-        store, fresh = _open_store(path, work)
+        store = _open_store(path, work)
         stack.callback(store.close)
         with store.turn() as turn:
             mark_folders(config, turn)
-            if not fresh:
-                work.sweep(job.id for job in turn.jobs({*State} - FINAL))
+            for job in reconcile(turn, work, admission(config)):
+                logger.warning("%s [%s]: taken up again from %s", job.pair.path, job.id, work.folder(job.id))
+            going_on = [job.id for job in turn.jobs({*State} - FINAL)]
+        work.sweep(going_on)
         gate = _Gate(config.folders.inbox)
         gate.hold()
         stack.callback(gate.release)
@@ -231,14 +234,72 @@ def is_running(config: Config) -> bool:
     return lock.is_locked(path.with_name(f"{path.name}.lock"))
 
 
-def _open_store(path: Path, work: WorkFolder) -> tuple[Store, bool]:
-    """Open the state, unless it was lost while orders were under way: they must not be bought again."""
-    if not path.exists() and (left := work.jobs()):
+def recover(config: Config) -> list[Job]:
+    """Make a new state from the work folder; a damaged one is kept aside under another name.
+
+    Returns:
+        The jobs that were taken up.
+
+    Raises:
+        UsageError: if the state is in order, or a daemon works on it.
+    """
+    path = state_path(config)
+    with ExitStack() as stack:
+        _make(path.parent)
+        stack.callback(Lock.take(path.with_name(f"{path.name}.lock"), f"the state {path}").release)
+        work = WorkFolder.beside(path)
+        work.create()
+        if path.exists():
+            _set_aside(path)
+        store, _ = Store.create_or_open(path, _owner())
+        stack.callback(store.close)
+        with store.turn() as turn:
+            folders = config.folders
+            # All of them were worked with before the state was lost: none is made anew where a share is not mounted.
+            marked = (folders.inbox, folders.outbox, folders.errors, folders.processed)
+            turn.write_note("marked", [str(folder) for folder in marked])
+            return reconcile(turn, work, admission(config))
+
+
+def _set_aside(path: Path) -> None:
+    """Rename a damaged state with all that belongs to it.
+
+    Raises:
+        UsageError: if it is not damaged.
+    """
+    try:
+        Store.create_or_open(path, _owner())[0].close()
+    except DamagedState:
+        number = next(n for n in range(1, 10_000) if not path.with_name(f"{path.name}.damaged{n}").exists())
+        for suffix in ("-journal", "-wal", "-shm", ""):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.rename(path.with_name(f"{path.name}.damaged{number}{suffix}"))
+        logger.warning("the damaged state is kept as %s.damaged%d", path, number)
+    else:
         raise UsageError(
-            f"the state file {path} is gone, but {work.root} still holds {len(left)} unfinished jobs, which may be "
-            f"paid for. Put the state file back. To give these jobs up and begin anew: mv {work.root} {work.root}.old"
+            f"the state {path} is in order, so there is nothing to recover. `sorawatch run` goes on with it."
         )
-    return Store.create_or_open(path, f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}")
+
+
+def _open_store(path: Path, work: WorkFolder) -> Store:
+    """Open the state, unless it was lost while orders were under way: they must not be bought again."""
+    left = sum(work.record(job_id) is not None for job_id in work.jobs())
+    if left and not path.exists():
+        raise UsageError(
+            f"the state file {path} is gone, but {work.root} still holds {left} unfinished jobs, which may be paid for. "
+            f"Put the state file back, or run `sorawatch recover`, which makes a new one from that folder."
+        )
+    try:
+        return Store.create_or_open(path, _owner())[0]
+    except DamagedState as error:
+        raise UsageError(
+            f"{error} Put a good copy back, or run `sorawatch recover`, which keeps this one aside."
+        ) from error
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
 
 
 def _make(folder: Path) -> None:

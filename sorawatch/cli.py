@@ -285,6 +285,14 @@ def _adopt(
     _ask(context, config_path, [Wish("adopt", job, video_id)], f"Asked to follow {video_id} for {job}")
 
 
+@cli.command("recover")
+def _recover(context: typer.Context, config_path: ConfigOption = None) -> None:
+    """Make a new state from the work folder, when the state file is gone or damaged."""
+    _log_to_stream()
+    jobs = app.recover(_load(context, config_path))
+    out.print(f"Made a new state and took {len(jobs)} unfinished jobs up again. `sorawatch run` goes on with them.")
+
+
 @cli.command("pause")
 def _pause(context: typer.Context, config_path: ConfigOption = None) -> None:
     """Submit nothing more until `resume`; what is paid for goes on."""

@@ -2,7 +2,8 @@
 
     SorawatchError
     ├── UsageError     the person at the keyboard: say it and exit 2
-    │   └── ConfigError    every problem of a configuration at once
+    │   ├── ConfigError    every problem of a configuration at once
+    │   └── DamagedState   the state file is not what was written
     ├── Deferred       this job, later
     ├── Rejected       this job, never
     ├── Unresolved     this job's submit may or may not have been accepted
@@ -47,6 +48,10 @@ class ConfigError(UsageError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class DamagedState(UsageError):
+    """The state file is there, and not what sorawatch wrote."""
 
 
 class Deferred(SorawatchError):

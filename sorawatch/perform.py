@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from sorawatch.config import Folders
@@ -14,8 +16,9 @@ from sorawatch.core.job import Job, Pair, State
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.naming import clip_name, error_name, stem_of
 from sorawatch.core.notice import error_text
-from sorawatch.core.order import Model, Size
+from sorawatch.core.order import Model, Order, Size
 from sorawatch.core.pairing import ERROR_SUFFIX
+from sorawatch.core.record import to_record
 from sorawatch.edges import clip, images, inbox, lock, outbox
 from sorawatch.edges.api import VideoApi
 from sorawatch.edges.work import WorkFolder
@@ -23,6 +26,9 @@ from sorawatch.errors import Blocked, Deferred, Rejected, Unresolved
 
 LIST_SLACK = 120
 """Seconds by which a server's clock may differ from ours when a lost submit is looked for."""
+
+_DAY = 86_400
+"""Seconds: a video like ours that is not older keeps us from ordering again, whatever the server's clock says."""
 
 _WAIT = "Nothing needs to be done: it is tried again by itself."
 
@@ -38,6 +44,8 @@ class Performer:
         self._work = work
         self._api = api
         self._catalogue = catalogue
+        self._recorded: set[str] = set()
+        """Jobs whose record is known to name their video; it may have come from an earlier job, or from a person."""
 
     def __call__(self, action: Action, job: Job) -> o.Outcome:
         """Carry out ``action``; every error of ours becomes an outcome."""
@@ -79,6 +87,7 @@ class Performer:
             return o.FailedForNow(f"{job.pair.image} changed since it was listed")
         reference = images.prepare(path, self._catalogue[order.model], order.size, order.fit)
         self._work.stage(job.id, reference.data)
+        self._work.write_record(job.id, to_record(replace(job, order=replace(order, size=reference.size))))
         return o.Prepared(reference.size, reference.digest, reference.note)
 
     def _submit(self, job: Job) -> o.Outcome:
@@ -87,7 +96,18 @@ class Performer:
         reference = self._work.reference(job.id)
         if reference is None:
             return o.ReferenceLost()
-        video = self._api.submit(
+        self._work.write_record(job.id, to_record(job))
+        try:
+            video = self._send(job, order, reference)
+        except (Deferred, Rejected, Blocked):
+            self._work.write_record(job.id, to_record(replace(job, token=None)))
+            raise
+        with suppress(Deferred, Blocked):
+            self._work.write_record(job.id, to_record(replace(job, video_id=video.id)))
+        return o.Accepted(video.id)
+
+    def _send(self, job: Job, order: Order, reference: bytes) -> Video:
+        return self._api.submit(
             model=order.model,
             prompt=order.prompt,
             size=str(order.size),
@@ -96,19 +116,24 @@ class Performer:
             file_name=f"{stem_of(job.pair.image).encode('ascii', 'replace').decode().replace('?', '_')}.jpg",
             mime="image/jpeg",
         )
-        return o.Accepted(video.id)
 
     def _resolve(self, job: Job) -> o.Outcome:
         assert job.submitted_at is not None
-        since = job.submitted_at // 1000 - LIST_SLACK
+        record = self._work.record(job.id)
+        if record and record.get("token") == job.token and record.get("video_id"):
+            return o.Accepted(record["video_id"])
+        begun, ended = job.submitted_at // 1000 - LIST_SLACK, (job.lost_at or job.submitted_at) // 1000 + LIST_SLACK
         try:
-            videos, complete = self._videos_since(since)
+            videos, complete = self._videos_since(begun)
         except Rejected as error:
             return o.Unlisted(str(error))
         candidates = tuple(
-            o.Candidate(video.id, None if video.created_at is None else 1000 * video.created_at, certain)
+            o.Candidate(
+                video.id, certain=certain and video.created_at is not None and begun <= video.created_at <= ended
+            )
             for video in videos
-            if (certain := _matches(video, job)) is not None and (video.created_at is None or video.created_at >= since)
+            if (certain := _matches(video, job)) is not None
+            and (video.created_at is None or video.created_at >= begun - _DAY)
         )
         return o.Searched(candidates, complete)
 
@@ -138,6 +163,9 @@ class Performer:
 
     def _poll(self, job: Job) -> o.Outcome:
         assert job.video_id is not None
+        if job.id not in self._recorded:
+            self._work.write_record(job.id, to_record(job))
+            self._recorded.add(job.id)
         try:
             video = self._api.retrieve(job.video_id)
         except Rejected as error:

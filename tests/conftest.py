@@ -19,5 +19,17 @@ def sim() -> Iterator[simulator.Simulator]:
 
 
 @pytest.fixture
-def yard(tmp_path: Path, sim: simulator.Simulator) -> Yard:
-    return Yard(tmp_path, sim)
+def yard(tmp_path: Path, sim: simulator.Simulator) -> Iterator[Yard]:
+    yard = Yard(tmp_path, sim)
+    yield yard
+    yard.close()
+
+
+@pytest.fixture
+def patient_yard(tmp_path: Path) -> Iterator[Yard]:
+    """A yard whose simulator finishes no video until it is told to."""
+    settings = simulator.Settings(generation_seconds=float("inf"), frames_per_second=1)
+    with simulator.running(settings) as sim:
+        yard = Yard(tmp_path, sim)
+        yield yard
+        yard.close()

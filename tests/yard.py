@@ -20,6 +20,7 @@ from PIL import Image
 from sorawatch import app, config, report, simulator
 from sorawatch.core.job import Job
 from sorawatch.daemon import Daemon
+from sorawatch.errors import UsageError
 
 KEY = "sk-simulated"
 
@@ -51,6 +52,7 @@ class Yard:
     simulator: simulator.Simulator
     settings: dict[str, Any] = field(default_factory=dict)
     changes: list[tuple[Job | None, Job]] = field(default_factory=list)
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.settings = {
@@ -132,7 +134,16 @@ class Yard:
         environment = {**os.environ, "COLUMNS": "200", **options.pop("env", {})}
         command = [sys.executable, "-m", "sorawatch", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, cwd=self.root, env=environment, **{**pipes, **options})
+        process = subprocess.Popen(command, cwd=self.root, env=environment, **{**pipes, **options})
+        self.processes.append(process)
+        return process
+
+    def close(self) -> None:
+        """End what a failing test left running."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def cli(self, *arguments: str, status: int = 0, **options: Any) -> str:
         """The output of ``sorawatch ARGUMENTS``, stderr included."""
@@ -153,9 +164,10 @@ class Yard:
 
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state, by the state file; empty while there is none."""
-        if not (self.root / "state.db").exists():
+        try:
+            snapshot = report.snapshot(config.load(self.root / "config.yaml", {}))
+        except UsageError:
             return {}
-        snapshot = report.snapshot(config.load(self.root / "config.yaml", {}))
         return {state.value: count for state, count in snapshot.counts.items()}
 
     def states(self, name: str) -> list[str]:

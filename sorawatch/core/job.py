@@ -111,8 +111,8 @@ class Job:
     lost_at: int | None = None
     """When the answer to the submit was given up."""
     misses: int = 0
-    """How often the server has not known the job: complete listings without the submit whose answer was lost, or
-    polls in a row that found no such video."""
+    """How often in a row the server had nothing to show for the job: complete listings without the submit whose
+    answer was lost, polls that found no such video, downloads that brought no clip."""
     video_id: str | None = None
     progress: int | None = None
     generations: int = 0

@@ -7,6 +7,7 @@ transition that is not written here raises `IllegalTransition`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -105,7 +106,7 @@ def advance(job: Job, action: Action, outcome: o.Outcome, *, now: int, policy: P
             assert job.order is not None
             order = replace(job.order, size=outcome.size)
             return replace(_enter(job, State.READY, now), order=order, digest=outcome.digest, note=outcome.note)
-        case Action.SUBMIT, o.Accepted():
+        case (Action.SUBMIT | Action.RESOLVE), o.Accepted():
             return _accepted(job, outcome.video_id, now, policy)
         case Action.SUBMIT, o.Unknown():
             uncertain = replace(_enter(job, State.UNCERTAIN, now), lost_at=now, reason=outcome.reason)
@@ -117,7 +118,7 @@ def advance(job: Job, action: Action, outcome: o.Outcome, *, now: int, policy: P
             return replace(ready, attempts=job.attempts, reason=outcome.reason)
         case Action.SUBMIT, o.FailedForNow():
             ready = _unsent(_enter(job, State.READY, now))
-            return _retry_or(State.REJECTED, replace(ready, attempts=job.attempts), outcome, now, policy, jitter)
+            return _retry_or(_give_up_submit, replace(ready, attempts=job.attempts), outcome, now, policy, jitter)
         case Action.SUBMIT, o.FailedForGood():
             return _unsent(reject(job, now, outcome.reason, outcome.mend))
         case Action.RESOLVE, o.Searched():
@@ -125,7 +126,7 @@ def advance(job: Job, action: Action, outcome: o.Outcome, *, now: int, policy: P
         case Action.RESOLVE, o.Unlisted():
             return _undecidable(job, outcome.reason, now, policy)
         case Action.RESOLVE, o.FailedForNow():
-            return _retry_or(State.HELD, job, outcome, now, policy, jitter)
+            return _retry_or(_give_up_search, job, outcome, now, policy, jitter)
         case Action.POLL, o.Pending():
             due_at = now + next_poll(policy.waits, now - (job.submitted_at or job.changed_at), outcome.progress)
             return replace(job, attempts=0, misses=0, reason="", progress=outcome.progress, due_at=due_at)
@@ -133,12 +134,12 @@ def advance(job: Job, action: Action, outcome: o.Outcome, *, now: int, policy: P
             return replace(_enter(job, State.RENDERED, now), progress=100, charged=Charged.YES)
         case Action.POLL, o.GenerationFailed():
             return _generation_failed(job, outcome, now, policy, jitter)
-        case Action.POLL, o.FailedForNow(counts=True):
-            return _missed(job, outcome, now, policy, jitter)
+        case Action.POLL, o.FailedForNow():
+            return _retry_or(_give_up_video, job, outcome, now, policy, jitter)
         case Action.DELIVER, o.Delivered():
             return replace(_enter(job, State.DELIVERED, now), clip=outcome.clip)
         case Action.DELIVER, o.FailedForNow():
-            return _retry_or(State.HELD, job, outcome, now, policy, jitter)
+            return _retry_or(_give_up_clip, job, outcome, now, policy, jitter)
         case Action.ARCHIVE, o.Filed():
             return replace(_enter(job, _END[job.state], now), filed=outcome.names, reason=job.reason, mend=job.mend)
         case Action.RESTORE, o.Restored():
@@ -229,28 +230,38 @@ def _retry(job: Job, reason: str, retry_after: float | None, now: int, policy: P
     return replace(job, attempts=failures, reason=reason, due_at=due_at)
 
 
-def _retry_or(last: State, job: Job, outcome: o.FailedForNow, now: int, policy: Policy, jitter: float) -> Job:
-    if not outcome.counts or job.attempts + 1 < policy.attempts:
-        return _retry(job, outcome.reason, outcome.retry_after, now, policy, jitter)
-    failures = job.attempts + 1
-    reason = f"{outcome.reason} ({_tried(failures)})"
-    if last is State.REJECTED:
-        return reject(job, now, reason, "Move the pair back into the inbox to try again.")
-    mend = f"`sorawatch retry {job.id}` tries again."
-    if job.video_id is None:
-        reason = f"the answer to the submit was lost, and no list of videos can be had: {reason}.{_stake(job)}"
-        mend = _ways_on(job, f"Until then `sorawatch retry {job.id}` looks again.")
-    # The failures stay with the held job: they tell one whose action may be tried again from one that is undecidable.
-    return replace(_hold(job, now, reason, mend), attempts=failures)
+def _retry_or(
+    give_up: Callable[[Job, int, str], Job], job: Job, outcome: o.FailedForNow, now: int, policy: Policy, jitter: float
+) -> Job:
+    """Try again until the job itself has failed too often.
 
-
-def _missed(job: Job, outcome: o.FailedForNow, now: int, policy: Policy, jitter: float) -> Job:
-    """The server does not know the video. Misses have their own count: failures to reach it say nothing of the job."""
-    missed = replace(job, misses=job.misses + 1)
-    if missed.misses < policy.attempts:
+    With a video such failures are counted apart, as misses, for an outage adds any number to the attempts.
+    """
+    missed = job if job.video_id is None else replace(job, misses=job.misses + outcome.counts)
+    failures = job.attempts + 1 if job.video_id is None else missed.misses
+    if not outcome.counts or failures < policy.attempts:
         return _retry(missed, outcome.reason, outcome.retry_after, now, policy, jitter)
+    return give_up(job, now, f"{outcome.reason} ({_tried(failures)})")
+
+
+def _give_up_submit(job: Job, now: int, reason: str) -> Job:
+    return reject(job, now, reason, "Move the pair back into the inbox to try again.")
+
+
+def _give_up_search(job: Job, now: int, reason: str) -> Job:
+    why = f"the answer to the submit was lost, and no list of videos can be had: {reason}.{_stake(job)}"
+    held = _hold(job, now, why, _ways_on(job, f"Once it can be had, `sorawatch retry {job.id}` looks again."))
+    # The failures stay with the held job: they tell it from one that no further listing can decide.
+    return replace(held, attempts=job.attempts + 1)
+
+
+def _give_up_video(job: Job, now: int, reason: str) -> Job:
     mend = "Look for it on the server's own site. Moving the pair back into the inbox orders it again, at its price."
-    return reject(job, now, f"{outcome.reason} ({_tried(missed.misses)})", mend)
+    return reject(job, now, reason, mend)
+
+
+def _give_up_clip(job: Job, now: int, reason: str) -> Job:
+    return _hold(job, now, reason, f"`sorawatch retry {job.id}` tries again.")
 
 
 def _tried(times: int) -> str:

@@ -28,12 +28,11 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A listed video that may be the submit whose answer was lost. ``created_at`` is in milliseconds."""
+    """A listed video that may be the submit whose answer was lost."""
 
     video_id: str
-    created_at: int | None
     certain: bool
-    """Every field we sent is listed and equal; False where the server leaves some out."""
+    """Its prompt is listed and equal, nothing else differs, and it was created when we submitted."""
 
 
 @dataclass(frozen=True, slots=True)

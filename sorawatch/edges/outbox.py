@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import filecmp
+import hashlib
 import json
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,9 +26,12 @@ from sorawatch.core.naming import numbered
 from sorawatch.errors import Deferred
 
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+_NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+_BLOCK = 1 << 20
 
 _choosing = threading.Lock()
 _reserved: set[Path] = set()
+"""Targets that some thread is about to publish, so that no other chooses them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ def place(items: Sequence[Item], root: Path, folder: str, intent: Path) -> tuple
     """Put ``items`` side by side into ``root/folder``, under their names or all with the same free number.
 
     Calling it again with the same ``intent`` finishes what a crash cut short. Sources that are gone were placed
-    before, or taken away by somebody; either way there is nothing to do for them.
+    before, or taken away by somebody; either way there is nothing to do for them. A source that somebody replaced
+    meanwhile stays: it is another file.
 
     Returns:
         The names given to all that this intent is about, whether by this call or before.
@@ -56,18 +61,19 @@ def place(items: Sequence[Item], root: Path, folder: str, intent: Path) -> tuple
     try:
         _make_below(root, target)
         planned = _read_intent(intent)
-        again = planned is not None
         with _names(items, target, planned) as names:
-            if not again:
+            if names != planned:
                 write_durably(intent, json.dumps(names).encode())
-            for item in items:
-                _place_one(item, target / names.get(item.name, item.name), again=again)
+            for number, item in enumerate(items):
+                again = item.name in planned
+                try:
+                    _place_one(item, target / names[item.name], _temporary(target, intent, item), again=again)
+                except FileExistsError as error:
+                    _plan_anew(intent, names, items[number:])
+                    raise Deferred(f"{target / names[item.name]} was just taken by somebody else") from error
         return tuple(names.values())
-    except FileExistsError as error:
-        intent.unlink(missing_ok=True)
-        raise Deferred(f"{error.filename2 or target} was taken meanwhile; another name will be found") from error
     except OSError as error:
-        raise translate(error, str(target)) from error
+        raise translate(error, str(error.filename2 or error.filename or target)) from error
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -91,7 +97,7 @@ def fsync_folder(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EBADF}:
+        if error.errno not in _NO_FSYNC:
             raise
     finally:
         os.close(descriptor)
@@ -100,106 +106,183 @@ def fsync_folder(folder: Path) -> None:
 def _make_below(root: Path, target: Path) -> None:
     """Make subfolders, but never ``root``: a root that is missing is a share that is not mounted."""
     os.stat(root)
-    if not target.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
-        fsync_folder(target.parent)
+    missing = [folder for folder in (target, *target.parents) if root in folder.parents and not folder.is_dir()]
+    for folder in reversed(missing):
+        try:
+            folder.mkdir()
+        except FileExistsError as error:
+            if not folder.is_dir():
+                raise Deferred(f"{folder} is in the way: a folder is needed there. Rename or remove it") from error
+        fsync_folder(folder.parent)
 
 
-def _read_intent(intent: Path) -> dict[str, str] | None:
+def _read_intent(intent: Path) -> dict[str, str]:
+    """The names chosen before, by the names wanted; empty where none were."""
     try:
         return dict(json.loads(intent.read_bytes()))
     except FileNotFoundError:
-        return None
+        return {}
+
+
+def _plan_anew(intent: Path, names: dict[str, str], unplaced: Sequence[Item]) -> None:
+    """Forget the names of what is not placed yet; what is placed keeps its own."""
+    wanted = {item.name for item in unplaced}
+    placed = {name: given for name, given in names.items() if name not in wanted}
+    if placed:
+        write_durably(intent, json.dumps(placed).encode())
+    else:
+        intent.unlink(missing_ok=True)
+
+
+def _temporary(target: Path, intent: Path, item: Item) -> Path:
+    """Where a copy is written. The same call after a crash writes over what the first one left there."""
+    key = hashlib.sha256(os.fsencode(intent) + b"\0" + os.fsencode(item.name)).hexdigest()[:16]
+    return target / f".sorawatch-{key}.part"
 
 
 @contextlib.contextmanager
-def _names(items: Sequence[Item], target: Path, planned: dict[str, str] | None) -> Iterator[dict[str, str]]:
+def _names(items: Sequence[Item], target: Path, planned: dict[str, str]) -> Iterator[dict[str, str]]:
     """The name to give for each one wanted, such that no other thread chooses it meanwhile."""
-    wanted = [item.name for item in items]
-    with _choosing:
-        names = planned or next(
-            dict(zip(wanted, given, strict=True))
-            for given in numbered(wanted)
-            if not any((target / name) in _reserved or os.path.lexists(target / name) for name in given)
-        )
-        paths = {target / name for name in names.values()}
-        _reserved.update(paths)
+    names = dict(planned)
+    if not _reserve({target / name for name in names.values()}):
+        raise Deferred(f"another file is just being placed at {target} under the same name")
     try:
+        wanted = [item.name for item in items if item.name not in names]
+        names |= _choose(wanted, target)
         yield names
     finally:
         with _choosing:
-            _reserved.difference_update(paths)
+            _reserved.difference_update(target / name for name in names.values())
 
 
-def _place_one(item: Item, target: Path, *, again: bool) -> None:
+def _choose(wanted: Sequence[str], target: Path) -> dict[str, str]:
+    """Free names, reserved."""
+    for given in numbered(wanted):
+        paths = {target / name for name in given}
+        if _reserve(paths):
+            if not any(os.path.lexists(path) for path in paths):
+                return dict(zip(wanted, given, strict=True))
+            with _choosing:
+                _reserved.difference_update(paths)
+    raise AssertionError("numbers do not end")
+
+
+def _reserve(paths: set[Path]) -> bool:
+    with _choosing:
+        if not _reserved.isdisjoint(paths):
+            return False
+        _reserved.update(paths)
+        return True
+
+
+def _place_one(item: Item, target: Path, temporary: Path, *, again: bool) -> None:
+    if again:
+        temporary.unlink(missing_ok=True)
     try:
         source = os.lstat(item.source)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
-    if not (again and _is_there(item.source, source, target)):
-        if again:
-            _drop_placeholder(target)
-        _publish(item, target)
-        fsync_folder(target.parent)
+    if not (again and _is_there(item.source, target)):
+        _publish(item, target, temporary, again=again)
+    fsync_folder(target.parent)
     if not item.keep:
-        os.unlink(item.source)
-        fsync_folder(item.source.parent)
+        _remove(item.source, source, target)
 
 
-def _is_there(path: Path, source: os.stat_result, target: Path) -> bool:
-    """Whether an earlier call published ``path`` at ``target`` already."""
+def _is_there(source: Path, target: Path) -> bool:
+    """Whether an earlier call published ``source`` at ``target`` already."""
     try:
-        there = os.lstat(target)
+        return _is_same(source, target) or (
+            os.lstat(source).st_size == os.lstat(target).st_size and _has_same_bytes(source, target)
+        )
     except FileNotFoundError:
         return False
-    if os.path.samestat(source, there):
-        return True
-    return source.st_size == there.st_size and filecmp.cmp(path, target, shallow=False)
 
 
-def _drop_placeholder(target: Path) -> None:
-    """Take back the empty file that an earlier call left: the name was free when that call planned it."""
-    with contextlib.suppress(FileNotFoundError):
-        if os.lstat(target).st_size == 0:
-            os.unlink(target)
+def _remove(source: Path, placed: os.stat_result, target: Path) -> None:
+    """Remove what was placed, unless something newer has come to lie there since."""
+    try:
+        now = os.lstat(source)
+        is_newer = (now.st_size, now.st_mtime_ns) != (placed.st_size, placed.st_mtime_ns)
+        if is_newer and not _is_same(source, target):
+            return
+        os.unlink(source)
+    except FileNotFoundError:
+        return
+    fsync_folder(source.parent)
 
 
-def _publish(item: Item, target: Path) -> None:
+def _publish(item: Item, target: Path, temporary: Path, *, again: bool) -> None:
     try:
         os.link(item.source, target, follow_symlinks=False)
+    except FileExistsError:
+        # An NFS server that is asked twice says so of the link that it made the first time.
+        if not _is_same(item.source, target):
+            raise
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        if item.keep or error.errno == errno.EXDEV:
-            _publish_copy(item.source, target)
-        else:
-            _replace_placeholder(item.source, target)
+        if item.keep or error.errno == errno.EXDEV or not _rename(item.source, target, again=again):
+            _publish_copy(item.source, target, temporary, again=again)
 
 
-def _publish_copy(source: Path, target: Path) -> None:
-    temporary = target.with_name(f".sorawatch-{os.getpid()}-{threading.get_ident()}.part")
+def _publish_copy(source: Path, target: Path, temporary: Path, *, again: bool) -> None:
     try:
-        with open(source, "rb") as reader, open(temporary, "wb") as writer:
-            shutil.copyfileobj(reader, writer, 1 << 20)
-            writer.flush()
-            os.fsync(writer.fileno())
-        with contextlib.suppress(OSError):
-            shutil.copystat(source, temporary, follow_symlinks=False)
+        _copy(source, temporary)
         try:
             os.link(temporary, target)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            _replace_placeholder(temporary, target)
+            _rename(temporary, target, again=again)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
 
 
-def _replace_placeholder(source: Path, target: Path) -> None:
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+def _copy(source: Path, temporary: Path) -> None:
+    """Copy to disk, and compare: on shares a size can be stale, and a writer may come back."""
+    with open(os.open(source, os.O_RDONLY | os.O_NOFOLLOW), "rb") as reader, open(temporary, "wb") as writer:
+        shutil.copyfileobj(reader, writer, _BLOCK)
+        writer.flush()
+        with contextlib.suppress(OSError):
+            shutil.copystat(source, temporary)
+        os.fsync(writer.fileno())
+    if not _has_same_bytes(source, temporary):
+        raise Deferred(f"{source} changed while it was copied")
+
+
+def _rename(source: Path, target: Path, *, again: bool) -> bool:
+    """Rename without replacing anything but an empty file of ours; False where the two are on different disks."""
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except FileExistsError:
+        # The name was free when an earlier call planned it, so an empty file is that call's own.
+        if not (again and _is_empty(target)):
+            raise
     try:
         os.replace(source, target)
-    except OSError:
-        os.unlink(target)
+    except OSError as error:
+        # A rename that is said to have failed can have been done all the same: only an empty file is taken back.
+        if _is_empty(target):
+            os.unlink(target)
+        if error.errno == errno.EXDEV:
+            return False
         raise
+    return True
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return os.path.samestat(os.lstat(one), os.lstat(other))
+
+
+def _is_empty(path: Path) -> bool:
+    status = os.lstat(path)
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0
+
+
+def _has_same_bytes(one: Path, other: Path) -> bool:
+    with open(one, "rb") as first, open(other, "rb") as second:
+        while (data := first.read(_BLOCK)) == second.read(_BLOCK):
+            if not data:
+                return True
+    return False

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from sorawatch.core.fsfaults import translate
+
+_RECORD = "job.json"
 
 
 class WorkFolder:
@@ -67,6 +71,34 @@ class WorkFolder:
         except OSError as error:
             raise translate(error, str(path)) from error
 
+    def write_record(self, job_id: str, record: dict[str, Any]) -> None:
+        """Keep what must be known of a job should the state be lost; on disk when this returns.
+
+        Raises:
+            Blocked, Deferred: if it cannot be written.
+        """
+        folder = self.folder(job_id)
+        temporary = folder / f".{_RECORD}.part"
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            with open(temporary, "w", encoding="ascii") as file:
+                json.dump(record, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, folder / _RECORD)
+            _fsync(folder)
+            _fsync(self.root)
+        except OSError as error:
+            raise translate(error, str(folder)) from error
+
+    def record(self, job_id: str) -> dict[str, Any] | None:
+        """What `write_record` last kept of a job; None if nothing that can be read."""
+        try:
+            record = json.loads((self.folder(job_id) / _RECORD).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return record if isinstance(record, dict) else None
+
     def part(self, job_id: str) -> Path:
         """Where the clip is loaded to."""
         return self.folder(job_id) / "clip.part"
@@ -83,3 +115,11 @@ class WorkFolder:
     def discard(self, job_id: str) -> None:
         """Remove a job's folder; what cannot be removed now is swept at the next start."""
         shutil.rmtree(self.folder(job_id), ignore_errors=True)
+
+
+def _fsync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

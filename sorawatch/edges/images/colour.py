@@ -7,8 +7,8 @@ import io
 
 from PIL import Image, ImageCms
 
-_COLOUR_SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK", "LAB": "LAB "}
-"""Pillow's modes in the signatures of ICC.1, table 19."""
+_PLAIN = frozenset({"L", "RGB", "CMYK", "LAB"})
+"""Modes of eight bits a channel without transparency."""
 
 
 def sampled(image: Image.Image) -> Image.Image:
@@ -18,7 +18,7 @@ def sampled(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         mode = "LA" if image.mode in {"1", "L", "LA", "La"} else "RGBA"
         return image if image.mode == mode else image.convert(mode)
-    if image.mode in _COLOUR_SPACES:
+    if image.mode in _PLAIN:
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
 
@@ -43,30 +43,21 @@ def _maximum(image: Image.Image) -> float:
 
 
 def to_srgb(image: Image.Image, embedded: bytes | None) -> tuple[Image.Image, Image.Image | None]:
-    """``image`` in sRGB, and its alpha channel if it has one."""
+    """``image`` in sRGB, and its alpha channel if it has one.
+
+    A profile that is broken, or meant for other channels than the image has, is ignored.
+    """
     alpha = image.getchannel("A") if image.mode in {"LA", "RGBA"} else None
-    colour = image.convert(image.mode.removesuffix("A")) if alpha else image
-    try:
-        profile = _profile(embedded, colour.mode)
-        if profile is None:
-            return colour.convert("RGB"), alpha
-        transform = ImageCms.buildTransform(
-            profile,
-            ImageCms.createProfile("sRGB"),
-            colour.mode,
-            "RGB",
-            ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
-        return transform.apply(colour), alpha
-    except ImageCms.PyCMSError:
-        return colour.convert("RGB"), alpha
-
-
-def _profile(embedded: bytes | None, mode: str) -> ImageCms.ImageCmsProfile | None:
-    """The embedded profile, if it can be read and speaks of this mode."""
-    with contextlib.suppress(OSError):
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(embedded or b""))
-        if profile.profile.xcolor_space == _COLOUR_SPACES[mode]:
-            return profile
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")) if mode == "LAB" else None
+    colour = image.convert(image.mode.removesuffix("A")) if alpha is not None else image
+    if embedded:
+        with contextlib.suppress(OSError, ImageCms.PyCMSError):
+            transform = ImageCms.buildTransform(
+                ImageCms.ImageCmsProfile(io.BytesIO(embedded)),
+                ImageCms.createProfile("sRGB"),
+                colour.mode,
+                "RGB",
+                ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
+            return transform.apply(colour), alpha
+    return colour.convert("RGB"), alpha

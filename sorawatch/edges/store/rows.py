@@ -1,0 +1,93 @@
+"""Jobs as rows of the state, and back."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import sqlalchemy as sa
+
+from sorawatch.core.job import Charged, Job, Pair, Stamp, State
+from sorawatch.core.naming import likeness, order_key
+from sorawatch.core.order import Aim, Fit, Order, Size
+
+
+def row_of(job: Job) -> dict[str, Any]:
+    """Every column of a job but its lease."""
+    order, pair = job.order, job.pair
+    return {
+        "id": job.id,
+        "state": job.state.value,
+        "folder": pair.folder,
+        "image": pair.image,
+        "image_size": pair.image_stamp.size,
+        "image_mtime_ns": pair.image_stamp.mtime_ns,
+        "sidecar": pair.sidecar,
+        "sidecar_size": pair.sidecar_stamp.size if pair.sidecar_stamp else None,
+        "sidecar_mtime_ns": pair.sidecar_stamp.mtime_ns if pair.sidecar_stamp else None,
+        "created_at": job.created_at,
+        "changed_at": job.changed_at,
+        "due_at": job.due_at,
+        "prompt": order.prompt if order else None,
+        "model": order.model if order else None,
+        "size": str(order.size) if order else None,
+        "seconds": order.seconds if order else None,
+        "fit": order.fit.value if order else None,
+        "priority": order.priority if order else 0,
+        "order_key": order_key(job.digest, order) if order and job.digest else None,
+        "likeness": likeness(order) if order else None,
+        "attempts": job.attempts,
+        "reason": job.reason,
+        "mend": job.mend,
+        "digest": job.digest,
+        "note": job.note,
+        "price": job.price,
+        "token": job.token,
+        "submitted_at": job.submitted_at,
+        "lost_at": job.lost_at,
+        "misses": job.misses,
+        "video_id": job.video_id,
+        "progress": job.progress,
+        "generations": job.generations,
+        "charged": job.charged.value,
+        "clip": job.clip,
+        "filed": b"\0".join(os.fsencode(name) for name in job.filed),
+    }
+
+
+def job_of(row: sa.Row[Any]) -> Job:
+    """The job that a row of all columns holds."""
+    order = None
+    if row.prompt is not None:
+        order = Order(row.prompt, row.model, _size(row.size), row.seconds, Fit(row.fit), row.priority)
+    sidecar_stamp = None if row.sidecar is None else Stamp(row.sidecar_size, row.sidecar_mtime_ns)
+    image_stamp = Stamp(row.image_size, row.image_mtime_ns)
+    return Job(
+        id=row.id,
+        state=State(row.state),
+        pair=Pair(row.folder, row.image, image_stamp, row.sidecar, sidecar_stamp),
+        created_at=row.created_at,
+        due_at=row.due_at,
+        changed_at=row.changed_at,
+        order=order,
+        attempts=row.attempts,
+        reason=row.reason,
+        mend=row.mend,
+        digest=row.digest,
+        note=row.note,
+        price=row.price,
+        token=row.token,
+        submitted_at=row.submitted_at,
+        lost_at=row.lost_at,
+        misses=row.misses,
+        video_id=row.video_id,
+        progress=row.progress,
+        generations=row.generations,
+        charged=Charged(row.charged),
+        clip=row.clip,
+        filed=tuple(os.fsdecode(name) for name in row.filed.split(b"\0")) if row.filed else (),
+    )
+
+
+def _size(text: str) -> Size | Aim:
+    return Aim(text) if text in {*Aim} else Size.parse(text)

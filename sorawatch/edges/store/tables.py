@@ -1,0 +1,125 @@
+"""What the state is made of: its tables, and the column types that keep what files and servers may hold."""
+
+from __future__ import annotations
+
+import os
+
+import sqlalchemy as sa
+
+SCHEMA_VERSION = 1
+
+
+class FileName(sa.TypeDecorator[str]):
+    """A file name kept as its own bytes: names need not be valid text."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: sa.Dialect) -> bytes | None:
+        return None if value is None else os.fsencode(value)
+
+    def process_result_value(self, value: bytes | None, _dialect: sa.Dialect) -> str | None:
+        return None if value is None else os.fsdecode(value)
+
+
+class Prose(sa.TypeDecorator[str]):
+    """Text of any origin. What no database takes as text, such as the bytes of an odd file name, is kept escaped."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: sa.Dialect) -> str | None:
+        return None if value is None else value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+metadata = sa.MetaData()
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("folder", FileName, nullable=False),
+    sa.Column("image", FileName, nullable=False),
+    sa.Column("image_size", sa.BigInteger, nullable=False),
+    sa.Column("image_mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("sidecar", FileName),
+    sa.Column("sidecar_size", sa.BigInteger),
+    sa.Column("sidecar_mtime_ns", sa.BigInteger),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("changed_at", sa.BigInteger, nullable=False),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.Column("prompt", Prose),
+    sa.Column("model", Prose),
+    sa.Column("size", sa.String(32)),
+    sa.Column("seconds", sa.Integer),
+    sa.Column("fit", sa.String(16)),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("order_key", sa.String(64)),
+    sa.Column("likeness", sa.String(64)),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("reason", Prose, nullable=False),
+    sa.Column("mend", Prose, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("note", Prose, nullable=False),
+    sa.Column("price", sa.BigInteger),
+    sa.Column("token", sa.String(64)),
+    sa.Column("submitted_at", sa.BigInteger),
+    sa.Column("lost_at", sa.BigInteger),
+    sa.Column("misses", sa.Integer, nullable=False),
+    sa.Column("video_id", Prose),
+    sa.Column("progress", sa.Integer),
+    sa.Column("generations", sa.Integer, nullable=False),
+    sa.Column("charged", sa.String(8), nullable=False),
+    sa.Column("clip", FileName),
+    sa.Column("filed", sa.LargeBinary, nullable=False),
+    sa.Column("lease_owner", sa.String(128)),
+    sa.Column("lease_until", sa.BigInteger),
+    sa.Index("jobs_by_state", "state", "due_at"),
+    sa.Index("jobs_by_order", "order_key"),
+    sa.Index("jobs_by_likeness", "likeness", "state"),
+)
+
+purchases = sa.Table(
+    "purchases",
+    metadata,
+    sa.Column("token", sa.String(64), primary_key=True),
+    sa.Column("job_id", sa.String(16), nullable=False),
+    sa.Column("order_key", sa.String(64), nullable=False),
+    sa.Column("likeness", sa.String(64), nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("micros", sa.BigInteger),
+    sa.Column("standing", sa.String(16), nullable=False),
+    sa.Column("video_id", Prose),
+    sa.Index("purchases_by_order", "order_key"),
+    sa.Index("purchases_by_likeness", "likeness"),
+    sa.Index("purchases_by_time", "at"),
+    sa.Index("purchases_by_video", "video_id"),
+)
+
+history = sa.Table(
+    "history",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("job_id", sa.String(16), nullable=False, index=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", Prose, nullable=False),
+)
+
+commands = sa.Table(
+    "commands",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("verb", sa.String(16), nullable=False),
+    sa.Column("job_id", sa.String(16)),
+    sa.Column("argument", Prose),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+
+notes = sa.Table(
+    "notes",
+    metadata,
+    sa.Column("key", sa.String(32), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)

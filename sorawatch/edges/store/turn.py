@@ -1,0 +1,311 @@
+"""What can be read and written within one transaction, in expressions that SQLite and PostgreSQL both understand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from sorawatch.core.job import FINAL, IN_FLIGHT, Job, State
+from sorawatch.core.naming import likeness, order_key
+from sorawatch.core.purchase import Purchase, Standing
+from sorawatch.edges.store.rows import job_of, row_of
+from sorawatch.edges.store.tables import commands, history, jobs, notes, purchases
+
+_LONGEST_ID = 16
+
+_CLOCKS = {
+    "sqlite": "SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)",
+    "postgresql": "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A person's wish, written by another process: ``verb`` for ``job_id`` with an optional ``argument``."""
+
+    number: int
+    verb: str
+    job_id: str | None
+    argument: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a job's history."""
+
+    at: int
+    state: State
+    reason: str
+
+
+class LeaseLost(Exception):
+    """The job's row belongs to another daemon by now; what was to be written is void."""
+
+
+class Turn:
+    """One transaction. Made by `Store.turn`, and of no use after it."""
+
+    def __init__(self, connection: sa.Connection, owner: str) -> None:
+        self._connection = connection
+        self._owner = owner
+        self.now = int(connection.scalar(sa.text(_CLOCKS[connection.dialect.name])))
+        """Milliseconds of the database's clock when the transaction began."""
+
+    # jobs
+
+    def job(self, job_id: str) -> Job | None:
+        return self._first(sa.select(jobs).where(jobs.c.id == job_id))
+
+    def find(self, text: str) -> Job | None:
+        """The job a person means: by its id or the start of it, or the latest one of a picture by its path."""
+        if text.isalnum() and text.isascii() and len(text) <= _LONGEST_ID:
+            meant = sa.select(jobs).where(jobs.c.id.startswith(text, autoescape=True)).limit(2)
+            starting = self._all(meant.order_by(jobs.c.id != text, jobs.c.id))
+            if starting and (len(starting) == 1 or starting[0].id == text):
+                return starting[0]
+        folder, _, image = text.rpartition("/")
+        pictured = sa.select(jobs).where(jobs.c.folder == folder, jobs.c.image == image)
+        return self._first(pictured.order_by(jobs.c.created_at.desc(), jobs.c.id).limit(1))
+
+    def jobs(self, states: Iterable[State]) -> list[Job]:
+        """Jobs in these states, the oldest first."""
+        return self._all(sa.select(jobs).where(jobs.c.state.in_([*states])).order_by(jobs.c.created_at, jobs.c.id))
+
+    def latest(self, states: Iterable[State], limit: int) -> list[Job]:
+        """Jobs in these states, the latest change first."""
+        query = sa.select(jobs).where(jobs.c.state.in_([*states]))
+        return self._all(query.order_by(jobs.c.changed_at.desc(), jobs.c.id).limit(limit))
+
+    def counts(self) -> dict[State, int]:
+        query = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
+        return {State(state): count for state, count in self._connection.execute(query)}
+
+    def count(self, state: State) -> int:
+        return self._count(jobs.c.state == state)
+
+    def in_flight(self) -> int:
+        return self._count(jobs.c.state.in_([*IN_FLIGHT]))
+
+    def add(self, new: Sequence[Job]) -> None:
+        """Write new jobs."""
+        if new:
+            self._connection.execute(jobs.insert(), [row_of(job) for job in new])
+            self._connection.execute(history.insert(), [self._event(job) for job in new])
+
+    def save(self, job: Job, before: Job | None = None, *, lease_ms: int | None = None) -> None:
+        """Write a job that nobody else has claimed; it stays claimed for ``lease_ms``, or is free again.
+
+        Raises:
+            LeaseLost: if another daemon has claimed it.
+        """
+        lease = {
+            "lease_owner": None if lease_ms is None else self._owner,
+            "lease_until": None if lease_ms is None else self.now + lease_ms,
+        }
+        free = sa.or_(jobs.c.lease_owner == self._owner, jobs.c.lease_owner.is_(None), jobs.c.lease_until < self.now)
+        statement = jobs.update().where(jobs.c.id == job.id, free).values(row_of(job) | lease)
+        if self._connection.execute(statement).rowcount == 0:
+            raise LeaseLost(job.id)
+        if before is None or before.state is not job.state or (job.reason and before.reason != job.reason):
+            self._connection.execute(history.insert().values(self._event(job)))
+
+    def amend(self, job: Job) -> None:
+        """Write a job whatever is being done for it meanwhile, leaving the claim as it is."""
+        self._connection.execute(jobs.update().where(jobs.c.id == job.id).values(row_of(job)))
+
+    def history(self, job_id: str) -> list[Event]:
+        query = sa.select(history).where(history.c.job_id == job_id).order_by(history.c.number)
+        return [Event(row.at, State(row.state), row.reason) for row in self._connection.execute(query)]
+
+    def _event(self, job: Job) -> dict[str, Any]:
+        return {"job_id": job.id, "at": self.now, "state": job.state.value, "reason": job.reason}
+
+    # claims
+
+    def due(self, states: Sequence[State], limit: int, horizon: int) -> list[Job]:
+        """Jobs that could be claimed, the most urgent first; nothing is written.
+
+        A ``due_at`` further off than ``horizon`` milliseconds is of a clock that was wrong then, so it counts as past.
+        """
+        return self._all(self._due(states, limit, horizon))
+
+    def claim(self, states: Sequence[State], limit: int, horizon: int, lease_ms: int) -> list[Job]:
+        """Take due jobs in these states for this daemon, the most urgent first."""
+        due = self._due(states, limit, horizon).with_only_columns(jobs.c.id).cte("due")
+        statement = (
+            jobs.update()
+            .where(jobs.c.id.in_(sa.select(due.c.id)))
+            .values(lease_owner=self._owner, lease_until=self.now + lease_ms)
+            .returning(jobs)
+        )
+        return sorted(self._all(statement), key=_urgency)
+
+    def _due(self, states: Sequence[State], limit: int, horizon: int) -> sa.Select[Any]:
+        """Due jobs, their rows locked where the database can.
+
+        A claim of our own never lapses for ourselves: what it stands for is still being done, however far the
+        clock has jumped or the machine has slept.
+        """
+        lapsed = sa.and_(jobs.c.lease_until < self.now, jobs.c.lease_owner != self._owner)
+        return (
+            sa.select(jobs)
+            .where(
+                jobs.c.state.in_([*states]),
+                sa.or_(jobs.c.due_at <= self.now, jobs.c.due_at > self.now + horizon),
+                sa.or_(jobs.c.lease_owner.is_(None), lapsed),
+            )
+            .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+
+    def next_due(self, states: Iterable[State]) -> int | None:
+        """When the next job in these states, of those not due yet, will be."""
+        query = sa.select(sa.func.min(jobs.c.due_at)).where(
+            jobs.c.state.in_([*states]), jobs.c.due_at > self.now, jobs.c.lease_owner.is_(None)
+        )
+        due: int | None = self._connection.scalar(query)
+        return due
+
+    def release(self, job: Job) -> None:
+        """Give a claim back without having done anything."""
+        statement = jobs.update().where(jobs.c.id == job.id, jobs.c.lease_owner == self._owner)
+        self._connection.execute(statement.values(lease_owner=None, lease_until=None))
+
+    def renew(self, lease_ms: int) -> None:
+        """Prolong every claim of this daemon."""
+        statement = jobs.update().where(jobs.c.lease_owner == self._owner)
+        self._connection.execute(statement.values(lease_until=self.now + lease_ms))
+
+    def release_all(self) -> None:
+        """Void every claim: only for the sole daemon of a state, at its start."""
+        statement = jobs.update().where(jobs.c.lease_owner.is_not(None))
+        self._connection.execute(statement.values(lease_owner=None, lease_until=None))
+
+    # twins
+
+    def same_order(self, job: Job, since: int) -> Job | None:
+        """Another job that buys, or since then delivered, what ``job`` asks for."""
+        assert job.order is not None
+        done = sa.and_(jobs.c.state == State.DONE, jobs.c.changed_at >= since)
+        going = jobs.c.state.not_in([*FINAL, State.FOUND, State.READY, State.REJECTED, State.RESTORING])
+        query = sa.select(jobs).where(
+            jobs.c.order_key == order_key(job.digest, job.order),
+            jobs.c.id != job.id,
+            sa.or_(done, sa.and_(going, jobs.c.token.is_not(None))),
+        )
+        return self._first(query.order_by(jobs.c.changed_at.desc(), jobs.c.id).limit(1))
+
+    def being_submitted(self, job: Job) -> bool:
+        """Whether a submit that a server's list could not tell from this one is open."""
+        assert job.order is not None
+        query = sa.select(jobs.c.id).where(
+            jobs.c.likeness == likeness(job.order),
+            jobs.c.state.in_([State.SUBMITTING, State.UNCERTAIN]),
+            jobs.c.id != job.id,
+        )
+        return self._connection.execute(query.limit(1)).first() is not None
+
+    # purchases
+
+    def buy(self, job: Job) -> None:
+        """Write down that ``job`` is about to be submitted under its token."""
+        assert job.order is not None
+        self._connection.execute(
+            purchases.insert().values(
+                token=job.token,
+                job_id=job.id,
+                order_key=order_key(job.digest, job.order),
+                likeness=likeness(job.order),
+                at=self.now,
+                micros=job.price,
+                standing=Standing.OPEN,
+                video_id=None,
+            )
+        )
+
+    def settle(self, token: str, standing: Standing) -> None:
+        """What became of a purchase."""
+        self._connection.execute(purchases.update().where(purchases.c.token == token).values(standing=standing))
+
+    def know_video(self, token: str, video_id: str) -> None:
+        """Write down which video a purchase bought."""
+        self._connection.execute(purchases.update().where(purchases.c.token == token).values(video_id=video_id))
+
+    def purchases_like(self, job: Job) -> list[Purchase]:
+        """Purchases of exactly this order."""
+        assert job.order is not None
+        return self._purchases(purchases.c.order_key == order_key(job.digest, job.order))
+
+    def rivals(self, job: Job) -> list[Purchase]:
+        """Other submits without a known video that a server's list could not tell from this job's."""
+        assert job.order is not None
+        return self._purchases(
+            purchases.c.likeness == likeness(job.order),
+            purchases.c.token != job.token,
+            purchases.c.standing == Standing.OPEN,
+            purchases.c.video_id.is_(None),
+        )
+
+    def known_videos(self, video_ids: Iterable[str]) -> set[str]:
+        """Those of these ids that some purchase has."""
+        query = sa.select(purchases.c.video_id).where(purchases.c.video_id.in_([*video_ids]))
+        return set(self._connection.scalars(query))
+
+    def spent(self, since: int) -> int:
+        """Micro-dollars spent or reserved since then."""
+        query = sa.select(sa.func.sum(purchases.c.micros)).where(
+            purchases.c.at >= since, purchases.c.standing.in_([Standing.OPEN, Standing.SPENT])
+        )
+        return int(self._connection.scalar(query) or 0)
+
+    # commands and notes
+
+    def command(self, verb: str, job_id: str | None = None, argument: str | None = None) -> None:
+        """Leave a wish for the daemon."""
+        self._connection.execute(commands.insert().values(verb=verb, job_id=job_id, argument=argument, at=self.now))
+
+    def take_commands(self) -> list[Command]:
+        """The wishes since the last turn, oldest first; they are gone once the turn is committed."""
+        taken = self._connection.execute(commands.delete().returning(commands)).all()
+        return [Command(row.number, row.verb, row.job_id, row.argument) for row in sorted(taken)]
+
+    def note(self, key: str) -> Any:
+        """What `write_note` last wrote under ``key``, or None."""
+        value = self._connection.scalar(sa.select(notes.c.value).where(notes.c.key == key))
+        return None if value is None else json.loads(value)
+
+    def write_note(self, key: str, value: Any) -> None:
+        """Keep anything JSON can say; None forgets."""
+        there = notes.c.key == key
+        if value is None:
+            self._connection.execute(notes.delete().where(there))
+        elif self._connection.execute(notes.update().where(there).values(value=json.dumps(value))).rowcount == 0:
+            self._connection.execute(notes.insert().values(key=key, value=json.dumps(value)))
+
+    # helpers
+
+    def _all(self, query: sa.sql.expression.Executable) -> list[Job]:
+        return [job_of(row) for row in self._connection.execute(query)]
+
+    def _first(self, query: sa.Select[Any]) -> Job | None:
+        row = self._connection.execute(query).first()
+        return None if row is None else job_of(row)
+
+    def _count(self, condition: sa.ColumnElement[bool]) -> int:
+        return int(self._connection.scalar(sa.select(sa.func.count()).select_from(jobs).where(condition)) or 0)
+
+    def _purchases(self, *conditions: sa.ColumnElement[bool]) -> list[Purchase]:
+        query = sa.select(purchases).where(*conditions).order_by(purchases.c.at, purchases.c.token)
+        return [
+            Purchase(row.token, row.job_id, row.at, row.micros, Standing(row.standing), row.video_id)
+            for row in self._connection.execute(query)
+        ]
+
+
+def _urgency(job: Job) -> tuple[int, int, str]:
+    return (-(job.order.priority if job.order else 0), job.created_at, job.id)

@@ -1,0 +1,721 @@
+"""Every transition of a job: a table that pins them all, and a life at random that keeps the promises."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from sorawatch.core import lifecycle
+from sorawatch.core import outcome as o
+from sorawatch.core.answers import Failure
+from sorawatch.core.job import FINAL, UNPAID, Charged, Job, Pair, Stamp, State
+from sorawatch.core.lifecycle import Action, IllegalTransition, Policy, advance, begin, decide
+from sorawatch.core.order import Aim, Order, Size
+from sorawatch.core.purchase import Standing, standing_after
+from sorawatch.core.schedule import Waits
+
+NOW = 1_760_000_000_000
+POLICY = Policy(Waits())
+PAIR = Pair("trip", "beach.jpg", Stamp(1000, 5), "beach.yaml", Stamp(20, 6))
+ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
+
+TEMPORARY = (o.FailedForNow, o.Halted)
+CAN_COME_TO = {
+    Action.PREPARE: {o.Prepared, o.FailedForGood, *TEMPORARY},
+    Action.SUBMIT: {o.Accepted, o.Unknown, o.ReferenceLost, o.FailedForGood, *TEMPORARY},
+    Action.RESOLVE: {o.Searched, o.Unlisted, *TEMPORARY},
+    Action.POLL: {o.Pending, o.Rendered, o.GenerationFailed, *TEMPORARY},
+    Action.DELIVER: {o.Delivered, o.FailedForGood, *TEMPORARY},
+    Action.ARCHIVE: {o.Filed, *TEMPORARY},
+    Action.RESTORE: {o.Restored, o.FailedForGood, *TEMPORARY},
+}
+"""What the performer, and the hands where it breaks, can make of each action."""
+
+OUTCOMES: dict[str, o.Outcome] = {
+    "prepared": o.Prepared(Size(1280, 720), "d" * 64, "cropped"),
+    "accepted": o.Accepted("video_1"),
+    "found": o.Searched((o.Candidate("video_1", certain=True),), complete=True),
+    "found in part of the list": o.Searched((o.Candidate("video_1", certain=True),), complete=False),
+    "perhaps found": o.Searched((o.Candidate("video_1", certain=False),), complete=True),
+    "found twice": o.Searched(tuple(o.Candidate(f"video_{n}", certain=True) for n in (1, 2)), complete=True),
+    "not in the list": o.Searched((), complete=True),
+    "not in part of the list": o.Searched((), complete=False),
+    "no list": o.Unlisted("HTTP 404"),
+    "pending": o.Pending(40),
+    "rendered": o.Rendered(),
+    "generation failed": o.GenerationFailed(Failure("oops", "it broke", moderated=False)),
+    "moderated": o.GenerationFailed(Failure("moderation_blocked", "no", moderated=True)),
+    "delivered": o.Delivered("trip/beach.mp4"),
+    "filed": o.Filed(("beach.jpg", "beach.yaml")),
+    "restored": o.Restored(),
+    "reference lost": o.ReferenceLost(),
+    "failed for now": o.FailedForNow("HTTP 500"),
+    "out of reach": o.FailedForNow("no route", counts=False),
+    "failed for good": o.FailedForGood("bad", "mend"),
+    "unknown": o.Unknown("timed out"),
+    "halted": o.Halted("no credit", "top up", passing=False, retry_after=None),
+}
+
+
+def job_in(state: State, **changes: object) -> Job:
+    """A job as it is found in ``state``."""
+    sent = state not in UNPAID
+    paid = {State.RENDERING, State.RENDERED, State.DELIVERED}
+    job = Job(
+        "k3m9x2pq",
+        state,
+        PAIR,
+        created_at=NOW - 60_000,
+        due_at=NOW,
+        changed_at=NOW - 50_000,
+        order=ORDER,
+        digest="d" * 64,
+        price=800_000 if sent else None,
+        token="t" * 32 if sent else None,
+        submitted_at=NOW - 50_000 if sent else None,
+        video_id="video_0" if state in paid else None,
+        charged=Charged.PERHAPS if sent else Charged.NO,
+    )
+    return replace(job, **changes)
+
+
+def after(job: Job, action: Action, outcome: o.Outcome, policy: Policy = POLICY, jitter: float = 0.5) -> Job:
+    return advance(job, action, outcome, now=NOW, policy=policy, jitter=jitter)
+
+
+def test_the_samples_cover_every_outcome():
+    assert {type(outcome) for outcome in OUTCOMES.values()} == set(get_args(o.Outcome))
+
+
+def test_every_transition():
+    """All that there is: what is missing here is illegal, for every state, action and outcome."""
+
+    def stays(state: State) -> dict[str, str]:
+        return dict.fromkeys(("failed for now", "out of reach", "halted"), state.value)
+
+    expected = {
+        (State.FOUND, Action.PREPARE): {"prepared": "ready", "failed for good": "rejected", **stays(State.FOUND)},
+        (State.SUBMITTING, Action.SUBMIT): {
+            "accepted": "rendering",
+            "unknown": "uncertain",
+            "reference lost": "found",
+            "failed for good": "rejected",
+            **stays(State.READY),
+        },
+        (State.UNCERTAIN, Action.RESOLVE): {
+            "found": "rendering",
+            "found in part of the list": "rendering",
+            "perhaps found": "held",
+            "found twice": "held",
+            "not in the list": "uncertain",
+            "not in part of the list": "held",
+            "no list": "held",
+            **stays(State.UNCERTAIN),
+        },
+        (State.RENDERING, Action.POLL): {
+            "pending": "rendering",
+            "rendered": "rendered",
+            "generation failed": "ready",
+            "moderated": "rejected",
+            **stays(State.RENDERING),
+        },
+        (State.RENDERED, Action.DELIVER): {
+            "delivered": "delivered",
+            "failed for good": "rejected",
+            **stays(State.RENDERED),
+        },
+        (State.DELIVERED, Action.ARCHIVE): {"filed": "done", **stays(State.DELIVERED)},
+        (State.REJECTED, Action.ARCHIVE): {"filed": "failed", **stays(State.REJECTED)},
+        (State.WITHDRAWN, Action.ARCHIVE): {"filed": "cancelled", **stays(State.WITHDRAWN)},
+        (State.RESTORING, Action.RESTORE): {
+            "restored": "cancelled",
+            "failed for good": "rejected",
+            **stays(State.RESTORING),
+        },
+    }
+    found: dict[tuple[State, Action], dict[str, str]] = {}
+    for state, action, (name, outcome) in itertools.product(State, Action, OUTCOMES.items()):
+        try:
+            became = after(job_in(state), action, outcome)
+        except IllegalTransition:
+            continue
+        found.setdefault((state, action), {})[name] = became.state.value
+    assert found == expected
+
+
+def test_an_action_comes_to_what_the_performer_can_make_of_it_and_to_nothing_else():
+    for state, action in {**lifecycle.ACTIONS, State.SUBMITTING: Action.SUBMIT}.items():
+        if state is State.READY:
+            continue
+        for outcome in OUTCOMES.values():
+            if type(outcome) in CAN_COME_TO[action]:
+                after(job_in(state), action, outcome)
+            else:
+                with pytest.raises(IllegalTransition, match=f"{action} cannot come to {type(outcome).__name__}"):
+                    after(job_in(state), action, outcome)
+
+
+def test_what_each_state_calls_for():
+    assert {state: decide(job_in(state)) for state in State} == {
+        State.FOUND: Action.PREPARE,
+        State.READY: Action.SUBMIT,
+        State.SUBMITTING: None,
+        State.UNCERTAIN: Action.RESOLVE,
+        State.RENDERING: Action.POLL,
+        State.RENDERED: Action.DELIVER,
+        State.DELIVERED: Action.ARCHIVE,
+        State.REJECTED: Action.ARCHIVE,
+        State.WITHDRAWN: Action.ARCHIVE,
+        State.RESTORING: Action.RESTORE,
+        State.HELD: None,
+        State.DONE: None,
+        State.FAILED: None,
+        State.CANCELLED: None,
+    }
+
+
+def test_only_what_the_state_calls_for_is_begun():
+    for state, action in itertools.product(State, Action):
+        job = job_in(state)
+        if decide(job) is not action:
+            with pytest.raises(IllegalTransition, match=f"{action} of a job that is {state}"):
+                begin(job, action, now=NOW, token="new", price=1)
+        elif action is not Action.SUBMIT:
+            assert begin(job, action, now=NOW, token="new", price=1) == job
+
+
+def test_a_submit_is_written_down_before_it_is_sent():
+    ready = job_in(State.READY, attempts=3, misses=1, lost_at=5, reason="HTTP 500", generations=1)
+    assert begin(ready, Action.SUBMIT, now=NOW, token="new", price=800_000) == replace(
+        ready,
+        state=State.SUBMITTING,
+        changed_at=NOW,
+        due_at=NOW,
+        token="new",
+        price=800_000,
+        submitted_at=NOW,
+        lost_at=None,
+        misses=0,
+        reason="",
+        charged=Charged.PERHAPS,
+    )
+
+
+def test_what_people_and_the_inbox_can_do():
+    def became(change: Callable[..., Job | None], job: Job, *arguments: object) -> str | None:
+        try:
+            after = change(job, *arguments)
+        except IllegalTransition:
+            return "illegal"
+        return None if after is None else after.state.value
+
+    found = {
+        state: (
+            became(lifecycle.retry, job_in(state), NOW),
+            became(lifecycle.withdraw, job_in(state), NOW),
+            became(lifecycle.vanish, job_in(state), NOW, "gone"),
+            became(lifecycle.resume, job_in(state), "video_9", NOW, POLICY),
+            became(lifecycle.met_after_a_crash, job_in(state), NOW),
+        )
+        for state in State
+    }
+    no = "illegal"
+    assert found == {
+        # The columns: retry, withdraw, vanish, resume and met after a crash.
+        State.FOUND: ("found", "withdrawn", "cancelled", "rendering", no),
+        State.READY: ("ready", "withdrawn", "cancelled", "rendering", no),
+        State.SUBMITTING: (None, None, no, no, "uncertain"),
+        State.UNCERTAIN: ("uncertain", "withdrawn", no, "rendering", no),
+        State.RENDERING: ("rendering", None, no, no, no),
+        State.RENDERED: ("rendered", None, no, no, no),
+        State.DELIVERED: ("delivered", None, no, no, no),
+        State.REJECTED: ("rejected", None, no, no, no),
+        State.WITHDRAWN: ("withdrawn", None, no, no, no),
+        State.RESTORING: ("restoring", None, no, no, no),
+        State.HELD: ("ready", "withdrawn", no, "rendering", no),
+        State.DONE: (None, None, no, no, no),
+        State.FAILED: (None, None, no, no, no),
+        State.CANCELLED: (None, None, no, no, no),
+    }
+
+
+class TestPrepare:
+    def test_settles_the_size_that_was_left_open(self):
+        found = job_in(State.FOUND, order=replace(ORDER, size=Aim.AUTO), digest="")
+        ready = after(found, Action.PREPARE, o.Prepared(Size(720, 1280), "e" * 64, "cropped a little"))
+        assert ready == replace(
+            found,
+            state=State.READY,
+            changed_at=NOW,
+            order=replace(ORDER, size=Size(720, 1280)),
+            digest="e" * 64,
+            note="cropped a little",
+        )
+
+    def test_never_gives_a_job_up_over_a_disk_or_a_share(self):
+        waiting = after(job_in(State.FOUND, attempts=1000), Action.PREPARE, o.FailedForNow("EIO"))
+        assert (waiting.state, waiting.attempts, waiting.reason) == (State.FOUND, 1001, "EIO")
+        assert waiting.due_at == NOW + 900_000
+
+
+class TestSubmit:
+    @pytest.fixture
+    def sent(self) -> Job:
+        return begin(job_in(State.READY, attempts=2), Action.SUBMIT, now=NOW, token="new", price=800_000)
+
+    def test_an_accepted_order_is_polled_and_keeps_its_token(self, sent: Job):
+        rendering = after(sent, Action.SUBMIT, o.Accepted("video_1"))
+        assert rendering == replace(
+            sent, state=State.RENDERING, video_id="video_1", attempts=0, due_at=NOW + 5000, charged=Charged.PERHAPS
+        )
+
+    def test_a_lost_answer_is_looked_for_a_little_later(self, sent: Job):
+        uncertain = after(sent, Action.SUBMIT, o.Unknown("timed out"))
+        assert uncertain == replace(
+            sent, state=State.UNCERTAIN, attempts=0, lost_at=NOW, reason="timed out", due_at=NOW + 5000
+        )
+
+    @pytest.mark.parametrize("outcome", ["reference lost", "failed for now", "failed for good", "halted"])
+    def test_nothing_is_left_of_a_submit_that_was_not_accepted(self, sent: Job, outcome: str):
+        job = after(sent, Action.SUBMIT, OUTCOMES[outcome])
+        trace = (job.token, job.price, job.submitted_at, job.lost_at, job.video_id, job.charged)
+        assert trace == (None, None, None, None, None, Charged.NO)
+
+    def test_a_halt_is_not_the_jobs_fault(self, sent: Job):
+        halted = after(sent, Action.SUBMIT, OUTCOMES["halted"])
+        assert (halted.state, halted.attempts, halted.due_at, halted.reason) == (State.READY, 2, NOW, "no credit")
+
+    def test_failures_add_up_over_submits_until_the_job_is_given_up(self):
+        policy = replace(POLICY, attempts=3)
+        job, waits = job_in(State.READY), []
+        while job.state is State.READY:
+            job = begin(job, Action.SUBMIT, now=NOW, token="new", price=800_000)
+            job = after(job, Action.SUBMIT, o.FailedForNow("HTTP 500"), policy)
+            waits.append(job.due_at - NOW)
+        assert waits == [5000, 10_000, 0]
+        assert (job.state, job.reason) == (State.REJECTED, "HTTP 500 (tried 3 times)")
+        assert job.mend == "Move the pair back into the inbox to try again."
+
+    def test_a_single_attempt_is_told_as_one(self, sent: Job):
+        job = after(replace(sent, attempts=0), Action.SUBMIT, o.FailedForNow("HTTP 500"), replace(POLICY, attempts=1))
+        assert job.reason == "HTTP 500 (tried once)"
+
+    def test_the_servers_wish_for_a_wait_is_kept(self, sent: Job):
+        job = after(sent, Action.SUBMIT, o.FailedForNow("HTTP 429", retry_after=120))
+        assert job.due_at == NOW + 120_000
+
+
+class TestResolve:
+    LOST = job_in(State.UNCERTAIN, lost_at=NOW - 5000, price=800_000)
+
+    def test_one_certain_match_is_adopted(self):
+        rendering = after(self.LOST, Action.RESOLVE, OUTCOMES["found"])
+        assert (rendering.state, rendering.video_id, rendering.token) == (State.RENDERING, "video_1", self.LOST.token)
+
+    def test_two_listings_some_seconds_apart_prove_that_it_never_arrived(self):
+        once = after(self.LOST, Action.RESOLVE, OUTCOMES["not in the list"])
+        assert (once.state, once.misses, once.due_at) == (State.UNCERTAIN, 1, NOW + 5000)
+        twice = after(once, Action.RESOLVE, OUTCOMES["not in the list"])
+        assert (twice.state, twice.token, twice.charged) == (State.READY, None, Charged.NO)
+
+    def test_a_failure_between_two_listings_does_not_undo_the_first(self):
+        once = after(self.LOST, Action.RESOLVE, OUTCOMES["not in the list"])
+        failed = after(once, Action.RESOLVE, OUTCOMES["failed for now"])
+        assert (failed.misses, failed.due_at) == (1, NOW + 5000)
+
+    def test_a_person_who_hurries_it_makes_no_proof_of_two_listings_at_once(self):
+        once = after(self.LOST, Action.RESOLVE, OUTCOMES["not in the list"])
+        hurried = lifecycle.retry(once, NOW)
+        assert hurried is not None
+        assert hurried.due_at == NOW
+        assert after(hurried, Action.RESOLVE, OUTCOMES["not in the list"]).state is State.UNCERTAIN
+
+    @pytest.mark.parametrize(
+        ("outcome", "told"),
+        [
+            ("no list", "the server cannot say whether it arrived: HTTP 404"),
+            (
+                "not in part of the list",
+                "the server cannot say whether it arrived: its list does not reach back to the time of the submit",
+            ),
+            ("perhaps found", "the server lists videos that may be this one (video_1)"),
+            ("found twice", "the server lists videos that may be this one (video_1, video_2)"),
+        ],
+    )
+    def test_what_cannot_be_decided_waits_for_a_person_who_is_told_all(self, outcome: str, told: str):
+        held = after(self.LOST, Action.RESOLVE, OUTCOMES[outcome])
+        assert held.state is State.HELD
+        assert held.reason == f"the answer to the submit was lost, and {told}. It may have been charged ($0.80)."
+        assert held.mend == (
+            "If the server's own site shows the video: `sorawatch adopt k3m9x2pq VIDEO_ID`. "
+            "If it does not: `sorawatch retry k3m9x2pq` orders it again. "
+            "`sorawatch cancel k3m9x2pq` gives it up."
+        )
+        assert (held.token, held.price, held.charged) == (self.LOST.token, 800_000, Charged.PERHAPS)
+        again = lifecycle.retry(held, NOW)
+        assert again is not None
+        assert (again.state, again.token, again.charged) == (State.READY, None, Charged.NO)
+
+    def test_an_unknown_price_is_not_named(self):
+        held = after(replace(self.LOST, price=None), Action.RESOLVE, OUTCOMES["no list"])
+        assert held.reason.endswith("HTTP 404. It may have been charged.")
+
+    @pytest.mark.parametrize("outcome", ["no list", "not in part of the list"])
+    def test_the_policy_may_risk_a_second_order_where_there_is_no_list(self, outcome: str):
+        ready = after(self.LOST, Action.RESOLVE, OUTCOMES[outcome], replace(POLICY, resubmit_lost=True))
+        assert (ready.state, ready.token) == (State.READY, None)
+
+    @pytest.mark.parametrize("outcome", ["perhaps found", "found twice"])
+    def test_the_policy_never_risks_it_where_the_list_shows_something(self, outcome: str):
+        assert after(self.LOST, Action.RESOLVE, OUTCOMES[outcome], replace(POLICY, resubmit_lost=True)).state == "held"
+
+    @pytest.mark.parametrize("resubmit", [False, True])
+    def test_a_list_that_fails_again_and_again_is_no_leave_to_order_again(self, resubmit: bool):
+        policy = replace(POLICY, attempts=2, resubmit_lost=resubmit)
+        once = after(self.LOST, Action.RESOLVE, OUTCOMES["failed for now"], policy)
+        assert (once.state, once.attempts) == (State.UNCERTAIN, 1)
+        held = after(once, Action.RESOLVE, OUTCOMES["failed for now"], policy)
+        assert held.state is State.HELD
+        assert held.reason == (
+            "the answer to the submit was lost, and no list of videos can be had: HTTP 500 (tried 2 times). "
+            "It may have been charged ($0.80)."
+        )
+        assert held.mend == (
+            "If the server's own site shows the video: `sorawatch adopt k3m9x2pq VIDEO_ID`. "
+            "Once it can be had, `sorawatch retry k3m9x2pq` looks again. "
+            "`sorawatch cancel k3m9x2pq` gives it up."
+        )
+        again = lifecycle.retry(held, NOW)
+        assert again is not None
+        assert (again.state, again.token, again.attempts) == (State.UNCERTAIN, self.LOST.token, 0)
+
+    @pytest.mark.parametrize("outcome", ["out of reach", "halted"])
+    def test_a_server_out_of_reach_is_waited_for_however_long(self, outcome: str):
+        job = self.LOST
+        for _ in range(50):
+            job = after(job, Action.RESOLVE, OUTCOMES[outcome])
+        assert (job.state, job.attempts, job.due_at) == (State.UNCERTAIN, 50, NOW + 900_000)
+
+
+class TestPoll:
+    RENDERING = job_in(State.RENDERING)
+
+    def test_the_next_look_follows_from_the_age_and_the_progress(self):
+        old = replace(self.RENDERING, submitted_at=NOW - 100_000, attempts=4, misses=3, reason="HTTP 500")
+        pending = after(old, Action.POLL, o.Pending(None))
+        assert pending == replace(old, attempts=0, misses=0, reason="", due_at=NOW + 12_000)
+        assert after(old, Action.POLL, o.Pending(90)).due_at == NOW + 5_555
+
+    def test_an_outage_never_ends_a_job_that_is_paid_for(self):
+        job = self.RENDERING
+        for _ in range(50):
+            job = after(job, Action.POLL, OUTCOMES["out of reach"])
+        assert (job.state, job.video_id, job.due_at) == (State.RENDERING, "video_0", NOW + 900_000)
+
+    def test_only_answers_that_deny_the_video_end_it_and_an_outage_is_none_of_them(self):
+        policy = replace(POLICY, attempts=3)
+        job, states = self.RENDERING, []
+        for outcome in ["out of reach"] * 9 + ["failed for now", "out of reach", "failed for now", "failed for now"]:
+            job = after(job, Action.POLL, OUTCOMES[outcome], policy)
+            states.append(job.state)
+        assert states == [State.RENDERING] * 12 + [State.REJECTED]
+        assert (job.reason, job.video_id, job.charged) == ("HTTP 500 (tried 3 times)", "video_0", Charged.PERHAPS)
+        assert job.mend == (
+            "Look for it on the server's own site. Moving the pair back into the inbox orders it again, at its price."
+        )
+
+    def test_a_sign_of_life_between_two_denials_starts_the_count_anew(self):
+        denied = replace(self.RENDERING, misses=7)
+        assert after(after(denied, Action.POLL, o.Pending(1)), Action.POLL, OUTCOMES["failed for now"]).misses == 1
+        rendered = after(denied, Action.POLL, o.Rendered())
+        assert (rendered.misses, rendered.progress, rendered.charged) == (0, 100, Charged.YES)
+
+    def test_a_failed_generation_is_ordered_again_as_often_as_the_policy_says(self):
+        policy = replace(POLICY, failed_generations=1)
+        first = after(self.RENDERING, Action.POLL, OUTCOMES["generation failed"], policy)
+        assert first == replace(
+            self.RENDERING,
+            state=State.READY,
+            changed_at=NOW,
+            due_at=NOW + 5000,
+            generations=1,
+            reason="the server failed the generation: it broke (oops)",
+            token=None,
+            price=None,
+            submitted_at=None,
+            video_id=None,
+            charged=Charged.NO,
+        )
+        second = after(replace(self.RENDERING, generations=1), Action.POLL, OUTCOMES["generation failed"], policy)
+        assert (second.state, second.generations, second.charged) == (State.REJECTED, 2, Charged.NO)
+        assert (second.reason, second.video_id) == (first.reason, "video_0")
+        assert second.mend == ("Failed generations are not billed. Move the pair back into the inbox to try again.")
+
+    def test_a_failure_without_a_code_is_told_without_one(self):
+        failure = o.GenerationFailed(Failure(None, "it broke", moderated=False))
+        assert after(self.RENDERING, Action.POLL, failure).reason == "the server failed the generation: it broke"
+
+    def test_a_refusal_by_moderation_is_never_tried_again(self):
+        refused = after(self.RENDERING, Action.POLL, OUTCOMES["moderated"], replace(POLICY, failed_generations=9))
+        assert (refused.state, refused.charged) == (State.REJECTED, Charged.PERHAPS)
+        assert refused.reason == "the server's moderation refused it: no (moderation_blocked)"
+        assert refused.mend == "Change the prompt or the picture, then move the pair back into the inbox."
+
+
+class TestDeliver:
+    RENDERED = job_in(State.RENDERED, charged=Charged.YES)
+
+    def test_a_clip_that_cannot_be_had_is_held_and_a_retry_never_buys(self):
+        policy = replace(POLICY, attempts=2)
+        once = after(self.RENDERED, Action.DELIVER, OUTCOMES["failed for now"], policy)
+        assert (once.state, once.attempts, once.due_at) == (State.RENDERED, 1, NOW + 5000)
+        held = after(once, Action.DELIVER, OUTCOMES["failed for now"], policy)
+        assert (held.state, held.video_id, held.charged) == (State.HELD, "video_0", Charged.YES)
+        assert held.reason == "HTTP 500 (tried 2 times)"
+        assert held.mend == "`sorawatch retry k3m9x2pq` tries again."
+        again = lifecycle.retry(held, NOW)
+        assert again is not None
+        assert (again.state, again.video_id, again.due_at) == (State.RENDERING, "video_0", NOW)
+
+    def test_an_outage_does_not_count(self):
+        policy = replace(POLICY, attempts=2)
+        job = self.RENDERED
+        for outcome in ["out of reach"] * 9 + ["failed for now", "halted", "out of reach"]:
+            job = after(job, Action.DELIVER, OUTCOMES[outcome], policy)
+        assert (job.state, job.attempts, job.misses) == (State.RENDERED, 12, 1)
+        assert after(job, Action.DELIVER, OUTCOMES["failed for now"], policy).state is State.HELD
+
+    def test_a_full_disk_is_waited_for_however_long(self):
+        halted = after(replace(self.RENDERED, attempts=1000), Action.DELIVER, OUTCOMES["halted"])
+        assert (halted.state, halted.attempts, halted.due_at) == (State.RENDERED, 1001, NOW + 900_000)
+
+    def test_an_expired_clip_stays_charged(self):
+        rejected = after(self.RENDERED, Action.DELIVER, o.FailedForGood("expired", "order it again"))
+        assert (rejected.state, rejected.charged, rejected.video_id) == (State.REJECTED, Charged.YES, "video_0")
+        assert (rejected.reason, rejected.mend) == ("expired", "order it again")
+
+
+class TestEnd:
+    def test_the_reason_outlives_the_filing(self):
+        rejected = job_in(State.REJECTED, reason="bad", mend="better")
+        failed = after(rejected, Action.ARCHIVE, o.Filed(("beach (2).jpg", "beach (2).error.txt")))
+        assert (failed.state, failed.reason, failed.mend) == (State.FAILED, "bad", "better")
+        assert failed.filed == ("beach (2).jpg", "beach (2).error.txt")
+
+    @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
+    def test_what_was_filed_can_be_brought_back(self, state: State):
+        restoring = lifecycle.retry(job_in(state, filed=("beach.jpg", "beach.error.txt")), NOW)
+        assert restoring is not None
+        assert restoring.state is State.RESTORING
+        cancelled = after(restoring, Action.RESTORE, o.Restored())
+        assert (cancelled.state, cancelled.filed) == (State.CANCELLED, ())
+        assert cancelled.reason == "moved back into the inbox to be tried again"
+
+    def test_a_withdrawn_job_that_was_never_sent_can_be_ordered_after_all(self):
+        withdrawn = lifecycle.withdraw(job_in(State.READY), NOW)
+        assert withdrawn is not None
+        assert withdrawn.mend == "Move the pair back into the inbox to order it after all."
+
+    def test_a_person_who_withdraws_a_lost_order_is_told_that_it_may_be_bought_twice(self):
+        withdrawn = lifecycle.withdraw(job_in(State.HELD), NOW)
+        assert withdrawn is not None
+        assert withdrawn.charged is Charged.PERHAPS
+        assert withdrawn.mend == (
+            "Moving the pair back into the inbox orders it again, whether or not the first order arrived."
+        )
+
+    def test_a_withdrawn_job_with_a_video_is_resumed_when_it_comes_back(self):
+        withdrawn = lifecycle.withdraw(job_in(State.HELD, video_id="video_0"), NOW)
+        assert withdrawn is not None
+        assert (withdrawn.video_id, withdrawn.mend) == (
+            "video_0",
+            "Move the pair back into the inbox to order it after all.",
+        )
+
+
+def test_a_submit_met_after_a_crash_is_looked_for_at_once():
+    sent = job_in(State.SUBMITTING)
+    assert lifecycle.met_after_a_crash(sent, NOW) == replace(
+        sent,
+        state=State.UNCERTAIN,
+        changed_at=NOW,
+        lost_at=NOW,
+        reason="sorawatch was stopped while the order was being submitted",
+    )
+
+
+def test_a_resumed_job_counts_its_age_from_now_if_it_was_never_sent():
+    resumed = lifecycle.resume(job_in(State.READY), "video_9", NOW, POLICY)
+    assert (resumed.submitted_at, resumed.video_id, resumed.charged) == (NOW, "video_9", Charged.PERHAPS)
+    adopted = lifecycle.resume(job_in(State.HELD, submitted_at=NOW - 9), "video_9", NOW, POLICY)
+    assert adopted.submitted_at == NOW - 9
+
+
+WISHED_WAITS = st.none() | st.floats(0, 1e9)
+HALTS = st.builds(o.Halted, st.just("no"), st.just("do"), st.booleans(), WISHED_WAITS)
+FAILURES_FOR_NOW = st.builds(o.FailedForNow, st.just("later"), WISHED_WAITS, st.booleans())
+LAG = lifecycle.RESOLVE_PAUSE
+"""Milliseconds after which a server's list shows at the latest what the server accepted."""
+
+
+class Life(RuleBasedStateMachine):
+    """One job after another, against a server that keeps its own books and whose answers can be lost."""
+
+    @initialize(
+        attempts=st.integers(1, 4), generations=st.integers(0, 2), resubmit=st.booleans(), longest=st.floats(0.1, 7200)
+    )
+    def start(self, attempts: int, generations: int, resubmit: bool, longest: float) -> None:
+        self.policy = Policy(Waits(first=5, longest=longest), attempts, generations, resubmit)
+        self.now = NOW
+        self.drop()
+
+    def drop(self) -> None:
+        self.job = job_in(State.FOUND, digest="", order=replace(ORDER, size=Aim.AUTO), due_at=self.now)
+        self.accepted: dict[str, tuple[str, int]] = {}
+        """The server's books: the submit's token, its video, and when it was accepted."""
+        self.failed: set[str] = set()
+        """Videos that the server gave up."""
+        self.leave_to_buy = 1
+        """How many videos may be bought: more only where a person, or the policy, said so."""
+        self.standings: dict[str, Standing] = {}
+
+    @precondition(lambda self: self.job.state in FINAL and not self.job.filed)
+    @rule()
+    def another_pair(self) -> None:
+        self.drop()
+
+    @precondition(lambda self: decide(self.job) is not None)
+    @rule(data=st.data(), delay=st.sampled_from([0, 0, 1, 60_000]), jitter=st.floats(0, 1, exclude_max=True))
+    def work(self, data: st.DataObject, delay: int, jitter: float) -> None:
+        self.now = max(self.now, self.job.due_at) + delay
+        action = decide(self.job)
+        assert action is not None
+        if action is Action.SUBMIT:
+            assert self.job.state is State.READY
+            token = f"token{len(self.standings)}"
+            self.become(begin(self.job, action, now=self.now, token=token, price=800_000))
+            self.standings[token] = Standing.OPEN
+        outcome = self.outcome(action, data)
+        if outcome is None:
+            self.become(lifecycle.met_after_a_crash(self.job, self.now))
+            return
+        assert type(outcome) in CAN_COME_TO[action]
+        before = self.job
+        job, same = (
+            advance(before, action, outcome, now=self.now, policy=self.policy, jitter=jitter) for _ in range(2)
+        )
+        assert job == same
+        if isinstance(outcome, o.GenerationFailed):
+            assert before.video_id is not None
+            self.failed.add(before.video_id)
+        if before.state is State.UNCERTAIN and job.state is State.READY:
+            proved = outcome == o.Searched((), complete=True)
+            assert proved or self.policy.resubmit_lost
+            self.leave_to_buy += not proved
+        standing = standing_after(action, outcome, job)
+        if before.token is not None and standing is not None:
+            self.standings[before.token] = standing
+        self.become(job)
+
+    def outcome(self, action: Action, data: st.DataObject) -> o.Outcome | None:
+        """What comes of an action on this server; None for a crash before we know."""
+        if action is Action.SUBMIT:
+            return self.submit(data)
+        if action is Action.RESOLVE:
+            return self.search(data)
+        match action:
+            case Action.POLL:
+                progress = st.builds(o.Pending, st.none() | st.integers(0, 100))
+                failures = st.sampled_from([OUTCOMES["generation failed"], OUTCOMES["moderated"]])
+                good: st.SearchStrategy[o.Outcome] = progress | st.just(o.Rendered()) | failures
+            case Action.PREPARE:
+                good = st.just(OUTCOMES["prepared"])
+            case Action.DELIVER:
+                good = st.just(OUTCOMES["delivered"])
+            case Action.ARCHIVE:
+                good = st.just(OUTCOMES["filed"])
+            case Action.RESTORE:
+                good = st.just(OUTCOMES["restored"])
+        for_good = [st.just(OUTCOMES["failed for good"])] if o.FailedForGood in CAN_COME_TO[action] else []
+        return data.draw(st.one_of(good, good, good, FAILURES_FOR_NOW, HALTS, *for_good), action)
+
+    def submit(self, data: st.DataObject) -> o.Outcome | None:
+        if not data.draw(st.booleans(), "arrives"):
+            refused = st.sampled_from([OUTCOMES[name] for name in ("failed for good", "reference lost")])
+            return data.draw(st.sampled_from([OUTCOMES["unknown"], None]) | FAILURES_FOR_NOW | HALTS | refused)
+        assert self.job.token is not None
+        video = f"video_{len(self.accepted)}"
+        self.accepted[self.job.token] = (video, self.now)
+        return data.draw(st.sampled_from([o.Accepted(video), OUTCOMES["unknown"], None]))
+
+    def search(self, data: st.DataObject) -> o.Outcome:
+        assert self.job.token is not None
+        the_list = data.draw(st.sampled_from(["works", "lags", "has no prompts", "ends early", "is absent", "fails"]))
+        match the_list:
+            case "is absent":
+                return OUTCOMES["no list"]
+            case "fails":
+                return data.draw(FAILURES_FOR_NOW | HALTS)
+            case "ends early":
+                return OUTCOMES["not in part of the list"]
+        video, since = self.accepted.get(self.job.token, (None, 0))
+        if video is None or (the_list == "lags" and self.now < since + LAG):
+            return OUTCOMES["not in the list"]
+        return o.Searched((o.Candidate(video, certain=the_list != "has no prompts"),), complete=True)
+
+    @rule(wish=st.sampled_from(["retry", "retry", "retry", "adopt", "cancel", "take away"]))
+    def somebody_intervenes(self, wish: str) -> None:
+        known = self.accepted.get(self.job.token or "")
+        match wish:
+            case "retry" if (again := lifecycle.retry(self.job, self.now)) is not None:
+                self.leave_to_buy += self.job.state is State.HELD and again.state is State.READY
+                self.become(again)
+            case "cancel" if (withdrawn := lifecycle.withdraw(self.job, self.now)) is not None:
+                self.become(withdrawn)
+            case "adopt" if known and self.job.state in {State.HELD, State.UNCERTAIN}:
+                self.become(lifecycle.resume(self.job, known[0], self.now, self.policy))
+            case "take away" if self.job.state in UNPAID:
+                self.become(lifecycle.vanish(self.job, self.now, "gone"))
+
+    def become(self, job: Job) -> None:
+        """Take the next step of the life, which must be a lawful one."""
+        before, self.job = self.job, job
+        assert job.due_at <= self.now + self.policy.waits.horizon
+        assert job.changed_at == (before.changed_at if job.state is before.state else self.now)
+        if before.video_id is not None and job.video_id != before.video_id:
+            assert before.video_id in self.failed
+        if job.state is State.READY:
+            assert before.state is not State.RENDERING or before.video_id in self.failed
+            assert (job.token, job.video_id, job.charged) == (None, None, Charged.NO)
+
+    @invariant()
+    def nobody_pays_twice(self) -> None:
+        bought = {video for video, _ in self.accepted.values()} - self.failed
+        assert len(bought) <= self.leave_to_buy
+
+    @invariant()
+    def what_was_bought_counts_as_spent(self) -> None:
+        for token, (video, _) in self.accepted.items():
+            assert video in self.failed or self.standings[token] is not Standing.RELEASED
+
+    @invariant()
+    def somebody_can_always_go_on(self) -> None:
+        assert self.job.state in FINAL | {State.HELD} or decide(self.job) is not None
+
+    @invariant()
+    def a_clip_is_made_of_a_video_that_was_ordered(self) -> None:
+        if self.job.state in {State.RENDERING, State.RENDERED, State.DELIVERED, State.DONE}:
+            assert self.job.video_id in {video for video, _ in self.accepted.values()}
+            assert self.job.submitted_at is not None
+            assert self.job.charged is not Charged.NO
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

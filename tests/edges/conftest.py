@@ -1,0 +1,53 @@
+"""File systems with faults, made for the tests of the edges."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts a tmpfs of its own with the given options, such as ``size=1m``."""
+    mounted: list[Path] = []
+
+    def mount(options: str) -> Path:
+        where = tmp_path / f"mount{len(mounted)}"
+        where.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(where)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"needs the right to mount a tmpfs: {error}")
+        mounted.append(where)
+        return where
+
+    yield mount
+    for where in mounted:
+        subprocess.run(["umount", "-l", str(where)], check=True)
+
+
+@pytest.fixture
+def remount() -> Callable[[Path, str], None]:
+    """Changes the options of a mount, such as to ``ro``."""
+
+    def remount(where: Path, options: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{options}", str(where)], check=True)
+
+    return remount
+
+
+@pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system than ``tmp_path``."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or os.stat(memory).st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("needs /dev/shm as a second file system")
+    where = memory / f"sorawatch-test-{os.getpid()}-{tmp_path.name}"
+    where.mkdir()
+    yield where
+    subprocess.run(["rm", "-rf", str(where)], check=True)

@@ -1,0 +1,179 @@
+"""Places files while dying at every line, or in many threads at once. Run by the tests in a process of its own.
+
+Arguments: ``crash|race``, the folder of the sources, the folder of the targets, and ``links`` or ``nolinks``.
+Prints a JSON object; ``faults`` is empty where all went well.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import platform
+import shutil
+import struct
+import sys
+import threading
+from itertools import count
+from pathlib import Path
+
+from sorawatch.edges import outbox
+
+LINK_CALLS = {"x86_64": (86, 265), "aarch64": (37,)}
+UNSUPPORTED = 77
+"""The exit status where this machine has no way to refuse links."""
+
+CONTENTS = {
+    "beach.jpg": b"\xff\xd8" + bytes(range(256)) * 4400,
+    "beach.jpg.yaml": b"prompt: waves\n",
+    "beach.error.txt": b"the reason\n",
+}
+KEPT = "beach.error.txt"
+TAKEN = {"beach.jpg": b"another beach"}
+GIVEN = {"beach.jpg": "beach (2).jpg", "beach.jpg.yaml": "beach (2).jpg.yaml", KEPT: "beach (2).error.txt"}
+
+
+def refuse_links() -> None:
+    """Have the kernel answer every link of this process as vfat does: EPERM."""
+    calls = LINK_CALLS.get(platform.machine())
+    if calls is None:
+        sys.exit(UNSUPPORTED)
+    load, jump_equal, answer = 0x20, 0x15, 0x06
+    program = struct.pack("HBBI", load, 0, 0, 0)
+    for number in calls:
+        program += struct.pack("HBBI", jump_equal, 0, 1, number)
+        program += struct.pack("HBBI", answer, 0, 0, 0x00050000 | errno.EPERM)
+    program += struct.pack("HBBI", answer, 0, 0, 0x7FFF0000)
+    code = ctypes.create_string_buffer(program)
+    filters = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, filters, 0, 0):
+        sys.exit(UNSUPPORTED)
+
+
+class Scene:
+    """A pair and a text on their way to a folder where one of their names is taken."""
+
+    def __init__(self, sources: Path, targets: Path, *, links: bool) -> None:
+        self.links = links
+        self.sources, self.root = sources, targets
+        self.target = targets / "sub"
+        self.intent = sources / "archive.json"
+        for folder in (sources, targets, self.target):
+            shutil.rmtree(folder, ignore_errors=True)
+        sources.mkdir()
+        self.target.mkdir(parents=True)
+        for name, data in CONTENTS.items():
+            (sources / name).write_bytes(data)
+        for name, data in TAKEN.items():
+            (self.target / name).write_bytes(data)
+
+    def place(self, die_at: int | None) -> bool:
+        """Place in a child process; whether it lived to the end."""
+        child = os.fork()
+        if child == 0:
+            die_after(die_at)
+            items = [outbox.Item(self.sources / name, name, keep=name == KEPT) for name in CONTENTS]
+            names = outbox.place(items, self.root, "sub", self.intent)
+            sys.settrace(None)
+            os._exit(0 if names == tuple(GIVEN.values()) else 1)
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) == 1:
+            raise RuntimeError("the call failed")
+        return status == 0
+
+    def faults_now(self) -> list[str]:
+        """What must never be, at whatever moment the process died."""
+        whole = {(GIVEN[name], data) for name, data in CONTENTS.items()} | {*TAKEN.items()}
+        visible = {(path.name, path.read_bytes()) for path in self.target.iterdir() if path.name[0] != "."}
+        partial = [name for name, data in visible - whole if data or self.links]
+        here = {path.name: path.read_bytes() for path in self.sources.iterdir()}
+        lost = [
+            name for name, data in CONTENTS.items() if here.get(name) != data and (GIVEN[name], data) not in visible
+        ]
+        return [f"partial: {name}" for name in partial] + [f"lost: {name}" for name in lost]
+
+    def faults_in_the_end(self) -> list[str]:
+        expected = {GIVEN[name]: data for name, data in CONTENTS.items()} | TAKEN
+        there = {path.name: path.read_bytes() for path in self.target.iterdir()}
+        left = {path.name for path in self.sources.iterdir()}
+        faults = [f"target has {sorted(there)}"] if there != expected else []
+        return faults + ([f"source has {sorted(left)}"] if left != {KEPT, self.intent.name} else [])
+
+
+def die_after(lines: int | None) -> None:
+    """End this process, as SIGKILL would, when so many lines of the outbox have begun."""
+    if lines is None:
+        return
+    left = lines
+    watched = {outbox.__file__, shutil.__file__}
+
+    def trace(frame, event, _argument):  # type: ignore[no-untyped-def]
+        nonlocal left
+        if frame.f_code.co_filename not in watched:
+            return None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                os._exit(9)
+        return trace
+
+    sys.settrace(trace)
+
+
+def crash(sources: Path, targets: Path, *, links: bool) -> dict[str, object]:
+    """Die at every line once, and after every fourth at some line of the call that follows, too."""
+    faults: list[str] = []
+    for line in count(1):
+        scene = Scene(sources, targets, links=links)
+        survived = scene.place(line)
+        faults += [f"line {line}: {fault}" for fault in scene.faults_now()]
+        if survived:
+            return {"points": line - 1, "faults": faults}
+        second = line * 7 % 97 + 1 if line % 4 == 0 else None
+        if second is not None:
+            scene.place(second)
+            faults += [f"lines {line}, {second}: {fault}" for fault in scene.faults_now()]
+        scene.place(None)
+        faults += [f"after lines {line}, {second}: {fault}" for fault in scene.faults_in_the_end()]
+    raise AssertionError
+
+
+def race(sources: Path, targets: Path) -> dict[str, object]:
+    """Sixteen threads want one name."""
+    contents = {f"{number} ".encode() * 1000 for number in range(16)}
+    targets.mkdir()
+    begin = threading.Barrier(len(contents))
+    names: list[str] = []
+
+    def place(folder: Path) -> None:
+        begin.wait()
+        names.extend(outbox.place([outbox.Item(folder / "clip", "beach.mp4")], targets, "", folder / "intent.json"))
+
+    threads = []
+    for number, data in enumerate(contents):
+        folder = sources / str(number)
+        folder.mkdir(parents=True)
+        (folder / "clip").write_bytes(data)
+        threads.append(threading.Thread(target=place, args=(folder,)))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    placed = {path.name: path.read_bytes() for path in targets.iterdir()}
+    sound = {*placed.values()} == contents and sorted(names) == sorted(placed)
+    return {"points": len(names), "faults": [] if sound else [f"placed {sorted(placed)}, named {sorted(names)}"]}
+
+
+def main() -> None:
+    what, sources, targets, links = sys.argv[1:]
+    if links == "nolinks":
+        refuse_links()
+    where = (Path(sources) / "from", Path(targets) / "to")
+    result = crash(*where, links=links == "links") if what == "crash" else race(*where)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""Files on their way out: whole, once, under a name of their own, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sorawatch.core.naming import LONGEST_NAME
+from sorawatch.edges import outbox
+from sorawatch.edges.outbox import Item
+from sorawatch.errors import Blocked, Deferred
+from tests.edges import placing
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "outbox"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def intent(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder / "intent.json"
+
+
+def put(folder: Path, **files: str) -> list[Item]:
+    """Files named as the keywords, with ``_`` for the dot, and the items that move them."""
+    names = {name.replace("_", "."): text for name, text in files.items()}
+    for name, text in names.items():
+        (folder / name).write_text(text)
+    return [Item(folder / name, name) for name in names]
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+class TestNames:
+    def test_a_pair_moves_under_its_own_names(self, inbox, root, intent):
+        assert outbox.place(put(inbox, a_jpg="A", a_yaml="B"), root, "", intent) == ("a.jpg", "a.yaml")
+        assert files(root) == {"a.jpg": "A", "a.yaml": "B"}
+        assert files(inbox) == {}
+
+    def test_a_copy_leaves_its_source(self, inbox, root, intent):
+        (inbox / "clip").write_text("C")
+        assert outbox.place([Item(inbox / "clip", "a.mp4", keep=True)], root, "", intent) == ("a.mp4",)
+        assert files(root) == {"a.mp4": "C"}
+        assert files(inbox) == {"clip": "C"}
+
+    def test_subfolders_are_made(self, inbox, root, intent):
+        outbox.place(put(inbox, a_jpg="A"), root, "2026/summer", intent)
+        assert files(root) == {"2026/summer/a.jpg": "A"}
+
+    def test_a_taken_name_gets_a_number_and_the_whole_group_with_it(self, inbox, root, intent):
+        put(root, a_yaml="first")
+        assert outbox.place(put(inbox, a_jpg="A", a_yaml="B"), root, "", intent) == ("a (2).jpg", "a (2).yaml")
+        assert files(root) == {"a.yaml": "first", "a (2).jpg": "A", "a (2).yaml": "B"}
+
+    def test_numbers_go_on(self, inbox, root, tmp_path):
+        for number in range(1, 4):
+            outbox.place(put(inbox, a_jpg=str(number)), root, "", tmp_path / f"{number}.json")
+        assert files(root) == {"a.jpg": "1", "a (2).jpg": "2", "a (3).jpg": "3"}
+
+    def test_a_dangling_link_takes_a_name_too(self, inbox, root, intent):
+        (root / "a.jpg").symlink_to("nowhere")
+        assert outbox.place(put(inbox, a_jpg="A"), root, "", intent) == ("a (2).jpg",)
+        assert (root / "a.jpg").is_symlink()
+
+    @pytest.mark.parametrize("stem", ["x" * 251, "ä" * 125, "\udcff" * 251, "line\nbreak", "-rf", " "])
+    def test_every_name_a_file_can_have(self, inbox, root, tmp_path, stem):
+        for number in range(2):
+            (inbox / f"{stem}.jpg").write_text(str(number))
+            item = Item(inbox / f"{stem}.jpg", f"{stem}.jpg")
+            (name,) = outbox.place([item], root, "", tmp_path / f"{number}.json")
+            assert len(os.fsencode(name)) <= LONGEST_NAME
+            assert (root / name).read_text() == str(number)
+        assert len(files(root)) == 2
+
+    @pytest.mark.parametrize("links", ["links", "nolinks"])
+    def test_threads_that_want_one_name_get_different_ones(self, tmp_path, links):
+        assert run_placing("race", tmp_path, tmp_path, links)["points"] == 16
+
+
+class TestCallingAgain:
+    def test_the_same_call_changes_nothing_more(self, inbox, root, intent):
+        (inbox / "clip").write_text("C")
+        items = [*put(inbox, a_jpg="A"), Item(inbox / "clip", "a.mp4", keep=True)]
+        names = outbox.place(items, root, "", intent)
+        assert outbox.place(items, root, "", intent) == names
+        assert files(root) == {"a.jpg": "A", "a.mp4": "C"}
+
+    def test_a_source_taken_away_is_nothing_to_do(self, inbox, root, intent):
+        items = put(inbox, a_jpg="A", a_yaml="B")
+        (inbox / "a.yaml").unlink()
+        outbox.place(items, root, "", intent)
+        assert files(root) == {"a.jpg": "A"}
+
+    def test_a_name_planned_but_taken_since_is_given_up(self, inbox, root, intent):
+        items = put(inbox, a_jpg="A")
+        intent.write_text(json.dumps({"a.jpg": "a.jpg"}))
+        put(root, a_jpg="somebody else's")
+        with pytest.raises(Deferred, match=r"a\.jpg was just taken"):
+            outbox.place(items, root, "", intent)
+        assert outbox.place(items, root, "", intent) == ("a (2).jpg",)
+        assert files(root) == {"a.jpg": "somebody else's", "a (2).jpg": "A"}
+
+    def test_an_empty_file_of_somebody_else_is_not_taken_for_ours(self, inbox, root, intent):
+        intent.write_text(json.dumps({"a.jpg": "a.jpg"}))
+        (root / "a.jpg").touch()
+        with pytest.raises(Deferred):
+            outbox.place(put(inbox, a_jpg="A"), root, "", intent)
+        assert files(root) == {"a.jpg": ""}
+
+    def test_what_is_placed_keeps_its_name_when_another_must_be_found_for_the_rest(self, inbox, root, intent):
+        (inbox / "text").write_text("why")
+        kept = Item(inbox / "text", "a.error.txt", keep=True)
+        outbox.place([kept], root, "", intent)
+        intent.write_text(json.dumps({"a.error.txt": "a.error.txt", "a.jpg": "a.jpg"}))
+        put(root, a_jpg="somebody else's")
+        items = [kept, *put(inbox, a_jpg="A")]
+        with pytest.raises(Deferred):
+            outbox.place(items, root, "", intent)
+        assert outbox.place(items, root, "", intent) == ("a.error.txt", "a (2).jpg")
+        assert files(root) == {"a.error.txt": "why", "a.jpg": "somebody else's", "a (2).jpg": "A"}
+
+    def test_an_item_that_joins_later_gets_a_name_of_its_own(self, inbox, root, intent):
+        first, second = put(inbox, a_txt="T", a_jpg="A")
+        outbox.place([first], root, "", intent)
+        put(root, a_jpg="somebody else's")
+        assert outbox.place([first, second], root, "", intent) == ("a.txt", "a (2).jpg")
+
+
+class TestMeanwhile:
+    """Other processes at the same folders, between any two of our system calls."""
+
+    def test_a_name_taken_at_the_last_moment_is_not_overwritten(self, inbox, root, intent):
+        item = put(inbox, a_jpg="A")[0]
+        taken = at("os.link", f"open({str(root / 'a.jpg')!r}, 'w').write('faster')", item, root, intent)
+        assert "just taken by somebody else" in taken
+        assert files(root) == {"a.jpg": "faster"}
+        assert outbox.place([item], root, "", intent) == ("a (2).jpg",)
+        assert files(root) == {"a.jpg": "faster", "a (2).jpg": "A"}
+
+    def test_a_source_replaced_while_it_was_placed_stays(self, inbox, root, intent):
+        item = put(inbox, a_jpg="A")[0]
+        newer = inbox / "newer"
+        newer.write_text("newer")
+        replace = f"os.path.exists({str(newer)!r}) and os.replace({str(newer)!r}, {str(item.source)!r})"
+        assert at("open", f"if args[0] == {str(root)!r}: {replace}", item, root, intent) == "placed"
+        assert files(root) == {"a.jpg": "A"}
+        assert files(inbox) == {"a.jpg": "newer"}
+
+    def test_a_source_that_changes_while_it_is_copied_is_not_placed(self, inbox, other_disk, intent):
+        item = put(inbox, a_jpg="A")[0]
+        change = f"open({str(item.source)!r}, 'w').write('later')"
+        told = at("shutil.copystat", change, item, other_disk, intent)
+        assert "changed while it was copied" in told
+        assert files(other_disk) == {}
+        assert files(inbox) == {"a.jpg": "later"}
+
+
+def at(event: str, then: str, item: Item, root: Path, intent: Path) -> str:
+    """Place an item in a process in which ``then`` happens at the audit event; what came of it."""
+    code = f"""
+import os, sys
+from pathlib import Path
+from sorawatch.edges import outbox
+busy = False
+def hook(event, args):
+    global busy
+    if event == {event!r} and not busy:
+        busy = True
+        {then}
+        busy = False
+item = outbox.Item(Path({str(item.source)!r}), {item.name!r})
+sys.addaudithook(hook)
+try:
+    outbox.place([item], Path({str(root)!r}), "", Path({str(intent)!r}))
+    print("placed")
+except outbox.Deferred as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+class TestDeath:
+    """Killed at every line, called again: each file in exactly one place, whole, and never partly visible."""
+
+    @pytest.mark.parametrize("links", ["links", "nolinks"])
+    def test_on_one_disk(self, other_disk, links):
+        assert run_placing("crash", other_disk, other_disk, links)["points"] > 100
+
+    @pytest.mark.parametrize("links", ["links", "nolinks"])
+    def test_from_one_disk_to_another(self, tmp_path, other_disk, links):
+        assert run_placing("crash", tmp_path, other_disk, links)["points"] > 200
+
+
+def run_placing(what: str, sources: Path, targets: Path, links: str) -> dict[str, int]:
+    command = [sys.executable, placing.__file__, what, str(sources), str(targets), links]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == placing.UNSUPPORTED:
+        pytest.skip("needs seccomp to refuse hard links")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["faults"] == []
+    return result
+
+
+class TestTrouble:
+    def test_a_missing_root_is_not_made(self, inbox, tmp_path, intent):
+        with pytest.raises(Deferred, match="gone"):
+            outbox.place(put(inbox, a_jpg="A"), tmp_path / "gone", "sub", intent)
+        assert not (tmp_path / "gone").exists()
+        assert files(inbox) == {"a.jpg": "A"}
+
+    def test_a_file_where_a_folder_is_needed_is_named(self, inbox, root, intent):
+        (root / "sub").write_text("a file")
+        with pytest.raises(Deferred, match="sub is in the way: a folder is needed there"):
+            outbox.place(put(inbox, a_jpg="A"), root, "sub/deeper", intent)
+        assert files(inbox) == {"a.jpg": "A"}
+
+    def test_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(self, inbox, intent, mount):
+        root = mount("size=1m")
+        (root / "ballast").write_bytes(bytes(900_000))
+        item = put(inbox, a_jpg="A" * 500_000)[0]
+        with pytest.raises(Blocked, match="The disk is full") as caught:
+            outbox.place([item], root, "", intent)
+        assert caught.value.passing
+        assert [path.name for path in root.iterdir()] == ["ballast"]
+        (root / "ballast").unlink()
+        assert outbox.place([item], root, "", intent) == ("a.jpg",)
+        assert files(root) == {"a.jpg": "A" * 500_000}
+        assert files(inbox) == {}
+
+    def test_a_disk_without_inodes(self, inbox, intent, mount):
+        root = mount("nr_inodes=2")
+        with pytest.raises(Blocked, match="The disk is full"):
+            for name in "ab":
+                outbox.place(put(inbox, **{f"{name}_jpg": "A"}), root, "", intent.with_name(name))
+        assert files(inbox) == {"b.jpg": "A"}
+
+    def test_a_read_only_target(
+        self, inbox: Path, intent: Path, mount: Callable[[str], Path], remount: Callable[[Path, str], None]
+    ) -> None:
+        root = mount("size=1m")
+        remount(root, "ro")
+        item = put(inbox, a_jpg="A")[0]
+        with pytest.raises(Blocked, match="cannot be written"):
+            outbox.place([item], root, "", intent)
+        remount(root, "rw")
+        assert outbox.place([item], root, "", intent) == ("a.jpg",)
+
+    def test_a_read_only_source_is_named(self, root, intent, mount, remount):
+        inbox = mount("size=1m")
+        item = put(inbox, a_jpg="A")[0]
+        remount(inbox, "ro")
+        with pytest.raises(Blocked, match=str(item.source)):
+            outbox.place([item], root, "", intent)
+        remount(inbox, "rw")
+        assert outbox.place([item], root, "", intent) == ("a.jpg",)
+        assert files(root) == {"a.jpg": "A"}
+        assert files(inbox) == {}
+
+
+def test_a_copy_keeps_time_and_mode(inbox, other_disk, intent):
+    item = put(inbox, a_jpg="A")[0]
+    os.utime(item.source, ns=(10**18, 10**18 + 1))
+    item.source.chmod(0o640)
+    outbox.place([item], other_disk, "", intent)
+    status = (other_disk / "a.jpg").stat()
+    assert (status.st_mtime_ns, status.st_mode & 0o777) == (10**18 + 1, 0o640)
+
+
+@given(data=st.binary(max_size=200))
+def test_write_durably_replaces_the_whole_file(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("durable") / "file"
+    for content in (b"before", data):
+        outbox.write_durably(path, content)
+    assert path.read_bytes() == data
+    assert os.listdir(path.parent) == ["file"]
