@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 
 from sorawatch import __version__, app, checks, config, demo, journal, report, screens, simulator
 from sorawatch.config import Config
+from sorawatch.daemon import Daemon
 from sorawatch.errors import Blocked, ConfigError, Rejected, SorawatchError, UsageError
 from sorawatch.wishes import Wish
 
@@ -27,6 +28,11 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 _PIPE_WIDTH = 160
 """Columns of a table that goes into a pipe or a file, unless COLUMNS says otherwise."""
+
+_SHOW_CURSOR = b"\x1b[?25h"
+"""Undoes what a live display does to a terminal, for an exit that leaves it no time to."""
+
+logger = logging.getLogger("sorawatch")
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -135,6 +141,8 @@ def _init(folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to
         raise UsageError(f"{error.filename}: {error.strerror}. Choose a folder that you may write to.") from error
     out.print(f"Wrote {escape(str(path))} and made inbox, outbox, errors and processed beside it. Next:")
     where = "" if folder == Path() else f" -c {path}"
+    if activate := screens.activation():
+        out.print(f"  {activate}", markup=False, soft_wrap=True)
     out.print(f"  export SORAWATCH_API_KEY=…        # or api.key_file in {escape(str(path))}", markup=False)
     out.print(f"  sorawatch check{where}", markup=False)
     out.print(f"  sorawatch run{where}", markup=False)
@@ -177,15 +185,25 @@ def _run(
     live = screens.LiveJobs()
     with app.opened(loaded, os.environ, [journal.log_change, live]) as daemon:
         _stop_on_signals(daemon.stop)
+        live.begin(report.snapshot(loaded).jobs)
         if err.is_terminal:
             with Live(live, console=err, refresh_per_second=4, transient=True):
                 _log_to_terminal()
-                well = daemon.run(once=once)
+                well = _work(daemon, loaded, once=once)
         else:
             _log_to_stream()
-            well = daemon.run(once=once)
+            well = _work(daemon, loaded, once=once)
     if not well:
         raise typer.Exit(FAILED)
+
+
+def _work(daemon: Daemon, loaded: Config, *, once: bool) -> bool:
+    if once:
+        return daemon.run(once=True)
+    logger.info("watching %s until stopped", loaded.folders.inbox)
+    well = daemon.run()
+    logger.info("stopped; what is under way goes on with the next `sorawatch run`")
+    return well
 
 
 def _stop_on_signals(stop: Any) -> None:
@@ -193,8 +211,13 @@ def _stop_on_signals(stop: Any) -> None:
 
     def first(_number: int, _frame: FrameType | None) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: os._exit(INTERRUPTED))
+            signal.signal(number, second)
         stop()
+
+    def second(_number: int, _frame: FrameType | None) -> None:
+        if err.is_terminal:
+            os.write(sys.stderr.fileno(), _SHOW_CURSOR)
+        os._exit(INTERRUPTED)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, first)
@@ -325,7 +348,7 @@ def _preview(
 
 @cli.command("simulate")
 def _simulate(
-    port: Annotated[int, typer.Option(help="Where to listen.", min=0, max=65535)] = 8787,
+    port: Annotated[int, typer.Option(metavar="N", help="Where to listen.", min=0, max=65535)] = 8787,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     key: Annotated[str, typer.Option(help="The only API key that is accepted; empty for any.")] = "sk-simulated",
     generation_seconds: Annotated[float, typer.Option(help="How long a video takes to be made.", min=0.0)] = 6.0,

@@ -34,8 +34,10 @@ from sorawatch.workers import Mailbox
 logger = logging.getLogger("sorawatch")
 
 LEASE_MS = 600_000
-_TICK = 1.0
-"""Seconds between two looks at what other processes have written into the store."""
+_TICK = 0.5
+"""Seconds between two looks at whether other processes have written into the store."""
+_LONGEST_REST = 30.0
+"""Seconds after which there is a turn whatever happens."""
 _STORE_PAUSE_MAX = 30.0
 _LAST_WORDS = 4.0
 """Seconds a stop waits for submits that are under way: their answers are worth money."""
@@ -114,7 +116,13 @@ class Daemon:
         messages: list[Message] = []
         timeout, pause = 0.0, 1.0
         while True:
-            messages += self._mailbox.collect(timeout)
+            rested_until = time.monotonic() + timeout
+            while not messages:
+                left = rested_until - time.monotonic()
+                messages += self._mailbox.collect(max(0.0, min(_TICK, left)))
+                if left <= 0 or self._store.touched():
+                    break
+            messages += self._mailbox.collect(0)
             try:
                 timeout = self._turn(messages)
             except Blocked as error:
@@ -168,12 +176,9 @@ class Daemon:
             self._hands.start(action, job)
         if not self._stopping:
             self._lookout.start_if_due(self._register.pairs)
-        if self._closed is not None and self._closed.until is not None:
-            due = min(due or self._closed.until, self._closed.until)
-        waits = [_TICK, self._lookout.wait]
-        if due is not None:
-            waits.append((due - now) / 1000)
-        return max(0.0, min(waits))
+        dues = [due, self._closed.until if self._closed else None, *(block.until for block in self._blocks)]
+        waits = ((at - now) / 1000 for at in dues if at is not None)
+        return max(0.0, min(_LONGEST_REST, self._lookout.wait, *waits))
 
     def _heed(self, turn: Turn, message: Message) -> None:
         match message:

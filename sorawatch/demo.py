@@ -28,7 +28,7 @@ limits: {{submits_per_minute: 600}}
 _REAL = """\
 [bold]These clips are simulated[/]: each is its picture with a slow push-in, marked as such. For the real thing:
 
-  sorawatch init my-videos
+{activate}  sorawatch init my-videos
   export SORAWATCH_API_KEY=…         [dim]# your key[/]
   sorawatch run -c my-videos/config.yaml"""
 
@@ -80,7 +80,8 @@ def run(folder: Path, console: Console) -> bool:
     for job in clips:
         console.print(f"  {escape(str(loaded.folders.outbox / str(job.clip)))}", soft_wrap=True)
     console.print()
-    console.print(Panel(_REAL, border_style="yellow", expand=False))
+    activate = f"  {escape(line)}\n" if (line := screens.activation()) else ""
+    console.print(Panel(_REAL.format(activate=activate), border_style="yellow", expand=False))
     return len(clips) == len(samples.SAMPLES) and ledger.duplicates == 0
 
 

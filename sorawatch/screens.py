@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,6 +33,7 @@ _STYLES = {
     State.FAILED: "red",
     State.CANCELLED: "dim",
 }
+_WAITING = {State.FOUND, State.READY}
 _LIVE_ROWS = 12
 _ROWS = 40
 
@@ -123,6 +127,8 @@ def _price(job: Job) -> str:
 def _why(job: Job, now: int, config: Config) -> Text:
     if job.state is State.DONE and job.clip:
         return Text(job.clip.encode("utf-8", "backslashreplace").decode())
+    if job.state is State.READY and not job.reason and not job.note:
+        return Text("its turn")
     told = " ".join(part for part in (job.reason, job.mend if job.state is State.HELD else "") if part)
     if job.attempts and job.due_at > now:
         told += f" Tried again at {clock_time(job.due_at, now, config.timezone)}."
@@ -170,6 +176,10 @@ class LiveJobs:
         self._jobs: dict[str, Job] = {}
         self.ended: list[Job] = []
 
+    def begin(self, jobs: Iterable[Job]) -> None:
+        """Take in the jobs that an earlier run left."""
+        self._jobs.update((job.id, job) for job in jobs if job.state not in FINAL)
+
     def __call__(self, _before: Job | None, after: Job) -> None:
         """Take in a change."""
         if after.state in FINAL:
@@ -180,18 +190,31 @@ class LiveJobs:
 
     def __rich__(self) -> RenderableType:
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True, overflow="ellipsis")
         jobs = list(self._jobs.values())
-        for job in jobs[:_LIVE_ROWS]:
-            table.add_row(_path(job), _state(job), ProgressBar(100, _progress(job), width=30), _order(job))
-        if len(jobs) > _LIVE_ROWS:
-            table.add_row(Text(f"and {len(jobs) - _LIVE_ROWS} more", "dim"))
-        return table
+        busy = [job for job in jobs if job.state not in _WAITING]
+        for job in busy[:_LIVE_ROWS]:
+            table.add_row(_path(job), _state(job), _progress(job), Text(_order(job), no_wrap=True))
+        counts = ((len(busy) - _LIVE_ROWS, "more"), (len(jobs) - len(busy), "waiting"))
+        told = " and ".join(f"{count} {word}" for count, word in counts if count > 0)
+        return Group(table, Text(told, "dim")) if told else table
 
 
-def _progress(job: Job) -> int:
-    if job.state in {State.RENDERED, State.DELIVERED}:
-        return 100
-    return job.progress or 0
+def _progress(job: Job) -> RenderableType:
+    match job.state:
+        case State.SUBMITTING | State.RENDERING:
+            return ProgressBar(100, job.progress or 0, width=30)
+        case State.RENDERED | State.DELIVERED:
+            return ProgressBar(100, 100, width=30)
+        case _:
+            return ""
+
+
+def activation() -> str | None:
+    """The command that lets this shell find ``sorawatch``; None where it does, or where no command would."""
+    if shutil.which("sorawatch") or sys.prefix == sys.base_prefix:
+        return None
+    return f". {shlex.quote(sys.prefix)}/bin/activate"
 
 
 def ended(jobs: Iterable[Job], price: str) -> RenderableType:

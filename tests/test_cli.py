@@ -226,7 +226,7 @@ def test_cancel_and_retry(yard: Yard) -> None:
         assert "cancelled" in yard.cli("show", "beach.jpg")
         (yard.inbox / "PAUSE").unlink()
         yard.cli("retry", "beach.jpg")
-        wait_until(lambda: yard.files("outbox"))
+        wait_until(lambda: yard.counts().get("done") == 1)
         assert yard.files("errors") == {}
     finally:
         daemon.terminate()

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import Pair, Stamp
-from sorawatch.core.pairing import PAUSE_NAME, Match, is_junk, pair
+from sorawatch.core.pairing import PAUSE_NAME, Match, fold, is_defaults, is_junk, pair
 from sorawatch.core.settle import Look, Observation, is_whole, next_look, observe, settled
 
-_NO_CHANGE = {"opened", "closed_no_write"}
+_HALF = 1 << 63
+
+_NUDGE_PAUSE = 0.1
+"""Seconds at least between two nudges."""
+
+_EVENTS: list[type[FileSystemEvent]] = [
+    FileCreatedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent, DirDeletedEvent
+]  # fmt: skip
+"""Reads are nobody's business, and a write of gigabytes is told once, when the file is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +45,8 @@ class Arrival:
 
     pair: Pair
     conflict: str = ""
+    defaults: tuple[str, ...] = ()
+    """Paths of the ``_defaults.yaml`` files that hold for it, relative to the inbox, the nearest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +64,7 @@ class Scan:
     arrivals: tuple[Arrival, ...]
     """Settled pairs that are not known."""
     present: Mapping[str, Pair]
-    """Every image by its path, with its sidecar, as it looks now."""
+    """Every image by its path, with its sidecar, as it looks now; where it cannot be looked at, as it is known."""
     waiting: tuple[Waiting, ...]
     settling: int
     next_look: float | None
@@ -54,9 +75,30 @@ class Scan:
 
 @dataclass(slots=True)
 class _Folder:
+    """What lies in one folder, junk left out."""
+
     path: str
+    defaults: Mapping[str, os.stat_result | None]
+    """The ``_defaults.yaml`` files that hold here by their paths, the nearest first; None: to be read all the same."""
     files: dict[str, os.stat_result] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
+    """Links, pipes, sockets and devices."""
+    blind: dict[str, str] = field(default_factory=dict)
+    """Names that the system would say nothing of, and why."""
+    trouble: str = ""
+    """Why the folder could not be listed."""
+
+    def looks(self, found: Pair) -> tuple[Look, ...]:
+        """How everything looks that goes into the order of a pair."""
+        files = [self.files[name] for name in found.names]
+        return tuple(_look(status) for status in (*files, *self.defaults.values()) if status is not None)
+
+    def empty(self, found: Pair) -> str | None:
+        """Whatever of that is empty."""
+        files = {name: self.files[name] for name in found.names}
+        both = {**files, **self.defaults}
+        return next((name for name, status in both.items() if status is not None and status.st_size == 0), None)
 
 
 class Inbox:
@@ -71,12 +113,14 @@ class Inbox:
     def scan(self, known: Mapping[str, Pair], now: float) -> Scan:
         """List everything and find what is new and has settled.
 
+        A pair settles together with the ``_defaults.yaml`` files that hold for it, lest it is ordered by half of one.
+
         Args:
             known: pairs that are jobs already, by path; they are not reported again unless they changed.
             now: seconds of a monotonic clock.
 
         Raises:
-            Blocked, Deferred: if the inbox cannot be listed, whole.
+            Blocked, Deferred: if the inbox itself cannot be listed; a subfolder that cannot is among ``waiting``.
         """
         arrivals: list[Arrival] = []
         present: dict[str, Pair] = {}
@@ -87,65 +131,96 @@ class Inbox:
         except OSError as error:
             raise translate(error, str(self.root)) from error
         for folder in folders:
-            pairing = pair(folder.files)
+            if folder.trouble:
+                waiting.append(Waiting(folder.path, f"cannot be listed: {folder.trouble}"))
+                present |= {path: each for path, each in known.items() if path.startswith(f"{folder.path}/")}
+            pairing = pair([*folder.files, *folder.blind])
             for match in pairing.matches:
-                found = _pair(folder, match)
-                present[found.path] = found
-                if known.get(found.path) == found:
+                path = _join(folder.path, match.image)
+                if folder.blind and (match.image in folder.blind or match.sidecar in folder.blind):
+                    present |= {path: known[path]} if path in known else {}
                     continue
-                looks = tuple(_look(folder.files[name]) for name in found.names)
-                observation = observe(self._seen.get(found.path), looks, now)
-                seen[found.path] = observation
+                found = present[path] = _pair(folder, match)
+                if known.get(path) == found:
+                    continue
+                observation = seen[path] = observe(self._seen.get(path), folder.looks(found), now)
                 if settled(observation, now, self._settle_seconds):
-                    arrivals.append(Arrival(found, match.conflict))
+                    arrivals.append(Arrival(found, match.conflict, tuple(folder.defaults)))
                 else:
-                    waiting.append(Waiting(found.path, _why_unsettled(folder, found)))
-            waiting += [Waiting(_join(folder.path, name), "no image of this name") for name in pairing.lonely]
-            waiting += [
-                Waiting(_join(folder.path, name), "not a picture format sorawatch reads") for name in pairing.unknown
-            ]
-            waiting += [
-                Waiting(_join(folder.path, name), "not a regular file; put a copy of it here") for name in folder.odd
-            ]
+                    empty = folder.empty(found)
+                    why = f"{empty} is still empty" if empty else "still being written, or just now"
+                    waiting.append(Waiting(path, why))
+            reasons = {
+                **dict.fromkeys(pairing.lonely, "no image of this name"),
+                **dict.fromkeys(pairing.unknown, "not a picture format sorawatch reads"),
+                **dict.fromkeys(folder.odd, "not a regular file; put a copy of it here"),
+                **folder.blind,
+            }
+            waiting += [Waiting(_join(folder.path, name), why) for name, why in reasons.items()]
         self._seen = seen
         unsettled = [each for each in seen.values() if is_whole(each) and not settled(each, now, self._settle_seconds)]
+        top = folders[0]
         return Scan(
             arrivals=tuple(arrivals),
             present=present,
             waiting=tuple(waiting),
             settling=len(unsettled),
             next_look=min((next_look(each, now, self._settle_seconds) for each in unsettled), default=None),
-            paused=PAUSE_NAME in folders[0].files,
+            paused=any(PAUSE_NAME in names for names in (top.files, top.odd, top.blind)),
         )
 
     def _walk(self) -> Iterator[_Folder]:
-        todo = [""]
+        """Every folder, the inbox itself first.
+
+        Raises:
+            OSError: if the inbox itself cannot be listed.
+        """
+        todo = [_Folder("", {})]
         while todo:
-            folder = _Folder(todo.pop())
-            with os.scandir(self.root / folder.path) as entries:
-                for entry in entries:
-                    if is_junk(entry.name, self._ignore):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        todo.append(_join(folder.path, entry.name))
-                        continue
-                    try:
-                        status = entry.stat(follow_symlinks=False)
-                    except FileNotFoundError:
-                        continue
-                    if stat.S_ISREG(status.st_mode):
-                        folder.files[entry.name] = status
-                    else:
-                        folder.odd.append(entry.name)
+            folder = todo.pop()
+            try:
+                self._list(folder)
+            except OSError as error:
+                if not folder.path:
+                    raise
+                if isinstance(error, FileNotFoundError | NotADirectoryError):
+                    continue
+                folder = _Folder(folder.path, {}, trouble=error.strerror or str(error))
             yield folder
+            todo += [_Folder(path, folder.defaults) for path in folder.folders]
+
+    def _list(self, folder: _Folder) -> None:
+        with os.scandir(self.root / folder.path) as entries:
+            for entry in entries:
+                if is_junk(entry.name, self._ignore):
+                    continue
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        folder.folders.append(_join(folder.path, entry.name))
+                        continue
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    folder.blind[entry.name] = f"cannot be looked at: {error.strerror or error}"
+                    continue
+                if stat.S_ISREG(status.st_mode):
+                    folder.files[entry.name] = status
+                else:
+                    folder.odd.append(entry.name)
+        own = sorted(filter(is_defaults, (*folder.files, *folder.odd, *folder.blind)), key=fold)
+        folder.defaults = {_join(folder.path, name): folder.files.get(name) for name in own} | dict(folder.defaults)
 
 
 class Watch:
-    """Calls ``nudge`` whenever something happens below ``root``, where the system reports such things."""
+    """Calls ``nudge`` soon after something happens below ``root``, where the system reports such things."""
 
     def __init__(self, root: Path, nudge: Callable[[], None]) -> None:
-        self._observer: BaseObserver = Observer()
-        self._observer.schedule(_Nudger(nudge), str(root), recursive=True)
+        self._root = root
+        self._nudge = nudge
+        self._happened = threading.Event()
+        self._stopped = threading.Event()
+        self._observer: BaseObserver | None = None
 
     def start(self) -> None:
         """Begin to watch.
@@ -154,25 +229,44 @@ class Watch:
             Blocked, Deferred: if the system refuses, such as at its limit of watches.
         """
         try:
-            self._observer.start()
+            observer = Observer()
+            # A link would be watched instead of the folder that it names.
+            observer.schedule(
+                _Handler(self._happened), os.path.realpath(self._root), recursive=True, event_filter=_EVENTS
+            )
+            observer.start()
         except OSError as error:
             raise translate(error, "watching the inbox") from error
+        self._observer = observer
+        threading.Thread(target=self._pass_on, name="nudge", daemon=True).start()
 
     def stop(self) -> None:
-        self._observer.stop()
+        """Nudge no more."""
+        self._stopped.set()
+        self._happened.set()
+        if self._observer is not None:
+            self._observer.stop()
 
     @property
     def alive(self) -> bool:
-        return self._observer.is_alive()
+        """Whether events can still arrive: no more once ``root`` itself was removed."""
+        observer = self._observer
+        return observer is not None and observer.is_alive() and all(each.is_alive() for each in observer.emitters)
 
-
-class _Nudger(FileSystemEventHandler):
-    def __init__(self, nudge: Callable[[], None]) -> None:
-        self._nudge = nudge
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type not in _NO_CHANGE and not (event.is_directory and event.event_type == "modified"):
+    def _pass_on(self) -> None:
+        """One nudge for all that happens in a while; what happens after it is followed by another."""
+        while self._happened.wait() and not self._stopped.is_set():
+            self._happened.clear()
             self._nudge()
+            self._stopped.wait(_NUDGE_PAUSE)
+
+
+class _Handler(FileSystemEventHandler):
+    def __init__(self, happened: threading.Event) -> None:
+        self._happened = happened
+
+    def on_any_event(self, event: FileSystemEvent) -> None:  # noqa: ARG002 -- that something happened is all
+        self._happened.set()
 
 
 def stamp(path: Path) -> Stamp | None:
@@ -190,7 +284,8 @@ def stamp(path: Path) -> Stamp | None:
 
 
 def _stamp(status: os.stat_result) -> Stamp:
-    return Stamp(status.st_size, status.st_mtime_ns)
+    """Some file systems date files beyond the 64 bits that a database keeps; their dates wrap around."""
+    return Stamp(status.st_size, (status.st_mtime_ns + _HALF) % (2 * _HALF) - _HALF)
 
 
 def _look(status: os.stat_result) -> Look:
@@ -204,8 +299,3 @@ def _join(folder: str, name: str) -> str:
 def _pair(folder: _Folder, match: Match) -> Pair:
     sidecar_stamp = _stamp(folder.files[match.sidecar]) if match.sidecar else None
     return Pair(folder.path, match.image, _stamp(folder.files[match.image]), match.sidecar, sidecar_stamp)
-
-
-def _why_unsettled(folder: _Folder, found: Pair) -> str:
-    empty = [name for name in found.names if folder.files[name].st_size == 0]
-    return f"{empty[0]} is still empty" if empty else "still being written, or just now"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import socket
+import time
 from pathlib import Path
 
 from sorawatch.core.fsfaults import translate
@@ -16,14 +18,19 @@ MARKER = ".sorawatch"
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 _TAKEN = {errno.EAGAIN, errno.EACCES}
 
+_TRIES = 5
+_TRY_PAUSE = 0.02
+"""Seconds: `is_locked` holds the lock for an instant, which must not keep a daemon from starting."""
+
 _TEXT = """\
 sorawatch works with this folder. Please leave this file where it is: as long as it is here, sorawatch knows that
 the folder is really there and not an empty place where a share ought to be mounted.
 """
+_SIGNATURE = "Held by pid "
 
 
 class Lock:
-    """An ``flock`` on a file, held until it is closed or the process ends, however it ends."""
+    """An ``flock`` on a file, held until it is released or the process ends, however it ends."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -36,38 +43,27 @@ class Lock:
 
         Raises:
             UsageError: if another process holds it; the text names its pid.
-            Blocked, Deferred: if the file cannot be opened.
+            Blocked, Deferred: if the file cannot be opened or locked.
         """
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0), 0o644)
         except OSError as error:
             raise translate(error, str(path)) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in _TAKEN:
-                holder = _holder(descriptor)
-                os.close(descriptor)
+            if not _locked(descriptor):
                 mend = "Stop that one first, or give this one a folder and a state of its own."
-                raise UsageError(f"another sorawatch ({holder}) already works on {what}. {mend}") from error
-            if error.errno not in _NO_LOCKS:
-                os.close(descriptor)
-                raise translate(error, str(path)) from error
-        lock = cls(descriptor)
-        lock._sign()
-        return lock
-
-    def _sign(self) -> None:
-        """Write down who holds it, for the message that the next one gets."""
-        content = f"{_TEXT}{_SIGNATURE}{os.getpid()} on {socket.gethostname()}\n".encode()
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, content, 0)
+                raise UsageError(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {mend}")
+        except OSError as error:
+            os.close(descriptor)
+            raise translate(error, str(path)) from error
+        except UsageError:
+            os.close(descriptor)
+            raise
+        _sign(descriptor)
+        return cls(descriptor)
 
     def release(self) -> None:
         os.close(self._descriptor)
-
-
-_SIGNATURE = "Held by pid "
 
 
 def is_locked(path: Path) -> bool:
@@ -86,20 +82,66 @@ def is_locked(path: Path) -> bool:
         os.close(descriptor)
 
 
+def _locked(descriptor: int) -> bool:
+    """Lock the file; False where another process holds it.
+
+    Raises:
+        OSError: as flock does, other than on file systems that have no locks.
+    """
+    for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(_TRY_PAUSE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return True
+            if error.errno not in _TAKEN:
+                raise
+        else:
+            return True
+    return False
+
+
+def _sign(descriptor: int) -> None:
+    """Write down who holds it, for the message that the next one gets; on a full disk that one does without."""
+    content = f"{_TEXT}{_SIGNATURE}{os.getpid()} on {socket.gethostname()}\n".encode()
+    with contextlib.suppress(OSError):
+        os.pwrite(descriptor, content, 0)
+        os.ftruncate(descriptor, len(content))
+
+
+def _holder(descriptor: int) -> str:
+    text = os.pread(descriptor, 4096, 0).decode("utf-8", "replace")
+    _, signature, who = text.rpartition(_SIGNATURE)
+    return f"pid {who.strip()}" if signature else "pid unknown"
+
+
 def is_marked(folder: Path) -> bool:
     """Whether our marker lies in ``folder``: it is the folder it was, not a mount point left empty."""
     return os.path.lexists(folder / MARKER)
 
 
 def require_marker(folder: Path) -> None:
-    """Raises: Blocked: if our marker is missing from ``folder``."""
-    if not is_marked(folder):
+    """Make sure that ``folder`` is the folder it was.
+
+    Raises:
+        Blocked: if our marker is missing from it.
+        Blocked, Deferred: if the folder cannot be asked.
+    """
+    try:
+        os.lstat(folder / MARKER)
+    except (FileNotFoundError, NotADirectoryError) as error:
         mend = f"Mount the share again. If the folder was replaced on purpose: touch {folder / MARKER}"
-        raise Blocked(f"{folder} has lost its file {MARKER}, so its share is not mounted", mend, passing=True)
+        raise Blocked(
+            f"{folder} has lost its file {MARKER}, so its share is not mounted", mend, passing=True
+        ) from error
+    except OSError as error:
+        raise translate(error, str(folder)) from error
 
 
 def mark(folder: Path) -> None:
-    """Leave the marker.
+    """Leave the marker, on disk when this returns.
 
     Raises:
         Blocked, Deferred: if it cannot be written.
@@ -108,11 +150,13 @@ def mark(folder: Path) -> None:
         with open(folder / MARKER, "a", encoding="utf-8") as file:
             if file.tell() == 0:
                 file.write(_TEXT)
+                file.flush()
+            os.fsync(file.fileno())
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with contextlib.suppress(OSError):
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise translate(error, str(folder)) from error
-
-
-def _holder(descriptor: int) -> str:
-    text = os.pread(descriptor, 4096, 0).decode("utf-8", "replace")
-    _, signature, who = text.rpartition(_SIGNATURE)
-    return f"pid {who.strip()}" if signature else "pid unknown"

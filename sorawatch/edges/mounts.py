@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 
 _NETWORK = re.compile(
-    r"nfs\d?|cifs|smb\d?|smbfs|9p|virtiofs|ceph|glusterfs|lustre|afs|autofs|fuse(\..*)?|fuseblk", re.ASCII
+    r"nfs\d?|cifs|smb\d?|smbfs|9p|virtiofs|vboxsf|vmhgfs|prl_fs|ceph|glusterfs|lustre|gpfs|beegfs|gfs2|ocfs2|afs|autofs"
+    r"|fuse(\.(?!ntfs-3g$).*)?",
+    re.ASCII,
 )
-_LOCAL_FUSE = frozenset({"fuseblk", "fuse.ntfs-3g"})
+"""``fuseblk`` and ``fuse.ntfs-3g`` are disks of this machine."""
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -19,12 +21,13 @@ def file_system_of(path: Path, mountinfo: str | None = None) -> str:
     Args:
         mountinfo: what ``/proc/self/mountinfo`` says, see proc(5); the longest mount point wins, then the last line.
     """
+    target = os.path.realpath(path)
     if mountinfo is None:
         try:
+            # What is mounted on demand is mounted by now, having been asked for just above.
             mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
         except OSError:
             return ""
-    target = os.path.realpath(path)
     best, kind = -1, ""
     for line in mountinfo.splitlines():
         fields = line.split(" ")
@@ -39,4 +42,4 @@ def file_system_of(path: Path, mountinfo: str | None = None) -> str:
 
 def is_network(kind: str) -> bool:
     """Whether files there may be changed by other machines, unseen by this kernel."""
-    return _NETWORK.fullmatch(kind) is not None and kind not in _LOCAL_FUSE
+    return _NETWORK.fullmatch(kind) is not None

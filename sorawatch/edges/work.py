@@ -11,6 +11,7 @@ from typing import Any
 
 from sorawatch.core.fsfaults import translate
 
+_REFERENCE = "reference"
 _RECORD = "job.json"
 
 
@@ -22,14 +23,14 @@ class WorkFolder:
 
     @classmethod
     def beside(cls, state: Path) -> WorkFolder:
-        """The work folder of this state file: ``state.work`` for ``state.db``."""
-        return cls(state.with_suffix(".work"))
+        """The work folder of this state file and no other: ``state.db.work`` for ``state.db``."""
+        return cls(state.with_name(f"{state.name}.work"))
 
     def create(self) -> None:
         """Make the folder itself.
 
         Raises:
-            Blocked: if it cannot be made.
+            Blocked, Deferred: if it cannot be made.
         """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -45,17 +46,7 @@ class WorkFolder:
         Raises:
             Blocked, Deferred: if it cannot be written.
         """
-        folder = self.folder(job_id)
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            temporary = folder / ".reference.part"
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, folder / "reference")
-        except OSError as error:
-            raise translate(error, str(folder)) from error
+        self._write(job_id, _REFERENCE, data)
 
     def reference(self, job_id: str) -> bytes | None:
         """The staged reference, or None if there is none.
@@ -63,7 +54,7 @@ class WorkFolder:
         Raises:
             Blocked, Deferred: if it is there and cannot be read.
         """
-        path = self.folder(job_id) / "reference"
+        path = self.folder(job_id) / _REFERENCE
         try:
             return path.read_bytes() or None
         except FileNotFoundError:
@@ -77,26 +68,21 @@ class WorkFolder:
         Raises:
             Blocked, Deferred: if it cannot be written.
         """
-        folder = self.folder(job_id)
-        temporary = folder / f".{_RECORD}.part"
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            with open(temporary, "w", encoding="ascii") as file:
-                json.dump(record, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, folder / _RECORD)
-            _fsync(folder)
-            _fsync(self.root)
-        except OSError as error:
-            raise translate(error, str(folder)) from error
+        self._write(job_id, _RECORD, json.dumps(record, indent=1).encode("ascii"))
 
     def record(self, job_id: str) -> dict[str, Any] | None:
-        """What `write_record` last kept of a job; None if nothing that can be read."""
+        """What `write_record` last kept of a job; None if nothing, or nothing that makes sense.
+
+        Raises:
+            Blocked, Deferred: if it is there and cannot be read.
+        """
+        path = self.folder(job_id) / _RECORD
         try:
-            record = json.loads((self.folder(job_id) / _RECORD).read_bytes())
-        except (OSError, ValueError):
+            record = json.loads(path.read_bytes())
+        except (FileNotFoundError, ValueError):
             return None
+        except OSError as error:
+            raise translate(error, str(path)) from error
         return record if isinstance(record, dict) else None
 
     def part(self, job_id: str) -> Path:
@@ -104,17 +90,44 @@ class WorkFolder:
         return self.folder(job_id) / "clip.part"
 
     def jobs(self) -> list[str]:
-        """The jobs that have a folder."""
-        return sorted(path.name for path in self.root.iterdir() if path.is_dir())
+        """The jobs that have a folder.
+
+        Raises:
+            Blocked, Deferred: if the work folder cannot be listed.
+        """
+        try:
+            return sorted(path.name for path in self.root.iterdir() if path.is_dir())
+        except OSError as error:
+            raise translate(error, str(self.root)) from error
 
     def sweep(self, keep: Iterable[str]) -> None:
-        """Remove the folders of all other jobs."""
+        """Remove the folders of all other jobs.
+
+        Raises:
+            Blocked, Deferred: if the work folder cannot be listed.
+        """
         for job_id in {*self.jobs()} - {*keep}:
             self.discard(job_id)
 
     def discard(self, job_id: str) -> None:
         """Remove a job's folder; what cannot be removed now is swept at the next start."""
         shutil.rmtree(self.folder(job_id), ignore_errors=True)
+
+    def _write(self, job_id: str, name: str, data: bytes) -> None:
+        """Write a file of a job whole, with the folders it lies in."""
+        folder = self.folder(job_id)
+        temporary = folder / f".{name}.part"
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, folder / name)
+            _fsync(folder)
+            _fsync(self.root)
+        except OSError as error:
+            raise translate(error, str(folder)) from error
 
 
 def _fsync(folder: Path) -> None:

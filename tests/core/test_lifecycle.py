@@ -569,14 +569,19 @@ class Life(RuleBasedStateMachine):
     """One job after another, against a server that keeps its own books and whose answers can be lost."""
 
     @initialize(
-        attempts=st.integers(1, 4), generations=st.integers(0, 2), resubmit=st.booleans(), longest=st.floats(0.1, 7200)
+        attempts=st.integers(1, 4),
+        generations=st.integers(0, 2),
+        resubmit=st.booleans(),
+        longest=st.floats(0.1, 7200),
+        crashed=st.booleans(),
     )
-    def start(self, attempts: int, generations: int, resubmit: bool, longest: float) -> None:
+    def start(self, attempts: int, generations: int, resubmit: bool, longest: float, crashed: bool) -> None:
         self.policy = Policy(Waits(first=5, longest=longest), attempts, generations, resubmit)
         self.now = NOW
-        self.drop()
+        self.drop(crashed)
 
-    def drop(self) -> None:
+    def drop(self, crashed: bool) -> None:
+        """A pair arrives; or, as is rare and matters most, it was just ordered when the daemon was killed."""
         self.job = job_in(State.FOUND, digest="", order=replace(ORDER, size=Aim.AUTO), due_at=self.now)
         self.accepted: dict[str, tuple[str, int]] = {}
         """The server's books: the submit's token, its video, and when it was accepted."""
@@ -585,11 +590,15 @@ class Life(RuleBasedStateMachine):
         self.leave_to_buy = 1
         """How many videos may be bought: more only where a person, or the policy, said so."""
         self.standings: dict[str, Standing] = {}
+        if crashed:
+            self.accepted["token"] = ("video", self.now)
+            self.standings["token"] = Standing.OPEN
+            self.job = lifecycle.met_after_a_crash(job_in(State.SUBMITTING, token="token"), self.now)
 
     @precondition(lambda self: self.job.state in FINAL and not self.job.filed)
-    @rule()
-    def another_pair(self) -> None:
-        self.drop()
+    @rule(crashed=st.booleans())
+    def another_pair(self, crashed: bool) -> None:
+        self.drop(crashed)
 
     @precondition(lambda self: decide(self.job) is not None)
     @rule(data=st.data(), delay=st.sampled_from([0, 0, 1, 60_000]), jitter=st.floats(0, 1, exclude_max=True))
@@ -657,7 +666,8 @@ class Life(RuleBasedStateMachine):
 
     def search(self, data: st.DataObject) -> o.Outcome:
         assert self.job.token is not None
-        the_list = data.draw(st.sampled_from(["works", "lags", "has no prompts", "ends early", "is absent", "fails"]))
+        ways = ["works", "lags", "lags", "lags", "has no prompts", "ends early", "is absent", "fails"]
+        the_list = data.draw(st.sampled_from(ways), "the list")
         match the_list:
             case "is absent":
                 return OUTCOMES["no list"]
@@ -665,24 +675,26 @@ class Life(RuleBasedStateMachine):
                 return data.draw(FAILURES_FOR_NOW | HALTS)
             case "ends early":
                 return OUTCOMES["not in part of the list"]
+            case "has no prompts" if data.draw(st.booleans(), "somebody else's video"):
+                return o.Searched((o.Candidate("foreign", certain=False),), complete=True)
         video, since = self.accepted.get(self.job.token, (None, 0))
         if video is None or (the_list == "lags" and self.now < since + LAG):
             return OUTCOMES["not in the list"]
         return o.Searched((o.Candidate(video, certain=the_list != "has no prompts"),), complete=True)
 
-    @rule(wish=st.sampled_from(["retry", "retry", "retry", "adopt", "cancel", "take away"]))
+    @rule(wish=st.sampled_from(["retry", "retry", "retry", "adopt", "cancel or take away"]))
     def somebody_intervenes(self, wish: str) -> None:
         known = self.accepted.get(self.job.token or "")
         match wish:
             case "retry" if (again := lifecycle.retry(self.job, self.now)) is not None:
-                self.leave_to_buy += self.job.state is State.HELD and again.state is State.READY
+                self.leave_to_buy += f"`sorawatch retry {self.job.id}` orders it again" in self.job.mend
                 self.become(again)
-            case "cancel" if (withdrawn := lifecycle.withdraw(self.job, self.now)) is not None:
-                self.become(withdrawn)
             case "adopt" if known and self.job.state in {State.HELD, State.UNCERTAIN}:
                 self.become(lifecycle.resume(self.job, known[0], self.now, self.policy))
-            case "take away" if self.job.state in UNPAID:
+            case "cancel or take away" if self.job.state in UNPAID:
                 self.become(lifecycle.vanish(self.job, self.now, "gone"))
+            case "cancel or take away" if (withdrawn := lifecycle.withdraw(self.job, self.now)) is not None:
+                self.become(withdrawn)
 
     def become(self, job: Job) -> None:
         """Take the next step of the life, which must be a lawful one."""
@@ -718,4 +730,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestLife.settings = settings(max_examples=300, stateful_step_count=25, deadline=None)

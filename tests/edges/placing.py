@@ -25,7 +25,7 @@ UNSUPPORTED = 77
 """The exit status where this machine has no way to refuse links."""
 
 CONTENTS = {
-    "beach.jpg": b"\xff\xd8" + bytes(range(256)) * 4400,
+    "beach.jpg": b"\xff\xd8" + bytes(range(256)) * 400,
     "beach.jpg.yaml": b"prompt: waves\n",
     "beach.error.txt": b"the reason\n",
 }
@@ -59,25 +59,27 @@ class Scene:
         self.links = links
         self.sources, self.root = sources, targets
         self.target = targets / "sub"
-        self.intent = sources / "archive.json"
-        for folder in (sources, targets, self.target):
+        self.intent = targets.with_name("work") / "archive.json"
+        for folder in (sources, targets, self.intent.parent):
             shutil.rmtree(folder, ignore_errors=True)
-        sources.mkdir()
-        self.target.mkdir(parents=True)
+        for folder in (sources, self.target, self.intent.parent):
+            folder.mkdir(parents=True)
         for name, data in CONTENTS.items():
             (sources / name).write_bytes(data)
         for name, data in TAKEN.items():
             (self.target / name).write_bytes(data)
 
-    def place(self, die_at: int | None) -> bool:
+    def place(self) -> bool:
+        """Whether the names are as they should be."""
+        items = [outbox.Item(self.sources / name, name, keep=name == KEPT) for name in CONTENTS]
+        return outbox.place(items, self.root, "sub", self.intent) == tuple(GIVEN.values())
+
+    def place_and_die(self, line: int) -> bool:
         """Place in a child process; whether it lived to the end."""
         child = os.fork()
         if child == 0:
-            die_after(die_at)
-            items = [outbox.Item(self.sources / name, name, keep=name == KEPT) for name in CONTENTS]
-            names = outbox.place(items, self.root, "sub", self.intent)
-            sys.settrace(None)
-            os._exit(0 if names == tuple(GIVEN.values()) else 1)
+            die_at(line)
+            os._exit(0 if self.place() else 1)
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) == 1:
             raise RuntimeError("the call failed")
@@ -99,14 +101,12 @@ class Scene:
         there = {path.name: path.read_bytes() for path in self.target.iterdir()}
         left = {path.name for path in self.sources.iterdir()}
         faults = [f"target has {sorted(there)}"] if there != expected else []
-        return faults + ([f"source has {sorted(left)}"] if left != {KEPT, self.intent.name} else [])
+        return faults + ([f"source has {sorted(left)}"] if left != {KEPT} else [])
 
 
-def die_after(lines: int | None) -> None:
-    """End this process, as SIGKILL would, when so many lines of the outbox have begun."""
-    if lines is None:
-        return
-    left = lines
+def die_at(line: int) -> None:
+    """End this process, as SIGKILL would, at the so-manieth line that the outbox comes to."""
+    left = line
     watched = {outbox.__file__, shutil.__file__}
 
     def trace(frame, event, _argument):  # type: ignore[no-untyped-def]
@@ -127,16 +127,16 @@ def crash(sources: Path, targets: Path, *, links: bool) -> dict[str, object]:
     faults: list[str] = []
     for line in count(1):
         scene = Scene(sources, targets, links=links)
-        survived = scene.place(line)
+        survived = scene.place_and_die(line)
         faults += [f"line {line}: {fault}" for fault in scene.faults_now()]
         if survived:
             return {"points": line - 1, "faults": faults}
-        second = line * 7 % 97 + 1 if line % 4 == 0 else None
-        if second is not None:
-            scene.place(second)
-            faults += [f"lines {line}, {second}: {fault}" for fault in scene.faults_now()]
-        scene.place(None)
-        faults += [f"after lines {line}, {second}: {fault}" for fault in scene.faults_in_the_end()]
+        if line % 4 == 0:
+            scene.place_and_die(line * 7 % 97 + 1)
+            faults += [f"line {line} and another: {fault}" for fault in scene.faults_now()]
+        if not scene.place():
+            faults.append(f"line {line}: other names the second time")
+        faults += [f"line {line}, in the end: {fault}" for fault in scene.faults_in_the_end()]
     raise AssertionError
 
 

@@ -32,17 +32,16 @@ class Store:
         self._engine = engine
         self._owner = owner
         self._identity = _identity(path)
+        self._version = None
         self.path = path
 
     @classmethod
-    def create_or_open(cls, path: Path, owner: str, *, make: bool = True) -> tuple[Store, bool]:
+    def create_or_open(cls, path: Path, owner: str) -> tuple[Store, bool]:
         """Open the state for writing, making it if there is none; the flag says whether it is new.
 
         An empty file, which is what a crash at the very first start leaves, is no state yet.
 
-        Args:
-            owner: names this daemon in leases.
-            make: whether a state may be made; without, one must be there.
+        ``owner`` names this daemon in leases.
 
         Raises:
             UsageError: if the file is no state of ours, damaged, or of a newer version.
@@ -52,8 +51,6 @@ class Store:
         try:
             with translated(path), engine.begin() as connection:
                 fresh = not _holds_state(connection, path)
-                if fresh and not make:
-                    raise _missing(path)
                 if fresh:
                     metadata.create_all(connection)
                     connection.execute(notes.insert().values(key="schema", value=str(SCHEMA_VERSION)))
@@ -100,6 +97,18 @@ class Store:
             raise Blocked(f"the state file {self.path} was removed or replaced while in use", mend, passing=True)
         with translated(self.path), self._engine.begin() as connection:
             yield Turn(connection, self._owner)
+
+    def touched(self) -> bool:
+        """Whether another process has written here since this was last asked; cheap enough to ask every second."""
+        connection = self._engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            (version,) = cursor.execute("PRAGMA data_version").fetchone()
+            cursor.close()
+        finally:
+            connection.close()
+        before, self._version = self._version, version
+        return bool(before != version)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -1,0 +1,238 @@
+"""What a process does to the world, announced from outside its code: before, halfway through and after each effect.
+
+The program under test is left as it is. Wrapped are the calls of the standard library, of SQLAlchemy and of
+urllib3 through which everything goes out; an audit hook (PEP 578) tells of what went past the wrappers.
+"""
+
+from __future__ import annotations
+
+import builtins
+import http.client
+import io
+import os
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+import urllib3.connection
+from sqlalchemy.engine.default import DefaultDialect
+
+from tests.crash.names import Names
+
+_ALONE = {
+    "mkdir": "make folder", "rmdir": "remove folder", "unlink": "remove", "remove": "remove",
+    "truncate": "truncate", "utime": "set times of", "chmod": "set mode of",
+}  # fmt: skip
+"""Calls of ``os`` about one path, and what they do in words."""
+
+_PAIRED = ("rename", "replace", "link", "symlink")
+"""Calls of ``os`` about two paths."""
+
+_DESCRIBED = {"fsync": "fsync", "fdatasync": "fsync", "ftruncate": "truncate", "write": "write", "pwrite": "write"}
+"""Calls of ``os`` about a descriptor."""
+
+_AUDITED = {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.utime"}
+"""Events about paths that only the wrapped calls may raise."""
+
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+
+class Side(StrEnum):
+    BEFORE = "before"
+    HALFWAY = "halfway through"
+    AFTER = "after"
+
+
+class Observer:
+    """Tells ``heed`` each moment of this process, such as ``after link work/a.jpg/clip.mp4 to outbox/a.mp4 #1``.
+
+    The number counts equal moments. ``heed`` is called in the thread that acts, one call at a time.
+    """
+
+    def __init__(self, names: Names, heed: Callable[[str], None]) -> None:
+        self.names = names
+        self.unseen: list[str] = []
+        """What happened without being announced; empty unless this module lacks a wrapper."""
+        self._heed = heed
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._changes: list[str] = []
+
+    def install(self) -> None:
+        """Wrap everything, for the rest of this process's life."""
+        self._wrap_files()
+        self._wrap_store()
+        self._wrap_requests()
+        sys.addaudithook(self._audit)
+
+    def tell(self, side: Side, effect: str) -> None:
+        with self._lock:
+            moment = f"{side} {effect}"
+            self._counts[moment] += 1
+            self._heed(f"{moment} #{self._counts[moment]}")
+
+    @contextmanager
+    def announced(self, *effects: str) -> Iterator[None]:
+        """The block has these effects, all at once; if it raises it has none."""
+        for effect in effects:
+            self.tell(Side.BEFORE, effect)
+        depth = getattr(self._local, "depth", 0)
+        self._local.depth = depth + 1
+        try:
+            yield
+        finally:
+            self._local.depth = depth
+        for effect in effects:
+            self.tell(Side.AFTER, effect)
+
+    def _wrap(self, holder: Any, name: str, effect_of: Callable[..., str | None]) -> None:
+        """Announce ``holder.name`` with the effect that ``effect_of`` finds in its arguments, if it is ours."""
+        original = getattr(holder, name)
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            effect = effect_of(*args, **kwargs)
+            if effect is None:
+                return original(*args, **kwargs)
+            with self.announced(effect):
+                return original(*args, **kwargs)
+
+        setattr(holder, name, wrapper)
+
+    # files
+
+    def _wrap_files(self) -> None:
+        place = self.names.place
+
+        def alone(what: str) -> Callable[..., str | None]:
+            def effect_of(path: Any, *_: Any, dir_fd: int | None = None, **__: Any) -> str | None:
+                return None if (where := place(path, dir_fd)) is None else f"{what} {where}"
+
+            return effect_of
+
+        def paired(what: str) -> Callable[..., str | None]:
+            def effect_of(source: Any, target: Any, **_: Any) -> str | None:
+                return None if (where := place(source)) is None else f"{what} {where} to {place(target)}"
+
+            return effect_of
+
+        def described(what: str) -> Callable[..., str | None]:
+            def effect_of(descriptor: int, *_: Any) -> str | None:
+                return None if (where := place(f"/proc/self/fd/{descriptor}")) is None else f"{what} {where}"
+
+            return effect_of
+
+        def opening(path: Any, flags: int, *_: Any, dir_fd: int | None = None) -> str | None:
+            return alone("open")(path, dir_fd=dir_fd) if flags & _WRITES else None
+
+        for name, what in _ALONE.items():
+            self._wrap(os, name, alone(what))
+        for name in _PAIRED:
+            self._wrap(os, name, paired(name))
+        for name, what in _DESCRIBED.items():
+            self._wrap(os, name, described(what))
+        self._wrap(os, "open", opening)
+        builtins.open = io.open = self._opener(builtins.open)  # type: ignore[assignment]
+
+    def _opener(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def opened(file: Any, mode: str = "r", buffering: int = -1, *args: Any, **kwargs: Any) -> Any:
+            where = None if isinstance(file, int) or not {*"wax+"} & {*mode} else self.names.place(file)
+            if where is None:
+                return original(file, mode, buffering, *args, **kwargs)
+            raw = _Raw(self, where, file, mode)
+            whole = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
+            return whole if "b" in mode else io.TextIOWrapper(whole, *args, **kwargs)
+
+        return opened
+
+    # the store
+
+    def _wrap_store(self) -> None:
+        commit, rollback = DefaultDialect.do_commit, DefaultDialect.do_rollback
+
+        @sa.event.listens_for(sa.Engine, "before_cursor_execute")
+        def _(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
+            compiled = context.compiled
+            if compiled is not None and (compiled.isinsert or compiled.isupdate):
+                rows = [row for row in context.compiled_parameters if "state" in row and "image" in row]
+                self._changes += [f"commit {Names.path(row)} is {row['state']}" for row in rows]
+
+        def committing(dialect: DefaultDialect, connection: Any) -> None:
+            changes, self._changes = self._changes, []
+            with self.announced(*(changes or ["commit of nothing new"])):
+                commit(dialect, connection)
+
+        def rolling_back(dialect: DefaultDialect, connection: Any) -> None:
+            self._changes = []
+            rollback(dialect, connection)
+
+        DefaultDialect.do_commit = committing  # type: ignore[method-assign]
+        DefaultDialect.do_rollback = rolling_back  # type: ignore[method-assign]
+
+    # requests
+
+    def _wrap_requests(self) -> None:
+        connection = urllib3.connection.HTTPConnection
+        request, send = connection.request, http.client.HTTPConnection.send
+
+        def requesting(self_: Any, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> Any:
+            self._local.errand = self.names.errand(method, url, body)
+            return request(self_, method, url, body, *args, **kwargs)
+
+        def sending(self_: Any, data: Any) -> None:
+            if self_.sock is None:
+                self_.connect()
+            effect = f"send {self._local.errand}"
+            with self.announced(effect):
+                half = len(data) // 2
+                send(self_, data[:half])
+                self.tell(Side.HALFWAY, effect)
+                send(self_, data[half:])
+
+        def errand(what: str) -> Callable[..., str | None]:
+            return lambda *_: f"{what} {self._local.errand}"
+
+        connection.request = requesting  # type: ignore[method-assign]
+        http.client.HTTPConnection.send = sending  # type: ignore[method-assign]
+        self._wrap(connection, "connect", errand("connect for"))
+        self._wrap(connection, "getresponse", errand("await the answer to"))
+        self._wrap(http.client.HTTPResponse, "read1", errand("read the answer to"))
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if getattr(self._local, "depth", 0):
+            return
+        if event == "open":
+            path, _, flags = arguments
+            ours = not isinstance(path, int) and bool(flags & _WRITES) and self.names.place(path) is not None
+        else:
+            ours = event == "socket.connect" or (event in _AUDITED and self.names.place(arguments[0]) is not None)
+        if ours:
+            self.unseen.append(f"{event} {arguments}")
+
+
+class _Raw(io.FileIO):
+    """A file open for writing whose every write of the operating system is announced."""
+
+    def __init__(self, observer: Observer, where: str, path: Any, mode: str) -> None:
+        self._observer = observer
+        self._where = where
+        with observer.announced(f"open {where}"):
+            super().__init__(path, "".join(sign for sign in mode if sign not in "bt"))
+
+    def write(self, data: Any, /) -> int:
+        view = memoryview(data).cast("B")
+        half = len(view) // 2
+        effect = f"write {self._where}"
+        with self._observer.announced(effect):
+            written = super().write(view[:half])
+            self._observer.tell(Side.HALFWAY, effect)
+            return written + super().write(view[half:]) if written == half else written
+
+    def truncate(self, size: int | None = None, /) -> int:
+        with self._observer.announced(f"truncate {self._where}"):
+            return super().truncate(size)

@@ -1,0 +1,64 @@
+"""Names that are the same in every run: pictures in place of the ids that jobs and videos are given at random."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from sorawatch.core.job import Job
+
+_TEMPORARY = re.compile(r"(?<=\.sorawatch-)[0-9a-f-]+(?=\.part)")
+
+
+@dataclass
+class Names:
+    """What is known of the jobs below ``root``. ``prompts`` leads from prompts to pictures."""
+
+    root: Path
+    prompts: Mapping[str, str]
+    jobs: dict[str, str] = field(default_factory=dict)
+    videos: dict[str, str] = field(default_factory=dict)
+
+    def learn(self, _before: Job | None, job: Job) -> None:
+        """A listener of the daemon."""
+        self.jobs[job.id] = job.pair.path
+        if job.video_id is not None:
+            self.videos[job.video_id] = job.pair.path
+
+    def place(self, path: Any, folder: int | None = None) -> str | None:
+        """A path below ``root``, from there on; None for any other."""
+        text = os.fsdecode(path) if not isinstance(path, int) else f"/proc/self/fd/{path}"
+        if folder is not None:
+            text = f"{_followed(f'/proc/self/fd/{folder}')}/{text}"
+        text = _followed(text)
+        if not text.startswith(f"{self.root}/"):
+            return None
+        parts = text[len(str(self.root)) + 1 :].split("/")
+        if len(parts) > 1 and parts[0] == "state.work":
+            parts[1] = self.jobs.get(parts[1], parts[1])
+        return _TEMPORARY.sub("*", "/".join(parts))
+
+    def errand(self, method: str, url: str, body: Any) -> str:
+        """A request: its method, and what it is about."""
+        steps = [unquote(step) for step in urlsplit(url).path.split("/videos", 1)[-1].split("/") if step]
+        if method == "POST":
+            sent = body.getvalue() if body is not None else b""
+            about = next((picture for prompt, picture in self.prompts.items() if prompt.encode() in sent), "?")
+            return f"POST of {about}"
+        if not steps:
+            return "GET of the list"
+        return f"GET of {'the clip of ' if steps[1:] == ['content'] else ''}{self.videos.get(steps[0], '?')}"
+
+    @staticmethod
+    def path(row: Mapping[str, Any]) -> str:
+        """The path of the picture that a row of the jobs' table is about."""
+        return f"{row['folder']}/{row['image']}" if row.get("folder") else str(row["image"])
+
+
+def _followed(path: str) -> str:
+    return os.readlink(path) if path.startswith("/proc/self/fd/") else path
