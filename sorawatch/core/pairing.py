@@ -58,6 +58,11 @@ def is_junk(name: str, ignore: Sequence[str] = ()) -> bool:
     )
 
 
+def is_defaults(name: str) -> bool:
+    """Whether this is a folder's ``_defaults.yaml``."""
+    return fold(name) in DEFAULTS_NAMES
+
+
 def pair(names: Iterable[str]) -> Pairing:
     """Match the file names of one folder, junk left out beforehand.
 
@@ -72,7 +77,7 @@ def pair(names: Iterable[str]) -> Pairing:
         if folded.endswith(IMAGE_SUFFIXES):
             images.append(name)
         elif folded.endswith(SIDECAR_SUFFIXES):
-            if folded not in DEFAULTS_NAMES:
+            if not is_defaults(name):
                 sidecars[folded.rpartition(".")[0]].append(name)
         elif name != PAUSE_NAME:
             unknown.append(name)
