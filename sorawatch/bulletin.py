@@ -49,6 +49,10 @@ class Bulletin:
             self._posted = note
             self._log({pause["reason"]: pause for pause in pauses}, turn.now)
 
+    def retract(self) -> None:
+        """What was posted last never reached the disk: post it again."""
+        self._posted = None
+
     def _log(self, pauses: dict[str, Any], now: int) -> None:
         for reason in pauses.keys() - self._pauses:
             until, mend = pauses[reason]["until"], pauses[reason]["mend"]

@@ -94,6 +94,7 @@ class Daemon:
         self._paused = False
         self._closed: Closed | None = None
         self._stopping = False
+        self._once = False
         self._failed = 0
         self._changed_at = 0.0
         self._renewed_at = time.monotonic()
@@ -112,9 +113,10 @@ class Daemon:
         Returns:
             With ``once``, whether all that was there became clips; else True.
         """
+        self._once = once
         self._recover()
         messages: list[Message] = []
-        timeout, pause = 0.0, 1.0
+        timeout, pause, failures = 0.0, 1.0, 0
         while True:
             rested_until = time.monotonic() + timeout
             while not messages:
@@ -128,13 +130,19 @@ class Daemon:
             except Blocked as error:
                 self._changes.clear()
                 self._starts.clear()
-                if any(isinstance(message, Stopped) for message in messages):
+                self._bulletin.retract()
+                failures += 1
+                if _is_stop(messages):
                     return False
+                if once and failures >= self._policy.attempts:
+                    raise
                 logger.error("%s. %s Nothing is lost; trying again in %g s.", error, error.mend, pause)
-                time.sleep(pause)
+                again_at = time.monotonic() + pause
+                while (left := again_at - time.monotonic()) > 0 and not _is_stop(messages):
+                    messages += self._mailbox.collect(left)
                 timeout, pause = 0.0, min(2 * pause, _STORE_PAUSE_MAX)
                 continue
-            messages, pause = [], 1.0
+            messages, pause, failures = [], 1.0, 0
             if self._stopping:
                 self._hear_last_words()
                 return True
@@ -163,7 +171,7 @@ class Daemon:
             self._grant_wishes(turn)
             if not self._stopping:
                 self._start(turn)
-            self._counts = turn.counts()
+            self._counts = turn.counts() if self._once else {}
             self._bulletin.post(turn, self._lookout, self._blocks, self._pause_reason(), self._closed)
             due = turn.next_due(ACTIONS)
             now = turn.now
@@ -177,7 +185,7 @@ class Daemon:
         if not self._stopping:
             self._lookout.start_if_due(self._register.pairs)
         dues = [due, self._closed.until if self._closed else None, *(block.until for block in self._blocks)]
-        waits = ((at - now) / 1000 for at in dues if at is not None)
+        waits = ((at - now) / 1000 for at in dues if at is not None and at > now)
         return max(0.0, min(_LONGEST_REST, self._lookout.wait, *waits))
 
     def _heed(self, turn: Turn, message: Message) -> None:
@@ -321,6 +329,8 @@ class Daemon:
             return None
         open_states = {state for state in self._counts if state not in FINAL | {State.HELD}}
         if not open_states:
+            if self._lookout.trouble is not None:
+                return False
             looked = last is not None and not last.scan.settling and self._lookout.last_began > self._changed_at
             return self._failed == 0 and State.HELD not in self._counts if looked else None
         if open_states & {State.RENDERING, State.UNCERTAIN, State.SUBMITTING}:
@@ -337,6 +347,10 @@ class Daemon:
             messages = self._mailbox.collect(left)
             if messages:
                 self._turn(messages)
+
+
+def _is_stop(messages: Sequence[Message]) -> bool:
+    return any(isinstance(message, Stopped) for message in messages)
 
 
 def _new_job(found: NewPair, now: int) -> Job:

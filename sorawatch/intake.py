@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import Pair
 from sorawatch.core.order import Model, Order
-from sorawatch.core.pairing import DEFAULTS_NAMES, YAML_SUFFIXES, fold, pair
+from sorawatch.core.pairing import YAML_SUFFIXES, fold, is_defaults, pair
 from sorawatch.core.sidecar import Settings, make_order, read_prompt, read_settings
 from sorawatch.core.tree import Invalid
 from sorawatch.edges import yamlfile
 from sorawatch.edges.inbox import Arrival, Inbox, Scan, Waiting
-from sorawatch.errors import Deferred, Rejected
+from sorawatch.errors import Blocked, Deferred, Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +58,15 @@ class Intake:
         """
         self._check()
         scan = self._inbox.scan(known, now)
-        presets: dict[str, list[Settings]] = {}
+        # A share that went while it was listed looks like a folder from which everything was taken away.
+        self._check()
+        presets: dict[str, Settings] = {}
         new: list[NewPair] = []
         waiting = list(scan.waiting)
         for arrival in scan.arrivals:
-            folder = arrival.pair.folder
             try:
-                if folder not in presets:
-                    presets[folder] = [*read_presets(self._inbox.root, folder), self._defaults]
-                order = self._order(arrival, presets[folder])
-            except Deferred as error:
+                order = self._order(arrival, presets)
+            except (Deferred, Blocked) as error:
                 waiting.append(Waiting(arrival.pair.path, str(error)))
                 continue
             if order is None:
@@ -77,35 +75,23 @@ class Intake:
                 new.append(NewPair(arrival.pair, order))
         return Look(tuple(new), tuple(waiting), scan)
 
-    def _order(self, arrival: Arrival, presets: list[Settings]) -> Order | Rejected | None:
+    def _order(self, arrival: Arrival, presets: dict[str, Settings]) -> Order | Rejected | None:
+        """What an arrival orders; ``presets`` keeps the ``_defaults.yaml`` files that were read in this look."""
         found = arrival.pair
         if arrival.conflict:
             return Rejected(arrival.conflict, "Correct the names, then move the files back into the inbox.")
-        if found.sidecar is None and not any(layer.speaks_of("prompt") for layer in presets):
-            return None
-        layers = presets
+        for path in arrival.defaults:
+            if path not in presets:
+                presets[path] = read_layer(self._inbox.root / path, path)
+        layers = [*(presets[path] for path in arrival.defaults), self._defaults]
         if found.sidecar is not None:
-            layers = [read_layer(self._inbox.root / found.folder / found.sidecar, found.sidecar), *presets]
+            layers.insert(0, read_layer(self._inbox.root / found.folder / found.sidecar, found.sidecar))
+        elif not any(layer.speaks_of("prompt") for layer in layers):
+            return None
         try:
             return make_order(layers, self._catalogue)
         except Rejected as error:
             return error
-
-
-def read_presets(root: Path, folder: str) -> Iterator[Settings]:
-    """The ``_defaults.yaml`` layers that hold for ``folder`` below ``root``, the nearest first.
-
-    Raises:
-        Deferred, Blocked: if one is there and cannot be read now.
-    """
-    while True:
-        for name in DEFAULTS_NAMES:
-            path = root / folder / name
-            if os.path.lexists(path):
-                yield read_layer(path, f"{folder}/{name}" if folder else name)
-        if not folder:
-            return
-        folder = folder.rpartition("/")[0]
 
 
 def read_layer(path: Path, name: str) -> Settings:
@@ -137,7 +123,8 @@ def order_beside(image: Path, defaults: Settings, catalogue: Mapping[str, Model]
     except OSError as error:
         raise translate(error, str(image.parent)) from error
     match = next((match for match in pair(names).matches if match.image == image.name), None)
-    layers = [*read_presets(image.parent, ""), defaults, Settings(prompt="(none yet)")]
+    beside = sorted(filter(is_defaults, names), key=fold)
     if match is not None and match.sidecar is not None:
-        layers.insert(0, read_layer(image.parent / match.sidecar, match.sidecar))
-    return make_order(layers, catalogue)
+        beside.insert(0, match.sidecar)
+    layers = [read_layer(image.parent / name, name) for name in beside]
+    return make_order([*layers, defaults, Settings(prompt="(none yet)")], catalogue)

@@ -41,13 +41,15 @@ class Lookout:
         self._crew = Crew("scan", 1)
         self._due_at = 0.0
         self._took = 0.0
+        self._nudged = False
         self.looking_since: float | None = None
         self.last: Look | None = None
         self.last_began = 0.0
         self.trouble: Blocked | Deferred | None = None
 
     def nudge(self) -> None:
-        """Something happened there: look soon."""
+        """Something happened there: look soon, and once more if a look goes on that may have passed the place."""
+        self._nudged = True
         self._due_at = min(self._due_at, time.monotonic() + max(_NUDGE_PAUSE, 5 * self._took))
 
     def learn(self, looked: Looked) -> Look | None:
@@ -66,6 +68,8 @@ class Lookout:
         settles_in = looked.result.scan.next_look
         pause = self._rescan_seconds if settles_in is None else min(self._rescan_seconds, settles_in + _ROUNDING)
         self._due_at = time.monotonic() + max(pause, _NUDGE_PAUSE)
+        if self._nudged:
+            self.nudge()
         return self.last
 
     @property
@@ -78,6 +82,7 @@ class Lookout:
         if self.wait > 0:
             return
         began = self.looking_since = time.monotonic()
+        self._nudged = False
         self._due_at = began + self._rescan_seconds
         pairs = known()
 

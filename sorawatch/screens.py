@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -35,6 +36,10 @@ _STYLES = {
 }
 _WAITING = {State.FOUND, State.READY}
 _LIVE_ROWS = 12
+_LIVE_PATH, _LIVE_BAR = 40, 20
+"""Columns: with the state between them they fit a terminal of 80."""
+_REMEMBERED = 1_000
+"""Ended jobs that a live display keeps: a daemon runs for months."""
 _ROWS = 40
 
 
@@ -127,8 +132,8 @@ def _price(job: Job) -> str:
 def _why(job: Job, now: int, config: Config) -> Text:
     if job.state is State.DONE and job.clip:
         return Text(job.clip.encode("utf-8", "backslashreplace").decode())
-    if job.state is State.READY and not job.reason and not job.note:
-        return Text("its turn")
+    if job.state is State.READY and not job.reason:
+        return Text(f"its turn; {job.note}" if job.note else "its turn")
     told = " ".join(part for part in (job.reason, job.mend if job.state is State.HELD else "") if part)
     if job.attempts and job.due_at > now:
         told += f" Tried again at {clock_time(job.due_at, now, config.timezone)}."
@@ -174,7 +179,7 @@ class LiveJobs:
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
-        self.ended: list[Job] = []
+        self.ended: deque[Job] = deque(maxlen=_REMEMBERED)
 
     def begin(self, jobs: Iterable[Job]) -> None:
         """Take in the jobs that an earlier run left."""
@@ -190,22 +195,26 @@ class LiveJobs:
 
     def __rich__(self) -> RenderableType:
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column(no_wrap=True, overflow="ellipsis")
         jobs = list(self._jobs.values())
         busy = [job for job in jobs if job.state not in _WAITING]
         for job in busy[:_LIVE_ROWS]:
-            table.add_row(_path(job), _state(job), _progress(job), Text(_order(job), no_wrap=True))
+            path = _path(job).plain
+            short = path if len(path) <= _LIVE_PATH else f"…{path[1 - _LIVE_PATH :]}"
+            table.add_row(Text(short), _state(job), _bar(job))
         counts = ((len(busy) - _LIVE_ROWS, "more"), (len(jobs) - len(busy), "waiting"))
         told = " and ".join(f"{count} {word}" for count, word in counts if count > 0)
-        return Group(table, Text(told, "dim")) if told else table
+        parts: list[RenderableType] = [table] if busy else []
+        if told:
+            parts.append(Text(told, "dim"))
+        return Group(*parts)
 
 
-def _progress(job: Job) -> RenderableType:
+def _bar(job: Job) -> RenderableType:
     match job.state:
         case State.SUBMITTING | State.RENDERING:
-            return ProgressBar(100, job.progress or 0, width=30)
+            return ProgressBar(100, job.progress or 0, width=_LIVE_BAR)
         case State.RENDERED | State.DELIVERED:
-            return ProgressBar(100, 100, width=30)
+            return ProgressBar(100, 100, width=_LIVE_BAR)
         case _:
             return ""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+logger = logging.getLogger("sorawatch")
 
 
 class Mailbox(Generic[T]):
@@ -20,14 +23,13 @@ class Mailbox(Generic[T]):
         self._messages.put(message)
 
     def collect(self, timeout: float) -> list[T]:
-        """All messages there are; waits up to ``timeout`` seconds for the first."""
-        messages: list[T] = []
+        """The messages there are; waits up to ``timeout`` seconds for the first."""
         try:
-            messages.append(self._messages.get(timeout=timeout) if timeout > 0 else self._messages.get_nowait())
-            while True:
-                messages.append(self._messages.get_nowait())
+            first = self._messages.get(timeout=timeout) if timeout > 0 else self._messages.get_nowait()
         except queue.Empty:
-            return messages
+            return []
+        # As many as there are now: whoever goes on putting does not keep the collector.
+        return [first, *(self._messages.get_nowait() for _ in range(self._messages.qsize()))]
 
 
 class Crew:
@@ -38,20 +40,18 @@ class Crew:
     """
 
     def __init__(self, name: str, size: int) -> None:
-        self.size = size
-        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         for number in range(size):
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True).start()
 
     def run(self, task: Callable[[], None]) -> None:
-        """Queue ``task``, which sees to its own exceptions."""
+        """Queue ``task``, which sees to its own exceptions; one that does not is logged, and costs no thread."""
         self._tasks.put(task)
 
-    def dismiss(self) -> None:
-        """Let the threads end when their queue is empty."""
-        for _ in range(self.size):
-            self._tasks.put(None)
-
     def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            task()
+        while True:
+            task = self._tasks.get()
+            try:
+                task()
+            except Exception:
+                logger.exception("a task failed")

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from sorawatch import simulator
+from tests.disks import mount, other_disk, remount, unprivileged
 from tests.yard import Yard
+
+__all__ = ["mount", "other_disk", "patient_yard", "remount", "sim", "unprivileged", "yard"]
 
 
 @pytest.fixture

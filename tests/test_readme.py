@@ -1,20 +1,22 @@
-"""Every command, every configuration and every quoted message of the README, as it stands there, put to the test."""
+"""The README put to the test as it stands: its commands, its configurations, the messages that it quotes."""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from configparser import RawConfigParser
+from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import av
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from sorawatch import cli, config, samples, simulator
@@ -22,16 +24,17 @@ from sorawatch.core.job import State
 from sorawatch.core.order import Aim, Fit, Order, Size
 from sorawatch.core.sidecar import make_order, read_settings
 from sorawatch.edges import yamlfile
-from sorawatch.simulator import Fault
+from sorawatch.simulator import Fault, ModelCard, Settings
 from tests.yard import Yard, wait_until
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE))
-
-SH = {"Try it": 2, "The real thing": 3, "As a service": 1}
-YAML = {"What to drop": 1, "Configuration": 1, "Another server": 1}
-"""How many blocks each section has: one more fails until a test here runs it."""
+BLOCKS = {
+    "sh": {"Try it": 2, "The real thing": 3, "As a service": 1},
+    "yaml": {"What to drop": 1, "Configuration": 1, "Another server": 1},
+}
+"""How many blocks each section has; one more needs a test of its own here."""
 
 
 def blocks(kind: str, title: str) -> list[str]:
@@ -39,32 +42,35 @@ def blocks(kind: str, title: str) -> list[str]:
 
 
 def table(title: str) -> list[list[str]]:
-    """The cells of the section's table without its heading."""
+    """The cells of the section's table, without its heading."""
     rows = [line.strip("|").split("|") for line in SECTIONS[title].splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
 def quoted(text: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", text)
+    return re.findall(r"`([^`\n]+)`", text)
 
 
-def clip_of(path: Path) -> tuple[int, int, int]:
-    """Width, height and whole seconds."""
+def environment(**more: str) -> dict[str, str]:
+    """Ours, without what a newcomer has not: an active virtual environment, settings of sorawatch."""
+    ours = ("VIRTUAL_ENV", "PYTHON", "SORAWATCH")
+    return {**{name: value for name, value in os.environ.items() if not name.startswith(ours)}, **more}
+
+
+def clip(path: Path) -> tuple[int, int, int]:
+    """Width, height and whole seconds of a simulated clip."""
     with av.open(str(path)) as video:
         assert "Simulated" in video.metadata["title"]
         stream = video.streams.video[0]
         return stream.width, stream.height, round(float(video.duration or 0) / av.time_base)
 
 
-def environment(**more: str) -> dict[str, str]:
-    """Ours without what a newcomer has not: an active virtual environment, settings of sorawatch."""
-    ours = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}
-    clean = {name: value for name, value in os.environ.items() if name not in ours and name[:9] != "SORAWATCH"}
-    return {**clean, **more}
+def sample(name: str) -> bytes:
+    return (Path(samples.__file__).parent / name).read_bytes()
 
 
-def copy_tracked(target: Path) -> Path:
-    """What a clone would hold, as it lies here."""
+def clone(target: Path) -> Path:
+    """The tracked files, as they lie here."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
     for name in listed.stdout.rstrip("\0").split("\0"):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -72,31 +78,359 @@ def copy_tracked(target: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("sh", SH), ("yaml", YAML)])
-def test_every_block_is_tested_here(kind: str, expected: dict[str, int]) -> None:
-    assert {title: len(found) for title in SECTIONS if (found := blocks(kind, title))} == expected
-    assert sum(expected.values()) == README.count(f"```{kind}\n")
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_every_block_has_its_test(kind: str) -> None:
+    assert {title: len(found) for title in SECTIONS if (found := blocks(kind, title))} == BLOCKS[kind]
+    assert README.count(f"```{kind}\n") == sum(BLOCKS[kind].values())
 
 
-def test_every_link_leads_to_a_file_or_a_heading() -> None:
-    headings = {re.sub(r"\W+", "-", title.lower()) for title in SECTIONS}
+def test_every_link_leads_somewhere() -> None:
+    headings = {f"#{re.sub(r'[^a-z]+', '-', title.lower())}" for title in SECTIONS}
     for target in re.findall(r"\]\(([^)]+)\)", README):
-        assert target.removeprefix("#") in headings if target.startswith("#") else (ROOT / target).exists(), target
+        assert target in headings or (ROOT / target).is_file(), target
 
 
-def test_the_test_command_is_what_ci_runs() -> None:
-    _, tests = blocks("sh", "Try it")
-    assert tests.strip() in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+class TestInstalling:
+    def test_the_test_command_is_what_ci_runs(self) -> None:
+        _, tests = blocks("sh", "Try it")
+        assert tests.strip() in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+
+    @pytest.mark.slow
+    @pytest.mark.timeout(900)
+    def test_the_demo_on_a_fresh_clone(self, tmp_path: Path) -> None:
+        demo, _ = blocks("sh", "Try it")
+        here = clone(tmp_path / "sorawatch")
+        done = subprocess.run(
+            ["sh", "-c", demo], cwd=here, env=environment(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "4 clips in" in done.stdout
+        assert "0 of them twice" in done.stdout
+        assert f". {here}/.venv/bin/activate" in done.stdout
+        assert len(list((here / "sorawatch-demo/outbox").glob("*.mp4"))) == 4
+
+
+class TestTheRealThing:
+    @pytest.fixture
+    def server(self) -> Iterator[simulator.Simulator]:
+        with simulator.running(Settings(key=None, generation_seconds=0.1, frames_per_second=1)) as running:
+            yield running
+
+    def test_it_works_as_written(self, tmp_path: Path, server: simulator.Simulator) -> None:
+        if not Path(sys.prefix, "bin/activate").exists():
+            pytest.skip("these tests do not run in a virtual environment that could be activated")
+        start, drop, look = blocks("sh", "The real thing")
+        (tmp_path / ".venv").symlink_to(sys.prefix)
+        (tmp_path / "beach.jpg").write_bytes(sample("beach.jpg"))
+        videos = tmp_path / "videos"
+
+        def terminal(commands: str) -> subprocess.Popen[str]:
+            return subprocess.Popen(
+                ["sh", "-ec", commands],
+                cwd=tmp_path,
+                env=environment(SORAWATCH_API__BASE_URL=server.url),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+
+        def in_another(commands: str) -> str:
+            with terminal(commands) as shell:
+                told, _ = shell.communicate(timeout=60)
+                assert shell.returncode == 0, told
+                return told
+
+        with terminal(start) as first:
+            try:
+                wait_until(lambda: (videos / "inbox/.sorawatch").exists() or first.poll() is not None)
+                in_another(drop)
+                wait_until(lambda: (videos / "processed/beach.yaml").exists() or first.poll() is not None)
+                assert "beach.mp4" in in_another(look)
+            finally:
+                os.killpg(first.pid, signal.SIGINT)
+            told, _ = first.communicate(timeout=10)
+        for line in ("ready to run", f"watching {videos}/inbox", "delivered as beach.mp4", "stopped"):
+            assert line in told
+        assert clip(videos / "outbox/beach.mp4") == (1280, 720, 8)
+        assert (videos / "processed/beach.jpg").read_bytes() == sample("beach.jpg")
+        assert "not running" in in_another(look)
+        assert server.ledger().creates == 1
+
+
+def usage(*words: str) -> str:
+    shown = CliRunner().invoke(cli.cli, [*words, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    assert shown.exit_code == 0, shown.output
+    return shown.output
+
+
+COMMANDS = [command for row in table("Commands") for command in quoted(row[0])]
+
+
+class TestCommands:
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_it_is_one_with_that_usage(self, command: str) -> None:
+        _, name, *words = command.split()
+        told = usage(name)
+        for word in re.findall(r"--?[a-z]+|[A-Z_]+", " ".join(words)):
+            assert re.search(rf"(?<![\w-]){word}(?!\w)", told), word
+
+    def test_all_are_listed(self) -> None:
+        known = {command.name for command in cli.cli.registered_commands}
+        assert {command.split()[1] for command in COMMANDS} == known
+
+    def test_the_text_names_no_others(self) -> None:
+        known = {command.name for command in cli.cli.registered_commands}
+        named = {words.split()[1] for words in quoted(README) if words.startswith("sorawatch ")}
+        assert named <= known
+
+    def test_the_simulator_is_where_the_text_says(self) -> None:
+        assert "base_url: http://127.0.0.1:8787/v1" in quoted(SECTIONS["Another server"])
+        assert "sk-simulated" in quoted(SECTIONS["Another server"])
+        assert "8787" in usage("simulate")
+        assert "sk-simulated" in usage("simulate")
+
+
+class TestFiles:
+    def load(self, folder: Path, text: str, environ: dict[str, str] | None = None) -> config.Config:
+        (folder / "config.yaml").write_text(text, encoding="utf-8")
+        return config.load(folder / "config.yaml", environ or {})
+
+    def test_the_sidecar(self, tmp_path: Path) -> None:
+        (text,) = blocks("yaml", "What to drop")
+        loaded = self.load(tmp_path, "")
+        order = make_order([read_settings(yamlfile.load(text.encode(), "beach.yaml"))], loaded.catalogue)
+        prompt = "Gentle waves, leaves swaying, slow camera push-in"
+        assert order == Order(prompt, "sora-2", Aim.AUTO, 8, Fit.CROP, 0)
+        assert all(fit in text for fit in Fit)
+        assert all(aim in text for aim in Aim)
+
+    def test_the_configuration(self, tmp_path: Path) -> None:
+        (text,) = blocks("yaml", "Configuration")
+        loaded = self.load(tmp_path, text)
+        assert loaded.folders.inbox == Path("/srv/videos/inbox")
+        assert loaded.api.key_file == Path("/etc/sorawatch/api.key")
+        assert loaded.limits.micros_per_month == 300_000_000
+
+    def test_its_environment_variables(self, tmp_path: Path) -> None:
+        variables = {"SORAWATCH_API__BASE_URL": "https://video.example/v1", "SORAWATCH_LIMITS__USD_PER_DAY": "5"}
+        assert set(re.findall(r"SORAWATCH_\w+__\w+", README)) == set(variables)
+        loaded = self.load(tmp_path, "", variables)
+        assert (loaded.api.base_url, loaded.limits.micros_per_day) == ("https://video.example/v1", 5_000_000)
+
+    def test_another_server(self, tmp_path: Path) -> None:
+        (text,) = blocks("yaml", "Another server")
+        assert self.load(tmp_path, text).defaults.size == Size(832, 480)
+        card = ModelCard("wan2.2-i2v", "standard", {"832x480": Decimal(0), "480x832": Decimal(0)}, ("5",))
+        with simulator.running(Settings(generation_seconds=0.1, frames_per_second=1, models=(card,))) as server:
+            yard = Yard(tmp_path, server)
+            for section, values in yaml.safe_load(text).items():
+                yard.set(section, **{**values, **({"base_url": server.url} if section == "api" else {})})
+            yard.drop("beach.jpg")
+            assert yard.run_once()
+        assert clip(yard.outbox / "beach.mp4") == (832, 480, 5)
+
+
+def paused(yard: Yard) -> str:
+    yard.drop("beach.jpg")
+    with yard.running():
+        return wait_until(lambda: told if "nothing is submitted" in (told := yard.cli("status")) else None)
+
+
+def with_a_wrong_key(yard: Yard) -> str:
+    (yard.root / "api.key").write_text("sk-wrong")
+    return paused(yard)
+
+
+def with_a_model_that_the_server_has_not(yard: Yard) -> str:
+    yard.set("models", **{"sora-9": {"sizes": "any", "seconds": "any", "usd_per_second": 0}})
+    yard.set("video", model="sora-9")
+    return paused(yard)
+
+
+def with_a_small_budget(yard: Yard) -> str:
+    yard.set("limits", usd_per_day=0.5)
+    return paused(yard)
+
+
+def with_a_share_that_is_gone(yard: Yard) -> str:
+    yard.run_once()
+    (yard.inbox / ".sorawatch").unlink()
+    return paused(yard)
+
+
+def with_a_lost_answer(yard: Yard) -> str:
+    no_list = Fault("answer_before", on="list", status=404, shape="detail_text", times=None)
+    yard.simulator.inject(Fault("lost_after", on="create"), no_list)
+    yard.drop("beach.jpg")
+    assert not yard.run_once()
+    told = yard.cli("show", "beach.jpg")
+    assert "sorawatch adopt" in told
+    assert "sorawatch retry" in told
+    return told
+
+
+def with_a_second_daemon(yard: Yard) -> str:
+    with yard.running():
+        return yard.cli("run", status=2)
+
+
+def with_its_state_lost(yard: Yard) -> str:
+    (yard.inbox / "PAUSE").touch()
+    yard.drop("beach.jpg")
+    with yard.running():
+        wait_until(lambda: yard.counts() == {"ready": 1})
+    (yard.root / "state.db").unlink()
+    told = yard.cli("run", status=2)
+    yard.cli("recover")
+    (yard.inbox / "PAUSE").unlink()
+    assert yard.run_once()
+    return told
+
+
+TROUBLES: dict[str, Callable[[Yard], str]] = {
+    "nothing is submitted: the server refuses the API key": with_a_wrong_key,
+    "nothing is submitted: the server does not offer the model": with_a_model_that_the_server_has_not,
+    "nothing is submitted: limits.usd_per_day … is reached": with_a_small_budget,
+    "has lost its file .sorawatch": with_a_share_that_is_gone,
+    State.HELD.value: with_a_lost_answer,
+    "another sorawatch (pid …) already works on …": with_a_second_daemon,
+    "the state file … is gone": with_its_state_lost,
+}
+
+
+class TestTroubles:
+    def test_all_that_are_quoted_are_tried(self) -> None:
+        assert [words for row in table("When something is wrong") for words in quoted(row[0])] == list(TROUBLES)
+
+    @pytest.mark.parametrize("words", TROUBLES)
+    def test_a_person_reads_it(self, words: str, yard: Yard) -> None:
+        told = " ".join(TROUBLES[words](yard).split())
+        assert re.search(re.escape(words).replace("…", ".+"), told), told
+
+    def test_status_says_what_each_picture_waits_for(self, tmp_path: Path) -> None:
+        with simulator.running(Settings(generation_seconds=float("inf"), frames_per_second=1)) as server:
+            yard = Yard(tmp_path, server)
+            yard.set("limits", in_flight=1)
+            yard.drop("first.jpg")
+            yard.drop("second.jpg")
+            yard.drop("alone.jpg", prompt="")
+            with yard.running():
+                wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 1})
+                wait_until(lambda: "alone.jpg" in (told := yard.cli("status")) and "sidecar" in told)
+                assert "its turn" in yard.cli("status")
+
+
+class Machine:
+    """This machine in a mount namespace: what is written there below /etc, /opt, /srv and /var vanishes with it."""
+
+    LAYERS = """
+        mount -t tmpfs tmpfs "$1" && for folder in etc opt srv var; do
+            mkdir "$1/$folder" "$1/$folder.work" && mount -t overlay overlay "/$folder" \
+                -o "lowerdir=/$folder,upperdir=$1/$folder,workdir=$1/$folder.work" || exit
+        done && echo ready && exec cat
+    """
+    PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    """Root's own; a Python elsewhere may not be open to the user of a service."""
+
+    def __init__(self, holder: subprocess.Popen[str]) -> None:
+        self._holder = holder
+
+    @classmethod
+    @contextmanager
+    def opened(cls, scratch: Path) -> Iterator[Machine]:
+        if os.geteuid() != 0 or not shutil.which("unshare"):
+            pytest.skip("only root can lay a file system of its own over this one, with unshare")
+        suits = "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"
+        if subprocess.run(
+            ["python3", "-c", suits], env={"PATH": cls.PATH}, capture_output=True, check=False
+        ).returncode:
+            pytest.skip("the system's own Python is too old, or its venv module is not installed")
+        scratch.mkdir()
+        command = ["unshare", "--mount", "--propagation=private", "sh", "-c", cls.LAYERS, "sh", str(scratch)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        with subprocess.Popen(command, **pipes) as holder:
+            assert holder.stdout is not None
+            if (told := holder.stdout.readline()) != "ready\n":
+                pytest.skip(f"no mount namespace with overlays is to be had here: {told}")
+            yield cls(holder)
+            holder.communicate()
+
+    def path(self, path: str) -> Path:
+        return Path(f"/proc/{self._holder.pid}/root{path}")
+
+    def spawn(self, *command: str, **options: object) -> subprocess.Popen[bytes]:
+        enter = ["nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", "--", *command]
+        return subprocess.Popen(enter, **{"env": environment(PATH=self.PATH), **options})
+
+    def run(self, *command: str, data: bytes = b"", **options: object) -> bytes:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with self.spawn(*command, **{**pipes, **options}) as process:
+            told, _ = process.communicate(data)
+            assert process.returncode == 0, told.decode()
+            return told
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    with Machine.opened(tmp_path / "layers") as opened:
+        yield opened
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_first_command_on_a_fresh_clone(tmp_path: Path) -> None:
-    first, _ = blocks("sh", "Try it")
-    clone = copy_tracked(tmp_path / "sorawatch")
-    done = subprocess.run(["sh", "-c", first], cwd=clone, env=environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "4 clips in" in done.stdout
-    assert "0 of them twice" in done.stdout
-    assert f". {clone}/.venv/bin/activate\n" in done.stdout.replace(" │", "").replace(" ", "", 0) or True
-    assert len(list((clone / "sorawatch-demo/outbox").glob("*.mp4"))) == 4
+def test_as_a_service(tmp_path: Path, machine: Machine) -> None:
+    """The block as root, all of it real but ``systemctl``; then what systemd does with the unit, by hand."""
+    (install,) = blocks("sh", "As a service")
+    passwords = Path("/etc/passwd").read_bytes()
+    recorder = tmp_path / "bin/systemctl"
+    recorder.parent.mkdir()
+    recorder.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    recorder.chmod(0o755)
+    path = f"{recorder.parent}:{Machine.PATH}"
+    machine.run("sh", "-ec", f"cd {clone(tmp_path / 'sorawatch')}\n{install}", env=environment(PATH=path))
+    assert (tmp_path / "asked").read_text() == "daemon-reload\nenable --now sorawatch\n"
+
+    unit = "/etc/systemd/system/sorawatch.service"
+    if shutil.which("systemd-analyze"):
+        assert b"sorawatch" not in machine.run("systemd-analyze", "verify", "--man=no", unit)
+    parser = RawConfigParser(strict=False)
+    parser.read_string(machine.path(unit).read_text())
+    service = parser["Service"]
+    user, group = service["User"], service["Group"]
+    machine.run("install", "-d", "-o", user, "-g", group, "-m", service["StateDirectoryMode"], "/var/lib/sorawatch")
+    name, key = service["LoadCredential"].split(":")
+    machine.run("install", "-d", "/var/credentials")
+    machine.run("install", "-o", user, "-m", "400", key, f"/var/credentials/{name}")
+    daemon = [
+        "setpriv",
+        f"--reuid={user}",
+        f"--regid={group}",
+        "--init-groups",
+        "--no-new-privs",
+        "--bounding-set=-all",
+    ]
+    visitor = ["setpriv", "--reuid=65534", "--regid=65534", f"--groups={group}"]
+    start = f"umask {service['UMask']}; exec {service['ExecStart']}"
+
+    with simulator.running(Settings(key="sk-your-key", generation_seconds=0.1, frames_per_second=1)) as server:
+        variables = environment(
+            PATH=Machine.PATH, CREDENTIALS_DIRECTORY="/var/credentials", SORAWATCH_API__BASE_URL=server.url
+        )
+        srv = machine.path("/srv/sorawatch")
+        with machine.spawn(*daemon, "sh", "-c", start, env=variables) as running:
+            try:
+                wait_until(lambda: (srv / "inbox/.sorawatch").exists() or running.poll() is not None)
+                inbox = "/srv/sorawatch/inbox"
+                machine.run(*visitor, "sh", "-c", f"cat > {inbox}/beach.jpg", data=sample("beach.jpg"))
+                machine.run(*visitor, "sh", "-c", f"echo prompt: Gentle waves > {inbox}/beach.yaml")
+                wait_until(lambda: (srv / "processed/beach.yaml").exists() or running.poll() is not None)
+            finally:
+                running.terminate()
+            assert running.wait(int(service["TimeoutStopSec"])) == 0
+        assert server.ledger().creates == 1
+    (tmp_path / "beach.mp4").write_bytes(machine.run(*visitor, "cat", "/srv/sorawatch/outbox/beach.mp4"))
+    assert clip(tmp_path / "beach.mp4") == (1280, 720, 8)
+    assert (srv / "processed/beach.jpg").read_bytes() == sample("beach.jpg")
+    assert b"beach.mp4" in machine.run("/opt/sorawatch/bin/sorawatch", "status")
+    assert Path("/etc/passwd").read_bytes() == passwords

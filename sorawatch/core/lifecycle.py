@@ -106,7 +106,7 @@ def advance(job: Job, action: Action, outcome: o.Outcome, *, now: int, policy: P
             assert job.order is not None
             order = replace(job.order, size=outcome.size)
             return replace(_enter(job, State.READY, now), order=order, digest=outcome.digest, note=outcome.note)
-        case (Action.SUBMIT | Action.RESOLVE), o.Accepted():
+        case ((Action.SUBMIT | Action.RESOLVE), o.Accepted()):
             return _accepted(job, outcome.video_id, now, policy)
         case Action.SUBMIT, o.Unknown():
             uncertain = replace(_enter(job, State.UNCERTAIN, now), lost_at=now, reason=outcome.reason)
@@ -314,6 +314,10 @@ def _ways_on(job: Job, retry: str) -> str:
     return f"{adopt} {retry} `sorawatch cancel {job.id}` gives it up."
 
 
+_ENDED = {"expired": "expired", "cancelled": "been cancelled"}
+"""Ends that are no failures of the server's, which may have made the video, and charged it, all the same."""
+
+
 def _generation_failed(job: Job, outcome: o.GenerationFailed, now: int, policy: Policy, jitter: float) -> Job:
     failure = outcome.failure
     code = f" ({failure.code})" if failure.code else ""
@@ -321,6 +325,8 @@ def _generation_failed(job: Job, outcome: o.GenerationFailed, now: int, policy: 
         reason = f"the server's moderation refused it: {failure.message}{code}"
         refused = reject(job, now, reason, "Change the prompt or the picture, then move the pair back into the inbox.")
         return replace(refused, charged=Charged.PERHAPS)
+    if failure.code in _ENDED:
+        return _give_up_video(job, now, f"the video has {_ENDED[failure.code]} on the server: {failure.message}")
     failures = job.generations + 1
     reason = f"the server failed the generation: {failure.message}{code}"
     if failures > policy.failed_generations:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sorawatch.core import outcome as o
-from sorawatch.core.job import Job, State
+from sorawatch.core.job import Charged, Job, State
 from sorawatch.core.lifecycle import Action
 
 
@@ -44,7 +44,7 @@ def standing_after(action: Action, outcome: o.Outcome, after: Job) -> Standing |
         case Action.RESOLVE, o.Searched(complete=True) if after.state is State.READY:
             return Standing.RELEASED
         case Action.POLL, o.GenerationFailed():
-            return Standing.SPENT if outcome.failure.moderated else Standing.RELEASED
+            return Standing.RELEASED if after.charged is Charged.NO else Standing.SPENT
         case Action.DELIVER, o.Delivered():
             return Standing.SPENT
         case ((Action.POLL | Action.DELIVER), _) if after.state is State.REJECTED:

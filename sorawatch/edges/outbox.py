@@ -3,13 +3,15 @@
 A file appears under its visible name whole or not at all, and never over another. What was chosen is written
 down first (the *intent*), so that after a crash the same call carries on instead of placing a second copy.
 
-Publishing is ``link`` where links are to be had; elsewhere an empty file made with ``O_EXCL`` reserves the name
-and a rename replaces it.
+Moving is ``renameat2`` with ``RENAME_NOREPLACE``, so that a file is never in two places, publishing a copy is
+``link``. Where a file system has neither, an empty file made with ``O_EXCL`` reserves the name and a rename
+replaces it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import json
@@ -28,6 +30,10 @@ from sorawatch.errors import Deferred
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _BLOCK = 1 << 20
+
+_renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
+"""From <fcntl.h> and <stdio.h>; ``os`` has no rename that replaces nothing."""
 
 _choosing = threading.Lock()
 _reserved: set[Path] = set()
@@ -182,11 +188,28 @@ def _place_one(item: Item, target: Path, temporary: Path, *, again: bool) -> Non
         source = os.lstat(item.source)
     except (FileNotFoundError, NotADirectoryError):
         return
-    if not (again and _is_there(item.source, target)):
+    placed = again and _is_there(item.source, target)
+    if not (placed or item.keep) and _move(item.source, target):
+        fsync_folder(target.parent)
+        fsync_folder(item.source.parent)
+        return
+    if not placed:
         _publish(item, target, temporary, again=again)
     fsync_folder(target.parent)
     if not item.keep:
         _remove(item.source, source, target)
+
+
+def _move(source: Path, target: Path) -> bool:
+    """Rename, never replacing anything; False where the system cannot do that in one step."""
+    if _renameat2 is None:
+        return False
+    if _renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _NO_LINKS | {errno.EINVAL}:
+        return False
+    raise OSError(code, os.strerror(code), str(source), None, str(target))
 
 
 def _is_there(source: Path, target: Path) -> bool:

@@ -30,7 +30,7 @@ TEMPORARY = (o.FailedForNow, o.Halted)
 CAN_COME_TO = {
     Action.PREPARE: {o.Prepared, o.FailedForGood, *TEMPORARY},
     Action.SUBMIT: {o.Accepted, o.Unknown, o.ReferenceLost, o.FailedForGood, *TEMPORARY},
-    Action.RESOLVE: {o.Searched, o.Unlisted, *TEMPORARY},
+    Action.RESOLVE: {o.Accepted, o.Searched, o.Unlisted, *TEMPORARY},
     Action.POLL: {o.Pending, o.Rendered, o.GenerationFailed, *TEMPORARY},
     Action.DELIVER: {o.Delivered, o.FailedForGood, *TEMPORARY},
     Action.ARCHIVE: {o.Filed, *TEMPORARY},
@@ -52,6 +52,7 @@ OUTCOMES: dict[str, o.Outcome] = {
     "rendered": o.Rendered(),
     "generation failed": o.GenerationFailed(Failure("oops", "it broke", moderated=False)),
     "moderated": o.GenerationFailed(Failure("moderation_blocked", "no", moderated=True)),
+    "expired": o.GenerationFailed(Failure("expired", "gone after an hour", moderated=False)),
     "delivered": o.Delivered("trip/beach.mp4"),
     "filed": o.Filed(("beach.jpg", "beach.yaml")),
     "restored": o.Restored(),
@@ -110,6 +111,7 @@ def test_every_transition():
             **stays(State.READY),
         },
         (State.UNCERTAIN, Action.RESOLVE): {
+            "accepted": "rendering",
             "found": "rendering",
             "found in part of the list": "rendering",
             "perhaps found": "held",
@@ -124,6 +126,7 @@ def test_every_transition():
             "rendered": "rendered",
             "generation failed": "ready",
             "moderated": "rejected",
+            "expired": "rejected",
             **stays(State.RENDERING),
         },
         (State.RENDERED, Action.DELIVER): {
@@ -325,6 +328,14 @@ class TestResolve:
         twice = after(once, Action.RESOLVE, OUTCOMES["not in the list"])
         assert (twice.state, twice.token, twice.charged) == (State.READY, None, Charged.NO)
 
+    def test_part_of_a_list_is_no_second_proof(self):
+        once = after(self.LOST, Action.RESOLVE, OUTCOMES["not in the list"])
+        assert after(once, Action.RESOLVE, OUTCOMES["not in part of the list"]).state is State.HELD
+
+    def test_an_answer_that_was_noted_after_all_is_taken(self):
+        rendering = after(self.LOST, Action.RESOLVE, o.Accepted("video_1"))
+        assert (rendering.state, rendering.video_id, rendering.token) == (State.RENDERING, "video_1", self.LOST.token)
+
     def test_a_failure_between_two_listings_does_not_undo_the_first(self):
         once = after(self.LOST, Action.RESOLVE, OUTCOMES["not in the list"])
         failed = after(once, Action.RESOLVE, OUTCOMES["failed for now"])
@@ -467,6 +478,20 @@ class TestPoll:
         assert (refused.state, refused.charged) == (State.REJECTED, Charged.PERHAPS)
         assert refused.reason == "the server's moderation refused it: no (moderation_blocked)"
         assert refused.mend == "Change the prompt or the picture, then move the pair back into the inbox."
+
+    @pytest.mark.parametrize(
+        ("code", "told"),
+        [
+            ("expired", "the video has expired on the server: gone"),
+            ("cancelled", "the video has been cancelled on the server: gone"),
+        ],
+    )
+    def test_a_video_that_was_ended_may_be_charged_and_is_not_ordered_again(self, code: str, told: str):
+        ended = o.GenerationFailed(Failure(code, "gone", moderated=False))
+        rejected = after(self.RENDERING, Action.POLL, ended, replace(POLICY, failed_generations=9))
+        assert (rejected.state, rejected.reason, rejected.charged) == (State.REJECTED, told, Charged.PERHAPS)
+        assert rejected.video_id == "video_0"
+        assert rejected.mend.endswith("Moving the pair back into the inbox orders it again, at its price.")
 
 
 class TestDeliver:
@@ -621,7 +646,7 @@ class Life(RuleBasedStateMachine):
             advance(before, action, outcome, now=self.now, policy=self.policy, jitter=jitter) for _ in range(2)
         )
         assert job == same
-        if isinstance(outcome, o.GenerationFailed):
+        if outcome in {OUTCOMES["generation failed"], OUTCOMES["moderated"]}:
             assert before.video_id is not None
             self.failed.add(before.video_id)
         if before.state is State.UNCERTAIN and job.state is State.READY:
@@ -642,7 +667,7 @@ class Life(RuleBasedStateMachine):
         match action:
             case Action.POLL:
                 progress = st.builds(o.Pending, st.none() | st.integers(0, 100))
-                failures = st.sampled_from([OUTCOMES["generation failed"], OUTCOMES["moderated"]])
+                failures = st.sampled_from([OUTCOMES[name] for name in ("generation failed", "moderated", "expired")])
                 good: st.SearchStrategy[o.Outcome] = progress | st.just(o.Rendered()) | failures
             case Action.PREPARE:
                 good = st.just(OUTCOMES["prepared"])
@@ -666,7 +691,7 @@ class Life(RuleBasedStateMachine):
 
     def search(self, data: st.DataObject) -> o.Outcome:
         assert self.job.token is not None
-        ways = ["works", "lags", "lags", "lags", "has no prompts", "ends early", "is absent", "fails"]
+        ways = ["is not needed", "works", "lags", "lags", "has no prompts", "ends early", "is absent", "fails", "fails"]
         the_list = data.draw(st.sampled_from(ways), "the list")
         match the_list:
             case "is absent":
@@ -678,6 +703,8 @@ class Life(RuleBasedStateMachine):
             case "has no prompts" if data.draw(st.booleans(), "somebody else's video"):
                 return o.Searched((o.Candidate("foreign", certain=False),), complete=True)
         video, since = self.accepted.get(self.job.token, (None, 0))
+        if video is not None and the_list == "is not needed":
+            return o.Accepted(video)
         if video is None or (the_list == "lags" and self.now < since + LAG):
             return OUTCOMES["not in the list"]
         return o.Searched((o.Candidate(video, certain=the_list != "has no prompts"),), complete=True)
@@ -730,4 +757,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=300, stateful_step_count=25, deadline=None)
+TestLife.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)

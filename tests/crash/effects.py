@@ -21,6 +21,7 @@ from typing import Any
 import sqlalchemy as sa
 import urllib3.connection
 from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from tests.crash.names import Names
 
@@ -137,7 +138,7 @@ class Observer:
         for name, what in _DESCRIBED.items():
             self._wrap(os, name, described(what))
         self._wrap(os, "open", opening)
-        builtins.open = io.open = self._opener(builtins.open)  # type: ignore[assignment]
+        builtins.open = io.open = self._opener(builtins.open)
 
     def _opener(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def opened(file: Any, mode: str = "r", buffering: int = -1, *args: Any, **kwargs: Any) -> Any:
@@ -153,32 +154,33 @@ class Observer:
     # the store
 
     def _wrap_store(self) -> None:
-        commit, rollback = DefaultDialect.do_commit, DefaultDialect.do_rollback
+        dialect: Any = DefaultDialect
+        commit, rollback = dialect.do_commit, dialect.do_rollback
 
         @sa.event.listens_for(sa.Engine, "before_cursor_execute")
         def _(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
             compiled = context.compiled
-            if compiled is not None and (compiled.isinsert or compiled.isupdate):
+            if isinstance(compiled, SQLCompiler) and (compiled.isinsert or compiled.isupdate):
                 rows = [row for row in context.compiled_parameters if "state" in row and "image" in row]
                 self._changes += [f"commit {Names.path(row)} is {row['state']}" for row in rows]
 
-        def committing(dialect: DefaultDialect, connection: Any) -> None:
+        def committing(self_: Any, connection: Any) -> None:
             changes, self._changes = self._changes, []
             with self.announced(*(changes or ["commit of nothing new"])):
-                commit(dialect, connection)
+                commit(self_, connection)
 
-        def rolling_back(dialect: DefaultDialect, connection: Any) -> None:
+        def rolling_back(self_: Any, connection: Any) -> None:
             self._changes = []
-            rollback(dialect, connection)
+            rollback(self_, connection)
 
-        DefaultDialect.do_commit = committing  # type: ignore[method-assign]
-        DefaultDialect.do_rollback = rolling_back  # type: ignore[method-assign]
+        dialect.do_commit, dialect.do_rollback = committing, rolling_back
 
     # requests
 
     def _wrap_requests(self) -> None:
-        connection = urllib3.connection.HTTPConnection
-        request, send = connection.request, http.client.HTTPConnection.send
+        connection: Any = urllib3.connection.HTTPConnection
+        base: Any = http.client.HTTPConnection
+        request, send = connection.request, base.send
 
         def requesting(self_: Any, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> Any:
             self._local.errand = self.names.errand(method, url, body)
@@ -197,11 +199,11 @@ class Observer:
         def errand(what: str) -> Callable[..., str | None]:
             return lambda *_: f"{what} {self._local.errand}"
 
-        connection.request = requesting  # type: ignore[method-assign]
-        http.client.HTTPConnection.send = sending  # type: ignore[method-assign]
+        connection.request, base.send = requesting, sending
         self._wrap(connection, "connect", errand("connect for"))
         self._wrap(connection, "getresponse", errand("await the answer to"))
-        self._wrap(http.client.HTTPResponse, "read1", errand("read the answer to"))
+        for name in ("read", "read1"):
+            self._wrap(http.client.HTTPResponse, name, errand("read the answer to"))
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if getattr(self._local, "depth", 0):

@@ -39,15 +39,13 @@ class Names:
         if not text.startswith(f"{self.root}/"):
             return None
         parts = text[len(str(self.root)) + 1 :].split("/")
-        if len(parts) > 1 and parts[0] == "state.work":
-            parts[1] = self.jobs.get(parts[1], parts[1])
-        return _TEMPORARY.sub("*", "/".join(parts))
+        return _TEMPORARY.sub("*", "/".join(self.jobs.get(part, part) for part in parts))
 
     def errand(self, method: str, url: str, body: Any) -> str:
         """A request: its method, and what it is about."""
         steps = [unquote(step) for step in urlsplit(url).path.split("/videos", 1)[-1].split("/") if step]
         if method == "POST":
-            sent = body.getvalue() if body is not None else b""
+            sent = body if isinstance(body, bytes) else body.getvalue()
             about = next((picture for prompt, picture in self.prompts.items() if prompt.encode() in sent), "?")
             return f"POST of {about}"
         if not steps:
@@ -61,4 +59,4 @@ class Names:
 
 
 def _followed(path: str) -> str:
-    return os.readlink(path) if path.startswith("/proc/self/fd/") else path
+    return str(Path(path).readlink()) if path.startswith("/proc/self/fd/") else path

@@ -36,11 +36,11 @@ class Child:
         """Fork; the child calls ``work`` with a function to speak with, and ends with 0, or with 70 if it raised."""
         reader, writer = os.pipe()
         pid = os.fork()
-        if pid:
-            os.close(writer)
-            return cls(pid, reader)
-        os.close(reader)
-        _live(work, writer)
+        if not pid:
+            os.close(reader)
+            _live(work, writer)
+        os.close(writer)
+        return cls(pid, reader)
 
     def hear(self) -> bool:
         """Take in what there is; False once the child has ended."""
@@ -75,9 +75,9 @@ def _live(work: Callable[[Callable[[str], None]], object], writer: int) -> NoRet
     try:
         work(say)
         status = 0
-    except BaseException:
-        say(traceback.format_exc())
     finally:
+        if status:
+            say(traceback.format_exc())
         sys.stdout.flush()
         sys.stderr.flush()
         _exit(status)

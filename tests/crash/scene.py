@@ -8,6 +8,7 @@ import json
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ from PIL import Image
 from sorawatch import config, report
 from sorawatch.core.job import Job, State
 from sorawatch.edges import clip
+from sorawatch.edges.work import WorkFolder
 from sorawatch.errors import SorawatchError
 
 OVEN = "oven"
@@ -35,6 +37,16 @@ _VISITED = ("inbox", "processed", "errors")
 _LAST_WORDS = b"How to try again"
 
 
+class Disk(StrEnum):
+    """What the folders lie on."""
+
+    ONE = "one"
+    LINKLESS = "linkless"
+    """One file system without links, where an empty file reserves a name."""
+    APART = "apart"
+    """A file system for each folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """What one run, killed and taken up again, came to."""
@@ -44,6 +56,9 @@ class Tally:
     creates: int = 0
     duplicates: int = 0
     lost: int = 0
+    """Inputs that are nowhere to be found whole."""
+    broken: int = 0
+    """Clips that were not whole under a visible name, at any look."""
     held: int = 0
 
 
@@ -56,9 +71,11 @@ class Scene:
     tag: str
     listed: bool = True
     """Whether the server has a list."""
-    linked: bool = True
-    """Whether the file system has links; without, a name is reserved by an empty file."""
+    disk: Disk = Disk.ONE
     complaints: list[str] = field(default_factory=list)
+    broken: int = 0
+    lost: set[str] = field(default_factory=set)
+    """Pictures whose submit's answer was lost, for good, in a kill."""
 
     def __post_init__(self) -> None:
         self.originals = {**_pictures(), **{_sidecar(name): self._order(name) for name in (*ORDERS, BROKEN)}}
@@ -83,42 +100,72 @@ class Scene:
 
     def inspect_wreck(self) -> list[Job]:
         """Look at what a kill left: nothing may be lost, and nothing unfinished be visible. Returns the jobs."""
+        self._check_wreck()
+        jobs = self._jobs_of_wreck()
+        for job in jobs:
+            record = WorkFolder.beside(self.root / "state.db").record(job.id) or {}
+            known = record.get("video_id") and record.get("token") == job.token
+            if job.state in {State.SUBMITTING, State.UNCERTAIN} and not known:
+                self.lost.add(job.pair.path)
+        return jobs
+
+    def _check_wreck(self) -> None:
         self._check_inputs(at_most=2)
         for path in self._visible("outbox"):
             self._check_clip(path)
         for path in self._visible("errors"):
             if path.name.endswith(".error.txt"):
                 self._require(_LAST_WORDS in path.read_bytes(), f"{self._told(path)} is not whole")
+
+    def _jobs_of_wreck(self) -> list[Job]:
         with TemporaryDirectory() as folder:
             # Merely to look at a state whose writer was killed changes it, so a copy is looked at.
-            for path in self.root.glob("state.db*"):
+            for path in filter(Path.is_file, self.root.glob("state.db*")):
                 shutil.copy(path, folder)
             try:
                 return list(report.snapshot(replace(self.load(), state=f"{folder}/state.db")).jobs)
             except SorawatchError:
                 return []
 
-    def inspect_end(self, lost: set[str]) -> Tally:
-        """Look at what a run without a kill made of it; ``lost`` are pictures whose submit's answer was lost."""
-        held = lost if not self.listed else set()
+    def inspect_end(self) -> Tally:
+        """Look at what a run without a kill made of it: exactly what was lost is held, where there is no list."""
+        held = self.lost if not self.listed else set()
         self._check_jobs(held)
         self._check_inputs(at_most=1, places=self._homes(held))
         self._check_rest(held)
+        creates, again = self.count_purchases()
+        self.complaints += [f"{name} was bought {times} times too often" for name, times in again.items()]
+        missing = sum(not copies for copies in self._copies().values())
+        complaints = tuple(dict.fromkeys(self.complaints))
+        return Tally(complaints, len(ORDERS), creates, sum(again.values()), missing, self.broken, len(held))
+
+    def count_purchases(self) -> tuple[int, dict[str, int]]:
+        """How many orders the server accepted, and how many too often by picture: failed generations do not count."""
         bought: Counter[str] = Counter()
         allowed = dict.fromkeys(self.prompts, 1)
-        for video in self._bought():
+        videos = self.bought()
+        for video in videos:
             bought[video["prompt"]] += 1
             allowed[video["prompt"]] += video["status"] == "failed"
-        again = {prompt: bought[prompt] - allowed[prompt] for prompt in bought if bought[prompt] > allowed[prompt]}
-        for prompt, times in again.items():
-            self.complaints.append(f"{self.prompts[prompt]} was bought {times} times too often")
-        missing = sum(not copies for copies in self._copies().values())
-        return Tally(
-            tuple(self.complaints), len(ORDERS), sum(bought.values()), sum(again.values()), missing, len(held)
-        )
+        again = {name: bought[prompt] - allowed[prompt] for prompt, name in self.prompts.items()}
+        return len(videos), {name: times for name, times in again.items() if times > 0}
+
+    def count_files(self, folder: str, suffix: str) -> int:
+        """The visible files of one folder whose name ends so."""
+        return sum(path.name.endswith(suffix) for path in self._visible(folder))
+
+    def count_broken_clips(self) -> int:
+        """The visible clips that are not whole."""
+        for path in self._visible("outbox"):
+            self._check_clip(path)
+        return self.broken
 
     def _check_jobs(self, held: set[str]) -> None:
-        jobs = report.snapshot(self.load()).jobs
+        try:
+            jobs = report.snapshot(self.load()).jobs
+        except SorawatchError as error:
+            self.complaints.append(f"the state cannot be read: {error}")
+            return
         ended = Counter((job.pair.path, job.state) for job in jobs)
         expected = Counter((name, State.HELD if name in held else State.DONE) for name in ORDERS)
         expected[BROKEN, State.FAILED] = 1
@@ -126,7 +173,7 @@ class Scene:
             told = [f"{job.pair.path} {job.id}: {job.state} {job.short_reason}" for job in jobs]
             self.complaints.append(f"the jobs ended as {told}, not as {[*expected]}")
         work = {job.id for job in jobs if job.state is State.HELD}
-        left = {path.name for path in (self.root / "state.work").iterdir()}
+        left = {path.name for path in WorkFolder.beside(self.root / "state.db").root.iterdir()}
         self._require(left == work, f"the work folder holds {left}")
 
     def _homes(self, held: set[str]) -> dict[str, str]:
@@ -145,7 +192,7 @@ class Scene:
         known = {path for paths in copies.values() for path in paths}
         for path in (path for folder in _VISITED for path in self._visible(folder)):
             text = path.parent.name == "errors" and path.name.endswith(".error.txt")
-            reserved = not self.linked and at_most > 1 and path.stat().st_size == 0
+            reserved = self.disk is Disk.LINKLESS and at_most > 1 and path.stat().st_size == 0
             self._require(path in known or text or reserved, f"{self._told(path)} is no input")
 
     def _check_rest(self, held: set[str]) -> None:
@@ -161,15 +208,17 @@ class Scene:
             self._require(not hidden, f"left behind: {', '.join(map(self._told, hidden))}")
 
     def _check_clip(self, path: Path, *, reserved: bool = True) -> None:
-        if reserved and not self.linked and path.stat().st_size == 0:
+        if reserved and self.disk is Disk.LINKLESS and path.stat().st_size == 0:
             return
         with open(path, "rb") as file:
             try:
                 clip.check(file)
             except SorawatchError as error:
+                self.broken += 1
                 self.complaints.append(f"{self._told(path)}: {error}")
 
-    def _bought(self) -> list[dict[str, Any]]:
+    def bought(self) -> list[dict[str, Any]]:
+        """The videos that the server accepted of this scene, as its ledger has them."""
         with urlopen(f"{self.server}/ledger", timeout=30) as answer:
             return [video for video in json.load(answer)["videos"] if video["prompt"] in self.prompts]
 

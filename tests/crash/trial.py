@@ -8,21 +8,21 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from sorawatch import app
-from sorawatch.core.job import State
 from tests.crash.effects import Observer
 from tests.crash.names import Names
 from tests.crash.processes import KILLED, Child, inject
-from tests.crash.scene import OVEN, Scene, Tally
+from tests.crash.scene import OVEN, Disk, Scene, Tally
 
 ROOM = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where the folders are made: in memory, for a killed process loses nothing that it had written."""
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 """Seconds after which a daemon that was to drain its inbox hangs."""
 
 _exit = os._exit
@@ -37,7 +37,7 @@ class Trial:
 
     kills: tuple[Kill, ...]
     listed: bool = True
-    linked: bool = True
+    disk: Disk = Disk.ONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +56,17 @@ class Verdict:
             said = json.loads(text)
         except ValueError:
             return cls((), Tally((f"the trial itself failed: {text}",)))
-        return cls(tuple(said["deaths"]), Tally(**said["tally"] | {"complaints": tuple(said["tally"]["complaints"])}), said["log"])
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """Every moment of a run that nobody kills, and what went past the observer."""
-
-    moments: tuple[str, ...]
-    unseen: tuple[str, ...]
+        tally = Tally(**said["tally"] | {"complaints": tuple(said["tally"]["complaints"])})
+        return cls(tuple(said["deaths"]), tally, said["log"])
 
 
 def trace(server: str, trial: Trial) -> Callable[[Callable[[str], None]], None]:
-    """A task that says the `Trace` of an undisturbed run as JSON."""
+    """A task that says, as JSON, the ``moments`` of an undisturbed run and what went ``unseen`` by the observer."""
 
     def task(say: Callable[[str], None]) -> None:
         with TemporaryDirectory(dir=ROOM) as folder:
-            scene = _lay_out(Path(folder), server, trial)
-            child = Child.start(lambda tell: _live(scene, Names(scene.root, scene.prompts), None, tell))
+            scene = lay_out(Path(folder), server, trial)
+            child = Child.start(partial(_live, scene, Names(scene.root, scene.prompts), None))
             child.wait(_PATIENCE)
             say(child.said.decode())
 
@@ -85,16 +78,17 @@ def carry_out(server: str, trial: Trial) -> Callable[[Callable[[str], None]], No
 
     def task(say: Callable[[str], None]) -> None:
         with TemporaryDirectory(dir=ROOM) as folder:
-            scene = _lay_out(Path(folder), server, trial)
+            scene = lay_out(Path(folder), server, trial)
             say(json.dumps(asdict(_verdict(scene, trial))))
 
     return task
 
 
-def _lay_out(folder: Path, server: str, trial: Trial) -> Scene:
+def lay_out(folder: Path, server: str, trial: Trial) -> Scene:
+    """The scene of ``trial`` in an empty folder."""
     root = folder / "yard"
     root.mkdir()
-    scene = Scene(root, server, folder.name, trial.listed, trial.linked)
+    scene = Scene(root, server, folder.name, trial.listed, trial.disk)
     inject(server, *({"kind": "generation_fails", "prompt": prompt} for prompt in scene.prompts if OVEN in prompt))
     return scene
 
@@ -102,21 +96,18 @@ def _lay_out(folder: Path, server: str, trial: Trial) -> Scene:
 def _verdict(scene: Scene, trial: Trial) -> Verdict:
     names = Names(scene.root, scene.prompts)
     deaths: list[str] = []
-    lost: set[str] = set()
     for kill in (*trial.kills, None):
-        child = Child.start(lambda say, kill=kill: _live(scene, names, kill, say))  # type: ignore[misc]
+        child = Child.start(partial(_live, scene, names, kill))
         status = child.wait(_PATIENCE)
         if status == KILLED:
             deaths.append(child.said.decode())
             for job in scene.inspect_wreck():
                 names.learn(None, job)
-                if job.state in {State.SUBMITTING, State.UNCERTAIN}:
-                    lost.add(job.pair.path)
             continue
         if status != 0:
             scene.complaints.append(f"a run ended with status {status}: {child.said.decode()}")
         break
-    tally = scene.inspect_end(lost)
+    tally = scene.inspect_end()
     log = (scene.root.parent / "daemon.log").read_text() if tally.complaints else ""
     return Verdict(tuple(deaths), tally, log)
 
@@ -132,8 +123,7 @@ def _live(scene: Scene, names: Names, kill: Kill | None, say: Callable[[str], No
             say(moment)
             _exit(KILLED)
 
-    if not scene.linked:
-        os.link = _refuse  # type: ignore[assignment]
+    _restrict(scene)
     observer = Observer(names, heed)
     observer.install()
     with app.opened(scene.load(), {}, [names.learn]) as daemon:
@@ -142,5 +132,17 @@ def _live(scene: Scene, names: Names, kill: Kill | None, say: Callable[[str], No
         say(json.dumps({"moments": moments, "unseen": observer.unseen}))
 
 
-def _refuse(source: Any, target: Any, **_: Any) -> None:
-    raise OSError(errno.EPERM, os.strerror(errno.EPERM), source, None, target)
+def _restrict(scene: Scene) -> None:
+    """Let the operating system refuse what the scene's disk cannot do."""
+    system: Any = os
+    for name in ("link", "rename", "replace"):
+        system.__dict__[name] = partial(_refuse_or, getattr(os, name), scene)
+
+
+def _refuse_or(call: Callable[..., None], scene: Scene, source: Any, target: Any, **options: Any) -> None:
+    folders = {Path(path).relative_to(scene.root).parts[0] for path in (source, target)}
+    if scene.disk is Disk.APART and len(folders) > 1:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source, None, target)
+    if scene.disk is Disk.LINKLESS and call.__name__ == "link":
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), source, None, target)
+    call(source, target, **options)

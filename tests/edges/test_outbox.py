@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,7 @@ class TestMeanwhile:
     """Other processes at the same folders, between any two of our system calls."""
 
     def test_a_name_taken_at_the_last_moment_is_not_overwritten(self, inbox, root, intent):
-        item = put(inbox, a_jpg="A")[0]
+        item = replace(put(inbox, a_jpg="A")[0], keep=True)
         taken = at("os.link", f"open({str(root / 'a.jpg')!r}, 'w').write('faster')", item, root, intent)
         assert "just taken by somebody else" in taken
         assert files(root) == {"a.jpg": "faster"}

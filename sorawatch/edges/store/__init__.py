@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from sorawatch.edges.store.sqlite import make_engine, primary_code, translated
+from sorawatch.edges.store.sqlite import make_engine, primary_code, set_journal, translated
 from sorawatch.edges.store.tables import SCHEMA_VERSION, metadata, notes
 from sorawatch.edges.store.turn import Command, Event, LeaseLost, Turn
 from sorawatch.errors import Blocked, UsageError
@@ -32,7 +32,7 @@ class Store:
         self._engine = engine
         self._owner = owner
         self._identity = _identity(path)
-        self._version = None
+        self._version: int | None = None
         self.path = path
 
     @classmethod
@@ -49,11 +49,13 @@ class Store:
         """
         engine = make_engine(path, "rwc")
         try:
-            with translated(path), engine.begin() as connection:
-                fresh = not _holds_state(connection, path)
-                if fresh:
-                    metadata.create_all(connection)
-                    connection.execute(notes.insert().values(key="schema", value=str(SCHEMA_VERSION)))
+            with translated(path):
+                with engine.begin() as connection:
+                    fresh = not _holds_state(connection, path)
+                    if fresh:
+                        metadata.create_all(connection)
+                        connection.execute(notes.insert().values(key="schema", value=str(SCHEMA_VERSION)))
+                set_journal(engine)
             return cls(engine, owner, path), fresh
         except BaseException:
             engine.dispose()
@@ -99,16 +101,17 @@ class Store:
             yield Turn(connection, self._owner)
 
     def touched(self) -> bool:
-        """Whether another process has written here since this was last asked; cheap enough to ask every second."""
-        connection = self._engine.raw_connection()
+        """Whether another process has written here since this was last asked; cheap enough to ask every second.
+
+        Where that cannot be told the answer is yes: the turn that follows says what is the matter.
+        """
         try:
-            cursor = connection.cursor()
-            (version,) = cursor.execute("PRAGMA data_version").fetchone()
-            cursor.close()
-        finally:
-            connection.close()
+            with closing(self._engine.raw_connection()) as connection:
+                (version,) = connection.cursor().execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            return True
         before, self._version = self._version, version
-        return bool(before != version)
+        return before != self._version
 
     def close(self) -> None:
         """Let go of the file."""

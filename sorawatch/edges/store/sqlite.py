@@ -6,10 +6,10 @@ connections meet at a checkpoint, so WAL is used only from those on (https://sql
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -41,14 +41,7 @@ def make_engine(path: Path, mode: Literal["ro", "rw", "rwc"]) -> sa.Engine:
         connection = sqlite3.connect(
             where, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        try:
-            if mode == "rwc":
-                journal = "WAL" if has_safe_wal(sqlite3.sqlite_version_info) else "TRUNCATE"
-                connection.execute(f"PRAGMA journal_mode={journal}")
-            connection.execute("PRAGMA synchronous=FULL")
-        except sqlite3.Error:
-            connection.close()
-            raise
+        connection.execute("PRAGMA synchronous=FULL")
         return connection
 
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.StaticPool)
@@ -60,12 +53,23 @@ def make_engine(path: Path, mode: Literal["ro", "rw", "rwc"]) -> sa.Engine:
     return engine
 
 
+def set_journal(engine: sa.Engine) -> None:
+    """Choose how transactions are kept safe; only for a file known to be ours, for the choice may be written into it.
+
+    Raises:
+        sqlite3.Error: if the file cannot be used.
+    """
+    mode = "WAL" if has_safe_wal(sqlite3.sqlite_version_info) else "TRUNCATE"
+    with contextlib.closing(engine.raw_connection()) as connection:
+        connection.cursor().execute(f"PRAGMA journal_mode={mode}")
+
+
 def has_safe_wal(version: tuple[int, ...]) -> bool:
     """Whether this version of SQLite has the fix of the WAL reset."""
     return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
 
 
-@contextmanager
+@contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
     """What SQLite finds wrong with the file, in our errors. Faults in our own SQL stay what they are.
 
@@ -75,15 +79,17 @@ def translated(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sa.exc.DatabaseError as error:
+    except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
         code = primary_code(error)
+        cause = error.orig if isinstance(error, sa.exc.DatabaseError) else error
         if code in _DAMAGED:
-            raise DamagedState(f"the state file {path} is damaged: {error.orig}.") from error
+            raise DamagedState(f"the state file {path} is damaged: {cause}.") from error
         if code not in _MENDS:
             raise
-        raise Blocked(f"the state file {path} cannot be used: {error.orig}", _MENDS[code], passing=True) from error
+        raise Blocked(f"the state file {path} cannot be used: {cause}", _MENDS[code], passing=True) from error
 
 
-def primary_code(error: sa.exc.DBAPIError) -> int:
+def primary_code(error: sa.exc.DatabaseError | sqlite3.DatabaseError) -> int:
     """SQLite's result code, the low byte of its extended ones (https://sqlite.org/rescode.html)."""
-    return getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    cause = error.orig if isinstance(error, sa.exc.DatabaseError) else error
+    return int(getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF

@@ -1,4 +1,4 @@
-"""File systems with faults, made for the tests of the edges."""
+"""Fixtures: file systems with faults, and a user without rights."""
 
 from __future__ import annotations
 
@@ -51,3 +51,17 @@ def other_disk(tmp_path: Path) -> Iterator[Path]:
     where.mkdir()
     yield where
     subprocess.run(["rm", "-rf", str(where)], check=True)
+
+
+@pytest.fixture
+def unprivileged(other_disk: Path) -> Iterator[Path]:
+    """A folder worked in without the right of root to pass over permissions."""
+    if os.geteuid() != 0:
+        yield other_disk
+        return
+    other_disk.chmod(0o777)
+    os.seteuid(65534)
+    try:
+        yield other_disk
+    finally:
+        os.seteuid(0)

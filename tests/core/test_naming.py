@@ -1,0 +1,196 @@
+"""The names that sorawatch gives."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from sorawatch.core.naming import (
+    JOB_ID_ALPHABET,
+    LONGEST_NAME,
+    clip_name,
+    error_name,
+    fitted,
+    job_id,
+    likeness,
+    numbered,
+    order_key,
+    stem_of,
+)
+from sorawatch.core.order import Fit, Order, Size
+from sorawatch.core.pairing import IMAGE_SUFFIXES, Match, is_junk, pair
+
+ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
+
+
+def second(*names: str) -> tuple[str, ...]:
+    return next(islice(numbered(names), 1, None))
+
+
+def length(name: str) -> int:
+    return len(os.fsencode(name))
+
+
+@pytest.mark.parametrize(
+    ("image", "stem"),
+    [
+        ("beach.jpg", "beach"),
+        ("my.beach.jpg", "my.beach"),
+        ("beach.", "beach"),
+        ("beach", "beach"),
+        (".jpg", ".jpg"),
+        ("a\nb.jpg", "a\nb"),
+    ],
+)
+def test_stem(image: str, stem: str):
+    assert stem_of(image) == stem
+
+
+def test_what_is_named_after_an_image():
+    assert clip_name("my.beach.JPG") == "my.beach.mp4"
+    assert error_name("my.beach.JPG") == "my.beach.error.txt"
+
+
+@pytest.mark.parametrize(
+    "stem", ["x" * 300, "\N{BEACH WITH UMBRELLA}" * 100, "\N{EURO SIGN}" * 100, os.fsdecode(b"\xff" * 300)]
+)
+def test_names_that_are_too_long_are_cut_at_a_characters_end(stem: str):
+    name = fitted(stem, ".mp4")
+    assert LONGEST_NAME - 4 < length(name) <= LONGEST_NAME
+    assert name == stem[: len(name) - 4] + ".mp4"
+
+
+def test_a_name_that_just_fits_is_left_alone():
+    assert fitted("x" * 251, ".mp4") == "x" * 251 + ".mp4"
+    assert fitted("x" * 252, ".mp4") == "x" * 251 + ".mp4"
+
+
+def test_a_suffix_without_room_for_any_stem_stands_alone():
+    assert fitted("beach", "." + "x" * 300) == "." + "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["beach.mp4"], ["beach (2).mp4"]),
+        (["beach.error.txt"], ["beach (2).error.txt"]),
+        (["beach"], ["beach (2)"]),
+        (["beach.jpg", "beach.yaml"], ["beach (2).jpg", "beach (2).yaml"]),
+        (["beach.jpg", "beach.jpg.yaml"], ["beach (2).jpg", "beach (2).jpg.yaml"]),
+        (["beach.jpg.png", "beach.jpg.yaml"], ["beach.jpg (2).png", "beach.jpg (2).yaml"]),
+        (["beach.tar.png", "beach.tar.png.txt"], ["beach.tar (2).png", "beach.tar (2).png.txt"]),
+        (
+            ["beach.JPG", "Beach.jpg.YAML", "beach.error.txt"],
+            ["beach (2).JPG", "beach (2).jpg.YAML", "beach (2).error.txt"],
+        ),
+        (["beach (2).jpg", "beach (2).yaml"], ["beach (2) (2).jpg", "beach (2) (2).yaml"]),
+    ],
+)
+def test_a_taken_name_gets_a_number_before_its_extension(names: list[str], expected: list[str]):
+    assert second(*names) == tuple(expected)
+
+
+def test_the_names_as_they_are_come_first_then_two_and_up():
+    names = list(islice(numbered(["a.jpg", "a.txt"]), 12))
+    assert names[:3] == [("a.jpg", "a.txt"), ("a (2).jpg", "a (2).txt"), ("a (3).jpg", "a (3).txt")]
+    assert names[11] == ("a (12).jpg", "a (12).txt")
+
+
+def test_names_of_different_length_are_cut_alike():
+    image, sidecar, error = second("x" * 251 + ".jpg", "x" * 250 + ".yaml"[:5], "x" * 245 + ".error.txt")
+    assert (image, sidecar) == ("x" * 241 + " (2).jpg", "x" * 241 + " (2).yaml")
+    assert error == "x" * 241 + " (2).error.txt"
+    assert length(error) == LONGEST_NAME
+
+
+@st.composite
+def a_pair(draw: st.DrawFn) -> tuple[str, str | None]:
+    """An image and perhaps a sidecar as they may lie in an inbox: all bytes, all forms, up to the longest names."""
+    stem = draw(
+        st.binary(min_size=1, max_size=8).map(os.fsdecode)
+        | st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8)
+    )
+    stem = os.fsdecode(os.fsencode(stem * draw(st.sampled_from([1, 1, 20, 60]))))
+    suffix = draw(st.sampled_from([*IMAGE_SUFFIXES, ".JPG", ".jpg.png", ".yaml.jpg"]))
+    tail = draw(st.sampled_from([".yaml", ".yml", ".txt", ".YAML"]))
+    form = draw(st.sampled_from(["NFC", "NFD"]))
+    image = stem + suffix
+    beside = draw(st.sampled_from([None, stem_of(image), image, image.swapcase()]))
+    sidecar = None if beside is None else unicodedata.normalize(form, beside) + tail
+    for name in (image, sidecar or "x"):
+        assume(not {"/", "\0"} & {*name} and length(name) <= LONGEST_NAME and not is_junk(name))
+    return image, sidecar
+
+
+@given(a_pair(), st.integers(1, 12))
+@settings(deadline=None, max_examples=300)
+def test_what_belongs_together_still_does_under_any_number(names: tuple[str, str | None], count: int):
+    image, sidecar = names
+    together = tuple(name for name in names if name is not None)
+    assume(pair(together).matches == (Match(image, sidecar),))
+    *moved, error = next(islice(numbered([*together, error_name(image)]), count, None))
+    assert all(length(name) <= LONGEST_NAME for name in (*moved, error))
+    assert all(os.fsdecode(os.fsencode(name)) == name for name in (*moved, error))
+    assert pair(moved).matches == (Match(moved[0], moved[1] if sidecar else None),)
+    assert is_junk(error)
+    number = f" ({count + 1})"
+    assert all(name.count(number) == original.count(number) + 1 for name, original in zip(moved, together, strict=True))
+    assert len({name[: name.rindex(number)] for name in (*moved, error)}) == 1
+
+
+@given(a_pair(), st.integers(0, 5), st.integers(0, 5))
+@settings(deadline=None)
+def test_different_numbers_give_different_names(names: tuple[str, str | None], one: int, other: int):
+    assume(one != other)
+    together = [name for name in names if name is not None]
+    first, then = (next(islice(numbered(together), count, None)) for count in (one, other))
+    assert not {*first} & {*then}
+
+
+class TestKeys:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"prompt": "wave"},
+            {"model": "sora-2-pro"},
+            {"size": Size(720, 1280)},
+            {"seconds": 12},
+        ],
+    )
+    def test_whatever_the_server_can_see_tells_orders_apart(self, change: dict[str, object]):
+        changed = replace(ORDER, **change)
+        assert order_key("d", changed) != order_key("d", ORDER)
+        assert likeness(changed) != likeness(ORDER)
+
+    def test_the_picture_tells_orders_apart_but_not_in_the_servers_list(self):
+        assert order_key("e", ORDER) != order_key("d", ORDER)
+        padded = replace(ORDER, fit=Fit.PAD)
+        assert order_key("d", padded) != order_key("d", ORDER)
+        assert likeness(padded) == likeness(ORDER)
+
+    def test_the_priority_buys_nothing_else(self):
+        assert order_key("d", replace(ORDER, priority=9)) == order_key("d", ORDER)
+
+    def test_keys_do_not_change_between_versions(self):
+        """They are in the store, and what they tell is whether an order was bought before."""
+        assert order_key("d" * 64, ORDER) == "8e85f255457daf92608d222e477c368569222222d013899a6fae7373b405d63b"
+        assert likeness(ORDER) == "0104cb9c289dec9198086c819fd7712582803c4309e620ab19e0426108995320"
+
+
+class TestJobId:
+    def test_is_eight_characters_that_can_be_typed(self):
+        assert job_id(bytes(5)) == "22222222"
+        assert job_id(b"\xff" * 5) == "hewrd9ap"
+        assert not {*JOB_ID_ALPHABET} & {*"01ilou"}
+
+    @given(st.binary(min_size=5, max_size=5))
+    def test_comes_from_the_alphabet(self, seed: bytes):
+        name = job_id(seed)
+        assert len(name) == 8
+        assert {*name} <= {*JOB_ID_ALPHABET}

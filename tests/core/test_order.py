@@ -1,0 +1,86 @@
+"""Sizes, models and prices."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sorawatch.core.order import Aim, Fit, Model, Size
+
+WIDE, TALL, WIDER, TALLER, SQUARE = (
+    Size(*s) for s in [(1280, 720), (720, 1280), (1792, 1024), (1024, 1792), (512, 512)]
+)
+MODEL = Model("sora-2-pro", (TALLER, WIDER, TALL, WIDE), (4, 8, 12), 300_000, ((WIDER, 500_000), (TALLER, 500_000)))
+
+
+class TestSize:
+    @given(st.integers(1, 10**6), st.integers(1, 10**6))
+    def test_reads_what_it_writes(self, width: int, height: int):
+        assert Size.parse(str(Size(width, height))) == Size(width, height)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["", "x", "1280", "1280x", "x720", "0x720", "1280x0", "-1280x720", "1280X720", "1280 x 720", " 1280x720",
+         "1280x720x3", "1280.0x720", "1_280x720", "+1280x720", "１２８０x720", "²x720", "1280x720\n"],
+    )  # fmt: skip
+    def test_refuses_all_else(self, text: str):
+        with pytest.raises(ValueError, match=rf"^{re.escape(text)}\Z"):
+            Size.parse(text)
+
+    def test_refuses_numbers_that_python_refuses(self):
+        with pytest.raises(ValueError, match="limit"):
+            Size.parse("9" * 5000 + "x720")
+
+    def test_counts_its_pixels(self):
+        assert WIDE.pixels == 921_600
+
+
+class TestResolve:
+    @pytest.mark.parametrize(
+        ("aim", "picture", "size"),
+        [
+            (Aim.LANDSCAPE, Size(10, 20), WIDE),
+            (Aim.PORTRAIT, Size(20, 10), TALL),
+            (Aim.AUTO, Size(4000, 3000), WIDE),
+            (Aim.AUTO, Size(3000, 4000), TALL),
+            (Aim.AUTO, Size(500, 500), WIDE),
+            (WIDER, Size(10, 20), WIDER),
+            (Size(3, 3), Size(10, 20), Size(3, 3)),
+        ],
+    )
+    def test_takes_the_smallest_size_that_lies_the_right_way(self, aim: Size | Aim, picture: Size, size: Size):
+        assert MODEL.resolve(aim, picture) == size
+
+    def test_takes_the_smallest_of_all_where_none_lies_the_right_way(self):
+        assert Model("tall", (TALLER, TALL), None).resolve(Aim.LANDSCAPE, WIDE) == TALL
+
+    def test_counts_a_square_as_lying(self):
+        model = Model("square", (SQUARE, TALL), None)
+        assert model.resolve(Aim.AUTO, WIDE) == SQUARE
+        assert model.resolve(Aim.PORTRAIT, WIDE) == TALL
+
+    @pytest.mark.parametrize(("aim", "size"), [(Aim.LANDSCAPE, WIDE), (Aim.PORTRAIT, TALL)])
+    def test_takes_the_usual_sizes_where_any_will_do(self, aim: Aim, size: Size):
+        assert Model("any", None, None).resolve(aim, SQUARE) == size
+
+
+class TestPrice:
+    def test_is_the_rate_for_the_size_times_the_seconds(self):
+        assert MODEL.price(WIDE, 8) == 2_400_000
+        assert MODEL.price(WIDER, 8) == 4_000_000
+
+    def test_is_unknown_where_the_catalogue_names_none(self):
+        assert Model("mine", None, None).price(WIDE, 8) is None
+        by_size = Model("mine", None, None, None, ((WIDE, 7),))
+        assert (by_size.price(WIDE, 8), by_size.price(TALL, 8)) == (56, None)
+
+    def test_may_be_nothing(self):
+        assert Model("own", None, None, 0).price(WIDE, 8) == 0
+
+
+def test_words_in_files_are_those_of_the_documentation():
+    assert [*Aim] == ["landscape", "portrait", "auto"]
+    assert [*Fit] == ["crop", "pad", "blur", "stretch"]

@@ -1,0 +1,264 @@
+"""Which files of one folder belong together."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sorawatch.core.pairing import IMAGE_SUFFIXES, SIDECAR_SUFFIXES, Match, Pairing, fold, is_defaults, is_junk, pair
+
+NFC, NFD = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
+UNDECODABLE = os.fsdecode(b"caf\xe9")
+
+
+def pairs(*names: str) -> dict[str, str | None]:
+    """Image to sidecar, where all is well."""
+    found = pair(names)
+    assert not found.unknown
+    assert not any(match.conflict for match in found.matches)
+    return {match.image: match.sidecar for match in found.matches}
+
+
+def conflicts(*names: str) -> dict[str, str]:
+    return {match.image: match.conflict for match in pair(names).matches}
+
+
+@pytest.mark.parametrize(
+    ("image", "sidecar"),
+    [
+        ("beach.jpg", "beach.yaml"),
+        ("beach.jpg", "beach.yml"),
+        ("beach.jpg", "beach.txt"),
+        ("beach.jpg", "beach.jpg.yaml"),
+        ("beach.jpg", "beach.jpg.txt"),
+        ("Beach.JPG", "beach.Yaml"),
+        ("beach.jpg", "BEACH.JPG.YML"),
+        ("beach.HEIC", "beach.yaml"),
+        ("my.beach.photo.png", "my.beach.photo.yaml"),
+        ("beach.jpg.png", "beach.jpg.yaml"),
+        (f"{NFC}.jpg", f"{NFD}.yaml"),
+        (f"{NFD}.jpg", f"{NFC}.jpg.yaml"),
+        (f"{NFD.upper()}.jpg", f"{NFC}.yaml"),
+        ("STRASSE.jpg", "straße.yaml"),
+        (f"{UNDECODABLE}.jpg", f"{UNDECODABLE}.yaml"),
+        ("two\nlines.jpg", "two\nlines.yaml"),
+        ("-rf.jpg", "-rf.yaml"),
+        ("--.jpg", "--.jpg.yaml"),
+        (" .jpg", " .yaml"),
+        ("PAUSE.jpg", "pause.yaml"),
+        ("[a-z]*.jpg", "[a-z]*.yaml"),
+    ],
+)
+def test_what_belongs_together(image: str, sidecar: str):
+    assert pairs(image, sidecar) == {image: sidecar}
+    assert pairs(sidecar, image) == {image: sidecar}
+
+
+@pytest.mark.parametrize(
+    "sidecar", ["beach.png.yaml", "bea.yaml", "beach .yaml", "beach.jpg.jpg.yaml", "beach.yaml.yaml", "each.yaml"]
+)
+def test_what_does_not_belong_together(sidecar: str):
+    assert pair(["beach.jpg", sidecar]) == Pairing((Match("beach.jpg", None),), lonely=(sidecar,), unknown=())
+
+
+def test_names_in_a_dead_encoding_are_not_mistaken_for_their_like():
+    assert pairs(f"{UNDECODABLE}.jpg", f"{NFC}.yaml") == {f"{UNDECODABLE}.jpg": None}
+
+
+def test_an_image_without_a_sidecar_stands_alone():
+    assert pair(["beach.jpg"]) == Pairing((Match("beach.jpg", None),), (), ())
+
+
+def test_nothing_is_nothing():
+    assert pair([]) == Pairing((), (), ())
+
+
+def test_a_sidecar_with_the_images_whole_name_comes_before_one_with_its_stem():
+    found = pair(["beach.jpg", "beach.jpg.yaml", "beach.yaml"])
+    assert found == Pairing((Match("beach.jpg", "beach.jpg.yaml"),), lonely=("beach.yaml",), unknown=())
+
+
+def test_the_stem_is_left_to_the_only_image_that_has_no_sidecar_of_its_own():
+    assert pairs("beach.jpg", "beach.png", "beach.jpg.yaml", "beach.yaml") == {
+        "beach.jpg": "beach.jpg.yaml",
+        "beach.png": "beach.yaml",
+    }
+
+
+def test_each_image_can_have_its_own():
+    assert pairs("beach.jpg", "beach.png", "beach.jpg.yaml", "beach.png.txt") == {
+        "beach.jpg": "beach.jpg.yaml",
+        "beach.png": "beach.png.txt",
+    }
+
+
+def test_images_of_one_name_do_not_conflict_where_nothing_is_to_be_shared():
+    assert pairs("beach.jpg", "beach.png") == {"beach.jpg": None, "beach.png": None}
+
+
+def test_two_images_for_one_sidecar_are_told_apart_by_nobody():
+    why = "beach.jpg and beach.png both match beach.yaml. Give each its own sidecar: beach.jpg.yaml, beach.png.yaml"
+    assert pair(["beach.jpg", "beach.png", "beach.yaml"]).matches == (
+        Match("beach.jpg", "beach.yaml", why),
+        Match("beach.png", "beach.yaml", why),
+    )
+
+
+def test_three_images_for_one_sidecar():
+    told = conflicts("a.gif", "a.jpg", "a.png", "a.yml")
+    assert set(told.values()) == {
+        "a.gif and a.jpg and a.png all match a.yml. Give each its own sidecar: a.gif.yaml, a.jpg.yaml, a.png.yaml"
+    }
+
+
+def test_as_many_sidecars_as_images_are_no_help_if_they_share_a_name():
+    told = conflicts("beach.jpg", "beach.png", "beach.yaml", "beach.txt")
+    assert set(told.values()) == {
+        "beach.jpg and beach.png both match beach.txt. Give each its own sidecar: beach.jpg.yaml, beach.png.yaml"
+    }
+
+
+def test_two_sidecars_for_one_image_are_told_apart_by_nobody():
+    assert conflicts("beach.jpg", "beach.yaml", "beach.txt") == {
+        "beach.jpg": "beach.jpg has 2 sidecars, beach.txt and beach.yaml. Keep one of them"
+    }
+    assert conflicts("beach.jpg", "beach.jpg.yml", "Beach.jpg.yaml", "beach.yaml") == {
+        "beach.jpg": "beach.jpg has 2 sidecars, Beach.jpg.yaml and beach.jpg.yml. Keep one of them"
+    }
+
+
+class TestNamesThatDifferInCaseOrFormAlone:
+    def test_are_told_apart_where_each_has_its_own(self):
+        assert pairs("Beach.jpg", "beach.jpg", "Beach.yaml", "beach.yaml") == {
+            "Beach.jpg": "Beach.yaml",
+            "beach.jpg": "beach.yaml",
+        }
+        assert pairs(f"{NFC}.jpg", f"{NFD}.jpg", f"{NFC}.jpg.yaml", f"{NFD}.jpg.yaml") == {
+            f"{NFC}.jpg": f"{NFC}.jpg.yaml",
+            f"{NFD}.jpg": f"{NFD}.jpg.yaml",
+        }
+
+    def test_conflict_where_one_sidecar_could_be_either(self):
+        told = conflicts("Beach.jpg", "beach.jpg", "beach.yaml")
+        assert set(told) == {"Beach.jpg", "beach.jpg"}
+        assert set(told.values()) == {
+            "Beach.jpg and beach.jpg both match beach.yaml. Give each its own sidecar: Beach.jpg.yaml, beach.jpg.yaml"
+        }
+
+    def test_are_paired_once_that_advice_was_taken(self):
+        assert pairs("Beach.jpg", "beach.jpg", "Beach.jpg.yaml", "beach.jpg.yaml") == {
+            "Beach.jpg": "Beach.jpg.yaml",
+            "beach.jpg": "beach.jpg.yaml",
+        }
+
+    def test_are_not_paired_crosswise(self):
+        told = conflicts("Beach.jpg", "beach.jpg", "BEACH.yaml", "beach.yaml")
+        assert all(told.values())
+
+
+def test_what_is_neither_image_nor_sidecar_is_unknown():
+    found = pair(["notes.docx", "clip.mp4", "README", "beach.jpg"])
+    assert found == Pairing((Match("beach.jpg", None),), (), unknown=("README", "clip.mp4", "notes.docx"))
+
+
+@pytest.mark.parametrize("name", ["_defaults.yaml", "_defaults.yml", "_Defaults.YAML"])
+def test_a_folders_defaults_are_no_lonely_sidecar(name: str):
+    assert is_defaults(name)
+    assert pair([name, "beach.jpg"]) == Pairing((Match("beach.jpg", None),), (), ())
+
+
+@pytest.mark.parametrize("name", ["_defaults.txt", "defaults.yaml", "_defaults.jpg.yaml"])
+def test_what_only_looks_like_defaults_is_a_sidecar(name: str):
+    assert not is_defaults(name)
+    assert pair([name]).lonely == (name,)
+
+
+def test_the_pause_file_is_not_unknown_but_its_likes_are():
+    assert pair(["PAUSE"]) == Pairing((), (), ())
+    assert pair(["pause", "PAUSE.md"]).unknown == ("PAUSE.md", "pause")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".hidden.jpg", ".sorawatch", ".beach.jpg.swp", "..jpg", "~$letter.txt", "beach.jpg~", "Thumbs.db", "THUMBS.DB",
+        "desktop.ini", "Desktop.ini", "@eaDir", "#recycle", "__MACOSX", "lost+found", "$RECYCLE.BIN", "beach.jpg.tmp",
+        "beach.TEMP", "beach.jpg.part", "beach.partial", "beach.crdownload", "beach.jpg.download", "beach.jpg.filepart",
+        "beach.jpg.!sync", "beach.error.txt", "Beach (2).ERROR.TXT", ".two\nlines", os.fsdecode(b".\xff\xfe"),
+    ],
+)  # fmt: skip
+def test_litter_is_never_looked_at(name: str):
+    assert is_junk(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "beach.jpg", "beach.yaml", "_defaults.yaml", "PAUSE", "-.jpg", "two\n.lines.jpg", "tmp", "beach.tmp.jpg",
+        "error.txt", "beach.errors.txt", "thumbs.db.jpg", "recycle", os.fsdecode(b"\xff.jpg"), "a~b.jpg", "~beach.jpg",
+    ],
+)  # fmt: skip
+def test_everything_else_is(name: str):
+    assert not is_junk(name)
+
+
+def test_a_person_can_name_more_litter():
+    ignore = ("draft-*", f"{NFC}*", "[ab].png")
+    for name in ("draft-1.jpg", "DRAFT-2.jpg", f"{NFD}.jpg", "A.png"):
+        assert is_junk(name, ignore)
+        assert not is_junk(name)
+    assert not is_junk("my-draft-1.jpg", ignore)
+
+
+NAMES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="/\0"), min_size=1, max_size=6)
+FILES = st.builds(
+    str.__add__,
+    st.sampled_from(["beach", "Beach", "b", NFC, NFD, UNDECODABLE]) | NAMES,
+    st.sampled_from(["", ".jpg", ".JPG", ".png", ".yaml", ".yml", ".txt", ".jpg.yaml", ".png.yaml", ".jpg.png"]),
+)
+
+
+@given(st.sets(FILES, max_size=8))
+@settings(deadline=None)
+def test_every_name_is_in_exactly_one_place(names: set[str]):
+    found = pair(names)
+    images = [match.image for match in found.matches]
+    sidecars = {match.sidecar for match in found.matches if match.sidecar is not None}
+    assert len(images) == len({*images})
+    places = [{*images}, sidecars, {*found.lonely}, {*found.unknown}]
+    assert sum(map(len, places)) == len(set[str]().union(*places))
+    spare = {name for name in names if is_defaults(name) or name == "PAUSE"}
+    in_conflict = {name for name in names - spare if not any(name in place for place in places)}
+    assert all(fold(name).endswith(SIDECAR_SUFFIXES) for name in in_conflict)
+    assert not in_conflict or any(match.conflict for match in found.matches)
+
+
+@given(st.sets(FILES, max_size=8))
+@settings(deadline=None)
+def test_no_sidecar_serves_two_images_unless_they_are_told(names: set[str]):
+    served: dict[str, str] = {}
+    for match in pair(names).matches:
+        if match.sidecar is not None and not match.conflict:
+            assert served.setdefault(match.sidecar, match.image) == match.image
+            assert fold(match.sidecar).rpartition(".")[0] in {
+                fold(match.image),
+                fold(match.image).rpartition(".")[0],
+            }
+
+
+@given(st.permutations(["a.jpg", "A.jpg", "a.png", "a.yaml", "A.yaml", "a.png.txt", "b.gif", "b.yml", "b.txt"]))
+@settings(deadline=None)
+def test_the_order_of_a_listing_changes_nothing(names: list[str]):
+    assert pair(names) == pair(sorted(names))
+
+
+@given(NAMES, st.sampled_from(IMAGE_SUFFIXES), st.sampled_from(SIDECAR_SUFFIXES))
+@settings(deadline=None)
+def test_a_sidecar_from_a_system_with_another_unicode_form_is_found(stem: str, image: str, sidecar: str):
+    one, other = unicodedata.normalize("NFC", stem), unicodedata.normalize("NFD", stem)
+    assert pairs(f"{one}{image}", f"{other}{sidecar}") == {f"{one}{image}": f"{other}{sidecar}"}
+    assert pairs(f"{other}{image}", f"{one}{image}{sidecar}") == {f"{other}{image}": f"{one}{image}{sidecar}"}

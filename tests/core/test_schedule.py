@@ -1,0 +1,113 @@
+"""When to try again and when to look again."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sorawatch.core.schedule import RETRY_AFTER_CAP, Waits, backoff, is_due, next_poll
+
+WAITS = Waits(first=5, longest=900, poll_min=5, poll_max=30)
+JITTER = st.floats(0, 1, exclude_max=True)
+
+
+def any_waits() -> st.SearchStrategy[Waits]:
+    seconds = st.floats(0.01, 1e5)
+    return st.builds(
+        lambda first, longest, low, high: Waits(first, longest, min(low, high), max(low, high)),
+        seconds,
+        seconds,
+        seconds,
+        seconds,
+    )
+
+
+class TestBackoff:
+    def test_doubles_up_to_the_longest(self):
+        waits = [backoff(WAITS, failures, jitter=0.5) for failures in range(1, 12)]
+        assert waits[:8] == [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 640_000]
+        assert waits[8:] == [900_000] * 3
+
+    def test_is_spread_by_a_quarter_either_way(self):
+        assert backoff(WAITS, 2, jitter=0.0) == 7_500
+        assert 12_490 < backoff(WAITS, 2, jitter=0.999) < 12_500
+
+    def test_survives_any_number_of_failures(self):
+        assert backoff(WAITS, 10**9, jitter=0.5) == 900_000
+
+    @pytest.mark.parametrize(
+        ("failures", "retry_after", "expected"),
+        [
+            (1, 0.0, 0),
+            (1, 2.5, 2_500),
+            (1, 120.0, 120_000),
+            (2, 0.0, 10_000),
+            (2, 9.0, 10_000),
+            (2, 120.0, 120_000),
+            (1, RETRY_AFTER_CAP + 1, 3_600_000),
+            (1, float("inf"), 3_600_000),
+        ],
+    )
+    def test_obeys_the_server_and_after_the_first_failure_its_own_growth_too(
+        self, failures: int, retry_after: float, expected: int
+    ):
+        assert backoff(WAITS, failures, 0.5, retry_after) == expected
+
+    @given(any_waits(), st.integers(1, 10**6), JITTER, st.none() | st.floats(0, allow_nan=False))
+    @settings(deadline=None)
+    def test_never_reaches_beyond_the_horizon(
+        self, waits: Waits, failures: int, jitter: float, retry_after: float | None
+    ):
+        assert 0 <= backoff(waits, failures, jitter, retry_after) <= waits.horizon
+
+    @given(any_waits(), st.integers(1, 40), JITTER)
+    @settings(deadline=None)
+    def test_never_shrinks_as_failures_add_up(self, waits: Waits, failures: int, jitter: float):
+        assert backoff(waits, failures, jitter) <= backoff(waits, failures + 1, jitter)
+
+
+class TestNextPoll:
+    @pytest.mark.parametrize(
+        ("age", "progress", "expected"),
+        [
+            (0, None, 5_000),
+            (41_666, None, 5_000),
+            (100_000, None, 12_000),
+            (250_000, None, 30_000),
+            (10**9, None, 30_000),
+            (100_000, 0, 12_000),
+            (100_000, 100, 12_000),
+            (100_000, 50, 24_000),
+            (100_000, 80, 12_500),
+            (100_000, 95, 5_000),
+            (100_000, 1, 24_000),
+            (-(10**12), None, 5_000),
+            (-(10**12), 50, 5_000),
+        ],
+    )
+    def test_follows_age_and_progress_within_the_bounds(self, age: int, progress: int | None, expected: int):
+        assert next_poll(WAITS, age, progress) == expected
+
+    @given(any_waits(), st.integers(-(10**13), 10**13), st.none() | st.integers(0, 100))
+    @settings(deadline=None)
+    def test_never_leaves_the_configured_bounds(self, waits: Waits, age: int, progress: int | None):
+        wait = next_poll(waits, age, progress)
+        assert int(1000 * waits.poll_min) <= wait <= int(1000 * waits.poll_max) <= waits.horizon
+
+    @given(st.integers(10_000, 10**7), st.booleans())
+    @settings(deadline=None)
+    def test_finds_a_render_of_any_length_soon_after_its_end(self, length: int, honest: bool):
+        waits = Waits(poll_min=0.001, poll_max=1e6)
+        now = looks = 1000
+        while now < length:
+            now += next_poll(waits, now, 100 * now // length if honest else None)
+            looks += 1
+        assert now - length <= max(1, 0.12 * length)
+        assert looks - 1000 < 120
+
+
+@pytest.mark.parametrize(
+    ("due_at", "due"),
+    [(999_999, True), (1_000_000, True), (1_000_001, False), (1_500_000, False), (1_500_001, True), (9**20, True)],
+)
+def test_a_time_beyond_the_horizon_means_that_the_clock_was_set_back(due_at: int, due: bool):
+    assert is_due(due_at, now=1_000_000, horizon=500_000) is due

@@ -1,0 +1,61 @@
+"""When a file has stopped changing."""
+
+from dataclasses import replace
+
+import pytest
+
+from sorawatch.core.settle import Look, Observation, is_whole, next_look, observe, settled
+
+IMAGE = Look(size=1000, mtime_ns=1, ctime_ns=2, inode=3, device=4)
+SIDECAR = Look(size=20, mtime_ns=5, ctime_ns=6, inode=7, device=4)
+
+
+def seen(*times: float, looks: tuple[Look, ...] = (IMAGE, SIDECAR)) -> Observation:
+    observation = None
+    for now in times:
+        observation = observe(observation, looks, now)
+    assert observation is not None
+    return observation
+
+
+def test_files_that_stay_the_same_settle_when_the_time_is_over():
+    assert not settled(seen(10.0, 12.9), 12.9, 3.0)
+    assert settled(seen(10.0, 13.0), 13.0, 3.0)
+
+
+def test_one_look_is_never_enough_however_long_ago():
+    assert not settled(seen(10.0), 1e9, 3.0)
+    assert not settled(seen(10.0), 10.0, 0.0)
+    assert settled(seen(10.0, 10.0), 10.0, 0.0)
+
+
+@pytest.mark.parametrize("field", ["size", "mtime_ns", "ctime_ns", "inode", "device"])
+def test_any_difference_in_any_file_starts_the_wait_again(field: str):
+    changed = replace(SIDECAR, **{field: 99})
+    observation = observe(seen(10.0, 12.0), (IMAGE, changed), 13.0)
+    assert observation == Observation((IMAGE, changed), since=13.0, count=1)
+    assert not settled(observe(observation, (IMAGE, changed), 15.9), 15.9, 3.0)
+    assert settled(observe(observation, (IMAGE, changed), 16.0), 16.0, 3.0)
+
+
+def test_a_sidecar_that_comes_or_goes_is_a_difference():
+    assert observe(seen(10.0, looks=(IMAGE,)), (IMAGE, SIDECAR), 20.0).since == 20.0
+    assert observe(seen(10.0), (IMAGE,), 20.0).since == 20.0
+
+
+def test_a_file_that_changes_and_changes_back_has_changed():
+    there = seen(10.0, 12.0)
+    back = observe(observe(there, (IMAGE, replace(SIDECAR, size=21)), 12.5), there.looks, 13.0)
+    assert (back.since, back.count) == (13.0, 1)
+
+
+@pytest.mark.parametrize("looks", [(replace(IMAGE, size=0), SIDECAR), (IMAGE, replace(SIDECAR, size=0))])
+def test_an_empty_file_never_settles(looks: tuple[Look, ...]):
+    observation = seen(10.0, 20.0, looks=looks)
+    assert not is_whole(observation)
+    assert not settled(observation, 1e9, 3.0)
+
+
+@pytest.mark.parametrize(("now", "wait"), [(10.0, 3.0), (12.0, 1.0), (13.0, 0.0), (99.0, 0.0)])
+def test_the_next_look_is_when_it_can_settle(now: float, wait: float):
+    assert next_look(seen(10.0), now, 3.0) == wait

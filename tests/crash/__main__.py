@@ -1,0 +1,61 @@
+"""``python -m tests.crash``: kill the daemon at every moment, or at one of them again."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.crash.campaign import Moments, conduct, moments
+from tests.crash.parts import NAIVE, PARTS, Part, run, story, table
+from tests.crash.scene import Disk
+from tests.crash.trial import Kill, Trial
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
+    parser.add_argument("--part", action="append", choices=[*PARTS, "naive"], help="only this part")
+    parser.add_argument("--sample", type=int, help="only so many of the part's trials, evenly chosen")
+    parser.add_argument("--list", action="store_true", help="show the moments and their numbers")
+    parser.add_argument("--point", help="die at this moment alone: its number or its name")
+    parser.add_argument("--then", type=int, help="and again at so manyth moment of the next run")
+    parser.add_argument("--no-list", action="store_true", help="the server has no list")
+    parser.add_argument("--disk", type=Disk, choices=[*Disk], default=Disk.ONE, help="what the folders lie on")
+    options = parser.parse_args()
+    setting = Trial((), listed=not options.no_list, disk=options.disk)
+    if options.list:
+        for number, moment in enumerate(moments(setting).every, 1):
+            print(f"{number:4} {moment}")
+        return 0
+    if options.point:
+        kills: tuple[Kill, ...] = (_moment(options.point, setting), *([options.then] if options.then else []))
+        return _repeat(Trial(kills, setting.listed, setting.disk))
+    return _prove([NAIVE if name == "naive" else PARTS[name] for name in options.part or PARTS], options.sample)
+
+
+def _moment(text: str, setting: Trial) -> str:
+    if not text.isdecimal():
+        return text
+    found: Moments = moments(setting)
+    return found.every[int(text) - 1]
+
+
+def _repeat(trial: Trial) -> int:
+    (result,) = conduct([trial])
+    if not result.met:
+        print(f"the run ended before the moment came: {trial.kills}")
+        return 1
+    print(story(result) if result.verdict.tally.complaints else f"nothing is wrong after {result.verdict.deaths}")
+    return bool(result.verdict.tally.complaints)
+
+
+def _prove(parts: list[Part], sample: int | None) -> int:
+    sums = [run(part, print, sample) for part in parts]
+    print(*table(sums), sep="\n")
+    unmet = sum(each.unmet for each in sums)
+    if unmet:
+        print(f"{unmet} trials ended before the moment came, four times over")
+    return any(each.faulty for each in sums)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

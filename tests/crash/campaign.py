@@ -1,0 +1,134 @@
+"""Many trials at once: which moments there are, and what came of dying at each."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from tests.crash import trial as daemon
+from tests.crash.effects import Side
+from tests.crash.processes import at_once, simulated
+from tests.crash.trial import Kill, Trial, Verdict
+
+PLACES = 3 * (os.cpu_count() or 1)
+"""Trials at a time: most of a trial is waiting."""
+
+ORDINARY = Trial(())
+
+Task = Callable[[Callable[[str], None]], None]
+
+_NO_LIST = {"kind": "answer_before", "on": "list", "status": 404, "times": None}
+
+_ATTEMPTS = 4
+"""How often a trial is begun anew that did not meet the moment it was to die at: threads race."""
+
+_PER_SIMULATOR = 150
+"""Trials that share a simulator: its list grows with each."""
+
+_REPEATED = re.compile(r" (?:GET of \S+|commit of nothing new) #(\d+)$")
+"""Moments that come once a poll or a turn of the loop, of which a run has now more, now fewer."""
+
+_MOMENT = re.compile(r"(?P<side>before|halfway through|after) (?P<effect>.*) #(?P<number>\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Those of undisturbed runs. ``every`` is in an order that is the same every time, so that numbers stay true."""
+
+    every: tuple[str, ...]
+    telling: tuple[str, ...]
+    """Without those after one effect that another effect's beginning followed at once: the world is the same then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A trial and what came of it."""
+
+    trial: Trial
+    verdict: Verdict
+
+    @property
+    def met(self) -> bool:
+        """Whether it died as often as it was to."""
+        return len(self.verdict.deaths) == len(self.trial.kills)
+
+
+def moments(trial: Trial = ORDINARY, trace: Callable[[str, Trial], Task] = daemon.trace) -> Moments:
+    """Every moment at which a run can die.
+
+    Raises:
+        AssertionError: if an effect went past the observer, or a run did not end.
+    """
+    found: set[str] = set()
+    telling: set[str] = set()
+    with _server(trial) as server:
+        for _, said in at_once([trace(server, trial)] * 3, PLACES):
+            try:
+                run = json.loads(said)
+            except ValueError:
+                raise AssertionError(said) from None
+            assert not run["unseen"], f"not announced: {run['unseen']}"
+            steady = {*filter(_is_steady, run["moments"])}
+            same = {one for one, next_ in pairwise(run["moments"]) if _is(one, Side.AFTER) and _is(next_, Side.BEFORE)}
+            telling = (telling - same) | (steady - same - found)
+            found |= steady
+    return Moments(tuple(sorted(found, key=_place)), tuple(sorted(telling, key=_place)))
+
+
+def singly(points: Iterable[Kill], trial: Trial = ORDINARY) -> list[Trial]:
+    """One trial for each point; the rest of it is as in ``trial``."""
+    return [replace(trial, kills=(point,)) for point in points]
+
+
+def in_pairs(points: Sequence[Kill], count: int, seed: int, trial: Trial = ORDINARY) -> list[Trial]:
+    """Trials that die at one of ``points``, then at a moment of the run after that, drawn by its number."""
+    dice = random.Random(seed)
+    return [replace(trial, kills=(dice.choice(points), dice.randint(1, len(points)))) for _ in range(count)]
+
+
+def conduct(
+    trials: Sequence[Trial], carry_out: Callable[[str, Trial], Task] = daemon.carry_out, places: int = PLACES
+) -> Iterator[Result]:
+    """Carry out all trials, which must agree in their server's list, each until it has died as it was to."""
+    for first in range(0, len(trials), _PER_SIMULATOR):
+        left = list(trials[first : first + _PER_SIMULATOR])
+        with _server(left[0]) as server:
+            for attempt in range(1, _ATTEMPTS + 1):
+                again = []
+                for number, said in at_once([carry_out(server, trial) for trial in left], places):
+                    result = Result(left[number], Verdict.read(said))
+                    if result.met or result.verdict.tally.complaints or attempt == _ATTEMPTS:
+                        yield result
+                    else:
+                        again.append(_nearer(result.trial))
+                left = again
+
+
+def _nearer(trial: Trial) -> Trial:
+    """The trial with numbered deaths that come earlier: the run had ended before."""
+    return replace(trial, kills=tuple(max(1, kill // 3) if isinstance(kill, int) else kill for kill in trial.kills))
+
+
+def _server(trial: Trial) -> AbstractContextManager[str]:
+    return simulated() if trial.listed else simulated(_NO_LIST)
+
+
+def _is(moment: str, side: Side) -> bool:
+    return moment.startswith(f"{side} ")
+
+
+def _is_steady(moment: str) -> bool:
+    repeated = _REPEATED.search(moment)
+    return repeated is None or int(repeated[1]) <= 2
+
+
+def _place(moment: str) -> tuple[str, int, int]:
+    found = _MOMENT.fullmatch(moment)
+    assert found is not None
+    return found["effect"], int(found["number"]), [*Side].index(Side(found["side"]))

@@ -1,0 +1,88 @@
+"""Kills from outside: ``sorawatch run`` as a process of its own, ended by SIGKILL at random moments."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.crash.scene import ORDERS, Scene
+from tests.crash.trial import ROOM, Trial, Verdict, lay_out
+
+_PATIENCE = 120.0
+_ROOT = Path(__file__).parents[2]
+
+_SIGNS: dict[str, Callable[[Scene], int]] = {
+    "orders accepted": lambda scene: len(scene.bought()),
+    "clips downloaded": lambda scene: sum(video["downloads"] > 0 for video in scene.bought()),
+    "clips in the outbox": lambda scene: scene.count_files("outbox", ".mp4"),
+    "files in processed": lambda scene: scene.count_files("processed", ""),
+    "states on disk": lambda scene: int((scene.root / "state.db").exists()),
+}
+"""What can be waited for, by counting."""
+
+
+def draw(count: int, seed: int) -> list[Trial]:
+    """Trials of one to three kills, each at a sign and up to 60 ms later, such as ``2 orders accepted + 13 ms``."""
+    dice = random.Random(seed)
+    trials = []
+    for _ in range(count):
+        kills = []
+        for _ in range(dice.randint(1, 3)):
+            sign = dice.choice([*_SIGNS])
+            number = 1 if sign == "states on disk" else dice.randint(1, len(ORDERS))
+            kills.append(f"{number} {sign} + {dice.randint(0, 60)} ms")
+        trials.append(Trial(tuple(kills)))
+    return trials
+
+
+def carry_out(server: str, trial: Trial) -> Callable[[Callable[[str], None]], None]:
+    """As `tests.crash.trial.carry_out`."""
+
+    def task(say: Callable[[str], None]) -> None:
+        with TemporaryDirectory(dir=ROOM) as folder:
+            scene = lay_out(Path(folder), server, trial)
+            deaths = []
+            for kill in trial.kills:
+                with _daemon(scene, "run") as daemon:
+                    _await(scene, str(kill), daemon)
+                    daemon.kill()
+                    if daemon.wait(_PATIENCE) == -signal.SIGKILL:
+                        deaths.append(str(kill))
+                scene.inspect_wreck()
+            with _daemon(scene, "run", "--once") as daemon:
+                status = daemon.wait(_PATIENCE)
+            if status not in {0, 1}:
+                scene.complaints.append(f"the last run ended with status {status}")
+            tally = scene.inspect_end()
+            log = (scene.root.parent / "daemon.log").read_text() if tally.complaints else ""
+            say(json.dumps(asdict(Verdict(tuple(deaths), tally, log))))
+
+    return task
+
+
+def _daemon(scene: Scene, *arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "sorawatch", *arguments, "-c", str(scene.root / "config.yaml")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(_ROOT)])}
+    with open(scene.root.parent / "daemon.log", "a", encoding="utf-8") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+
+
+def _await(scene: Scene, kill: str, daemon: subprocess.Popen[bytes]) -> None:
+    number, _, rest = kill.partition(" ")
+    sign, _, pause = rest.partition(" + ")
+    end = time.monotonic() + _PATIENCE
+    while _SIGNS[sign](scene) < int(number) and daemon.poll() is None:
+        if time.monotonic() > end:
+            scene.complaints.append(f"not within {_PATIENCE:g} s: {number} {sign}")
+            return
+        time.sleep(0.005)
+    time.sleep(int(pause.removesuffix(" ms")) / 1000)

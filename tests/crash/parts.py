@@ -1,0 +1,129 @@
+"""The parts of the crash proof, how each is told, and the table of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tests.crash import naive, outside
+from tests.crash import trial as daemon
+from tests.crash.campaign import ORDINARY, Result, Task, conduct, in_pairs, moments, singly
+from tests.crash.scene import Disk
+from tests.crash.trial import Kill, Trial
+
+_UNLISTED = Trial((), listed=False)
+
+PAIRS = 60
+OUTSIDE = 12
+SEED = 20261122
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some trials, and who is killed in them."""
+
+    title: str
+    trials: Callable[[], Sequence[Trial]]
+    carry_out: Callable[[str, Trial], Task] = daemon.carry_out
+
+
+def _without_list() -> list[Trial]:
+    """The moments around a submit, where alone a list matters."""
+    near = (" POST of ", "is submitting", "is rendering", "job.json")
+    return singly((point for point in moments(_UNLISTED).telling if any(word in point for word in near)), _UNLISTED)
+
+
+def _on(disk: Disk) -> list[Trial]:
+    """The moments that only such a disk brings."""
+    ordinary, setting = {*moments().every}, Trial((), disk=disk)
+    return singly((point for point in moments(setting).telling if point not in ordinary), setting)
+
+
+PARTS = {
+    "single": Part("killed once, at every moment", lambda: singly(moments().telling)),
+    "pairs": Part("killed again while recovering", lambda: in_pairs(moments().telling, PAIRS, SEED)),
+    "outside": Part("kill -9 from outside", lambda: outside.draw(OUTSIDE, SEED), outside.carry_out),
+    "unlisted": Part("server without a list", _without_list),
+    "linkless": Part("file system without links", lambda: _on(Disk.LINKLESS)),
+    "apart": Part("each folder on its own disk", lambda: _on(Disk.APART)),
+}
+
+NAIVE = Part(
+    "the naive script, killed once", lambda: singly(moments(ORDINARY, naive.trace).telling), naive.carry_out
+)  # fmt: skip
+
+
+@dataclass
+class Sum:
+    """A row of the table."""
+
+    title: str
+    trials: int = 0
+    kills: int = 0
+    unmet: int = 0
+    orders: int = 0
+    creates: int = 0
+    duplicates: int = 0
+    lost: int = 0
+    broken: int = 0
+    held: int = 0
+    faulty: list[Result] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        tally = result.verdict.tally
+        self.trials += 1
+        self.kills += len(result.verdict.deaths)
+        self.unmet += not result.met
+        for name in ("orders", "creates", "duplicates", "lost", "broken", "held"):
+            setattr(self, name, getattr(self, name) + getattr(tally, name))
+        if tally.complaints:
+            self.faulty.append(result)
+
+
+def run(part: Part, tell: Callable[[str], None], sample: int | None = None) -> Sum:
+    """Carry a part out, or about ``sample`` of its trials, evenly chosen.
+
+    ``tell`` is given the story of each trial with something to complain about.
+    """
+    total, trials = Sum(part.title), part.trials()
+    step = 1 if sample is None else max(1, len(trials) // sample)
+    for result in conduct(trials[::step], part.carry_out):
+        total.add(result)
+        if result.verdict.tally.complaints:
+            tell(story(result))
+    return total
+
+
+def story(result: Result) -> str:
+    """What is wrong with a trial, and the command that repeats it."""
+    verdict, trial = result.verdict, result.trial
+    died = " and then ".join(verdict.deaths) or "nowhere"
+    lines = [f"killed {died}:", *(f"  {complaint}" for complaint in verdict.tally.complaints)]
+    lines.append(f"  again: {_command(trial)}")
+    return "\n".join([*lines, *(f"  | {line}" for line in verdict.log.splitlines())])
+
+
+def _command(trial: Trial) -> str:
+    words = ["python -m tests.crash"]
+    if any(str(kill).endswith(" ms") for kill in trial.kills):
+        return f"{words[0]} --part outside"
+    for option, kill in zip(("--point", "--then"), trial.kills, strict=False):
+        words.append(f"{option} {_quoted(kill)}")
+    words += ["--no-list"] * (not trial.listed) + [f"--disk {trial.disk}"] * (trial.disk is not Disk.ONE)
+    return " ".join(words)
+
+
+def _quoted(kill: Kill) -> str:
+    return str(kill) if isinstance(kill, int) else f"'{kill}'"
+
+
+def table(sums: Iterable[Sum]) -> Iterator[str]:
+    """The lines of the table."""
+    columns = ("trials", "kills", "orders", "accepted", "re-bought", "files lost", "broken clips", "held", "faulty")
+    yield f"{'':32}" + "".join(f"{column:>13}" for column in columns)
+    for row in sums:
+        numbers = (
+            row.trials, row.kills, row.orders, row.creates, row.duplicates, row.lost, row.broken, row.held,
+            len(row.faulty),
+        )  # fmt: skip
+        yield f"{row.title:32}" + "".join(f"{number:>13,}" for number in numbers)

@@ -1,0 +1,457 @@
+"""The watched folder: what lies there, what has settled, and what it waits for."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from sorawatch.core.job import Pair, Stamp
+from sorawatch.edges import inbox
+from sorawatch.edges.inbox import Inbox, Scan, Watch
+from sorawatch.errors import Blocked, Deferred
+from tests.yard import wait_until
+
+SETTLE = 3.0
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+class Looks:
+    """Looks at an inbox at times of the test's choosing."""
+
+    def __init__(self, root: Path, ignore: tuple[str, ...] = ()) -> None:
+        self.inbox = Inbox(root, ignore=ignore, settle_seconds=SETTLE)
+        self.known: dict[str, Pair] = {}
+
+    def at(self, now: float) -> Scan:
+        return self.inbox.scan(self.known, now)
+
+    def settled(self) -> Scan:
+        """What two looks find that are far enough apart."""
+        self.at(0.0)
+        return self.at(SETTLE)
+
+
+@pytest.fixture
+def looks(root: Path) -> Looks:
+    return Looks(root)
+
+
+def arrived(scan: Scan) -> list[tuple[str, str | None]]:
+    return sorted((arrival.pair.path, arrival.pair.sidecar) for arrival in scan.arrivals)
+
+
+def waiting(scan: Scan) -> dict[str, str]:
+    return {each.path: each.why for each in scan.waiting}
+
+
+def drop(folder: Path, *names: str, text: str = "x") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_text(text)
+
+
+class TestSettling:
+    def test_a_pair_arrives_when_two_looks_far_enough_apart_agree(self, root, looks):
+        drop(root, "beach.jpg", "beach.yaml")
+        first, early, late = looks.at(10.0), looks.at(10.0 + SETTLE / 2), looks.at(10.0 + SETTLE)
+        assert (arrived(first), arrived(early)) == ([], [])
+        assert (first.next_look, early.next_look) == (SETTLE, SETTLE / 2)
+        assert early.settling == 1
+        assert waiting(early) == {"beach.jpg": "still being written, or just now"}
+        assert arrived(late) == [("beach.jpg", "beach.yaml")]
+        assert (late.settling, late.next_look, waiting(late)) == (0, None, {})
+
+    def test_one_look_is_never_enough_however_old_the_file_says_it_is(self, root, looks):
+        drop(root, "beach.jpg")
+        os.utime(root / "beach.jpg", (0, 0))
+        assert arrived(looks.at(10**9)) == []
+        assert arrived(looks.at(10**9 + SETTLE)) == [("beach.jpg", None)]
+
+    def test_a_slow_copy_waits_as_long_as_it_takes(self, root, looks):
+        drop(root, "beach.jpg", "beach.yaml")
+        for step in range(20):
+            assert arrived(looks.at(step * SETTLE)) == []
+            with (root / "beach.jpg").open("a") as file:
+                file.write("more")
+        looks.at(20 * SETTLE)
+        assert arrived(looks.at(21 * SETTLE)) == [("beach.jpg", "beach.yaml")]
+
+    def test_a_change_that_hides_its_time_is_seen(self, root, looks):
+        drop(root, "beach.jpg")
+        before = (root / "beach.jpg").stat()
+        looks.at(0.0)
+        drop(root, "beach.jpg", text="y")
+        os.utime(root / "beach.jpg", ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert arrived(looks.at(SETTLE)) == []
+
+    def test_a_sidecar_that_comes_later_starts_the_wait_again(self, root, looks):
+        drop(root, "beach.jpg")
+        looks.at(0.0)
+        drop(root, "beach.yaml")
+        assert arrived(looks.at(SETTLE)) == []
+        assert arrived(looks.at(2 * SETTLE)) == [("beach.jpg", "beach.yaml")]
+
+    def test_a_temporary_name_is_not_looked_at_until_it_is_renamed(self, root, looks):
+        drop(root, ".beach.jpg.Xy12", "beach.jpg.part", "beach.yaml")
+        assert waiting(looks.settled()) == {"beach.yaml": "no image of this name"}
+        (root / "beach.jpg.part").rename(root / "beach.jpg")
+        looks.at(10.0)
+        assert arrived(looks.at(10.0 + SETTLE)) == [("beach.jpg", "beach.yaml")]
+
+    @pytest.mark.parametrize("empty", ["beach.jpg", "beach.yaml", "_defaults.yaml"])
+    def test_an_empty_file_waits_without_being_looked_at_all_the_time(self, root, looks, empty):
+        drop(root, "beach.jpg", "beach.yaml", "_defaults.yaml")
+        drop(root, empty, text="")
+        scan = looks.settled()
+        assert (arrived(scan), scan.settling, scan.next_look) == ([], 0, None)
+        assert waiting(scan) == {"beach.jpg": f"{empty} is still empty"}
+
+    def test_defaults_settle_with_the_pairs_they_hold_for(self, root, looks):
+        drop(root / "sub" / "deep", "beach.jpg")
+        drop(root / "other", "hill.jpg")
+        drop(root / "sub", "_defaults.yaml")
+        looks.at(0.0)
+        drop(root / "sub", "_defaults.yaml", text="longer")
+        assert arrived(looks.at(SETTLE)) == [("other/hill.jpg", None)]
+        (arrival,) = (each for each in looks.at(2 * SETTLE).arrivals if each.pair.folder == "sub/deep")
+        assert arrival.defaults == ("sub/_defaults.yaml",)
+
+    def test_a_settled_pair_is_reported_until_it_is_known_and_again_when_it_changes(self, root, looks):
+        drop(root, "beach.jpg")
+        looks.settled()
+        scan = looks.at(2 * SETTLE)
+        assert arrived(scan) == [("beach.jpg", None)]
+        looks.known = dict(scan.present)
+        assert arrived(looks.at(3 * SETTLE)) == []
+        drop(root, "beach.jpg", text="another")
+        looks.at(4 * SETTLE)
+        assert arrived(looks.at(5 * SETTLE)) == [("beach.jpg", None)]
+
+
+class TestListing:
+    def test_subfolders_and_their_defaults(self, root, looks):
+        drop(root, "_defaults.yml", "a.jpg")
+        drop(root / "b", "_Defaults.YAML", "_defaults.yml", "b.jpg", "b.jpg.yaml")
+        drop(root / "b" / "c", "c.jpg", "c.txt")
+        scan = looks.settled()
+        assert {each.pair.path: (each.pair.sidecar, each.defaults) for each in scan.arrivals} == {
+            "a.jpg": (None, ("_defaults.yml",)),
+            "b/b.jpg": ("b.jpg.yaml", ("b/_Defaults.YAML", "b/_defaults.yml", "_defaults.yml")),
+            "b/c/c.jpg": ("c.txt", ("b/_Defaults.YAML", "b/_defaults.yml", "_defaults.yml")),
+        }
+        assert {*scan.present} == {"a.jpg", "b/b.jpg", "b/c/c.jpg"}
+        assert waiting(scan) == {}
+
+    def test_what_is_present_is_told_as_it_looks(self, root, looks):
+        drop(root / "sub", "beach.jpg", "beach.yaml", text="1234567")
+        os.utime(root / "sub" / "beach.jpg", ns=(0, 5))
+        os.utime(root / "sub" / "beach.yaml", ns=(0, 6))
+        expected = Pair("sub", "beach.jpg", Stamp(7, 5), "beach.yaml", Stamp(7, 6))
+        assert looks.at(0.0).present == {"sub/beach.jpg": expected}
+        assert inbox.stamp(root / "sub" / "beach.jpg") == Stamp(7, 5)
+
+    def test_a_date_beyond_64_bits_is_kept_within_them(self, root, looks):
+        drop(root, "beach.jpg")
+        os.utime(root / "beach.jpg", (10**10, 10**10))
+        if (root / "beach.jpg").stat().st_mtime != 10**10:
+            pytest.skip("this file system has no such dates")
+        stamp = looks.at(0.0).present["beach.jpg"].image_stamp
+        assert -(2**63) <= stamp.mtime_ns < 2**63
+        assert stamp == inbox.stamp(root / "beach.jpg")
+
+    def test_what_belongs_to_nothing_is_told(self, root, looks):
+        drop(root, "lonely.yaml", "notes.pdf")
+        drop(root / "sub", "clip.mp4")
+        assert waiting(looks.settled()) == {
+            "lonely.yaml": "no image of this name",
+            "notes.pdf": "not a picture format sorawatch reads",
+            "sub/clip.mp4": "not a picture format sorawatch reads",
+        }
+
+    def test_two_images_of_one_sidecar_arrive_with_their_conflict(self, root, looks):
+        drop(root, "a.jpg", "a.png", "a.yaml")
+        scan = looks.settled()
+        assert [arrival.pair.path for arrival in scan.arrivals] == ["a.jpg", "a.png"]
+        assert all("a.jpg.yaml, a.png.yaml" in arrival.conflict for arrival in scan.arrivals)
+
+    def test_junk_is_passed_over_in_silence(self, root):
+        drop(root, ".hidden.jpg", "._beach.jpg", "Thumbs.db", "DESKTOP.INI", "~$beach.jpg", "a.jpg.crdownload", "x.bak")
+        for folder in (".git", "@eaDir", "#recycle", "__MACOSX", "lost+found", "$RECYCLE.BIN", "drafts"):
+            drop(root / folder, "beach.jpg")
+        scan = Looks(root, ignore=("*.bak", "Drafts")).settled()
+        assert (arrived(scan), waiting(scan), scan.present) == ([], {}, {})
+
+    @pytest.mark.parametrize("stem", ["b\udcff\udcfe", "ä", "a\u0308", " ", "line\nbreak", "-rf", "*[?", "x" * 251])
+    def test_any_name(self, root, looks, stem):
+        drop(root / stem[:100], f"{stem}.jpg")
+        scan = looks.settled()
+        assert arrived(scan) == [(f"{stem[:100]}/{stem}.jpg", None)]
+        assert (root / scan.arrivals[0].pair.path).read_text() == "x"
+
+    def test_links_pipes_and_sockets_are_refused_unopened(self, root, looks, tmp_path, monkeypatch):
+        drop(tmp_path / "elsewhere", "beach.jpg")
+        (root / "link.jpg").symlink_to(tmp_path / "elsewhere" / "beach.jpg")
+        (root / "dangling.jpg").symlink_to("nowhere")
+        (root / "folder").symlink_to(tmp_path / "elsewhere")
+        (root / "loop").symlink_to(root)
+        os.mkfifo(root / "pipe.jpg")
+        monkeypatch.chdir(root)
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind("socket.jpg")
+            scan = looks.settled()
+        assert scan.present == {}
+        odd = ("link.jpg", "dangling.jpg", "folder", "loop", "pipe.jpg", "socket.jpg")
+        assert waiting(scan) == dict.fromkeys(odd, "not a regular file; put a copy of it here")
+
+    def test_hard_links_are_files(self, root, looks, tmp_path):
+        drop(tmp_path, "beach.jpg")
+        os.link(tmp_path / "beach.jpg", root / "beach.jpg")
+        assert arrived(looks.settled()) == [("beach.jpg", None)]
+
+    @pytest.mark.parametrize(("name", "paused"), [("PAUSE", True), ("pause.txt", False), ("sub/PAUSE", False)])
+    def test_a_file_named_pause(self, root, looks, name, paused):
+        drop((root / name).parent, Path(name).name, text="")
+        assert looks.at(0.0).paused is paused
+
+    def test_a_link_named_pause_pauses_too(self, root, looks):
+        (root / "PAUSE").symlink_to("nowhere")
+        assert looks.at(0.0).paused
+
+    def test_ten_thousand_pairs(self, root, looks):
+        drop(root / "many", "first.jpg", "first.yaml")
+        for number in range(9_999):
+            for suffix in ("jpg", "yaml"):
+                os.link(root / "many" / f"first.{suffix}", root / "many" / f"{number}.{suffix}")
+        assert len(looks.settled().arrivals) == 10_000
+
+
+class TestTrouble:
+    def test_a_missing_inbox(self, root, looks):
+        root.rmdir()
+        with pytest.raises(Deferred, match="inbox: No such file"):
+            looks.at(0.0)
+
+    def test_an_unmounted_inbox_is_an_empty_one_for_the_marker_to_tell(self, mount):
+        disk = mount("size=1m")
+        drop(disk, "beach.jpg")
+        looks = Looks(disk)
+        assert {*looks.at(0.0).present} == {"beach.jpg"}
+        subprocess.run(["umount", str(disk)], check=True)
+        try:
+            assert {*looks.at(1.0).present} == set()
+        finally:
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
+
+    def test_an_inbox_that_may_not_be_listed(self, unprivileged):
+        closed = unprivileged / "closed"
+        closed.mkdir()
+        closed.chmod(0)
+        with pytest.raises(Blocked, match="Permission denied"):
+            Looks(closed).at(0.0)
+
+    def test_a_subfolder_that_may_not_be_listed_hides_only_itself(self, unprivileged):
+        drop(unprivileged, "a.jpg")
+        drop(unprivileged / "sub" / "deep", "b.jpg")
+        drop(unprivileged / "subway", "c.jpg")
+        looks = Looks(unprivileged)
+        looks.known = dict(looks.settled().present)
+        (unprivileged / "subway" / "c.jpg").unlink()
+        (unprivileged / "sub").chmod(0)
+        scan = looks.at(SETTLE)
+        assert {*scan.present} == {"a.jpg", "sub/deep/b.jpg"}
+        assert scan.present["sub/deep/b.jpg"] == looks.known["sub/deep/b.jpg"]
+        assert waiting(scan) == {"sub": "cannot be listed: Permission denied"}
+        (unprivileged / "sub").chmod(0o777)
+        assert waiting(looks.at(SETTLE)) == {}
+
+    def test_a_subfolder_too_deep_to_name_is_told(self, root, looks, monkeypatch):
+        drop(root, "a.jpg")
+        monkeypatch.chdir(root)
+        for _ in range(18):
+            Path("d" * 250).mkdir()
+            os.chdir("d" * 250)
+        scan = looks.settled()
+        assert arrived(scan) == [("a.jpg", None)]
+        assert [*waiting(scan).values()] == ["cannot be listed: File name too long"]
+
+    def test_files_that_may_not_be_looked_at_wait_and_are_not_forgotten(self, unprivileged):
+        drop(unprivileged / "sub", "a.jpg", "a.yaml", "b.jpg")
+        looks = Looks(unprivileged)
+        looks.known = {path: pair for path, pair in looks.settled().present.items() if path == "sub/a.jpg"}
+        (unprivileged / "sub").chmod(0o444)
+        scan = looks.at(SETTLE)
+        (unprivileged / "sub").chmod(0o777)
+        assert arrived(scan) == []
+        assert scan.present == looks.known
+        names = ("sub/a.jpg", "sub/a.yaml", "sub/b.jpg")
+        assert waiting(scan) == dict.fromkeys(names, "cannot be looked at: Permission denied")
+
+    def test_a_file_that_may_not_be_asked_about(self, root):
+        with pytest.raises(Deferred, match="File name too long"):
+            inbox.stamp(root / ("x" * 300))
+        assert inbox.stamp(root / "gone") is None
+        drop(root, "file")
+        assert inbox.stamp(root / "file" / "below") is None
+
+    def test_what_vanishes_while_it_is_listed_was_never_there(self, root, looks):
+        drop(root, "stays.jpg")
+        ended = threading.Event()
+
+        def churn() -> None:
+            while not ended.is_set():
+                for number in range(20):
+                    drop(root, f"{number}.jpg")
+                    drop(root / f"{number}", "in.jpg")
+                for number in range(20):
+                    (root / f"{number}.jpg").unlink()
+                    shutil.rmtree(root / f"{number}")
+
+        churning = threading.Thread(target=churn)
+        churning.start()
+        try:
+            for step in range(200):
+                scan = looks.at(float(step))
+                assert "stays.jpg" in scan.present
+                assert not [why for why in waiting(scan).values() if "cannot" in why]
+        finally:
+            ended.set()
+            churning.join()
+
+
+class TestWatch:
+    @pytest.fixture
+    def nudges(self) -> list[set[str]]:
+        """What lay in the inbox at every nudge."""
+        return []
+
+    @pytest.fixture
+    def watch(self, root: Path, nudges: list[set[str]]) -> Iterator[Watch]:
+        watch = Watch(root, lambda: nudges.append(listing(root)))
+        yield watch
+        watch.stop()
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda root: (root / "new.jpg").touch(),
+            lambda root: (root / "old.jpg").unlink(),
+            lambda root: (root / "old.jpg").rename(root / "newer.jpg"),
+            lambda root: (root / "sub" / "deep" / "old.jpg").write_text("again"),
+            lambda root: (root / "sub").rename(root / "other"),
+            lambda root: (root.parent / "outside.jpg").rename(root / "outside.jpg"),
+            lambda root: (root / "old.jpg").rename(root.parent / "away.jpg"),
+            lambda root: os.link(root.parent / "outside.jpg", root / "linked.jpg"),
+        ],
+        ids=["create", "delete", "rename", "write", "rename a folder", "move in", "move out", "link"],
+    )
+    def test_every_change_is_followed_by_a_nudge(self, root, watch, nudges, change):
+        drop(root, "old.jpg")
+        drop(root / "sub" / "deep", "old.jpg")
+        drop(root.parent, "outside.jpg")
+        watch.start()
+        change(root)
+        wait_until(lambda: nudges)
+
+    def test_a_new_subfolder_is_watched_too(self, root, watch, nudges):
+        watch.start()
+        (root / "sub").mkdir()
+        wait_until(lambda: nudges)
+        drop(root / "sub", "beach.jpg")
+        wait_until(lambda: "sub/beach.jpg" in nudges[-1])
+
+    def test_what_happens_during_a_nudge_is_followed_by_another(self, root, watch, nudges):
+        watch.start()
+        for number in range(30):
+            drop(root, f"{number}.jpg")
+        wait_until(lambda: nudges and len(nudges[-1]) == 30)
+
+    def test_many_changes_are_few_nudges(self, root, watch, nudges):
+        watch.start()
+        for number in range(1000):
+            drop(root, f"{number}.jpg")
+        wait_until(lambda: nudges and len(nudges[-1]) == 1000)
+        assert len(nudges) < 200
+
+    @pytest.mark.parametrize("deed", ["read", "list", "write"])
+    def test_reading_and_writing_on_are_no_news(self, root, watch, nudges, deed):
+        drop(root, "beach.jpg")
+        deeds: Mapping[str, Callable[[], object]] = {
+            "read": (root / "beach.jpg").read_text,
+            "list": lambda: listing(root),
+            "write": lambda: os.write(descriptor, b"x"),
+        }
+        descriptor = os.open(root / "beach.jpg", os.O_WRONLY | os.O_APPEND)
+        watch.start()
+        for _ in range(2000):
+            deeds[deed]()
+        drop(root.parent, "end")
+        (root.parent / "end").rename(root / "end")
+        wait_until(lambda: nudges)
+        assert all("end" in names for names in nudges)
+        os.close(descriptor)
+
+    def test_a_link_to_the_inbox_is_as_good(self, root, nudges):
+        (root.parent / "link").symlink_to(root)
+        watch = Watch(root.parent / "link", lambda: nudges.append(listing(root)))
+        watch.start()
+        drop(root, "beach.jpg")
+        wait_until(lambda: nudges)
+        watch.stop()
+
+    def test_it_is_alive_until_its_root_is_removed(self, root, watch, nudges):
+        assert not watch.alive
+        watch.start()
+        assert watch.alive
+        root.rmdir()
+        wait_until(lambda: nudges and not watch.alive)
+
+    def test_an_unmounted_root_disturbs_nobody(self, mount, nudges):
+        disk = mount("size=1m")
+        watch = Watch(disk, lambda: nudges.append(listing(disk)))
+        watch.start()
+        subprocess.run(["umount", str(disk)], check=True)
+        try:
+            watch.stop()
+        finally:
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
+
+    def test_stopping_twice_or_before_the_start_is_nothing(self, root, nudges):
+        watch = Watch(root, lambda: nudges.append(set()))
+        watch.stop()
+        watch.stop()
+        assert not watch.alive
+
+    def test_a_missing_root(self, root, watch):
+        root.rmdir()
+        with pytest.raises(Deferred, match="watching the inbox: No such file"):
+            watch.start()
+        assert not watch.alive
+
+    def test_a_system_without_room_for_a_watch(self, watch):
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, before[1]))
+            with pytest.raises(Deferred, match="watching the inbox"):
+                watch.start()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def listing(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*")}

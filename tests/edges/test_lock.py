@@ -1,0 +1,183 @@
+"""One daemon a state, and the marker that tells a folder from an empty mount point."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sorawatch.edges import lock
+from sorawatch.edges.lock import Lock
+from sorawatch.errors import Blocked, Deferred, UsageError
+
+HOLDER = """
+import sys
+from pathlib import Path
+from sorawatch.edges.lock import Lock
+held = Lock.take(Path(sys.argv[1]), "the state")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db.lock"
+
+
+@pytest.fixture
+def holder(path: Path):
+    """Another process that holds the lock."""
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_taker_is_told_the_pid_of_the_first(path, holder):
+    with pytest.raises(UsageError, match=rf"another sorawatch \(pid {holder.pid} on .+\) already works on the state"):
+        Lock.take(path, "the state")
+    assert lock.is_locked(path)
+
+
+def test_killing_the_holder_frees_the_lock(path, holder):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert not lock.is_locked(path)
+    Lock.take(path, "the state").release()
+
+
+def test_a_released_lock_can_be_taken_again(path):
+    Lock.take(path, "the state").release()
+    assert not lock.is_locked(path)
+    Lock.take(path, "the state").release()
+
+
+def test_a_refused_taker_leaves_no_descriptor_behind(path, holder):
+    before = descriptors()
+    with pytest.raises(UsageError):
+        Lock.take(path, "the state")
+    assert descriptors() == before
+
+
+def test_asking_does_not_keep_a_daemon_from_starting(path):
+    path.touch()
+    assert run(ASKED, path) == "taken"
+
+
+ASKED = """
+import fcntl, os, sys
+from pathlib import Path
+from sorawatch.edges.lock import Lock
+asking = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.flock(asking, fcntl.LOCK_SH)
+tries = 0
+def hook(event, args):
+    global tries
+    if event == "fcntl.flock":
+        tries += 1
+        if tries == 2:
+            os.close(asking)
+sys.addaudithook(hook)
+Lock.take(Path(sys.argv[1]), "the state")
+print("taken")
+"""
+
+
+def run(code: str, path: Path) -> str:
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_lock_nobody_signed_is_refused_all_the_same(path):
+    path.touch()
+    descriptor = os.open(path, os.O_RDONLY)
+    lock.fcntl.flock(descriptor, lock.fcntl.LOCK_EX)
+    with pytest.raises(UsageError, match="pid unknown"):
+        Lock.take(path, "the state")
+    os.close(descriptor)
+
+
+def test_a_full_disk_does_not_keep_anybody_from_locking(mount):
+    disk = mount("size=4k")
+    (disk / "lock").touch()
+    (disk / "ballast").write_bytes(bytes(4096))
+    held = Lock.take(disk / "lock", "the state")
+    assert lock.is_locked(disk / "lock")
+    held.release()
+
+
+def descriptors() -> int:
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
+def test_a_missing_file_is_not_made_unless_wanted(path):
+    with pytest.raises(Deferred):
+        Lock.take(path, "the inbox", make=False)
+    assert not path.exists()
+    assert not lock.is_locked(path)
+
+
+def test_a_link_is_not_followed(path, tmp_path):
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Deferred):
+        Lock.take(path, "the state")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+class TestMarker:
+    def test_a_folder_is_marked_once_and_explains_itself(self, tmp_path):
+        assert not lock.is_marked(tmp_path)
+        lock.mark(tmp_path)
+        before = (tmp_path / lock.MARKER).read_text()
+        lock.mark(tmp_path)
+        assert lock.is_marked(tmp_path)
+        assert "leave this file where it is" in before
+        assert (tmp_path / lock.MARKER).read_text() == before
+        lock.require_marker(tmp_path)
+
+    def test_a_marker_locked_and_signed_still_explains_itself(self, tmp_path):
+        lock.mark(tmp_path)
+        held = Lock.take(tmp_path / lock.MARKER, "the inbox", make=False)
+        text = (tmp_path / lock.MARKER).read_text()
+        held.release()
+        assert "leave this file where it is" in text
+        assert f"pid {os.getpid()} on" in text
+
+    def test_a_folder_without_it_is_a_share_not_mounted(self, tmp_path):
+        with pytest.raises(Blocked, match=r"has lost its file \.sorawatch, so its share is not mounted") as caught:
+            lock.require_marker(tmp_path)
+        assert caught.value.passing
+        assert f"touch {tmp_path / '.sorawatch'}" in caught.value.mend
+
+    def test_so_is_a_folder_that_is_gone(self, tmp_path):
+        with pytest.raises(Blocked, match="not mounted"):
+            lock.require_marker(tmp_path / "gone")
+
+    def test_a_folder_that_cannot_be_asked_has_not_lost_its_marker(self, tmp_path):
+        (tmp_path / "loop").symlink_to("loop")
+        with pytest.raises(Deferred, match="symbolic links"):
+            lock.require_marker(tmp_path / "loop")
+
+    def test_a_folder_that_cannot_be_written(self, mount, remount):
+        disk = mount("size=1m")
+        remount(disk, "ro")
+        with pytest.raises(Blocked, match="cannot be written"):
+            lock.mark(disk)
+
+    def test_an_unmounted_share_has_no_marker(self, mount):
+        disk = mount("size=1m")
+        lock.mark(disk)
+        subprocess.run(["umount", str(disk)], check=True)
+        try:
+            with pytest.raises(Blocked, match="not mounted"):
+                lock.require_marker(disk)
+        finally:
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)

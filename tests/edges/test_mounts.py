@@ -1,0 +1,78 @@
+"""What kind of file system a path lies on, by what the kernel says of its mounts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sorawatch.edges.mounts import file_system_of, is_network
+
+MOUNTS = r"""
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+23 22 0:21 / /proc rw,nosuid - proc proc rw
+40 22 0:40 / /mnt rw - tmpfs tmpfs rw
+41 40 0:41 / /mnt/nas rw,relatime shared:20 master:2 - nfs4 server:/export rw,vers=4.2
+42 41 0:42 /sub /mnt/nas/local rw - xfs /dev/sdb1 rw
+43 22 0:43 / /mnt/my\040share\134x rw - cifs //nas/share rw
+44 22 0:44 / /mnt/twice rw - ext4 /dev/sdc1 rw
+45 44 0:45 / /mnt/twice rw - fuse.sshfs host: rw
+46 22 0:46 / /mnt/ümlaut rw - btrfs /dev/sdd rw
+a line of another kernel
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/", "ext4"),
+        ("/srv/inbox", "ext4"),
+        ("/mnt", "tmpfs"),
+        ("/mnt/nas", "nfs4"),
+        ("/mnt/nas/inbox/deep", "nfs4"),
+        ("/mnt/nasty", "tmpfs"),
+        ("/mnt/nas/local/inbox", "xfs"),
+        ("/mnt/my share\\x/inbox", "cifs"),
+        ("/mnt/twice/inbox", "fuse.sshfs"),
+        ("/mnt/ümlaut/inbox", "btrfs"),
+        ("/mnt/nas/local/../inbox", "nfs4"),
+    ],
+)
+def test_the_nearest_mount_above_a_path_says_its_kind(path, kind):
+    assert file_system_of(Path(path), MOUNTS) == kind
+
+
+def test_without_mounts_the_kind_is_unknown():
+    assert file_system_of(Path("/srv"), "") == ""
+
+
+def test_links_are_resolved(tmp_path):
+    (tmp_path / "link").symlink_to("/mnt/nas")
+    assert file_system_of(tmp_path / "link" / "inbox", MOUNTS) == "nfs4"
+
+
+def test_this_machine(tmp_path, other_disk):
+    assert file_system_of(Path("/proc/self")) == "proc"
+    assert file_system_of(other_disk / "not" / "there") == "tmpfs"
+    assert file_system_of(tmp_path) != ""
+
+
+def test_a_mount_of_our_own(mount):
+    assert file_system_of(mount("size=1m") / "inbox") == "tmpfs"
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "ceph", "glusterfs", "afs"])
+def test_network(kind):
+    assert is_network(kind)
+
+
+@pytest.mark.parametrize("kind", ["fuse", "fuse.sshfs", "fuse.rclone", "fuse.ntfs-3gs", "autofs", "vboxsf", "ocfs2"])
+def test_remote_all_the_same(kind):
+    assert is_network(kind)
+
+
+@pytest.mark.parametrize(
+    "kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "vfat", "fuseblk", "fuse.ntfs-3g", "fusectl", "nfsd", ""]
+)
+def test_local(kind):
+    assert not is_network(kind)

@@ -1,0 +1,803 @@
+"""The state: what is written is all there after a commit, or none of it, and belongs to one daemon at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.dialects import postgresql
+
+from sorawatch.core.job import FINAL, Charged, Job, Pair, Stamp, State
+from sorawatch.core.order import Aim, Fit, Order, Size
+from sorawatch.core.purchase import Standing
+from sorawatch.edges.store import Command, LeaseLost, Store, Turn
+from sorawatch.edges.store.sqlite import has_safe_wal
+from sorawatch.errors import Blocked, UsageError
+
+HORIZON = 1_000_000
+LEASE = 600_000
+ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[..., Store]]:
+    """Opens states as one daemon or another, and closes them in the end."""
+    stores: list[Store] = []
+
+    def open_it(path: Path, owner: str = "one") -> Store:
+        stores.append(Store.create_or_open(path, owner)[0])
+        return stores[-1]
+
+    yield open_it
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def store(path: Path, opened: Callable[..., Store]) -> Store:
+    return opened(path)
+
+
+def job(job_id: str = "aaaaaaaa", state: State = State.FOUND, **fields: Any) -> Job:
+    given = {"created_at": 1, "due_at": 1, "changed_at": 1, "order": ORDER, "digest": "d" * 64} | fields
+    return Job(job_id, state, given.pop("pair", Pair("", f"{job_id}.jpg", Stamp(9, 9))), **given)
+
+
+def add(store: Store, *jobs: Job) -> None:
+    with store.turn() as turn:
+        turn.add(jobs)
+
+
+def claimed(store: Store, *states: State, limit: int = 10, lease: int = LEASE) -> list[str]:
+    with store.turn() as turn:
+        return [each.id for each in turn.claim(states or [State.FOUND], limit, HORIZON, lease)]
+
+
+def saved(store: Store, job_id: str) -> Job:
+    with store.turn() as turn:
+        found = turn.job(job_id)
+    assert found is not None
+    return found
+
+
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+names = st.binary(min_size=1, max_size=20).filter(lambda name: not {0, ord("/")} & {*name}).map(os.fsdecode)
+big = st.integers(-(2**63), 2**63 - 1)
+small = st.integers(0, 2**31 - 1)
+stamps = st.builds(Stamp, st.integers(0, 2**63 - 1), big)
+sizes = st.builds(Size, st.integers(1, 8192), st.integers(1, 8192)) | st.sampled_from(Aim)
+orders = st.builds(Order, text, text, sizes, small, st.sampled_from(Fit), st.integers(-1_000_000, 1_000_000))
+pairs = st.one_of(
+    st.builds(Pair, names | st.just(""), names, stamps),
+    st.builds(Pair, names | st.just("deep/er"), names, stamps, names, stamps),
+)
+jobs = st.builds(
+    Job,
+    id=st.text("23456789abcdefgh", min_size=8, max_size=8),
+    state=st.sampled_from(State),
+    pair=pairs,
+    created_at=big,
+    due_at=big,
+    changed_at=big,
+    order=st.none() | orders,
+    attempts=small,
+    reason=text,
+    mend=text,
+    digest=st.just("") | st.text("0123456789abcdef", min_size=64, max_size=64),
+    note=text,
+    price=st.none() | big,
+    token=st.none() | st.text("0123456789abcdef", min_size=32, max_size=32),
+    submitted_at=st.none() | big,
+    lost_at=st.none() | big,
+    misses=small,
+    video_id=st.none() | text,
+    progress=st.none() | small,
+    generations=small,
+    charged=st.sampled_from(Charged),
+    clip=st.none() | names,
+    filed=st.lists(names, max_size=3).map(tuple),
+)
+
+
+class Undone(Exception):
+    """Ends a turn that is to leave nothing."""
+
+
+@contextmanager
+def undone(store: Store) -> Iterator[Turn]:
+    """A turn that fails in the end."""
+    with contextlib.suppress(Undone), store.turn() as turn:
+        yield turn
+        raise Undone
+
+
+class TestJobs:
+    @given(first=jobs, second=jobs)
+    def test_any_job_comes_back_as_it_was_written(self, tmp_path_factory, first, second):
+        store, _ = Store.create_or_open(tmp_path_factory.getbasetemp() / "any.db", "one")
+        second = replace(second, id=first.id)
+        with undone(store) as turn:
+            turn.add([first])
+            assert turn.job(first.id) == first
+            turn.save(second)
+            assert turn.job(first.id) == second
+            turn.amend(first)
+            assert turn.jobs([first.state]) == [first]
+        store.close()
+
+    def test_words_that_are_no_text_are_kept_readable(self, store):
+        add(store, job(reason="b\udcffach.jpg: gone\0"))
+        assert saved(store, "aaaaaaaa").reason == r"b\udcffach.jpg: gone\x00"
+
+    def test_jobs_come_oldest_first(self, store):
+        add(store, job("b", created_at=2), job("c", created_at=1), job("a", created_at=2))
+        with store.turn() as turn:
+            assert [each.id for each in turn.jobs({State.FOUND})] == ["c", "a", "b"]
+            assert turn.jobs([]) == []
+
+    def test_the_latest_come_latest_first(self, store):
+        add(store, *(job(str(number), State.DONE, changed_at=number) for number in range(5)))
+        with store.turn() as turn:
+            assert [each.id for each in turn.latest(FINAL, 2)] == ["4", "3"]
+
+    def test_counts(self, store):
+        add(store, job("a"), job("b"), job("c", State.RENDERING), job("d", State.SUBMITTING), job("e", State.DONE))
+        with store.turn() as turn:
+            assert turn.counts() == {State.FOUND: 2, State.RENDERING: 1, State.SUBMITTING: 1, State.DONE: 1}
+            assert turn.count(State.FOUND) == 2
+            assert turn.in_flight() == 2
+
+    def test_history_tells_every_state_and_every_new_reason(self, store):
+        first = job()
+        ready = replace(first, state=State.READY)
+        waiting = replace(ready, reason="waits")
+        add(store, first)
+        with store.turn() as turn:
+            turn.save(ready, first)
+            turn.save(waiting, ready)
+            turn.save(replace(waiting, attempts=1), waiting)
+            told = [(event.state, event.reason) for event in turn.history(first.id)]
+            assert all(event.at == turn.now for event in turn.history(first.id)[1:])
+        assert told == [(State.FOUND, ""), (State.READY, ""), (State.READY, "waits")]
+
+
+class TestFind:
+    @pytest.fixture(autouse=True)
+    def _jobs(self, store):
+        add(
+            store,
+            job("abcd2345", pair=Pair("", "beach.jpg", Stamp(1, 1)), created_at=1),
+            job("abce2345", pair=Pair("", "beach.jpg", Stamp(2, 2)), created_at=2),
+            job("abc", pair=Pair("sub", "b\udcff.jpg", Stamp(1, 1))),
+        )
+
+    @pytest.mark.parametrize(
+        ("words", "found"),
+        [
+            ("abcd2345", "abcd2345"),
+            ("abcd", "abcd2345"),
+            ("abc", "abc"),
+            ("ab", None),
+            ("", None),
+            ("beach.jpg", "abce2345"),
+            ("sub/b\udcff.jpg", "abc"),
+            ("%", None),
+            ("_bcd", None),
+            ("\udcff", None),
+            ("x" * 300, None),
+        ],
+    )
+    def test_a_job_is_found_by_what_a_person_would_say(self, store, words, found):
+        with store.turn() as turn:
+            meant = turn.find(words)
+        assert (meant and meant.id) == found
+
+
+class TestTransaction:
+    def test_a_turn_that_fails_leaves_nothing(self, store):
+        add(store, job("a"))
+        with undone(store) as turn:
+            turn.add([job("b")])
+            turn.claim([State.FOUND], 1, HORIZON, LEASE)
+            turn.save(replace(saved_in(turn, "a"), state=State.READY))
+            turn.buy(job("a", token="t", price=5))
+            turn.command("pause")
+            turn.write_note("paused", {"since": 1})
+        with store.turn() as turn:
+            assert turn.counts() == {State.FOUND: 1}
+            assert len(turn.history("a")) == 1
+            assert (turn.spent(0), turn.take_commands(), turn.note("paused")) == (0, [], None)
+        assert claimed(store) == ["a"]
+
+    def test_a_killed_process_leaves_what_it_committed_and_nothing_more(self, path, opened):
+        code = f"""
+import os
+from pathlib import Path
+from tests.edges.test_store import job
+from sorawatch.edges.store import Store
+store, _ = Store.create_or_open(Path({str(path)!r}), "one")
+with store.turn() as turn:
+    turn.add([job("committed")])
+with store.turn() as turn:
+    turn.add([job(str(number), note="x" * 5000) for number in range(2000)])
+    os._exit(9)
+"""
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+        reading = Store.open_for_reading(path)
+        with reading.turn() as turn:
+            assert [each.id for each in turn.jobs(State)] == ["committed"]
+        reading.close()
+        assert [each.id for each in jobs_of(opened(path))] == ["committed"]
+
+    def test_the_clock_is_the_databases_in_milliseconds(self, store, path):
+        query = "SELECT strftime('%s', 'now')"
+        before = int(sqlite3.connect(path).execute(query).fetchone()[0])
+        with store.turn() as turn:
+            now = turn.now
+        after = int(sqlite3.connect(path).execute(query).fetchone()[0])
+        assert before - 1 <= now / 1000 <= after + 2
+
+
+def saved_in(turn: Turn, job_id: str) -> Job:
+    found = turn.job(job_id)
+    assert found is not None
+    return found
+
+
+def jobs_of(store: Store) -> list[Job]:
+    with store.turn() as turn:
+        return turn.jobs(State)
+
+
+class TestClaims:
+    def test_a_job_is_claimed_once(self, store, path, opened):
+        add(store, job("a"))
+        assert claimed(store) == ["a"]
+        assert claimed(store) == []
+        assert claimed(opened(path, "two")) == []
+
+    def test_the_most_urgent_come_first_then_the_oldest(self, store):
+        urgent = replace(ORDER, priority=5)
+        add(store, job("a", created_at=3), job("b", created_at=2), job("c", order=urgent, created_at=4), job("d"))
+        with store.turn() as turn:
+            assert [each.id for each in turn.due([State.FOUND], 3, HORIZON)] == ["c", "d", "b"]
+        assert claimed(store, limit=3) == ["c", "d", "b"]
+        assert claimed(store) == ["a"]
+
+    def test_only_what_is_due_and_in_the_state(self, store):
+        with store.turn() as turn:
+            soon, far = turn.now + HORIZON // 2, turn.now + HORIZON * 2
+        add(store, job("a", due_at=soon), job("b", State.READY), job("c", due_at=far))
+        assert claimed(store) == ["c"]
+        with store.turn() as turn:
+            assert turn.next_due([State.FOUND]) == soon
+            assert turn.next_due([State.DONE]) is None
+
+    def test_looking_at_what_is_due_claims_nothing(self, store):
+        add(store, job("a"))
+        with store.turn() as turn:
+            assert [each.id for each in turn.due([State.FOUND], 5, HORIZON)] == ["a"]
+        assert claimed(store) == ["a"]
+
+    def test_a_lapsed_claim_goes_to_another_daemon(self, store, path, opened):
+        add(store, job("a"))
+        claimed(store, lease=-1)
+        assert claimed(opened(path, "two")) == ["a"]
+
+    def test_a_lapsed_claim_does_not_go_to_its_own_daemon_which_is_still_at_it(self, store):
+        add(store, job("a"))
+        claimed(store, lease=-1)
+        assert claimed(store) == []
+
+    def test_a_write_after_the_claim_was_lost_is_void(self, store, path, opened):
+        add(store, job("a"))
+        other = opened(path, "two")
+        claimed(store, lease=-1)
+        claimed(other)
+        with pytest.raises(LeaseLost), store.turn() as turn:
+            turn.save(replace(saved_in(turn, "a"), state=State.READY))
+        assert saved(store, "a").state is State.FOUND
+        with other.turn() as turn:
+            turn.save(replace(saved_in(turn, "a"), state=State.READY))
+        assert saved(store, "a").state is State.READY
+
+    def test_a_write_after_the_claim_lapsed_counts_while_nobody_else_has_it(self, store):
+        add(store, job("a"))
+        claimed(store, lease=-1)
+        with store.turn() as turn:
+            turn.save(replace(saved_in(turn, "a"), state=State.READY))
+        assert saved(store, "a").state is State.READY
+
+    def test_saving_gives_the_claim_back_or_keeps_it(self, store, path, opened):
+        add(store, job("a"), job("b"))
+        claimed(store)
+        with store.turn() as turn:
+            turn.save(saved_in(turn, "a"))
+            turn.save(saved_in(turn, "b"), lease_ms=LEASE)
+        assert claimed(opened(path, "two")) == ["a"]
+
+    def test_a_job_that_is_not_there_cannot_be_saved(self, store):
+        with pytest.raises(LeaseLost), store.turn() as turn:
+            turn.save(job("nowhere"))
+
+    def test_amending_leaves_the_claim(self, store, path, opened):
+        add(store, job("a"))
+        claimed(store)
+        with opened(path, "two").turn() as turn:
+            turn.amend(replace(saved_in(turn, "a"), note="amended"))
+        assert saved(store, "a").note == "amended"
+        assert claimed(opened(path, "three")) == []
+
+    def test_renewing_prolongs_ones_own_claims_only(self, store, path, opened):
+        add(store, job("a"), job("b"))
+        other = opened(path, "two")
+        claimed(store, limit=1, lease=-1)
+        for _ in range(2):
+            with store.turn() as turn:
+                turn.renew(LEASE)
+            claimed(other, lease=-1)
+        assert claimed(opened(path, "three")) == ["b"]
+
+    def test_releasing_gives_back_ones_own_claim_only(self, store, path, opened):
+        add(store, job("a"))
+        other = opened(path, "two")
+        claimed(store)
+        with other.turn() as turn:
+            turn.release(saved_in(turn, "a"))
+        assert claimed(other) == []
+        with store.turn() as turn:
+            turn.release(saved_in(turn, "a"))
+        assert claimed(other) == ["a"]
+
+    def test_a_sole_daemon_voids_all_claims(self, store, path, opened):
+        add(store, job("a"))
+        claimed(store)
+        other = opened(path, "two")
+        with other.turn() as turn:
+            turn.release_all()
+        assert claimed(other) == ["a"]
+
+
+class TestMoney:
+    def buy(self, store: Store, token: str, price: int | None, standing: Standing = Standing.OPEN) -> Job:
+        bought = job(token, State.SUBMITTING, token=token, price=price)
+        with store.turn() as turn:
+            turn.add([bought])
+            turn.buy(bought)
+            turn.settle(token, standing)
+        return bought
+
+    def test_what_is_open_or_spent_counts_and_what_was_released_does_not(self, store):
+        self.buy(store, "a", 1_000_000)
+        self.buy(store, "b", 20_000, Standing.SPENT)
+        self.buy(store, "c", 300, Standing.RELEASED)
+        self.buy(store, "d", None)
+        with store.turn() as turn:
+            assert turn.spent(0) == 1_020_000
+            assert turn.spent(turn.now + 1) == 0
+
+    def test_nothing_spent_is_zero(self, store):
+        with store.turn() as turn:
+            assert turn.spent(0) == 0
+
+    def test_a_token_buys_once(self, store):
+        bought = self.buy(store, "a", 5)
+        with pytest.raises(sa.exc.IntegrityError), store.turn() as turn:
+            turn.buy(bought)
+
+    def test_purchases_of_exactly_this_order(self, store):
+        bought = self.buy(store, "a", 5)
+        with store.turn() as turn:
+            turn.know_video("a", "video_1")
+            (purchase,) = turn.purchases_like(job("z"))
+            assert (purchase.token, purchase.job_id, purchase.micros) == ("a", bought.id, 5)
+            assert (purchase.standing, purchase.video_id, purchase.at <= turn.now) == (Standing.OPEN, "video_1", True)
+            assert turn.purchases_like(job("z", digest="e" * 64)) == []
+            assert turn.purchases_like(job("z", order=replace(ORDER, fit=Fit.PAD))) == []
+
+    def test_rivals_are_open_submits_that_a_list_could_not_tell_apart(self, store):
+        mine = self.buy(store, "mine", 5)
+        self.buy(store, "rival", 5)
+        self.buy(store, "released", 5, Standing.RELEASED)
+        self.buy(store, "known", 5)
+        with store.turn() as turn:
+            turn.know_video("known", "video_1")
+            assert [rival.token for rival in turn.rivals(mine)] == ["rival"]
+            assert [rival.token for rival in turn.rivals(replace(mine, token=None))] == ["mine", "rival"]
+            assert turn.rivals(replace(mine, order=replace(ORDER, seconds=4))) == []
+            assert turn.known_videos(["video_1", "video_2"]) == {"video_1"}
+            assert turn.known_videos([]) == set()
+            assert turn.known_videos(f"video_{number}" for number in range(5000)) == {"video_1"}
+
+    def test_a_twin_that_is_being_submitted(self, store):
+        self.buy(store, "a", 5)
+        with store.turn() as turn:
+            assert turn.being_submitted(job("z"))
+            assert not turn.being_submitted(job("a"))
+            assert not turn.being_submitted(job("z", order=replace(ORDER, prompt="hills")))
+
+    @pytest.mark.parametrize(
+        ("state", "token", "changed_at", "same"),
+        [
+            (State.RENDERING, "t", 1, True),
+            (State.SUBMITTING, "t", 1, True),
+            (State.HELD, "t", 1, True),
+            (State.HELD, None, 1, False),
+            (State.DONE, "t", 100, True),
+            (State.DONE, "t", 99, False),
+            (State.READY, None, 100, False),
+            (State.FAILED, "t", 100, False),
+            (State.REJECTED, "t", 100, False),
+        ],
+    )
+    def test_another_job_of_the_same_order(self, store, state, token, changed_at, same):
+        add(store, job("a", state, token=token, changed_at=changed_at))
+        with store.turn() as turn:
+            assert (turn.same_order(job("z"), since=100) is not None) == same
+            assert turn.same_order(job("a"), since=100) is None
+            assert turn.same_order(job("z", digest="e" * 64), since=100) is None
+
+
+class TestCommandsAndNotes:
+    def test_wishes_are_taken_once_in_their_order(self, store, path, opened):
+        with opened(path, "command line").turn() as turn:
+            turn.command("retry", "a")
+            turn.command("adopt", "b", "video_\udcff")
+            turn.command("pause")
+        with store.turn() as turn:
+            first, second, third = turn.take_commands()
+        assert (first.verb, first.job_id, first.argument) == ("retry", "a", None)
+        assert (second.argument, third.verb) == (r"video_\udcff", "pause")
+        with store.turn() as turn:
+            assert turn.take_commands() == []
+
+    def test_wishes_of_a_turn_that_failed_are_still_there(self, store):
+        with store.turn() as turn:
+            turn.command("pause")
+        with undone(store) as turn:
+            turn.take_commands()
+        with store.turn() as turn:
+            assert [wish.verb for wish in turn.take_commands()] == ["pause"]
+
+    @pytest.mark.parametrize("value", [1, "text", [1, {"b": None}], {"name": "b\udcff\0"}, False, ""])
+    def test_a_note_is_kept_replaced_and_forgotten(self, store, value):
+        with store.turn() as turn:
+            assert turn.note("key") is None
+            turn.write_note("key", "before")
+            turn.write_note("key", value)
+        with store.turn() as turn:
+            assert turn.note("key") == value
+            turn.write_note("key", None)
+            assert turn.note("key") is None
+
+    def test_a_command_is_a_plain_value(self):
+        assert Command(1, "pause", None, None) == Command(1, "pause", None, None)
+
+
+class TestOpening:
+    def test_a_state_is_new_once(self, path):
+        for expected in (True, False):
+            store, fresh = Store.create_or_open(path, "one")
+            store.close()
+            assert fresh is expected
+
+    def test_an_empty_file_is_no_state_yet(self, path):
+        path.touch()
+        with pytest.raises(UsageError, match="there is no state at"):
+            Store.open_for_reading(path)
+        store, fresh = Store.create_or_open(path, "one")
+        store.close()
+        assert fresh
+
+    @pytest.mark.parametrize("name", ["a ? b#c%41.db", "ümlaut &=.db", "byte\udcff.db", ":memory:"])
+    def test_any_path(self, tmp_path, opened, name):
+        add(opened(tmp_path / name), job("a"))
+        reading = Store.open_for_reading(tmp_path / name)
+        assert [each.id for each in jobs_of(reading)] == ["a"]
+        reading.close()
+        assert (tmp_path / name).stat().st_size > 0
+
+    def test_a_relative_path_stays_where_it_was(self, tmp_path, opened, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        add(opened(Path("state.db")), job("a"))
+        assert (tmp_path / "state.db").stat().st_size > 0
+
+    @pytest.mark.parametrize("opening", [lambda path: Store.create_or_open(path, "one"), Store.open_for_reading])
+    class TestRefused:
+        def test_what_is_no_database(self, path, opening):
+            path.write_bytes(b"nonsense" * 1000)
+            with pytest.raises(UsageError, match=r"state\.db is damaged: file is not a database"):
+                opening(path)
+            assert path.read_bytes() == b"nonsense" * 1000
+
+        def test_a_damaged_state(self, path, opening):
+            Store.create_or_open(path, "one")[0].close()
+            data = bytearray(path.read_bytes())
+            data[100:4096] = os.urandom(3996)
+            path.write_bytes(data)
+            with pytest.raises(UsageError, match=r"state\.db is damaged"):
+                opening(path)
+            assert path.read_bytes() == data
+
+        @pytest.mark.parametrize("table", ["things (a)", "notes (id, body)", "notes (key, value)", "jobs (id)"])
+        def test_the_database_of_another_program(self, path, opening, table):
+            other = sqlite3.connect(path)
+            other.execute(f"CREATE TABLE {table}")
+            other.commit()
+            other.close()
+            before = path.read_bytes()
+            with pytest.raises(UsageError, match="is a database, but not one of sorawatch"):
+                opening(path)
+            assert path.read_bytes() == before
+
+        def test_the_state_of_a_newer_version(self, path, opening):
+            store, _ = Store.create_or_open(path, "one")
+            with store.turn() as turn:
+                turn.write_note("schema", 99)
+            store.close()
+            with pytest.raises(UsageError, match=r"newer sorawatch \(schema 99\)"):
+                opening(path)
+
+    def test_there_must_be_something_to_read(self, path):
+        with pytest.raises(UsageError, match=r"there is no state at .*state\.db yet"):
+            Store.open_for_reading(path)
+        assert not path.exists()
+
+    def test_a_missing_folder(self, tmp_path):
+        with pytest.raises(Blocked, match="unable to open database file") as caught:
+            Store.create_or_open(tmp_path / "gone" / "state.db", "one")
+        assert "folder exists" in caught.value.mend
+
+    @pytest.mark.parametrize(
+        ("version", "safe"),
+        [
+            ((3, 40, 1), False),
+            ((3, 44, 5), False),
+            ((3, 44, 6), True),
+            ((3, 45, 0), False),
+            ((3, 50, 6), False),
+            ((3, 50, 7), True),
+            ((3, 51, 2), False),
+            ((3, 51, 3), True),
+            ((4, 0, 0), True),
+        ],
+    )
+    def test_the_write_ahead_log_is_used_only_where_it_cannot_damage_the_state(self, version, safe):
+        assert has_safe_wal(version) is safe
+
+
+class TestReading:
+    def test_a_reader_sees_what_was_committed_while_a_writer_is_at_work(self, store, path):
+        add(store, job("a"))
+        with store.turn() as turn:
+            turn.add([job("b")])
+            reading = Store.open_for_reading(path)
+            assert [each.id for each in jobs_of(reading)] == ["a"]
+        assert [each.id for each in jobs_of(reading)] == ["a", "b"]
+        reading.close()
+
+    def test_a_reader_waits_for_a_commit(self, store, path):
+        add(store, job("a"))
+        writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        writer.execute("PRAGMA locking_mode=EXCLUSIVE")
+        writer.execute("BEGIN EXCLUSIVE")
+        letting_go = threading.Timer(0.3, writer.close)
+        letting_go.start()
+        reading = Store.open_for_reading(path)
+        assert [each.id for each in jobs_of(reading)] == ["a"]
+        reading.close()
+        letting_go.join()
+
+    def test_a_writer_waits_for_another(self, store, path, opened):
+        other = opened(path, "command line")
+        began = threading.Event()
+
+        def write() -> None:
+            began.set()
+            add(other, job("b"))
+
+        with store.turn() as turn:
+            writing = threading.Thread(target=write)
+            writing.start()
+            began.wait()
+            turn.add([job("a")])
+        writing.join()
+        assert {each.id for each in jobs_of(store)} == {"a", "b"}
+
+    def test_a_reader_cannot_write(self, store, path):
+        reading = Store.open_for_reading(path)
+        with pytest.raises(Blocked, match="readonly"):
+            add(reading, job("a"))
+        reading.close()
+
+    def test_what_another_process_wrote_is_noticed_once(self, store, path, opened):
+        other = opened(path, "command line")
+        store.touched()
+        add(store, job("a"))
+        assert not store.touched()
+        jobs_of(other)
+        assert not store.touched()
+        add(other, job("b"))
+        assert store.touched()
+        assert not store.touched()
+
+    def test_a_state_that_cannot_be_asked_counts_as_touched(self, store, path):
+        store.touched()
+        path.write_bytes(b"nonsense" * 1000)
+        assert store.touched()
+        with pytest.raises(UsageError, match="damaged"):
+            jobs_of(store)
+
+
+class TestTrouble:
+    def test_a_full_disk_blocks_and_goes_on_when_there_is_room(self, mount, opened):
+        disk = mount("size=1m")
+        store = opened(disk / "state.db")
+        add(store, job("a"))
+        (disk / "ballast").write_bytes(bytes(700_000))
+        more = [job(str(number), note="x" * 1000) for number in range(1000)]
+        with pytest.raises(Blocked, match="full") as caught:
+            add(store, *more)
+        assert caught.value.mend == "Make room on its disk."
+        assert [each.id for each in jobs_of(store)] == ["a"]
+        (disk / "ballast").unlink()
+        add(store, job("b"))
+        assert [each.id for each in jobs_of(store)] == ["a", "b"]
+
+    def test_a_read_only_disk_blocks(self, mount, remount, opened):
+        disk = mount("size=1m")
+        Store.create_or_open(disk / "state.db", "one")[0].close()
+        remount(disk, "ro")
+        store = opened(disk / "state.db")
+        with pytest.raises(Blocked, match="readonly") as caught:
+            add(store, job("a"))
+        assert "Let sorawatch's user write it" in caught.value.mend
+        reading = Store.open_for_reading(disk / "state.db")
+        assert jobs_of(reading) == []
+        reading.close()
+
+    @pytest.mark.parametrize("fate", [Path.unlink, lambda path: path.rename(path.with_name("away.db"))])
+    def test_a_state_that_loses_its_name_is_written_no_more(self, store, path, fate):
+        add(store, job("a"))
+        fate(path)
+        with pytest.raises(Blocked, match="was removed or replaced while in use"):
+            add(store, job("b"))
+
+    def test_a_state_put_back_goes_on(self, store, path):
+        path.rename(path.with_name("away.db"))
+        path.write_bytes(b"something else")
+        with pytest.raises(Blocked):
+            add(store, job("a"))
+        path.with_name("away.db").rename(path)
+        add(store, job("a"))
+        assert [each.id for each in jobs_of(store)] == ["a"]
+
+    def test_faults_of_our_own_are_not_taken_for_the_disks(self, store):
+        add(store, job("a"))
+        with pytest.raises(sa.exc.IntegrityError):
+            add(store, job("a"))
+
+
+class TestDialects:
+    """Every statement, as PostgreSQL would be sent it."""
+
+    @pytest.fixture
+    def statements(self, store) -> list[str]:
+        seen: list[str] = []
+
+        def compile_it(_connection: object, statement: Any, *_rest: object) -> None:
+            seen.append(str(statement.compile(dialect=postgresql.dialect())))
+
+        sa.event.listen(sa.Engine, "before_execute", compile_it)
+        try:
+            self.everything(store)
+        finally:
+            sa.event.remove(sa.Engine, "before_execute", compile_it)
+        return seen
+
+    @staticmethod
+    def everything(store: Store) -> None:
+        submitting = job("a", State.SUBMITTING, token="t", price=5)
+        with store.turn() as turn:
+            turn.add([job("a")])
+            turn.claim([State.FOUND], 5, HORIZON, LEASE)
+            turn.save(submitting, job("a"), lease_ms=LEASE)
+            turn.amend(submitting)
+            turn.renew(LEASE)
+            turn.release(submitting)
+            turn.release_all()
+            turn.buy(submitting)
+            turn.settle("t", Standing.SPENT)
+            turn.know_video("t", "video_1")
+            turn.command("pause")
+            turn.take_commands()
+            for value in (1, 2, None):
+                turn.write_note("key", value)
+            turn.note("key")
+            turn.job("a")
+            turn.find("a")
+            turn.find("beach.jpg")
+            turn.jobs(State)
+            turn.latest(FINAL, 5)
+            turn.counts()
+            turn.count(State.FOUND)
+            turn.in_flight()
+            turn.history("a")
+            turn.due([State.READY], 5, HORIZON)
+            turn.next_due([State.READY])
+            turn.same_order(submitting, 0)
+            turn.being_submitted(submitting)
+            turn.purchases_like(submitting)
+            turn.rivals(submitting)
+            turn.known_videos(["video_1"])
+            turn.known_videos([])
+            turn.spent(0)
+
+    def test_every_statement_compiles(self, statements):
+        assert len(statements) > 35
+
+    def test_claims_skip_the_rows_that_another_daemon_has_locked(self, statements):
+        (claim,) = [each for each in statements if each.startswith("WITH")]
+        select, update = claim.split("UPDATE jobs", maxsplit=1)
+        assert "FOR UPDATE SKIP LOCKED" in select
+        assert "LIMIT" in select
+        assert "RETURNING" in update
+
+    def test_wishes_are_read_and_removed_in_one_statement(self, statements):
+        assert [each for each in statements if each.startswith("DELETE FROM commands") and "RETURNING" in each]
+
+
+@settings(max_examples=30)
+@given(data=st.data())
+def test_two_daemons_never_hold_one_job(tmp_path_factory, data):
+    """Whatever they do in whatever order, a save counts only for the one that may write."""
+    path = tmp_path_factory.mktemp("two") / "state.db"
+    stores = {owner: Store.create_or_open(path, owner)[0] for owner in ("one", "two")}
+    add(stores["one"], job("a"), job("b"))
+    holder: dict[str, tuple[str, bool]] = {}
+    steps = st.tuples(
+        st.sampled_from(["one", "two"]), st.sampled_from(["claim", "lapsing", "save", "release", "renew"])
+    )
+    try:
+        for owner, step in data.draw(st.lists(steps, max_size=12)):
+            if step in {"claim", "lapsing"}:
+                free = {name for name in "ab" if name not in holder or (holder[name][1] and holder[name][0] != owner)}
+                lapsing = step == "lapsing"
+                assert {*claimed(stores[owner], lease=-1 if lapsing else LEASE)} == free
+                holder |= dict.fromkeys(free, (owner, lapsing))
+            with stores[owner].turn() as turn:
+                if step == "renew":
+                    turn.renew(LEASE)
+                    holder |= {name: (owner, False) for name, (who, _) in holder.items() if who == owner}
+                if step == "release" and holder.get("a", ("",))[0] == owner:
+                    turn.release(saved_in(turn, "a"))
+                    del holder["a"]
+                if step == "save":
+                    who, lapsed = holder.get("a", (owner, True))
+                    if who == owner or lapsed:
+                        turn.save(saved_in(turn, "a"))
+                        holder.pop("a", None)
+                    else:
+                        with pytest.raises(LeaseLost):
+                            turn.save(saved_in(turn, "a"))
+    finally:
+        for store in stores.values():
+            store.close()

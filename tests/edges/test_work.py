@@ -1,0 +1,109 @@
+"""The work folder: what a job needs until it has ended."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sorawatch.edges.work import WorkFolder
+from sorawatch.errors import Blocked, Deferred
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> WorkFolder:
+    folder = WorkFolder.beside(tmp_path / "state.db")
+    folder.create()
+    return folder
+
+
+def test_it_lies_beside_its_state_and_is_nobody_elses(work, tmp_path):
+    assert work.root == tmp_path / "state.db.work"
+    assert work.root.stat().st_mode & 0o777 == 0o700
+    assert WorkFolder.beside(tmp_path / "state.sqlite").root != work.root
+    assert WorkFolder.beside(tmp_path / "state.work").root != tmp_path / "state.work"
+
+
+def test_making_it_again_changes_nothing(work):
+    work.stage("job", b"reference")
+    work.create()
+    assert work.reference("job") == b"reference"
+
+
+def test_a_reference_is_replaced_whole(work):
+    assert work.reference("job") is None
+    work.stage("job", b"long" * 1000)
+    work.stage("job", b"short")
+    assert work.reference("job") == b"short"
+    assert [path.name for path in work.folder("job").iterdir()] == ["reference"]
+
+
+def test_an_empty_reference_is_none(work):
+    work.stage("job", b"")
+    assert work.reference("job") is None
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=40)
+@given(record=st.dictionaries(st.text(), json))
+def test_a_record_comes_back_as_it_was_written(tmp_path_factory, record):
+    work = WorkFolder(tmp_path_factory.getbasetemp() / "records")
+    work.create()
+    work.write_record("job", record)
+    assert work.record("job") == record
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"nonsense"])
+def test_a_record_that_makes_no_sense_is_none(work, content):
+    work.write_record("job", {})
+    (work.folder("job") / "job.json").write_bytes(content)
+    assert work.record("job") is None
+
+
+def test_a_record_that_cannot_be_read_is_not_taken_for_none(work):
+    (work.folder("job") / "job.json").mkdir(parents=True)
+    with pytest.raises(Deferred, match="directory"):
+        work.record("job")
+    assert work.record("other") is None
+
+
+def test_the_folders_of_other_jobs_are_swept(work):
+    for job in ("one", "two", "three"):
+        work.stage(job, b"reference")
+    (work.root / "a file").touch()
+    assert work.jobs() == ["one", "three", "two"]
+    work.sweep(["two"])
+    assert work.jobs() == ["two"]
+    work.discard("two")
+    work.discard("two")
+    assert work.jobs() == []
+
+
+def test_a_work_folder_that_is_gone(tmp_path):
+    gone = WorkFolder(tmp_path / "gone")
+    assert gone.reference("job") is None
+    with pytest.raises(Deferred, match="gone"):
+        gone.jobs()
+    with pytest.raises(Deferred, match="gone"):
+        gone.stage("job", b"reference")
+
+
+def test_a_full_disk_keeps_the_old_reference(mount):
+    disk = mount("size=64k")
+    work = WorkFolder(disk / "work")
+    work.create()
+    work.stage("job", b"old")
+    with pytest.raises(Blocked, match="The disk is full"):
+        work.stage("job", os.urandom(100_000))
+    assert work.reference("job") == b"old"
+    work.stage("job", b"new")
+    assert work.reference("job") == b"new"

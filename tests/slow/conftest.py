@@ -1,0 +1,34 @@
+"""Disks and daemons for tests of what machines do to files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.slow.disks import Disks
+from tests.yard import Yard
+
+
+@pytest.fixture
+def disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disks]:
+    """Disks to mount; they are unmounted when the test and its daemons have ended."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    made = Disks(tmp_path_factory.mktemp("disks"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def disk_yard(disks: Disks, yard: Yard) -> Yard:
+    """A yard whose daemons end before its disks are unmounted."""
+    return yard
+
+
+@pytest.fixture
+def patient_disk_yard(disks: Disks, patient_yard: Yard) -> Yard:
+    """Likewise, with a simulator that finishes no video until it is told to."""
+    return patient_yard

@@ -1,0 +1,176 @@
+"""Folders and files that may not be written, not be read, or are not there: work waits and nothing is made up."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.slow.disks import Disks
+from tests.slow.scene import Pledge, attempts, daemon, drained, pauses, reasons, start
+from tests.yard import Yard, wait_until
+
+pytestmark = pytest.mark.slow
+
+_FS_IOC_GETFLAGS, _FS_IOC_SETFLAGS, _IMMUTABLE = 0x80086601, 0x40086602, 0x10
+
+
+@contextmanager
+def immutable(*paths: Path) -> Iterator[None]:
+    """Files that nobody may change, move or remove."""
+
+    def set_flag(path: Path, *, on: bool) -> None:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            flags = bytearray(8)
+            fcntl.ioctl(descriptor, _FS_IOC_GETFLAGS, flags)
+            (value,) = struct.unpack_from("I", flags)
+            value = value | _IMMUTABLE if on else value & ~_IMMUTABLE
+            fcntl.ioctl(descriptor, _FS_IOC_SETFLAGS, struct.pack("II", value, 0))
+        finally:
+            os.close(descriptor)
+
+    try:
+        for path in paths:
+            set_flag(path, on=True)
+    except OSError as error:
+        pytest.skip(f"files cannot be made immutable here: {error}")
+    try:
+        yield
+    finally:
+        for path in paths:
+            set_flag(path, on=False)
+
+
+@pytest.fixture
+def powerless() -> tuple[str, ...]:
+    """A command that runs another without root's power over files; empty for those who have none."""
+    if os.geteuid() != 0:
+        return ()
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed")
+    return ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
+
+
+@pytest.mark.parametrize("folder", ["outbox", "processed"])
+def test_a_disk_that_becomes_read_only(disks: Disks, patient_disk_yard: Yard, folder: str) -> None:
+    yard = patient_disk_yard
+    disk = disks.tmpfs(yard.root / folder, size="1m")
+    pledge = Pledge(yard)
+    pledge.drop("0.jpg")
+    with daemon(yard) as running, pledge.watching():
+        wait_until(lambda: yard.counts() == {"rendering": 1})
+        disk.remount("ro")
+        yard.simulator.finish_all()
+        wait_until(lambda: "cannot be written" in pauses(yard), told=lambda: running.log)
+        assert f"Mount what holds {yard.root / folder}" in pauses(yard)
+        pledge.drop("later.jpg")
+        wait_until(lambda: yard.counts().get("ready") == 1, told=lambda: reasons(yard))
+        assert yard.simulator.ledger().creates == 1
+        assert set(yard.files("inbox")) == {"0.jpg", "0.yaml", "later.jpg", "later.yaml"}
+        disk.remount("rw")
+        yard.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        yard.simulator.finish_all()
+        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard))
+    pledge.keep(clips=2)
+
+
+def test_an_inbox_that_becomes_read_only(disks: Disks, patient_disk_yard: Yard) -> None:
+    yard = patient_disk_yard
+    pledge = Pledge(yard)
+    pledge.drop("0.jpg")
+    with daemon(yard) as running, pledge.watching():
+        wait_until(lambda: yard.counts() == {"rendering": 1})
+        with disks.read_only(yard.inbox):
+            yard.simulator.finish_all()
+            wait_until(lambda: "cannot be written" in pauses(yard), told=lambda: running.log)
+            assert set(yard.files("outbox")) == {"0.mp4"}
+            assert set(yard.files("inbox")) == {"0.jpg", "0.yaml"}
+        wait_until(lambda: yard.files("inbox") == {}, told=lambda: reasons(yard))
+    pledge.keep(clips=1)
+
+
+def test_a_state_on_a_disk_that_fails(disks: Disks, patient_disk_yard: Yard) -> None:
+    yard = patient_disk_yard
+    yard.set("state", value="small/state.db")
+    disk = disks.ext4(yard.root / "small", megabytes=16)
+    pledge = Pledge(yard)
+    pledge.drop("0.jpg", "1.jpg")
+    running = start(yard)
+    wait_until(lambda: yard.counts() == {"rendering": 2})
+    disk.fail()
+    yard.simulator.finish_all()
+    wait_until(lambda: "trying again" in running.log, told=lambda: running.log)
+    assert running.stop() == 1
+    assert "Traceback" not in running.log
+    disk.unmount()
+    disk.repair()
+    disk.mount()
+    drained(yard, pledge, clips=2)
+
+
+def test_an_immutable_picture_is_delivered_and_stays_until_it_can_be_moved(yard: Yard) -> None:
+    pledge = Pledge(yard)
+    with daemon(yard) as running, pledge.watching():
+        wait_until(lambda: yard.counts() == {} and (yard.inbox / ".sorawatch").exists() and "watching" in running.log)
+        (yard.inbox / "PAUSE").touch()
+        pledge.drop("0.jpg")
+        with immutable(yard.inbox / "0.jpg"):
+            (yard.inbox / "PAUSE").unlink()
+            wait_until(lambda: "Access is refused" in pauses(yard), told=lambda: f"{reasons(yard)}\n{running.log}")
+            so_far = attempts(yard)
+            wait_until(lambda: attempts(yard) >= so_far + 3)
+            assert set(yard.files("outbox")) == {"0.mp4"}
+            assert "0.jpg" in yard.files("inbox")
+        wait_until(lambda: yard.files("inbox") == {}, told=lambda: reasons(yard))
+    assert set(yard.files("processed")) == {"0.jpg", "0.yaml"}
+    pledge.keep(clips=1)
+
+
+def test_an_outbox_that_the_daemon_may_not_write(yard: Yard, powerless: tuple[str, ...]) -> None:
+    pledge = Pledge(yard)
+    with daemon(yard, prefix=powerless) as running, pledge.watching():
+        wait_until(lambda: (yard.outbox / ".sorawatch").exists())
+        yard.outbox.chmod(0o500)
+        pledge.drop("0.jpg")
+        wait_until(lambda: "Access is refused" in pauses(yard), told=lambda: running.log)
+        assert f"Give sorawatch's user access to {yard.outbox}" in pauses(yard)
+        assert yard.files("outbox") == {}
+        yard.outbox.chmod(0o700)
+        wait_until(lambda: len(yard.files("processed")) == 2, told=lambda: reasons(yard))
+    pledge.keep(clips=1)
+
+
+@pytest.mark.parametrize("name", ["secret.jpg", "secret.yaml"])
+def test_what_may_not_be_read_holds_up_nobody_else(yard: Yard, powerless: tuple[str, ...], name: str) -> None:
+    pledge = Pledge(yard)
+    pledge.drop("secret.jpg")
+    secret = yard.inbox / name
+    secret.chmod(0)
+    with daemon(yard, prefix=powerless) as running, pledge.watching():
+        wait_until(yard.counts if name == "secret.jpg" else lambda: "watching" in running.log)
+        wait_until(lambda: " be read" in yard.cli("status"))
+        pledge.drop("open.jpg")
+        wait_until(lambda: "open.mp4" in yard.files("outbox"), told=lambda: f"{reasons(yard)}\n{running.log}")
+        secret.chmod(0o600)
+        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard))
+    pledge.keep(clips=2)
+
+
+def test_a_key_file_that_may_not_be_read_any_more(yard: Yard, powerless: tuple[str, ...]) -> None:
+    pledge = Pledge(yard)
+    with daemon(yard, prefix=powerless) as running:
+        wait_until(lambda: "watching" in running.log)
+        (yard.root / "api.key").chmod(0)
+        pledge.drop("0.jpg")
+        wait_until(lambda: "key" in pauses(yard), told=lambda: running.log)
+        (yard.root / "api.key").chmod(0o600)
+        yard.cli("resume")
+        wait_until(lambda: len(yard.files("processed")) == 2, told=lambda: reasons(yard))
+    pledge.keep(clips=1)

@@ -1,0 +1,155 @@
+"""Why submissions pause, and who may try whether they still must."""
+
+from __future__ import annotations
+
+import pytest
+
+from sorawatch.blocks import Block, Blocks
+from sorawatch.core import outcome as o
+from sorawatch.core.lifecycle import Action
+from sorawatch.core.schedule import Waits
+
+NOW = 1_760_000_000_000
+MINUTE = 60_000
+NO_CREDIT = o.Halted("no credit", "top up", passing=False, retry_after=None)
+OUT_OF_REACH = o.Halted("out of reach", "wait", passing=True, retry_after=None)
+DISK_FULL = o.Halted("disk full", "make room", passing=True, retry_after=None)
+
+
+@pytest.fixture
+def blocks() -> Blocks:
+    return Blocks(Waits(first=5, longest=900))
+
+
+def learn(blocks: Blocks, action: Action, outcome: o.Outcome, now: int = NOW, due_at: int = NOW) -> None:
+    blocks.learn(action, outcome, now, due_at, jitter=0.5)
+
+
+def test_without_a_cause_everybody_goes(blocks: Blocks):
+    assert list(blocks) == []
+    assert blocks.places(7, 3, NOW) == 7
+
+
+def test_a_halt_stops_everybody_and_says_why(blocks: Blocks):
+    learn(blocks, Action.SUBMIT, NO_CREDIT)
+    assert list(blocks) == [
+        Block(Action.SUBMIT, "no credit", "top up", passing=False, since=NOW, tries=1, until=NOW + MINUTE)
+    ]
+    assert blocks.places(7, 0, NOW) == 0
+    assert blocks.places(7, 0, NOW + MINUTE - 1) == 0
+
+
+def test_one_canary_goes_when_the_wait_is_over(blocks: Blocks):
+    learn(blocks, Action.SUBMIT, NO_CREDIT)
+    assert blocks.places(7, 0, NOW + MINUTE) == 1
+    assert blocks.places(0, 0, NOW + MINUTE) == 0
+    assert blocks.places(7, 1, NOW + MINUTE) == 0
+
+
+@pytest.mark.parametrize(
+    ("halt", "waits"),
+    [(NO_CREDIT, [60, 120, 240, 480, 960, 1920, 3600, 3600]), (OUT_OF_REACH, [5, 10, 20, 40, 80, 160, 320, 640, 900])],
+)
+def test_each_canary_that_fails_waits_longer_for_the_next(blocks: Blocks, halt: o.Halted, waits: list[int]):
+    now = NOW
+    for tries, wait in enumerate(waits, 1):
+        learn(blocks, Action.SUBMIT, halt, now)
+        (block,) = blocks
+        assert (block.tries, block.since, block.until) == (tries, NOW, now + 1000 * wait)
+        now = block.until
+
+
+def test_those_already_on_their_way_when_it_was_set_change_nothing(blocks: Blocks):
+    learn(blocks, Action.SUBMIT, NO_CREDIT)
+    (before,) = blocks
+    for _ in range(3):
+        learn(blocks, Action.SUBMIT, OUT_OF_REACH, NOW + 1000)
+    assert list(blocks) == [before]
+
+
+def test_a_canary_that_meets_another_cause_tells_that_one(blocks: Blocks):
+    learn(blocks, Action.SUBMIT, NO_CREDIT)
+    learn(blocks, Action.SUBMIT, OUT_OF_REACH, NOW + MINUTE)
+    (block,) = blocks
+    assert (block.reason, block.since, block.tries, block.until) == ("out of reach", NOW, 2, NOW + MINUTE + 10_000)
+
+
+def test_the_servers_wish_for_a_wait_is_kept(blocks: Blocks):
+    learn(blocks, Action.SUBMIT, o.Halted("HTTP 429", "wait", passing=True, retry_after=300))
+    assert blocks.places(7, 0, NOW + 299_999) == 0
+    assert blocks.places(7, 0, NOW + 300_000) == 1
+
+
+@pytest.mark.parametrize("outcome", [o.Accepted("video_1"), o.FailedForGood("bad prompt")])
+def test_an_answer_about_the_order_shows_that_the_way_is_open(blocks: Blocks, outcome: o.Outcome):
+    learn(blocks, Action.SUBMIT, NO_CREDIT)
+    learn(blocks, Action.SUBMIT, outcome, NOW + MINUTE)
+    assert list(blocks) == []
+    assert blocks.places(7, 3, NOW + MINUTE) == 7
+
+
+@pytest.mark.parametrize("outcome", [o.Unknown("timed out"), o.ReferenceLost(), o.FailedForNow("HTTP 500")])
+def test_what_tells_nothing_of_the_cause_lifts_nothing(blocks: Blocks, outcome: o.Outcome):
+    learn(blocks, Action.SUBMIT, NO_CREDIT)
+    before = list(blocks)
+    learn(blocks, Action.SUBMIT, outcome, NOW + MINUTE)
+    assert list(blocks) == before
+    assert blocks.places(7, 0, NOW + MINUTE) == 1
+
+
+def test_what_only_others_do_lifts_nothing(blocks: Blocks):
+    learn(blocks, Action.SUBMIT, NO_CREDIT)
+    learn(blocks, Action.POLL, o.Pending(50))
+    learn(blocks, Action.DELIVER, o.Delivered("beach.mp4"))
+    assert [block.action for block in blocks] == [Action.SUBMIT]
+
+
+class TestWhatStopsAnotherAction:
+    def test_nothing_new_is_bought_while_clips_cannot_be_delivered(self, blocks: Blocks):
+        learn(blocks, Action.DELIVER, DISK_FULL, due_at=NOW + 40_000)
+        assert list(blocks) == [
+            Block(
+                Action.DELIVER, "disk full", "make room", passing=True, since=NOW, tries=1, until=NOW + 40_000 + MINUTE
+            )
+        ]
+        assert blocks.places(7, 0, NOW) == 0
+
+    def test_one_success_lifts_it(self, blocks: Blocks):
+        learn(blocks, Action.DELIVER, DISK_FULL)
+        learn(blocks, Action.DELIVER, o.Delivered("beach.mp4"))
+        assert blocks.places(7, 0, NOW) == 7
+
+    def test_each_halt_renews_it(self, blocks: Blocks):
+        learn(blocks, Action.DELIVER, DISK_FULL)
+        learn(blocks, Action.DELIVER, DISK_FULL, NOW + 50_000, due_at=NOW + 90_000)
+        (block,) = blocks
+        assert (block.tries, block.since, block.until) == (2, NOW, NOW + 90_000 + MINUTE)
+
+    def test_it_lapses_where_nobody_is_left_to_renew_it(self, blocks: Blocks):
+        learn(blocks, Action.DELIVER, DISK_FULL)
+        assert blocks.places(7, 0, NOW + MINUTE - 1) == 0
+        assert blocks.places(7, 0, NOW + MINUTE) == 7
+        assert list(blocks) == []
+
+    def test_no_canary_goes_while_it_holds(self, blocks: Blocks):
+        learn(blocks, Action.SUBMIT, OUT_OF_REACH)
+        learn(blocks, Action.ARCHIVE, DISK_FULL)
+        assert blocks.places(7, 0, NOW + 30_000) == 0
+        assert blocks.places(7, 0, NOW + MINUTE) == 1
+
+
+def test_a_person_who_mended_it_need_not_wait(blocks: Blocks):
+    learn(blocks, Action.SUBMIT, NO_CREDIT)
+    learn(blocks, Action.DELIVER, DISK_FULL)
+    blocks.clear()
+    assert blocks.places(7, 3, NOW) == 7
+
+
+def test_a_clock_set_back_by_a_day_stops_nothing_for_a_day(blocks: Blocks):
+    learn(blocks, Action.SUBMIT, NO_CREDIT)
+    learn(blocks, Action.DELIVER, DISK_FULL)
+    yesterday = NOW - 86_400_000
+    assert blocks.places(7, 0, yesterday) == 1
+    learn(blocks, Action.SUBMIT, NO_CREDIT, yesterday)
+    (block,) = blocks
+    assert (block.tries, block.until) == (2, yesterday + 2 * MINUTE)

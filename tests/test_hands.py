@@ -1,0 +1,82 @@
+"""Who carries actions out: each kind by its own threads, and every action comes back as a report."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from sorawatch.core import outcome as o
+from sorawatch.core.job import Job, Pair, Stamp, State
+from sorawatch.core.lifecycle import Action
+from sorawatch.hands import Done, Hands
+from sorawatch.workers import Mailbox
+
+JOB = Job("a", State.SUBMITTING, Pair("", "a.jpg", Stamp(1, 1)), created_at=1, due_at=1, changed_at=1, token="t")
+
+
+@pytest.fixture
+def mailbox() -> Mailbox[Done]:
+    return Mailbox()
+
+
+def test_an_action_comes_back_with_its_job_token_and_outcome(mailbox):
+    hands = Hands(lambda action, job: o.Accepted(f"{action} {job.id}"), mailbox.put)
+    hands.start(Action.SUBMIT, JOB)
+    assert mailbox.collect(60) == [Done("a", Action.SUBMIT, "t", o.Accepted("submit a"))]
+
+
+@pytest.mark.parametrize("action", Action)
+def test_a_fault_of_ours_is_reported_and_a_submit_then_counts_as_unknown(mailbox, action, caplog):
+    def fail(action: Action, job: Job) -> o.Outcome:
+        raise ZeroDivisionError
+
+    Hands(fail, mailbox.put).start(action, JOB)
+    (done,) = mailbox.collect(60)
+    assert isinstance(done.outcome, o.Unknown if action is Action.SUBMIT else o.FailedForNow)
+    assert done.outcome.reason == "a fault in sorawatch: ZeroDivisionError"
+    assert "Traceback" in caplog.text
+
+
+def test_a_slow_kind_does_not_hold_up_the_others(mailbox):
+    released = threading.Event()
+
+    def perform(action: Action, job: Job) -> o.Outcome:
+        if action is Action.DELIVER:
+            released.wait()
+        return o.Restored()
+
+    hands = Hands(perform, mailbox.put)
+    for _ in range(20):
+        hands.start(Action.DELIVER, JOB)
+    for action in (Action.SUBMIT, Action.POLL, Action.PREPARE, Action.ARCHIVE):
+        hands.start(action, JOB)
+        assert [done.action for done in mailbox.collect(60)] == [action]
+    released.set()
+
+
+def test_what_is_under_way_is_counted_until_it_is_recorded(mailbox):
+    hands = Hands(lambda action, job: o.Restored(), mailbox.put)
+    empty = hands.room(Action.POLL)
+    hands.start(Action.POLL, JOB)
+    hands.start(Action.RESOLVE, JOB)
+    assert (hands.busy(), hands.busy(Action.POLL), hands.busy(Action.SUBMIT)) == (2, 1, 0)
+    assert hands.room(Action.POLL) == hands.room(Action.RESOLVE) == empty - 2
+    hands.finished(Action.POLL)
+    hands.finished(Action.RESOLVE)
+    assert hands.busy() == 0
+    assert hands.room(Action.POLL) == empty
+
+
+def test_there_is_no_room_beyond_a_full_queue(mailbox):
+    released = threading.Event()
+
+    def perform(action: Action, job: Job) -> o.Outcome:
+        released.wait()
+        return o.Restored()
+
+    hands = Hands(perform, mailbox.put)
+    for _ in range(hands.room(Action.PREPARE) + 3):
+        hands.start(Action.PREPARE, JOB)
+    assert hands.room(Action.PREPARE) == 0
+    released.set()
