@@ -53,8 +53,10 @@ class Admission:
             paced_until=turn.note("pace") or 0,
         )
 
-    def admit(self, turn: Turn, places: int) -> tuple[list[Change], Closed | None]:
+    def admit(self, turn: Turn, places: int, *, canary: bool) -> tuple[list[Change], Closed | None]:
         """Begin the submit of as many ready jobs as may go, the most urgent first, at most ``places``.
+
+        A ``canary`` is whichever has not been tried for the longest time: what stops one may not stop the next.
 
         Returns:
             Every job that was changed, as it was and as it is, and why the next one may not go, if that is so.
@@ -65,7 +67,10 @@ class Admission:
         day, month = day_of(turn.now, self.zone), month_of(turn.now, self.zone)
         changes: list[Change] = []
         closed: Closed | None = None
-        for job in turn.due([State.READY], _CANDIDATES, self.policy.waits.horizon):
+        candidates = turn.due([State.READY], _CANDIDATES, self.policy.waits.horizon)
+        if canary:
+            candidates.sort(key=lambda job: job.changed_at)
+        for job in candidates:
             settled = self._without_buying(turn, job)
             if settled or turn.being_submitted(job):
                 changes += settled

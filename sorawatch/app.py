@@ -61,7 +61,8 @@ def policy(config: Config) -> Policy:
         config.retries.first_seconds, config.retries.max_seconds, config.polling.min_seconds, config.polling.max_seconds
     )
     resubmit = config.api.unresolved_submit is UnresolvedSubmit.RESUBMIT
-    return Policy(waits, config.retries.attempts, config.retries.failed_generations, resubmit)
+    retries = config.retries
+    return Policy(waits, retries.attempts, retries.failed_generations, resubmit, config.api.timeout_seconds)
 
 
 def admission(config: Config) -> Admission:

@@ -41,6 +41,7 @@ _LONGEST_REST = 30.0
 _STORE_PAUSE_MAX = 30.0
 _LAST_WORDS = 4.0
 """Seconds a stop waits for submits that are under way: their answers are worth money."""
+_UNSENT = o.FailedForNow("it was not sent, for the state could not be written", counts=False)
 _CLAIMED = (
     State.RENDERED, State.RENDERING, State.UNCERTAIN, State.DELIVERED, State.REJECTED, State.WITHDRAWN, State.RESTORING
 )  # fmt: skip
@@ -94,6 +95,8 @@ class Daemon:
         self._paused = False
         self._closed: Closed | None = None
         self._stopping = False
+        self._in_doubt = False
+        """The last commit failed. It can be on disk all the same: a disk may fail in the very moment after."""
         self._once = False
         self._failed = 0
         self._changed_at = 0.0
@@ -131,6 +134,7 @@ class Daemon:
                 self._changes.clear()
                 self._starts.clear()
                 self._bulletin.retract()
+                self._in_doubt = True
                 failures += 1
                 if _is_stop(messages):
                     return False
@@ -163,10 +167,11 @@ class Daemon:
         """One transaction, and what follows from it. Returns the seconds until the next one is needed.
 
         Raises:
-            Blocked: if the store cannot be written; then nothing has happened, and the messages still stand.
+            Blocked: if the store cannot be written; then nothing was done, and the messages still stand.
         """
         with self._store.turn() as turn:
-            for message in messages:
+            unheard = self._take_stock(turn, messages) if self._in_doubt else messages
+            for message in unheard:
                 self._heed(turn, message)
             self._grant_wishes(turn)
             if not self._stopping:
@@ -175,9 +180,10 @@ class Daemon:
             self._bulletin.post(turn, self._lookout, self._blocks, self._pause_reason(), self._closed)
             due = turn.next_due(ACTIONS)
             now = turn.now
+        self._in_doubt = False
         for message in messages:
             if isinstance(message, Done):
-                self._hands.finished(message.action)
+                self._hands.finished(message)
         self._announce()
         starts, self._starts = self._starts, []
         for action, job in starts:
@@ -187,6 +193,26 @@ class Daemon:
         dues = [due, self._closed.until if self._closed else None, *(block.until for block in self._blocks)]
         waits = ((at - now) / 1000 for at in dues if at is not None and at > now)
         return max(0.0, min(_LONGEST_REST, self._lookout.wait, *waits))
+
+    def _take_stock(self, turn: Turn, messages: Sequence[Message]) -> list[Message]:
+        """Go by the store after a commit in doubt: give back what it says is being done, and is not.
+
+        Returns:
+            The messages but those that it has recorded: what was recorded is claimed no more.
+        """
+        claimed = turn.claimed()
+        for job in claimed:
+            if self._hands.have(job):
+                continue
+            if job.state is State.SUBMITTING:
+                self._record(turn, Done(job.id, Action.SUBMIT, job.token, _UNSENT))
+            else:
+                turn.release(job)
+        self._register = Register()
+        for job in turn.jobs({*State} - FINAL):
+            self._register.enter(job)
+        still = {job.id for job in claimed}
+        return [each for each in messages if not isinstance(each, Done) or each.job_id in still]
 
     def _heed(self, turn: Turn, message: Message) -> None:
         match message:
@@ -305,7 +331,7 @@ class Daemon:
         outstanding = self._hands.busy(Action.SUBMIT)
         places = self._blocks.places(self._hands.room(Action.SUBMIT), outstanding, turn.now)
         if places > 0:
-            changes, self._closed = self._admission.admit(turn, places)
+            changes, self._closed = self._admission.admit(turn, places, canary=any(self._blocks))
             self._changes += changes
             self._starts += [
                 (Action.SUBMIT, job)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sorawatch.core import outcome as o
-from sorawatch.core.job import Job
-from sorawatch.core.lifecycle import Action
+from sorawatch.core.job import Job, State
+from sorawatch.core.lifecycle import Action, decide
 from sorawatch.workers import Crew
 
 logger = logging.getLogger("sorawatch")
@@ -47,15 +47,23 @@ class Hands:
         self._report = report
         self._crews = {name: Crew(name, size) for name, size in _THREADS.items()}
         self._busy: Counter[Action] = Counter()
+        self._held: Counter[tuple[str, Action, str | None]] = Counter()
 
     def start(self, action: Action, job: Job) -> None:
         """Queue ``action`` for ``job``."""
         self._busy[action] += 1
+        self._held[_key(job.id, action, job.token)] += 1
         self._crews[_CREW_OF[action]].run(lambda: self._carry_out(action, job))
 
-    def finished(self, action: Action) -> None:
-        """A report of ``action`` has been recorded."""
-        self._busy[action] -= 1
+    def finished(self, done: Done) -> None:
+        """A report has been recorded."""
+        self._busy[done.action] -= 1
+        self._held -= Counter([_key(done.job_id, done.action, done.token)])
+
+    def have(self, job: Job) -> bool:
+        """Whether what the job's state calls for is queued, under way, or reported and not recorded yet."""
+        action = Action.SUBMIT if job.state is State.SUBMITTING else decide(job)
+        return action is not None and _key(job.id, action, job.token) in self._held
 
     def busy(self, action: Action | None = None) -> int:
         """How many actions are queued or under way: of one kind, or all."""
@@ -73,5 +81,10 @@ class Hands:
         except Exception as error:
             logger.exception("%s: %s failed", job.pair.path, action)
             why = f"a fault in sorawatch: {type(error).__name__}"
-            outcome = o.Unknown(why) if action is Action.SUBMIT else o.FailedForNow(why)
+            outcome = o.Unknown(why) if action is Action.SUBMIT else o.FailedForNow(why, counts=False)
         self._report(Done(job.id, action, job.token, outcome))
+
+
+def _key(job_id: str, action: Action, token: str | None) -> tuple[str, Action, str | None]:
+    """Two submits of one job are two things; anything else is done once at a time."""
+    return job_id, action, token if action is Action.SUBMIT else None

@@ -85,7 +85,11 @@ class Performer:
         path = self._folders.inbox / job.pair.path
         if inbox.stamp(path) != job.pair.image_stamp:
             return o.FailedForNow(f"{job.pair.image} changed since it was listed")
-        reference = images.prepare(path, self._catalogue[order.model], order.size, order.fit)
+        model = self._catalogue.get(order.model)
+        if model is None:
+            mend = "Describe it under models: in the configuration, or name another one in the sidecar."
+            return o.FailedForGood(f"the model {order.model} is no longer in the catalogue", mend)
+        reference = images.prepare(path, model, order.size, order.fit)
         self._work.stage(job.id, reference.data)
         self._work.write_record(job.id, to_record(replace(job, order=replace(order, size=reference.size))))
         return o.Prepared(reference.size, reference.digest, reference.note)
@@ -164,8 +168,9 @@ class Performer:
     def _poll(self, job: Job) -> o.Outcome:
         assert job.video_id is not None
         if job.id not in self._recorded:
-            self._work.write_record(job.id, to_record(job))
-            self._recorded.add(job.id)
+            with suppress(Deferred, Blocked):
+                self._work.write_record(job.id, to_record(job))
+                self._recorded.add(job.id)
         try:
             video = self._api.retrieve(job.video_id)
         except Rejected as error:

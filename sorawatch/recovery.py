@@ -30,12 +30,14 @@ def reconcile(turn: Turn, work: WorkFolder, admission: Admission) -> list[Job]:
         except ValueError as error:
             logger.warning("%s/job.json cannot be read (%s)", work.folder(job_id), error)
             continue
+        if recorded.token is not None and turn.has_purchase(recorded.token):
+            continue
         known = turn.job(recorded.id)
         submitted = recorded.token is not None or recorded.video_id is not None
         if known is None:
             job = replace(recorded, price=recorded.price if submitted else admission.price(recorded))
             turn.add([job])
-        elif known.state in UNPAID and submitted and recorded.token != known.token:
+        elif known.state in UNPAID and submitted:
             job = replace(recorded, created_at=known.created_at, pair=known.pair)
             turn.save(job, known)
         else:

@@ -34,7 +34,7 @@ def foresee(wish: Wish, job: Job | None, now: int, policy: Policy) -> Job | None
             return _or_refuse(retry(job, now), job, "tried again")
         case "cancel":
             return _or_refuse(withdraw(job, now), job, "cancelled")
-        case "adopt" if job.state in {State.HELD, State.UNCERTAIN} and wish.argument:
+        case "adopt" if job.state in {State.HELD, State.UNCERTAIN} and job.video_id is None and wish.argument:
             return resume(job, wish.argument, now, policy)
         case verb:
             return _or_refuse(None, job, {"adopt": "given a video"}.get(verb, verb))

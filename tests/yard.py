@@ -57,7 +57,7 @@ class Yard:
     def __post_init__(self) -> None:
         self.settings = {
             "state": "state.db",
-            "api": {"base_url": self.simulator.url, "key_file": "api.key", "timeout_seconds": 10},
+            "api": {"base_url": self.simulator.url, "key_file": "api.key", "timeout_seconds": 5},
             "watch": {"settle_seconds": 0.05, "rescan_seconds": 0.5},
             "polling": {"min_seconds": 0.05, "max_seconds": 0.2},
             "retries": {"first_seconds": 0.05, "max_seconds": 0.2, "attempts": 8},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zoneinfo
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,10 +13,12 @@ from urllib.parse import urlsplit
 from sorawatch.core.schema import Check, CheckError, micros, nearest, shown, text
 
 if TYPE_CHECKING:
+    from sorawatch.core.finish import Colour
     from sorawatch.core.tree import Node
 
 KEY_BELONGS = "The key belongs in the file that api.key_file names, or in $SORAWATCH_API_KEY."
 _ADDRESS = "Allowed: an address such as https://api.apiyi.com/v1."
+_COLOUR = re.compile(r"[0-9a-fA-F]{6}", re.ASCII)
 
 
 def path(base: Path) -> Check[Path]:
@@ -106,6 +109,15 @@ def timezone(node: Node) -> zoneinfo.ZoneInfo:
         question = f'Did you mean "{near}"? ' if near else ""
         mend = f"{question}Allowed: an IANA name such as Europe/Berlin, or null for the system's time zone."
         raise CheckError(f"is {shown(node)}, a time zone that this system does not know", mend) from error
+
+
+def colour(node: Node) -> Colour:
+    """``#RRGGBB``. A bare ``#`` begins a comment in YAML, so that what follows it is lost."""
+    digits = node.text.strip().removeprefix("#")
+    if not _COLOUR.fullmatch(digits):
+        raise CheckError(f"is {shown(node)}", 'Allowed: a colour such as "#1a2b3c" (red, green, blue), in quotes.')
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
 
 
 def globs(node: Node) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from sorawatch.config.sections import (
     Watch,
     WatchMode,
 )
+from sorawatch.core.finish import Finish, Format
 from sorawatch.core.schema import LONGEST, Findings, Section, choice, flag, integer, nearest, nullable, positive
 from sorawatch.core.sidecar import Settings, clashes, prompt, read_video
 from sorawatch.core.tree import Invalid, Node, illegible, resolve
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 
 PREFIX = "SORAWATCH_"
 NOT_OVERRIDES = frozenset({"SORAWATCH_CONFIG", "SORAWATCH_API_KEY"})
-IN_YAML = frozenset({"models", "watch.ignore"})
+VIDEO_KEYS = ("model", "size", "seconds", "fit", "focus")
+"""The keys of ``video`` that have a default."""
+IN_YAML = frozenset({"models", "video.focus", "watch.ignore"})
 """The keys whose variables hold YAML, being lists or mappings; all others hold the bare value."""
 
 
@@ -114,6 +117,7 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
         api=api,
         defaults=_video(root.section("video"), path.name, catalogue, findings),
         catalogue=catalogue,
+        reference=_reference(root.section("reference")),
         watch=_watch(root.section("watch")),
         polling=_polling(root.section("polling")),
         retries=_retries(root.section("retries")),
@@ -181,13 +185,25 @@ def _api(section: Section, base: Path) -> Api:
 def _video(section: Section, name: str, catalogue: Mapping[str, Model], findings: Findings) -> Settings:
     said = read_video(section, nullable(prompt))
     section.close()
-    unsaid = {key: getattr(VIDEO, key) for key in ("model", "size", "seconds", "fit") if section.node(key) is None}
-    keys = [key for key in ("prompt", "model", "size", "seconds", "fit") if key != "prompt" or said.prompt]
+    unsaid = {key: getattr(VIDEO, key) for key in VIDEO_KEYS if section.node(key) is None}
+    keys = ["prompt", *VIDEO_KEYS] if said.prompt else VIDEO_KEYS
     places = MappingProxyType({key: section.where(key) for key in keys})
     video = replace(said, **unsaid, name=name, places=places)
     for problem in clashes([video], catalogue):
         findings.note(section.line, problem)
     return video
+
+
+def _reference(section: Section) -> Finish:
+    default = Finish()
+    finish = Finish(
+        format=section.get("format", choice(Format), default.format),
+        quality=section.get("quality", integer(1, 100), default.quality),
+        background=section.get("background", checks.colour, default.background),
+        max_enlargement=section.get("max_enlargement", positive(1000), default.max_enlargement),
+    )
+    section.close()
+    return finish
 
 
 def _watch(section: Section) -> Watch:

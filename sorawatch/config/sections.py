@@ -7,7 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sorawatch.core.order import MICROS, Fit, Model, Size
+from sorawatch.core.finish import Finish
+from sorawatch.core.order import MICROS, Fit, Focus, Model, Size
 from sorawatch.core.sidecar import Settings
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 STATE = "/var/lib/sorawatch/state.db"
-VIDEO = Settings(model="sora-2", size=Size(1280, 720), seconds=8, fit=Fit.CROP)
+VIDEO = Settings(model="sora-2", size=Size(1280, 720), seconds=8, fit=Fit.CROP, focus=Focus.CENTRE)
 
 
 class UnresolvedSubmit(StrEnum):
@@ -105,6 +106,7 @@ class Config:
     """The section ``video``: the last layer of every order."""
     catalogue: Mapping[str, Model]
     """The section ``models`` over the built-in catalogue."""
+    reference: Finish
     watch: Watch
     polling: Polling
     retries: Retries

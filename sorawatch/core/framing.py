@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sorawatch.core.order import Fit, Size
+from sorawatch.core.order import Fit, Point, Size
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom; right and bottom are exclusive."""
 
 UPRIGHT = 1
 """The EXIF orientation of a picture that is stored as it is to be seen."""
+
+CENTRE = Point(0.5, 0.5)
 
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 _COLUMNS_REVERSED = frozenset({2, 3, 7, 8})
@@ -32,17 +34,18 @@ class Framing:
         return self.inner.width / (right - left), self.inner.height / (bottom - top)
 
 
-def frame(picture: Size, target: Size, fit: Fit) -> Framing:
+def frame(picture: Size, target: Size, fit: Fit, focus: Point = CENTRE) -> Framing:
     """How an upright ``picture`` is brought to ``target``.
 
-    ``CROP`` takes the largest centred window of the target's shape. ``PAD`` and ``BLUR`` take the whole picture, as
+    ``CROP`` takes the largest window of the target's shape, its centre as near to ``focus`` as the picture's edges
+    allow. ``PAD`` and ``BLUR`` take the whole picture, as
     large as fits and centred, never thinner than one pixel; ``STRETCH`` takes it whole, whatever becomes of its shape.
     """
     whole = (0.0, 0.0, float(picture.width), float(picture.height))
     across, down = target.width / picture.width, target.height / picture.height
     match fit:
         case Fit.CROP:
-            return Framing(_centred(picture, target, max(across, down)), target, (0, 0))
+            return Framing(_window(picture, target, max(across, down), focus), target, (0, 0))
         case Fit.STRETCH:
             return Framing(whole, target, (0, 0))
         case Fit.PAD | Fit.BLUR:
@@ -73,9 +76,10 @@ def unturned(box: Box, size: Size, orientation: int) -> Box:
     return left, top, right, bottom
 
 
-def _centred(picture: Size, target: Size, scale: float) -> Box:
+def _window(picture: Size, target: Size, scale: float, focus: Point) -> Box:
     width, height = min(target.width / scale, picture.width), min(target.height / scale, picture.height)
-    left, top = (picture.width - width) / 2, (picture.height - height) / 2
+    left = min(max(focus.x * picture.width - width / 2, 0), picture.width - width)
+    top = min(max(focus.y * picture.height - height / 2, 0), picture.height - height)
     return left, top, min(left + width, picture.width), min(top + height, picture.height)
 
 

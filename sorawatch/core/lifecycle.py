@@ -16,9 +16,6 @@ from sorawatch.core.budget import dollars
 from sorawatch.core.job import UNPAID, Charged, Job, State
 from sorawatch.core.schedule import Waits, backoff, next_poll
 
-RESOLVE_PAUSE = 5_000
-"""Milliseconds between two listings that must both miss a lost submit: lists can lag behind creates."""
-
 MISSES_THAT_PROVE = 2
 
 
@@ -60,6 +57,8 @@ class Policy:
     failed_generations: int = 1
     resubmit_lost: bool = False
     """Submit again when an answer was lost and the server cannot say whether the order arrived."""
+    late_seconds: float = 60.0
+    """How long after a submit a server may still take it: before, its absence from a list proves nothing."""
 
 
 def decide(job: Job) -> Action | None:
@@ -110,7 +109,7 @@ def advance(job: Job, action: Action, outcome: o.Outcome, *, now: int, policy: P
             return _accepted(job, outcome.video_id, now, policy)
         case Action.SUBMIT, o.Unknown():
             uncertain = replace(_enter(job, State.UNCERTAIN, now), lost_at=now, reason=outcome.reason)
-            return replace(uncertain, due_at=now + RESOLVE_PAUSE)
+            return replace(uncertain, due_at=now + _lag(policy))
         case Action.SUBMIT, o.ReferenceLost():
             return _unsent(_enter(job, State.FOUND, now))
         case Action.SUBMIT, o.Halted():
@@ -283,15 +282,27 @@ def _resolved(job: Job, found: o.Searched, now: int, policy: Policy) -> Job:
     match found.candidates:
         case (o.Candidate(certain=True) as only,):
             return _accepted(job, only.video_id, now, policy)
-        case () if found.complete and job.misses + 1 >= MISSES_THAT_PROVE:
-            return _unsent(_enter(job, State.READY, now))
         case () if found.complete:
-            return replace(job, misses=job.misses + 1, attempts=0, due_at=now + RESOLVE_PAUSE)
+            return _missed(job, now, policy)
         case ():
             return _undecidable(job, "its list does not reach back to the time of the submit", now, policy)
         case several:
             ids = ", ".join(candidate.video_id for candidate in several)
             return _held_as_lost(job, now, f"the server lists videos that may be this one ({ids})")
+
+
+def _missed(job: Job, now: int, policy: Policy) -> Job:
+    """A complete list does not show the submit. The second time that proves something, unless it may come yet."""
+    since = now - (job.submitted_at or 0)
+    left = int(1000 * policy.late_seconds) - since if since >= 0 else 0
+    if job.misses + 1 >= MISSES_THAT_PROVE and left <= 0:
+        return _unsent(_enter(job, State.READY, now))
+    return replace(job, misses=job.misses + 1, attempts=0, due_at=now + max(_lag(policy), left))
+
+
+def _lag(policy: Policy) -> int:
+    """Milliseconds that a list may lag behind what it lists."""
+    return int(1000 * policy.waits.first)
 
 
 def _undecidable(job: Job, why: str, now: int, policy: Policy) -> Job:

@@ -6,6 +6,7 @@ import hashlib
 from itertools import count
 from typing import TYPE_CHECKING
 
+from sorawatch.core.order import Fit
 from sorawatch.core.pairing import ERROR_SUFFIX, fold
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def _bytes(text: str) -> bytes:
 
 def order_key(digest: str, order: Order) -> str:
     """Names what is bought: orders of equal key would give the same clip twice."""
-    parts = (digest, order.prompt, order.model, str(order.size), str(order.seconds), order.fit.value)
-    return _hash(parts)
+    framing = f"{order.fit} {order.focus}" if order.fit is Fit.CROP else order.fit.value
+    return _hash((digest, order.prompt, order.model, str(order.size), str(order.seconds), framing))
 
 
 def likeness(order: Order) -> str:

@@ -56,6 +56,40 @@ class Fit(StrEnum):
     STRETCH = "stretch"
 
 
+class Focus(StrEnum):
+    """What the window of ``CROP`` is laid around, where no point is named."""
+
+    CENTRE = "centre"
+    EDGES = "edges"
+    """The part of the picture where the most happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place in an upright picture, in fractions of its width and height from the top left.
+
+    ``str()`` is ``0.5,0.25``, which ``parse_focus`` reads.
+    """
+
+    x: float
+    y: float
+
+    def __str__(self) -> str:
+        return f"{self.x},{self.y}"
+
+
+def parse_focus(text: str) -> Focus | Point:
+    """Read what ``str()`` of a focus gave.
+
+    Raises:
+        ValueError: if ``text`` is nothing of the kind.
+    """
+    if text in {*Focus}:
+        return Focus(text)
+    x, y = map(float, text.split(","))
+    return Point(x, y)
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """One model of the catalogue. ``None`` for sizes or seconds means that any will do."""
@@ -93,3 +127,4 @@ class Order:
     seconds: int
     fit: Fit = Fit.CROP
     priority: int = 0
+    focus: Focus | Point = Focus.CENTRE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
-from sorawatch.core.order import Aim, Fit, Order, Size
+from sorawatch.core.order import Aim, Fit, Order, Size, parse_focus
 
 VERSION = 1
 
@@ -28,6 +28,7 @@ def to_record(job: Job) -> dict[str, Any]:
             "size": str(order.size),
             "seconds": order.seconds,
             "fit": order.fit.value,
+            "focus": str(order.focus),
             "priority": order.priority,
         },
         "digest": job.digest,
@@ -93,4 +94,5 @@ def _order(fields: dict[str, Any]) -> Order:
         fields["seconds"],
         Fit(fields["fit"]),
         fields["priority"],
+        parse_focus(fields["focus"]),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sorawatch.core.order import Aim, Fit, Model, Order, Size
+from sorawatch.core.order import Aim, Fit, Focus, Model, Order, Point, Size
 from sorawatch.core.schema import Check, CheckError, Findings, Section, choice, integer, nearest, shown, suggest, text
 from sorawatch.core.tree import Invalid, Node, decode
 from sorawatch.errors import Problem, Rejected
@@ -26,7 +26,7 @@ MAX_SIDE = 8192
 MAX_SECONDS = 3600
 MAX_PRIORITY = 1_000_000
 
-KEYS = ("prompt", "model", "size", "seconds", "fit", "priority")
+KEYS = ("prompt", "model", "size", "seconds", "fit", "focus", "priority")
 SIZE_FORM = "Allowed: WIDTHxHEIGHT such as 1280x720"
 
 _SECONDS = re.compile(r"[0-9]{1,4}", re.ASCII)
@@ -46,6 +46,7 @@ class Settings:
     size: Size | Aim | None = None
     seconds: int | None = None
     fit: Fit | None = None
+    focus: Focus | Point | None = None
     priority: int | None = None
     name: str = field(default="", compare=False)
     """The file, as a person knows it."""
@@ -96,6 +97,7 @@ def read_video(section: Section, prompt: Check[str | None]) -> Settings:
         size=section.get("size", size_or_aim, None),
         seconds=section.get("seconds", seconds, None),
         fit=section.get("fit", choice(Fit), None),
+        focus=section.get("focus", focus_or_point, None),
     )
 
 
@@ -174,6 +176,28 @@ def size(node: Node) -> Size:
     if match and all(0 < int(side) <= MAX_SIDE for side in match.groups()):
         return Size(int(match[1]), int(match[2]))
     raise CheckError(f"is {shown(node)}", f"{SIZE_FORM}.")
+
+
+def focus_or_point(node: Node) -> Focus | Point:
+    """A word, or ``[x, y]`` in fractions of the picture's width and height."""
+    allowed = f"{', '.join(Focus)}, or a point such as [0.5, 0.3]: fractions of the width and height"
+    if isinstance(node.value, tuple):
+        x, y = map(_fraction, node.value) if len(node.value) == 2 else (None, None)
+        if x is None or y is None:
+            found = f"[{', '.join(shown(item) for item in node.value)}]"
+            raise CheckError(f"is {found}", f"Allowed: {allowed}, from the top left, each from 0 to 1.")
+        return Point(x, y)
+    if node.text not in list(Focus):
+        near = nearest(node.text, Focus)
+        question = f'Did you mean "{near}"? ' if near else ""
+        raise CheckError(f"is {shown(node)}", f"{question}Allowed: {allowed}.")
+    return Focus(node.text)
+
+
+def _fraction(node: Node) -> float | None:
+    value = node.value
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= 1 else None
 
 
 def seconds(node: Node) -> int:

@@ -111,7 +111,6 @@ def fsync_folder(folder: Path) -> None:
 
 def _make_below(root: Path, target: Path) -> None:
     """Make subfolders, but never ``root``: a root that is missing is a share that is not mounted."""
-    os.stat(root)
     missing = [folder for folder in (target, *target.parents) if root in folder.parents and not folder.is_dir()]
     for folder in reversed(missing):
         try:

@@ -316,7 +316,7 @@ class TestSubmit:
 
 
 class TestResolve:
-    LOST = job_in(State.UNCERTAIN, lost_at=NOW - 5000, price=800_000)
+    LOST = job_in(State.UNCERTAIN, submitted_at=NOW - 60_000, lost_at=NOW - 5000, price=800_000)
 
     def test_one_certain_match_is_adopted(self):
         rendering = after(self.LOST, Action.RESOLVE, OUTCOMES["found"])
@@ -327,6 +327,12 @@ class TestResolve:
         assert (once.state, once.misses, once.due_at) == (State.UNCERTAIN, 1, NOW + 5000)
         twice = after(once, Action.RESOLVE, OUTCOMES["not in the list"])
         assert (twice.state, twice.token, twice.charged) == (State.READY, None, Charged.NO)
+
+    def test_nothing_is_proved_while_the_server_may_still_take_it(self):
+        lost = replace(self.LOST, submitted_at=NOW - 20_000)
+        once = after(lost, Action.RESOLVE, OUTCOMES["not in the list"])
+        twice = after(once, Action.RESOLVE, OUTCOMES["not in the list"])
+        assert (once.state, once.due_at) == (twice.state, twice.due_at) == (State.UNCERTAIN, NOW + 40_000)
 
     def test_part_of_a_list_is_no_second_proof(self):
         once = after(self.LOST, Action.RESOLVE, OUTCOMES["not in the list"])
@@ -586,7 +592,7 @@ def test_a_resumed_job_counts_its_age_from_now_if_it_was_never_sent():
 WISHED_WAITS = st.none() | st.floats(0, 1e9)
 HALTS = st.builds(o.Halted, st.just("no"), st.just("do"), st.booleans(), WISHED_WAITS)
 FAILURES_FOR_NOW = st.builds(o.FailedForNow, st.just("later"), WISHED_WAITS, st.booleans())
-LAG = lifecycle.RESOLVE_PAUSE
+LAG = 60_000
 """Milliseconds after which a server's list shows at the latest what the server accepted."""
 
 

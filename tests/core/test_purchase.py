@@ -71,7 +71,7 @@ def test_a_submit_is_released_only_where_it_surely_was_not_accepted(outcome: o.O
     ],
 )
 def test_a_lost_submit_is_released_only_by_proof(misses: int, outcome: o.Outcome, expected: Standing | None):
-    uncertain = job(State.UNCERTAIN, misses=misses)
+    uncertain = job(State.UNCERTAIN, misses=misses, submitted_at=NOW - 60_000)
     for resubmit in (False, True):
         assert standing(uncertain, Action.RESOLVE, outcome, resubmit_lost=resubmit) is expected
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 
 from tests.crash.campaign import Moments, conduct, moments
 from tests.crash.parts import NAIVE, PARTS, Part, run, story, table
@@ -49,7 +50,7 @@ def _repeat(trial: Trial) -> int:
 
 
 def _prove(parts: list[Part], sample: int | None) -> int:
-    sums = [run(part, print, sample) for part in parts]
+    sums = [run(part, partial(print, flush=True), sample) for part in parts]
     print(*table(sums), sep="\n")
     unmet = sum(each.unmet for each in sums)
     if unmet:

@@ -160,6 +160,13 @@ class TestMeanwhile:
         assert outbox.place([item], root, "", intent) == ("a (2).jpg",)
         assert files(root) == {"a.jpg": "faster", "a (2).jpg": "A"}
 
+    def test_not_even_by_an_empty_file_where_there_are_no_links(self, inbox, root, intent):
+        item = put(inbox, a_jpg="A")[0]
+        taken = at("os.link", f"open({str(root / 'a.jpg')!r}, 'w').close()", item, root, intent, links=False)
+        assert "just taken by somebody else" in taken
+        assert files(root) == {"a.jpg": ""}
+        assert files(inbox) == {"a.jpg": "A"}
+
     def test_a_source_replaced_while_it_was_placed_stays(self, inbox, root, intent):
         item = put(inbox, a_jpg="A")[0]
         newer = inbox / "newer"
@@ -178,12 +185,15 @@ class TestMeanwhile:
         assert files(inbox) == {"a.jpg": "later"}
 
 
-def at(event: str, then: str, item: Item, root: Path, intent: Path) -> str:
+def at(event: str, then: str, item: Item, root: Path, intent: Path, *, links: bool = True) -> str:
     """Place an item in a process in which ``then`` happens at the audit event; what came of it."""
     code = f"""
 import os, sys
 from pathlib import Path
 from sorawatch.edges import outbox
+from tests.edges import placing
+if not {links}:
+    placing.refuse_links()
 busy = False
 def hook(event, args):
     global busy
@@ -191,7 +201,7 @@ def hook(event, args):
         busy = True
         {then}
         busy = False
-item = outbox.Item(Path({str(item.source)!r}), {item.name!r})
+item = outbox.Item(Path({str(item.source)!r}), {item.name!r}, keep={item.keep})
 sys.addaudithook(hook)
 try:
     outbox.place([item], Path({str(root)!r}), "", Path({str(intent)!r}))
@@ -200,8 +210,14 @@ except outbox.Deferred as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    skip_without_seccomp(done)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def skip_without_seccomp(done: subprocess.CompletedProcess[str]) -> None:
+    if done.returncode == placing.UNSUPPORTED:
+        pytest.skip("needs seccomp to refuse hard links")
 
 
 class TestDeath:
@@ -219,8 +235,7 @@ class TestDeath:
 def run_placing(what: str, sources: Path, targets: Path, links: str) -> dict[str, int]:
     command = [sys.executable, placing.__file__, what, str(sources), str(targets), links]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode == placing.UNSUPPORTED:
-        pytest.skip("needs seccomp to refuse hard links")
+    skip_without_seccomp(done)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["faults"] == []

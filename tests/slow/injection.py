@@ -16,7 +16,8 @@ from tests.slow.scene import Pledge, drained, start
 from tests.yard import Yard
 
 JOBS = 2
-_PATIENCE = 60.0
+_STRACE = ("strace", "-f", "-qq", "--seccomp-bpf")
+_PATIENCE = 40.0
 """Seconds after which a daemon that was to drain its inbox hangs."""
 
 
@@ -34,7 +35,7 @@ class Injection:
         """The command that runs another with this fault."""
         paths = [word for file in self.files for word in ("-P", str(root / file))]
         fault = f"inject={self.call}:error={self.error}:when={self.when}"
-        return ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", *paths, "-e", f"trace={self.call}", "-e", fault]
+        return [*_STRACE, "-o", "/dev/null", *paths, "-e", f"trace={self.call}", "-e", fault]
 
 
 @cache
@@ -43,7 +44,7 @@ def require_strace() -> None:
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     tried = subprocess.run(
-        ["strace", "-f", "-qq", "--seccomp-bpf", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=1", "true"],
+        [*_STRACE, "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=1", "true"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if tried.returncode:
@@ -58,7 +59,7 @@ def count(root: Path, call: str, files: Sequence[str]) -> int:
         yard = _yard(root, sim)
         _drop(yard)
         paths = [word for file in files for word in ("-P", str(yard.root / file))]
-        prefix = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", str(trace), *paths, "-e", f"trace={call}"]
+        prefix = [*_STRACE, "-o", str(trace), *paths, "-e", f"trace={call}"]
         running = start(yard, "run", "--once", prefix=prefix)
         assert running.process.wait(_PATIENCE) == 0, running.log
     return sum(f" {call}(" in line for line in trace.read_text(errors="replace").splitlines())

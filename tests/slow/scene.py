@@ -51,9 +51,8 @@ def start(yard: Yard, *arguments: str, prefix: Sequence[str] = (), **options: An
     yard.write_config()
     environment = {**os.environ, "COLUMNS": "200"}
     with open(path, "w") as log:
-        process = subprocess.Popen(
-            command, cwd=yard.root, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True, **options
-        )
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+        process = subprocess.Popen(command, cwd=yard.root, env=environment, text=True, **pipes, **options)
     yard.processes.append(process)
     return Running(process, path)
 

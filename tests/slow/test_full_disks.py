@@ -31,7 +31,7 @@ def test_a_full_outbox_pauses_submissions_until_there_is_room(
     pledge.drop("0.jpg", "1.jpg", "2.jpg")
     with daemon(yard) as running, pledge.watching():
         yard.simulator.wait_for(lambda ledger: ledger.creates == 3)
-        wait_until(lambda: (yard.outbox / ".sorawatch").exists())
+        wait_until((yard.outbox / ".sorawatch").exists)
         use_up(disk, scarce)
         yard.simulator.finish_all()
         wait_until(lambda: "disk is full" in pauses(yard), told=lambda: running.log)
@@ -146,7 +146,7 @@ def test_a_full_processed_folder_keeps_the_pair_in_the_inbox(disks: Disks, disk_
     disk.make_room()
     pledge = Pledge(yard)
     with daemon(yard) as running, pledge.watching():
-        wait_until(lambda: (yard.processed / ".sorawatch").exists())
+        wait_until((yard.processed / ".sorawatch").exists)
         use_up(disk, scarce)
         pledge.drop("0.jpg")
         wait_until(lambda: "disk is full" in pauses(yard), told=lambda: running.log)
@@ -163,7 +163,7 @@ def test_a_full_errors_folder_keeps_the_pair_in_the_inbox(disks: Disks, disk_yar
     disk = disks.tmpfs(yard.errors, size="128k", nr_inodes=32)
     pledge = Pledge(yard)
     with daemon(yard) as running:
-        wait_until(lambda: (yard.errors / ".sorawatch").exists())
+        wait_until((yard.errors / ".sorawatch").exists)
         use_up(disk, scarce)
         pledge.drop("0.jpg", model="sora-9")
         wait_until(lambda: "disk is full" in pauses(yard), told=lambda: running.log)

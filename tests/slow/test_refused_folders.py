@@ -107,7 +107,7 @@ def test_a_state_on_a_disk_that_fails(disks: Disks, patient_disk_yard: Yard) -> 
     disk.fail()
     yard.simulator.finish_all()
     wait_until(lambda: "trying again" in running.log, told=lambda: running.log)
-    assert running.stop() == 1
+    running.kill()
     assert "Traceback" not in running.log
     disk.unmount()
     disk.repair()
@@ -136,7 +136,7 @@ def test_an_immutable_picture_is_delivered_and_stays_until_it_can_be_moved(yard:
 def test_an_outbox_that_the_daemon_may_not_write(yard: Yard, powerless: tuple[str, ...]) -> None:
     pledge = Pledge(yard)
     with daemon(yard, prefix=powerless) as running, pledge.watching():
-        wait_until(lambda: (yard.outbox / ".sorawatch").exists())
+        wait_until((yard.outbox / ".sorawatch").exists)
         yard.outbox.chmod(0o500)
         pledge.drop("0.jpg")
         wait_until(lambda: "Access is refused" in pauses(yard), told=lambda: running.log)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
 from sorawatch.core.naming import likeness, order_key
-from sorawatch.core.order import Aim, Fit, Order, Size
+from sorawatch.core.order import Aim, Fit, Order, Size, parse_focus
 
 
 def row_of(job: Job) -> dict[str, Any]:
@@ -33,6 +33,7 @@ def row_of(job: Job) -> dict[str, Any]:
         "size": str(order.size) if order else None,
         "seconds": order.seconds if order else None,
         "fit": order.fit.value if order else None,
+        "focus": str(order.focus) if order else None,
         "priority": order.priority if order else 0,
         "order_key": order_key(job.digest, order) if order and job.digest else None,
         "likeness": likeness(order) if order else None,
@@ -59,7 +60,8 @@ def job_of(row: sa.Row[Any]) -> Job:
     """The job that a row of all columns holds."""
     order = None
     if row.prompt is not None:
-        order = Order(row.prompt, row.model, _size(row.size), row.seconds, Fit(row.fit), row.priority)
+        size, focus = _size(row.size), parse_focus(row.focus)
+        order = Order(row.prompt, row.model, size, row.seconds, Fit(row.fit), row.priority, focus)
     sidecar_stamp = None if row.sidecar is None else Stamp(row.sidecar_size, row.sidecar_mtime_ns)
     image_stamp = Stamp(row.image_size, row.image_mtime_ns)
     return Job(

@@ -54,6 +54,7 @@ jobs = sa.Table(
     sa.Column("size", sa.String(32)),
     sa.Column("seconds", sa.Integer),
     sa.Column("fit", sa.String(16)),
+    sa.Column("focus", sa.String(64)),
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("order_key", sa.String(64)),
     sa.Column("likeness", sa.String(64)),

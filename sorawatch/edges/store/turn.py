@@ -158,10 +158,14 @@ class Turn:
                 sa.or_(jobs.c.due_at <= self.now, jobs.c.due_at > self.now + horizon),
                 sa.or_(jobs.c.lease_owner.is_(None), lapsed),
             )
-            .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.id)
+            .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.image_mtime_ns, jobs.c.image, jobs.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
+
+    def claimed(self) -> list[Job]:
+        """Jobs that this daemon has claimed."""
+        return self._all(sa.select(jobs).where(jobs.c.lease_owner == self._owner))
 
     def next_due(self, states: Iterable[State]) -> int | None:
         """When the next job in these states, of those not due yet, will be."""
@@ -236,6 +240,10 @@ class Turn:
         """Write down which video a purchase bought."""
         self._connection.execute(purchases.update().where(purchases.c.token == token).values(video_id=video_id))
 
+    def has_purchase(self, token: str) -> bool:
+        """Whether a submit of this token is written down."""
+        return self._connection.scalar(sa.select(purchases.c.token).where(purchases.c.token == token)) is not None
+
     def purchases_like(self, job: Job) -> list[Purchase]:
         """Purchases of exactly this order."""
         assert job.order is not None
@@ -307,5 +315,6 @@ class Turn:
         ]
 
 
-def _urgency(job: Job) -> tuple[int, int, str]:
-    return (-(job.order.priority if job.order else 0), job.created_at, job.id)
+def _urgency(job: Job) -> tuple[int, int, int, str, str]:
+    priority = job.order.priority if job.order else 0
+    return -priority, job.created_at, job.pair.image_stamp.mtime_ns, job.pair.image, job.id

@@ -1,0 +1,40 @@
+"""What a person at a terminal sees of a daemon at work."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+from contextlib import suppress
+
+from tests.yard import Yard, wait_until
+
+HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
+
+
+def test_a_terminal_shows_earlier_jobs_and_has_its_cursor_back_after_the_hardest_stop(yard: Yard) -> None:
+    (yard.inbox / "PAUSE").touch()
+    yard.drop("beach.jpg")
+    with yard.running():
+        wait_until(lambda: yard.counts() == {"ready": 1})
+
+    ours, its = pty.openpty()
+    daemon = yard.spawn("run", stdin=its, stdout=its, stderr=its, env={"TERM": "xterm"})
+    os.close(its)
+    shown = b""
+    try:
+        while b"1 waiting" not in shown:
+            shown += os.read(ours, 4096)
+        assert HIDE_CURSOR in shown
+        # Signals sent to a stopped process meet it together: the second comes before it could obey the first.
+        for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+            daemon.send_signal(number)
+        with suppress(OSError):  # Linux's way to say that nobody has the terminal open any more
+            while more := os.read(ours, 4096):
+                shown += more
+        assert daemon.wait(10) == 130
+    finally:
+        daemon.kill()
+        daemon.wait()
+        os.close(ours)
+    assert shown.rindex(SHOW_CURSOR) > shown.rindex(HIDE_CURSOR)
