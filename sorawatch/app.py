@@ -17,7 +17,7 @@ from sorawatch.core.budget import Caps
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import FINAL, Job, State
 from sorawatch.core.lifecycle import Policy
-from sorawatch.core.order import Order
+from sorawatch.core.order import Order, Size
 from sorawatch.core.schedule import Waits
 from sorawatch.daemon import LEASE_MS, Daemon, Listener
 from sorawatch.edges import images, lock, mounts
@@ -114,10 +114,11 @@ def opened(config: Config, environ: Mapping[str, str], listeners: Sequence[Liste
         stack.callback(gate.release)
         api = api_client(config, key)
         stack.callback(api.close)
+        pictures = stack.enter_context(images.Pool())
         inbox = Inbox(config.folders.inbox, ignore=config.watch.ignore, settle_seconds=config.watch.settle_seconds)
         daemon = Daemon(
             store,
-            Performer(config.folders, work, api, config.catalogue),
+            Performer(config.folders, work, api, pictures, config.catalogue, config.reference),
             Intake(inbox, config.defaults, config.catalogue, gate.check),
             admission(config),
             rescan_seconds=config.watch.rescan_seconds,
@@ -217,15 +218,20 @@ class Preview:
     price: int | None
 
 
-def preview(config: Config, image: Path) -> Preview:
+def preview(config: Config, image: Path, thumbnail: Size | None = None) -> Preview:
     """Prepare a picture as the daemon would, wherever it lies, with the sidecar beside it if there is one.
+
+    The reference comes with a small copy of at most ``thumbnail`` pixels, if that is given.
 
     Raises:
         Rejected, Deferred, Blocked: as PREPARE would.
     """
     order = order_beside(image, config.defaults, config.catalogue)
-    reference = images.prepare(image, config.catalogue[order.model], order.size, order.fit)
-    price = config.catalogue[order.model].price(reference.size, order.seconds)
+    model = config.catalogue[order.model]
+    wish = images.Wish(model, order.size, order.fit, order.focus, config.reference, thumbnail)
+    with images.Pool() as pictures:
+        reference = pictures.prepare(image, wish)
+    price = model.price(reference.size, order.seconds)
     return Preview(replace(order, size=reference.size), reference, price)
 
 

@@ -238,9 +238,9 @@ def _log_to_terminal() -> None:
 
 
 def _log_to_stream() -> None:
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
-    )
+    """Plain lines on stderr; the journal, where it is at the other end, stamps the time itself."""
+    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
+    logging.basicConfig(level=logging.INFO, format=f"{stamp}%(levelname)s %(message)s", stream=sys.stderr, force=True)
 
 
 @cli.command("status")

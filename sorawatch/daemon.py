@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +18,14 @@ from sorawatch.bulletin import Bulletin
 from sorawatch.core import outcome as o
 from sorawatch.core.budget import Closed
 from sorawatch.core.job import FINAL, UNPAID, Job, State
-from sorawatch.core.lifecycle import ACTIONS, Action, advance, decide, met_after_a_crash, reject, vanish
+from sorawatch.core.lifecycle import ACTIONS, Action, met_after_a_crash, reject, vanish
 from sorawatch.core.naming import job_id
-from sorawatch.core.purchase import standing_after
-from sorawatch.edges.store import LeaseLost, Store, Turn
+from sorawatch.edges.store import Store, Turn
 from sorawatch.errors import Blocked, Rejected
 from sorawatch.hands import Done, Hands
 from sorawatch.intake import Intake, Look, NewPair
 from sorawatch.lookout import Looked, Lookout
+from sorawatch.recording import record
 from sorawatch.register import Register
 from sorawatch.wishes import Wish, grant
 from sorawatch.workers import Mailbox
@@ -229,41 +228,9 @@ class Daemon:
                 self._stopping = True
 
     def _record(self, turn: Turn, done: Done) -> None:
-        job = turn.job(done.job_id)
-        if job is None:
-            return
-        if done.action is Action.SUBMIT and job.token != done.token:
-            if isinstance(done.outcome, o.Accepted) and done.token is not None:
-                turn.know_video(done.token, done.outcome.video_id)
-            return
-        if done.action is not (Action.SUBMIT if job.state is State.SUBMITTING else decide(job)):
-            turn.release(job)
-            return
-        outcome = done.outcome
-        if isinstance(outcome, o.Searched):
-            outcome = self._without_others(turn, job, outcome)
-        jitter = random.random()  # noqa: S311 -- it spreads retries and guards nothing
-        after = advance(job, done.action, outcome, now=turn.now, policy=self._policy, jitter=jitter)
-        if job.token is not None:
-            if after.video_id is not None and after.video_id != job.video_id:
-                turn.know_video(job.token, after.video_id)
-            standing = standing_after(done.action, outcome, after)
-            if standing is not None:
-                turn.settle(job.token, standing)
-        self._blocks.learn(done.action, outcome, turn.now, after.due_at, jitter)
-        try:
-            self._save(turn, job, after)
-        except LeaseLost:
-            logger.warning("%s: another daemon has taken job %s over", job.pair.path, job.id)
-
-    @staticmethod
-    def _without_others(turn: Turn, job: Job, found: o.Searched) -> o.Searched:
-        """Leave out videos that other jobs have; with rivals about, none of the rest is certain."""
-        taken = turn.known_videos(candidate.video_id for candidate in found.candidates)
-        left = tuple(candidate for candidate in found.candidates if candidate.video_id not in taken)
-        if turn.rivals(job):
-            left = tuple(replace(candidate, certain=False) for candidate in left)
-        return replace(found, candidates=left)
+        change = record(turn, done, self._policy, self._blocks)
+        if change is not None:
+            self._changes.append(change)
 
     def _cancel_vanished(self, turn: Turn, look: Look) -> None:
         for known_id, pair in self._register.unpaid():

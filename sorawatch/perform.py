@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from sorawatch.config import Folders
 from sorawatch.core import outcome as o
 from sorawatch.core.answers import Status, Video
+from sorawatch.core.finish import Finish, Format
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import Job, Pair, State
 from sorawatch.core.lifecycle import Action
@@ -39,8 +41,18 @@ _PAGES = 50
 class Performer:
     """Does what the lifecycle decides. Called from several threads at once."""
 
-    def __init__(self, folders: Folders, work: WorkFolder, api: VideoApi, catalogue: Mapping[str, Model]) -> None:
+    def __init__(
+        self,
+        folders: Folders,
+        work: WorkFolder,
+        api: VideoApi,
+        pictures: images.Pool,
+        catalogue: Mapping[str, Model],
+        finish: Finish,
+    ) -> None:
         self._folders = folders
+        self._pictures = pictures
+        self._finish = finish
         self._work = work
         self._api = api
         self._catalogue = catalogue
@@ -82,17 +94,24 @@ class Performer:
     def _prepare(self, job: Job) -> o.Outcome:
         order = job.order
         assert order is not None
-        path = self._folders.inbox / job.pair.path
-        if inbox.stamp(path) != job.pair.image_stamp:
-            return o.FailedForNow(f"{job.pair.image} changed since it was listed")
         model = self._catalogue.get(order.model)
         if model is None:
             mend = "Describe it under models: in the configuration, or name another one in the sidecar."
             return o.FailedForGood(f"the model {order.model} is no longer in the catalogue", mend)
-        reference = images.prepare(path, model, order.size, order.fit)
+        wish = images.Wish(model, order.size, order.fit, order.focus, self._finish)
+        self._require_settled(job.pair)
+        try:
+            reference = self._pictures.prepare(self._folders.inbox / job.pair.path, wish)
+        finally:
+            # Whatever was said of other bytes than those that were settled does not count.
+            self._require_settled(job.pair)
         self._work.stage(job.id, reference.data)
         self._work.write_record(job.id, to_record(replace(job, order=replace(order, size=reference.size))))
         return o.Prepared(reference.size, reference.digest, reference.note)
+
+    def _require_settled(self, pair: Pair) -> None:
+        if inbox.stamp(self._folders.inbox / pair.path) != pair.image_stamp:
+            raise Deferred(f"{pair.image} was changed or taken away after it was listed")
 
     def _submit(self, job: Job) -> o.Outcome:
         order = job.order
@@ -111,14 +130,15 @@ class Performer:
         return o.Accepted(video.id)
 
     def _send(self, job: Job, order: Order, reference: bytes) -> Video:
+        form = Format.of(reference)
         return self._api.submit(
             model=order.model,
             prompt=order.prompt,
             size=str(order.size),
             seconds=str(order.seconds),
             reference=reference,
-            file_name=f"{stem_of(job.pair.image).encode('ascii', 'replace').decode().replace('?', '_')}.jpg",
-            mime="image/jpeg",
+            file_name=stem_of(job.pair.image).encode("ascii", "replace").decode().replace("?", "_") + form.suffix,
+            mime=form.mime,
         )
 
     def _resolve(self, job: Job) -> o.Outcome:
@@ -255,10 +275,20 @@ class Performer:
             raise translate(error, str(intent.parent)) from error
         return o.Restored()
 
-    @staticmethod
-    def _place(items: Sequence[outbox.Item], root: Path, folder: str, intent: Path) -> tuple[str, ...]:
+    def _place(self, items: Sequence[outbox.Item], root: Path, folder: str, intent: Path) -> tuple[str, ...]:
         lock.require_marker(root)
-        return outbox.place(items, root, folder, intent)
+        try:
+            return outbox.place(items, root, folder, intent)
+        except Blocked as error:
+            roots = (root, self._folders.inbox)
+            if _is_refusal(error) and all(os.access(each, os.W_OK | os.X_OK) for each in roots):
+                # One person's subfolder must not stop everybody else's orders.
+                raise Deferred(f"{error}. {error.mend}", everyone=True) from error
+            raise
+
+
+def _is_refusal(error: Blocked) -> bool:
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in {errno.EACCES, errno.EPERM}
 
 
 def _matches(video: Video, job: Job) -> bool | None:

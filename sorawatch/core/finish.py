@@ -43,3 +43,6 @@ class Finish:
     """The bars of ``pad``, and what shows through transparent parts."""
     max_enlargement: float = 8.0
     """Pictures that would have to be enlarged more than so many times are refused."""
+
+
+DEFAULT = Finish()

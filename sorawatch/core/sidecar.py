@@ -196,8 +196,9 @@ def focus_or_point(node: Node) -> Focus | Point:
 
 def _fraction(node: Node) -> float | None:
     value = node.value
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value <= 1 else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        return None
+    return float(value)
 
 
 def seconds(node: Node) -> int:

@@ -501,28 +501,6 @@ def test_enlarging_is_noted(tmp_path: Path, width: int, note: str) -> None:
     assert prepare(path, SORA, Aim.AUTO, Fit.PAD).note == note
 
 
-def test_arguments_results_and_errors_can_cross_into_another_process(tmp_path: Path) -> None:
-    path = save(tmp_path, flat(RED), "a.png")
-    function, *arguments = pickle.loads(pickle.dumps((prepare, path, FREE, SMALL, Fit.CROP)))
-    reference = function(*arguments)
-    assert isinstance(reference, Reference)
-    assert pickle.loads(pickle.dumps(reference)) == reference
-    error = rejected(tmp_path / "missing.jpg", Deferred)
-    assert str(pickle.loads(pickle.dumps(error))) == str(error)
-    refused = rejected(tmp_path)
-    assert isinstance(refused, Rejected)
-    assert pickle.loads(pickle.dumps(refused)).mend == refused.mend != ""
-
-
-def test_threads_get_what_one_gets_and_leave_the_warning_filters_alone(tmp_path: Path) -> None:
-    paths = [turned(tmp_path, arrow(), orientation) for orientation in SIDES]
-    alone = [prepare(path, SORA, Aim.AUTO, Fit.BLUR) for path in paths]
-    filters = list(warnings.filters)
-    with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda path: prepare(path, SORA, Aim.AUTO, Fit.BLUR), paths * 3))
-    assert together == alone * 3
-    assert warnings.filters == filters
-
 
 # --- What is refused, and in which words
 
@@ -731,69 +709,3 @@ def test_a_file_that_changes_while_it_is_read_is_tried_again(tmp_path: Path, dis
         done.set()
         disturber.join()
     assert told == "a.png changed while it was read"
-
-
-# --- Hostile bytes
-
-
-def seeds() -> dict[str, bytes]:
-    noise = Image.effect_noise((48, 32), 60)
-    colour = Image.merge("RGB", [noise, noise.rotate(180), noise])
-    exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = 8
-    found: dict[str, bytes] = {}
-
-    def add(name: str, image: Image.Image, kind: str, **options: Any) -> None:
-        buffer = io.BytesIO()
-        image.save(buffer, kind, **options)
-        found[name] = buffer.getvalue()
-
-    add("jpeg", colour, "JPEG", exif=exif, icc_profile=p3_profile())
-    add("progressive", colour, "JPEG", progressive=True)
-    add("cmyk", colour.convert("CMYK"), "JPEG", icc_profile=cmyk_profile({(0, 0, 0, 0): (96, 0, 0)}))
-    add("mpo", colour, "MPO", save_all=True, append_images=[colour])
-    add("png", colour, "PNG", exif=exif, icc_profile=p3_profile())
-    add("palette", colour.quantize(16), "PNG", transparency=3)
-    add("deep", noise.convert("I;16"), "PNG")
-    add("webp", colour, "WEBP", exif=exif)
-    add("lossless", colour.convert("RGBA"), "WEBP", lossless=True)
-    add("tiff", colour, "TIFF", exif=exif)
-    add("lzw", colour, "TIFF", compression="tiff_lzw")
-    add("float", noise.convert("F"), "TIFF")
-    add("gif", colour.quantize(16), "GIF", save_all=True, append_images=[noise])
-    add("bmp", colour, "BMP")
-    if features.check("avif"):
-        add("avif", colour, "AVIF", exif=exif)
-    return found
-
-
-def mutants(data: bytes, random_: random.Random, count: int) -> Iterator[bytes]:
-    for _ in range(count):
-        mutant = bytearray(data)
-        for _ in range(random_.choice((1, 1, 2, 8, 40))):
-            # Headers decide more than pixels: half of the changes go there.
-            at = random_.randrange(min(len(mutant), random_.choice((120, len(mutant)))))
-            match random_.randrange(4):
-                case 0:
-                    mutant[at] ^= 1 << random_.randrange(8)
-                case 1:
-                    mutant[at] = random_.choice((0, 1, 0x7F, 0x80, 0xFF))
-                case 2:
-                    mutant[at : at + 4] = random_.choice((b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff"))
-                case _:
-                    del mutant[at : at + random_.randrange(1, 9)]
-            if not mutant:
-                break
-        yield bytes(mutant)
-
-
-@pytest.mark.parametrize(("name", "data"), seeds().items(), ids=list(seeds()))
-def test_any_bytes_give_a_reference_of_the_size_or_a_refusal(tmp_path: Path, name: str, data: bytes) -> None:
-    path = tmp_path / "a.jpg"
-    path.write_bytes(data)
-    made(path)
-    cuts = [data[: len(data) * part // 12] for part in range(1, 12)]
-    for mutant in (*cuts, *mutants(data, random.Random(name), 60)):
-        path.write_bytes(mutant)
-        with contextlib.suppress(Rejected):
-            made(path)

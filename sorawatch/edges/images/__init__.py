@@ -3,7 +3,8 @@
 No picture is ever decoded in the process that imports this: not even Pillow is loaded there.
 """
 
-from sorawatch.edges.images.pool import Limits, Pool
+from sorawatch.edges.images.pool import Pool
+from sorawatch.edges.images.process import Limits
 from sorawatch.edges.images.reference import Reference, Thumbnail, Wish
 
 __all__ = ["Limits", "Pool", "Reference", "Thumbnail", "Wish"]

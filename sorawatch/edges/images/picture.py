@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from sorawatch.core.framing import UPRIGHT, Framing, unturned, upright
+from sorawatch.core.framing import UPRIGHT, Box, Framing, unturned, upright
 from sorawatch.core.order import Size
 from sorawatch.edges.images.colour import sampled
 from sorawatch.errors import Rejected
@@ -46,12 +46,11 @@ _UPRIGHTING = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_GAP = 1.5
-"""How much finer than the result the cheap reductions leave a picture, so that LANCZOS has something to choose from.
+_REDUCING_GAP = 1.5
+"""How much finer than the result the cheap first reduction of a resize leaves a picture."""
 
-With 2, as Pillow's documentation advises, a 12 MP JPEG is decoded in full for 1280x720 and takes twice as long; the
-mean SSIM against a full LANCZOS resize gains nothing on pictures with the spectrum of photos (0.995 both).
-"""
+_LOSSLESS_TIFF = frozenset({"raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "group3", "group4"})
+"""Names of Pillow's for what the tag Compression says."""
 
 _SMALLER = "Save it smaller: a few thousand pixels a side are plenty."
 
@@ -88,25 +87,56 @@ class Picture:
                 image.load()
             return cls(image, Size(*image.size), _orientation(image))
 
-    def render(self, framing: Framing) -> Image.Image:
-        """The window of ``framing`` at its inner size, upright, in the colours and the mode of the file."""
+    @property
+    def is_lossless(self) -> bool:
+        """Whether the file keeps every pixel as it was drawn, like screenshots and scans."""
+        match self.image.format:
+            case "PNG" | "GIF" | "BMP":
+                return True
+            case "TIFF":
+                return self.image.info.get("compression") in _LOSSLESS_TIFF
+            case _:
+                return False
+
+    def decode(self, framing: Framing) -> Raster:
+        """The pixels, as few of them as do for the window of ``framing`` at its inner size."""
         inner = upright(framing.inner, self.orientation)
         left, top, right, bottom = unturned(framing.window, self.size, self.orientation)
         wanted = (
-            math.ceil(_GAP * inner.width * self.stored.width / (right - left)),
-            math.ceil(_GAP * inner.height * self.stored.height / (bottom - top)),
+            math.ceil(inner.width * self.stored.width / (right - left)),
+            math.ceil(inner.height * self.stored.height / (bottom - top)),
         )
         drafted = self.image.draft(None, wanted)
         shrunk = drafted[1][2] / self.stored.width if drafted else 1.0
-        box = (
-            left * shrunk,
-            top * shrunk,
-            min(right * shrunk, self.image.width),
-            min(bottom * shrunk, self.image.height),
+        return Raster(sampled(self.image), self, shrunk)
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """The decoded pixels of ``picture``, ``shrunk`` (1 or less) from its stored size, in its colours."""
+
+    image: Image.Image
+    picture: Picture
+    shrunk: float
+
+    def window(self, framing: Framing) -> Image.Image:
+        """The window of ``framing`` at its inner size, upright."""
+        return self._upright(unturned(framing.window, self.picture.size, self.picture.orientation), framing.inner)
+
+    def reduced(self, size: Size) -> Image.Image:
+        """All of it at ``size``, upright."""
+        stored = self.picture.stored
+        return self._upright((0.0, 0.0, float(stored.width), float(stored.height)), size)
+
+    def _upright(self, box: Box, size: Size) -> Image.Image:
+        orientation = self.picture.orientation
+        left, top, right, bottom = (edge * self.shrunk for edge in box)
+        shrunk_box = (left, top, min(right, self.image.width), min(bottom, self.image.height))
+        turned = upright(size, orientation)
+        image = self.image.resize(
+            (turned.width, turned.height), Image.Resampling.LANCZOS, shrunk_box, reducing_gap=_REDUCING_GAP
         )
-        size = (inner.width, inner.height)
-        image = sampled(self.image).resize(size, Image.Resampling.LANCZOS, box, reducing_gap=_GAP)
-        return image if self.orientation == UPRIGHT else image.transpose(_UPRIGHTING[self.orientation])
+        return image if orientation == UPRIGHT else image.transpose(_UPRIGHTING[orientation])
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from sorawatch.core.framing import CENTRE, Framing, frame
 from sorawatch.core.order import Fit, Focus, Point, Size
 from sorawatch.edges.images import focus
 from sorawatch.edges.images.colour import to_srgb
-from sorawatch.edges.images.picture import Picture, translated
+from sorawatch.edges.images.picture import Picture, Raster, translated
 from sorawatch.edges.images.reference import Reference, Thumbnail, Wish
 from sorawatch.errors import Rejected
 
@@ -40,9 +40,9 @@ def make(name: str, data: bytes, wish: Wish) -> Reference:
     framing = frame(picture.size, target, wish.fit)
     note = _enlargement(name, picture.size, target, framing, finish.max_enlargement)
     with translated(name, data):
-        picture.decode(framing)
-        framing = frame(picture.size, target, wish.fit, _point(picture, framing, wish))
-        image = _opaque(picture.render(framing), picture, finish.background)
+        raster = picture.decode(framing)
+        framing = frame(picture.size, target, wish.fit, _point(raster, framing, wish))
+        image = _opaque(raster.window(framing), picture, finish.background)
         canvas = _compose(image, target, framing.at, finish.background, blur=wish.fit is Fit.BLUR)
         uploaded = _encode(canvas, finish, lossless=picture.is_lossless)
     whole = framing.window == (0, 0, picture.size.width, picture.size.height)
@@ -68,14 +68,15 @@ def _enlargement(name: str, picture: Size, target: Size, framing: Framing, most:
     return f"upscaled {factor:.1f}×" if factor >= 1.05 else ""
 
 
-def _point(picture: Picture, framing: Framing, wish: Wish) -> Point:
-    """What the window shall be laid around."""
+def _point(raster: Raster, framing: Framing, wish: Wish) -> Point:
+    """What the window shall be laid around; it has the same size wherever it lies."""
     if isinstance(wish.focus, Point):
         return wish.focus
     if wish.focus is Focus.CENTRE or wish.fit is not Fit.CROP:
         return CENTRE
-    small = picture.reduced(focus.thumbnail_size(picture.size))
-    return focus.busiest(_opaque(small, picture, wish.finish.background).convert("L"), picture.size, framing)
+    picture = raster.picture
+    small = _opaque(raster.reduced(focus.thumbnail_size(picture.size)), picture, wish.finish.background)
+    return focus.busiest(small.convert("L"), picture.size, framing)
 
 
 def _opaque(image: Image.Image, picture: Picture, background: Colour) -> Image.Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sorawatch.core.finish import Finish
+from sorawatch.core.finish import DEFAULT, Finish
 from sorawatch.core.order import Aim, Fit, Focus, Model, Point, Size
 
 
@@ -16,7 +16,7 @@ class Wish:
     aim: Size | Aim
     fit: Fit
     focus: Focus | Point = Focus.CENTRE
-    finish: Finish = Finish()
+    finish: Finish = DEFAULT
     thumbnail: Size | None = None
     """The pixels that a small copy of the reference may have; None for no copy."""
 

@@ -11,26 +11,24 @@ import pickle
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
-from sorawatch.core.job import Stamp
 from sorawatch.core.order import Size
 from sorawatch.edges.images.reference import Reference, Thumbnail, Wish
 from sorawatch.errors import Deferred, Rejected
 
 MAX_ANSWER = 1 << 30
-"""Bytes: four times the largest reference that there can be, so that nothing said makes the daemon run out of memory."""
+"""Bytes: more than the largest reference has; nothing a worker says may take the daemon's memory."""
 
 _LENGTHS = struct.Struct(">QQ")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A picture file and what it shall become. ``expected``: refuse it if it no longer looks like this."""
+    """The absolute path of a picture, and what it shall become."""
 
     path: Path
     wish: Wish
-    expected: Stamp | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +50,12 @@ class Garbled(Exception):
     """The other side has gone in the middle of a message, or sent none of ours."""
 
 
-def send_request(pipe: BinaryIO, request: Request) -> None:
+def send_request(pipe: IO[bytes], request: Request) -> None:
     """Raises: OSError: if nobody listens."""
     _send(pipe, pickle.dumps(request), b"")
 
 
-def receive_request(pipe: BinaryIO) -> Request | None:
+def receive_request(pipe: IO[bytes]) -> Request | None:
     """The next request; None if there will be none."""
     try:
         head, _ = _receive(pipe)
@@ -68,13 +66,13 @@ def receive_request(pipe: BinaryIO) -> Request | None:
     return request
 
 
-def send_answer(pipe: BinaryIO, answer: Begun | Answer) -> None:
+def send_answer(pipe: IO[bytes], answer: Begun | Answer) -> None:
     """Raises: OSError: if nobody listens."""
     head, data = _written(answer)
     _send(pipe, json.dumps(head).encode("ascii"), data)
 
 
-def receive_answer(pipe: BinaryIO) -> Begun | Answer:
+def receive_answer(pipe: IO[bytes]) -> Begun | Answer:
     """Raises: Garbled."""
     head, data = _receive(pipe)
     try:
@@ -83,13 +81,13 @@ def receive_answer(pipe: BinaryIO) -> Begun | Answer:
         raise Garbled(str(error)) from error
 
 
-def _send(pipe: BinaryIO, head: bytes, data: bytes) -> None:
+def _send(pipe: IO[bytes], head: bytes, data: bytes) -> None:
     pipe.write(_LENGTHS.pack(len(head), len(data)) + head)
     pipe.write(data)
     pipe.flush()
 
 
-def _receive(pipe: BinaryIO) -> tuple[bytes, bytes]:
+def _receive(pipe: IO[bytes]) -> tuple[bytes, bytes]:
     lengths = _exactly(pipe, _LENGTHS.size)
     head, data = _LENGTHS.unpack(lengths)
     if head + data > MAX_ANSWER:
@@ -97,7 +95,7 @@ def _receive(pipe: BinaryIO) -> tuple[bytes, bytes]:
     return _exactly(pipe, head), _exactly(pipe, data)
 
 
-def _exactly(pipe: BinaryIO, length: int) -> bytes:
+def _exactly(pipe: IO[bytes], length: int) -> bytes:
     found = pipe.read(length)
     if len(found) < length:
         raise Garbled("the pipe was closed")

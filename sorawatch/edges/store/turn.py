@@ -23,6 +23,9 @@ _CLOCKS = {
 }
 
 
+_DAY = 86_400_000
+"""Milliseconds."""
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A person's wish, written by another process: ``verb`` for ``job_id`` with an optional ``argument``."""
@@ -250,9 +253,11 @@ class Turn:
         return self._purchases(purchases.c.order_key == order_key(job.digest, job.order))
 
     def rivals(self, job: Job) -> list[Purchase]:
-        """Other submits without a known video that a server's list could not tell from this job's."""
+        """Other submits without a known video, of the same day, that a server's list could not tell from this job's."""
         assert job.order is not None
+        assert job.submitted_at is not None
         return self._purchases(
+            purchases.c.at >= job.submitted_at - _DAY,
             purchases.c.likeness == likeness(job.order),
             purchases.c.token != job.token,
             purchases.c.standing == Standing.OPEN,

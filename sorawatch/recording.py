@@ -1,0 +1,60 @@
+"""What an action came to, written into the store: the job, the purchase behind it, and whether others must wait."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import replace
+
+from sorawatch.blocks import Blocks
+from sorawatch.core import outcome as o
+from sorawatch.core.job import Job, State
+from sorawatch.core.lifecycle import Action, Policy, advance, decide
+from sorawatch.core.purchase import standing_after
+from sorawatch.edges.store import LeaseLost, Turn
+from sorawatch.hands import Done
+
+logger = logging.getLogger("sorawatch")
+
+
+def record(turn: Turn, done: Done, policy: Policy, blocks: Blocks) -> tuple[Job, Job] | None:
+    """Write down what ``done`` tells.
+
+    Returns:
+        The job as it was and as it is; None if it has gone another way meanwhile.
+    """
+    job = turn.job(done.job_id)
+    if job is None:
+        return None
+    if done.action is Action.SUBMIT and job.token != done.token:
+        if isinstance(done.outcome, o.Accepted) and done.token is not None:
+            turn.know_video(done.token, done.outcome.video_id)
+        return None
+    if done.action is not (Action.SUBMIT if job.state is State.SUBMITTING else decide(job)):
+        turn.release(job)
+        return None
+    outcome = _without_others(turn, job, done.outcome) if isinstance(done.outcome, o.Searched) else done.outcome
+    jitter = random.random()  # noqa: S311 -- it spreads retries and guards nothing
+    after = advance(job, done.action, outcome, now=turn.now, policy=policy, jitter=jitter)
+    if job.token is not None:
+        if after.video_id is not None and after.video_id != job.video_id:
+            turn.know_video(job.token, after.video_id)
+        standing = standing_after(done.action, outcome, after)
+        if standing is not None:
+            turn.settle(job.token, standing)
+    blocks.learn(done.action, outcome, turn.now, after.due_at, jitter)
+    try:
+        turn.save(after, job)
+    except LeaseLost:
+        logger.warning("%s: another daemon has taken job %s over", job.pair.path, job.id)
+        return None
+    return job, after
+
+
+def _without_others(turn: Turn, job: Job, found: o.Searched) -> o.Searched:
+    """Leave out videos that other jobs have; with rivals about, none of the rest is certain."""
+    taken = turn.known_videos(candidate.video_id for candidate in found.candidates)
+    left = tuple(candidate for candidate in found.candidates if candidate.video_id not in taken)
+    if turn.rivals(job):
+        left = tuple(replace(candidate, certain=False) for candidate in left)
+    return replace(found, candidates=left)
