@@ -256,7 +256,7 @@ def recover(config: Config) -> list[Job]:
         stack.callback(Lock.take(path.with_name(f"{path.name}.lock"), f"the state {path}").release)
         work = WorkFolder.beside(path)
         work.create()
-        if path.exists():
+        if _holds_anything(path):
             _set_aside(path)
         store, _ = Store.create_or_open(path, _owner())
         stack.callback(store.close)
@@ -292,10 +292,11 @@ def _set_aside(path: Path) -> None:
 def _open_store(path: Path, work: WorkFolder) -> Store:
     """Open the state, unless it was lost while orders were under way: they must not be bought again."""
     left = sum(work.record(job_id) is not None for job_id in work.jobs())
-    if left and not path.exists():
+    if left and not _holds_anything(path):
         raise UsageError(
-            f"the state file {path} is gone, but {work.root} still holds {left} unfinished jobs, which may be paid for. "
-            f"Put the state file back, or run `sorawatch recover`, which makes a new one from that folder."
+            f"the state file {path} is gone or empty, but {work.root} still holds {left} unfinished jobs, "
+            "which may be paid for. Put the state file back, or run `sorawatch recover`, "
+            "which makes a new one from that folder."
         )
     try:
         return Store.create_or_open(path, _owner())[0]
@@ -303,6 +304,11 @@ def _open_store(path: Path, work: WorkFolder) -> Store:
         raise UsageError(
             f"{error} Put a good copy back, or run `sorawatch recover`, which keeps this one aside."
         ) from error
+
+
+def _holds_anything(path: Path) -> bool:
+    """Whether there is a state file, and not an empty one, which is as good as none."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def _owner() -> str:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from sorawatch import config
 from sorawatch.config import Duplicates, Limits, UnresolvedSubmit, WatchMode
-from sorawatch.core.order import MICROS, Aim, Fit, Model, Size
+from sorawatch.core.finish import Finish, Format
+from sorawatch.core.order import MICROS, Aim, Fit, Model, Point, Size
 from sorawatch.core.sidecar import make_order, read_settings
 from sorawatch.core.tree import MAX_BYTES
 from sorawatch.edges import yamlfile
@@ -64,7 +65,8 @@ class TestValues:
               key_file: api.key
               timeout_seconds: 7.5
               unresolved_submit: resubmit
-            video: {prompt: Waves, model: sora-2-pro, size: 1080x1920, seconds: "12", fit: blur}
+            video: {prompt: Waves, model: sora-2-pro, size: 1080x1920, seconds: "12", fit: blur, focus: [0.2, 1]}
+            reference: {format: webp, quality: 80, background: "#0a141E", max_enlargement: 2.5}
             watch: {mode: polling, settle_seconds: 0.5, rescan_seconds: 10, ignore: ["*.part", draft-*]}
             polling: {min_seconds: 0.2, max_seconds: 0.2}
             retries: {first_seconds: 1, max_seconds: 2, attempts: 3, failed_generations: 0}
@@ -79,9 +81,10 @@ class TestValues:
             "https://gateway.example/v1", tmp_path / "api.key", 7.5, UnresolvedSubmit.RESUBMIT
         )
         video = found.defaults
-        assert (video.prompt, video.model, video.size, video.seconds, video.fit) == (
-            "Waves", "sora-2-pro", Size(1080, 1920), 12, Fit.BLUR,
+        assert (video.prompt, video.model, video.size, video.seconds, video.fit, video.focus) == (
+            "Waves", "sora-2-pro", Size(1080, 1920), 12, Fit.BLUR, Point(0.2, 1),
         )  # fmt: skip
+        assert found.reference == Finish(Format.WEBP, 80, (10, 20, 30), 2.5)
         assert found.watch == config.Watch(WatchMode.POLLING, 0.5, 10, ("*.part", "draft-*"))
         assert found.polling == config.Polling(0.2, 0.2)
         assert found.retries == config.Retries(1, 2, 3, 0)
@@ -181,7 +184,11 @@ class TestEnvironment:
             SORAWATCH_MODELS="wan: {usd_per_second: 0}",
             SORAWATCH_DUPLICATES="allow",
             SORAWATCH_LIMITS__USD_PER_DAY="null",
+            SORAWATCH_VIDEO__FOCUS="[0.5, 0.25]",
+            SORAWATCH_REFERENCE__BACKGROUND="#ffffff",
         )
+        assert found.defaults.focus == Point(0.5, 0.25)
+        assert found.reference.background == (255, 255, 255)
         assert found.watch.ignore == ("*.part", "x")
         assert "wan" in found.catalogue
         assert (found.duplicates, found.limits.micros_per_day) == (Duplicates.ALLOW, None)
@@ -263,7 +270,7 @@ BAD_FILES = {
     "unknown section": (
         "limit: {in_flight: 4}\n",
         'config.yaml line 1, limit: is not a known key. Did you mean "limits"? Allowed: folders, state, timezone, api,'
-        " models, video, watch, polling, retries, limits, duplicates.",
+        " models, video, reference, watch, polling, retries, limits, duplicates.",
     ),
     "unknown key": (
         "limits:\n  inflight: 4\n",
@@ -321,6 +328,24 @@ BAD_FILES = {
     "duplicates": (
         "duplicates: skip\n",
         'config.yaml line 1, duplicates: is "skip". Allowed: refuse, allow.',
+    ),
+    "a background that is a comment": (
+        "reference:\n  background: #ffffff\n",
+        'config.yaml line 2, reference.background: is nothing. Allowed: a colour such as "#1a2b3c" (red, green, blue),'
+        " in quotes.",
+    ),
+    "a background by name": (
+        "reference: {background: white}\n",
+        'config.yaml line 1, reference.background: is "white". Allowed: a colour such as "#1a2b3c" (red, green, blue),'
+        " in quotes.",
+    ),
+    "a format that the API does not take": (
+        "reference: {format: jpg}\n",
+        'config.yaml line 1, reference.format: is "jpg". Did you mean "jpeg"? Allowed: jpeg, png, webp.',
+    ),
+    "quality": (
+        "reference: {quality: 0}\n",
+        "config.yaml line 1, reference.quality: is 0. Allowed: a whole number from 1 to 100.",
     ),
     "ignore is text": (
         "watch: {ignore: '*.tmp'}\n",
@@ -436,7 +461,7 @@ BAD_FILES = {
     ),
     "a key of sidecars only": (
         "video: {priority: 3}\n",
-        "config.yaml line 1, video.priority: is not a known key. Allowed: prompt, model, size, seconds, fit.",
+        "config.yaml line 1, video.priority: is not a known key. Allowed: prompt, model, size, seconds, fit, focus.",
     ),
     "an unknown price": (
         "models:\n  wan: {sizes: any}\n",

@@ -28,6 +28,6 @@ def test_killed_at_some_moments_it_keeps_its_promises() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("part", ["single", "pairs", "outside", "unlisted", "linkless", "apart"])
+@pytest.mark.parametrize("part", ["single", "pairs", "outside", "unlisted", "network", "linkless", "apart"])
 def test_killed_at_any_moment_it_keeps_its_promises(part: str) -> None:
     prove("--part", part)

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from sorawatch import config
+from sorawatch.core.finish import Finish
 from sorawatch.core.tree import Node
 from sorawatch.edges import yamlfile
 
@@ -30,6 +31,7 @@ def test_every_key_stands_in_it():
     sections = {
         "folders": config.Folders,
         "api": config.Api,
+        "reference": Finish,
         "watch": config.Watch,
         "polling": config.Polling,
         "retries": config.Retries,
@@ -40,7 +42,7 @@ def test_every_key_stands_in_it():
         for section, kind in sections.items()
         for field in fields(kind)
     }
-    expected |= {f"video.{key}" for key in ("prompt", "model", "size", "seconds", "fit")}
+    expected |= {f"video.{key}" for key in ("prompt", "model", "size", "seconds", "fit", "focus")}
     expected |= {"state", "timezone", "duplicates"}
     assert {key for key in found if not key.startswith("models.")} == expected
     # Every field of the whole is a section or key above, so a new one cannot be forgotten.

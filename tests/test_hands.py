@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,27 @@ def test_a_slow_kind_does_not_hold_up_the_others(mailbox):
     released.set()
 
 
+def reports(mailbox: Mailbox[Done], count: int) -> list[Done]:
+    """So many reports."""
+    found: list[Done] = []
+    while len(found) < count:
+        found += mailbox.collect(60)
+    return found
+
+
+def test_a_job_in_hand_is_known_until_its_report_is_recorded(mailbox):
+    hands = Hands(lambda action, job: o.Restored(), mailbox.put)
+    assert not hands.have(JOB)
+    hands.start(Action.SUBMIT, JOB)
+    assert hands.have(JOB)
+    assert not hands.have(replace(JOB, token="another"))
+    assert not hands.have(replace(JOB, state=State.DONE))
+    (done,) = reports(mailbox, 1)
+    assert hands.have(JOB)
+    hands.finished(done)
+    assert not hands.have(JOB)
+
+
 def test_what_is_under_way_is_counted_until_it_is_recorded(mailbox):
     hands = Hands(lambda action, job: o.Restored(), mailbox.put)
     empty = hands.room(Action.POLL)
@@ -62,8 +84,8 @@ def test_what_is_under_way_is_counted_until_it_is_recorded(mailbox):
     hands.start(Action.RESOLVE, JOB)
     assert (hands.busy(), hands.busy(Action.POLL), hands.busy(Action.SUBMIT)) == (2, 1, 0)
     assert hands.room(Action.POLL) == hands.room(Action.RESOLVE) == empty - 2
-    hands.finished(Action.POLL)
-    hands.finished(Action.RESOLVE)
+    for done in reports(mailbox, 2):
+        hands.finished(done)
     assert hands.busy() == 0
     assert hands.room(Action.POLL) == empty
 

@@ -6,7 +6,7 @@ import hashlib
 from itertools import count
 from typing import TYPE_CHECKING
 
-from sorawatch.core.order import Fit
+from sorawatch.core.order import Fit, Focus
 from sorawatch.core.pairing import ERROR_SUFFIX, fold
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def _bytes(text: str) -> bytes:
 
 def order_key(digest: str, order: Order) -> str:
     """Names what is bought: orders of equal key would give the same clip twice."""
-    framing = f"{order.fit} {order.focus}" if order.fit is Fit.CROP else order.fit.value
+    focused = order.fit is Fit.CROP and order.focus is not Focus.CENTRE
+    framing = f"{order.fit} {order.focus}" if focused else order.fit.value
     return _hash((digest, order.prompt, order.model, str(order.size), str(order.seconds), framing))
 
 

@@ -23,7 +23,7 @@ from sorawatch.core.naming import (
     order_key,
     stem_of,
 )
-from sorawatch.core.order import Fit, Order, Size
+from sorawatch.core.order import Fit, Focus, Order, Point, Size
 from sorawatch.core.pairing import IMAGE_SUFFIXES, Match, is_junk, pair
 
 ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
@@ -173,6 +173,13 @@ class TestKeys:
         padded = replace(ORDER, fit=Fit.PAD)
         assert order_key("d", padded) != order_key("d", ORDER)
         assert likeness(padded) == likeness(ORDER)
+
+    def test_the_focus_tells_crops_apart_and_nothing_else(self):
+        keys = {order_key("d", replace(ORDER, focus=focus)) for focus in (*Focus, Point(0, 1), Point(0, 0.1))}
+        assert len(keys) == 4
+        padded = replace(ORDER, fit=Fit.PAD)
+        assert order_key("d", replace(padded, focus=Focus.EDGES)) == order_key("d", padded)
+        assert likeness(replace(ORDER, focus=Focus.EDGES)) == likeness(ORDER)
 
     def test_the_priority_buys_nothing_else(self):
         assert order_key("d", replace(ORDER, priority=9)) == order_key("d", ORDER)

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sorawatch.config.catalogue import BUILT_IN
-from sorawatch.core.order import Aim, Fit, Model, Order, Size
+from sorawatch.core.order import Aim, Fit, Focus, Model, Order, Point, Size, parse_focus
 from sorawatch.core.sidecar import Settings, make_order, read_prompt, read_settings
 from sorawatch.core.tree import MAX_BYTES, Invalid
 from sorawatch.edges import yamlfile
@@ -47,6 +47,20 @@ class TestOrders:
     def test_every_key(self):
         text = "prompt: Waves\nmodel: sora-2-pro\nsize: 1920x1080\nseconds: 12\nfit: blur\npriority: -3\n"
         assert order(text) == Order("Waves", "sora-2-pro", Size(1920, 1080), 12, Fit.BLUR, -3)
+
+    @pytest.mark.parametrize(
+        ("written", "focus"),
+        [
+            ("centre", Focus.CENTRE),
+            ("edges", Focus.EDGES),
+            ("[0.25, 1]", Point(0.25, 1.0)),
+            ("[0, 0.333]", Point(0.0, 0.333)),
+        ],
+    )
+    def test_a_focus(self, written, focus):
+        found = order(f"prompt: x\nfocus: {written}").focus
+        assert found == focus
+        assert parse_focus(str(found)) == focus
 
     @pytest.mark.parametrize("seconds", ["8", '"8"', "'8'", "08"])
     def test_seconds_may_be_quoted(self, seconds):
@@ -109,11 +123,11 @@ REFUSED = {
     "unknown key": (
         "promt: Waves\n",
         'beach.yaml line 1, promt: is not a known key. Did you mean "prompt"?'
-        " Allowed: prompt, model, size, seconds, fit, priority.",
+        " Allowed: prompt, model, size, seconds, fit, focus, priority.",
     ),
     "unknown key, like no other": (
         "prompt: x\ncolour: red\n",
-        "beach.yaml line 2, colour: is not a known key. Allowed: prompt, model, size, seconds, fit, priority.",
+        "beach.yaml line 2, colour: is not a known key. Allowed: prompt, model, size, seconds, fit, focus, priority.",
     ),
     "prompt missing": (
         "seconds: 8\n",
@@ -191,6 +205,27 @@ REFUSED = {
         "prompt: x\nfit: Cropped\n",
         'beach.yaml line 2, fit: is "Cropped". Did you mean "crop"? Allowed: crop, pad, blur, stretch.',
     ),
+    "focus": (
+        "prompt: x\nfocus: center\n",
+        'beach.yaml line 2, focus: is "center". Did you mean "centre"? Allowed: centre, edges, or a point such as'
+        " [0.5, 0.3]: fractions of the width and height.",
+    ),
+    **{
+        f"focus {found}": (
+            f"prompt: x\nfocus: {written}\n",
+            f"beach.yaml line 2, focus: is {found}. Allowed: centre, edges, or a point such as [0.5, 0.3]: fractions of"
+            " the width and height, from the top left, each from 0 to 1.",
+        )
+        for written, found in {
+            "[0.5]": "[0.5]",
+            "[0.1, 0.2, 0.3]": "[0.1, 0.2, 0.3]",
+            "[640, 360]": "[640, 360]",
+            "[-0.1, 0.5]": "[-0.1, 0.5]",
+            "[a, 0.5]": '["a", 0.5]',
+            "[true, 0.5]": "[true, 0.5]",
+            "[]": "[]",
+        }.items()
+    },
     "priority in words": (
         "prompt: x\npriority: high\n",
         'beach.yaml line 2, priority: is "high". Allowed: a whole number from -1000000 to 1000000.',
@@ -265,7 +300,7 @@ def test_a_text_file_that_is_no_prompt(kind):
 
 LINES = st.lists(
     st.tuples(
-        st.sampled_from(["prompt", "model", "size", "seconds", "fit", "priority", "promt", "x"]),
+        st.sampled_from(["prompt", "model", "size", "seconds", "fit", "focus", "priority", "promt", "x"]),
         st.one_of(
             st.sampled_from(
                 ["sora-2", "landscape", "1280x720", "8", "crop", "null", "[]", "{}", "1e999", "-1", "9" * 30]

@@ -31,8 +31,8 @@ _ATTEMPTS = 4
 _PER_SIMULATOR = 150
 """Trials that share a simulator: its list grows with each."""
 
-_REPEATED = re.compile(r" (?:GET of \S+|commit of nothing new) #(\d+)$")
-"""Moments that come once a poll or a turn of the loop, of which a run has now more, now fewer."""
+_REPEATED = re.compile(r" (?:GET of \S+|connect for GET|commit of nothing new) #(\d+)$")
+"""Moments that come with each poll, turn of the loop, or thread, of which a run has now more, now fewer."""
 
 _MOMENT = re.compile(r"(?P<side>before|halfway through|after) (?P<effect>.*) #(?P<number>\d+)")
 

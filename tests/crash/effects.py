@@ -12,10 +12,12 @@ import io
 import os
 import sys
 import threading
+from _ctypes import CFuncPtr
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from types import ModuleType
 from typing import Any
 
 import sqlalchemy as sa
@@ -68,6 +70,7 @@ class Observer:
     def install(self) -> None:
         """Wrap everything, for the rest of this process's life."""
         self._wrap_files()
+        self._wrap_c_functions()
         self._wrap_store()
         self._wrap_requests()
         sys.addaudithook(self._audit)
@@ -103,6 +106,7 @@ class Observer:
             with self.announced(effect):
                 return original(*args, **kwargs)
 
+        wrapper.__name__ = name
         setattr(holder, name, wrapper)
 
     # files
@@ -150,6 +154,25 @@ class Observer:
             return whole if "b" in mode else io.TextIOWrapper(whole, *args, **kwargs)
 
         return opened
+
+    def _wrap_c_functions(self) -> None:
+        """Those of the C library that modules of the program hold; all that are wrapped here are about paths."""
+
+        def announcing(function: Any) -> Callable[..., int]:
+            def wrapper(*args: Any) -> int:
+                places = [self.names.place(arg) for arg in args if isinstance(arg, bytes)]
+                effect = f"{function.__name__} {' to '.join(map(str, places))}"
+                self.tell(Side.BEFORE, effect)
+                status: int = function(*args)
+                if status >= 0:
+                    self.tell(Side.AFTER, effect)
+                return status
+
+            wrapper.__name__ = function.__name__
+            return wrapper
+
+        for module, name, function in c_functions():
+            setattr(module, name, announcing(function))
 
     # the store
 
@@ -200,7 +223,7 @@ class Observer:
             return lambda *_: f"{what} {self._local.errand}"
 
         connection.request, base.send = requesting, sending
-        self._wrap(connection, "connect", errand("connect for"))
+        self._wrap(connection, "connect", lambda *_: f"connect for {self._local.errand.partition(' of ')[0]}")
         self._wrap(connection, "getresponse", errand("await the answer to"))
         for name in ("read", "read1"):
             self._wrap(http.client.HTTPResponse, name, errand("read the answer to"))
@@ -212,9 +235,25 @@ class Observer:
             path, _, flags = arguments
             ours = not isinstance(path, int) and bool(flags & _WRITES) and self.names.place(path) is not None
         else:
-            ours = event == "socket.connect" or (event in _AUDITED and self.names.place(arguments[0]) is not None)
+            ours = event in {"socket.connect", "ctypes.dlsym"} or (
+                event in _AUDITED and self.names.place(arguments[0]) is not None
+            )
         if ours:
             self.unseen.append(f"{event} {arguments}")
+
+
+CFunction = tuple[ModuleType, str, Any]
+"""A C function that a module of the program holds: the module, the name there, and the function."""
+
+
+def c_functions() -> list[CFunction]:
+    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == "sorawatch"]
+    return [
+        (module, name, value)
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, CFuncPtr)
+    ]
 
 
 class _Raw(io.FileIO):

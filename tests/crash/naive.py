@@ -19,9 +19,10 @@ import requests
 from PIL import Image
 
 from tests.crash.effects import Observer
+from tests.crash.inspection import Inspection, Tally
 from tests.crash.names import Names
 from tests.crash.processes import KILLED, Child
-from tests.crash.scene import ORDERS, Scene, Tally
+from tests.crash.scene import ORDERS, Scene
 from tests.crash.trial import ROOM, Kill, Trial, Verdict, lay_out
 
 _RUNS = 5
@@ -54,17 +55,19 @@ def carry_out(server: str, trial: Trial) -> Callable[[Callable[[str], None]], No
     def task(say: Callable[[str], None]) -> None:
         with TemporaryDirectory(dir=ROOM) as folder:
             scene = _lay_out(Path(folder), server, trial)
-            deaths = []
-            for kill in (*trial.kills, *[None] * _RUNS):
-                child = Child.start(partial(_live, scene, kill))
+            deaths, left = [], [*trial.kills]
+            for _ in range(_RUNS):
+                child = Child.start(partial(_live, scene, left[0] if left else None))
                 status = child.wait(60)
                 if status == KILLED:
                     deaths.append(child.said.decode())
+                    del left[0]
                 elif status == 0:
                     break
-            creates, again = scene.count_purchases()
-            broken = scene.count_broken_clips()
-            tally = Tally(orders=len(ORDERS), creates=creates, duplicates=sum(again.values()), broken=broken)
+            inspection = Inspection(scene)
+            inspection.check_clips()
+            creates, again = inspection.purchases()
+            tally = Tally(orders=len(ORDERS), creates=creates, duplicates=sum(again.values()), broken=inspection.broken)
             say(json.dumps(asdict(Verdict(tuple(deaths), tally))))
 
     return task

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.crash.inspection import Inspection
 from tests.crash.scene import ORDERS, Scene
 from tests.crash.trial import ROOM, Trial, Verdict, lay_out
 
@@ -23,8 +24,8 @@ _ROOT = Path(__file__).parents[2]
 _SIGNS: dict[str, Callable[[Scene], int]] = {
     "orders accepted": lambda scene: len(scene.bought()),
     "clips downloaded": lambda scene: sum(video["downloads"] > 0 for video in scene.bought()),
-    "clips in the outbox": lambda scene: scene.count_files("outbox", ".mp4"),
-    "files in processed": lambda scene: scene.count_files("processed", ""),
+    "clips in the outbox": lambda scene: len(scene.visible("outbox")),
+    "files in processed": lambda scene: len(scene.visible("processed")),
     "states on disk": lambda scene: int((scene.root / "state.db").exists()),
 }
 """What can be waited for, by counting."""
@@ -50,19 +51,21 @@ def carry_out(server: str, trial: Trial) -> Callable[[Callable[[str], None]], No
     def task(say: Callable[[str], None]) -> None:
         with TemporaryDirectory(dir=ROOM) as folder:
             scene = lay_out(Path(folder), server, trial)
+            inspection = Inspection(scene)
             deaths = []
             for kill in trial.kills:
                 with _daemon(scene, "run") as daemon:
-                    _await(scene, str(kill), daemon)
+                    if not _await(scene, str(kill), daemon):
+                        inspection.complaints.append(f"not within {_PATIENCE:g} s: {kill}")
                     daemon.kill()
                     if daemon.wait(_PATIENCE) == -signal.SIGKILL:
                         deaths.append(str(kill))
-                scene.inspect_wreck()
+                inspection.after_a_kill()
             with _daemon(scene, "run", "--once") as daemon:
                 status = daemon.wait(_PATIENCE)
             if status not in {0, 1}:
-                scene.complaints.append(f"the last run ended with status {status}")
-            tally = scene.inspect_end()
+                inspection.complaints.append(f"the last run ended with status {status}")
+            tally = inspection.at_the_end()
             log = (scene.root.parent / "daemon.log").read_text() if tally.complaints else ""
             say(json.dumps(asdict(Verdict(tuple(deaths), tally, log))))
 
@@ -76,13 +79,14 @@ def _daemon(scene: Scene, *arguments: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
 
-def _await(scene: Scene, kill: str, daemon: subprocess.Popen[bytes]) -> None:
+def _await(scene: Scene, kill: str, daemon: subprocess.Popen[bytes]) -> bool:
+    """Whether the moment of ``kill`` came, or the daemon ended, in good time."""
     number, _, rest = kill.partition(" ")
     sign, _, pause = rest.partition(" + ")
     end = time.monotonic() + _PATIENCE
     while _SIGNS[sign](scene) < int(number) and daemon.poll() is None:
         if time.monotonic() > end:
-            scene.complaints.append(f"not within {_PATIENCE:g} s: {number} {sign}")
-            return
+            return False
         time.sleep(0.005)
     time.sleep(int(pause.removesuffix(" ms")) / 1000)
+    return True

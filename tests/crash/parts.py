@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.crash import naive, outside
@@ -29,7 +29,7 @@ class Part:
 
 def _without_list() -> list[Trial]:
     """The moments around a submit, where alone a list matters."""
-    near = (" POST of ", "is submitting", "is rendering", "job.json")
+    near = (" POST of ", "is submitting", "is rendering")
     return singly((point for point in moments(_UNLISTED).telling if any(word in point for word in near)), _UNLISTED)
 
 
@@ -44,6 +44,7 @@ PARTS = {
     "pairs": Part("killed again while recovering", lambda: in_pairs(moments().telling, PAIRS, SEED)),
     "outside": Part("kill -9 from outside", lambda: outside.draw(OUTSIDE, SEED), outside.carry_out),
     "unlisted": Part("server without a list", _without_list),
+    "network": Part("links, but no careful rename", lambda: _on(Disk.NETWORK)),
     "linkless": Part("file system without links", lambda: _on(Disk.LINKLESS)),
     "apart": Part("each folder on its own disk", lambda: _on(Disk.APART)),
 }
@@ -60,7 +61,6 @@ class Sum:
     title: str
     trials: int = 0
     kills: int = 0
-    unmet: int = 0
     orders: int = 0
     creates: int = 0
     duplicates: int = 0
@@ -68,16 +68,19 @@ class Sum:
     broken: int = 0
     held: int = 0
     faulty: list[Result] = field(default_factory=list)
+    unmet: list[Result] = field(default_factory=list)
+    """Runs that came to their end without the moment they were to die at."""
 
     def add(self, result: Result) -> None:
         tally = result.verdict.tally
         self.trials += 1
         self.kills += len(result.verdict.deaths)
-        self.unmet += not result.met
         for name in ("orders", "creates", "duplicates", "lost", "broken", "held"):
             setattr(self, name, getattr(self, name) + getattr(tally, name))
         if tally.complaints:
             self.faulty.append(result)
+        elif not result.met:
+            self.unmet.append(result)
 
 
 def run(part: Part, tell: Callable[[str], None], sample: int | None = None) -> Sum:
@@ -117,13 +120,15 @@ def _quoted(kill: Kill) -> str:
     return str(kill) if isinstance(kill, int) else f"'{kill}'"
 
 
-def table(sums: Iterable[Sum]) -> Iterator[str]:
-    """The lines of the table."""
+def table(rows: Sequence[Sum]) -> Iterator[str]:
+    """The lines of the table, and which moments never came."""
     columns = ("trials", "kills", "orders", "accepted", "re-bought", "files lost", "broken clips", "held", "faulty")
     yield f"{'':32}" + "".join(f"{column:>13}" for column in columns)
-    for row in sums:
+    for row in rows:
         numbers = (
             row.trials, row.kills, row.orders, row.creates, row.duplicates, row.lost, row.broken, row.held,
             len(row.faulty),
         )  # fmt: skip
         yield f"{row.title:32}" + "".join(f"{number:>13,}" for number in numbers)
+    for result in (result for row in rows for result in row.unmet):
+        yield f"not met: {' and then '.join(map(str, result.trial.kills))}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sorawatch import app
-from tests.crash.effects import Observer
+from tests.crash.effects import CFunction, Observer, c_functions
+from tests.crash.inspection import Inspection, Tally
 from tests.crash.names import Names
 from tests.crash.processes import KILLED, Child, inject
-from tests.crash.scene import OVEN, Disk, Scene, Tally
+from tests.crash.scene import OVEN, Disk, Scene
 
 ROOM = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where the folders are made: in memory, for a killed process loses nothing that it had written."""
@@ -94,20 +96,20 @@ def lay_out(folder: Path, server: str, trial: Trial) -> Scene:
 
 
 def _verdict(scene: Scene, trial: Trial) -> Verdict:
-    names = Names(scene.root, scene.prompts)
+    names, inspection = Names(scene.root, scene.prompts), Inspection(scene)
     deaths: list[str] = []
     for kill in (*trial.kills, None):
         child = Child.start(partial(_live, scene, names, kill))
         status = child.wait(_PATIENCE)
         if status == KILLED:
             deaths.append(child.said.decode())
-            for job in scene.inspect_wreck():
+            for job in inspection.after_a_kill():
                 names.learn(None, job)
             continue
         if status != 0:
-            scene.complaints.append(f"a run ended with status {status}: {child.said.decode()}")
+            inspection.complaints.append(f"a run ended with status {status}: {child.said.decode()}")
         break
-    tally = scene.inspect_end()
+    tally = inspection.at_the_end()
     log = (scene.root.parent / "daemon.log").read_text() if tally.complaints else ""
     return Verdict(tuple(deaths), tally, log)
 
@@ -123,26 +125,46 @@ def _live(scene: Scene, names: Names, kill: Kill | None, say: Callable[[str], No
             say(moment)
             _exit(KILLED)
 
-    _restrict(scene)
+    functions = c_functions()
     observer = Observer(names, heed)
     observer.install()
+    _restrict(scene, functions)
     with app.opened(scene.load(), {}, [names.learn]) as daemon:
         daemon.run(once=True)
     if kill is None:
         say(json.dumps({"moments": moments, "unseen": observer.unseen}))
 
 
-def _restrict(scene: Scene) -> None:
+def _restrict(scene: Scene, functions: Sequence[CFunction]) -> None:
     """Let the operating system refuse what the scene's disk cannot do."""
-    system: Any = os
+
+    def refusal(what: str, source: Any, target: Any) -> int | None:
+        folders = {Path(os.fsdecode(path)).relative_to(scene.root).parts[0] for path in (source, target)}
+        if scene.disk is Disk.APART and len(folders) > 1:
+            return errno.EXDEV
+        if scene.disk is Disk.LINKLESS and what == "link":
+            return errno.EPERM
+        return errno.EINVAL if scene.disk in {Disk.NETWORK, Disk.LINKLESS} and what == "renameat2" else None
+
+    def restricted(call: Any) -> Callable[..., None]:
+        def wrapper(source: Any, target: Any, **options: Any) -> None:
+            if (code := refusal(call.__name__, source, target)) is not None:
+                raise OSError(code, os.strerror(code), source, None, target)
+            call(source, target, **options)
+
+        return wrapper
+
+    def restricted_c(function: Any) -> Callable[..., int]:
+        def wrapper(*args: Any) -> int:
+            code = refusal(function.__name__, *(arg for arg in args if isinstance(arg, bytes)))
+            if code is None:
+                return int(function(*args))
+            ctypes.set_errno(code)
+            return -1
+
+        return wrapper
+
     for name in ("link", "rename", "replace"):
-        system.__dict__[name] = partial(_refuse_or, getattr(os, name), scene)
-
-
-def _refuse_or(call: Callable[..., None], scene: Scene, source: Any, target: Any, **options: Any) -> None:
-    folders = {Path(path).relative_to(scene.root).parts[0] for path in (source, target)}
-    if scene.disk is Disk.APART and len(folders) > 1:
-        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source, None, target)
-    if scene.disk is Disk.LINKLESS and call.__name__ == "link":
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM), source, None, target)
-    call(source, target, **options)
+        setattr(os, name, restricted(getattr(os, name)))
+    for module, name, _ in functions:
+        setattr(module, name, restricted_c(getattr(module, name)))

@@ -1,6 +1,6 @@
 """Places files while dying at every line, or in many threads at once. Run by the tests in a process of its own.
 
-Arguments: ``crash|race``, the folder of the sources, the folder of the targets, and ``links`` or ``nolinks``.
+Arguments: ``crash|race``, the folder of the sources, the folder of the targets, and a key of `ANSWERS`.
 Prints a JSON object; ``faults`` is empty where all went well.
 """
 
@@ -20,9 +20,19 @@ from pathlib import Path
 
 from sorawatch.edges import outbox
 
-LINK_CALLS = {"x86_64": (86, 265), "aarch64": (37,)}
+CALLS = {
+    "x86_64": {"link": 86, "linkat": 265, "renameat2": 316},
+    "aarch64": {"linkat": 37, "renameat2": 276},
+}
+ANSWERS: dict[str, dict[str, int]] = {
+    "linux": {},
+    "nfs": {"renameat2": errno.EINVAL},
+    "bare": {"renameat2": errno.EINVAL, "link": errno.EPERM, "linkat": errno.EPERM},
+}
+"""How file systems answer the calls that they do not have."""
+
 UNSUPPORTED = 77
-"""The exit status where this machine has no way to refuse links."""
+"""The exit status where this machine has no way to refuse system calls."""
 
 CONTENTS = {
     "beach.jpg": b"\xff\xd8" + bytes(range(256)) * 400,
@@ -34,17 +44,21 @@ TAKEN = {"beach.jpg": b"another beach"}
 GIVEN = {"beach.jpg": "beach (2).jpg", "beach.jpg.yaml": "beach (2).jpg.yaml", KEPT: "beach (2).error.txt"}
 
 
-def refuse_links() -> None:
-    """Have the kernel answer every link of this process as vfat does: EPERM."""
-    calls = LINK_CALLS.get(platform.machine())
-    if calls is None:
+def pretend(system: str) -> None:
+    """Have the kernel answer this process, until it ends, as a file system would that has less than Linux's own."""
+    answers = ANSWERS[system]
+    if not answers:
+        return
+    numbers = CALLS.get(platform.machine())
+    if numbers is None:
         sys.exit(UNSUPPORTED)
-    load, jump_equal, answer = 0x20, 0x15, 0x06
+    load, jump_equal, give = 0x20, 0x15, 0x06
     program = struct.pack("HBBI", load, 0, 0, 0)
-    for number in calls:
-        program += struct.pack("HBBI", jump_equal, 0, 1, number)
-        program += struct.pack("HBBI", answer, 0, 0, 0x00050000 | errno.EPERM)
-    program += struct.pack("HBBI", answer, 0, 0, 0x7FFF0000)
+    for name, number in numbers.items():
+        if name in answers:
+            program += struct.pack("HBBI", jump_equal, 0, 1, number)
+            program += struct.pack("HBBI", give, 0, 0, 0x00050000 | answers[name])
+    program += struct.pack("HBBI", give, 0, 0, 0x7FFF0000)
     code = ctypes.create_string_buffer(program)
     filters = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -55,8 +69,8 @@ def refuse_links() -> None:
 class Scene:
     """A pair and a text on their way to a folder where one of their names is taken."""
 
-    def __init__(self, sources: Path, targets: Path, *, links: bool) -> None:
-        self.links = links
+    def __init__(self, sources: Path, targets: Path, system: str) -> None:
+        self.system = system
         self.sources, self.root = sources, targets
         self.target = targets / "sub"
         self.intent = targets.with_name("work") / "archive.json"
@@ -89,12 +103,15 @@ class Scene:
         """What must never be, at whatever moment the process died."""
         whole = {(GIVEN[name], data) for name, data in CONTENTS.items()} | {*TAKEN.items()}
         visible = {(path.name, path.read_bytes()) for path in self.target.iterdir() if path.name[0] != "."}
-        partial = [name for name, data in visible - whole if data or self.links]
+        partial = [name for name, data in visible - whole if data or self.system != "bare"]
         here = {path.name: path.read_bytes() for path in self.sources.iterdir()}
+        atomic = self.system == "linux" and self.sources.stat().st_dev == self.root.stat().st_dev
+        twice = [name for name in {*here} - {KEPT} if (GIVEN[name], here[name]) in visible] if atomic else []
         lost = [
             name for name, data in CONTENTS.items() if here.get(name) != data and (GIVEN[name], data) not in visible
         ]
-        return [f"partial: {name}" for name in partial] + [f"lost: {name}" for name in lost]
+        faults = {"partial": partial, "twice": twice, "lost": lost}
+        return [f"{fault}: {name}" for fault, names in faults.items() for name in names]
 
     def faults_in_the_end(self) -> list[str]:
         expected = {GIVEN[name]: data for name, data in CONTENTS.items()} | TAKEN
@@ -122,11 +139,11 @@ def die_at(line: int) -> None:
     sys.settrace(trace)
 
 
-def crash(sources: Path, targets: Path, *, links: bool) -> dict[str, object]:
+def crash(sources: Path, targets: Path, system: str) -> dict[str, object]:
     """Die at every line once, and after every fourth at some line of the call that follows, too."""
     faults: list[str] = []
     for line in count(1):
-        scene = Scene(sources, targets, links=links)
+        scene = Scene(sources, targets, system)
         survived = scene.place_and_die(line)
         faults += [f"line {line}: {fault}" for fault in scene.faults_now()]
         if survived:
@@ -167,11 +184,10 @@ def race(sources: Path, targets: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    what, sources, targets, links = sys.argv[1:]
-    if links == "nolinks":
-        refuse_links()
+    what, sources, targets, system = sys.argv[1:]
+    pretend(system)
     where = (Path(sources) / "from", Path(targets) / "to")
-    result = crash(*where, links=links == "links") if what == "crash" else race(*where)
+    result = crash(*where, system) if what == "crash" else race(*where)
     print(json.dumps(result))
 
 

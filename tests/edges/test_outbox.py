@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sorawatch.core.naming import LONGEST_NAME
@@ -95,9 +95,9 @@ class TestNames:
             assert (root / name).read_text() == str(number)
         assert len(files(root)) == 2
 
-    @pytest.mark.parametrize("links", ["links", "nolinks"])
-    def test_threads_that_want_one_name_get_different_ones(self, tmp_path, links):
-        assert run_placing("race", tmp_path, tmp_path, links)["points"] == 16
+    @pytest.mark.parametrize("system", placing.ANSWERS)
+    def test_threads_that_want_one_name_get_different_ones(self, tmp_path, system):
+        assert run_placing("race", tmp_path, tmp_path, system)["points"] == 16
 
 
 class TestCallingAgain:
@@ -152,27 +152,24 @@ class TestCallingAgain:
 class TestMeanwhile:
     """Other processes at the same folders, between any two of our system calls."""
 
-    def test_a_name_taken_at_the_last_moment_is_not_overwritten(self, inbox, root, intent):
-        item = replace(put(inbox, a_jpg="A")[0], keep=True)
-        taken = at("os.link", f"open({str(root / 'a.jpg')!r}, 'w').write('faster')", item, root, intent)
-        assert "just taken by somebody else" in taken
-        assert files(root) == {"a.jpg": "faster"}
+    @pytest.mark.parametrize("keep", [True, False])
+    @pytest.mark.parametrize("content", ["faster", ""])
+    @pytest.mark.parametrize("system", placing.ANSWERS)
+    def test_a_name_taken_at_the_last_moment_is_not_overwritten(self, inbox, root, intent, system, content, keep):
+        item = replace(put(inbox, a_jpg="A")[0], keep=keep)
+        take = f"open({str(root / 'a.jpg')!r}, 'w').write({content!r})"
+        assert "just taken by somebody else" in at("os.rename", take, item, root, intent, system)
+        assert files(root) == {"a.jpg": content}
         assert outbox.place([item], root, "", intent) == ("a (2).jpg",)
-        assert files(root) == {"a.jpg": "faster", "a (2).jpg": "A"}
+        assert files(root) == {"a.jpg": content, "a (2).jpg": "A"}
 
-    def test_not_even_by_an_empty_file_where_there_are_no_links(self, inbox, root, intent):
-        item = put(inbox, a_jpg="A")[0]
-        taken = at("os.link", f"open({str(root / 'a.jpg')!r}, 'w').close()", item, root, intent, links=False)
-        assert "just taken by somebody else" in taken
-        assert files(root) == {"a.jpg": ""}
-        assert files(inbox) == {"a.jpg": "A"}
-
-    def test_a_source_replaced_while_it_was_placed_stays(self, inbox, root, intent):
+    @pytest.mark.parametrize("system", placing.ANSWERS)
+    def test_a_source_replaced_while_it_was_placed_stays(self, inbox, root, intent, system):
         item = put(inbox, a_jpg="A")[0]
         newer = inbox / "newer"
         newer.write_text("newer")
-        replace = f"os.path.exists({str(newer)!r}) and os.replace({str(newer)!r}, {str(item.source)!r})"
-        assert at("open", f"if args[0] == {str(root)!r}: {replace}", item, root, intent) == "placed"
+        come = f"os.path.exists({str(newer)!r}) and os.replace({str(newer)!r}, {str(item.source)!r})"
+        assert at("open", f"if args[0] == {str(root)!r}: {come}", item, root, intent, system) == "placed"
         assert files(root) == {"a.jpg": "A"}
         assert files(inbox) == {"a.jpg": "newer"}
 
@@ -185,15 +182,14 @@ class TestMeanwhile:
         assert files(inbox) == {"a.jpg": "later"}
 
 
-def at(event: str, then: str, item: Item, root: Path, intent: Path, *, links: bool = True) -> str:
+def at(event: str, then: str, item: Item, root: Path, intent: Path, system: str = "linux") -> str:
     """Place an item in a process in which ``then`` happens at the audit event; what came of it."""
     code = f"""
 import os, sys
 from pathlib import Path
 from sorawatch.edges import outbox
 from tests.edges import placing
-if not {links}:
-    placing.refuse_links()
+placing.pretend({system!r})
 busy = False
 def hook(event, args):
     global busy
@@ -217,23 +213,23 @@ except outbox.Deferred as error:
 
 def skip_without_seccomp(done: subprocess.CompletedProcess[str]) -> None:
     if done.returncode == placing.UNSUPPORTED:
-        pytest.skip("needs seccomp to refuse hard links")
+        pytest.skip("needs seccomp to refuse system calls")
 
 
 class TestDeath:
     """Killed at every line, called again: each file in exactly one place, whole, and never partly visible."""
 
-    @pytest.mark.parametrize("links", ["links", "nolinks"])
-    def test_on_one_disk(self, other_disk, links):
-        assert run_placing("crash", other_disk, other_disk, links)["points"] > 100
+    @pytest.mark.parametrize("system", placing.ANSWERS)
+    def test_on_one_disk(self, other_disk, system):
+        assert run_placing("crash", other_disk, other_disk, system)["points"] > 100
 
-    @pytest.mark.parametrize("links", ["links", "nolinks"])
-    def test_from_one_disk_to_another(self, tmp_path, other_disk, links):
-        assert run_placing("crash", tmp_path, other_disk, links)["points"] > 200
+    @pytest.mark.parametrize("system", placing.ANSWERS)
+    def test_from_one_disk_to_another(self, tmp_path, other_disk, system):
+        assert run_placing("crash", tmp_path, other_disk, system)["points"] > 200
 
 
-def run_placing(what: str, sources: Path, targets: Path, links: str) -> dict[str, int]:
-    command = [sys.executable, placing.__file__, what, str(sources), str(targets), links]
+def run_placing(what: str, sources: Path, targets: Path, system: str) -> dict[str, int]:
+    command = [sys.executable, placing.__file__, what, str(sources), str(targets), system]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     skip_without_seccomp(done)
     assert done.returncode == 0, done.stderr
@@ -307,6 +303,7 @@ def test_a_copy_keeps_time_and_mode(inbox, other_disk, intent):
     assert (status.st_mtime_ns, status.st_mode & 0o777) == (10**18 + 1, 0o640)
 
 
+@settings(max_examples=30, deadline=None)
 @given(data=st.binary(max_size=200))
 def test_write_durably_replaces_the_whole_file(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("durable") / "file"

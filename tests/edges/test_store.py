@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 
 from sorawatch.core.job import FINAL, Charged, Job, Pair, Stamp, State
-from sorawatch.core.order import Aim, Fit, Order, Size
+from sorawatch.core.order import Aim, Fit, Focus, Order, Point, Size
 from sorawatch.core.purchase import Standing
 from sorawatch.edges.store import Command, LeaseLost, Store, Turn
 from sorawatch.edges.store.sqlite import has_safe_wal
@@ -84,7 +84,8 @@ big = st.integers(-(2**63), 2**63 - 1)
 small = st.integers(0, 2**31 - 1)
 stamps = st.builds(Stamp, st.integers(0, 2**63 - 1), big)
 sizes = st.builds(Size, st.integers(1, 8192), st.integers(1, 8192)) | st.sampled_from(Aim)
-orders = st.builds(Order, text, text, sizes, small, st.sampled_from(Fit), st.integers(-1_000_000, 1_000_000))
+focuses = st.sampled_from(Focus) | st.builds(Point, st.floats(0, 1), st.floats(0, 1))
+orders = st.builds(Order, text, text, sizes, small, st.sampled_from(Fit), st.integers(-1_000_000, 1_000_000), focuses)
 pairs = st.one_of(
     st.builds(Pair, names | st.just(""), names, stamps),
     st.builds(Pair, names | st.just("deep/er"), names, stamps, names, stamps),
@@ -130,6 +131,7 @@ def undone(store: Store) -> Iterator[Turn]:
 
 
 class TestJobs:
+    @settings(max_examples=60, deadline=None)
     @given(first=jobs, second=jobs)
     def test_any_job_comes_back_as_it_was_written(self, tmp_path_factory, first, second):
         store, _ = Store.create_or_open(tmp_path_factory.getbasetemp() / "any.db", "one")
@@ -367,6 +369,13 @@ class TestClaims:
             turn.release(saved_in(turn, "a"))
         assert claimed(other) == ["a"]
 
+    def test_a_daemon_knows_what_it_has_claimed(self, store, path, opened):
+        add(store, job("a"), job("b"))
+        claimed(store, limit=1)
+        claimed(opened(path, "two"))
+        with store.turn() as turn:
+            assert [each.id for each in turn.claimed()] == ["a"]
+
     def test_a_sole_daemon_voids_all_claims(self, store, path, opened):
         add(store, job("a"))
         claimed(store)
@@ -378,7 +387,7 @@ class TestClaims:
 
 class TestMoney:
     def buy(self, store: Store, token: str, price: int | None, standing: Standing = Standing.OPEN) -> Job:
-        bought = job(token, State.SUBMITTING, token=token, price=price)
+        bought = job(token, State.SUBMITTING, token=token, price=price, submitted_at=10**12)
         with store.turn() as turn:
             turn.add([bought])
             turn.buy(bought)
@@ -402,6 +411,9 @@ class TestMoney:
         bought = self.buy(store, "a", 5)
         with pytest.raises(sa.exc.IntegrityError), store.turn() as turn:
             turn.buy(bought)
+        with store.turn() as turn:
+            assert turn.has_purchase("a")
+            assert not turn.has_purchase("b")
 
     def test_purchases_of_exactly_this_order(self, store):
         bought = self.buy(store, "a", 5)
@@ -423,6 +435,7 @@ class TestMoney:
             assert [rival.token for rival in turn.rivals(mine)] == ["rival"]
             assert [rival.token for rival in turn.rivals(replace(mine, token=None))] == ["mine", "rival"]
             assert turn.rivals(replace(mine, order=replace(ORDER, seconds=4))) == []
+            assert turn.rivals(replace(mine, submitted_at=turn.now + 2 * 86_400_000)) == []
             assert turn.known_videos(["video_1", "video_2"]) == {"video_1"}
             assert turn.known_videos([]) == set()
             assert turn.known_videos(f"video_{number}" for number in range(5000)) == {"video_1"}
@@ -715,13 +728,14 @@ class TestDialects:
 
     @staticmethod
     def everything(store: Store) -> None:
-        submitting = job("a", State.SUBMITTING, token="t", price=5)
+        submitting = job("a", State.SUBMITTING, token="t", price=5, submitted_at=1)
         with store.turn() as turn:
             turn.add([job("a")])
             turn.claim([State.FOUND], 5, HORIZON, LEASE)
             turn.save(submitting, job("a"), lease_ms=LEASE)
             turn.amend(submitting)
             turn.renew(LEASE)
+            turn.claimed()
             turn.release(submitting)
             turn.release_all()
             turn.buy(submitting)
@@ -747,6 +761,7 @@ class TestDialects:
             turn.being_submitted(submitting)
             turn.purchases_like(submitting)
             turn.rivals(submitting)
+            turn.has_purchase("t")
             turn.known_videos(["video_1"])
             turn.known_videos([])
             turn.spent(0)
@@ -765,7 +780,7 @@ class TestDialects:
         assert [each for each in statements if each.startswith("DELETE FROM commands") and "RETURNING" in each]
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_two_daemons_never_hold_one_job(tmp_path_factory, data):
     """Whatever they do in whatever order, a save counts only for the one that may write."""

@@ -53,7 +53,7 @@ json = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(record=st.dictionaries(st.text(), json))
 def test_a_record_comes_back_as_it_was_written(tmp_path_factory, record):
     work = WorkFolder(tmp_path_factory.getbasetemp() / "records")

@@ -77,7 +77,7 @@ def receive_answer(pipe: IO[bytes]) -> Begun | Answer:
     head, data = _receive(pipe)
     try:
         return _read(json.loads(head), data)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Garbled(str(error)) from error
 
 

@@ -26,6 +26,7 @@ _CLOCKS = {
 _DAY = 86_400_000
 """Milliseconds."""
 
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A person's wish, written by another process: ``verb`` for ``job_id`` with an optional ``argument``."""

@@ -1,0 +1,165 @@
+"""What must be true of a scene right after a kill, and when a run without a kill has ended."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sorawatch import report
+from sorawatch.core.job import Job, State
+from sorawatch.edges import clip
+from sorawatch.edges.work import WorkFolder
+from sorawatch.errors import SorawatchError
+from tests.crash.scene import BROKEN, ORDERS, VISITED, Disk, Scene, sidecar
+
+_LAST_WORDS = b"How to try again"
+_REASON = ".error.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a scene, killed and taken up again, came to."""
+
+    complaints: tuple[str, ...] = ()
+    orders: int = 0
+    creates: int = 0
+    duplicates: int = 0
+    lost: int = 0
+    """Inputs that are nowhere to be found whole."""
+    broken: int = 0
+    """Clips that were not whole under a visible name, at any look."""
+    held: int = 0
+
+
+class Inspection:
+    """Of one scene, kill after kill. Whatever is wrong becomes one of the ``complaints``."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.complaints: list[str] = []
+        self.broken = 0
+        self._scene = scene
+        self._work = WorkFolder.beside(scene.root / "state.db")
+        self._unanswered: set[str] = set()
+
+    def after_a_kill(self) -> list[Job]:
+        """Nothing may be missing, and nothing unfinished be visible. Returns the jobs."""
+        # Where a file cannot be moved in one step, it is in both places for a moment.
+        self._check_inputs(at_most=1 if self._scene.disk is Disk.ONE else 2)
+        self.check_clips()
+        for path in self._scene.visible("errors", _REASON):
+            whole = _LAST_WORDS in path.read_bytes() or self._is_reserved(path)
+            self._require(whole, f"{self._told(path)} is not whole")
+        jobs = self._jobs_of_wreck()
+        for job in jobs:
+            record = self._work.record(job.id) or {}
+            known = record.get("video_id") and record.get("token") == job.token
+            if job.state in {State.SUBMITTING, State.UNCERTAIN} and not known:
+                self._unanswered.add(job.pair.path)
+        return jobs
+
+    def at_the_end(self) -> Tally:
+        """All is done; without a list, exactly those are held whose submit's answer a kill has cost."""
+        held = set() if self._scene.listed else self._unanswered
+        self._check_jobs(held)
+        homes = {BROKEN: "errors"} | {name: "inbox" if name in held else "processed" for name in ORDERS}
+        self._check_inputs(at_most=1, homes=homes | {sidecar(name): home for name, home in homes.items()})
+        clips = {self._told(path) for path in self._scene.visible("outbox")}
+        expected = {f"outbox/{Path(name).with_suffix('.mp4')}" for name in ORDERS if name not in held}
+        self._require(clips == expected, f"there are {sorted(clips)} and not {sorted(expected)}")
+        self.check_clips(reserved=False)
+        reasons = [path.name for path in self._scene.visible("errors", _REASON)]
+        self._require(reasons == [f"{Path(BROKEN).stem}{_REASON}"], f"the errors folder holds the reasons {reasons}")
+        for folder in (*VISITED, "outbox"):
+            hidden = [path for path in (self._scene.root / folder).rglob(".*") if path.name != ".sorawatch"]
+            self._require(not hidden, f"left behind: {', '.join(map(self._told, hidden))}")
+        creates, again = self.purchases()
+        self.complaints += [f"{name} was bought {times} times too often" for name, times in again.items()]
+        missing = sum(not copies for copies in self._copies().values())
+        complaints = tuple(dict.fromkeys(self.complaints))
+        return Tally(complaints, len(ORDERS), creates, sum(again.values()), missing, self.broken, len(held))
+
+    def purchases(self) -> tuple[int, dict[str, int]]:
+        """How many orders the server accepted, and how many too often by picture: failed generations do not count."""
+        prompts, videos = self._scene.prompts, self._scene.bought()
+        again = Counter(dict.fromkeys(prompts.values(), -1))
+        again.update(prompts[video["prompt"]] for video in videos if video["status"] != "failed")
+        return len(videos), dict(+again)
+
+    def check_clips(self, *, reserved: bool = True) -> None:
+        """Every visible clip is whole; ``reserved`` names are let pass where the disk has no other way."""
+        for path in self._scene.visible("outbox"):
+            if reserved and self._is_reserved(path):
+                continue
+            with open(path, "rb") as file:
+                try:
+                    clip.check(file)
+                except SorawatchError as error:
+                    self.broken += 1
+                    self.complaints.append(f"{self._told(path)}: {error}")
+
+    def _check_jobs(self, held: set[str]) -> None:
+        try:
+            jobs = report.snapshot(self._scene.load()).jobs
+        except SorawatchError as error:
+            self.complaints.append(f"the state cannot be read: {error}")
+            return
+        ended = Counter((job.pair.path, job.state) for job in jobs)
+        expected = Counter((name, State.HELD if name in held else State.DONE) for name in ORDERS)
+        expected[BROKEN, State.FAILED] = 1
+        told = [f"{job.pair.path} {job.state} {job.short_reason}".rstrip() for job in jobs]
+        self._require(ended == expected, f"the jobs ended as {told}")
+        going_on = {job.id for job in jobs if job.state is State.HELD}
+        left = {path.name for path in self._work.root.iterdir()}
+        self._require(left == going_on, f"the work folder holds {left}")
+
+    def _check_inputs(self, *, at_most: int, homes: Mapping[str, str] | None = None) -> None:
+        """Every input is in so many places, whole, and in ``homes`` if they are known; nothing else is with them."""
+        copies = self._copies()
+        for name, paths in copies.items():
+            told = ", ".join(map(self._told, paths)) or "nowhere"
+            home = not homes or paths == [self._scene.root / homes[name] / name]
+            self._require(1 <= len(paths) <= at_most and home, f"{name} lies {told}")
+        known = {path for paths in copies.values() for path in paths} | {*self._scene.visible("errors", _REASON)}
+        for path in (path for folder in VISITED for path in self._scene.visible(folder)):
+            reserved = homes is None and self._is_reserved(path)
+            self._require(path in known or reserved, f"{self._told(path)} is no input")
+
+    def _copies(self) -> dict[str, list[Path]]:
+        """Where each input lies now, whole."""
+        names = {_digest(data): name for name, data in self._scene.originals.items()}
+        copies: dict[str, list[Path]] = {name: [] for name in self._scene.originals}
+        for path in (path for folder in VISITED for path in self._scene.visible(folder)):
+            if (name := names.get(_digest(path.read_bytes()))) is not None:
+                copies[name].append(path)
+        return copies
+
+    def _jobs_of_wreck(self) -> list[Job]:
+        """The jobs that a killed daemon left; none if it had not come to write any."""
+        with TemporaryDirectory() as folder:
+            # Merely to look at a state whose writer was killed changes it, so a copy is looked at.
+            for path in filter(Path.is_file, self._scene.root.glob("state.db*")):
+                shutil.copy(path, folder)
+            try:
+                return list(report.snapshot(replace(self._scene.load(), state=f"{folder}/state.db")).jobs)
+            except SorawatchError:
+                return []
+
+    def _is_reserved(self, path: Path) -> bool:
+        """Whether it is an empty file that merely keeps a name."""
+        return self._scene.disk is Disk.LINKLESS and path.stat().st_size == 0
+
+    def _told(self, path: Path) -> str:
+        return str(path.relative_to(self._scene.root))
+
+    def _require(self, holds: bool, complaint: str) -> None:
+        if not holds:
+            self.complaints.append(complaint)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
