@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sorawatch import __version__
@@ -17,7 +16,6 @@ from sorawatch.core.budget import Caps
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import FINAL, Job, State
 from sorawatch.core.lifecycle import Policy
-from sorawatch.core.order import Order, Size
 from sorawatch.core.schedule import Waits
 from sorawatch.daemon import LEASE_MS, Daemon, Listener
 from sorawatch.edges import images, lock, mounts
@@ -27,7 +25,7 @@ from sorawatch.edges.lock import Lock
 from sorawatch.edges.store import Store, Turn
 from sorawatch.edges.work import WorkFolder
 from sorawatch.errors import Blocked, ConfigError, DamagedState, Deferred, Problem, Rejected, UsageError
-from sorawatch.intake import Intake, order_beside
+from sorawatch.intake import Intake
 from sorawatch.perform import Performer
 from sorawatch.recovery import reconcile
 from sorawatch.wishes import Wish, foresee, grant
@@ -207,32 +205,6 @@ def wish(config: Config, wishes: Sequence[Wish]) -> bool:
                 else:
                     grant(turn, each, job, policy(config))
     return running
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What would be uploaded for an order, and its price in micro-dollars, None where it is unknown."""
-
-    order: Order
-    reference: images.Reference
-    price: int | None
-
-
-def preview(config: Config, image: Path, thumbnail: Size | None = None) -> Preview:
-    """Prepare a picture as the daemon would, wherever it lies, with the sidecar beside it if there is one.
-
-    The reference comes with a small copy of at most ``thumbnail`` pixels, if that is given.
-
-    Raises:
-        Rejected, Deferred, Blocked: as PREPARE would.
-    """
-    order = order_beside(image, config.defaults, config.catalogue)
-    model = config.catalogue[order.model]
-    wish = images.Wish(model, order.size, order.fit, order.focus, config.reference, thumbnail)
-    with images.Pool() as pictures:
-        reference = pictures.prepare(image, wish)
-    price = model.price(reference.size, order.seconds)
-    return Preview(replace(order, size=reference.size), reference, price)
 
 
 def is_running(config: Config) -> bool:

@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from sorawatch import __version__, app, checks, config, demo, journal, report, screens, simulator
+from sorawatch import __version__, app, checks, config, demo, journal, preview, report, screens, simulator
 from sorawatch.config import Config
 from sorawatch.daemon import Daemon
 from sorawatch.errors import Blocked, ConfigError, Rejected, SorawatchError, UsageError
@@ -336,14 +336,9 @@ def _preview(
     config_path: ConfigOption = None,
 ) -> None:
     """Write the exact reference that would be uploaded, and say what the clip would cost."""
-    target = output or image.with_name(f"{image.stem}.preview.jpg")
-    previewed = app.preview(_load(context, config_path), image)
-    try:
-        target.write_bytes(previewed.reference.data)
-    except OSError as error:
-        raise UsageError(f"{target}: {error.strerror}. Name another file with -o.") from error
-    out.print(f"Wrote {escape(str(target))}", soft_wrap=True)
-    out.print(screens.preview(previewed))
+    previewed = preview.write(_load(context, config_path), image, output, preview.room(out))
+    out.print(f"Wrote {escape(str(previewed.path))}", soft_wrap=True)
+    out.print(preview.shown(previewed))
 
 
 @cli.command("simulate")

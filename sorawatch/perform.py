@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from sorawatch.core import outcome as o
 from sorawatch.core.answers import Status, Video
 from sorawatch.core.finish import Finish, Format
 from sorawatch.core.fsfaults import translate
-from sorawatch.core.job import Job, Pair, State
+from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.naming import clip_name, error_name, stem_of
 from sorawatch.core.notice import error_text
@@ -116,6 +116,9 @@ class Performer:
     def _submit(self, job: Job) -> o.Outcome:
         order = job.order
         assert order is not None
+        if any(found != listed for found, listed in self._looks(job.pair)):
+            why = f"{job.pair.image} or its sidecar was changed or taken away after it was listed"
+            return o.FailedForNow(why, counts=False)
         reference = self._work.reference(job.id)
         if reference is None:
             return o.ReferenceLost()
@@ -254,9 +257,13 @@ class Performer:
 
     def _is_unchanged(self, pair: Pair) -> bool:
         """Whether what still lies in the inbox is what the job was made from: anything newer is another order."""
-        stamps = {pair.image: pair.image_stamp, pair.sidecar: pair.sidecar_stamp}
-        now = (inbox.stamp(self._folders.inbox / pair.folder / name) for name in pair.names)
-        return all(found in {None, stamps[name]} for found, name in zip(now, pair.names, strict=True))
+        return all(found in {None, listed} for found, listed in self._looks(pair))
+
+    def _looks(self, pair: Pair) -> Iterator[tuple[Stamp | None, Stamp | None]]:
+        """How each file of a pair looks now, None where it is gone, and how it looked when it was listed."""
+        folder = self._folders.inbox / pair.folder
+        for name, listed in zip(pair.names, (pair.image_stamp, pair.sidecar_stamp), strict=False):
+            yield inbox.stamp(folder / name), listed
 
     def _restore(self, job: Job) -> o.Outcome:
         source = self._folders.errors / job.pair.folder

@@ -14,7 +14,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sorawatch.app import Preview
 from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import clock_time
@@ -241,21 +240,4 @@ def ended(jobs: Iterable[Job], price: str) -> RenderableType:
             str(order.seconds) if order and done else "",
             dollars(job.price) if done and job.price is not None else "",
         )
-    return table
-
-
-def preview(previewed: Preview) -> RenderableType:
-    """What ``sorawatch preview`` says of a reference."""
-    reference, order = previewed.reference, previewed.order
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_row("picture", f"{reference.source}, upright")
-    if reference.crop is not None:
-        left, top, right, bottom = (round(edge) for edge in reference.crop)
-        table.add_row("used of it", f"{right - left}x{bottom - top} pixels at {left},{top}")
-    table.add_row("reference", f"{reference.size}, {order.fit}, {reference.mime}, {len(reference.data) / 1024:.0f} KiB")
-    if reference.note:
-        table.add_row("note", reference.note)
-    price = "unknown" if previewed.price is None else dollars(previewed.price)
-    table.add_row("clip", f"{order.model}, {order.seconds} seconds, {price}")
     return table

@@ -52,7 +52,7 @@ def test_a_picture_that_vanishes_between_being_listed_and_being_opened(yard: Yar
         (yard.inbox / unopened.pair.image).unlink()
         ready = next(job for job in jobs(yard) if job.state == "ready")
         yard.cli("cancel", ready.id)
-        wait_until(lambda: any("is gone" in job.reason for job in jobs(yard)))
+        wait_until(lambda: any("taken away after it was listed" in job.reason for job in jobs(yard)))
         daemon.nudge()
         wait_until(lambda: yard.states(unopened.pair.image)[-1] == "cancelled")
         (yard.inbox / unopened.pair.image).write_bytes(kept[unopened.pair.image])
@@ -76,7 +76,7 @@ def test_a_picture_changed_after_it_was_prepared_is_not_ordered_as_it_was(yard: 
             image.unlink()
         yard.cli("resume")
         wait_until(lambda: jobs(yard)[0].attempts >= 3)
-        assert "since it was listed" in jobs(yard)[0].reason
+        assert "changed or taken away after it was listed" in jobs(yard)[0].reason
         daemon.nudge()
         wait_until(lambda: "cancelled" in yard.states("beach.jpg"))
         if change == "replaced":
@@ -264,8 +264,10 @@ def test_a_clock_that_jumps_between_two_runs_stalls_nothing(patient_yard: Yard, 
     yard.simulator.wait_for(lambda ledger: ledger.creates == 2)
     yard.simulator.complete(yard.simulator.ledger().videos[0].id)
     wait_until(
-        lambda: yard.counts() == {"rendered": 1, "rendering": 2, "ready": 2}
-        and any(job.state == "rendered" and job.attempts for job in jobs(yard)),
+        lambda: (
+            yard.counts() == {"rendered": 1, "rendering": 2, "ready": 2}
+            and any(job.state == "rendered" and job.attempts for job in jobs(yard))
+        ),
         told=yard.counts,
     )
     daemon.kill()

@@ -8,6 +8,8 @@ from sorawatch.errors import Blocked, Deferred
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM}
+_AILING = {errno.EIO, errno.EREMOTEIO, errno.EBUSY, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""No file is to blame for these: the disk, the share or the system is."""
 _GONE = {errno.ENOTCONN, errno.ESTALE, errno.ENODEV, errno.EHOSTDOWN, errno.ETIMEDOUT}
 
 
@@ -25,4 +27,4 @@ def translate(error: OSError, where: str) -> Blocked | Deferred:
         return Blocked(f"{told}. It cannot be written", f"Mount what holds {where} for writing.", passing=True)
     if error.errno in _GONE:
         return Blocked(f"{told}. The share does not answer", f"Mount the share that holds {where} again.", passing=True)
-    return Deferred(told)
+    return Deferred(told, everyone=error.errno in _AILING)

@@ -31,7 +31,7 @@ _ATTEMPTS = 4
 _PER_SIMULATOR = 150
 """Trials that share a simulator: its list grows with each."""
 
-_REPEATED = re.compile(r" (?:GET of \S+|connect for GET|commit of nothing new) #(\d+)$")
+_REPEATED = re.compile(r" (?:GET of \S+(?: again)?|connect for GET|commit \S+ stays \w+|commit of nothing new) #(\d+)$")
 """Moments that come with each poll, turn of the loop, or thread, of which a run has now more, now fewer."""
 
 _MOMENT = re.compile(r"(?P<side>before|halfway through|after) (?P<effect>.*) #(?P<number>\d+)")
@@ -125,7 +125,7 @@ def _is(moment: str, side: Side) -> bool:
 
 def _is_steady(moment: str) -> bool:
     repeated = _REPEATED.search(moment)
-    return repeated is None or int(repeated[1]) <= 2
+    return repeated is None or int(repeated[1]) <= (1 if " again #" in moment else 2)
 
 
 def _place(moment: str) -> tuple[str, int, int]:

@@ -184,8 +184,9 @@ class Observer:
         def _(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
             compiled = context.compiled
             if isinstance(compiled, SQLCompiler) and (compiled.isinsert or compiled.isupdate):
-                rows = [row for row in context.compiled_parameters if "state" in row and "image" in row]
-                self._changes += [f"commit {Names.path(row)} is {row['state']}" for row in rows]
+                self._changes += [
+                    self.names.change(row) for row in context.compiled_parameters if "state" in row and "image" in row
+                ]
 
         def committing(self_: Any, connection: Any) -> None:
             changes, self._changes = self._changes, []

@@ -23,12 +23,13 @@ class Names:
     prompts: Mapping[str, str]
     jobs: dict[str, str] = field(default_factory=dict)
     videos: dict[str, str] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
 
     def learn(self, _before: Job | None, job: Job) -> None:
         """A listener of the daemon."""
-        self.jobs[job.id] = job.pair.path
-        if job.video_id is not None:
-            self.videos[job.video_id] = job.pair.path
+        path = self.jobs[job.id] = job.pair.path
+        if job.video_id is not None and job.video_id not in self.videos:
+            self.videos[job.video_id] = f"{path} again" if path in self.videos.values() else path
 
     def place(self, path: Any, folder: int | None = None) -> str | None:
         """A path below ``root``, from there on; None for any other."""
@@ -52,10 +53,11 @@ class Names:
             return "GET of the list"
         return f"GET of {'the clip of ' if steps[1:] == ['content'] else ''}{self.videos.get(steps[0], '?')}"
 
-    @staticmethod
-    def path(row: Mapping[str, Any]) -> str:
-        """The path of the picture that a row of the jobs' table is about."""
-        return f"{row['folder']}/{row['image']}" if row.get("folder") else str(row["image"])
+    def change(self, row: Mapping[str, Any]) -> str:
+        """The writing of a row of the jobs' table: its picture, and whether its state is another than before."""
+        path = f"{row['folder']}/{row['image']}" if row.get("folder") else str(row["image"])
+        before, self.states[path] = self.states.get(path), row["state"]
+        return f"commit {path} {'stays' if before == row['state'] else 'becomes'} {row['state']}"
 
 
 def _followed(path: str) -> str:

@@ -29,7 +29,7 @@ class Part:
 
 def _without_list() -> list[Trial]:
     """The moments around a submit, where alone a list matters."""
-    near = (" POST of ", "is submitting", "is rendering")
+    near = (" POST of ", "becomes submitting", "becomes rendering")
     return singly((point for point in moments(_UNLISTED).telling if any(word in point for word in near)), _UNLISTED)
 
 

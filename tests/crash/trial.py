@@ -91,7 +91,11 @@ def lay_out(folder: Path, server: str, trial: Trial) -> Scene:
     root = folder / "yard"
     root.mkdir()
     scene = Scene(root, server, folder.name, trial.listed, trial.disk)
-    inject(server, *({"kind": "generation_fails", "prompt": prompt} for prompt in scene.prompts if OVEN in prompt))
+    # However slow this machine is, the first two polls find a video unfinished.
+    inject(
+        server, *({"kind": "status_word", "word": "in_progress", "prompt": each, "times": 2} for each in scene.prompts)
+    )
+    inject(server, *({"kind": "generation_fails", "prompt": each} for each in scene.prompts if OVEN in each))
     return scene
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sorawatch import simulator
-from tests.slow.scene import Pledge, drained, start
+from tests.slow.scene import Pledge, Running, drained, start
 from tests.yard import Yard
 
 JOBS = 2
@@ -36,6 +37,25 @@ class Injection:
         paths = [word for file in self.files for word in ("-P", str(root / file))]
         fault = f"inject={self.call}:error={self.error}:when={self.when}"
         return [*_STRACE, "-o", "/dev/null", *paths, "-e", f"trace={self.call}", "-e", fault]
+
+
+@contextmanager
+def failing(running: Running, call: str, error: str, *files: Path) -> Iterator[None]:
+    """Have every ``call`` of a running daemon fail, on these ``files`` or all, until the block ends."""
+    paths = [word for file in files for word in ("-P", str(file))]
+    fault = ["-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
+    strace = subprocess.Popen(
+        ["strace", "-f", "-o", "/dev/null", *paths, *fault, "-p", str(running.process.pid)],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert strace.stderr is not None
+        told = strace.stderr.readline()
+        assert "attached" in told, told
+        yield
+    finally:
+        strace.terminate()
+        strace.communicate()
 
 
 @cache

@@ -1,6 +1,6 @@
 """Pictures: a file of any usual kind in, the bytes of a reference out, decoded in processes of their own.
 
-No picture is ever decoded in the process that imports this: not even Pillow is loaded there.
+No picture is ever decoded in the process that imports this, and Pillow is not loaded there.
 """
 
 from sorawatch.edges.images.pool import Pool

@@ -154,7 +154,7 @@ def translated(name: str, data: bytes) -> Iterator[None]:
     except MemoryError as error:
         raise Rejected(f"{name} needs more memory than there is", _SMALLER) from error
     except Exception as error:
-        told = str(error) or type(error).__name__
+        told = " ".join(str(error).split()) or type(error).__name__
         raise Rejected(f"{name} is damaged or cut off: {told}", "Copy it again, or export it anew.") from error
 
 

@@ -23,7 +23,7 @@ class Limits:
 
     cpu_seconds: float = 60.0
     seconds: float = 600.0
-    address_space: int = 3 << 30
+    address_space: int = 5 << 29
     """Bytes: what the largest picture that is let in needs, its file, and the worker itself."""
 
 

@@ -1,0 +1,121 @@
+"""System calls that fail where a full or broken disk would make them fail, at any moment of a run."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.slow.injection import Injection, count, failing, require_strace, suffer
+from tests.slow.scene import Pledge, attempts, daemon, reasons, start
+from tests.yard import Yard, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+STATE = ("state.db", "state.db-journal", "state.db-wal")
+FOLDERS = ("inbox", "outbox", "processed", "errors", "state.db.work")
+MOMENTS = 8
+"""Calls of a kind that are made to fail, each in a run of its own, spread over all that a run makes."""
+
+
+@pytest.fixture(autouse=True)
+def _strace() -> None:
+    require_strace()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "files"),
+    [
+        ("pwrite64", "ENOSPC", STATE),
+        ("pwrite64", "EIO", STATE),
+        ("fdatasync", "EIO", STATE),
+        ("ftruncate", "EIO", STATE),
+        ("openat", "EACCES", STATE),
+        ("openat", "EIO", FOLDERS),
+        ("write", "ENOSPC", ()),
+        ("write", "EIO", ()),
+        ("fsync", "EIO", ()),
+        ("fsync", "ENOSPC", ()),
+        ("rename", "EIO", ()),
+        ("rename", "EACCES", ()),
+        ("link", "ENOSPC", ()),
+        ("linkat", "EIO", ()),
+        ("renameat2", "EIO", ()),
+        ("mkdir", "EACCES", ()),
+        ("unlink", "EIO", ()),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "state" if value is STATE else "folders" if value else "all",
+)
+def test_one_call_fails(tmp_path: Path, call: str, error: str, files: tuple[str, ...]) -> None:
+    calls = count(tmp_path / "undisturbed", call, files)
+    step = max(1, calls // MOMENTS)
+    injections = [Injection(call, error, when, files) for when in range(1 + calls % step, calls + 1, step)]
+    roots = [tmp_path / str(injection.when) for injection in injections]
+    for root in roots:
+        root.mkdir()
+    with ThreadPoolExecutor(2) as pool:
+        broken = [complaint for complaint in pool.map(suffer, roots, injections) if complaint]
+    assert not broken, "\n".join("\n".join(complaint) for complaint in broken)
+
+
+@pytest.mark.parametrize(("call", "error"), [("fdatasync", "EIO"), ("pwrite64", "ENOSPC"), ("ftruncate", "EIO")])
+def test_a_state_that_cannot_be_written_for_a_while(patient_yard: Yard, call: str, error: str) -> None:
+    yard = patient_yard
+    yard.set("limits", in_flight=1)
+    pledge = Pledge(yard)
+    pledge.drop("0.jpg", "1.jpg")
+    with daemon(yard) as running, pledge.watching():
+        wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 1}, told=yard.counts)
+        with failing(running, call, error, *(yard.root / name for name in STATE)):
+            yard.simulator.finish_all()
+            wait_until(lambda: running.log.count("trying again") >= 2, told=lambda: running.log)
+            assert yard.simulator.ledger().creates == 1
+        yard.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        yard.simulator.finish_all()
+        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: f"{reasons(yard)}\n{running.log}")
+    assert "Traceback" not in running.log
+    pledge.keep(clips=2)
+
+
+def test_an_outbox_that_ails_for_long_is_no_reason_to_give_a_clip_up(patient_yard: Yard) -> None:
+    yard = patient_yard
+    pledge = Pledge(yard)
+    pledge.drop("0.jpg")
+    with daemon(yard) as running, pledge.watching():
+        wait_until(lambda: yard.counts() == {"rendering": 1}, told=yard.counts)
+        with failing(running, "all", "EIO", yard.outbox / "0.mp4"):
+            yard.simulator.finish_all()
+            wait_until(lambda: attempts(yard) >= 12, told=lambda: f"{reasons(yard)}\n{running.log}")
+            assert yard.counts() == {"rendered": 1}
+            assert yard.files("outbox") == {}
+        wait_until(lambda: len(yard.files("processed")) == 2, told=lambda: reasons(yard))
+    pledge.keep(clips=1)
+
+
+def test_a_work_folder_that_ails_for_long_is_no_reason_to_give_an_order_up(yard: Yard) -> None:
+    assert yard.run_once()
+    yard.cli("pause")
+    pledge = Pledge(yard)
+    pledge.drop("0.jpg")
+    with daemon(yard) as running, pledge.watching():
+        wait_until(lambda: yard.counts() == {"ready": 1}, told=yard.counts)
+        with failing(running, "fsync", "EIO"):
+            yard.cli("resume")
+            wait_until(lambda: running.log.count("submitting") >= 12, told=lambda: f"{reasons(yard)}\n{running.log}")
+            assert yard.simulator.ledger().creates == 0
+            assert yard.counts().keys() <= {"ready", "submitting"}
+        wait_until(lambda: len(yard.files("processed")) == 2, told=lambda: reasons(yard))
+    pledge.keep(clips=1)
+
+
+def test_a_start_that_cannot_write_its_state_says_so_and_ends(yard: Yard) -> None:
+    pledge = Pledge(yard)
+    pledge.drop("0.jpg")
+    fault = Injection("pwrite64", "EIO", 1, STATE)
+    running = start(yard, prefix=fault.prefix(yard.root))
+    assert running.process.wait(60) == 1, running.log
+    assert len(running.log.splitlines()) == 1, running.log
+    assert "disk I/O error" in running.log
+    assert "Check its disk" in running.log
+    pledge.everything_whole()
