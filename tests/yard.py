@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,7 @@ class Yard:
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
+            with suppress(ValueError):
                 process.communicate()
 
     def cli(self, *arguments: str, status: int = 0, **options: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import threading
@@ -228,6 +229,8 @@ class Watch:
         Raises:
             Blocked, Deferred: if the system refuses, such as at its limit of watches.
         """
+        # It logs an error when it is stopped amid events, which a person could only wonder about.
+        logging.getLogger("watchdog").setLevel(logging.CRITICAL)
         try:
             observer = Observer()
             # A link would be watched instead of the folder that it names.

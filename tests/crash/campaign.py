@@ -75,7 +75,7 @@ def moments(trial: Trial = ORDINARY, trace: Callable[[str, Trial], Task] = daemo
                 raise AssertionError(said) from None
             assert not run["unseen"], f"not announced: {run['unseen']}"
             steady = {*filter(_is_steady, run["moments"])}
-            same = {one for one, next_ in pairwise(run["moments"]) if _is(one, Side.AFTER) and _is(next_, Side.BEFORE)}
+            same = {one for one, next_ in pairwise(run["moments"]) if _is_same(one, next_)}
             telling = (telling - same) | (steady - same - found)
             found |= steady
     return Moments(tuple(sorted(found, key=_place)), tuple(sorted(telling, key=_place)))
@@ -119,8 +119,13 @@ def _server(trial: Trial) -> AbstractContextManager[str]:
     return simulated() if trial.listed else simulated(_NO_LIST)
 
 
-def _is(moment: str, side: Side) -> bool:
-    return moment.startswith(f"{side} ")
+def _is_same(moment: str, next_: str) -> bool:
+    """Whether a death at the next moment shows the same world; before a commit it comes later, see `watched`."""
+    return (
+        moment.startswith(f"{Side.AFTER} ")
+        and next_.startswith(f"{Side.BEFORE} ")
+        and not next_.startswith(daemon.BEFORE_COMMIT)
+    )
 
 
 def _is_steady(moment: str) -> bool:

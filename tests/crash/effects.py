@@ -54,11 +54,14 @@ class Side(StrEnum):
 class Observer:
     """Tells ``heed`` each moment of this process, such as ``after link work/a.jpg/clip.mp4 to outbox/a.mp4 #1``.
 
-    The number counts equal moments. ``heed`` is called in the thread that acts, one call at a time.
+    The number counts equal moments. ``heed`` is called in the thread that acts, with the moment and how many there
+    have been.
     """
 
-    def __init__(self, names: Names, heed: Callable[[str], None]) -> None:
+    def __init__(self, names: Names, heed: Callable[[str, int], None]) -> None:
         self.names = names
+        self.moments: list[str] = []
+        """All up to now, in the order they came."""
         self.unseen: list[str] = []
         """What happened without being announced; empty unless this module lacks a wrapper."""
         self._heed = heed
@@ -77,9 +80,11 @@ class Observer:
 
     def tell(self, side: Side, effect: str) -> None:
         with self._lock:
-            moment = f"{side} {effect}"
-            self._counts[moment] += 1
-            self._heed(f"{moment} #{self._counts[moment]}")
+            self._counts[f"{side} {effect}"] += 1
+            moment = f"{side} {effect} #{self._counts[f'{side} {effect}']}"
+            self.moments.append(moment)
+            number = len(self.moments)
+        self._heed(moment, number)
 
     @contextmanager
     def announced(self, *effects: str) -> Iterator[None]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,17 +17,14 @@ from tempfile import TemporaryDirectory
 import requests
 from PIL import Image
 
-from tests.crash.effects import Observer
 from tests.crash.inspection import Inspection, Tally
 from tests.crash.names import Names
 from tests.crash.processes import KILLED, Child
 from tests.crash.scene import ORDERS, Scene
-from tests.crash.trial import ROOM, Kill, Trial, Verdict, lay_out
+from tests.crash.trial import ROOM, Kill, Trial, Verdict, lay_out, watched
 
 _RUNS = 5
 """How often a person starts it again until it ends well."""
-
-_exit = os._exit
 
 
 def trace(server: str, trial: Trial) -> Callable[[Callable[[str], None]], None]:
@@ -89,22 +85,14 @@ def _reference(number: int) -> bytes:
 
 
 def _live(scene: Scene, kill: Kill | None, say: Callable[[str], None]) -> None:
-    moments: list[str] = []
-
-    def heed(moment: str) -> None:
-        moments.append(moment)
-        if kill in (moment, len(moments)):
-            say(moment)
-            _exit(KILLED)
-
     names = Names(scene.root, scene.prompts)
-    Observer(names, heed).install()
+    observer = watched(names, kill, say)
     try:
         for prompt, name in scene.prompts.items():
             make(scene, prompt, name, names.videos)
     finally:
         if kill is None:
-            say(json.dumps(moments) + "\n")
+            say(json.dumps(observer.moments) + "\n")
 
 
 def make(scene: Scene, prompt: str, name: str, names: dict[str, str]) -> None:

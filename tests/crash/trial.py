@@ -7,6 +7,7 @@ import errno
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sorawatch import app
-from tests.crash.effects import CFunction, Observer, c_functions
+from tests.crash.effects import CFunction, Observer, Side, c_functions
 from tests.crash.inspection import Inspection, Tally
 from tests.crash.names import Names
 from tests.crash.processes import KILLED, Child, inject
@@ -26,6 +27,11 @@ ROOM = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 _PATIENCE = 120.0
 """Seconds after which a daemon that was to drain its inbox hangs."""
+
+_QUIET = 0.1
+"""Seconds without a moment after which the other threads are taken to wait."""
+
+BEFORE_COMMIT = f"{Side.BEFORE} commit "
 
 _exit = os._exit
 
@@ -118,25 +124,38 @@ def _verdict(scene: Scene, trial: Trial) -> Verdict:
     return Verdict(tuple(deaths), tally, log)
 
 
+def watched(names: Names, kill: Kill | None, say: Callable[[str], None]) -> Observer:
+    """Have this process observed, and die at ``kill``, which it says.
+
+    Before a commit it dies only when the other threads have nothing left to do, as if the disk were slow: what must
+    not be done before the commit must not have been done by then.
+    """
+
+    def heed(moment: str, number: int) -> None:
+        if kill not in (moment, number):
+            return
+        if moment.startswith(BEFORE_COMMIT):
+            seen = 0
+            while seen < (seen := len(observer.moments)):
+                time.sleep(_QUIET)
+        say(moment)
+        _exit(KILLED)
+
+    observer = Observer(names, heed)
+    observer.install()
+    return observer
+
+
 def _live(scene: Scene, names: Names, kill: Kill | None, say: Callable[[str], None]) -> None:
     """Be the daemon: drain the inbox, or die on the way."""
     logging.basicConfig(filename=scene.root.parent / "daemon.log", level=logging.INFO, format="%(process)d %(message)s")
-    moments: list[str] = []
-
-    def heed(moment: str) -> None:
-        moments.append(moment)
-        if kill in (moment, len(moments)):
-            say(moment)
-            _exit(KILLED)
-
     functions = c_functions()
-    observer = Observer(names, heed)
-    observer.install()
+    observer = watched(names, kill, say)
     _restrict(scene, functions)
     with app.opened(scene.load(), {}, [names.learn]) as daemon:
         daemon.run(once=True)
     if kill is None:
-        say(json.dumps({"moments": moments, "unseen": observer.unseen}))
+        say(json.dumps({"moments": observer.moments, "unseen": observer.unseen}))
 
 
 def _restrict(scene: Scene, functions: Sequence[CFunction]) -> None:
