@@ -82,7 +82,7 @@ def translated(path: Path) -> Iterator[None]:
     except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
         code = primary_code(error)
         cause = error.orig if isinstance(error, sa.exc.DatabaseError) else error
-        if code in _DAMAGED or "no such table" in str(error.orig):
+        if code in _DAMAGED or "no such table" in str(error):
             raise DamagedState(f"the state file {path} is damaged: {cause}.") from error
         if code not in _MENDS:
             raise
