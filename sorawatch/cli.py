@@ -239,6 +239,7 @@ def _log_to_terminal() -> None:
 
 def _log_to_stream() -> None:
     """Plain lines on stderr; the journal, where it is at the other end, stamps the time itself."""
+    logging.raiseExceptions = False  # a stderr that cannot be written is no reason to write a traceback to it
     stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
     logging.basicConfig(level=logging.INFO, format=f"{stamp}%(levelname)s %(message)s", stream=sys.stderr, force=True)
 

@@ -313,19 +313,6 @@ def test_a_submit_lost_while_the_clock_was_wrong_is_not_bought_twice(patient_yar
     assert yard.simulator.ledger().creates == 1
 
 
-def test_a_monotonic_clock_that_begins_anew_stalls_nothing(patient_yard: Yard) -> None:
-    """The monotonic clock starts at zero with every boot, far below what the run before it saw, or far above."""
-    yard = patient_yard
-    yard.set("limits", in_flight=1)
-    for number in range(3):
-        yard.drop(f"{number}.jpg")
-    daemon = yard.spawn("run")
-    wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 2}, told=yard.counts)
-    daemon.kill()
-    daemon.communicate()
-    finish(yard, 3)
-
-
 def finish(yard: Yard, orders: int) -> None:
     """A new daemon delivers all there is, and all was bought once."""
     daemon = yard.spawn("run")

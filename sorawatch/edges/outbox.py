@@ -79,8 +79,7 @@ def place(items: Sequence[Item], root: Path, folder: str, intent: Path) -> tuple
                     raise Deferred(f"{target / names[item.name]} was just taken by somebody else") from error
         return tuple(names.values())
     except OSError as error:
-        hit = [str(path) for path in (error.filename, error.filename2) if path]
-        raise translate(error, " to ".join(hit) or str(target)) from error
+        raise translate(error, str(error.filename2 or error.filename or target)) from error
 
 
 def write_durably(path: Path, data: bytes) -> None:

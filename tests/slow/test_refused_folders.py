@@ -123,7 +123,9 @@ def test_an_immutable_picture_is_delivered_and_stays_until_it_can_be_moved(yard:
         pledge.drop("0.jpg")
         with immutable(yard.inbox / "0.jpg"):
             (yard.inbox / "PAUSE").unlink()
-            wait_until(lambda: "Access is refused" in pauses(yard), told=lambda: f"{reasons(yard)}\n{running.log}")
+            wait_until(
+                lambda: "Access is refused" in str(reasons(yard)), told=lambda: f"{reasons(yard)}\n{running.log}"
+            )
             so_far = attempts(yard)
             wait_until(lambda: attempts(yard) >= so_far + 3)
             assert set(yard.files("outbox")) == {"0.mp4"}
