@@ -23,11 +23,18 @@ def prove(*arguments: str) -> None:
 
 
 def test_killed_at_some_moments_it_keeps_its_promises() -> None:
-    prove("--part", "single", "--sample", "20")
+    prove("--part", "single", "--part", "unlisted", "--sample", "10")
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("part", ["single", "pairs", "outside", "unlisted", "network", "linkless", "apart"])
+@pytest.mark.parametrize("part", ["single", "pairs", "outside", "unlisted"])
 def test_killed_at_any_moment_it_keeps_its_promises(part: str) -> None:
     prove("--part", part)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", ["network", "linkless", "apart"])
+def test_killed_on_other_disks_it_keeps_its_promises(part: str) -> None:
+    prove("--part", part, "--sample", "15")

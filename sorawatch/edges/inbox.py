@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -229,8 +230,10 @@ class Watch:
         Raises:
             Blocked, Deferred: if the system refuses, such as at its limit of watches.
         """
-        # It logs an error when it is stopped amid events, which a person could only wonder about.
+        # It logs an error when it is stopped amid events, and warns when it meets a new folder's folder twice:
+        # a person could only wonder about either.
         logging.getLogger("watchdog").setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", module=r"watchdog\.")
         try:
             observer = Observer()
             # A link would be watched instead of the folder that it names.

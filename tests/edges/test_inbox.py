@@ -373,6 +373,16 @@ class TestWatch:
         drop(root / "sub", "beach.jpg")
         wait_until(lambda: "sub/beach.jpg" in nudges[-1])
 
+    def test_a_tree_made_in_one_go_is_watched_to_its_leaves(self, root, watch, nudges):
+        watch.start()
+        for number in range(50):
+            (root / str(number) / "deep" / "deeper").mkdir(parents=True)
+        wait_until(lambda: nudges)
+        assert watch.alive
+        drop(root / "49" / "deep" / "deeper", "beach.jpg")
+        wait_until(lambda: "49/deep/deeper/beach.jpg" in nudges[-1])
+        assert watch.alive
+
     def test_what_happens_during_a_nudge_is_followed_by_another(self, root):
         nudges: list[set[str]] = []
         witnessed: list[set[str]] = []

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -136,14 +136,13 @@ class TestJobs:
     def test_any_job_comes_back_as_it_was_written(self, tmp_path_factory, first, second):
         store, _ = Store.create_or_open(tmp_path_factory.getbasetemp() / "any.db", "one")
         second = replace(second, id=first.id)
-        with undone(store) as turn:
+        with closing(store), undone(store) as turn:
             turn.add([first])
             assert turn.job(first.id) == first
             turn.save(second)
             assert turn.job(first.id) == second
             turn.amend(first)
             assert turn.jobs([first.state]) == [first]
-        store.close()
 
     def test_words_that_are_no_text_are_kept_readable(self, store):
         add(store, job(reason="b\udcffach.jpg: gone\0"))
