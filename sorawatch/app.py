@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sorawatch import __version__
 from sorawatch.admission import Admission
-from sorawatch.config import Config, Duplicates, KeySource, UnresolvedSubmit, WatchMode, find_key
+from sorawatch.config import Config, Duplicates, KeySource, UnresolvedSubmit, WatchMode, find_headers, find_key
 from sorawatch.core.budget import Caps
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import FINAL, Job, State
@@ -19,7 +19,7 @@ from sorawatch.core.lifecycle import Policy
 from sorawatch.core.schedule import Waits
 from sorawatch.daemon import LEASE_MS, Daemon, Listener
 from sorawatch.edges import images, lock, mounts
-from sorawatch.edges.api import VideoApi
+from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.inbox import Inbox, Watch
 from sorawatch.edges.lock import Lock
 from sorawatch.edges.store import Store, Turn
@@ -71,16 +71,30 @@ def admission(config: Config) -> Admission:
     return Admission(caps, policy(config), config.catalogue, refuse, config.timezone, LEASE_MS)
 
 
-def api_client(config: Config, key: KeySource) -> VideoApi:
-    """The server, with the key read anew for every request, so that a changed key file counts at once."""
+def api_client(config: Config, key: KeySource | None, environ: Mapping[str, str]) -> VideoApi:
+    """The server, with the key read anew for every request, so that a changed key file counts at once.
 
-    def read() -> str:
+    Raises:
+        ConfigError: if a header names an environment variable that is not set.
+    """
+    api = config.api
+    headers = find_headers(config, environ)
+
+    def read() -> str | None:
         try:
-            return key.read()
+            return key.read() if key else None
         except ConfigError as error:
             raise Blocked(f"the API key cannot be read: {error.problems[0].what}", error.problems[0].mend) from error
 
-    return VideoApi(config.api.base_url, read, timeout_seconds=config.api.timeout_seconds, user_agent=USER_AGENT)
+    return VideoApi(
+        api.base_url,
+        read,
+        timeout_seconds=api.timeout_seconds,
+        user_agent=USER_AGENT,
+        headers=headers,
+        secrets=[headers[name] for name, value in api.headers if value.startswith("$")],
+        dialect=Dialect(api.image_field, api.extra_fields, api.send_size, api.auth),
+    )
 
 
 @contextmanager
@@ -92,7 +106,8 @@ def opened(config: Config, environ: Mapping[str, str], listeners: Sequence[Liste
         Blocked, Deferred: if the state or a folder cannot be used.
     """
     key = find_key(config, environ)
-    key.read()
+    if key is not None:
+        key.read()
     path = state_path(config)
     with ExitStack() as stack:
         _make(path.parent)
@@ -110,7 +125,7 @@ def opened(config: Config, environ: Mapping[str, str], listeners: Sequence[Liste
         gate = _Gate(config.folders.inbox)
         gate.hold()
         stack.callback(gate.release)
-        api = api_client(config, key)
+        api = api_client(config, key, environ)
         stack.callback(api.close)
         pictures = stack.enter_context(images.Pool())
         inbox = Inbox(config.folders.inbox, ignore=config.watch.ignore, settle_seconds=config.watch.settle_seconds)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from sorawatch.app import api_client, is_running, state_path
 from sorawatch.config import Config, KeySource, find_key
+from sorawatch.config.checks import is_exposed
 from sorawatch.core.fsfaults import translate
 from sorawatch.edges import lock, mounts
+from sorawatch.edges.api import VideoApi
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked, ConfigError, Deferred, Rejected, SorawatchError
 
@@ -36,15 +38,17 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     yield from _same_disk(config)
     yield from _watching(config)
     yield _state(config)
-    key = None
     try:
         key = find_key(config, environ)
-        key.read()
+        if key is not None:
+            key.read()
+        api = api_client(config, key, environ)
     except ConfigError as error:
-        yield Finding(f"{error.problems[0].where}: {error.problems[0].what}", error.problems[0].mend, grave=True)
+        for problem in error.problems:
+            yield Finding(f"{problem.where}: {problem.what}", problem.mend, grave=True)
     else:
-        yield _secrecy(key)
-        yield from _server(config, key)
+        yield _secrecy(key) if key is not None else Finding("api.auth, none: the server takes no key")
+        yield from _server(config, api)
     if config.api.base_url.startswith("http://"):
         yield _plain_http(config)
     if find_spec("pillow_heif") is None:
@@ -126,11 +130,12 @@ def _secrecy(key: KeySource) -> Finding:
 def _plain_http(config: Config) -> Finding:
     if config.api.allow_http:
         return Finding(f"api.base_url, {config.api.base_url}: the key travels unencrypted", "Use https:// if you can.")
+    if is_exposed(config.api.base_url):
+        return Finding(f"api.base_url, {config.api.base_url}: pictures and prompts travel unencrypted; there is no key")
     return Finding(f"api.base_url, {config.api.base_url}: plain http, but only within this machine")
 
 
-def _server(config: Config, key: KeySource) -> Iterator[Finding]:
-    api = api_client(config, key)
+def _server(config: Config, api: VideoApi) -> Iterator[Finding]:
     where = f"api.base_url, {config.api.base_url}"
     try:
         try:
@@ -148,7 +153,8 @@ def _server(config: Config, key: KeySource) -> Iterator[Finding]:
             yield Finding(f"{where}: {error}", mend, grave=True)
             return
         else:
-            yield Finding(f"{where}: answers and accepts the key")
+            told = "answers and accepts the key" if config.api.auth != "none" else "answers"
+            yield Finding(f"{where}: {told}")
         yield from _models(config, api.models())
     except SorawatchError:
         yield Finding(f"{where}: does not tell which models it offers")

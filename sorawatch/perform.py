@@ -22,7 +22,7 @@ from sorawatch.core.order import Model, Order, Size
 from sorawatch.core.pairing import ERROR_SUFFIX
 from sorawatch.core.record import to_record
 from sorawatch.edges import clip, images, inbox, lock, outbox
-from sorawatch.edges.api import VideoApi
+from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.work import WorkFolder
 from sorawatch.errors import Blocked, Deferred, Rejected, Unresolved
 
@@ -159,7 +159,7 @@ class Performer:
                 video.id, certain=certain and video.created_at is not None and begun <= video.created_at <= ended
             )
             for video in videos
-            if (certain := _matches(video, job)) is not None
+            if (certain := _matches(video, job, self._api.dialect)) is not None
             and (video.created_at is None or video.created_at >= begun - _DAY)
         )
         return o.Searched(candidates, complete)
@@ -298,14 +298,20 @@ def _is_refusal(error: Blocked) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in {errno.EACCES, errno.EPERM}
 
 
-def _matches(video: Video, job: Job) -> bool | None:
-    """Whether a listed video can be what ``job`` submitted: surely, perhaps (False), or not at all (None)."""
+def _matches(video: Video, job: Job, dialect: Dialect) -> bool | None:
+    """Whether a listed video can be what ``job`` submitted: surely, perhaps (False), or not at all (None).
+
+    A size that was not sent tells nothing. Nor does a length beside extra fields: servers derive it from a number
+    of frames among them.
+    """
     order = job.order
     assert order is not None
     assert isinstance(order.size, Size)
     if video.prompt is not None and video.prompt.strip() != order.prompt.strip():
         return None
-    sent = ((video.model, order.model), (video.size, str(order.size)), (video.seconds, str(order.seconds)))
+    sent = [(video.model, order.model)]
+    sent += [(video.size, str(order.size))] if dialect.send_size else []
+    sent += [] if dialect.extra_fields else [(video.seconds, str(order.seconds))]
     if any(listed is not None and listed != ours for listed, ours in sent):
         return None
     return video.prompt is not None

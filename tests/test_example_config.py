@@ -13,7 +13,7 @@ EXAMPLE = Path(__file__).parents[1] / "config.example.yaml"
 
 
 def keys(node: Node, path: str = "") -> set[str]:
-    if not isinstance(node.value, Mapping):
+    if not isinstance(node.value, Mapping) or not node.value:
         return {path}
     return set().union(*(keys(value, f"{path}.{key}" if path else key) for key, value in node.value.items()))
 

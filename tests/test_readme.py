@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from configparser import RawConfigParser
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,18 +22,18 @@ from typer.testing import CliRunner
 
 from sorawatch import cli, config, samples, simulator
 from sorawatch.core.job import State
-from sorawatch.core.order import Aim, Fit, Order, Size
+from sorawatch.core.order import Aim, Fit, Order
 from sorawatch.core.sidecar import make_order, read_settings
 from sorawatch.edges import yamlfile
 from sorawatch.simulator import Fault, ModelCard, Settings
-from tests.yard import Yard, wait_until
+from tests.yard import KEY, Yard, wait_until
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE))
 BLOCKS = {
     "sh": {"Try it": 2, "The real thing": 3, "As a service": 1},
-    "yaml": {"What to drop": 1, "Configuration": 1, "Another server": 1},
+    "yaml": {"What to drop": 1, "Configuration": 1, "Another server": 5},
 }
 """How many blocks each section has; one more needs a test of its own here."""
 
@@ -191,6 +192,33 @@ class TestCommands:
         assert "sk-simulated" in usage("simulate")
 
 
+WAN = "Wan-AI/Wan2.2-I2V-A14B-Diffusers"
+FASTWAN = "FastVideo/FastWan2.2-TI2V-5B-FullAttn-Diffusers"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a submit brings beside the prompt and the picture."""
+
+    fields: dict[str, str]
+    authorization: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+SENT = [
+    Sent(
+        {"model": "sora-2", "size": "1280x720", "seconds": "8"},
+        f"Bearer {KEY}",
+        {"x-team": "film", "x-team-token": "sesame"},
+    ),
+    Sent({"model": "sora-2", "size": "1280x720", "seconds": "8"}, f"Bearer {KEY}"),
+    Sent({"model": FASTWAN, "size": "1280x704", "seconds": "5", "num_frames": "121"}),
+    Sent({"model": WAN, "size": "832x480", "seconds": "5", "fps": "16"}),
+    Sent({"model": WAN, "size": "832x480", "seconds": "5", "fps": "16", "num_inference_steps": "40"}),
+]
+"""In the order of the blocks of the section "Another server"."""
+
+
 class TestFiles:
     def load(self, folder: Path, text: str, environ: dict[str, str] | None = None) -> config.Config:
         (folder / "config.yaml").write_text(text, encoding="utf-8")
@@ -218,17 +246,33 @@ class TestFiles:
         loaded = self.load(tmp_path, "", variables)
         assert (loaded.api.base_url, loaded.limits.micros_per_day) == ("https://video.example/v1", 5_000_000)
 
-    def test_another_server(self, tmp_path: Path) -> None:
-        (text,) = blocks("yaml", "Another server")
-        assert self.load(tmp_path, text).defaults.size == Size(832, 480)
-        card = ModelCard("wan2.2-i2v", "standard", {"832x480": Decimal(0), "480x832": Decimal(0)}, ("5",))
-        with simulator.running(Settings(generation_seconds=0.1, frames_per_second=1, models=(card,))) as server:
+    def test_other_servers_stand_in_the_example_too(self) -> None:
+        commented = re.findall(r"^# \w.*\n((?:#   .*\n)+)", config.example(), re.MULTILINE)
+        assert [re.sub("^#   ", "", text, flags=re.MULTILINE) for text in commented] == blocks("yaml", "Another server")
+
+    @pytest.mark.parametrize("number", range(BLOCKS["yaml"]["Another server"]))
+    def test_another_server(self, tmp_path: Path, number: int) -> None:
+        """Each block as it stands but for the address; the server then gets these fields and headers, and no others."""
+        text, sent = blocks("yaml", "Another server")[number], SENT[number]
+        model, size, seconds = (sent.fields[name] for name in ("model", "size", "seconds"))
+        card = ModelCard(model, "standard", {size: Decimal("0.01")}, (seconds,))
+        extra = frozenset(sent.fields) - {"model", "prompt", "size", "seconds", "input_reference"}
+        key = None if sent.authorization is None else KEY
+        settings = Settings(key=key, generation_seconds=0.1, frames_per_second=1, models=(card,), extra_fields=extra)
+        with simulator.running(settings) as server:
             yard = Yard(tmp_path, server)
+            yard.settings["api"].pop("key_file")
             for section, values in yaml.safe_load(text).items():
                 yard.set(section, **{**values, **({"base_url": server.url} if section == "api" else {})})
-            yard.drop("beach.jpg")
-            assert yard.run_once()
-        assert clip(yard.outbox / "beach.mp4") == (832, 480, 5)
+            yard.drop("beach.jpg", "waves")
+            assert yard.run_once(TEAM_TOKEN="sesame", **({"SORAWATCH_API_KEY": KEY} if key else {}))
+            (submit,) = server.submits()
+        assert submit.fields == {"prompt": "waves", "input_reference": "image/jpeg", **sent.fields}
+        assert submit.headers.get("authorization") == sent.authorization
+        assert {name: submit.headers.get(name) for name in sent.headers} == sent.headers
+        assert "sesame" not in (tmp_path / "state.db").read_bytes().decode("latin-1")
+        width, height = map(int, size.split("x"))
+        assert clip(yard.outbox / "beach.mp4") == (width, height, int(seconds))
 
 
 def paused(yard: Yard) -> str:

@@ -108,10 +108,10 @@ class Yard:
             stem.with_name(f"{stem.name}.yaml").write_text(yaml.safe_dump(order))
         return picture(path, colour=(number, 255 - number, 90))
 
-    def run_once(self) -> bool:
+    def run_once(self, **environ: str) -> bool:
         """Drain the inbox with a daemon of this process."""
-        loaded = config.load(self.write_config(), {})
-        with app.opened(loaded, {}, [self._note]) as daemon:
+        loaded = config.load(self.write_config(), environ)
+        with app.opened(loaded, environ, [self._note]) as daemon:
             return daemon.run(once=True)
 
     @contextmanager

@@ -3,6 +3,7 @@
 ``find`` says which file, ``load`` reads it, ``find_key`` says where the API key is, which no ``Config`` ever holds.
 """
 
+from sorawatch.config.dialect import find_headers
 from sorawatch.config.files import example, find, starter
 from sorawatch.config.keys import KeySource, find_key
 from sorawatch.config.loading import load
@@ -33,6 +34,7 @@ __all__ = [
     "WatchMode",
     "example",
     "find",
+    "find_headers",
     "find_key",
     "load",
     "starter",

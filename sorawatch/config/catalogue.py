@@ -69,20 +69,30 @@ def _model(section: Section, name: str) -> Model:
     base = BUILT_IN.get(name, Model(name, None, None))
     flat, by_size = section.get("usd_per_second", _price, (base.micros_per_second, base.micros_per_second_by_size))
     sizes = section.get("sizes", _any_or(size), base.sizes)
-    lengths = section.get("seconds", _any_or(seconds), base.seconds)
+    lengths = section.get("seconds", _lengths, base.seconds)
     section.close()
     return Model(name, sizes, lengths, flat, by_size)
 
 
-def _any_or(check: Check[T]) -> Check[tuple[T, ...] | None]:
+def _any_or(check: Check[T], more: str = "") -> Check[tuple[T, ...] | None]:
     def checked(node: Node) -> tuple[T, ...] | None:
         if node.text == "any":
             return None
         if not isinstance(node.value, tuple) or not node.value:
-            raise CheckError(f"is {shown(node)}", "Allowed: a list with at least one entry, or any.")
+            raise CheckError(f"is {shown(node)}", f"Allowed: a list with at least one entry,{more} or any.")
         return tuple(dict.fromkeys(check(item) for item in node.value))
 
     return checked
+
+
+def _lengths(node: Node) -> tuple[int, ...] | None:
+    """A list, ``any``, or a range such as ``1-10``, both ends included."""
+    first, dash, last = node.text.partition("-")
+    if isinstance(node.value, str) and dash:
+        low, high = (seconds(Node(each.strip(), each.strip())) for each in (first, last))
+        if low <= high:
+            return tuple(range(low, high + 1))
+    return _any_or(seconds, " a range such as 1-10,")(node)
 
 
 def _price(node: Node) -> tuple[int | None, tuple[tuple[Size, int], ...]]:

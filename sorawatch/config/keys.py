@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sorawatch.config.dialect import NO_KEY
 from sorawatch.core.tree import Invalid
 from sorawatch.edges import yamlfile
 from sorawatch.errors import Blocked, ConfigError, Deferred, Problem
@@ -54,12 +55,16 @@ class KeySource:
         return ConfigError((Problem(self.where, what, mend),))
 
 
-def find_key(config: Config, environ: Mapping[str, str]) -> KeySource:
+def find_key(config: Config, environ: Mapping[str, str]) -> KeySource | None:
     """The first of ``api.key_file``, ``$SORAWATCH_API_KEY`` and the systemd credential ``api-key`` that is given.
+
+    None where the server takes no key (``api.auth: none``).
 
     Raises:
         ConfigError: none is.
     """
+    if config.api.auth == NO_KEY:
+        return None
     if file := config.api.key_file:
         return KeySource(f"api.key_file, {file}", file, environ)
     if environ.get(VARIABLE, "").strip():
@@ -68,5 +73,8 @@ def find_key(config: Config, environ: Mapping[str, str]) -> KeySource:
         credential = Path(folder, CREDENTIAL)
         if os.path.lexists(credential):
             return KeySource(f"systemd credential {CREDENTIAL}, {credential}", credential, environ)
-    mend = f'Set ${VARIABLE}, or name the file that holds it: "key_file: api.key" under "api:".'
+    mend = (
+        f'Set ${VARIABLE}, or name the file that holds it: "key_file: api.key" under "api:". '
+        'For a server without keys: "auth: none".'
+    )
     raise ConfigError((Problem(str(config.path), "there is no API key", mend),))

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sorawatch.config import checks
+from sorawatch.config import checks, dialect
 from sorawatch.config.catalogue import check_prices, read_models
 from sorawatch.config.sections import (
     STATE,
@@ -41,7 +41,7 @@ PREFIX = "SORAWATCH_"
 NOT_OVERRIDES = frozenset({"SORAWATCH_CONFIG", "SORAWATCH_API_KEY"})
 VIDEO_KEYS = ("model", "size", "seconds", "fit", "focus")
 """The keys of ``video`` that have a default."""
-IN_YAML = frozenset({"models", "video.focus", "watch.ignore"})
+IN_YAML = frozenset({"models", "video.focus", "watch.ignore", "api.extra_fields", "api.headers"})
 """The keys whose variables hold YAML, being lists or mappings; all others hold the bare value."""
 
 
@@ -174,9 +174,16 @@ def _api(section: Section, base: Path) -> Api:
         timeout_seconds=section.get("timeout_seconds", positive(LONGEST), default.timeout_seconds),
         unresolved_submit=section.get("unresolved_submit", choice(UnresolvedSubmit), default.unresolved_submit),
         allow_http=section.get("allow_http", flag, default.allow_http),
+        image_field=section.get("image_field", dialect.field_name, default.image_field),
+        extra_fields=section.get("extra_fields", dialect.extra_fields, default.extra_fields),
+        send_size=section.get("send_size", flag, default.send_size),
+        headers=section.get("headers", dialect.headers, default.headers),
+        auth=section.get("auth", dialect.auth, default.auth),
     )
     section.close()
-    if checks.is_exposed(api.base_url) and not api.allow_http:
+    dialect.check_fields(section, api)
+    secret = api.auth != dialect.NO_KEY or any(value.startswith("$") for _, value in api.headers)
+    if checks.is_exposed(api.base_url) and not api.allow_http and secret:
         what = f'is "{api.base_url}", over which the key would travel unencrypted'
         section.note("base_url", what, 'Write https://, or add "allow_http: true" in a network you trust.')
     return api

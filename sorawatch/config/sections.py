@@ -57,6 +57,14 @@ class Api:
     timeout_seconds: float = 60
     unresolved_submit: UnresolvedSubmit = UnresolvedSubmit.HOLD
     allow_http: bool = False
+    image_field: str = "input_reference"
+    extra_fields: tuple[tuple[str, str], ...] = ()
+    """Form fields beside the contract's own, with their values."""
+    send_size: bool = True
+    headers: tuple[tuple[str, str], ...] = ()
+    """Names and values; a value ``$NAME`` stands for that environment variable, and is a secret."""
+    auth: str = "bearer"
+    """``bearer``, ``none``, or the name of the header that carries the bare key."""
 
 
 @dataclass(frozen=True, slots=True)

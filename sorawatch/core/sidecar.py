@@ -138,7 +138,7 @@ def clashes(layers: Sequence[Settings], catalogue: Mapping[str, Model]) -> list[
     def clash(layer: Settings, key: str, value: object, allowed: Sequence[object]) -> Problem:
         named = model.name if layer is naming else f"{model.name} (named in {naming.where('model')})"
         what = f"is {value}, which {named} does not have"
-        return Problem(layer.where(key), what, f"Allowed: {', '.join(map(str, allowed))}.")
+        return Problem(layer.where(key), what, f"Allowed: {_listed(allowed)}.")
 
     problems = []
     sizing, lasting = _first(layers, "size"), _first(layers, "seconds")
@@ -206,6 +206,14 @@ def seconds(node: Node) -> int:
     if _SECONDS.fullmatch(node.text) and 0 < int(node.text) <= MAX_SECONDS:
         return int(node.text)
     raise CheckError(f"is {shown(node)}", "Allowed: a whole number of seconds, such as 8.")
+
+
+def _listed(values: Sequence[object]) -> str:
+    """All of a few values; of a long run of whole numbers its ends."""
+    numbers = [value for value in values if isinstance(value, int)]
+    if len(numbers) > 6 and numbers == [*range(numbers[0], numbers[-1] + 1)]:
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, values))
 
 
 def _first(layers: Sequence[Settings], key: str) -> Settings | None:

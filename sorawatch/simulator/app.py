@@ -60,6 +60,14 @@ class Call:
         return faults.take(self.operation, stage, prompt, status)
 
 
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """A create as it came in: headers, with names in lower case, and fields; of a file its media type is kept."""
+
+    headers: Mapping[str, str]
+    fields: Mapping[str, str]
+
+
 class Service:
     """One simulated server. ``storage_root`` is the URL under which its clips are to be had without a key."""
 
@@ -67,6 +75,7 @@ class Service:
         self.books = Books(settings)
         self.faults = FaultBox()
         self.storage_requests: list[Mapping[str, str]] = []
+        self.submits: list[Submit] = []
         self._settings = settings
         self._storage_root = storage_root
         self._generations: set[asyncio.Task[None]] = set()
@@ -128,6 +137,12 @@ class Service:
         """Read what a request is about, for the faults to choose by; count it as what it is."""
         if call.operation == "create":
             call.form = await _form(call.request)
+            fields = {
+                name: part if isinstance(part, str) else part.media_type or ""
+                for name, parts in call.form.items()
+                for part in parts
+            }
+            self.submits.append(Submit(dict(call.request.headers), fields))
         elif call.operation == "list":
             self.books.count("lists")
         elif call.operation != "models":

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PROMPT_LIMIT = 32_000
 """Characters; ``maxLength`` of the OpenAPI schema."""
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
-_FIELDS = ("model", "prompt", "seconds", "size", "input_reference")
+_FIELDS = ("model", "prompt", "seconds", "size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +90,15 @@ def check(form: Form, settings: Settings) -> tuple[Order, bytes]:
     size = _text(form, "size", next(iter(model.usd_per_second)))
     if size not in model.usd_per_second:
         raise _bad_value("size", size, tuple(model.usd_per_second))
-    uploads = [part for part in form.get("input_reference", ()) if isinstance(part, Upload)]
+    field = settings.image_field
+    uploads = [part for part in form.get(field, ()) if isinstance(part, Upload)]
     if not uploads:
-        raise _missing("input_reference")
+        raise _missing(field)
     if len(uploads) > 1:
-        raise ApiError(400, "Only one file is supported: input_reference", param="input_reference")
+        raise ApiError(400, f"Only one file is supported: {field}", param=field)
     _check_picture(uploads[0], size)
     for name in form:
-        if name not in _FIELDS:
+        if name not in _FIELDS and name != field and name not in settings.extra_fields:
             raise ApiError(400, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
     reference = uploads[0].data
     digest = hashlib.sha256(reference).hexdigest()

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Mapping
 
-    from sorawatch.simulator.app import Service
+    from sorawatch.simulator.app import Service, Submit
     from sorawatch.simulator.faults import Fault
     from sorawatch.simulator.ledger import Ledger, Video
 
@@ -46,6 +46,10 @@ class Simulator:
     def finish_all(self, timeout: float = 60.0) -> None:
         """End every generation under way now; returns when the clips are ready. Raises TimeoutError."""
         self._finish(self._service.books.unfinished(), timeout)
+
+    def submits(self) -> tuple[Submit, ...]:
+        """Every create with a readable form, refused ones among them."""
+        return tuple(self._service.submits)
 
     def storage_requests(self) -> tuple[Mapping[str, str], ...]:
         """The headers, with names in lower case, of each request that a ``redirect`` fault led to the storage host."""

@@ -56,6 +56,10 @@ class Settings:
     frames_per_second: int = 24
     clip_lifetime_seconds: float = 3600.0
     max_running: int | None = None
+    image_field: str = "input_reference"
+    """The field of a create that holds the picture."""
+    extra_fields: frozenset[str] = frozenset()
+    """Fields that a create may have beside the contract's own."""
     models: tuple[ModelCard, ...] = MODELS
 
     def model(self, name: str) -> ModelCard | None:

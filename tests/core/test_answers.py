@@ -41,6 +41,7 @@ JOB = {
     "seconds": "8",
     "error": None,
 }
+LITELLM = "litellm.InternalServerError: InternalServerError: OpenAIException -"
 HTML = "<!DOCTYPE html><html><head><title>502 Bad\nGateway</title></head></html>"
 
 
@@ -245,6 +246,9 @@ REFUSED_SUBMITS = [
     (answer(200, {"id": "\x00"}), Unresolved, "HTTP 200"),
     (answer(303, Location="/v1/videos/1"), Unresolved, "HTTP 303"),
     (answer(408, error("litellm.Timeout")), Unresolved, "litellm"),
+    (answer(500, error(f"{LITELLM} \n\nLiteLLM: model group 'm' failed.", "500")), Unresolved, "litellm"),
+    (answer(500, error(f"{LITELLM} Cannot connect to host video.example:443", "500")), Deferred, "connect"),
+    (answer(500, error(f'{LITELLM} {{"error": {{"message": "no GPU"}}}}', "500")), Deferred, "no GPU"),
     (answer(409, error("the task already exists")), Unresolved, "exists"),
     (answer(500, HTML), Unresolved, "web page"),
     (answer(500), Unresolved, "no body"),

@@ -26,13 +26,16 @@ from sorawatch.edges.api.transport import FAULTS, Auth, Body, Session, chunks, o
 from sorawatch.errors import Blocked, Deferred, Rejected, Unresolved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from requests import Response
 
 CONNECT_SECONDS = 10.0
 LARGEST_ANSWER = 8 << 20
 """Bytes of a JSON answer that are read; a page of 100 videos with the longest prompts has 3.2 million."""
+
+_SHORTEST_SECRET = 6
+"""Characters: anything shorter would be found, and redacted, where it is only part of a number or a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class VideoApi:
         timeout_seconds: how long the server may stay silent.
         pool_size: connections kept open, best one a thread.
         headers: sent with every request, to this server only.
+        secrets: values of ``headers`` that must appear in no message.
         user_agent: the ``User-Agent``.
     """
 
@@ -72,6 +76,7 @@ class VideoApi:
         user_agent: str,
         pool_size: int = 8,
         headers: Mapping[str, str] | None = None,
+        secrets: Collection[str] = (),
         dialect: Dialect = REFERENCE,
     ) -> None:
         self._base_url = base_url.rstrip("/")
@@ -79,7 +84,8 @@ class VideoApi:
         self._timeout = (min(CONNECT_SECONDS, timeout_seconds), timeout_seconds)
         self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
         self._own_headers = dict(headers or {})
-        self._dialect = dialect
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+        self.dialect = dialect
         self._session = self._open_session(pool_size, follow=True)
 
     def close(self) -> None:
@@ -104,9 +110,9 @@ class VideoApi:
             ("model", model),
             ("prompt", prompt),
             ("seconds", seconds),
-            *([("size", size)] if self._dialect.send_size else []),
-            *self._dialect.extra_fields,
-            (self._dialect.image_field, (file_name, reference, mime)),
+            *([("size", size)] if self.dialect.send_size else []),
+            *self.dialect.extra_fields,
+            (self.dialect.image_field, (file_name, reference, mime)),
         ]
         try:
             data, content_type = encode_multipart_formdata(fields)
@@ -183,7 +189,7 @@ class VideoApi:
         return f"{self._base_url}/videos/{quote(video_id, safe='')}"
 
     def _open_session(self, pool_size: int, *, follow: bool) -> Session:
-        session = Session(frozenset({"Authorization", self._dialect.auth, *self._own_headers}), follow=follow)
+        session = Session(frozenset({"Authorization", self.dialect.auth, *self._own_headers}), follow=follow)
         session.headers.update(self._headers)
         adapter = HTTPAdapter(pool_maxsize=pool_size, max_retries=0)
         session.mount("https://", adapter)
@@ -191,10 +197,10 @@ class VideoApi:
         return session
 
     def _auth(self) -> Auth:
-        key = None if self._dialect.auth == "none" else self._key()
+        key = None if self.dialect.auth == "none" else self._key()
         if key and not (key.isascii() and key.isprintable() and " " not in key):
             raise Blocked("the API key holds a space or a character that is not plain ASCII", KEY_MEND)
-        return Auth(key or None, self._dialect.auth, self._own_headers)
+        return Auth(key or None, self.dialect.auth, self._own_headers, self._secrets)
 
     def _get(self, url: str, params: Mapping[str, str] | None = None) -> Answer:
         auth = self._auth()

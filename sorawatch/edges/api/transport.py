@@ -14,7 +14,7 @@ from requests.auth import AuthBase
 from sorawatch.core.complaints import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from requests import PreparedRequest, Response
 
@@ -64,9 +64,11 @@ class Session(requests.Session):
 class Auth(AuthBase):
     """Adds the key and the headers that are meant for the server alone."""
 
-    def __init__(self, key: str | None, scheme: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, key: str | None, scheme: str, headers: Mapping[str, str], secrets: Collection[str] = ()) -> None:
+        """``secrets`` are redacted like the key."""
         self._headers = dict(headers)
-        self._secrets = [key, key.replace("/", "\\/")] if key else []
+        private = [each for each in (key, *secrets) if each]
+        self._secrets = [form for each in private for form in (each, each.replace("/", "\\/"))]
         if key:
             name, value = ("Authorization", f"Bearer {key}") if scheme == "bearer" else (scheme, key)
             self._headers[name] = value
