@@ -1,7 +1,7 @@
 """Killed at any moment, the daemon buys nothing twice, loses no file and shows none that is not whole.
 
 The moments, the kills and what is asserted after them are in ``tests/crash``; a failure names the moment and the
-command that repeats it. Each part runs in a process of its own, for it forks, which a process of threads must not.
+command that repeats it. Here are samples; ``tests/bench/crash.py`` goes through them all. Each part runs in a process of its own, for it forks, which a process of threads must not.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ def prove(*arguments: str) -> None:
 
 
 def test_killed_at_some_moments_it_keeps_its_promises() -> None:
-    prove("--part", "single", "--part", "unlisted", "--sample", "10")
+    prove("--part", "single", "--part", "unlisted", "--part", "faults", "--sample", "8")
 
 
-@pytest.mark.campaign
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("part", ["single", "pairs", "outside", "unlisted"])
-def test_killed_at_any_moment_it_keeps_its_promises(part: str) -> None:
-    prove("--part", part)
-
-
-@pytest.mark.campaign
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("part", ["network", "linkless", "apart"])
-def test_killed_on_other_disks_it_keeps_its_promises(part: str) -> None:
-    prove("--part", part, "--sample", "15")
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("part", "sample"),
+    [
+        ("single", 100), ("pairs", 20), ("outside", 6), ("unlisted", 20), ("network", 10), ("linkless", 10),
+        ("apart", 20), ("faults", 40),
+    ],
+)  # fmt: skip
+def test_killed_at_many_moments_it_keeps_its_promises(part: str, sample: int) -> None:
+    prove("--part", part, "--sample", str(sample))

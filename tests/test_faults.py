@@ -51,6 +51,7 @@ def test_a_submit_that_was_refused_for_now_is_sent_again(beach: Yard, fault: Fau
         Fault("answer_after", on="create", status=504, shape="html"),
         Fault("answer_after", on="create", status=504, shape="openai"),
         Fault("answer_after", on="create", status=500, shape="html"),
+        Fault("answer_after", on="create", status=200, shape="openai"),
         Fault("answer_after", on="create", status=200, shape="html"),
         Fault("answer_after", on="create", status=200, shape="unparsable"),
         Fault("answer_after", on="create", status=200, shape="empty"),

@@ -19,7 +19,8 @@ _FAILURE_CODE = re.compile(
 )
 _KINDS = (
     (re.compile(r"rate_?limit|too many requests"), 429),
-    (re.compile(r"server_error|internal|overloaded|unavailable|try again|upstream|time[d-]? ?out"), 503),
+    (re.compile(r"overloaded|unavailable|try again"), 503),
+    (re.compile(r"server_error|internal|upstream|time[d-]? ?out"), 500),
 )
 _SUCCESS = frozenset({"0", "200", "201", "202", "success", "ok"})
 

@@ -90,7 +90,9 @@ def submit_refusal(answer: Answer, now: float) -> Deferred | Rejected | Unresolv
         return Deferred(
             f"the server wants us to wait ({answer})", retry_after=wait, crowded=crowded, everyone=status == 429
         )
-    if status >= 500 and answer.complaint and not answer.of_a_middleman:
+    # A fault behind a 2xx is no plain refusal: what answered so may have taken the order before it failed.
+    plain = answer.complaint and not answer.of_a_middleman and (not answer.ok or status == 503)
+    if status >= 500 and plain:
         wait = retry_after(answer.headers, now)
         everyone = status == 503
         return Deferred(f"the server could not take the order ({answer})", retry_after=wait, everyone=everyone)

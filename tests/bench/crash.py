@@ -1,4 +1,4 @@
-"""Prints how often the daemon was killed, and what that cost, beside the API reference's own loop killed alike."""
+"""Prints how often the daemon was killed or met a fault, and what that cost, beside the API reference's own loop killed alike."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    parts = ("single", "pairs", "outside", "unlisted", "network", "linkless", "apart", "naive")
+    parts = ("single", "pairs", "outside", "unlisted", "network", "linkless", "apart", "faults", "naive")
     command = [sys.executable, "-m", "tests.crash", *(word for part in parts for word in ("--part", part))]
     sys.exit(subprocess.run(command, cwd=Path(__file__).parents[2], check=False).returncode)

@@ -195,7 +195,7 @@ REFUSED_SUBMITS = [
     (answer(503, error("overloaded", None, "server_error")), Deferred, "overloaded"),
     (answer(500, {"detail": "oops"}), Deferred, "oops"),
     (answer(500, new_api("fail_to_fetch_task", "oops")), Deferred, "oops"),
-    (answer(200, error("oops", "server_error", "server_error")), Deferred, "oops"),
+    (answer(200, error("oops", "server_error", "server_error")), Unresolved, "oops"),
     (answer(200, {"code": 503, "message": "busy", "data": None}), Deferred, "busy"),
     # Never
     (answer(400, error("prompt is too long")), Rejected, "prompt is too long"),

@@ -55,8 +55,8 @@ class Result:
 
     @property
     def met(self) -> bool:
-        """Whether it died as often as it was to."""
-        return len(self.verdict.deaths) == len(self.trial.kills)
+        """Whether it died as often as it was to, and its fault befell it."""
+        return len(self.verdict.deaths) == len(self.trial.kills) and (self.verdict.faults > 0 or not self.trial.fault)
 
 
 def moments(trial: Trial = ORDINARY, trace: Callable[[str, Trial], Task] = daemon.trace) -> Moments:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tests.crash import naive, outside
+from tests.crash import faults, naive, outside
 from tests.crash import trial as daemon
 from tests.crash.campaign import ORDINARY, Result, Task, conduct, in_pairs, moments, singly
 from tests.crash.scene import Disk
@@ -47,6 +47,7 @@ PARTS = {
     "network": Part("links, but no careful rename", lambda: _on(Disk.NETWORK)),
     "linkless": Part("file system without links", lambda: _on(Disk.LINKLESS)),
     "apart": Part("each folder on its own disk", lambda: _on(Disk.APART)),
+    "faults": Part("server at fault", faults.each),
 }
 
 NAIVE = Part(
@@ -61,6 +62,7 @@ class Sum:
     title: str
     trials: int = 0
     kills: int = 0
+    faults: int = 0
     orders: int = 0
     creates: int = 0
     duplicates: int = 0
@@ -75,6 +77,7 @@ class Sum:
         tally = result.verdict.tally
         self.trials += 1
         self.kills += len(result.verdict.deaths)
+        self.faults += result.verdict.faults
         for name in ("orders", "creates", "duplicates", "lost", "broken", "held"):
             setattr(self, name, getattr(self, name) + getattr(tally, name))
         if tally.complaints:
@@ -100,7 +103,7 @@ def run(part: Part, tell: Callable[[str], None], sample: int | None = None) -> S
 def story(result: Result) -> str:
     """What is wrong with a trial, and the command that repeats it."""
     verdict, trial = result.verdict, result.trial
-    died = " and then ".join(verdict.deaths) or "nowhere"
+    died = " and then ".join(verdict.deaths) or f"nowhere, with {trial.fault}"
     lines = [f"killed {died}:", *(f"  {complaint}" for complaint in verdict.tally.complaints)]
     lines.append(f"  again: {_command(trial)}")
     return "\n".join([*lines, *(f"  | {line}" for line in verdict.log.splitlines())])
@@ -108,6 +111,8 @@ def story(result: Result) -> str:
 
 def _command(trial: Trial) -> str:
     words = ["python -m tests.crash"]
+    if trial.fault:
+        return f"{words[0]} --part faults"
     if any(str(kill).endswith(" ms") for kill in trial.kills):
         return f"{words[0]} --part outside"
     for option, kill in zip(("--point", "--then"), trial.kills, strict=False):
@@ -122,13 +127,24 @@ def _quoted(kill: Kill) -> str:
 
 def table(rows: Sequence[Sum]) -> Iterator[str]:
     """The lines of the table, and which moments never came."""
-    columns = ("trials", "kills", "orders", "accepted", "re-bought", "files lost", "broken clips", "held", "faulty")
+    columns = (
+        "trials",
+        "kills",
+        "faults",
+        "orders",
+        "accepted",
+        "re-bought",
+        "lost files",
+        "broken clips",
+        "held",
+        "faulty",
+    )
     yield f"{'':32}" + "".join(f"{column:>13}" for column in columns)
     for row in rows:
         numbers = (
-            row.trials, row.kills, row.orders, row.creates, row.duplicates, row.lost, row.broken, row.held,
-            len(row.faulty),
+            row.trials, row.kills, row.faults, row.orders, row.creates, row.duplicates, row.lost, row.broken,
+            row.held, len(row.faulty),
         )  # fmt: skip
         yield f"{row.title:32}" + "".join(f"{number:>13,}" for number in numbers)
     for result in (result for row in rows for result in row.unmet):
-        yield f"not met: {' and then '.join(map(str, result.trial.kills))}"
+        yield f"not met: {' and then '.join(map(str, result.trial.kills)) or result.trial.fault}"

@@ -128,8 +128,9 @@ def simulated(*faults: dict[str, Any]) -> Iterator[str]:
         child.wait(10)
 
 
-def inject(server: str, *faults: dict[str, Any]) -> None:
-    """Switch faults of the simulator on."""
-    for fault in faults:
-        body = json.dumps(fault).encode()
-        urlopen(Request(f"{server}/faults", body, {"Content-Type": "application/json"}), timeout=30).close()
+def inject(server: str, *faults: dict[str, Any]) -> list[dict[str, Any]]:
+    """Switch faults of the simulator on. Returns all that have hits left."""
+    request = Request(f"{server}/faults", json.dumps(faults).encode(), {"Content-Type": "application/json"})
+    with urlopen(request, timeout=30) as answer:
+        active: list[dict[str, Any]] = json.load(answer)["active"]
+    return active

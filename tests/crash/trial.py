@@ -9,13 +9,14 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from sorawatch import app
+from sorawatch.simulator import Fault
 from tests.crash.effects import CFunction, Observer, Side, c_functions
 from tests.crash.inspection import Inspection, Tally
 from tests.crash.names import Names
@@ -41,11 +42,12 @@ Kill = str | int
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """``kills`` are the deaths of as many runs in a row."""
+    """``kills`` are the deaths of as many runs in a row; ``fault`` befalls every order once."""
 
     kills: tuple[Kill, ...]
     listed: bool = True
     disk: Disk = Disk.ONE
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Verdict:
     tally: Tally
     log: str = ""
     """The daemon's own words, where there is something to complain about."""
+    faults: int = 0
+    """How many orders the fault befell."""
 
     @classmethod
     def read(cls, text: str) -> Verdict:
@@ -65,7 +69,7 @@ class Verdict:
         except ValueError:
             return cls((), Tally((f"the trial itself failed: {text}",)))
         tally = Tally(**said["tally"] | {"complaints": tuple(said["tally"]["complaints"])})
-        return cls(tuple(said["deaths"]), tally, said["log"])
+        return cls(tuple(said["deaths"]), tally, said["log"], said["faults"])
 
 
 def trace(server: str, trial: Trial) -> Callable[[Callable[[str], None]], None]:
@@ -102,6 +106,8 @@ def lay_out(folder: Path, server: str, trial: Trial) -> Scene:
         server, *({"kind": "status_word", "word": "in_progress", "prompt": each, "times": 2} for each in scene.prompts)
     )
     inject(server, *({"kind": "generation_fails", "prompt": each} for each in scene.prompts if OVEN in each))
+    if trial.fault is not None:
+        inject(server, *(asdict(replace(trial.fault, prompt=each)) for each in scene.prompts))
     return scene
 
 
@@ -121,7 +127,10 @@ def _verdict(scene: Scene, trial: Trial) -> Verdict:
         break
     tally = inspection.at_the_end()
     log = (scene.root.parent / "daemon.log").read_text() if tally.complaints else ""
-    return Verdict(tuple(deaths), tally, log)
+    waiting = sum(
+        fault["kind"] == trial.fault.kind and fault["prompt"] in scene.prompts for fault in inject(scene.server)
+    )
+    return Verdict(tuple(deaths), tally, log, len(scene.prompts) - waiting if trial.fault else 0)
 
 
 def watched(names: Names, kill: Kill | None, say: Callable[[str], None]) -> Observer:

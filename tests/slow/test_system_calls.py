@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 STATE = ("state.db", "state.db-journal", "state.db-wal")
 FOLDERS = ("inbox", "outbox", "processed", "errors", "state.db.work")
-MOMENTS = 8
+MOMENTS = 3
 """Calls of a kind that are made to fail, each in a run of its own, spread over all that a run makes."""
 
 
