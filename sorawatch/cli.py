@@ -81,6 +81,7 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    epilog="--debug, anywhere, shows the traceback behind an error.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
