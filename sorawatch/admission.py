@@ -23,7 +23,8 @@ _CANDIDATES = 64
 _TWIN_PAUSE = 1_000
 """Milliseconds between two looks at a job that waits for its twin."""
 
-_DUPLICATE_DAYS = 30
+DUPLICATE_DAYS = 30
+"""For so long a delivered order keeps identical ones away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Admission:
         if resumed is not None:
             turn.save(resumed, job)
             return [(job, resumed)]
-        twin = turn.same_order(job, since=turn.now - _DUPLICATE_DAYS * 86_400_000)
+        twin = turn.same_order(job, since=turn.now - DUPLICATE_DAYS * 86_400_000)
         if twin is None:
             return []
         changes: list[Change] = []

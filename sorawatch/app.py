@@ -55,11 +55,16 @@ def state_path(config: Config) -> Path:
 
 def policy(config: Config) -> Policy:
     """How patient the daemon is."""
+    retries, polling = config.retries, config.polling
     waits = Waits(
-        config.retries.first_seconds, config.retries.max_seconds, config.polling.min_seconds, config.polling.max_seconds
+        first=retries.first_seconds,
+        longest=retries.max_seconds,
+        poll_min=polling.min_seconds,
+        poll_max=polling.max_seconds,
+        stall=60 * polling.stall_minutes,
+        abandon=3600 * polling.abandon_hours,
     )
     resubmit = config.api.unresolved_submit is UnresolvedSubmit.RESUBMIT
-    retries = config.retries
     return Policy(waits, retries.attempts, retries.failed_generations, resubmit, config.api.timeout_seconds)
 
 
@@ -135,6 +140,7 @@ def opened(config: Config, environ: Mapping[str, str], listeners: Sequence[Liste
             Intake(inbox, config.defaults, config.catalogue, gate.check),
             admission(config),
             rescan_seconds=config.watch.rescan_seconds,
+            keep_days=config.keep_days,
             forget=work.discard,
             listeners=listeners,
         )

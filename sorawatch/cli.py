@@ -275,11 +275,15 @@ def _show(
     context: typer.Context,
     job: Annotated[str, typer.Argument(metavar="JOB", help="A job id, or the path of its picture in the inbox.")],
     config_path: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show all about one job, and all that happened to it."""
     loaded = _load(context, config_path)
     found, events, now = report.history(loaded, job)
-    out.print(screens.job_details(found, events, now, loaded))
+    if as_json:
+        typer.echo(json.dumps(report.history_as_json(found, events), indent=2))
+    else:
+        out.print(screens.job_details(found, events, now, loaded))
 
 
 def _ask(context: typer.Context, config_path: Path | None, wishes: list[Wish], done: str) -> None:

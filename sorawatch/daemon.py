@@ -23,6 +23,7 @@ from sorawatch.core.naming import job_id
 from sorawatch.edges.store import Store, Turn
 from sorawatch.errors import Blocked, Rejected
 from sorawatch.hands import Done, Hands
+from sorawatch.housekeeping import Housekeeping
 from sorawatch.intake import Intake, Look, NewPair
 from sorawatch.lookout import Looked, Lookout
 from sorawatch.recording import record
@@ -73,6 +74,7 @@ class Daemon:
         admission: Admission,
         *,
         rescan_seconds: float,
+        keep_days: int,
         forget: Callable[[str], None],
         listeners: Sequence[Listener] = (),
     ) -> None:
@@ -88,6 +90,7 @@ class Daemon:
         self._register = Register()
         self._blocks = Blocks(self._policy.waits)
         self._bulletin = Bulletin(admission.zone)
+        self._housekeeping = Housekeeping(keep_days)
         self._changes: list[tuple[Job | None, Job]] = []
         self._starts: list[tuple[Action, Job]] = []
         self._counts: Mapping[State, int] = {}
@@ -175,6 +178,7 @@ class Daemon:
             self._grant_wishes(turn)
             if not self._stopping:
                 self._start(turn)
+                self._housekeeping.tidy(turn)
             self._counts = turn.counts() if self._once else {}
             self._bulletin.post(turn, self._lookout, self._blocks, self._pause_reason(), self._closed)
             due = turn.next_due(ACTIONS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +125,12 @@ def job_as_json(job: Job) -> dict[str, Any]:
         "changed_at": _seconds(job.changed_at),
         "due_at": None if job.state in FINAL else _seconds(job.due_at),
     }
+
+
+def history_as_json(job: Job, events: Iterable[Event]) -> dict[str, Any]:
+    """A job and all that happened to it, the oldest first, for programs."""
+    happened = [{"at": _seconds(event.at), "state": event.state.value, "reason": event.reason} for event in events]
+    return {**job_as_json(job), "history": happened}
 
 
 def _name(name: str) -> str:

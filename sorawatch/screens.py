@@ -6,7 +6,8 @@ import shlex
 import shutil
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -164,13 +165,18 @@ def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> 
     happened = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="history", title_justify="left")
     for heading in ("when", "state", "why"):
         happened.add_column(heading, header_style="dim", overflow="fold")
-    for event in events:
-        happened.add_row(
-            clock_time(event.at, now, config.timezone),
-            Text(event.state.value, _STYLES.get(event.state, "")),
-            Text(event.reason),
-        )
+    for first, last, times in _condensed(events):
+        when = clock_time(first.at, now, config.timezone)
+        again = f" ({times} times, last at {clock_time(last.at, now, config.timezone)})" if times > 1 else ""
+        happened.add_row(when, Text(first.state.value, _STYLES.get(first.state, "")), Text(first.reason + again))
     return Group(table, happened)
+
+
+def _condensed(events: Iterable[Event]) -> Iterator[tuple[Event, Event, int]]:
+    """The first and the last of each run of events that say the same, and how many they are."""
+    for _, run in groupby(events, key=lambda event: (event.state, event.reason)):
+        alike = [*run]
+        yield alike[0], alike[-1], len(alike)
 
 
 class LiveJobs:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sorawatch.config import checks, dialect
 from sorawatch.config.catalogue import check_prices, read_models
 from sorawatch.config.sections import (
+    KEEP_DAYS,
     STATE,
     VIDEO,
     Api,
@@ -123,6 +124,7 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
         retries=_retries(root.section("retries")),
         limits=_limits(root.section("limits")),
         duplicates=root.get("duplicates", choice(Duplicates), Duplicates.REFUSE),
+        keep_days=root.get("keep_days", integer(1, 36_500), KEEP_DAYS),
         timezone=timezone,
     )
     check_prices(catalogue, config.limits, models)
@@ -230,9 +232,12 @@ def _polling(section: Section) -> Polling:
     polling = Polling(
         min_seconds=section.get("min_seconds", positive(LONGEST), default.min_seconds),
         max_seconds=section.get("max_seconds", positive(LONGEST), default.max_seconds),
+        stall_minutes=section.get("stall_minutes", positive(LONGEST // 60), default.stall_minutes),
+        abandon_hours=section.get("abandon_hours", positive(LONGEST // 3600), default.abandon_hours),
     )
     section.close()
     _check_order(section, "min_seconds", polling.min_seconds, "max_seconds", polling.max_seconds)
+    _check_order(section, "stall_minutes", polling.stall_minutes / 60, "abandon_hours", polling.abandon_hours)
     return polling
 
 

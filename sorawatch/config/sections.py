@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
+KEEP_DAYS = 90
 STATE = "/var/lib/sorawatch/state.db"
 VIDEO = Settings(model="sora-2", size=Size(1280, 720), seconds=8, fit=Fit.CROP, focus=Focus.CENTRE)
 
@@ -82,6 +83,8 @@ class Polling:
 
     min_seconds: float = 5
     max_seconds: float = 30
+    stall_minutes: float = 60
+    abandon_hours: float = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +123,7 @@ class Config:
     retries: Retries
     limits: Limits
     duplicates: Duplicates
+    keep_days: int
+    """Days for which ended jobs and their history are kept."""
     timezone: ZoneInfo | None
     """None is the system's."""

@@ -14,7 +14,8 @@ from enum import StrEnum
 from sorawatch.core import outcome as o
 from sorawatch.core.budget import dollars
 from sorawatch.core.job import UNPAID, Charged, Job, State
-from sorawatch.core.schedule import Waits, backoff, next_poll
+from sorawatch.core.patience import abandoned, stalled, watched_since
+from sorawatch.core.schedule import Waits, backoff, next_poll, stalled_poll
 
 MISSES_THAT_PROVE = 2
 
@@ -127,8 +128,7 @@ def advance(job: Job, action: Action, outcome: o.Outcome, *, now: int, policy: P
         case Action.RESOLVE, o.FailedForNow():
             return _retry_or(_give_up_search, job, outcome, now, policy, jitter)
         case Action.POLL, o.Pending():
-            due_at = now + next_poll(policy.waits, now - (job.submitted_at or job.changed_at), outcome.progress)
-            return replace(job, attempts=0, misses=0, reason="", progress=outcome.progress, due_at=due_at)
+            return _waited(job, outcome.progress, now, policy)
         case Action.POLL, o.Rendered():
             return replace(_enter(job, State.RENDERED, now), progress=100, charged=Charged.YES)
         case Action.POLL, o.GenerationFailed():
@@ -276,6 +276,19 @@ def _accepted(job: Job, video_id: str, now: int, policy: Policy) -> Job:
     return replace(
         _enter(job, State.RENDERING, now), video_id=video_id, progress=None, due_at=due_at, charged=Charged.PERHAPS
     )
+
+
+def _waited(job: Job, progress: int | None, now: int, policy: Policy) -> Job:
+    """The server is still at it: look again later, more and more rarely once that takes too long, and not for ever."""
+    waits = policy.waits
+    since = watched_since(job, now)
+    seen = replace(job, attempts=0, misses=0, reason="", progress=progress, changed_at=since)
+    if now - since >= 1000 * waits.abandon:
+        mend = f"`sorawatch retry {job.id}` goes on asking after it. `sorawatch cancel {job.id}` gives it up."
+        return _hold(seen, now, abandoned(waits) + _stake(job), mend)
+    if now - since >= 1000 * waits.stall:
+        return replace(seen, reason=stalled(waits), due_at=now + stalled_poll(waits, now - since))
+    return replace(seen, due_at=now + next_poll(waits, now - (job.submitted_at or job.changed_at), progress))
 
 
 def _resolved(job: Job, found: o.Searched, now: int, policy: Policy) -> Job:

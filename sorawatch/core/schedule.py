@@ -9,6 +9,7 @@ RETRY_AFTER_CAP = 3600.0
 
 _FIRST_LOOK_SHARE = 0.12
 _REMAINING_SHARE = 0.5
+_STALLED_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,10 @@ class Waits:
     longest: float = 900.0
     poll_min: float = 5.0
     poll_max: float = 30.0
+    stall: float = 3600.0
+    """After so long a render is stalled: it is asked after ever more rarely."""
+    abandon: float = 86_400.0
+    """After so long a render is given up, and left to a person."""
 
     @property
     def horizon(self) -> int:
@@ -48,6 +53,12 @@ def next_poll(waits: Waits, age: int, progress: int | None) -> int:
     if progress is not None and 0 < progress < 100:
         wait = min(wait * 2, age * (100 - progress) / progress * _REMAINING_SHARE)
     return int(min(max(wait, 1000 * waits.poll_min), 1000 * waits.poll_max))
+
+
+def stalled_poll(waits: Waits, waited: int) -> int:
+    """The wait before the next look at a render that has stalled, after ``waited`` milliseconds in all."""
+    wait = waits.poll_max + _STALLED_SHARE * max(0.0, waited / 1000 - waits.stall)
+    return int(1000 * max(waits.poll_max, min(wait, waits.longest)))
 
 
 def is_due(due_at: int, now: int, horizon: int) -> bool:

@@ -624,7 +624,9 @@ class Life(RuleBasedStateMachine):
         if crashed:
             self.accepted["token"] = ("video", self.now)
             self.standings["token"] = Standing.OPEN
-            self.job = lifecycle.met_after_a_crash(job_in(State.SUBMITTING, token="token"), self.now)
+            self.job = lifecycle.met_after_a_crash(
+                job_in(State.SUBMITTING, token="token", submitted_at=self.now), self.now
+            )
 
     @precondition(lambda self: self.job.state in FINAL and not self.job.filed)
     @rule(crashed=st.booleans())

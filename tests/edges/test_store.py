@@ -166,7 +166,7 @@ class TestJobs:
             assert turn.count(State.FOUND) == 2
             assert turn.in_flight() == 2
 
-    def test_history_tells_every_state_and_every_new_reason(self, store):
+    def test_history_tells_every_state_every_attempt_and_every_new_reason(self, store):
         first = job()
         ready = replace(first, state=State.READY)
         waiting = replace(ready, reason="waits")
@@ -175,9 +175,29 @@ class TestJobs:
             turn.save(ready, first)
             turn.save(waiting, ready)
             turn.save(replace(waiting, attempts=1), waiting)
+            turn.save(replace(waiting, due_at=9, progress=5), waiting)
             told = [(event.state, event.reason) for event in turn.history(first.id)]
             assert all(event.at == turn.now for event in turn.history(first.id)[1:])
-        assert told == [(State.FOUND, ""), (State.READY, ""), (State.READY, "waits")]
+        assert told == [(State.FOUND, ""), (State.READY, ""), (State.READY, "waits"), (State.READY, "waits")]
+
+    def test_only_what_ended_long_ago_is_forgotten_and_nothing_that_was_bought(self, store):
+        add(
+            store,
+            job("failed", State.FAILED, changed_at=1, token="t"),
+            job("done", State.DONE, changed_at=5),
+            job("recent", State.CANCELLED, changed_at=20),
+            job("held", State.HELD, changed_at=1),
+        )
+        with store.turn() as turn:
+            turn.buy(saved_in(turn, "failed"))
+        with store.turn() as turn:
+            assert turn.prune(before=10, delivered_before=3, limit=5) == 1
+            assert {each.id for each in turn.jobs({*State})} == {"done", "recent", "held"}
+            assert (turn.history("failed"), len(turn.history("done"))) == ([], 1)
+            assert turn.has_purchase("t")
+            assert turn.prune(before=10, delivered_before=9, limit=5) == 1
+            assert turn.prune(before=100, delivered_before=100, limit=0) == 0
+            assert turn.prune(before=10, delivered_before=100, limit=5) == 0
 
 
 class TestFind:

@@ -114,12 +114,30 @@ class Turn:
         statement = jobs.update().where(jobs.c.id == job.id, free).values(row_of(job) | lease)
         if self._connection.execute(statement).rowcount == 0:
             raise LeaseLost(job.id)
-        if before is None or before.state is not job.state or (job.reason and before.reason != job.reason):
+        if before is None or before.state is not job.state or job.attempts > before.attempts or _says_more(before, job):
             self._connection.execute(history.insert().values(self._event(job)))
 
     def amend(self, job: Job) -> None:
         """Write a job whatever is being done for it meanwhile, leaving the claim as it is."""
         self._connection.execute(jobs.update().where(jobs.c.id == job.id).values(row_of(job)))
+
+    def prune(self, before: int, delivered_before: int, limit: int) -> int:
+        """Forget jobs that ended before ``before``, and their history; of purchases nothing is ever forgotten.
+
+        Args:
+            delivered_before: delivered ones must have ended before this too, for they keep duplicates away.
+            limit: at the most so many at once, the oldest first.
+
+        Returns:
+            How many were forgotten.
+        """
+        ended = sa.and_(jobs.c.state.in_([State.FAILED, State.CANCELLED]), jobs.c.changed_at < before)
+        delivered = sa.and_(jobs.c.state == State.DONE, jobs.c.changed_at < min(before, delivered_before))
+        old = sa.select(jobs.c.id).where(sa.or_(ended, delivered)).order_by(jobs.c.changed_at).limit(limit)
+        ids = [*self._connection.scalars(old)]
+        self._connection.execute(history.delete().where(history.c.job_id.in_(ids)))
+        self._connection.execute(jobs.delete().where(jobs.c.id.in_(ids)))
+        return len(ids)
 
     def history(self, job_id: str) -> list[Event]:
         query = sa.select(history).where(history.c.job_id == job_id).order_by(history.c.number)
@@ -319,6 +337,10 @@ class Turn:
             Purchase(row.token, row.job_id, row.at, row.micros, Standing(row.standing), row.video_id)
             for row in self._connection.execute(query)
         ]
+
+
+def _says_more(before: Job, after: Job) -> bool:
+    return bool(after.reason) and after.reason != before.reason
 
 
 def _urgency(job: Job) -> tuple[int, int, int, str, str]:
