@@ -75,7 +75,8 @@ def _is_inside(path: Path, folder: Path) -> bool:
 def room(console: Console) -> Size | None:
     """The pixels of a picture of half blocks on this terminal; None where it cannot show one."""
     width, height = min(console.width, _MOST.width), min(console.height - _LINES_BESIDE, _MOST.height)
-    able = console.is_terminal and console.color_system in {"256", "truecolor"} and console.encoding == "utf-8"
+    colours = not console.no_color and console.color_system in {"256", "truecolor"}
+    able = console.is_terminal and colours and console.encoding == "utf-8"
     return Size(width, 2 * height) if able and width >= _LEAST_COLUMNS and height > 0 else None
 
 
@@ -94,10 +95,10 @@ def shown(preview: Preview) -> RenderableType:
         table.add_row("note", reference.note)
     price = "unknown" if preview.price is None else dollars(preview.price)
     table.add_row("clip", f"{order.model}, {order.seconds} seconds, {price}")
-    return Group(_half_blocks(reference.thumbnail), table) if reference.thumbnail else table
+    return Group(half_blocks(reference.thumbnail), table) if reference.thumbnail else table
 
 
-def _half_blocks(thumbnail: images.Thumbnail) -> Text:
+def half_blocks(thumbnail: images.Thumbnail) -> Text:
     """Two pixels a character: the upper in the colour of its half block, the lower in that of its background."""
     width, pixels = thumbnail.size.width, thumbnail.pixels
     colours = [Color.from_rgb(*pixels[start : start + 3]) for start in range(0, len(pixels), 3)]
