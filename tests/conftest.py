@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from sorawatch import simulator
 from tests.disks import mount, other_disk, remount, unprivileged
 from tests.yard import Yard
 
 __all__ = ["mount", "other_disk", "patient_yard", "remount", "sim", "unprivileged", "yard"]
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture

@@ -82,6 +82,13 @@ def test_another_focus_is_another_order(yard: Yard) -> None:
     assert "it is the same order as job" in (yard.errors / "wide.error.txt").read_text()
 
 
+def test_enlarging_is_noted_in_the_job(yard: Yard) -> None:
+    picture(yard.inbox / "small.jpg", (557, 313))
+    (yard.inbox / "small.yaml").write_text("prompt: waves\nseconds: 4\n")
+    assert yard.run_once()
+    assert "upscaled 2.3×" in yard.cli("show", "small.jpg")
+
+
 def test_a_broken_picture_says_so(yard: Yard) -> None:
     drop(yard, "cut.jpg", picture(yard.root / "whole.jpg", (800, 600)).read_bytes()[:900])
     drop(yard, "words.jpg", b"these are words")

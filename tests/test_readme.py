@@ -21,10 +21,13 @@ import yaml
 from typer.testing import CliRunner
 
 from sorawatch import cli, config, samples, simulator
+from sorawatch.core.finish import Finish, Format
 from sorawatch.core.job import State
-from sorawatch.core.order import Aim, Fit, Order
+from sorawatch.core.order import Aim, Fit, Focus, Order
 from sorawatch.core.sidecar import make_order, read_settings
-from sorawatch.edges import yamlfile
+from sorawatch.edges import images, yamlfile
+from sorawatch.edges.images.picture import MAX_DECODED, MAX_PIXELS
+from sorawatch.edges.images.source import MAX_BYTES
 from sorawatch.simulator import Fault, ModelCard, Settings
 from tests.yard import KEY, Yard, wait_until
 
@@ -33,7 +36,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE))
 BLOCKS = {
     "sh": {"Try it": 2, "The real thing": 3, "As a service": 1},
-    "yaml": {"What to drop": 1, "Configuration": 1, "Another server": 5},
+    "yaml": {"What to drop": 1, "Pictures": 1, "Configuration": 1, "Another server": 5},
 }
 """How many blocks each section has; one more needs a test of its own here."""
 
@@ -229,9 +232,22 @@ class TestFiles:
         loaded = self.load(tmp_path, "")
         order = make_order([read_settings(yamlfile.load(text.encode(), "beach.yaml"))], loaded.catalogue)
         prompt = "Gentle waves, leaves swaying, slow camera push-in"
-        assert order == Order(prompt, "sora-2", Aim.AUTO, 8, Fit.CROP, 0)
-        assert all(fit in text for fit in Fit)
+        assert order == Order(prompt, "sora-2", Aim.AUTO, 8, Fit.CROP, focus=Focus.EDGES)
+        assert all(word in text for word in (*Fit, *Focus))
         assert all(aim in text for aim in Aim)
+
+    def test_the_pictures(self, tmp_path: Path) -> None:
+        (text,) = blocks("yaml", "Pictures")
+        assert self.load(tmp_path, text).reference == Finish(Format.WEBP, background=(255, 255, 255))
+        section = " ".join(SECTIONS["Pictures"].split())
+        assert [quoted(row[0]) for row in table("Pictures")] == [[fit] for fit in Fit]
+        assert all(f"`{word}`" in section for word in (*Focus, *Format))
+        assert f"{MAX_PIXELS // 10**6} million pixels ({MAX_DECODED // 16 // 10**6} million in a WebP)" in section
+        limits = images.Limits()
+        limit = (
+            f"{MAX_BYTES >> 20} MiB, {limits.cpu_seconds:g} seconds of computing and {limits.address_space / 2**30:g}"
+        )
+        assert f"{limit} GiB of memory" in section
 
     def test_the_configuration(self, tmp_path: Path) -> None:
         (text,) = blocks("yaml", "Configuration")
