@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from sorawatch.core.order import Size
+from tests.edges.images.hostile import png
 from tests.edges.images.pictures import (
     BLUE,
     GREEN,
@@ -99,6 +100,21 @@ def test_deep_grey_is_scaled_not_clipped(tmp_path: Path, name: str, pixels: Arra
     assert near(bars[:, :16], 0)
     assert near(bars[:, 28:38], 128)
     assert near(bars[:, 50:], 255)
+
+
+@pytest.mark.parametrize(
+    ("kind", "samples", "expected"),
+    [
+        (2, (0xC000, 0x8000, 0x1000), (192, 128, 16)),
+        (4, (0xC000, 0x8000), (96, 96, 96)),
+        (6, (0xC000, 0x8000, 0x1000, 0x8000), (96, 64, 8)),
+    ],
+    ids=["RGB", "grey and alpha", "RGBA"],
+)
+def test_deep_colour_is_scaled(tmp_path: Path, kind: int, samples: tuple[int, ...], expected: Any) -> None:
+    row = b"\0" + np.array(samples, ">u2").tobytes() * 64
+    (tmp_path / "deep.png").write_bytes(png(64, 36, row * 36, 16, kind))
+    assert near(made(tmp_path / "deep.png"), expected)
 
 
 def test_alpha_is_laid_on_the_background(tmp_path: Path) -> None:
