@@ -34,6 +34,9 @@ logger = logging.getLogger("sorawatch")
 
 USER_AGENT = f"sorawatch/{__version__}"
 
+_LATEST = 1.5
+"""Times the time-out: for so long after a submit a server may take it, and half as long again its list may lag."""
+
 
 def state_path(config: Config) -> Path:
     """The state file.
@@ -65,7 +68,8 @@ def policy(config: Config) -> Policy:
         abandon=3600 * polling.abandon_hours,
     )
     resubmit = config.api.unresolved_submit is UnresolvedSubmit.RESUBMIT
-    return Policy(waits, retries.attempts, retries.failed_generations, resubmit, config.api.timeout_seconds)
+    late = _LATEST * config.api.timeout_seconds
+    return Policy(waits, retries.attempts, retries.failed_generations, resubmit, late)
 
 
 def admission(config: Config) -> Admission:

@@ -47,11 +47,11 @@ PARTS = {
     "network": Part("links, but no careful rename", lambda: _on(Disk.NETWORK)),
     "linkless": Part("file system without links", lambda: _on(Disk.LINKLESS)),
     "apart": Part("each folder on its own disk", lambda: _on(Disk.APART)),
-    "faults": Part("server at fault", faults.each),
+    "faults": Part("server at fault, every way", faults.each),
 }
 
 NAIVE = Part(
-    "the naive script, killed once", lambda: singly(moments(ORDINARY, naive.trace).telling), naive.carry_out
+    "the plain script, killed once", lambda: singly(moments(ORDINARY, naive.trace).telling), naive.carry_out
 )  # fmt: skip
 
 
