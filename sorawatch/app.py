@@ -22,13 +22,19 @@ from sorawatch.edges import images, lock, mounts
 from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.inbox import Inbox, Watch
 from sorawatch.edges.lock import Lock
+from sorawatch.edges.logs import SECRETS
+from sorawatch.edges.manager import Manager
 from sorawatch.edges.store import Store, Turn
 from sorawatch.edges.work import WorkFolder
 from sorawatch.errors import Blocked, ConfigError, DamagedState, Deferred, Problem, Rejected, UsageError
 from sorawatch.intake import Intake
+from sorawatch.messages import Parts
 from sorawatch.perform import Performer
+from sorawatch.pulse import Pulse
 from sorawatch.recovery import reconcile
+from sorawatch.reloading import Reloading
 from sorawatch.wishes import Wish, foresee, grant
+from sorawatch.workers import Uploads
 
 logger = logging.getLogger("sorawatch")
 
@@ -88,12 +94,18 @@ def api_client(config: Config, key: KeySource | None, environ: Mapping[str, str]
     """
     api = config.api
     headers = find_headers(config, environ)
+    secrets = [headers[name] for name, value in api.headers if value.startswith("$")]
+    for each in secrets:
+        SECRETS.add(each)
 
     def read() -> str | None:
         try:
-            return key.read() if key else None
+            secret = key.read() if key else None
         except ConfigError as error:
             raise Blocked(f"the API key cannot be read: {error.problems[0].what}", error.problems[0].mend) from error
+        if secret is not None:
+            SECRETS.add(secret)
+        return secret
 
     return VideoApi(
         api.base_url,
@@ -101,22 +113,31 @@ def api_client(config: Config, key: KeySource | None, environ: Mapping[str, str]
         timeout_seconds=api.timeout_seconds,
         user_agent=USER_AGENT,
         headers=headers,
-        secrets=[headers[name] for name, value in api.headers if value.startswith("$")],
+        secrets=secrets,
         dialect=Dialect(api.image_field, api.extra_fields, api.send_size, api.auth),
     )
 
 
 @contextmanager
-def opened(config: Config, environ: Mapping[str, str], listeners: Sequence[Listener] = ()) -> Iterator[Daemon]:
+def opened(
+    config: Config,
+    environ: Mapping[str, str],
+    listeners: Sequence[Listener] = (),
+    *,
+    apply: Callable[[Config], None] = lambda _: None,
+) -> Iterator[Daemon]:
     """A daemon that holds its locks and may run until the block ends.
+
+    Args:
+        apply: told of every configuration that is read later, before the daemon goes by it; whatever of our errors
+            it raises refuses that one.
 
     Raises:
         UsageError: if it must not start: no key, another daemon at work, a state that cannot be trusted.
         Blocked, Deferred: if the state or a folder cannot be used.
     """
-    key = find_key(config, environ)
-    if key is not None:
-        key.read()
+    if (key := find_key(config, environ)) is not None:
+        SECRETS.add(key.read())
     path = state_path(config)
     with ExitStack() as stack:
         _make(path.parent)
@@ -134,18 +155,29 @@ def opened(config: Config, environ: Mapping[str, str], listeners: Sequence[Liste
         gate = _Gate(config.folders.inbox)
         gate.hold()
         stack.callback(gate.release)
-        api = api_client(config, key, environ)
-        stack.callback(api.close)
         pictures = stack.enter_context(images.Pool())
-        inbox = Inbox(config.folders.inbox, ignore=config.watch.ignore, settle_seconds=config.watch.settle_seconds)
+        uploads, pulse = Uploads(), Pulse(Manager(environ))
+
+        def parts(config: Config) -> Parts:
+            api = api_client(config, find_key(config, environ), environ)
+            stack.callback(api.close)
+            watch = config.watch
+            inbox = Inbox(config.folders.inbox, ignore=watch.ignore, settle_seconds=watch.settle_seconds)
+            return Parts(
+                Performer(config.folders, work, api, pictures, config.catalogue, config.reference, uploads),
+                Intake(inbox, config.defaults, config.catalogue, gate.check),
+                admission(config),
+                watch.rescan_seconds,
+                config.keep_days,
+            )
+
         daemon = Daemon(
             store,
-            Performer(config.folders, work, api, pictures, config.catalogue, config.reference),
-            Intake(inbox, config.defaults, config.catalogue, gate.check),
-            admission(config),
-            rescan_seconds=config.watch.rescan_seconds,
-            keep_days=config.keep_days,
+            parts(config),
             forget=work.discard,
+            uploads=uploads,
+            pulse=pulse,
+            reread=Reloading(config, environ, parts, apply, pulse),
             listeners=listeners,
         )
         if config.watch.mode is not WatchMode.POLLING:

@@ -11,6 +11,7 @@ from typing import Any
 from sorawatch.blocks import Block
 from sorawatch.core.budget import Closed
 from sorawatch.core.calendar import clock_time
+from sorawatch.core.facts import Event, Facts, about
 from sorawatch.edges.store import Turn
 from sorawatch.lookout import Lookout
 
@@ -24,7 +25,7 @@ class Bulletin:
     """Keeps the note ``status`` in the store true, writing only what changed, and logs pauses as they come and go."""
 
     def __init__(self, zone: tzinfo | None) -> None:
-        self._zone = zone
+        self.zone = zone
         self._posted: dict[str, Any] | None = None
         self._pauses: set[str] = set()
 
@@ -49,6 +50,11 @@ class Bulletin:
             self._posted = note
             self._log({pause["reason"]: pause for pause in pauses}, turn.now)
 
+    @property
+    def reasons(self) -> set[str]:
+        """Why nothing is submitted, as posted last."""
+        return self._pauses
+
     def retract(self) -> None:
         """What was posted last never reached the disk: post it again."""
         self._posted = None
@@ -56,8 +62,9 @@ class Bulletin:
     def _log(self, pauses: dict[str, Any], now: int) -> None:
         for reason in pauses.keys() - self._pauses:
             until, mend = pauses[reason]["until"], pauses[reason]["mend"]
-            when = f" Tried again at {clock_time(until, now, self._zone)}." if until else ""
-            logger.warning("nothing is submitted: %s.%s%s", reason, f" {mend}" if mend else "", when)
+            when = f" Tried again at {clock_time(until, now, self.zone)}." if until else ""
+            told = f"{reason}.{f' {mend}' if mend else ''}{when}"
+            logger.warning("nothing is submitted: %s", told, extra=about(Facts(Event.PAUSED, why=reason)))
         if self._pauses and not pauses:
-            logger.info("submitting goes on")
+            logger.info("submitting goes on", extra=about(Facts(Event.RESUMED)))
         self._pauses = set(pauses)

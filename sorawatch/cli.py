@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -18,21 +15,16 @@ from rich.live import Live
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from sorawatch import __version__, app, checks, config, demo, journal, preview, report, screens, simulator
+from sorawatch import __version__, app, checks, config, demo, preview, report, running, screens, simulator
 from sorawatch.config import Config
-from sorawatch.daemon import Daemon
+from sorawatch.edges import logs
 from sorawatch.errors import Blocked, ConfigError, Rejected, SorawatchError, UsageError
 from sorawatch.wishes import Wish
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE = 1, 2
 
 _PIPE_WIDTH = 160
 """Columns of a table that goes into a pipe or a file, unless COLUMNS says otherwise."""
-
-_SHOW_CURSOR = b"\x1b[?25h"
-"""Undoes what a live display does to a terminal, for an exit that leaves it no time to."""
-
-logger = logging.getLogger("sorawatch")
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -47,7 +39,7 @@ class _Commands(TyperGroup):
         try:
             return super().main([word for word in words if word != "--debug"], *rest, **options)
         except KeyboardInterrupt:
-            sys.exit(INTERRUPTED)
+            sys.exit(running.INTERRUPTED)
         except Exception as error:
             if debug:
                 raise
@@ -182,67 +174,8 @@ def _run(
     once: Annotated[bool, typer.Option("--once", help="Work off what is there, then end.")] = False,
 ) -> None:
     """Watch the inbox until stopped."""
-    loaded = _load(context, config_path)
-    live = screens.LiveJobs()
-    with app.opened(loaded, os.environ, [journal.log_change, live]) as daemon:
-        _stop_on_signals(daemon.stop)
-        live.begin(report.snapshot(loaded).jobs)
-        if err.is_terminal:
-            with Live(live, console=err, refresh_per_second=4, transient=True):
-                _log_to_terminal()
-                well = _work(daemon, loaded, once=once)
-        else:
-            _log_to_stream()
-            well = _work(daemon, loaded, once=once)
-    if not well:
+    if not running.run(_load(context, config_path), os.environ, err, once=once):
         raise typer.Exit(FAILED)
-
-
-def _work(daemon: Daemon, loaded: Config, *, once: bool) -> bool:
-    if once:
-        return daemon.run(once=True)
-    logger.info("watching %s until stopped", loaded.folders.inbox)
-    well = daemon.run()
-    logger.info("stopped; what is under way goes on with the next `sorawatch run`")
-    return well
-
-
-def _stop_on_signals(stop: Any) -> None:
-    """The first signal stops in good order; the second at once, which loses nothing either."""
-
-    def first(_number: int, _frame: FrameType | None) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, second)
-        stop()
-
-    def second(_number: int, _frame: FrameType | None) -> None:
-        if err.is_terminal:
-            os.write(sys.stderr.fileno(), _SHOW_CURSOR)
-        os._exit(INTERRUPTED)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, first)
-
-
-class _TerminalHandler(logging.Handler):
-    """Prints above the live display."""
-
-    _STYLES = ((logging.ERROR, "red"), (logging.WARNING, "yellow"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        style = next((style for level, style in self._STYLES if record.levelno >= level), "default")
-        err.print(f"[dim]{time.strftime('%H:%M:%S')}[/] [{style}]{escape(self.format(record))}[/]")
-
-
-def _log_to_terminal() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_TerminalHandler()], force=True)
-
-
-def _log_to_stream() -> None:
-    """Plain lines on stderr; the journal, where it is at the other end, stamps the time itself."""
-    logging.raiseExceptions = False  # a stderr that cannot be written is no reason to write a traceback to it
-    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
-    logging.basicConfig(level=logging.INFO, format=f"{stamp}%(levelname)s %(message)s", stream=sys.stderr, force=True)
 
 
 @cli.command("status")
@@ -317,7 +250,7 @@ def _adopt(
 @cli.command("recover")
 def _recover(context: typer.Context, config_path: ConfigOption = None) -> None:
     """Make a new state from the work folder, when the state file is gone or damaged."""
-    _log_to_stream()
+    logs.set_up([logs.stderr_handler(os.environ)], "info", prompts=False)
     jobs = app.recover(_load(context, config_path))
     out.print(f"Made a new state and took {len(jobs)} unfinished jobs up again. `sorawatch run` goes on with them.")
 

@@ -7,40 +7,39 @@ carried out by others only after it is on disk, and comes back as a message.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
-from sorawatch.admission import Admission
 from sorawatch.blocks import Blocks
 from sorawatch.bulletin import Bulletin
 from sorawatch.core import outcome as o
 from sorawatch.core.budget import Closed
+from sorawatch.core.facts import Event, Facts, about
 from sorawatch.core.job import FINAL, UNPAID, Job, State
-from sorawatch.core.lifecycle import ACTIONS, Action, met_after_a_crash, reject, vanish
-from sorawatch.core.naming import job_id
+from sorawatch.core.lifecycle import ACTIONS, Action, met_after_a_crash, vanish
 from sorawatch.edges.store import Store, Turn
-from sorawatch.errors import Blocked, Rejected
+from sorawatch.errors import Blocked
 from sorawatch.hands import Done, Hands
 from sorawatch.housekeeping import Housekeeping
-from sorawatch.intake import Intake, Look, NewPair
+from sorawatch.intake import Look, NewPair, new_job
 from sorawatch.lookout import Looked, Lookout
+from sorawatch.messages import Message, Nudged, Parts, Renewed, Stopped, is_stop
+from sorawatch.pulse import Pulse
 from sorawatch.recording import record
 from sorawatch.register import Register
-from sorawatch.wishes import Wish, grant
-from sorawatch.workers import Mailbox
+from sorawatch.wishes import grant_all
+from sorawatch.workers import Crew, Mailbox, Uploads
 
 logger = logging.getLogger("sorawatch")
 
 LEASE_MS = 600_000
 _TICK = 0.5
 """Seconds between two looks at whether other processes have written into the store."""
-_LONGEST_REST = 30.0
-"""Seconds after which there is a turn whatever happens."""
 _STORE_PAUSE_MAX = 30.0
 _LAST_WORDS = 4.0
-"""Seconds a stop waits for submits that are under way: their answers are worth money."""
+"""Seconds a stop waits for what became of the submits, once no upload is on its way any more."""
+_STOP_SIGN = 5.0
+"""Seconds between two signs to the service manager that the end is waited for."""
 _UNSENT = o.FailedForNow("it was not sent, for the state could not be written", counts=False)
 _CLAIMED = (
     State.RENDERED, State.RENDERING, State.UNCERTAIN, State.DELIVERED, State.REJECTED, State.WITHDRAWN, State.RESTORING
@@ -48,17 +47,6 @@ _CLAIMED = (
 """In the order in which they are served: clips that can expire come first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nudged:
-    """Something happened in the inbox."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """Somebody wants the daemon to end."""
-
-
-Message = Done | Looked | Nudged | Stopped
 Listener = Callable[[Job | None, Job], None]
 """Told of every change of a job, as it was and as it is, after it is on disk."""
 
@@ -69,28 +57,31 @@ class Daemon:
     def __init__(
         self,
         store: Store,
-        perform: Callable[[Action, Job], o.Outcome],
-        intake: Intake,
-        admission: Admission,
+        parts: Parts,
         *,
-        rescan_seconds: float,
-        keep_days: int,
         forget: Callable[[str], None],
+        uploads: Uploads,
+        pulse: Pulse,
+        reread: Callable[[], Renewed],
         listeners: Sequence[Listener] = (),
     ) -> None:
-        """``forget`` discards what the work folder holds of a job that has ended."""
+        """``forget`` discards what the work folder holds of a job that has ended; ``reread`` the configuration."""
         self._store = store
-        self._admission = admission
-        self._policy = admission.policy
+        self._admission = parts.admission
+        self._policy = parts.admission.policy
         self._forget = forget
+        self._uploads = uploads
+        self._pulse = pulse
         self._listeners = listeners
         self._mailbox: Mailbox[Message] = Mailbox()
-        self._hands = Hands(perform, self._mailbox.put)
-        self._lookout = Lookout(intake, rescan_seconds, self._mailbox.put)
+        self._hands = Hands(parts.perform, self._mailbox.put)
+        self._lookout = Lookout(parts.intake, parts.rescan_seconds, self._mailbox.put)
+        self._clerk = Crew("reload", 1)
+        self._reread = reread
         self._register = Register()
         self._blocks = Blocks(self._policy.waits)
-        self._bulletin = Bulletin(admission.zone)
-        self._housekeeping = Housekeeping(keep_days)
+        self._bulletin = Bulletin(self._admission.zone)
+        self._housekeeping = Housekeeping(parts.keep_days)
         self._changes: list[tuple[Job | None, Job]] = []
         self._starts: list[tuple[Action, Job]] = []
         self._counts: Mapping[State, int] = {}
@@ -112,6 +103,10 @@ class Daemon:
         """Look at the inbox soon. May be called from any thread."""
         self._mailbox.put(Nudged())
 
+    def reload(self) -> None:
+        """Read the configuration anew, and go by it soon. May be called from any thread and from a signal handler."""
+        self._clerk.run(lambda: self._mailbox.put(self._reread()))
+
     def run(self, *, once: bool = False) -> bool:
         """Work until stopped or, with ``once``, until there is nothing left to do.
 
@@ -130,6 +125,8 @@ class Daemon:
                 if left <= 0 or self._store.touched():
                     break
             messages += self._mailbox.collect(0)
+            if is_stop(messages):
+                self._uploads.close()
             try:
                 timeout = self._turn(messages)
             except Blocked as error:
@@ -138,20 +135,23 @@ class Daemon:
                 self._bulletin.retract()
                 self._in_doubt = True
                 failures += 1
-                if _is_stop(messages):
+                if is_stop(messages):
+                    self._hear_last_words()
                     return False
                 if once and failures >= self._policy.attempts:
                     raise
-                logger.error("%s. %s Nothing is lost; trying again in %g s.", error, error.mend, pause)
+                facts = about(Facts(Event.STATE_BLOCKED, why=str(error)))
+                logger.error("%s. %s Nothing is lost; trying again in %g s.", error, error.mend, pause, extra=facts)
                 again_at = time.monotonic() + pause
-                while (left := again_at - time.monotonic()) > 0 and not _is_stop(messages):
-                    messages += self._mailbox.collect(left)
+                while (left := again_at - time.monotonic()) > 0 and not is_stop(messages):
+                    self._pulse.falter(str(error))
+                    messages += self._mailbox.collect(min(left, self._pulse.rest))
                 timeout, pause = 0.0, min(2 * pause, _STORE_PAUSE_MAX)
                 continue
             messages, pause, failures = [], 1.0, 0
+            self._pulse.beat(self._hands, self._lookout)
             if self._stopping:
-                self._hear_last_words()
-                return True
+                return self._hear_last_words()
             if once and (verdict := self._verdict()) is not None:
                 return verdict
 
@@ -181,6 +181,7 @@ class Daemon:
                 self._housekeeping.tidy(turn)
             self._counts = turn.counts() if self._once else {}
             self._bulletin.post(turn, self._lookout, self._blocks, self._pause_reason(), self._closed)
+            self._pulse.sense(turn, self._admission, self._bulletin.reasons)
             due = turn.next_due(ACTIONS)
             now = turn.now
         self._in_doubt = False
@@ -195,7 +196,7 @@ class Daemon:
             self._lookout.start_if_due(self._register.pairs)
         dues = [due, self._closed.until if self._closed else None, *(block.until for block in self._blocks)]
         waits = ((at - now) / 1000 for at in dues if at is not None and at > now)
-        return max(0.0, min(_LONGEST_REST, self._lookout.wait, *waits))
+        return max(0.0, min(self._pulse.rest, self._lookout.wait, *waits))
 
     def _take_stock(self, turn: Turn, messages: Sequence[Message]) -> list[Message]:
         """Go by the store after a commit in doubt: give back what it says is being done, and is not.
@@ -230,6 +231,20 @@ class Daemon:
                 self._lookout.nudge()
             case Stopped():
                 self._stopping = True
+            case Renewed():
+                self._adopt(message)
+
+    def _adopt(self, renewed: Renewed) -> None:
+        if renewed.parts is not None:
+            self._admission = renewed.parts.admission
+            self._policy = self._admission.policy
+            self._hands.perform = renewed.parts.perform
+            self._lookout.adopt(renewed.parts.intake, renewed.parts.rescan_seconds)
+            # Whoever changes the configuration may have mended what stopped the submits.
+            self._blocks = Blocks(self._policy.waits)
+            self._bulletin.zone = self._admission.zone
+            self._housekeeping = Housekeeping(renewed.parts.keep_days)
+        self._pulse.reloaded(renewed.refused)
 
     def _record(self, turn: Turn, done: Done) -> None:
         change = record(turn, done, self._policy, self._blocks)
@@ -245,7 +260,7 @@ class Daemon:
                 self._save(turn, job, vanish(job, turn.now, f"{what} before it was submitted"))
 
     def _take_in(self, turn: Turn, arrivals: Sequence[NewPair]) -> None:
-        jobs = [_new_job(each, turn.now) for each in arrivals if not self._register.knows(each.pair)]
+        jobs = [new_job(each, turn.now) for each in arrivals if not self._register.knows(each.pair)]
         turn.add(jobs)
         self._changes += [(None, job) for job in jobs]
 
@@ -267,15 +282,10 @@ class Daemon:
                 self._failed += after.state is State.FAILED
 
     def _grant_wishes(self, turn: Turn) -> None:
-        for command in turn.take_commands():
-            wish = Wish(command.verb, command.job_id, command.argument)
-            try:
-                job = turn.job(wish.job_id) if wish.job_id else None
-                self._changes += grant(turn, wish, job, self._policy)
-            except Rejected as error:
-                logger.warning("%s", error)
-            if wish.verb == "resume":
-                self._blocks.clear()
+        changes, resumed = grant_all(turn, self._policy)
+        self._changes += changes
+        if resumed:
+            self._blocks.clear()
         self._paused = turn.note("paused") is not None
 
     def _start(self, turn: Turn) -> None:
@@ -313,11 +323,7 @@ class Daemon:
     def _pause_reason(self) -> str | None:
         if self._paused:
             return "paused with `sorawatch pause`; `sorawatch resume` goes on"
-        if self._lookout.trouble is not None:
-            return f"the inbox cannot be read: {self._lookout.trouble}"
-        if self._lookout.last is not None and self._lookout.last.scan.paused:
-            return "a file named PAUSE lies in the inbox; remove it to go on"
-        return None
+        return self._lookout.objection
 
     def _verdict(self) -> bool | None:
         """With ``once``: None while something goes on, else whether all that was there became clips."""
@@ -337,21 +343,25 @@ class Daemon:
         shut = self._pause_reason() is not None or (self._closed is not None and self._closed.of_money)
         return False if stuck or (shut and open_states <= UNPAID) else None
 
-    def _hear_last_words(self) -> None:
-        """Record the answers of submits that are under way, as far as they come soon."""
+    def _hear_last_words(self) -> bool:
+        """Wait for the uploads on their way, however long, and a moment for what became of the other submits.
+
+        Returns:
+            Whether all that was heard is on disk.
+        """
+        written = True
         end = time.monotonic() + _LAST_WORDS
+        self._pulse.stopping(len(self._uploads))
         while self._hands.busy(Action.SUBMIT) and (left := end - time.monotonic()) > 0:
-            messages = self._mailbox.collect(left)
-            if messages:
-                self._turn(messages)
-
-
-def _is_stop(messages: Sequence[Message]) -> bool:
-    return any(isinstance(message, Stopped) for message in messages)
-
-
-def _new_job(found: NewPair, now: int) -> Job:
-    job = Job(job_id(os.urandom(5)), State.FOUND, found.pair, created_at=now, due_at=now, changed_at=now)
-    if isinstance(found.order, Rejected):
-        return reject(job, now, str(found.order), found.order.mend)
-    return replace(job, order=found.order)
+            uploads = len(self._uploads)
+            messages = self._mailbox.collect(min(left, _STOP_SIGN))
+            self._pulse.stopping(uploads)
+            try:
+                if messages:
+                    self._turn(messages)
+            except Blocked as error:
+                logger.error("%s. The answers are kept in the work folder, and recorded at the next start.", error)
+                written = False
+            if uploads:
+                end = time.monotonic() + _LAST_WORDS
+        return written

@@ -43,7 +43,7 @@ class Hands:
 
     def __init__(self, perform: Callable[[Action, Job], o.Outcome], report: Callable[[Done], None]) -> None:
         """``report`` is called from the crew's threads."""
-        self._perform = perform
+        self.perform = perform
         self._report = report
         self._crews = {name: Crew(name, size) for name, size in _THREADS.items()}
         self._busy: Counter[Action] = Counter()
@@ -65,6 +65,11 @@ class Hands:
         action = Action.SUBMIT if job.state is State.SUBMITTING else decide(job)
         return action is not None and _key(job.id, action, job.token) in self._held
 
+    @property
+    def are_whole(self) -> bool:
+        """Whether none of their threads has died."""
+        return all(crew.is_whole for crew in self._crews.values())
+
     def busy(self, action: Action | None = None) -> int:
         """How many actions are queued or under way: of one kind, or all."""
         return self._busy.total() if action is None else self._busy[action]
@@ -77,7 +82,7 @@ class Hands:
 
     def _carry_out(self, action: Action, job: Job) -> None:
         try:
-            outcome = self._perform(action, job)
+            outcome = self.perform(action, job)
         except Exception as error:
             logger.exception("%s: %s failed", job.pair.path, action)
             why = f"a fault in sorawatch: {type(error).__name__}"

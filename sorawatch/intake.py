@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sorawatch.core.fsfaults import translate
-from sorawatch.core.job import Pair
+from sorawatch.core.job import Job, Pair, State
+from sorawatch.core.lifecycle import reject
+from sorawatch.core.naming import job_id
 from sorawatch.core.order import Model, Order
 from sorawatch.core.pairing import YAML_SUFFIXES, fold, is_defaults, pair
 from sorawatch.core.sidecar import Settings, make_order, read_prompt, read_settings
@@ -92,6 +95,14 @@ class Intake:
             return make_order(layers, self._catalogue)
         except Rejected as error:
             return error
+
+
+def new_job(found: NewPair, now: int) -> Job:
+    """A job for a settled pair, refused already where its order cannot be understood."""
+    job = Job(job_id(os.urandom(5)), State.FOUND, found.pair, created_at=now, due_at=now, changed_at=now)
+    if isinstance(found.order, Rejected):
+        return reject(job, now, str(found.order), found.order.mend)
+    return replace(job, order=found.order)
 
 
 def read_layer(path: Path, name: str) -> Settings:

@@ -1,27 +1,56 @@
-"""One line for every change of a job that a person reads later."""
+"""One line for every change of a job that a person or a program reads later."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from sorawatch.core.budget import dollars
+from sorawatch.core.facts import Event, Facts, about
 from sorawatch.core.job import Job, State
+from sorawatch.edges.logs import PROMPTS
 
 logger = logging.getLogger("sorawatch")
 
+_WORTH_TELLING = 0.1
+"""Seconds below which nobody asks how long something took."""
+_SENTENCE = 8
+"""Characters from which on a prompt is not just a word that occurs anywhere."""
+
 
 def log_change(before: Job | None, after: Job) -> None:
-    """Log a change of a job: its file, what is true of it now, and why. Never its prompt."""
+    """Log a change of a job: its file, what is true of it now, why, and how long it took to come to that."""
+    prompt, after = after.order.prompt if after.order is not None else "", _without_prompt(after)
     if before is not None and before.state is after.state:
-        if after.reason and after.reason != before.reason:
-            logger.warning("%s: %s", shown(after), after.short_reason)
+        if after.reason and after.reason != _without_prompt(before).reason:
+            _log(logging.WARNING, after, after.short_reason, Event.PROGRESS)
         return
-    told = _TOLD.get(after.state)
-    if told is None:
-        return
+    seconds = None if before is None else max(0, after.changed_at - before.changed_at) / 1000
     level = logging.WARNING if after.state in {State.REJECTED, State.HELD, State.UNCERTAIN} else logging.INFO
-    logger.log(level, "%s: %s", shown(after), told(after))
+    _log(level, after, _TOLD[after.state](after), _EVENTS.get(after.state, Event.PROGRESS), seconds)
+    if after.state is State.SUBMITTING:
+        PROMPTS.debug("%s: its prompt is: %s", shown(after), prompt)
+
+
+def _log(level: int, job: Job, told: str, event: Event, seconds: float | None = None) -> None:
+    facts = Facts(
+        event,
+        job=job.id,
+        state=job.state.value,
+        file=job.pair.path,
+        video=job.video_id,
+        why=job.reason or None,
+        seconds=seconds,
+    )
+    took = f" ({seconds:.1f} s)" if seconds is not None and seconds >= _WORTH_TELLING else ""
+    logger.log(level, "%s: %s%s", shown(job), told, took, extra=about(facts))
+
+
+def _without_prompt(job: Job) -> Job:
+    """The job with a reason that does not repeat its prompt, as servers like to do."""
+    prompt = job.order.prompt if job.order is not None else ""
+    return replace(job, reason=job.reason.replace(prompt, "[prompt]")) if len(prompt) >= _SENTENCE else job
 
 
 def shown(job: Job) -> str:
@@ -32,6 +61,10 @@ def shown(job: Job) -> str:
 
 def _price(job: Job) -> str:
     return f" for {dollars(job.price)}" if job.price is not None else ""
+
+
+def _filed(job: Job, folder: str) -> str:
+    return f"moved to the {folder} folder" if job.filed else "nothing was left to be moved"
 
 
 _TOLD: dict[State, Callable[[Job], str]] = {
@@ -46,7 +79,22 @@ _TOLD: dict[State, Callable[[Job], str]] = {
     State.RENDERED: lambda _: "rendered",
     State.DELIVERED: lambda job: f"delivered as {job.clip}",
     State.REJECTED: lambda job: f"failed: {job.short_reason}",
+    State.WITHDRAWN: lambda job: f"to be withdrawn: {job.short_reason}",
+    State.RESTORING: lambda _: "to be moved back into the inbox",
     State.HELD: lambda job: f"held: {job.reason} {job.mend}",
-    State.FAILED: lambda _: "moved to the errors folder",
+    State.DONE: lambda job: _filed(job, "processed"),
+    State.FAILED: lambda job: _filed(job, "errors"),
     State.CANCELLED: lambda job: f"cancelled: {job.short_reason}",
+}
+_EVENTS = {
+    State.FOUND: Event.FOUND,
+    State.SUBMITTING: Event.SUBMITTING,
+    State.RENDERING: Event.RENDERING,
+    State.DELIVERED: Event.DELIVERED,
+    State.DONE: Event.DONE,
+    State.UNCERTAIN: Event.UNCERTAIN,
+    State.HELD: Event.HELD,
+    State.REJECTED: Event.REFUSED,
+    State.FAILED: Event.FAILED,
+    State.CANCELLED: Event.CANCELLED,
 }

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sorawatch.core.facts import Event, Facts, about
 from sorawatch.core.job import Pair
 from sorawatch.errors import Blocked, Deferred
 from sorawatch.intake import Intake, Look
@@ -52,18 +53,24 @@ class Lookout:
         self._nudged = True
         self._due_at = min(self._due_at, time.monotonic() + max(_NUDGE_PAUSE, 5 * self._took))
 
+    def adopt(self, intake: Intake, rescan_seconds: float) -> None:
+        """Look with another configuration from now on, and soon; a look that goes on ends as it began."""
+        self._intake, self._rescan_seconds = intake, rescan_seconds
+        self.nudge()
+
     def learn(self, looked: Looked) -> Look | None:
         """Take in the end of a look. Returns what was seen, or None if the inbox could not be read."""
         self.looking_since = None
         self.last_began, self._took = looked.began, looked.took
         if not isinstance(looked.result, Look):
             if str(looked.result) != str(self.trouble):
-                logger.error("the inbox cannot be read: %s", looked.result)
+                facts = about(Facts(Event.INBOX_LOST, why=str(looked.result)))
+                logger.error("the inbox cannot be read: %s", looked.result, extra=facts)
             self.trouble = looked.result
             self._due_at = time.monotonic() + min(self._rescan_seconds, _TROUBLE_PAUSE)
             return None
         if self.trouble is not None:
-            logger.info("the inbox can be read again")
+            logger.info("the inbox can be read again", extra=about(Facts(Event.INBOX_BACK)))
         self.trouble, self.last = None, looked.result
         settles_in = looked.result.scan.next_look
         pause = self._rescan_seconds if settles_in is None else min(self._rescan_seconds, settles_in + _ROUNDING)
@@ -71,6 +78,30 @@ class Lookout:
         if self._nudged:
             self.nudge()
         return self.last
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the thread that looks is alive."""
+        return self._crew.is_whole
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether a look has ended, be it without success."""
+        return self.last is not None or self.trouble is not None
+
+    @property
+    def objection(self) -> str | None:
+        """Why nothing may be submitted, by what was last seen, or not."""
+        if self.trouble is not None:
+            return f"the inbox cannot be read: {self.trouble}"
+        if self.last is not None and self.last.scan.paused:
+            return "a file named PAUSE lies in the inbox; remove it to go on"
+        return None
+
+    @property
+    def looking_for(self) -> float:
+        """Seconds for which a look has been going on; 0 while none does."""
+        return 0.0 if self.looking_since is None else time.monotonic() - self.looking_since
 
     @property
     def wait(self) -> float:
@@ -84,12 +115,12 @@ class Lookout:
         began = self.looking_since = time.monotonic()
         self._nudged = False
         self._due_at = began + self._rescan_seconds
-        pairs = known()
+        pairs, intake = known(), self._intake
 
         def look() -> None:
             result: Look | Blocked | Deferred
             try:
-                result = self._intake.look(pairs, began)
+                result = intake.look(pairs, began)
             except (Blocked, Deferred) as error:
                 result = error
             except Exception as error:

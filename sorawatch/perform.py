@@ -25,6 +25,7 @@ from sorawatch.edges import clip, images, inbox, lock, outbox
 from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.work import WorkFolder
 from sorawatch.errors import Blocked, Deferred, Rejected, Unresolved
+from sorawatch.workers import Uploads
 
 LIST_SLACK = 120
 """Seconds by which a server's clock may differ from ours when a lost submit is looked for."""
@@ -49,6 +50,7 @@ class Performer:
         pictures: images.Pool,
         catalogue: Mapping[str, Model],
         finish: Finish,
+        uploads: Uploads,
     ) -> None:
         self._folders = folders
         self._pictures = pictures
@@ -56,6 +58,7 @@ class Performer:
         self._work = work
         self._api = api
         self._catalogue = catalogue
+        self._uploads = uploads
         self._recorded: set[str] = set()
         """Jobs whose record is known to name their video; it may have come from an earlier job, or from a person."""
 
@@ -124,7 +127,8 @@ class Performer:
             return o.ReferenceLost()
         self._work.write_record(job.id, to_record(job))
         try:
-            video = self._send(job, order, reference)
+            with self._uploads.one():
+                video = self._send(job, order, reference)
         except (Deferred, Rejected, Blocked):
             self._work.write_record(job.id, to_record(replace(job, token=None)))
             raise

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from sorawatch.core.job import IN_FLIGHT, Job, State
 from sorawatch.core.lifecycle import ACTIONS, Policy, resume, retry, withdraw
 from sorawatch.edges.store import Turn
 from sorawatch.errors import Rejected
+
+logger = logging.getLogger("sorawatch")
 
 Change = tuple[Job | None, Job]
 
@@ -60,6 +63,24 @@ def grant(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> list[Chang
     else:
         turn.save(after, job)
     return [(job, after)]
+
+
+def grant_all(turn: Turn, policy: Policy) -> tuple[list[Change], bool]:
+    """Carry out all that other processes have asked for since the last turn; what cannot be granted is logged.
+
+    Returns:
+        The jobs that changed, as they were and as they are, and whether submitting shall be resumed.
+    """
+    changes: list[Change] = []
+    resumed = False
+    for command in turn.take_commands():
+        wish = Wish(command.verb, command.job_id, command.argument)
+        try:
+            changes += grant(turn, wish, turn.job(wish.job_id) if wish.job_id else None, policy)
+        except Rejected as error:
+            logger.warning("%s", error)
+        resumed |= wish.verb == "resume"
+    return changes, resumed
 
 
 def _or_refuse(after: Job | None, job: Job, what: str) -> Job:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
+
+from sorawatch.errors import Deferred
 
 T = TypeVar("T")
 
@@ -41,8 +44,16 @@ class Crew:
 
     def __init__(self, name: str, size: int) -> None:
         self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        for number in range(size):
-            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True).start()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True) for number in range(size)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether none of its threads has died."""
+        return all(thread.is_alive() for thread in self._threads)
 
     def run(self, task: Callable[[], None]) -> None:
         """Queue ``task``, which sees to its own exceptions; one that does not is logged, and costs no thread."""
@@ -55,3 +66,39 @@ class Crew:
                 task()
             except Exception:
                 logger.exception("a task failed")
+
+
+class Uploads:
+    """The submits that are on their way to the server this moment: each may be charged, so none is cut off lightly."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._closed = False
+        self._number = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Around a submit.
+
+        Raises:
+            Deferred: if no more may begin.
+        """
+        with self._guard:
+            if self._closed:
+                raise Deferred("it was not sent, for sorawatch was being stopped", everyone=True)
+            self._number += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._number -= 1
+
+    def close(self) -> None:
+        """Let no more begin."""
+        with self._guard:
+            self._closed = True
+
+    def __len__(self) -> int:
+        """How many are on their way."""
+        with self._guard:
+            return self._number

@@ -270,7 +270,7 @@ BAD_FILES = {
     "unknown section": (
         "limit: {in_flight: 4}\n",
         'config.yaml line 1, limit: is not a known key. Did you mean "limits"? Allowed: folders, state, timezone, api,'
-        " models, video, reference, watch, polling, retries, limits, duplicates, keep_days.",
+        " models, video, reference, watch, polling, retries, limits, logging, duplicates, keep_days.",
     ),
     "unknown key": (
         "limits:\n  inflight: 4\n",

@@ -36,6 +36,7 @@ def test_every_key_stands_in_it():
         "polling": config.Polling,
         "retries": config.Retries,
         "limits": config.Limits,
+        "logging": config.Logging,
     }
     expected = {
         f"{section}.{field.name.replace('micros_per', 'usd_per')}"

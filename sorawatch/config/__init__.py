@@ -3,6 +3,7 @@
 ``find`` says which file, ``load`` reads it, ``find_key`` says where the API key is, which no ``Config`` ever holds.
 """
 
+from sorawatch.config.changes import changed, merged
 from sorawatch.config.dialect import find_headers
 from sorawatch.config.files import example, find, starter
 from sorawatch.config.keys import KeySource, find_key
@@ -13,6 +14,9 @@ from sorawatch.config.sections import (
     Duplicates,
     Folders,
     Limits,
+    LogFormat,
+    Logging,
+    LogLevel,
     Polling,
     Retries,
     UnresolvedSubmit,
@@ -27,15 +31,20 @@ __all__ = [
     "Folders",
     "KeySource",
     "Limits",
+    "LogFormat",
+    "LogLevel",
+    "Logging",
     "Polling",
     "Retries",
     "UnresolvedSubmit",
     "Watch",
     "WatchMode",
+    "changed",
     "example",
     "find",
     "find_headers",
     "find_key",
     "load",
+    "merged",
     "starter",
 ]

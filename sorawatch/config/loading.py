@@ -20,6 +20,9 @@ from sorawatch.config.sections import (
     Duplicates,
     Folders,
     Limits,
+    LogFormat,
+    Logging,
+    LogLevel,
     Polling,
     Retries,
     UnresolvedSubmit,
@@ -123,6 +126,7 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
         polling=_polling(root.section("polling")),
         retries=_retries(root.section("retries")),
         limits=_limits(root.section("limits")),
+        logging=_logging(root.section("logging"), path.parent),
         duplicates=root.get("duplicates", choice(Duplicates), Duplicates.REFUSE),
         keep_days=root.get("keep_days", integer(1, 36_500), KEEP_DAYS),
         timezone=timezone,
@@ -272,3 +276,15 @@ def _limits(section: Section) -> Limits:
     )
     section.close()
     return limits
+
+
+def _logging(section: Section, base: Path) -> Logging:
+    default = Logging()
+    logging = Logging(
+        format=section.get("format", choice(LogFormat), default.format),
+        level=section.get("level", choice(LogLevel), default.level),
+        file=section.get("file", nullable(checks.path(base)), default.file),
+        prompts=section.get("prompts", flag, default.prompts),
+    )
+    section.close()
+    return logging

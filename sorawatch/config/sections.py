@@ -105,6 +105,28 @@ class Limits:
     micros_per_month: int | None = None
 
 
+class LogFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    format: LogFormat = LogFormat.TEXT
+    level: LogLevel = LogLevel.INFO
+    file: Path | None = None
+    """Written to beside stderr."""
+    prompts: bool = False
+    """Whether prompts are logged whatever the level."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     path: Path
@@ -122,6 +144,7 @@ class Config:
     polling: Polling
     retries: Retries
     limits: Limits
+    logging: Logging
     duplicates: Duplicates
     keep_days: int
     """Days for which ended jobs and their history are kept."""

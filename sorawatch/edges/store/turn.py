@@ -84,8 +84,9 @@ class Turn:
         query = sa.select(jobs).where(jobs.c.state.in_([*states]))
         return self._all(query.order_by(jobs.c.changed_at.desc(), jobs.c.id).limit(limit))
 
-    def counts(self) -> dict[State, int]:
-        query = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
+    def counts(self, states: Iterable[State] = State) -> dict[State, int]:
+        """How many jobs are in each of these states; those without any are left out."""
+        query = sa.select(jobs.c.state, sa.func.count()).where(jobs.c.state.in_([*states])).group_by(jobs.c.state)
         return {State(state): count for state, count in self._connection.execute(query)}
 
     def count(self, state: State) -> int:

@@ -1,0 +1,69 @@
+"""Records with all their fields into systemd's journal, through systemd-python.
+
+Its own handler drops fields in lower case, loses records with file names that are not text, and writes the arguments
+of a call into the journal as they are; so only its ``sendv`` is used, which takes bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from sorawatch.edges.logs.formats import TextFormatter, facts_of, priority
+from sorawatch.edges.logs.redaction import SECRETS
+
+IDENTIFIER = "sorawatch"
+
+
+def sender() -> Callable[..., object] | None:
+    """``systemd.journal.sendv``; None where systemd-python is not installed."""
+    try:
+        from systemd.journal import sendv  # noqa: PLC0415 -- the extra "systemd", which need not be installed
+    except ImportError:
+        return None
+    return sendv  # type: ignore[no-any-return]
+
+
+class JournalHandler(logging.Handler):
+    """Sends records to the journal, and to ``fallback`` where it cannot be reached."""
+
+    def __init__(self, send: Callable[..., object], fallback: logging.Handler) -> None:
+        super().__init__()
+        self._send = send
+        self._fallback = fallback
+        self.setFormatter(TextFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._send(*fields(record, self.format(record)))
+        except (OSError, ValueError):
+            self._fallback.handle(record)
+
+
+def fields(record: logging.LogRecord, message: str) -> list[bytes]:
+    """The entry of ``record``, each field as ``NAME=value``; a file's name as its own bytes."""
+    entry = {
+        "MESSAGE": message,
+        "PRIORITY": str(priority(record)),
+        "SYSLOG_IDENTIFIER": IDENTIFIER,
+        "LOGGER": record.name,
+        "THREAD_NAME": record.threadName or "",
+        "CODE_FILE": record.pathname,
+        "CODE_LINE": str(record.lineno),
+        "CODE_FUNC": record.funcName or "",
+    }
+    if facts := facts_of(record):
+        told = {
+            "SORAWATCH_EVENT": facts.event.value,
+            "MESSAGE_ID": facts.event.message_id,
+            "SORAWATCH_JOB": facts.job,
+            "SORAWATCH_STATE": facts.state,
+            "SORAWATCH_FILE": facts.file,
+            "SORAWATCH_VIDEO": facts.video,
+            "SORAWATCH_WHY": facts.why,
+            "SORAWATCH_SECONDS": None if facts.seconds is None else f"{facts.seconds:.3f}",
+        }
+        entry |= {name: value for name, value in told.items() if value is not None}
+    return [
+        name.encode() + b"=" + SECRETS.hide(value).encode("utf-8", "surrogateescape") for name, value in entry.items()
+    ]

@@ -1,0 +1,51 @@
+"""What reaches the daemon's thread from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sorawatch.admission import Admission
+from sorawatch.core import outcome as o
+from sorawatch.core.job import Job
+from sorawatch.core.lifecycle import Action
+from sorawatch.hands import Done
+from sorawatch.intake import Intake
+from sorawatch.lookout import Looked
+
+
+@dataclass(frozen=True, slots=True)
+class Nudged:
+    """Something happened in the inbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Somebody wants the daemon to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What follows from the configuration, and can be exchanged while the daemon runs."""
+
+    perform: Callable[[Action, Job], o.Outcome]
+    intake: Intake
+    admission: Admission
+    rescan_seconds: float
+    keep_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The configuration was read anew; ``parts`` is None where it was refused, as ``refused`` says."""
+
+    parts: Parts | None
+    refused: str = ""
+
+
+Message = Done | Looked | Nudged | Stopped | Renewed
+
+
+def is_stop(messages: Iterable[Message]) -> bool:
+    """Whether somebody wants the daemon to end."""
+    return any(isinstance(message, Stopped) for message in messages)
