@@ -15,13 +15,17 @@ from rich.live import Live
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from sorawatch import __version__, app, checks, config, demo, preview, report, running, screens, simulator
+from sorawatch import __version__, app, checks, config, demo, preview, report, running, screens, service, simulator
 from sorawatch.config import Config
 from sorawatch.edges import logs
+from sorawatch.edges.manager import is_started_by_systemd
 from sorawatch.errors import Blocked, ConfigError, Rejected, SorawatchError, UsageError
+from sorawatch.service.verify import verify
 from sorawatch.wishes import Wish
 
 FAILED, USAGE = 1, 2
+EX_CONFIG = 78
+"""As sysexits.h has it: a service manager that starts us anew after failures shall not after this one."""
 
 _PIPE_WIDTH = 160
 """Columns of a table that goes into a pipe or a file, unless COLUMNS says otherwise."""
@@ -52,19 +56,23 @@ def _explain(error: Exception) -> int:
         case ConfigError():
             for problem in error.problems:
                 err.print(f"[red]error:[/] {escape(str(problem))}")
-            return USAGE
+            return _unusable()
         case Blocked() | Rejected():
             err.print(f"[red]error:[/] {escape(f'{error}. {error.mend}' if error.mend else str(error))}")
             return FAILED
         case SorawatchError():
             err.print(f"[red]error:[/] {escape(str(error))}")
-            return USAGE if isinstance(error, UsageError) else FAILED
+            return _unusable() if isinstance(error, UsageError) else FAILED
         case BrokenPipeError():
             return FAILED
         case _:
             told = escape(f"{type(error).__name__}: {error}")
             err.print(f"[red]error:[/] a fault in sorawatch ({told}). Run it with --debug for details.")
             return FAILED
+
+
+def _unusable() -> int:
+    return EX_CONFIG if is_started_by_systemd() else USAGE
 
 
 cli = typer.Typer(
@@ -83,6 +91,8 @@ ConfigOption = Annotated[
         "--config", "-c", help="The configuration; else $SORAWATCH_CONFIG, ./config.yaml, /etc/sorawatch/config.yaml."
     ),
 ]
+NameOption = Annotated[str, typer.Option("--name", metavar="NAME", help="The service's name.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 JobArguments = Annotated[
     list[str], typer.Argument(metavar="JOB…", help="Job ids, or the paths of their pictures in the inbox.")
 ]
@@ -142,7 +152,12 @@ def _init(folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to
 
 
 @cli.command("check")
-def _check(context: typer.Context, config_path: ConfigOption = None) -> None:
+def _check(
+    context: typer.Context,
+    service_too: Annotated[bool, typer.Option("--service", help="Look at the installed service instead.")] = False,
+    name: NameOption = "sorawatch",
+    config_path: ConfigOption = None,
+) -> None:
     """Say everything that would go wrong, and the mend for each."""
     try:
         loaded = _load(context, config_path)
@@ -151,7 +166,7 @@ def _check(context: typer.Context, config_path: ConfigOption = None) -> None:
             _print_finding(checks.Finding(f"{problem.where}: {problem.what}", problem.mend, grave=True))
         raise typer.Exit(FAILED) from error
     grave = 0
-    for finding in checks.check(loaded, os.environ):
+    for finding in verify(loaded, name) if service_too else checks.check(loaded, os.environ):
         _print_finding(finding)
         grave += finding.grave
     if grave:
@@ -291,6 +306,49 @@ def _simulate(
     """Serve the video API with simulated clips, for trying configurations or other clients."""
     settings = simulator.Settings(key=key or None, generation_seconds=generation_seconds)
     demo.simulate(host, port, settings, allow_remote=allow_remote, console=out)
+
+
+services = typer.Typer(help="Run this configuration as a service of systemd.", no_args_is_help=True)
+cli.add_typer(services, name="service")
+
+
+@services.command("install")
+def _install(
+    context: typer.Context,
+    name: NameOption = "sorawatch",
+    user: Annotated[
+        str, typer.Option(metavar="USER", help="Who the service runs as; is made if need be.")
+    ] = "sorawatch",
+    dry_run: DryRunOption = False,
+    config_path: ConfigOption = None,
+) -> None:
+    """Write the unit, its user, its folders and the file with the key, and start it now and at every boot."""
+    # What this shell's environment overrides does not hold for the service.
+    loaded = config.load(config.find(config_path or context.obj, os.environ), {})
+    _do(service.install(loaded, os.environ, name, user), dry_run=dry_run)
+
+
+@services.command("uninstall")
+def _uninstall(name: NameOption = "sorawatch", dry_run: DryRunOption = False) -> None:
+    """Stop the service and take it away; the state, the key, the folders and the user stay."""
+    _do(service.removal(name), dry_run=dry_run)
+
+
+@services.command("status")
+def _service_status(name: NameOption = "sorawatch") -> None:
+    """Say what systemd knows of the service; exit 1 if it does not run."""
+    runs, lines = service.status(name)
+    for words, value in lines:
+        out.print(f"{words}: {value}", markup=False, soft_wrap=True)
+    if not runs:
+        raise typer.Exit(FAILED)
+
+
+def _do(plan: service.Plan, *, dry_run: bool) -> None:
+    if dry_run:
+        typer.echo(service.described(plan))
+    else:
+        service.carry_out(plan, typer.echo)
 
 
 def main() -> None:
