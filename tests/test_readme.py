@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE))
 BLOCKS = {
-    "sh": {"Try it": 2, "The real thing": 3, "As a service": 1},
+    "sh": {"Try it": 2, "The real thing": 3, "As a service": 2},
     "yaml": {"What to drop": 1, "Pictures": 1, "Configuration": 1, "Another server": 5},
 }
 """How many blocks each section has; one more needs a test of its own here."""
@@ -168,6 +168,7 @@ def usage(*words: str) -> str:
     return shown.output
 
 
+KNOWN = {each.name for each in (*cli.cli.registered_commands, *cli.cli.registered_groups)}
 COMMANDS = [command for row in table("Commands") for command in quoted(row[0])]
 
 
@@ -180,13 +181,11 @@ class TestCommands:
             assert re.search(rf"(?<![\w-]){word}(?!\w)", told), word
 
     def test_all_are_listed(self) -> None:
-        known = {command.name for command in cli.cli.registered_commands}
-        assert {command.split()[1] for command in COMMANDS} == known
+        assert {command.split()[1] for command in COMMANDS} == KNOWN
 
     def test_the_text_names_no_others(self) -> None:
-        known = {command.name for command in cli.cli.registered_commands}
         named = {words.split()[1] for words in quoted(README) if words.startswith("sorawatch ")}
-        assert named <= known
+        assert named <= KNOWN
 
     def test_the_simulator_is_where_the_text_says(self) -> None:
         assert "base_url: http://127.0.0.1:8787/v1" in quoted(SECTIONS["Another server"])
@@ -437,19 +436,30 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         yield opened
 
 
+SYSTEMCTL = """#!/bin/sh
+[ "$1" = show ] || echo "$@" >> {asked}
+[ "$1" != show ] || printf '%s\\n' LoadState=loaded NeedDaemonReload=no ActiveState=active UnitFileState=enabled StatusText=
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_as_a_service(tmp_path: Path, machine: Machine) -> None:
-    """The block as root, all of it real but ``systemctl``; then what systemd does with the unit, by hand."""
-    (install,) = blocks("sh", "As a service")
+    """The blocks as root, all of it real but ``systemctl``; between them what systemd does with the unit, by hand."""
+    if not shutil.which("systemd-sysusers"):
+        pytest.skip("systemd is not installed")
+    install, later = blocks("sh", "As a service")
     passwords = Path("/etc/passwd").read_bytes()
     recorder = tmp_path / "bin/systemctl"
     recorder.parent.mkdir()
-    recorder.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    recorder.write_text(SYSTEMCTL.format(asked=tmp_path / "asked"))
     recorder.chmod(0o755)
     path = f"{recorder.parent}:{Machine.PATH}"
-    machine.run("sh", "-ec", f"cd {clone(tmp_path / 'sorawatch')}\n{install}", env=environment(PATH=path))
-    assert (tmp_path / "asked").read_text() == "daemon-reload\nenable --now sorawatch\n"
+    here = clone(tmp_path / "sorawatch")
+    told = machine.run("sh", "-ec", f"cd {here}\n{install}", env=environment(PATH=path))
+    assert b"ready to run" in told
+    asked = "daemon-reload\nenable sorawatch\nrestart sorawatch\n"
+    assert (tmp_path / "asked").read_text() == asked
 
     unit = "/etc/systemd/system/sorawatch.service"
     if shutil.which("systemd-analyze"):
@@ -458,6 +468,7 @@ def test_as_a_service(tmp_path: Path, machine: Machine) -> None:
     parser.read_string(machine.path(unit).read_text())
     service = parser["Service"]
     user, group = service["User"], service["Group"]
+    assert machine.path("/etc/sorawatch/api.key").stat().st_mode & 0o777 == 0o600
     machine.run("install", "-d", "-o", user, "-g", group, "-m", service["StateDirectoryMode"], "/var/lib/sorawatch")
     name, key = service["LoadCredential"].split(":")
     machine.run("install", "-d", "/var/credentials")
@@ -493,4 +504,12 @@ def test_as_a_service(tmp_path: Path, machine: Machine) -> None:
     assert clip(tmp_path / "beach.mp4") == (1280, 720, 8)
     assert (srv / "processed/beach.jpg").read_bytes() == sample("beach.jpg")
     assert b"beach.mp4" in machine.run("/opt/sorawatch/bin/sorawatch", "status")
+
+    machine.run("install", "-d", "/var/backups")
+    machine.run("sh", "-ec", f"cd {here}\n{later}", env=environment(PATH=path))
+    stop, start = "stop sorawatch\n", "start sorawatch\n"
+    end = "disable --now sorawatch\ndaemon-reload\n"
+    assert (tmp_path / "asked").read_text() == asked + stop + start + asked + end
+    assert machine.path("/var/backups/sorawatch/state.db").is_file()
+    assert not machine.path(unit).exists()
     assert Path("/etc/passwd").read_bytes() == passwords

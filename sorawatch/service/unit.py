@@ -142,7 +142,7 @@ def unit(config: Config, places: Places, user: str, roots: tuple[Path, ...]) -> 
         "ReadWritePaths": " ".join(_word(root, "-") for root in roots),
         "ProtectHome": "read-only" if at_home else "yes",
     }
-    if config.api.key_file is None:
+    if _takes_credential(config):
         values["LoadCredential"] = f"api-key:{places.key}"
     lines = []
     for line in shipped("sorawatch.service").splitlines():
@@ -177,13 +177,23 @@ def _closed(path: Path) -> Path | None:
     return None
 
 
-def _key_file(config: Config, environ: Mapping[str, str], places: Places) -> File | None:
-    """The key as a file for the service manager, unless it is one already, or the configuration names another."""
-    if config.api.key_file is not None:
-        return None
-    there = KeySource(str(places.key), places.key, environ)
+def _takes_credential(config: Config) -> bool:
+    """Whether there is a key, and the configuration does not say itself where."""
     try:
-        key = find_key(config, environ).read() if environ.get("SORAWATCH_API_KEY") else there.read()
+        find_key(config, {})
+    except ConfigError:
+        return True
+    return False
+
+
+def _key_file(config: Config, environ: Mapping[str, str], places: Places) -> File | None:
+    """The key as a file for the service manager, where it takes one: that of this environment, or the one there is."""
+    if not _takes_credential(config):
+        return None
+    given = environ.get("SORAWATCH_API_KEY", "").strip()
+    source = KeySource("environment variable SORAWATCH_API_KEY", None, environ)
+    try:
+        key = (source if given else KeySource(str(places.key), places.key, environ)).read()
     except ConfigError as error:
         raise UsageError(
             f"there is no API key: {error.problems[0].what}. Put it into {places.key}, or set $SORAWATCH_API_KEY."
