@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import re
 import sys
 from collections.abc import Mapping
@@ -82,7 +84,7 @@ def install(config: Config, environ: Mapping[str, str], name: str, user: str) ->
             )
     key = _key_file(config, environ, places)
     roots = writable(config, places)
-    folders = "".join(f'd "{_escaped(root)}" :2770 :{user} :{user} -\n' for root in roots)
+    folders = "".join(f'd "{_escaped(root)}" :2770 :{user} :{_group(user)} -\n' for root in roots)
     return Plan(
         (
             File(places.users, f'u {user} - "sorawatch" {places.state} /usr/sbin/nologin\n'),
@@ -137,7 +139,7 @@ def unit(config: Config, places: Places, user: str, roots: tuple[Path, ...]) -> 
     values = {
         "ExecStart": " ".join([*start, "run", "--config", _word(config.path)]),
         "User": user,
-        "Group": user,
+        "Group": _group(user),
         "StateDirectory": places.name,
         "ReadWritePaths": " ".join(_word(root, "-") for root in roots),
         "ProtectHome": "read-only" if at_home else "yes",
@@ -175,6 +177,14 @@ def _closed(path: Path) -> Path | None:
         except OSError:
             return folder
     return None
+
+
+def _group(user: str) -> str:
+    """The user's own group; one that is to be made will have a group of its name."""
+    try:
+        return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
+    except KeyError:
+        return user
 
 
 def _takes_credential(config: Config) -> bool:
