@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.edges.images.hostile import scans_without_end
 from tests.edges.images.test_pool import exists, is_busy, workers
@@ -20,12 +23,18 @@ def drop(yard: Yard, name: str, data: bytes) -> Path:
     return path.with_name(f".{name}").rename(path)
 
 
-def busy_worker() -> int:
-    """The daemon's worker that is decoding something endless."""
-    return int(wait_until(lambda: next((pid for pid in workers(os.getpid()) if is_busy(pid)), None)))
+@pytest.fixture
+def busy_worker() -> Callable[[], int]:
+    """Waits for the daemon's worker that is decoding something endless; other tests leave workers of their own."""
+    others = set(workers(os.getpid()))
+
+    def found() -> int | None:
+        return next((pid for pid in workers(os.getpid()) if pid not in others and is_busy(pid)), None)
+
+    return lambda: int(wait_until(found))
 
 
-def test_a_picture_that_kills_its_decoder_is_the_only_one_to_fail(yard: Yard) -> None:
+def test_a_picture_that_kills_its_decoder_is_the_only_one_to_fail(yard: Yard, busy_worker: Callable[[], int]) -> None:
     with yard.running():
         drop(yard, "endless.jpg", ENDLESS)
         pid = busy_worker()
@@ -40,7 +49,9 @@ def test_a_picture_that_kills_its_decoder_is_the_only_one_to_fail(yard: Yard) ->
     assert yard.simulator.ledger().creates == 1
 
 
-def test_a_picture_that_changes_while_it_is_decoded_is_not_judged_by_what_it_was(yard: Yard) -> None:
+def test_a_picture_that_changes_while_it_is_decoded_is_not_judged_by_what_it_was(
+    yard: Yard, busy_worker: Callable[[], int]
+) -> None:
     with yard.running():
         path = drop(yard, "beach.jpg", ENDLESS)
         pid = busy_worker()
@@ -52,7 +63,7 @@ def test_a_picture_that_changes_while_it_is_decoded_is_not_judged_by_what_it_was
     assert yard.simulator.ledger().creates == 1
 
 
-def test_a_daemon_that_stops_leaves_no_worker_and_judges_nothing(yard: Yard) -> None:
+def test_a_daemon_that_stops_leaves_no_worker_and_judges_nothing(yard: Yard, busy_worker: Callable[[], int]) -> None:
     with yard.running():
         drop(yard, "endless.jpg", ENDLESS)
         pid = busy_worker()
