@@ -24,6 +24,7 @@ from sorawatch.housekeeping import Housekeeping
 from sorawatch.intake import Look, NewPair, new_job
 from sorawatch.lookout import Looked, Lookout
 from sorawatch.messages import Message, Nudged, Parts, Renewed, Stopped, is_stop
+from sorawatch.pacing import Pacing
 from sorawatch.pulse import Pulse
 from sorawatch.recording import record
 from sorawatch.register import Register
@@ -82,6 +83,7 @@ class Daemon:
         self._blocks = Blocks(self._policy.waits)
         self._bulletin = Bulletin(self._admission.zone)
         self._housekeeping = Housekeeping(parts.keep_days)
+        self._pacing = Pacing()
         self._changes: list[tuple[Job | None, Job]] = []
         self._starts: list[tuple[Action, Job]] = []
         self._counts: Mapping[State, int] = {}
@@ -247,7 +249,7 @@ class Daemon:
         self._pulse.reloaded(renewed.refused)
 
     def _record(self, turn: Turn, done: Done) -> None:
-        change = record(turn, done, self._policy, self._blocks)
+        change = record(turn, done, self._policy, self._blocks, self._pacing)
         if change is not None:
             self._changes.append(change)
 

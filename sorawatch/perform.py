@@ -207,7 +207,7 @@ class Performer:
             return o.FailedForNow(str(error), error.retry_after, counts=False)
         match video.status:
             case Status.COMPLETED:
-                return o.Rendered()
+                return o.Rendered(_took(video))
             case Status.FAILED:
                 assert video.failure is not None
                 return o.GenerationFailed(video.failure)
@@ -296,6 +296,13 @@ class Performer:
                 # One person's subfolder must not stop everybody else's orders.
                 raise Deferred(f"{error}. {error.mend}", everyone=True) from error
             raise
+
+
+def _took(video: Video) -> int | None:
+    """Milliseconds from the order to the clip, by the server's own clock; None where it does not tell."""
+    if video.created_at is None or video.completed_at is None or video.completed_at < video.created_at:
+        return None
+    return 1000 * (video.completed_at - video.created_at)
 
 
 def _is_refusal(error: Blocked) -> bool:

@@ -13,11 +13,12 @@ from sorawatch.core.lifecycle import Action, Policy, advance, decide
 from sorawatch.core.purchase import standing_after
 from sorawatch.edges.store import LeaseLost, Turn
 from sorawatch.hands import Done
+from sorawatch.pacing import Pacing
 
 logger = logging.getLogger("sorawatch")
 
 
-def record(turn: Turn, done: Done, policy: Policy, blocks: Blocks) -> tuple[Job, Job] | None:
+def record(turn: Turn, done: Done, policy: Policy, blocks: Blocks, pacing: Pacing) -> tuple[Job, Job] | None:
     """Write down what ``done`` tells.
 
     Returns:
@@ -35,7 +36,8 @@ def record(turn: Turn, done: Done, policy: Policy, blocks: Blocks) -> tuple[Job,
         return None
     outcome = _without_others(turn, job, done.outcome) if isinstance(done.outcome, o.Searched) else done.outcome
     jitter = random.random()  # noqa: S311 -- it spreads retries and guards nothing
-    after = advance(job, done.action, outcome, now=turn.now, policy=policy, jitter=jitter)
+    outlook = pacing.outlook(turn, job)
+    after = advance(job, done.action, outcome, now=turn.now, policy=policy, jitter=jitter, outlook=outlook)
     if job.token is not None:
         if after.video_id is not None and after.video_id != job.video_id:
             turn.know_video(job.token, after.video_id)
@@ -43,6 +45,8 @@ def record(turn: Turn, done: Done, policy: Policy, blocks: Blocks) -> tuple[Job,
         if standing is not None:
             turn.settle(job.token, standing)
     blocks.learn(done.action, outcome, turn.now, after.due_at, jitter)
+    if done.action is Action.POLL:
+        pacing.learn(turn, job, outcome, after)
     try:
         turn.save(after, job)
     except LeaseLost:

@@ -88,6 +88,7 @@ class Video:
     size: str | None = None
     seconds: str | None = None
     created_at: int | None = None
+    completed_at: int | None = None
     expires_at: int | None = None
     failure: Failure | None = None
     """Set exactly where ``status`` is `Status.FAILED`."""
@@ -219,6 +220,7 @@ def _video(record: dict[str, object]) -> Video:
         size=size.lower() if size else None,
         seconds=_seconds(record.get("seconds")),
         created_at=unix_seconds(record.get("created_at")),
+        completed_at=unix_seconds(record.get("completed_at")),
         expires_at=unix_seconds(record.get("expires_at")),
         failure=_failure(record, word) if folded is Status.FAILED else None,
         unknown_status=None if folded else quote(word),

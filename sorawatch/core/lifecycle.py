@@ -15,7 +15,7 @@ from sorawatch.core import outcome as o
 from sorawatch.core.budget import dollars
 from sorawatch.core.job import UNPAID, Charged, Job, State
 from sorawatch.core.patience import abandoned, stalled, watched_since
-from sorawatch.core.schedule import Waits, backoff, next_poll, stalled_poll
+from sorawatch.core.schedule import BLANK, Look, Outlook, Waits, backoff, next_poll, stalled_poll
 
 MISSES_THAT_PROVE = 2
 
@@ -91,12 +91,22 @@ def begin(job: Job, action: Action, *, now: int, token: str, price: int | None) 
     )
 
 
-def advance(job: Job, action: Action, outcome: o.Outcome, *, now: int, policy: Policy, jitter: float) -> Job:
+def advance(
+    job: Job,
+    action: Action,
+    outcome: o.Outcome,
+    *,
+    now: int,
+    policy: Policy,
+    jitter: float,
+    outlook: Outlook = BLANK,
+) -> Job:
     """The job after ``action`` came to ``outcome``.
 
     Args:
         now: milliseconds of the store's clock.
         jitter: a random number in [0, 1).
+        outlook: what is known of the render that goes on, or begins.
     """
     expected = State.SUBMITTING if action is Action.SUBMIT else None
     if (decide(job) is not action) if expected is None else (job.state is not expected):
@@ -107,7 +117,7 @@ def advance(job: Job, action: Action, outcome: o.Outcome, *, now: int, policy: P
             order = replace(job.order, size=outcome.size)
             return replace(_enter(job, State.READY, now), order=order, digest=outcome.digest, note=outcome.note)
         case ((Action.SUBMIT | Action.RESOLVE), o.Accepted()):
-            return _accepted(job, outcome.video_id, now, policy)
+            return _accepted(job, outcome.video_id, now, policy, outlook)
         case Action.SUBMIT, o.Unknown():
             uncertain = replace(_enter(job, State.UNCERTAIN, now), lost_at=now, reason=outcome.reason)
             return replace(uncertain, due_at=now + _lag(policy))
@@ -122,13 +132,13 @@ def advance(job: Job, action: Action, outcome: o.Outcome, *, now: int, policy: P
         case Action.SUBMIT, o.FailedForGood():
             return _unsent(reject(job, now, outcome.reason, outcome.mend))
         case Action.RESOLVE, o.Searched():
-            return _resolved(job, outcome, now, policy)
+            return _resolved(job, outcome, now, policy, outlook)
         case Action.RESOLVE, o.Unlisted():
             return _undecidable(job, outcome.reason, now, policy)
         case Action.RESOLVE, o.FailedForNow():
             return _retry_or(_give_up_search, job, outcome, now, policy, jitter)
         case Action.POLL, o.Pending():
-            return _waited(job, outcome.progress, now, policy)
+            return _waited(job, outcome.progress, now, policy, outlook)
         case Action.POLL, o.Rendered():
             return replace(_enter(job, State.RENDERED, now), progress=100, charged=Charged.YES)
         case Action.POLL, o.GenerationFailed():
@@ -271,30 +281,27 @@ def _hold(job: Job, now: int, reason: str, mend: str) -> Job:
     return replace(_enter(job, State.HELD, now), reason=reason, mend=mend)
 
 
-def _accepted(job: Job, video_id: str, now: int, policy: Policy) -> Job:
-    due_at = now + next_poll(policy.waits, 0, None)
-    return replace(
-        _enter(job, State.RENDERING, now), video_id=video_id, progress=None, due_at=due_at, charged=Charged.PERHAPS
-    )
+def _accepted(job: Job, video_id: str, now: int, policy: Policy, outlook: Outlook = BLANK) -> Job:
+    rendering = replace(_enter(job, State.RENDERING, now), video_id=video_id, progress=None, charged=Charged.PERHAPS)
+    return replace(rendering, due_at=now + next_poll(policy.waits, Look(0, None), outlook))
 
 
-def _waited(job: Job, progress: int | None, now: int, policy: Policy) -> Job:
+def _waited(job: Job, progress: int | None, now: int, policy: Policy, outlook: Outlook) -> Job:
     """The server is still at it: look again later, more and more rarely once that takes too long, and not for ever."""
-    waits = policy.waits
-    since = watched_since(job, now)
+    waits, since = policy.waits, watched_since(job, now)
     seen = replace(job, attempts=0, misses=0, reason="", progress=progress, changed_at=since)
     if now - since >= 1000 * waits.abandon:
         mend = f"`sorawatch retry {job.id}` goes on asking after it. `sorawatch cancel {job.id}` gives it up."
         return _hold(seen, now, abandoned(waits) + _stake(job), mend)
     if now - since >= 1000 * waits.stall:
         return replace(seen, reason=stalled(waits), due_at=now + stalled_poll(waits, now - since))
-    return replace(seen, due_at=now + next_poll(waits, now - (job.submitted_at or job.changed_at), progress))
+    return replace(seen, due_at=now + next_poll(waits, Look(now - job.changed_at, progress), outlook))
 
 
-def _resolved(job: Job, found: o.Searched, now: int, policy: Policy) -> Job:
+def _resolved(job: Job, found: o.Searched, now: int, policy: Policy, outlook: Outlook) -> Job:
     match found.candidates:
         case (o.Candidate(certain=True) as only,):
-            return _accepted(job, only.video_id, now, policy)
+            return _accepted(job, only.video_id, now, policy, outlook)
         case () if found.complete:
             return _missed(job, now, policy)
         case ():

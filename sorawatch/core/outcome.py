@@ -59,7 +59,9 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """POLL: the clip can be downloaded."""
+    """POLL: the clip can be downloaded. ``took`` is the milliseconds that the server says it worked on it."""
+
+    took: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

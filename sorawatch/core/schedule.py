@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 RETRY_AFTER_CAP = 3600.0
 """Seconds; a server that asks for more is asked again after this."""
 
-_FIRST_LOOK_SHARE = 0.12
-_REMAINING_SHARE = 0.5
+_AGE_SHARE = 0.12
+"""Where nothing is known, a render of any length is noticed late by this share of its length."""
 _STALLED_SHARE = 0.1
+
+# What follows was chosen with tests/bench/polling.py, which simulates a wide range of renders.
+_FEW = 5
+"""Fewer past renders than this tell nothing."""
+_QUICKEST = 0.05
+_EACH_LOOK = 0.25
+_OFTEN, _SELDOM = 0.5, 0.27
+"""Shares of ``poll_max``: between the two lie the waits while any moment may be the last."""
+_TYPICAL_SHARE = 0.07
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +54,77 @@ def backoff(waits: Waits, failures: int, jitter: float, retry_after: float | Non
     return int(1000 * wait)
 
 
-def next_poll(waits: Waits, age: int, progress: int | None) -> int:
-    """The wait before the next look at a render that is ``age`` milliseconds old.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a poll saw: a render ``age`` milliseconds old, and the progress in per cent that the server told."""
 
-    Honest progress halves the distance to the expected end; without it the waits grow with the age, so that a
-    render of any length is noticed late by a small share of its length.
+    age: int
+    progress: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is known of a render beside the present look: how long its like took, and the look before."""
+
+    past: tuple[int, ...] = ()
+    """Milliseconds that renders of the same model, size and length took, in ascending order."""
+    before: Look | None = None
+
+
+BLANK = Outlook()
+
+
+def next_poll(waits: Waits, look: Look, outlook: Outlook = BLANK) -> int:
+    """The wait before the next look at a render, within the configured bounds.
+
+    Progress that rises evenly says when the render will end, and the next look is then. Progress that is told for the
+    first time, or unevenly, only shortens the wait that the past suggests; where it stands still it says nothing.
     """
-    wait = age * _FIRST_LOOK_SHARE
-    if progress is not None and 0 < progress < 100:
-        wait = min(wait * 2, age * (100 - progress) / progress * _REMAINING_SHARE)
+    wait = _by_past(waits, look.age, outlook.past)
+    before = outlook.before
+    if look.progress is not None and 0 < look.progress < 100 and look.age > 0:
+        left = look.age * (100 - look.progress) / look.progress
+        if _rises_evenly(before, look):
+            wait = left
+        elif before is None or look.progress > (before.progress or 0):
+            wait = min(wait, max(left, _pace(waits, outlook.past)))
     return int(min(max(wait, 1000 * waits.poll_min), 1000 * waits.poll_max))
+
+
+def _by_past(waits: Waits, age: int, past: Sequence[int]) -> float:
+    """First to where the quickest of the past ended, then from look to look past a quarter of those that are left."""
+    often = 1000 * waits.poll_max * _OFTEN
+    if len(past) < _FEW:
+        return min(age * _AGE_SHARE, often)
+    if age > 2 * past[-1]:
+        return age * _AGE_SHARE
+    pace = _pace(waits, past)
+    quickest = _quantile(past, _QUICKEST)
+    if age < quickest:
+        return max(quickest - age, pace)
+    left = past[bisect_right(past, age) :]
+    return min(max(_quantile(left, _EACH_LOOK) - age, pace), often) if left else often
+
+
+def _pace(waits: Waits, past: Sequence[int]) -> float:
+    """The least wait that pays where nothing but the past is known."""
+    typical = sum(past) / len(past) if past else 0.0
+    return min(1000 * waits.poll_max * _SELDOM, typical * _TYPICAL_SHARE)
+
+
+def _rises_evenly(before: Look | None, look: Look) -> bool:
+    """Whether both looks foretell the same end, as far as whole per cents can tell."""
+    if before is None or not before.progress or not look.progress or look.progress <= before.progress:
+        return False
+    ends = look.age / look.progress, before.age / before.progress
+    return abs(ends[0] / ends[1] - 1) <= 1 / look.progress + 1 / before.progress + 0.02 if ends[1] else False
+
+
+def _quantile(ordered: Sequence[int], share: float) -> float:
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
 def stalled_poll(waits: Waits, waited: int) -> int:

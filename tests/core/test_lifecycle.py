@@ -425,10 +425,10 @@ class TestPoll:
     RENDERING = job_in(State.RENDERING)
 
     def test_the_next_look_follows_from_the_age_and_the_progress(self):
-        old = replace(self.RENDERING, submitted_at=NOW - 100_000, attempts=4, misses=3, reason="HTTP 500")
+        old = replace(self.RENDERING, changed_at=NOW - 100_000, attempts=4, misses=3, reason="HTTP 500")
         pending = after(old, Action.POLL, o.Pending(None))
         assert pending == replace(old, attempts=0, misses=0, reason="", due_at=NOW + 12_000)
-        assert after(old, Action.POLL, o.Pending(90)).due_at == NOW + 5_555
+        assert after(old, Action.POLL, o.Pending(90)).due_at == NOW + 11_111
 
     def test_an_outage_never_ends_a_job_that_is_paid_for(self):
         job = self.RENDERING
