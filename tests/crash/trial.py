@@ -127,10 +127,13 @@ def _verdict(scene: Scene, trial: Trial) -> Verdict:
         break
     tally = inspection.at_the_end()
     log = (scene.root.parent / "daemon.log").read_text() if tally.complaints else ""
-    waiting = sum(
-        fault["kind"] == trial.fault.kind and fault["prompt"] in scene.prompts for fault in inject(scene.server)
-    )
-    return Verdict(tuple(deaths), tally, log, len(scene.prompts) - waiting if trial.fault else 0)
+    return Verdict(tuple(deaths), tally, log, _hit(scene, trial.fault) if trial.fault else 0)
+
+
+def _hit(scene: Scene, kind: Fault) -> int:
+    """How many of the scene's orders the fault of its trial has hit."""
+    waiting = sum(fault["kind"] == kind.kind and fault["prompt"] in scene.prompts for fault in inject(scene.server))
+    return len(scene.prompts) - waiting
 
 
 def watched(names: Names, kill: Kill | None, say: Callable[[str], None]) -> Observer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,18 @@ _CLOCKS = {
 
 _DAY = 86_400_000
 """Milliseconds."""
+
+# What a poll comes down to, thousands of times an hour: built once, for building takes longer than carrying out.
+_ONE = sa.select(jobs).where(jobs.c.id == sa.bindparam("this"))
+_TELL = history.insert()
+_SAVE = jobs.update().where(
+    jobs.c.id == sa.bindparam("this"),
+    sa.or_(
+        jobs.c.lease_owner == sa.bindparam("me"),
+        jobs.c.lease_owner.is_(None),
+        jobs.c.lease_until < sa.bindparam("now"),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,7 @@ class Turn:
     # jobs
 
     def job(self, job_id: str) -> Job | None:
-        return self._first(sa.select(jobs).where(jobs.c.id == job_id))
+        return self._first(_ONE, {"this": job_id})
 
     def find(self, text: str) -> Job | None:
         """The job a person means: by its id or the start of it, or the latest one of a picture by its path."""
@@ -111,12 +123,11 @@ class Turn:
             "lease_owner": None if lease_ms is None else self._owner,
             "lease_until": None if lease_ms is None else self.now + lease_ms,
         }
-        free = sa.or_(jobs.c.lease_owner == self._owner, jobs.c.lease_owner.is_(None), jobs.c.lease_until < self.now)
-        statement = jobs.update().where(jobs.c.id == job.id, free).values(row_of(job) | lease)
-        if self._connection.execute(statement).rowcount == 0:
+        mine = {"this": job.id, "me": self._owner, "now": self.now}
+        if self._connection.execute(_SAVE, row_of(job) | lease | mine).rowcount == 0:
             raise LeaseLost(job.id)
         if before is None or before.state is not job.state or job.attempts > before.attempts or _says_more(before, job):
-            self._connection.execute(history.insert().values(self._event(job)))
+            self._connection.execute(_TELL, self._event(job))
 
     def amend(self, job: Job) -> None:
         """Write a job whatever is being done for it meanwhile, leaving the claim as it is."""
@@ -325,8 +336,8 @@ class Turn:
     def _all(self, query: sa.sql.expression.Executable) -> list[Job]:
         return [job_of(row) for row in self._connection.execute(query)]
 
-    def _first(self, query: sa.Select[Any]) -> Job | None:
-        row = self._connection.execute(query).first()
+    def _first(self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None) -> Job | None:
+        row = self._connection.execute(query, parameters).first()
         return None if row is None else job_of(row)
 
     def _count(self, condition: sa.ColumnElement[bool]) -> int:

@@ -1,0 +1,321 @@
+"""How near to ideal many jobs are made, against the two scripts that people would write, and what thousands cost that wait.
+
+Run with:
+
+    python -m tests.bench.throughput race [--jobs 200] [--width 20] [--seconds 2]
+    python -m tests.bench.throughput wait [--jobs 2000] [--every 15] [--watched 60]
+
+``race`` has every contender make the same clips: pictures in a folder, prompts beside them, renders of a fixed length on a
+simulator in a process of its own. ``ideal`` is what the server's renders take if all places are always taken; the wall
+time is that from the start of the program to the last clip on disk. The scripts are killed with -9 in the middle and
+started again as a person would, without the pictures whose clip is there; so is the daemon. ``wait`` has all jobs in
+flight on a server that finishes none, and watches what polling them takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.request import urlopen
+
+import openai
+import requests
+import yaml
+from PIL import Image
+
+from sorawatch import simulator
+
+KEY = "sk-simulated"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+# The contenders. Each is `python -m tests.bench.throughput NAME --folder … --url … --width …` in a process of its own.
+
+
+def with_requests(folder: Path, url: str, width: int) -> None:
+    """The API reference's loop, a thread a place; as it stands in the reference it makes one clip after the other."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+
+    def make(picture: Path) -> None:
+        with open(picture, "rb") as file:
+            created = requests.post(
+                f"{url}/videos",
+                headers=headers,
+                data={"model": "sora-2", "prompt": _prompt(picture), "seconds": "4", "size": "1280x720"},
+                files={"input_reference": (picture.name, file, "image/jpeg")},
+                timeout=60,
+            ).json()
+        video_id = created["id"]
+        while requests.get(f"{url}/videos/{video_id}", headers=headers, timeout=60).json()["status"] != "completed":
+            time.sleep(15)
+        clip = requests.get(f"{url}/videos/{video_id}/content", headers=headers, timeout=60).content
+        (folder / "outbox" / f"{picture.stem}.mp4").write_bytes(clip)
+
+    _in_a_pool(make, folder, width)
+
+
+def with_the_sdk(folder: Path, url: str, width: int) -> None:
+    """The official SDK's ``create_and_poll``, a thread a place."""
+    client = openai.OpenAI(api_key=KEY, base_url=url)
+
+    def make(picture: Path) -> None:
+        video = client.videos.create_and_poll(
+            model="sora-2", prompt=_prompt(picture), seconds="4", size="1280x720", input_reference=picture
+        )
+        client.videos.download_content(video.id).write_to_file(folder / "outbox" / f"{picture.stem}.mp4")
+
+    _in_a_pool(make, folder, width)
+
+
+def _in_a_pool(make: Callable[[Path], None], folder: Path, width: int) -> None:
+    pictures = sorted((folder / "inbox").glob("*.jpg"))
+    left = [picture for picture in pictures if not (folder / "outbox" / f"{picture.stem}.mp4").exists()]
+    with ThreadPoolExecutor(width) as pool:
+        for _ in pool.map(make, left):
+            pass
+
+
+def _prompt(picture: Path) -> str:
+    return str(yaml.safe_load(picture.with_suffix(".yaml").read_text())["prompt"])
+
+
+# The course.
+
+
+@contextmanager
+def serving(seconds: float) -> Iterator[str]:
+    """A simulator in a process of its own; its base URL."""
+    command = [sys.executable, "-m", "tests.bench.throughput", "serve", "--seconds", str(seconds)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.communicate()
+
+
+def serve(seconds: float) -> None:
+    settings = simulator.Settings(generation_seconds=seconds, frames_per_second=1)
+    with simulator.running(settings) as running:
+        print(running.url, flush=True)
+        sys.stdin.read()
+
+
+def ledger(url: str) -> dict[str, Any]:
+    with urlopen(f"{url.removesuffix('/v1')}/ledger") as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def lay_out(root: Path, url: str, jobs: int, **sections: dict[str, Any]) -> None:
+    """Folders with pictures that are all alike, which the server renders once, and prompts that all differ."""
+    for name in ("inbox", "outbox", "errors", "processed"):
+        (root / name).mkdir()
+    settings = {
+        "state": "state.db",
+        "api": {"base_url": url, "key_file": "api.key"},
+        "video": {"seconds": 4},
+        "watch": {"settle_seconds": 0.05},
+        **sections,
+    }
+    (root / "config.yaml").write_text(yaml.safe_dump(settings))
+    (root / "api.key").write_text(KEY)
+    (root / "api.key").chmod(0o600)
+    Image.linear_gradient("L").resize((1280, 720)).convert("RGB").save(root / "picture.jpg")
+    for number in range(jobs):
+        os.link(root / "picture.jpg", root / "inbox" / f"{number:05}.jpg")
+        (root / "inbox" / f"{number:05}.yaml").write_text(f"prompt: waves number {number}\n")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Seconds of wall time and of CPU, bytes of memory at the most, and what the server counted."""
+
+    wall: float
+    cpu: float
+    memory: int
+    polls: int
+    duplicates: int
+    made: int
+
+    def told(self, ideal: float, jobs: int) -> str:
+        return (
+            f"wall {self.wall:6.1f} s = {self.wall / ideal:5.2f} × ideal, CPU {1000 * self.cpu / jobs:5.1f} ms a job, "
+            f"memory {self.memory / 2**20:4.0f} MB, polls {self.polls / jobs:5.1f} a job, "
+            f"{self.made} of {jobs} made, {self.duplicates} bought twice"
+        )
+
+
+def race(jobs: int, width: int, seconds: float) -> None:
+    ideal = jobs / width * seconds
+    print(f"{jobs} jobs, {width} in flight, renders of {seconds:g} s: ideal {ideal:g} s; load {_load()}")
+    daemon = ("-m", "sorawatch", "run", "--once", "--config", "config.yaml")
+    contenders: dict[str, tuple[str, ...]] = {
+        "sorawatch": daemon,
+        "SDK in threads": ("-m", "tests.bench.throughput", "with-the-sdk"),
+        "requests in threads": ("-m", "tests.bench.throughput", "with-requests"),
+    }
+    for name, command in contenders.items():
+        for killed in (False, True):
+            told = run(command, jobs, width, seconds, ideal / 2 if killed else None).told(ideal, jobs)
+            print(f"{name:20}{'killed' if killed else '':7} {told}", flush=True)
+
+
+def run(command: tuple[str, ...], jobs: int, width: int, seconds: float, kill_after: float | None) -> Run:
+    """One contender over a fresh folder, killed once with -9 and started again, or not."""
+    with serving(seconds) as url, TemporaryDirectory() as folder:
+        root = Path(folder)
+        lay_out(
+            root,
+            url,
+            jobs,
+            polling={"min_seconds": 0.2},
+            limits={"in_flight": width, "submits_per_minute": 60_000, "usd_per_day": None},
+        )
+        options = () if "sorawatch" in command else ("--folder", folder, "--url", url, "--width", str(width))
+        cpu, memory = 0.0, 0
+        began = time.monotonic()
+        for limit in (kill_after, None) if kill_after else (None,):
+            usage, peak = _live([sys.executable, *command, *options], root, limit)
+            cpu, memory = cpu + usage.ru_utime + usage.ru_stime, max(memory, peak)
+        last = max((path.stat().st_mtime for path in (root / "outbox").glob("*.mp4")), default=time.time())
+        wall = time.monotonic() - began - (time.time() - last)
+        made = len([*(root / "outbox").glob("*.mp4")])
+        counted = ledger(url)
+        return Run(wall, cpu, memory, counted["polls"], counted["duplicates"], made)
+
+
+def _live(command: list[str], folder: Path, limit: float | None) -> tuple[resource.struct_rusage, int]:
+    """Run ``command`` to its end, or kill it after ``limit`` seconds; what it used, and its memory at the most."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with open(folder / "log", "ab") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    began, peak = time.monotonic(), 0
+    while True:
+        pid, _, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            process.returncode = 0
+            return usage, peak
+        peak = max(peak, memory_of(process.pid))
+        if limit is not None and time.monotonic() - began > limit:
+            os.kill(process.pid, signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def wait(jobs: int, every: float, watched: float) -> None:
+    """All jobs in flight on a server that finishes none: what polling them takes of a core, and of memory."""
+    with serving(float("inf")) as url, TemporaryDirectory() as folder:
+        root = Path(folder)
+        lay_out(
+            root,
+            url,
+            jobs,
+            polling={"min_seconds": every, "max_seconds": every},
+            limits={"in_flight": jobs, "submits_per_minute": 60_000, "usd_per_day": None},
+        )
+        with open(root / "log", "ab") as log:
+            daemon = subprocess.Popen(
+                [sys.executable, "-m", "sorawatch", "run", "--config", "config.yaml"],
+                cwd=root,
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            while ledger(url)["creates"] < jobs:
+                assert daemon.poll() is None, (root / "log").read_text()
+                time.sleep(2)
+            time.sleep(2 * every)
+            polls, cpu, began = ledger(url)["polls"], cpu_of(daemon.pid), time.monotonic()
+            time.sleep(watched)
+            took = time.monotonic() - began
+            cpu, polls = cpu_of(daemon.pid) - cpu, ledger(url)["polls"] - polls
+            print(
+                f"{jobs} jobs in flight, polled every {every:g} s: {polls / took:.0f} polls a second "
+                f"(wanted {jobs / every:.0f}), {100 * cpu / took:.0f} % of a core, "
+                f"{1000 * cpu / max(polls, 1):.2f} ms a poll, {memory_of(daemon.pid) / 2**20:.0f} MB; load {_load()}"
+            )
+        finally:
+            daemon.send_signal(signal.SIGINT)
+            daemon.wait(60)
+
+
+def tree_of(pid: int) -> list[int]:
+    """A process and all below it."""
+    found = [pid]
+    for parent in found:
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                found += map(int, task.read_text().split())
+            except OSError:
+                continue
+    return found
+
+
+def memory_of(pid: int) -> int:
+    """Bytes that a process and its children hold, shared pages counted once (PSS)."""
+    total = 0
+    for each in tree_of(pid):
+        try:
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+    return total
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU that a process and its children have used."""
+    total = 0.0
+    for each in tree_of(pid):
+        try:
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += (int(fields[11]) + int(fields[12])) / TICKS
+    return total
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["race", "wait", "serve", "with-requests", "with-the-sdk"])
+    parser.add_argument("--jobs", type=int)
+    parser.add_argument("--width", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--every", type=float, default=15.0)
+    parser.add_argument("--watched", type=float, default=60.0)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--url")
+    given = parser.parse_args()
+    match given.what:
+        case "race":
+            race(given.jobs or 200, given.width, given.seconds)
+        case "wait":
+            wait(given.jobs or 2000, given.every, given.watched)
+        case "serve":
+            serve(given.seconds)
+        case "with-requests":
+            with_requests(given.folder, given.url, given.width)
+        case "with-the-sdk":
+            with_the_sdk(given.folder, given.url, given.width)
+
+
+if __name__ == "__main__":
+    main()
