@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import sqlite3
+from dataclasses import replace
 
 import pytest
 
+from sorawatch.core.job import State
 from sorawatch.core.schedule import Look
-from sorawatch.pacing import REMEMBERED, length
-from sorawatch.simulator import Settings, running
+from sorawatch.edges.store import Store
+from sorawatch.pacing import Pacing, length
 from tests.yard import Yard
 
 
-def test_later_renders_are_polled_less(tmp_path) -> None:
-    """Of renders that all take as long, the first need many polls and the later ones few, restarts in between or not."""
-    with running(Settings(generation_seconds=1.0, frames_per_second=1)) as server:
-        yard = Yard(tmp_path, server)
-        yard.set("polling", min_seconds=0.02, max_seconds=2)
-        yard.set("limits", in_flight=1)
-        for number in range(9):
-            yard.drop(f"{number}.jpg")
-            assert yard.run_once()
-        polls = [video.polls for video in server.ledger().videos]
-    assert min(polls[:3]) > 2 * max(polls[-3:])
-    with sqlite3.connect(yard.root / "state.db") as connection:
-        ((name, lengths),) = connection.execute("SELECT key, value FROM notes WHERE key LIKE 'renders-%'").fetchall()
-    connection.close()
-    assert len(name) <= 32
-    assert len(lengths.split(",")) == 9 <= REMEMBERED
+def test_how_long_renders_took_is_remembered_by_their_kind_through_restarts(yard: Yard) -> None:
+    for name, seconds in (("a.jpg", 4), ("b.jpg", 8), ("c.jpg", 8)):
+        yard.drop(name, seconds=seconds)
+        assert yard.run_once()
+    store, _ = Store.create_or_open(yard.root / "state.db", "test")
+    with store.turn() as turn:
+        pacing = Pacing()
+        done = {job.pair.image: job for job in turn.jobs([State.DONE])}
+        short, long = (pacing.outlook(turn, done[name]).past for name in ("a.jpg", "b.jpg"))
+        other = replace(done["a.jpg"], order=replace(done["a.jpg"].order, model="another"))
+        assert pacing.outlook(turn, other).past == ()
+    store.close()
+    assert (len(short), len(long)) == (1, 2)
+    assert all(0 <= each < 60_000 for each in (*short, *long))
+    assert long == tuple(sorted(long))
 
 
 @pytest.mark.parametrize(
