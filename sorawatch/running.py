@@ -69,7 +69,11 @@ def _shown(live: screens.LiveJobs, err: Console) -> Iterator[None]:
 
 
 def _heed_signals(daemon: Daemon) -> None:
-    """The first signal to stop stops in good order; the second at once, which loses nothing either."""
+    """The first signal to stop stops in good order; the second at once, which loses nothing either.
+
+    A hang-up is a wish for a reload, but on a terminal it says that the terminal was closed.
+    """
+    at_terminal = sys.stderr.isatty()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -77,7 +81,7 @@ def _heed_signals(daemon: Daemon) -> None:
         daemon.stop()
 
     def leave(_number: int, _frame: FrameType | None) -> None:
-        if sys.stderr.isatty():
+        if at_terminal:
             os.write(sys.stderr.fileno(), _SHOW_CURSOR)
         os._exit(INTERRUPTED)
 
@@ -86,7 +90,7 @@ def _heed_signals(daemon: Daemon) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    signal.signal(signal.SIGHUP, reload)
+    signal.signal(signal.SIGHUP, stop if at_terminal else reload)
 
 
 class _Logs:
@@ -118,4 +122,7 @@ class _Above(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         style = next((style for level, style in self._STYLES if record.levelno >= level), "default")
-        self._console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] [{style}]{escape(self.format(record))}[/]")
+        try:
+            self._console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] [{style}]{escape(self.format(record))}[/]")
+        except OSError:
+            self.handleError(record)

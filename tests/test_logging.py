@@ -41,6 +41,7 @@ def test_json_in_a_file_too_and_prompts_where_they_are_asked_for(yard: Yard) -> 
     assert "seconds" in refused["why"]
 
 
+@pytest.mark.slow
 def test_a_prompt_that_the_server_repeats_is_not_logged(yard: Yard) -> None:
     prompt = "slow waves at dusk"
     yard.simulator.inject(Fault("generation_fails", message=f"cannot draw {prompt}", times=None))
@@ -50,6 +51,7 @@ def test_a_prompt_that_the_server_repeats_is_not_logged(yard: Yard) -> None:
     assert prompt not in told
 
 
+@pytest.mark.slow
 def test_lines_for_the_journal_have_priorities_and_no_time(yard: Yard) -> None:
     if journald.sender() is not None:
         pytest.skip("systemd-python is installed, which writes into the journal itself")
@@ -66,6 +68,7 @@ def test_lines_for_the_journal_have_priorities_and_no_time(yard: Yard) -> None:
     assert len(told.splitlines()) == len(STATES)
 
 
+@pytest.mark.slow
 def test_a_log_file_that_cannot_be_written_is_named(yard: Yard) -> None:
     yard.set("logging", file="missing/sorawatch.log")
     assert f"{yard.root}/missing/sorawatch.log" in yard.cli("run", "--once", status=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -38,7 +39,6 @@ def test_limits_defaults_models_and_presets_count_at_once(patient_yard: Yard, ca
         assert "changed: limits.in_flight" in reload(yard, daemon, caplog)
         wait_until(lambda: yard.counts() == {"rendering": 2})
         yard.drop("alone.jpg", prompt="")
-        wait_until(lambda: "alone.jpg" in yard.cli("status"))
         yard.set("models", **{"sora-2": {"seconds": [4, 8, 20]}})
         yard.set("video", prompt="slow clouds", seconds=20)
         assert "changed: video.prompt, video.seconds, models" in reload(yard, daemon, caplog)
@@ -108,6 +108,21 @@ def test_the_signal_and_what_the_service_manager_hears_of_it(yard: Yard) -> None
         daemon.terminate()
         daemon.communicate(timeout=60)
     assert daemon.returncode == 0
+
+
+def test_a_terminal_that_is_closed_stops_the_daemon(yard: Yard) -> None:
+    ours, its = os.openpty()
+    daemon = yard.spawn("run", stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    told = b""
+    while b"watching" not in told:
+        told += os.read(ours, 65536)
+    daemon.send_signal(signal.SIGHUP)
+    with suppress(OSError):
+        while os.read(ours, 65536):
+            pass
+    os.close(ours)
+    assert daemon.wait(60) == 0
 
 
 def test_every_key_is_taken_over_or_named(yard: Yard) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
+
 from sorawatch.simulator import Fault
 from tests.manager import listening
 from tests.yard import Yard, wait_until
@@ -36,6 +38,7 @@ def test_uploads_end_and_are_recorded_and_no_other_begins(patient_yard: Yard) ->
     assert sum(job["video_id"] is not None for job in jobs) == UPLOADS
 
 
+@pytest.mark.slow
 def test_a_second_signal_stops_at_once_and_buys_nothing_twice(patient_yard: Yard) -> None:
     yard = patient_yard
     yard.set("api", timeout_seconds=60)

@@ -12,7 +12,7 @@ import yaml
 from sorawatch import simulator
 from sorawatch.core.facts import Event
 from sorawatch.simulator import Fault, Settings
-from tests.service.machine import Container, booted, installation
+from tests.service.machine import ROOT, Container, booted, installation
 from tests.yard import picture, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("service")]
@@ -218,6 +218,34 @@ def test_a_bad_configuration_ends_it_with_78_and_it_is_not_started_again(service
     assert "state: failed" in told
     service.write_config()
     service.container.run("systemctl", "restart", "sorawatch")
+
+
+def test_an_instance_of_its_own_with_an_encrypted_key(service: Service) -> None:
+    container, kitchen = service.container, f"{SRV}/kitchen"
+    unit = container.path("/etc/systemd/system/sorawatch@.service")
+    unit.write_text((ROOT / "systemd/sorawatch@.service").read_text())
+    folders = {name: f"{kitchen}/{name}" for name in service.config["folders"]}
+    settings = {**service.config, "folders": folders, "state": "/var/lib/sorawatch/kitchen/state.db"}
+    container.path("/etc/sorawatch/kitchen.yaml").write_text(yaml.safe_dump(settings))
+    encrypted = "/etc/sorawatch/kitchen.key.cred"
+    plain = "/etc/sorawatch/api.key"
+    container.run("systemd-creds", "encrypt", "--with-key=host", "--name=api-key", plain, encrypted)
+    drop_in = container.path("/etc/systemd/system/sorawatch@kitchen.service.d")
+    drop_in.mkdir()
+    credential = f"LoadCredential=\nLoadCredentialEncrypted=api-key:{encrypted}\n"
+    (drop_in / "key.conf").write_text(f"[Service]\n{credential}")
+    for name in ("sysusers", "tmpfiles"):
+        shipped = container.path(f"/etc/{name}.d/sorawatch.conf")
+        shipped.write_text((ROOT / f"systemd/{name}.d/sorawatch.conf").read_text())
+    container.run("systemd-sysusers", "/etc/sysusers.d/sorawatch.conf")
+    container.run("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/sorawatch.conf")
+    container.run("install", "-d", "-o", "sorawatch", "-g", "sorawatch", "-m", "2770", kitchen)
+    container.run("systemctl", "daemon-reload")
+    container.run("systemctl", "start", "sorawatch@kitchen")
+    told = container.shown("StatusText", "sorawatch@kitchen")
+    assert "nothing to do, $0.00 of $50 today" in told
+    assert container.shown("ActiveState") == "active"
+    container.run("systemctl", "stop", "sorawatch@kitchen")
 
 
 def test_uninstall_leaves_what_people_need(service: Service) -> None:
