@@ -129,8 +129,8 @@ def opened(
     """A daemon that holds its locks and may run until the block ends.
 
     Args:
-        apply: told of every configuration that is read later, before the daemon goes by it; whatever of our errors
-            it raises refuses that one.
+        apply: told of every configuration read later whose ``logging`` is another, before the daemon goes by it;
+            whatever of our errors it raises refuses that one.
 
     Raises:
         UsageError: if it must not start: no key, another daemon at work, a state that cannot be trusted.

@@ -26,7 +26,7 @@ class Reloading:
         apply: Callable[[Config], None],
         pulse: Pulse,
     ) -> None:
-        """``parts`` makes what the daemon works with; ``apply`` takes over what is not the daemon's: the logs."""
+        """``parts`` makes what the daemon works with; ``apply`` takes over how it logs, where that has changed."""
         self._config = loaded
         self._environ = environ
         self._parts = parts
@@ -52,7 +52,8 @@ class Reloading:
             source.read()
         kept = config.merged(self._config, found)
         parts = self._parts(kept)
-        self._apply(kept)
+        if kept.logging != self._config.logging:
+            self._apply(kept)
         taken, fixed = config.changed(self._config, found)
         self._config = kept
         for key in fixed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from contextlib import suppress
@@ -95,6 +96,7 @@ def test_the_signal_and_what_the_service_manager_hears_of_it(yard: Yard) -> None
         heard.wait_for("READY")
         heard.messages.clear()
         yard.set("limits", usd_per_day=7)
+        yard.set("logging", format="json")
         yard.write_config()
         daemon.send_signal(signal.SIGHUP)
         assert heard.wait_for("RELOADING")["MONOTONIC_USEC"].isdecimal()
@@ -106,8 +108,10 @@ def test_the_signal_and_what_the_service_manager_hears_of_it(yard: Yard) -> None
         assert "the new configuration was refused" in refused
         assert "of $7 today" in refused
         daemon.terminate()
-        daemon.communicate(timeout=60)
+        _, told = daemon.communicate(timeout=60)
     assert daemon.returncode == 0
+    events = [json.loads(line)["event"] for line in told.splitlines() if line.startswith("{")]
+    assert events == ["reloaded", "reload-refused", "stopped"]
 
 
 def test_a_terminal_that_is_closed_stops_the_daemon(yard: Yard) -> None:
