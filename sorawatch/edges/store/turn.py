@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from sorawatch.core.job import FINAL, IN_FLIGHT, Job, State
 from sorawatch.core.naming import likeness, order_key
 from sorawatch.core.purchase import Purchase, Standing
+from sorawatch.edges.store.pruning import prune
 from sorawatch.edges.store.rows import job_of, row_of
+from sorawatch.edges.store.statements import CLAIMABLE, ONE, SAVE, TELL
 from sorawatch.edges.store.tables import commands, history, jobs, notes, purchases
 
 _LONGEST_ID = 16
@@ -25,18 +27,6 @@ _CLOCKS = {
 
 _DAY = 86_400_000
 """Milliseconds."""
-
-# What a poll comes down to, thousands of times an hour: built once, for building takes longer than carrying out.
-_ONE = sa.select(jobs).where(jobs.c.id == sa.bindparam("this"))
-_TELL = history.insert()
-_SAVE = jobs.update().where(
-    jobs.c.id == sa.bindparam("this"),
-    sa.or_(
-        jobs.c.lease_owner == sa.bindparam("me"),
-        jobs.c.lease_owner.is_(None),
-        jobs.c.lease_until < sa.bindparam("now"),
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +60,13 @@ class Turn:
         self._owner = owner
         self.now = int(connection.scalar(sa.text(_CLOCKS[connection.dialect.name])))
         """Milliseconds of the database's clock when the transaction began."""
+        self._claimable: set[State] | None = None
+        """States with jobs to claim; None once something was written since they were asked for."""
 
     # jobs
 
     def job(self, job_id: str) -> Job | None:
-        return self._first(_ONE, {"this": job_id})
+        return self._first(ONE, {"this": job_id})
 
     def find(self, text: str) -> Job | None:
         """The job a person means: by its id or the start of it, or the latest one of a picture by its path."""
@@ -109,6 +101,7 @@ class Turn:
 
     def add(self, new: Sequence[Job]) -> None:
         """Write new jobs."""
+        self._claimable = None
         if new:
             self._connection.execute(jobs.insert(), [row_of(job) for job in new])
             self._connection.execute(history.insert(), [self._event(job) for job in new])
@@ -119,18 +112,20 @@ class Turn:
         Raises:
             LeaseLost: if another daemon has claimed it.
         """
+        self._claimable = None
         lease = {
             "lease_owner": None if lease_ms is None else self._owner,
             "lease_until": None if lease_ms is None else self.now + lease_ms,
         }
         mine = {"this": job.id, "me": self._owner, "now": self.now}
-        if self._connection.execute(_SAVE, row_of(job) | lease | mine).rowcount == 0:
+        if self._connection.execute(SAVE, row_of(job) | lease | mine).rowcount == 0:
             raise LeaseLost(job.id)
-        if before is None or before.state is not job.state or job.attempts > before.attempts or _says_more(before, job):
-            self._connection.execute(_TELL, self._event(job))
+        if before is None or _is_news(before, job):
+            self._connection.execute(TELL, self._event(job))
 
     def amend(self, job: Job) -> None:
         """Write a job whatever is being done for it meanwhile, leaving the claim as it is."""
+        self._claimable = None
         self._connection.execute(jobs.update().where(jobs.c.id == job.id).values(row_of(job)))
 
     def prune(self, before: int, delivered_before: int, limit: int) -> int:
@@ -143,13 +138,7 @@ class Turn:
         Returns:
             How many were forgotten.
         """
-        ended = sa.and_(jobs.c.state.in_([State.FAILED, State.CANCELLED]), jobs.c.changed_at < before)
-        delivered = sa.and_(jobs.c.state == State.DONE, jobs.c.changed_at < min(before, delivered_before))
-        old = sa.select(jobs.c.id).where(sa.or_(ended, delivered)).order_by(jobs.c.changed_at).limit(limit)
-        ids = [*self._connection.scalars(old)]
-        self._connection.execute(history.delete().where(history.c.job_id.in_(ids)))
-        self._connection.execute(jobs.delete().where(jobs.c.id.in_(ids)))
-        return len(ids)
+        return prune(self._connection, before, delivered_before, limit)
 
     def history(self, job_id: str) -> list[Event]:
         query = sa.select(history).where(history.c.job_id == job_id).order_by(history.c.number)
@@ -169,6 +158,12 @@ class Turn:
 
     def claim(self, states: Sequence[State], limit: int, horizon: int, lease_ms: int) -> list[Job]:
         """Take due jobs in these states for this daemon, the most urgent first."""
+        # A daemon asks for each state at every turn, and mostly there is nothing: one question answers them all.
+        if self._claimable is None:
+            bounds = {"now": self.now, "horizon": self.now + horizon}
+            self._claimable = {State(state) for state in self._connection.scalars(CLAIMABLE, bounds)}
+        if self._claimable.isdisjoint(states):
+            return []
         due = self._due(states, limit, horizon).with_only_columns(jobs.c.id).cte("due")
         statement = (
             jobs.update()
@@ -211,6 +206,7 @@ class Turn:
 
     def release(self, job: Job) -> None:
         """Give a claim back without having done anything."""
+        self._claimable = None
         statement = jobs.update().where(jobs.c.id == job.id, jobs.c.lease_owner == self._owner)
         self._connection.execute(statement.values(lease_owner=None, lease_until=None))
 
@@ -221,6 +217,7 @@ class Turn:
 
     def release_all(self) -> None:
         """Void every claim: only for the sole daemon of a state, at its start."""
+        self._claimable = None
         statement = jobs.update().where(jobs.c.lease_owner.is_not(None))
         self._connection.execute(statement.values(lease_owner=None, lease_until=None))
 
@@ -351,8 +348,9 @@ class Turn:
         ]
 
 
-def _says_more(before: Job, after: Job) -> bool:
-    return bool(after.reason) and after.reason != before.reason
+def _is_news(before: Job, after: Job) -> bool:
+    failed, told = after.attempts > before.attempts, after.reason and after.reason != before.reason
+    return before.state is not after.state or failed or bool(told)
 
 
 def _urgency(job: Job) -> tuple[int, int, int, str, str]:

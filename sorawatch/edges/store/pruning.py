@@ -1,0 +1,19 @@
+"""Forgetting what ended long ago."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from sorawatch.core.job import State
+from sorawatch.edges.store.tables import history, jobs
+
+
+def prune(connection: sa.Connection, before: int, delivered_before: int, limit: int) -> int:
+    """What `Turn.prune` says."""
+    ended = sa.and_(jobs.c.state.in_([State.FAILED, State.CANCELLED]), jobs.c.changed_at < before)
+    delivered = sa.and_(jobs.c.state == State.DONE, jobs.c.changed_at < min(before, delivered_before))
+    old = sa.select(jobs.c.id).where(sa.or_(ended, delivered)).order_by(jobs.c.changed_at).limit(limit)
+    ids = [*connection.scalars(old)]
+    connection.execute(history.delete().where(history.c.job_id.in_(ids)))
+    connection.execute(jobs.delete().where(jobs.c.id.in_(ids)))
+    return len(ids)
