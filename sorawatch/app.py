@@ -11,28 +11,29 @@ from pathlib import Path
 
 from sorawatch import __version__
 from sorawatch.admission import Admission
-from sorawatch.config import Config, Duplicates, KeySource, UnresolvedSubmit, WatchMode, find_headers, find_key
+from sorawatch.config import Config, Duplicates, KeySource, UnresolvedSubmit, find_headers, find_key
 from sorawatch.core.budget import Caps
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import FINAL, Job, State
 from sorawatch.core.lifecycle import Policy
 from sorawatch.core.schedule import Waits
 from sorawatch.daemon import LEASE_MS, Daemon, Listener
-from sorawatch.edges import images, lock, mounts
+from sorawatch.edges import images, lock, mounts, outbox
 from sorawatch.edges.api import Dialect, VideoApi
-from sorawatch.edges.inbox import Inbox, Watch
+from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.lock import Lock
 from sorawatch.edges.logs import SECRETS
 from sorawatch.edges.manager import Manager
 from sorawatch.edges.store import Store, Turn
 from sorawatch.edges.work import WorkFolder
-from sorawatch.errors import Blocked, ConfigError, DamagedState, Deferred, Problem, Rejected, UsageError
+from sorawatch.errors import Blocked, ConfigError, DamagedState, Problem, Rejected, UsageError
 from sorawatch.intake import Intake
 from sorawatch.messages import Parts
 from sorawatch.perform import Performer
 from sorawatch.pulse import Pulse
 from sorawatch.recovery import reconcile
 from sorawatch.reloading import Reloading
+from sorawatch.vigil import Vigil
 from sorawatch.wishes import Wish, foresee, grant
 from sorawatch.workers import Uploads
 
@@ -74,8 +75,14 @@ def policy(config: Config) -> Policy:
         abandon=3600 * polling.abandon_hours,
     )
     resubmit = config.api.unresolved_submit is UnresolvedSubmit.RESUBMIT
-    late = _LATEST * config.api.timeout_seconds
-    return Policy(waits, retries.attempts, retries.failed_generations, resubmit, late)
+    return Policy(
+        waits,
+        attempts=retries.attempts,
+        failed_generations=retries.failed_generations,
+        resubmit_lost=resubmit,
+        damaged_grace_seconds=config.watch.damaged_grace_seconds,
+        late_seconds=_LATEST * config.api.timeout_seconds,
+    )
 
 
 def admission(config: Config) -> Admission:
@@ -157,6 +164,8 @@ def opened(
         stack.callback(gate.release)
         pictures = stack.enter_context(images.Pool())
         uploads, pulse = Uploads(), Pulse(Manager(environ))
+        vigil = Vigil(config.folders.inbox, config.watch.mode)
+        stack.callback(vigil.stop)
 
         def parts(config: Config) -> Parts:
             api = api_client(config, find_key(config, environ), environ)
@@ -166,12 +175,13 @@ def opened(
             return Parts(
                 Performer(config.folders, work, api, pictures, config.catalogue, config.reference, uploads),
                 Intake(inbox, config.defaults, config.catalogue, gate.check),
+                vigil,
                 admission(config),
                 watch.rescan_seconds,
                 config.keep_days,
             )
 
-        daemon = Daemon(
+        yield Daemon(
             store,
             parts(config),
             forget=work.discard,
@@ -180,9 +190,6 @@ def opened(
             reread=Reloading(config, environ, parts, apply, pulse),
             listeners=listeners,
         )
-        if config.watch.mode is not WatchMode.POLLING:
-            _watch(config.folders.inbox, daemon.nudge, stack)
-        yield daemon
 
 
 class _Gate:
@@ -193,25 +200,28 @@ class _Gate:
         self._lock: Lock | None = None
 
     def hold(self) -> None:
-        """Lock the inbox if it is there.
+        """Lock the inbox if it is there. Of one that is gone, or another by now, nothing is kept hold of.
 
         Raises:
             UsageError: if another daemon has it.
         """
+        if self._lock is not None and not self._lock.holds(self._inbox / lock.MARKER):
+            self.release()
         if self._lock is None and lock.is_marked(self._inbox):
             self._lock = Lock.take(self._inbox / lock.MARKER, f"the inbox {self._inbox}", make=False)
 
     def check(self) -> None:
         """Raises: Blocked: if the inbox must not be looked at now."""
-        lock.require_marker(self._inbox)
         try:
             self.hold()
         except UsageError as error:
             raise Blocked(str(error), "Stop the other one.", passing=True) from error
+        lock.require_marker(self._inbox)
 
     def release(self) -> None:
         if self._lock is not None:
             self._lock.release()
+            self._lock = None
 
 
 def mark_folders(config: Config, turn: Turn) -> None:
@@ -222,9 +232,11 @@ def mark_folders(config: Config, turn: Turn) -> None:
     """
     marked = turn.note("marked") or []
     folders = config.folders
-    for folder in (folders.inbox, folders.outbox, folders.errors, folders.processed):
+    for folder in folders.roots.values():
         if str(folder) not in marked:
-            _make(folder)
+            if not folder.exists():
+                _make(folder)
+                outbox.grant(folder, folders.dir_mode, folders.group)
             lock.mark(folder)
             marked.append(str(folder))
     if marked != turn.note("marked"):
@@ -290,10 +302,8 @@ def recover(config: Config) -> list[Job]:
         store, _ = Store.create_or_open(path, _owner())
         stack.callback(store.close)
         with store.turn() as turn:
-            folders = config.folders
             # All of them were worked with before the state was lost: none is made anew where a share is not mounted.
-            marked = (folders.inbox, folders.outbox, folders.errors, folders.processed)
-            turn.write_note("marked", [str(folder) for folder in marked])
+            turn.write_note("marked", [str(folder) for folder in config.folders.roots.values()])
             return reconcile(turn, work, admission(config))
 
 
@@ -349,14 +359,3 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise translate(error, str(folder)) from error
-
-
-def _watch(inbox: Path, nudge: Callable[[], None], stack: ExitStack) -> None:
-    """Have events bring the next look forward; without them the rescan finds everything all the same."""
-    watch = Watch(inbox, nudge)
-    try:
-        watch.start()
-    except (Blocked, Deferred) as error:
-        logger.warning("events from the inbox cannot be had (%s); it is looked through regularly instead", error)
-    else:
-        stack.callback(watch.stop)

@@ -27,7 +27,8 @@ class Bulletin:
     def __init__(self, zone: tzinfo | None) -> None:
         self.zone = zone
         self._posted: dict[str, Any] | None = None
-        self._pauses: set[str] = set()
+        self._pauses: dict[str, int] = {}
+        """When each began."""
 
     def post(
         self, turn: Turn, lookout: Lookout, blocks: Iterable[Block], paused: str | None, closed: Closed | None
@@ -39,8 +40,12 @@ class Bulletin:
         if money is not None:
             pauses.append({"reason": money.reason, "mend": "", "until": money.until})
         waiting = lookout.last.waiting if lookout.last else ()
+        for pause in pauses:
+            pause["since"] = self._begun(pause["reason"], turn.now)
+        means = lookout.means
         note = {
             "pid": os.getpid(),
+            "watching": means and {"told": means.told(lookout.rescan_seconds), "mend": means.mend},
             "pauses": pauses,
             "waiting": [[each.path.encode("utf-8", "replace").decode(), each.why] for each in waiting[:_SHOWN]],
             "waiting_count": len(waiting),
@@ -53,18 +58,21 @@ class Bulletin:
     @property
     def reasons(self) -> set[str]:
         """Why nothing is submitted, as posted last."""
-        return self._pauses
+        return {*self._pauses}
+
+    def _begun(self, reason: str, now: int) -> int:
+        return self._pauses.get(reason, now)
 
     def retract(self) -> None:
         """What was posted last never reached the disk: post it again."""
         self._posted = None
 
     def _log(self, pauses: dict[str, Any], now: int) -> None:
-        for reason in pauses.keys() - self._pauses:
+        for reason in pauses.keys() - self._pauses.keys():
             until, mend = pauses[reason]["until"], pauses[reason]["mend"]
             when = f" Tried again at {clock_time(until, now, self.zone)}." if until else ""
             told = f"{reason}.{f' {mend}' if mend else ''}{when}"
             logger.warning("nothing is submitted: %s", told, extra=about(Facts(Event.PAUSED, why=reason)))
         if self._pauses and not pauses:
             logger.info("submitting goes on", extra=about(Facts(Event.RESUMED)))
-        self._pauses = set(pauses)
+        self._pauses = {reason: pause["since"] for reason, pause in pauses.items()}

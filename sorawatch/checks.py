@@ -13,10 +13,12 @@ from sorawatch.app import api_client, is_running, state_path
 from sorawatch.config import Config, KeySource, find_key
 from sorawatch.config.checks import is_exposed
 from sorawatch.core.fsfaults import translate
-from sorawatch.edges import lock, mounts
+from sorawatch.edges import lock
 from sorawatch.edges.api import VideoApi
+from sorawatch.edges.events import limit_reached, most_watches
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked, ConfigError, Deferred, Rejected, SorawatchError
+from sorawatch.vigil import judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,10 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Look at everything, the quick things first; orders nothing and changes nothing."""
     yield Finding(f"the configuration {config.path} is sound")
     marked = _marked(config)
-    for name in ("inbox", "outbox", "errors", "processed"):
-        folder: Path = getattr(config.folders, name)
+    for name, folder in config.folders.roots.items():
         yield _folder(name, folder, marked=str(folder) in marked)
     yield from _same_disk(config)
+    yield from _group(config)
     yield from _watching(config)
     yield _state(config)
     try:
@@ -90,11 +92,33 @@ def _same_disk(config: Config) -> Iterator[Finding]:
         yield Finding("inbox, errors and processed are on different disks: originals are copied, then removed")
 
 
+def _group(config: Config) -> Iterator[Finding]:
+    group = config.folders.group
+    if group is None or os.geteuid() == 0 or group in {os.getegid(), *os.getgroups()}:
+        return
+    mend = "Add that user to it, as root: usermod -aG GROUP USER. Until then files keep the user's own group."
+    yield Finding(f"folders.group, {group}: the user who runs sorawatch is not in that group", mend)
+
+
 def _watching(config: Config) -> Iterator[Finding]:
-    kind = mounts.file_system_of(config.folders.inbox)
-    if mounts.is_network(kind):
-        seconds = f"{config.watch.rescan_seconds:g}"
-        yield Finding(f"the inbox lies on a network file system ({kind}): it is looked through every {seconds} s")
+    inbox = config.folders.inbox
+    if not inbox.is_dir():
+        return
+    means = judge(inbox, config.watch.mode)
+    most = most_watches()
+    if means.events and most is not None and (found := _folders_in(inbox, most)) > most:
+        limit = limit_reached()
+        yield Finding(f"the inbox has {found} folders or more, and {limit}", limit.mend)
+    yield Finding(means.told(config.watch.rescan_seconds), means.mend)
+
+
+def _folders_in(inbox: Path, most: int) -> int:
+    """How many folders there are; no more than one above ``most`` are counted."""
+    counted = 0
+    for counted, _ in enumerate(os.walk(inbox), 1):
+        if counted > most:
+            break
+    return counted
 
 
 def _state(config: Config) -> Finding:

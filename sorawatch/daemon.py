@@ -76,7 +76,7 @@ class Daemon:
         self._listeners = listeners
         self._mailbox: Mailbox[Message] = Mailbox()
         self._hands = Hands(parts.perform, self._mailbox.put)
-        self._lookout = Lookout(parts.intake, parts.rescan_seconds, self._mailbox.put)
+        self._lookout = Lookout(parts.intake, parts.vigil, parts.rescan_seconds, self._mailbox.put, self.nudge)
         self._clerk = Crew("reload", 1)
         self._reread = reread
         self._register = Register()
@@ -198,7 +198,7 @@ class Daemon:
             self._lookout.start_if_due(self._register.pairs)
         dues = [due, self._closed.until if self._closed else None, *(block.until for block in self._blocks)]
         waits = ((at - now) / 1000 for at in dues if at is not None and at > now)
-        return max(0.0, min(self._pulse.rest, self._lookout.wait, *waits))
+        return max(0.0, min(self._pulse.rest, self._lookout.rest, *waits))
 
     def _take_stock(self, turn: Turn, messages: Sequence[Message]) -> list[Message]:
         """Go by the store after a commit in doubt: give back what it says is being done, and is not.
@@ -325,7 +325,7 @@ class Daemon:
     def _pause_reason(self) -> str | None:
         if self._paused:
             return "paused with `sorawatch pause`; `sorawatch resume` goes on"
-        return self._lookout.objection
+        return self._lookout.objection or self._hands.hanging
 
     def _verdict(self) -> bool | None:
         """With ``once``: None while something goes on, else whether all that was there became clips."""

@@ -6,6 +6,7 @@
     │   └── DamagedState   the state file is not what was written
     ├── Deferred       this job, later
     ├── Rejected       this job, never
+    │   └── Damaged        unless its picture is not all there yet
     ├── Unresolved     this job's submit may or may not have been accepted
     └── Blocked        no job: submissions pause until the cause is gone
 
@@ -74,6 +75,10 @@ class Rejected(SorawatchError):
     def __init__(self, reason: str, mend: str = "") -> None:
         super().__init__(reason)
         self.mend = mend
+
+
+class Damaged(Rejected):
+    """A picture that is not whole: damaged for good, or not all there yet on a share that shows new bytes late."""
 
 
 class Unresolved(SorawatchError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,13 @@ _CREW_OF = {
     Action.RESTORE: "file",
 }
 _THREADS = {"submit": 4, "poll": 4, "deliver": 3, "prepare": 2, "file": 2}
+_PATIENCE = {Action.DELIVER: 600.0, Action.ARCHIVE: 300.0, Action.RESTORE: 300.0}
+"""Seconds that an action which writes into the folders may take; a delivery loads the clip first."""
+_DOING = {
+    Action.DELIVER: "delivering the clip of",
+    Action.ARCHIVE: "filing",
+    Action.RESTORE: "moving back",
+}
 _QUEUE_PER_THREAD = 8
 """Actions that may wait for a thread: enough to keep it busy between two turns of the loop."""
 
@@ -47,6 +55,8 @@ class Hands:
         self._report = report
         self._crews = {name: Crew(name, size) for name, size in _THREADS.items()}
         self._busy: Counter[Action] = Counter()
+        self._under_way: dict[tuple[str, Action, str | None], tuple[float, Job]] = {}
+        """When a thread began with it, by a monotonic clock."""
         self._held: Counter[tuple[str, Action, str | None]] = Counter()
 
     def start(self, action: Action, job: Job) -> None:
@@ -70,6 +80,15 @@ class Hands:
         """Whether none of their threads has died."""
         return all(crew.is_whole for crew in self._crews.values())
 
+    @property
+    def hanging(self) -> str | None:
+        """What has been under way for so long that a share must be in the way of it."""
+        now = time.monotonic()
+        for (_, action, _), (began, job) in [*self._under_way.items()]:
+            if action in _PATIENCE and now - began > _PATIENCE[action]:
+                return f"{_DOING[action]} {job.pair.path} comes to no end; if a folder lies on a share, see to that"
+        return None
+
     def busy(self, action: Action | None = None) -> int:
         """How many actions are queued or under way: of one kind, or all."""
         return self._busy.total() if action is None else self._busy[action]
@@ -81,12 +100,14 @@ class Hands:
         return max(0, _THREADS[crew] * _QUEUE_PER_THREAD - busy)
 
     def _carry_out(self, action: Action, job: Job) -> None:
+        self._under_way[_key(job.id, action, job.token)] = (time.monotonic(), job)
         try:
             outcome = self.perform(action, job)
         except Exception as error:
             logger.exception("%s: %s failed", job.pair.path, action)
             why = f"a fault in sorawatch: {type(error).__name__}"
             outcome = o.Unknown(why) if action is Action.SUBMIT else o.FailedForNow(why, counts=False)
+        self._under_way.pop(_key(job.id, action, job.token), None)
         self._report(Done(job.id, action, job.token, outcome))
 
 

@@ -11,13 +11,16 @@ from sorawatch.core.facts import Event, Facts, about
 from sorawatch.core.job import Pair
 from sorawatch.errors import Blocked, Deferred
 from sorawatch.intake import Intake, Look
+from sorawatch.vigil import Means, Vigil
 from sorawatch.workers import Crew
 
 logger = logging.getLogger("sorawatch")
 
 _NUDGE_PAUSE = 0.1
-"""Seconds at least between two scans that events ask for; after a slow scan, five times its own length."""
+"""Seconds at least before a scan that events ask for; after a slow scan, five times its own length."""
 _TROUBLE_PAUSE = 5.0
+_PATIENCE = 10.0
+"""Seconds that a look may take, or five times as long as the last one, before it counts as hanging."""
 _ROUNDING = 0.005
 """Seconds added to a wait for a file to settle, lest the look comes a moment too early to count."""
 
@@ -34,11 +37,20 @@ class Looked:
 class Lookout:
     """Starts looks when they are due, one at a time. Used from the daemon's thread."""
 
-    def __init__(self, intake: Intake, rescan_seconds: float, report: Callable[[Looked], None]) -> None:
-        """``report`` is called from the looking thread when a look ends."""
+    def __init__(
+        self,
+        intake: Intake,
+        vigil: Vigil,
+        rescan_seconds: float,
+        report: Callable[[Looked], None],
+        ask: Callable[[], None],
+    ) -> None:
+        """``report`` is called from the looking thread when a look ends, ``ask`` from others when one is wanted."""
         self._intake = intake
+        self._vigil = vigil
         self._rescan_seconds = rescan_seconds
         self._report = report
+        self._ask = ask
         self._crew = Crew("scan", 1)
         self._due_at = 0.0
         self._took = 0.0
@@ -46,12 +58,13 @@ class Lookout:
         self.looking_since: float | None = None
         self.last: Look | None = None
         self.last_began = 0.0
-        self.trouble: Blocked | Deferred | None = None
+        self._trouble: Blocked | Deferred | None = None
 
     def nudge(self) -> None:
         """Something happened there: look soon, and once more if a look goes on that may have passed the place."""
         self._nudged = True
-        self._due_at = min(self._due_at, time.monotonic() + max(_NUDGE_PAUSE, 5 * self._took))
+        rested_at = self.last_began + self._took + max(_NUDGE_PAUSE, 5 * self._took)
+        self._due_at = min(self._due_at, max(time.monotonic(), rested_at))
 
     def adopt(self, intake: Intake, rescan_seconds: float) -> None:
         """Look with another configuration from now on, and soon; a look that goes on ends as it began."""
@@ -63,15 +76,15 @@ class Lookout:
         self.looking_since = None
         self.last_began, self._took = looked.began, looked.took
         if not isinstance(looked.result, Look):
-            if str(looked.result) != str(self.trouble):
+            if str(looked.result) != str(self._trouble):
                 facts = about(Facts(Event.INBOX_LOST, why=str(looked.result)))
                 logger.error("the inbox cannot be read: %s", looked.result, extra=facts)
-            self.trouble = looked.result
+            self._trouble = looked.result
             self._due_at = time.monotonic() + min(self._rescan_seconds, _TROUBLE_PAUSE)
             return None
-        if self.trouble is not None:
+        if self._trouble is not None:
             logger.info("the inbox can be read again", extra=about(Facts(Event.INBOX_BACK)))
-        self.trouble, self.last = None, looked.result
+        self._trouble, self.last = None, looked.result
         settles_in = looked.result.scan.next_look
         pause = self._rescan_seconds if settles_in is None else min(self._rescan_seconds, settles_in + _ROUNDING)
         self._due_at = time.monotonic() + max(pause, _NUDGE_PAUSE)
@@ -87,7 +100,7 @@ class Lookout:
     @property
     def has_looked(self) -> bool:
         """Whether a look has ended, be it without success."""
-        return self.last is not None or self.trouble is not None
+        return self.last is not None or self._trouble is not None
 
     @property
     def objection(self) -> str | None:
@@ -102,6 +115,36 @@ class Lookout:
     def looking_for(self) -> float:
         """Seconds for which a look has been going on; 0 while none does."""
         return 0.0 if self.looking_since is None else time.monotonic() - self.looking_since
+
+    @property
+    def means(self) -> Means | None:
+        """How changes are noticed; None before the first look."""
+        return self._vigil.means
+
+    @property
+    def rescan_seconds(self) -> float:
+        return self._rescan_seconds
+
+    @property
+    def trouble(self) -> Blocked | Deferred | None:
+        """Why the inbox cannot be read, if so."""
+        if self._trouble is None and self.hangs_in <= 0:
+            return Deferred("it does not answer; if it lies on a share, see whether that is there")
+        return self._trouble
+
+    @property
+    def hangs_in(self) -> float:
+        """Seconds after which the look that goes on, if one does, counts as hanging."""
+        if self.looking_since is None:
+            return float("inf")
+        return self.looking_since + max(_PATIENCE, 5 * self._took) - time.monotonic()
+
+    @property
+    def rest(self) -> float:
+        """Seconds until there is something to do or to say."""
+        if self.looking_since is None:
+            return self.wait
+        return self.hangs_in if self.hangs_in > 0 else float("inf")
 
     @property
     def wait(self) -> float:
@@ -120,7 +163,10 @@ class Lookout:
         def look() -> None:
             result: Look | Blocked | Deferred
             try:
+                self._vigil.tend(self._ask)
                 result = intake.look(pairs, began)
+                if not self._vigil.covers(result.scan.folders):
+                    self._ask()
             except (Blocked, Deferred) as error:
                 result = error
             except Exception as error:

@@ -12,6 +12,7 @@ from sorawatch.core.lifecycle import Action
 from sorawatch.hands import Done
 from sorawatch.intake import Intake
 from sorawatch.lookout import Looked
+from sorawatch.vigil import Vigil
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Parts:
 
     perform: Callable[[Action, Job], o.Outcome]
     intake: Intake
+    vigil: Vigil
+    """Always the same, for it looks after what goes on."""
     admission: Admission
     rescan_seconds: float
     keep_days: int

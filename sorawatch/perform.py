@@ -21,10 +21,10 @@ from sorawatch.core.notice import error_text
 from sorawatch.core.order import Model, Order, Size
 from sorawatch.core.pairing import ERROR_SUFFIX
 from sorawatch.core.record import to_record
-from sorawatch.edges import clip, images, inbox, lock, outbox
+from sorawatch.edges import clip, images, inbox, lock, mounts, outbox
 from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.work import WorkFolder
-from sorawatch.errors import Blocked, Deferred, Rejected, Unresolved
+from sorawatch.errors import Blocked, Damaged, Deferred, Rejected, Unresolved
 from sorawatch.workers import Uploads
 
 LIST_SLACK = 120
@@ -103,8 +103,13 @@ class Performer:
             return o.FailedForGood(f"the model {order.model} is no longer in the catalogue", mend)
         wish = images.Wish(model, order.size, order.fit, order.focus, self._finish)
         self._require_settled(job.pair)
+        path = self._folders.inbox / job.pair.path
         try:
-            reference = self._pictures.prepare(self._folders.inbox / job.pair.path, wish)
+            reference = self._pictures.prepare(path, wish)
+        except Damaged as error:
+            if not mounts.is_network(mounts.file_system_of(path)):
+                raise
+            return o.Partial(str(error), error.mend)
         finally:
             # Whatever was said of other bytes than those that were settled does not count.
             self._require_settled(job.pair)
@@ -289,7 +294,7 @@ class Performer:
     def _place(self, items: Sequence[outbox.Item], root: Path, folder: str, intent: Path) -> tuple[str, ...]:
         lock.require_marker(root)
         try:
-            return outbox.place(items, root, folder, intent)
+            return outbox.place(items, root, folder, intent, self._folders.access)
         except Blocked as error:
             roots = (root, self._folders.inbox)
             if _is_refusal(error) and all(os.access(each, os.W_OK | os.X_OK) for each in roots):

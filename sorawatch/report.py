@@ -87,7 +87,11 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
     """The snapshot for programs: money in dollars, times in seconds since 1970."""
     return {
         "daemon": {"running": snapshot.running, "pid": snapshot.note.get("pid") if snapshot.running else None},
-        "pauses": [{**pause, "until": _seconds(pause["until"])} for pause in snapshot.note["pauses"]],
+        "pauses": [
+            {**pause, "until": _seconds(pause["until"]), "since": _seconds(pause.get("since"))}
+            for pause in snapshot.note["pauses"]
+        ],
+        "watching": snapshot.note.get("watching") if snapshot.running else None,
         "spending": {
             "today_usd": snapshot.spent_today / MICROS,
             "day_cap_usd": _usd(snapshot.day_cap),

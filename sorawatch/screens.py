@@ -47,6 +47,8 @@ def status(snapshot: Snapshot, config: Config) -> RenderableType:
     """All that ``sorawatch status`` says."""
     parts: list[RenderableType] = [_headline(snapshot)]
     parts += [_pause(pause, snapshot.now, config) for pause in snapshot.note["pauses"]]
+    if snapshot.running and (watching := snapshot.note.get("watching")):
+        parts.append(Text("\n  ".join(part for part in (watching["told"], watching["mend"]) if part)))
     if snapshot.jobs:
         parts.append(_jobs(snapshot, config))
     waiting = snapshot.note.get("waiting", [])
@@ -75,6 +77,8 @@ def _of(spent: int, cap: int | None) -> str:
 
 def _pause(pause: dict[str, Any], now: int, config: Config) -> Text:
     text = Text("nothing is submitted: ", "bold yellow").append(str(pause["reason"]), "not bold")
+    if pause.get("since"):
+        text.append(f" (since {clock_time(pause['since'], now, config.timezone)})", "default not bold")
     if pause["mend"]:
         text.append(f"\n  {pause['mend']}", "default not bold")
     if pause["until"]:

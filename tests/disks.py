@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -60,6 +61,8 @@ def unprivileged(other_disk: Path) -> Iterator[Path]:
         yield other_disk
         return
     other_disk.chmod(0o777)
+    # That user may not be able to read the interpreter's own files, and a codec not found once is never found again.
+    codecs.lookup("utf-8-sig")
     os.seteuid(65534)
     try:
         yield other_disk

@@ -57,7 +57,7 @@ class TestValues:
     def test_every_key(self, load, tmp_path):
         found = load(
             """
-            folders: {inbox: in, outbox: /srv/out, errors: ./err, processed: done}
+            folders: {inbox: in, outbox: /srv/out, errors: ./err, processed: done, file_mode: 0664, dir_mode: "2775", group: 0}
             state: data/state.db
             timezone: Europe/Berlin
             api:
@@ -67,14 +67,16 @@ class TestValues:
               unresolved_submit: resubmit
             video: {prompt: Waves, model: sora-2-pro, size: 1080x1920, seconds: "12", fit: blur, focus: [0.2, 1]}
             reference: {format: webp, quality: 80, background: "#0a141E", max_enlargement: 2.5}
-            watch: {mode: polling, settle_seconds: 0.5, rescan_seconds: 10, ignore: ["*.part", draft-*]}
+            watch: {mode: polling, settle_seconds: 0.5, rescan_seconds: 10, damaged_grace_seconds: 60, ignore: ["*.part", draft-*]}
             polling: {min_seconds: 0.2, max_seconds: 0.2}
             retries: {first_seconds: 1, max_seconds: 2, attempts: 3, failed_generations: 0}
             limits: {in_flight: 20, submits_per_minute: 0.5, usd_per_day: 2.5, usd_per_month: 50}
             duplicates: allow
             """
         )
-        assert found.folders == config.Folders(tmp_path / "in", Path("/srv/out"), tmp_path / "err", tmp_path / "done")
+        assert found.folders == config.Folders(
+            tmp_path / "in", Path("/srv/out"), tmp_path / "err", tmp_path / "done", 0o664, 0o2775, 0
+        )
         assert found.state == str(tmp_path / "data/state.db")
         assert str(found.timezone) == "Europe/Berlin"
         assert found.api == config.Api(
@@ -85,7 +87,7 @@ class TestValues:
             "Waves", "sora-2-pro", Size(1080, 1920), 12, Fit.BLUR, Point(0.2, 1),
         )  # fmt: skip
         assert found.reference == Finish(Format.WEBP, 80, (10, 20, 30), 2.5)
-        assert found.watch == config.Watch(WatchMode.POLLING, 0.5, 10, ("*.part", "draft-*"))
+        assert found.watch == config.Watch(WatchMode.POLLING, 0.5, 10, 60, ("*.part", "draft-*"))
         assert found.polling == config.Polling(0.2, 0.2)
         assert found.retries == config.Retries(1, 2, 3, 0)
         assert found.limits == Limits(20, 0.5, 2_500_000, 50 * MICROS)
@@ -295,6 +297,21 @@ BAD_FILES = {
         f'config.yaml line 1, watch.settle_seconds: is "soon". {POSITIVE}',
     ),
     "zero": ("watch: {rescan_seconds: 0}\n", f"config.yaml line 1, watch.rescan_seconds: is 0. {POSITIVE}"),
+    "no permissions": (
+        "folders: {file_mode: 0888}\n",
+        'config.yaml line 1, folders.file_mode: is 0888. Allowed: octal digits such as "0664", '
+        "which leave the owner at least 0600.",
+    ),
+    "permissions that shut sorawatch out": (
+        'folders: {dir_mode: "0577"}\n',
+        'config.yaml line 1, folders.dir_mode: is "0577". Allowed: octal digits such as "0775", '
+        "which leave the owner at least 0700.",
+    ),
+    "no such group": (
+        "folders: {group: rooot}\n",
+        'config.yaml line 1, folders.group: is "rooot", a group that this system does not know. Did you mean "root"? '
+        "Allowed: a group of this system, by name or number, or null.",
+    ),
     "negative": ("api: {timeout_seconds: -1}\n", f"config.yaml line 1, api.timeout_seconds: is -1. {POSITIVE}"),
     "without end": (
         "polling: {max_seconds: 1e999}\n",

@@ -12,6 +12,7 @@ from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action
 from sorawatch.hands import Done, Hands
 from sorawatch.workers import Mailbox
+from tests.yard import wait_until
 
 JOB = Job("a", State.SUBMITTING, Pair("", "a.jpg", Stamp(1, 1)), created_at=1, due_at=1, changed_at=1, token="t")
 
@@ -102,3 +103,22 @@ def test_there_is_no_room_beyond_a_full_queue(mailbox):
         hands.start(Action.PREPARE, JOB)
     assert hands.room(Action.PREPARE) == 0
     released.set()
+
+
+def test_what_comes_to_no_end_is_named_until_it_does(mailbox, monkeypatch):
+    monkeypatch.setattr("sorawatch.hands._PATIENCE", {Action.ARCHIVE: 0.1})
+    released = threading.Event()
+
+    def perform(action: Action, job: Job) -> o.Outcome:
+        released.wait()
+        return o.Filed(())
+
+    hands = Hands(perform, mailbox.put)
+    hands.start(Action.POLL, JOB)
+    hands.start(Action.ARCHIVE, JOB)
+    assert hands.hanging is None
+    wait_until(lambda: hands.hanging)
+    assert hands.hanging == "filing a.jpg comes to no end; if a folder lies on a share, see to that"
+    released.set()
+    reports(mailbox, 2)
+    assert hands.hanging is None

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from sorawatch.config import WatchMode
 from sorawatch.core.order import Fit, Model, Size
 from sorawatch.core.sidecar import Settings
 from sorawatch.edges.inbox import Inbox
 from sorawatch.errors import Blocked
 from sorawatch.intake import Intake, Look
 from sorawatch.lookout import Looked, Lookout
+from sorawatch.vigil import Vigil
 from sorawatch.workers import Mailbox
+from tests.yard import wait_until
 
 RESCAN = 3600.0
 """Seconds: longer than any test, so that a look before that has another cause."""
@@ -35,7 +38,8 @@ class Post:
         self.entered = threading.Semaphore(0)
         self.refusal: Exception | None = None
         inbox = Inbox(root, ignore=(), settle_seconds=settle_seconds)
-        self.lookout = Lookout(Intake(inbox, DEFAULTS, CATALOGUE, self._check), RESCAN, self.mailbox.put)
+        intake = Intake(inbox, DEFAULTS, CATALOGUE, self._check)
+        self.lookout = Lookout(intake, Vigil(root, WatchMode.POLLING), RESCAN, self.mailbox.put, lambda: None)
 
     def _check(self) -> None:
         self.entered.release()
@@ -166,3 +170,18 @@ class TestTrouble:
         while post.lookout.wait > 0:
             post.lookout.nudge()
         assert post.look() is not None
+
+    def test_a_look_that_hangs_is_trouble_until_it_ends(self, post, monkeypatch):
+        monkeypatch.setattr("sorawatch.lookout._PATIENCE", 0.2)
+        post.open.clear()
+        post.start()
+        post.entered.acquire()
+        assert post.lookout.trouble is None
+        assert 0 < post.lookout.hangs_in <= 0.2
+        wait_until(lambda: post.lookout.hangs_in <= 0)
+        assert "does not answer" in str(post.lookout.trouble)
+        post.open.set()
+        (looked,) = post.mailbox.collect(60)
+        assert post.lookout.learn(looked) is not None
+        assert post.lookout.trouble is None
+        assert post.lookout.hangs_in == float("inf")

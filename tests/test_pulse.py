@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sorawatch.config import WatchMode
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action
@@ -20,6 +21,7 @@ from sorawatch.hands import Done, Hands
 from sorawatch.intake import Intake
 from sorawatch.lookout import Looked, Lookout
 from sorawatch.pulse import Pulse
+from sorawatch.vigil import Vigil
 from sorawatch.workers import Mailbox
 from tests.manager import Notified, listening
 from tests.yard import Yard, wait_until
@@ -45,7 +47,8 @@ class Loop:
         self.hangs = False
         self.outcome: BaseException | None = None
         inbox = Inbox(folder, ignore=(), settle_seconds=0.01)
-        self.lookout = Lookout(Intake(inbox, Settings(), {}, self._check), 0.01, self.mailbox.put)
+        intake, vigil = Intake(inbox, Settings(), {}, self._check), Vigil(folder, WatchMode.POLLING)
+        self.lookout = Lookout(intake, vigil, 0.01, self.mailbox.put, lambda: None)
         self.hands = Hands(self._perform, self.mailbox.put)
         self.pulse = Pulse(Manager(os.environ))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import re
 import zoneinfo
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sorawatch.core.schema import Check, CheckError, micros, nearest, shown, text
+from sorawatch.edges import mounts
 
 if TYPE_CHECKING:
     from sorawatch.core.finish import Colour
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 KEY_BELONGS = "The key belongs in the file that api.key_file names, or in $SORAWATCH_API_KEY."
 _ADDRESS = "Allowed: an address such as https://api.apiyi.com/v1."
+_MODE = re.compile(r"[0-7]{3,4}", re.ASCII)
 _COLOUR = re.compile(r"[0-9a-fA-F]{6}", re.ASCII)
 
 
@@ -120,6 +123,34 @@ def colour(node: Node) -> Colour:
     return red, green, blue
 
 
+def mode(least: int) -> Check[int]:
+    """Permission bits in octal, quoted or not; ``least`` is what sorawatch itself cannot do without."""
+
+    def check(node: Node) -> int:
+        digits = node.text.strip().removeprefix("0o")
+        if not _MODE.fullmatch(digits) or int(digits, 8) & least != least:
+            example = "0664" if least == 0o600 else "0775"
+            mend = f'Allowed: octal digits such as "{example}", which leave the owner at least {least:04o}.'
+            raise CheckError(f"is {shown(node)}", mend)
+        return int(digits, 8)
+
+    return check
+
+
+def group(node: Node) -> int:
+    """The number of a group of this system, given by its name or number."""
+    name = text(node).strip()
+    if name.isascii() and name.isdigit() and len(name) < 10:
+        return int(name)
+    try:
+        return grp.getgrnam(name).gr_gid
+    except (KeyError, ValueError) as error:
+        near = nearest(name, [entry.gr_name for entry in grp.getgrall()])
+        question = f'Did you mean "{near}"? ' if near else ""
+        mend = f"{question}Allowed: a group of this system, by name or number, or null."
+        raise CheckError(f"is {shown(node)}, a group that this system does not know", mend) from error
+
+
 def globs(node: Node) -> tuple[str, ...]:
     if not isinstance(node.value, tuple):
         raise CheckError(f"is {shown(node)}", 'Allowed: a list of patterns, such as ["*.tmp", "draft-*"].')
@@ -127,8 +158,11 @@ def globs(node: Node) -> tuple[str, ...]:
 
 
 def relation(one: Path, other: Path) -> str | None:
-    """How ``one`` lies to ``other``, as written or once links are resolved, in words; None where they are apart."""
-    for view in (os.path.normpath, os.path.realpath):
+    """How ``one`` lies to ``other``, as written or once links are resolved, in words; None where they are apart.
+
+    Links on network shares are not asked for: a configuration can be read while a share hangs.
+    """
+    for view in (os.path.normpath, mounts.resolved):
         first, second = Path(view(one)), Path(view(other))
         if first == second:
             return "is the same folder as"
@@ -141,5 +175,5 @@ def relation(one: Path, other: Path) -> str | None:
 
 def located(folder: Path) -> str:
     """``folder`` for a message, with the place it really is where links lead elsewhere."""
-    written, real = os.path.normpath(folder), os.path.realpath(folder)
+    written, real = os.path.normpath(folder), mounts.resolved(folder)
     return written if written == real else f"{written} (which is {real})"

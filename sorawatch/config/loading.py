@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
@@ -152,10 +152,12 @@ def _folders(section: Section, base: Path) -> Folders:
         outbox=section.get("outbox", check, base / default.outbox),
         errors=section.get("errors", check, base / default.errors),
         processed=section.get("processed", check, base / default.processed),
+        file_mode=section.get("file_mode", nullable(checks.mode(0o600)), default.file_mode),
+        dir_mode=section.get("dir_mode", nullable(checks.mode(0o700)), default.dir_mode),
+        group=section.get("group", nullable(checks.group), default.group),
     )
     section.close()
-    for one, other in combinations((each.name for each in fields(Folders)), 2):
-        first, second = getattr(folders, one), getattr(folders, other)
+    for (one, first), (other, second) in combinations(folders.roots.items(), 2):
         if relation := checks.relation(second, first):
             what = f"{checks.located(second)} {relation} folders.{one}, {checks.located(first)}"
             section.note(other, what, "Give each folder a place outside the others.")
@@ -165,10 +167,10 @@ def _folders(section: Section, base: Path) -> Folders:
 def _state(root: Section, folders: Folders, base: Path) -> str:
     state = root.get("state", checks.state(base), STATE)
     parent = Path(state).parent
-    for each in fields(Folders) if "://" not in state else ():
+    for name, folder in folders.roots.items() if "://" not in state else ():
         # References are staged beside the state: inside the inbox they would be taken for new pictures, and bought.
-        if checks.relation(parent, getattr(folders, each.name)) in {"lies inside", "is the same folder as"}:
-            root.note("state", f"{state} lies inside folders.{each.name}", "Put it outside the four folders.")
+        if checks.relation(parent, folder) in {"lies inside", "is the same folder as"}:
+            root.note("state", f"{state} lies inside folders.{name}", "Put it outside the four folders.")
     return state
 
 
@@ -225,6 +227,7 @@ def _watch(section: Section) -> Watch:
         mode=section.get("mode", choice(WatchMode), default.mode),
         settle_seconds=section.get("settle_seconds", positive(LONGEST), default.settle_seconds),
         rescan_seconds=section.get("rescan_seconds", positive(LONGEST), default.rescan_seconds),
+        damaged_grace_seconds=section.get("damaged_grace_seconds", positive(LONGEST), default.damaged_grace_seconds),
         ignore=section.get("ignore", checks.globs, default.ignore),
     )
     section.close()

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sorawatch.core.access import Access
 from sorawatch.core.finish import Finish
 from sorawatch.core.order import MICROS, Fit, Focus, Model, Size
 from sorawatch.core.sidecar import Settings
@@ -48,6 +49,20 @@ class Folders:
     outbox: Path = Path("outbox")
     errors: Path = Path("errors")
     processed: Path = Path("processed")
+    file_mode: int | None = None
+    dir_mode: int | None = None
+    group: int | None = None
+    """Its number."""
+
+    @property
+    def roots(self) -> Mapping[str, Path]:
+        """The four folders by their keys."""
+        names = ("inbox", "outbox", "errors", "processed")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def access(self) -> Access:
+        return Access(self.file_mode, self.dir_mode, self.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,8 @@ class Watch:
     mode: WatchMode = WatchMode.AUTO
     settle_seconds: float = 3
     rescan_seconds: float = 30
+    damaged_grace_seconds: float = 120
+    """How long a picture on a network share may look damaged before it counts as that."""
     ignore: tuple[str, ...] = ()
     """Glob patterns of file names."""
 

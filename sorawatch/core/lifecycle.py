@@ -14,7 +14,7 @@ from enum import StrEnum
 from sorawatch.core import outcome as o
 from sorawatch.core.budget import dollars
 from sorawatch.core.job import UNPAID, Charged, Job, State
-from sorawatch.core.patience import abandoned, stalled, watched_since
+from sorawatch.core.patience import MAY_GROW, abandoned, may_grow_until, stalled, watched_since
 from sorawatch.core.schedule import BLANK, Look, Outlook, Waits, backoff, next_poll, stalled_poll
 
 MISSES_THAT_PROVE = 2
@@ -58,6 +58,8 @@ class Policy:
     failed_generations: int = 1
     resubmit_lost: bool = False
     """Submit again when an answer was lost and the server cannot say whether the order arrived."""
+    damaged_grace_seconds: float = 120.0
+    """How long a picture on a share may look damaged before it counts as that."""
     late_seconds: float = 60.0
     """How long after a submit a server may still take it: before, its absence from a list proves nothing."""
 
@@ -116,6 +118,11 @@ def advance(
             assert job.order is not None
             order = replace(job.order, size=outcome.size)
             return replace(_enter(job, State.READY, now), order=order, digest=outcome.digest, note=outcome.note)
+        case Action.PREPARE, o.Partial():
+            if (until := may_grow_until(job, now, policy.damaged_grace_seconds)) is None:
+                return reject(job, now, outcome.reason, outcome.mend)
+            again = _retry(job, f"{outcome.reason}. {MAY_GROW}", None, now, policy, jitter)
+            return replace(again, due_at=min(again.due_at, until))
         case ((Action.SUBMIT | Action.RESOLVE), o.Accepted()):
             return _accepted(job, outcome.video_id, now, policy, outlook)
         case Action.SUBMIT, o.Unknown():

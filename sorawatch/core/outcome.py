@@ -20,6 +20,14 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Partial:
+    """PREPARE found a picture that is not whole, on a share that may not show all of it yet."""
+
+    reason: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """SUBMIT was answered with a video id."""
 
@@ -134,6 +142,7 @@ class Halted:
 
 Outcome = (
     Prepared
+    | Partial
     | Accepted
     | Searched
     | Unlisted

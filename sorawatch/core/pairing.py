@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif",
@@ -19,7 +21,8 @@ PAUSE_NAME = "PAUSE"
 ERROR_SUFFIX = ".error.txt"
 
 _JUNK = (
-    ".*", "~$*", "*~", "thumbs.db", "desktop.ini", "@eadir", "#recycle", "__macosx", "lost+found", "$recycle.bin",
+    ".*", "~$*", "*~", "thumbs.db", "desktop.ini", "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle",
+    "@recently-snapshot", "__macosx", "lost+found", "$recycle.bin", "system volume information",
     "*.tmp", "*.temp", "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.!sync",
     "*" + ERROR_SUFFIX,
 )  # fmt: skip
@@ -52,10 +55,13 @@ def fold(name: str) -> str:
 
 def is_junk(name: str, ignore: Sequence[str] = ()) -> bool:
     """Whether a file or folder of this name is never looked at: hidden, half-written, or some system's litter."""
-    folded = fold(name)
-    return any(fnmatch.fnmatchcase(folded, pattern) for pattern in _JUNK) or any(
-        fnmatch.fnmatchcase(folded, fold(pattern)) for pattern in ignore
-    )
+    return _junk(tuple(ignore)).match(fold(name)) is not None
+
+
+@lru_cache(maxsize=8)
+def _junk(ignore: tuple[str, ...]) -> re.Pattern[str]:
+    """One expression for all patterns: a scan asks it of every name."""
+    return re.compile("|".join(fnmatch.translate(fold(pattern)) for pattern in (*_JUNK, *ignore)))
 
 
 def is_defaults(name: str) -> bool:

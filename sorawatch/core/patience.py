@@ -35,3 +35,15 @@ def abandoned(waits: Waits) -> str:
 
 def _told(seconds: float) -> str:
     return f"{seconds / 3600:g} hours" if seconds >= 7200 else f"{seconds / 60:g} minutes"
+
+
+MAY_GROW = "On a share it may not all be there yet, so it is read again"
+
+
+def may_grow_until(job: Job, now: int, grace_seconds: float) -> int | None:
+    """Until when a picture that is not whole may become so; None where it had its time.
+
+    The job was made when its picture had stopped changing; a further change makes another job.
+    """
+    age, grace = now - job.created_at, int(1000 * grace_seconds)
+    return job.created_at + grace if 0 <= age < grace else None

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
-import threading
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from watchdog.events import (
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
 
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import Pair, Stamp
@@ -32,13 +15,13 @@ from sorawatch.core.settle import Look, Observation, is_whole, next_look, observ
 
 _HALF = 1 << 63
 
-_NUDGE_PAUSE = 0.1
-"""Seconds at least between two nudges."""
-
-_EVENTS: list[type[FileSystemEvent]] = [
-    FileCreatedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent, DirDeletedEvent
-]  # fmt: skip
-"""Reads are nobody's business, and a write of gigabytes is told once, when the file is closed."""
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +56,8 @@ class Scan:
     """Seconds until a pair can have settled."""
     paused: bool
     """The PAUSE file is there."""
+    folders: int
+    """How many folders were listed, the inbox itself among them."""
 
 
 @dataclass(slots=True)
@@ -84,8 +69,8 @@ class _Folder:
     """The ``_defaults.yaml`` files that hold here by their paths, the nearest first; None: to be read all the same."""
     files: dict[str, os.stat_result] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
-    odd: list[str] = field(default_factory=list)
-    """Links, pipes, sockets and devices."""
+    odd: dict[str, str] = field(default_factory=dict)
+    """Links, pipes, sockets and devices, and what each is."""
     blind: dict[str, str] = field(default_factory=dict)
     """Names that the system would say nothing of, and why."""
     trouble: str = ""
@@ -155,7 +140,10 @@ class Inbox:
             reasons = {
                 **dict.fromkeys(pairing.lonely, "no image of this name"),
                 **dict.fromkeys(pairing.unknown, "not a picture format sorawatch reads"),
-                **dict.fromkeys(folder.odd, "not a regular file; put a copy of it here"),
+                **{
+                    name: f"is {kind}, which is never opened; put the file itself here"
+                    for name, kind in folder.odd.items()
+                },
                 **folder.blind,
             }
             waiting += [Waiting(_join(folder.path, name), why) for name, why in reasons.items()]
@@ -169,6 +157,7 @@ class Inbox:
             settling=len(unsettled),
             next_look=min((next_look(each, now, self._settle_seconds) for each in unsettled), default=None),
             paused=any(PAUSE_NAME in names for names in (top.files, top.odd, top.blind)),
+            folders=sum(not folder.trouble for folder in folders),
         )
 
     def _walk(self) -> Iterator[_Folder]:
@@ -209,70 +198,9 @@ class Inbox:
                 if stat.S_ISREG(status.st_mode):
                     folder.files[entry.name] = status
                 else:
-                    folder.odd.append(entry.name)
+                    folder.odd[entry.name] = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
         own = sorted(filter(is_defaults, (*folder.files, *folder.odd, *folder.blind)), key=fold)
         folder.defaults = {_join(folder.path, name): folder.files.get(name) for name in own} | dict(folder.defaults)
-
-
-class Watch:
-    """Calls ``nudge`` soon after something happens below ``root``, where the system reports such things."""
-
-    def __init__(self, root: Path, nudge: Callable[[], None]) -> None:
-        self._root = root
-        self._nudge = nudge
-        self._happened = threading.Event()
-        self._stopped = threading.Event()
-        self._observer: BaseObserver | None = None
-
-    def start(self) -> None:
-        """Begin to watch.
-
-        Raises:
-            Blocked, Deferred: if the system refuses, such as at its limit of watches.
-        """
-        # It logs an error when it is stopped amid events, and warns when it meets a new folder's folder twice:
-        # a person could only wonder about either.
-        logging.getLogger("watchdog").setLevel(logging.CRITICAL)
-        warnings.filterwarnings("ignore", module=r"watchdog\.")
-        try:
-            observer = Observer()
-            # A link would be watched instead of the folder that it names.
-            observer.schedule(
-                _Handler(self._happened), os.path.realpath(self._root), recursive=True, event_filter=_EVENTS
-            )
-            observer.start()
-        except OSError as error:
-            raise translate(error, "watching the inbox") from error
-        self._observer = observer
-        threading.Thread(target=self._pass_on, name="nudge", daemon=True).start()
-
-    def stop(self) -> None:
-        """Nudge no more."""
-        self._stopped.set()
-        self._happened.set()
-        if self._observer is not None:
-            self._observer.stop()
-
-    @property
-    def alive(self) -> bool:
-        """Whether events can still arrive: no more once ``root`` itself was removed."""
-        observer = self._observer
-        return observer is not None and observer.is_alive() and all(each.is_alive() for each in observer.emitters)
-
-    def _pass_on(self) -> None:
-        """One nudge for all that happens in a while; what happens after it is followed by another."""
-        while self._happened.wait() and not self._stopped.is_set():
-            self._happened.clear()
-            self._nudge()
-            self._stopped.wait(_NUDGE_PAUSE)
-
-
-class _Handler(FileSystemEventHandler):
-    def __init__(self, happened: threading.Event) -> None:
-        self._happened = happened
-
-    def on_any_event(self, event: FileSystemEvent) -> None:  # noqa: ARG002 -- that something happened is all
-        self._happened.set()
 
 
 def stamp(path: Path) -> Stamp | None:

@@ -62,8 +62,16 @@ class Lock:
         _sign(descriptor)
         return cls(descriptor)
 
+    def holds(self, path: Path) -> bool:
+        """Whether ``path`` is still the file that is locked: a share that was mounted anew has another."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.lstat(path))
+        except OSError:
+            return False
+
     def release(self) -> None:
-        os.close(self._descriptor)
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
 
 
 def is_locked(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 _NETWORK = re.compile(
@@ -12,14 +13,32 @@ _NETWORK = re.compile(
     re.ASCII,
 )
 """``fuseblk`` and ``fuse.ntfs-3g`` are disks of this machine."""
+_LAYERED = {"overlay", "aufs", "ecryptfs", "unionfs"}
+_MOST_LINKS = 40
+"""What Linux follows before it takes them for a circle."""
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
-def file_system_of(path: Path, mountinfo: str | None = None) -> str:
-    """The type of the file system that ``path``, or its nearest parent that exists, lies on; empty if unknown.
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of what the kernel says of its mounts, see proc(5)."""
+
+    number: str
+    """Names this mount and no other that exists at the same time."""
+    device: str
+    point: str
+    kind: str
+    """The type of the file system; empty if unknown."""
+
+
+UNKNOWN = Mount("", "", "/", "")
+
+
+def mounts_at(path: Path, mountinfo: str | None = None) -> tuple[Mount, ...]:
+    """What ``path``, or its nearest parent that exists, lies on, and after it whatever is mounted below ``path``.
 
     Args:
-        mountinfo: what ``/proc/self/mountinfo`` says, see proc(5); the longest mount point wins, then the last line.
+        mountinfo: what ``/proc/self/mountinfo`` says; the longest mount point wins, then the last line.
     """
     target = os.path.realpath(path)
     if mountinfo is None:
@@ -27,19 +46,56 @@ def file_system_of(path: Path, mountinfo: str | None = None) -> str:
             # What is mounted on demand is mounted by now, having been asked for just above.
             mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
         except OSError:
-            return ""
-    best, kind = -1, ""
+            return (UNKNOWN,)
+    best = UNKNOWN
+    below: dict[str, Mount] = {}
     for line in mountinfo.splitlines():
         fields = line.split(" ")
         if len(fields) < 5 or "-" not in fields:
             continue
         point = _ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[4])
-        inside = point in {"/", target} or target.startswith(f"{point}/")
-        if inside and len(point) >= best:
-            best, kind = len(point), fields[fields.index("-") + 1]
-    return kind
+        mount = Mount(fields[0], fields[2], point, fields[fields.index("-") + 1])
+        if point in {"/", target} or target.startswith(f"{point}/"):
+            best = mount if len(point) >= len(best.point) else best
+        elif point.startswith(f"{target.rstrip('/')}/"):
+            below[point] = mount
+    return (best, *below.values())
+
+
+def file_system_of(path: Path, mountinfo: str | None = None) -> str:
+    """The type of the file system that ``path`` lies on, as `mounts_at` finds it; empty if unknown."""
+    return mounts_at(path, mountinfo)[0].kind
+
+
+def resolved(path: Path, mountinfo: str | None = None) -> str:
+    """Where ``path`` leads, as far as that can be told without asking a network share, which may never answer.
+
+    Of what lies on such a share the rest is as written. ``readlink`` is not passed on to what is mounted at its end,
+    as ``lstat`` is, so that not even the mount point of a share is asked.
+    """
+    shares = {Path(mount.point) for mount in mounts_at(Path("/"), mountinfo) if is_network(mount.kind)}
+    here, rest = Path("/"), [*path.absolute().parts[1:]]
+    links = 0
+    while rest:
+        if here in shares or links > _MOST_LINKS:
+            return os.path.normpath(here.joinpath(*rest))
+        name = rest.pop(0)
+        try:
+            target = (here / name).readlink()
+        except OSError:
+            here = here.parent if name == ".." else here / name
+        else:
+            links += 1
+            here = Path("/") if target.is_absolute() else here
+            rest = [*target.parts[target.is_absolute() :], *rest]
+    return str(here)
 
 
 def is_network(kind: str) -> bool:
     """Whether files there may be changed by other machines, unseen by this kernel."""
     return _NETWORK.fullmatch(kind) is not None
+
+
+def is_layered(kind: str) -> bool:
+    """Whether files there may be changed in a layer below, unseen by whoever looks at the whole."""
+    return kind in _LAYERED

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sorawatch.core.access import Access
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.naming import numbered
 from sorawatch.errors import Deferred
@@ -34,6 +35,8 @@ _BLOCK = 1 << 20
 _renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 """From <fcntl.h> and <stdio.h>; ``os`` has no rename that replaces nothing."""
+
+_UNCHANGED = Access()
 
 _choosing = threading.Lock()
 _reserved: set[Path] = set()
@@ -50,12 +53,15 @@ class Item:
     """Leave the source where it is, a copy being wanted."""
 
 
-def place(items: Sequence[Item], root: Path, folder: str, intent: Path) -> tuple[str, ...]:
+def place(items: Sequence[Item], root: Path, folder: str, intent: Path, access: Access = _UNCHANGED) -> tuple[str, ...]:
     """Put ``items`` side by side into ``root/folder``, under their names or all with the same free number.
 
     Calling it again with the same ``intent`` finishes what a crash cut short. Sources that are gone were placed
     before, or taken away by somebody; either way there is nothing to do for them. A source that somebody replaced
     meanwhile stays: it is another file.
+
+    Args:
+        access: of the folders that are made, and of items to be kept, which are files of ours; moved ones keep theirs.
 
     Returns:
         The names given to all that this intent is about, whether by this call or before.
@@ -65,13 +71,15 @@ def place(items: Sequence[Item], root: Path, folder: str, intent: Path) -> tuple
     """
     target = root / folder
     try:
-        _make_below(root, target)
+        _make_below(root, target, access)
         planned = _read_intent(intent)
         with _names(items, target, planned) as names:
             if names != planned:
                 write_durably(intent, json.dumps(names).encode())
             for number, item in enumerate(items):
                 again = item.name in planned
+                if item.keep:
+                    grant(item.source, access.file_mode, access.group)
                 try:
                     _place_one(item, target / names[item.name], _temporary(target, intent, item), again=again)
                 except FileExistsError as error:
@@ -109,7 +117,18 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _make_below(root: Path, target: Path) -> None:
+def grant(path: Path, mode: int | None, group: int | None) -> None:
+    """Give a file or folder its permissions and group, as far as its file system and our rights allow."""
+    if group is not None:
+        with contextlib.suppress(OSError):
+            os.chown(path, -1, group)
+    if mode is not None:
+        with contextlib.suppress(OSError):
+            # A folder that hands its group on goes on doing so.
+            path.chmod(mode | (path.stat().st_mode & stat.S_ISGID))
+
+
+def _make_below(root: Path, target: Path, access: Access) -> None:
     """Make subfolders, but never ``root``: a root that is missing is a share that is not mounted."""
     missing = [folder for folder in (target, *target.parents) if root in folder.parents and not folder.is_dir()]
     for folder in reversed(missing):
@@ -118,6 +137,8 @@ def _make_below(root: Path, target: Path) -> None:
         except FileExistsError as error:
             if not folder.is_dir():
                 raise Deferred(f"{folder} is in the way: a folder is needed there. Rename or remove it") from error
+        else:
+            grant(folder, access.dir_mode, access.group)
         fsync_folder(folder.parent)
 
 
@@ -268,6 +289,8 @@ def _copy(source: Path, temporary: Path) -> None:
         writer.flush()
         with contextlib.suppress(OSError):
             shutil.copystat(source, temporary)
+        with contextlib.suppress(OSError):
+            os.chown(temporary, -1, os.fstat(reader.fileno()).st_gid)
         os.fsync(writer.fileno())
     if not _has_same_bytes(source, temporary):
         raise Deferred(f"{source} changed while it was copied")

@@ -36,10 +36,12 @@ def read(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
                 raise Invalid(Problem(path.name, "is not a regular file", "Put a plain file in its place."))
             with open(descriptor, "rb", closefd=False) as file:
                 data = file.read(MAX_BYTES + 1)
+            after = os.fstat(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -53,9 +55,15 @@ def read(path: Path) -> bytes:
                 raise Deferred(f"{path.name} may not be read by the user who runs sorawatch") from error
             case _:
                 raise translate(error, path.name) from error
+    if len(data) < min(after.st_size, MAX_BYTES) or _stamp(before) != _stamp(after):
+        raise Deferred(f"{path.name} changed while it was read")
     if len(data) > MAX_BYTES:
         raise Invalid(Problem(path.name, f"is larger than {MAX_BYTES // 1024} KiB", "Shorten it."))
     return data
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
 
 
 def load(data: bytes, name: str) -> Node:

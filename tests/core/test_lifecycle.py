@@ -28,7 +28,7 @@ ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
 
 TEMPORARY = (o.FailedForNow, o.Halted)
 CAN_COME_TO = {
-    Action.PREPARE: {o.Prepared, o.FailedForGood, *TEMPORARY},
+    Action.PREPARE: {o.Prepared, o.Partial, o.FailedForGood, *TEMPORARY},
     Action.SUBMIT: {o.Accepted, o.Unknown, o.ReferenceLost, o.FailedForGood, *TEMPORARY},
     Action.RESOLVE: {o.Accepted, o.Searched, o.Unlisted, *TEMPORARY},
     Action.POLL: {o.Pending, o.Rendered, o.GenerationFailed, *TEMPORARY},
@@ -40,6 +40,7 @@ CAN_COME_TO = {
 
 OUTCOMES: dict[str, o.Outcome] = {
     "prepared": o.Prepared(Size(1280, 720), "d" * 64, "cropped"),
+    "not whole": o.Partial("cut off", "Copy it again."),
     "accepted": o.Accepted("video_1"),
     "found": o.Searched((o.Candidate("video_1", certain=True),), complete=True),
     "found in part of the list": o.Searched((o.Candidate("video_1", certain=True),), complete=False),
@@ -102,7 +103,12 @@ def test_every_transition():
         return dict.fromkeys(("failed for now", "out of reach", "halted"), state.value)
 
     expected = {
-        (State.FOUND, Action.PREPARE): {"prepared": "ready", "failed for good": "rejected", **stays(State.FOUND)},
+        (State.FOUND, Action.PREPARE): {
+            "prepared": "ready",
+            "not whole": "found",
+            "failed for good": "rejected",
+            **stays(State.FOUND),
+        },
         (State.SUBMITTING, Action.SUBMIT): {
             "accepted": "rendering",
             "unknown": "uncertain",
@@ -571,6 +577,27 @@ class TestEnd:
         )
 
 
+class TestNotWhole:
+    """A picture on a share that looks damaged."""
+
+    POLICY = Policy(Waits(first=5), damaged_grace_seconds=120)
+
+    def found(self, age: float) -> Job:
+        job = job_in(State.FOUND, created_at=NOW - int(1000 * age), attempts=6)
+        return after(job, Action.PREPARE, o.Partial("it is cut off", "Copy it again."), self.POLICY)
+
+    def test_it_is_read_again_while_it_is_young_and_at_the_latest_when_it_is_not_any_more(self):
+        job = self.found(110)
+        assert job.state is State.FOUND
+        assert job.reason == "it is cut off. On a share it may not all be there yet, so it is read again"
+        assert job.due_at == NOW + 10_000
+
+    @pytest.mark.parametrize("age", [120, 10_000, -1], ids=["old", "older", "of a clock that was set back"])
+    def test_after_that_it_counts_as_damaged(self, age):
+        job = self.found(age)
+        assert (job.state, job.reason, job.mend) == (State.REJECTED, "it is cut off", "Copy it again.")
+
+
 def test_a_submit_met_after_a_crash_is_looked_for_at_once():
     sent = job_in(State.SUBMITTING)
     assert lifecycle.met_after_a_crash(sent, NOW) == replace(
@@ -678,7 +705,7 @@ class Life(RuleBasedStateMachine):
                 failures = st.sampled_from([OUTCOMES[name] for name in ("generation failed", "moderated", "expired")])
                 good: st.SearchStrategy[o.Outcome] = progress | st.just(o.Rendered()) | failures
             case Action.PREPARE:
-                good = st.just(OUTCOMES["prepared"])
+                good = st.sampled_from([OUTCOMES[name] for name in ("prepared", "prepared", "not whole")])
             case Action.DELIVER:
                 good = st.just(OUTCOMES["delivered"])
             case Action.ARCHIVE:

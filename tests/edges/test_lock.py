@@ -181,3 +181,13 @@ class TestMarker:
                 lock.require_marker(disk)
         finally:
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
+
+
+def test_a_lock_knows_whether_its_file_is_still_the_one_that_lies_there(path):
+    held = Lock.take(path, "the state")
+    assert held.holds(path)
+    path.rename(path.with_name("away"))
+    assert not held.holds(path)
+    path.touch()
+    assert not held.holds(path)
+    held.release()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from sorawatch.edges.mounts import file_system_of, is_network
+from sorawatch.edges.mounts import file_system_of, is_layered, is_network, mounts_at, resolved
 
 MOUNTS = r"""
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
@@ -76,3 +77,46 @@ def test_remote_all_the_same(kind):
 )
 def test_local(kind):
     assert not is_network(kind)
+
+
+def test_what_is_mounted_below_a_path():
+    assert [(mount.point, mount.kind) for mount in mounts_at(Path("/mnt"), MOUNTS)] == [
+        ("/mnt", "tmpfs"),
+        ("/mnt/nas", "nfs4"),
+        ("/mnt/nas/local", "xfs"),
+        ("/mnt/my share\\x", "cifs"),
+        ("/mnt/twice", "fuse.sshfs"),
+        ("/mnt/ümlaut", "btrfs"),
+    ]
+    assert [mount.number for mount in mounts_at(Path("/mnt/nas"), MOUNTS)] == ["41", "42"]
+    assert [mount.number for mount in mounts_at(Path("/mnt/nas/loc"), MOUNTS)] == ["41"]
+
+
+def test_layers():
+    assert is_layered("overlay")
+    assert not is_layered("ext4")
+
+
+def test_a_path_is_resolved_as_the_system_does(tmp_path, monkeypatch):
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real" / "up").symlink_to("../link/deep")
+    (tmp_path / "absolute").symlink_to(tmp_path / "link")
+    (tmp_path / "circle").symlink_to("circle")
+    monkeypatch.chdir(tmp_path)
+    for path in ("link", "link/up", "absolute/up/missing/x", "real/up/../..", "nowhere/at/all", "/", "link/.", "//tmp"):
+        assert resolved(Path(path)) == os.path.realpath(path), path
+    assert resolved(Path("circle/x")).endswith("circle/x")
+
+
+def test_a_path_on_a_share_is_resolved_up_to_the_share(tmp_path):
+    share = tmp_path / "share"
+    share.mkdir()
+    (share / "link").symlink_to("/etc")
+    (tmp_path / "way").symlink_to(share)
+    mountinfo = f"""
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+41 22 0:41 / {share} rw,relatime - nfs4 server:/export rw
+"""
+    assert resolved(tmp_path / "way" / "link" / "x", mountinfo) == str(share / "link" / "x")
+    assert resolved(tmp_path / "way", mountinfo) == str(share)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sorawatch.core.access import Access
 from sorawatch.core.naming import LONGEST_NAME
 from sorawatch.edges import outbox
 from sorawatch.edges.outbox import Item
@@ -311,3 +312,41 @@ def test_write_durably_replaces_the_whole_file(tmp_path_factory, data):
         outbox.write_durably(path, content)
     assert path.read_bytes() == data
     assert [*path.parent.iterdir()] == [path]
+
+
+class TestAccess:
+    ACCESS = Access(0o664, 0o2775, 12345)
+
+    def modes(self, root: Path) -> dict[str, tuple[str, int]]:
+        found = {str(path.relative_to(root)): path.stat() for path in root.rglob("*")}
+        return {name: (oct(status.st_mode & 0o7777), status.st_gid) for name, status in found.items()}
+
+    def test_what_we_make_has_it_and_what_is_moved_keeps_its_own(self, inbox, root, intent):
+        moved, made = put(inbox, a_jpg="A", a_mp4="B")
+        moved.source.chmod(0o600)
+        if os.geteuid() != 0:
+            pytest.skip("only root may give any group")
+        outbox.place([moved, replace(made, keep=True)], root, "2026/summer", intent, self.ACCESS)
+        assert self.modes(root) == {
+            "2026": ("0o2775", 12345),
+            "2026/summer": ("0o2775", 12345),
+            "2026/summer/a.jpg": ("0o600", 0),
+            "2026/summer/a.mp4": ("0o664", 12345),
+        }
+
+    def test_across_devices_it_is_the_same(self, inbox, other_disk, intent):
+        if os.geteuid() != 0:
+            pytest.skip("only root may give any group")
+        moved, made = put(inbox, a_jpg="A", a_mp4="B")
+        os.chown(moved.source, -1, 54321)
+        moved.source.chmod(0o640)
+        outbox.place([moved, replace(made, keep=True)], other_disk, "", intent, self.ACCESS)
+        assert self.modes(other_disk) == {"a.jpg": ("0o640", 54321), "a.mp4": ("0o664", 12345)}
+
+    def test_what_is_refused_is_done_without(self, unprivileged):
+        for name in ("in", "out"):
+            (unprivileged / name).mkdir()
+        (made,) = put(unprivileged / "in", a_mp4="A")
+        item = replace(made, keep=True)
+        assert outbox.place([item], unprivileged / "out", "sub", unprivileged / "intent", self.ACCESS) == ("a.mp4",)
+        assert {mode for mode, _ in self.modes(unprivileged / "out").values()} == {"0o2775", "0o664"}

@@ -15,7 +15,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from sorawatch.core.framing import UPRIGHT, Box, Framing, unturned, upright
 from sorawatch.core.order import Size
 from sorawatch.edges.images.colour import sampled
-from sorawatch.errors import Rejected
+from sorawatch.errors import Damaged, Rejected
 
 try:
     from pillow_heif import register_heif_opener
@@ -52,6 +52,11 @@ _REDUCING_GAP = 1.5
 _LOSSLESS_TIFF = frozenset({"raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "group3", "group4"})
 """Names of Pillow's for what the tag Compression says."""
 
+_HOLLOW = 4096
+"""Zeros at the end of a compressed picture that cannot be its own."""
+_JPEG_END = b"\xff\xd9"
+
+_COPY = "Copy it again, or export it anew."
 _SMALLER = "Save it smaller: a few thousand pixels a side are plenty."
 
 
@@ -76,6 +81,7 @@ class Picture:
             Rejected: if it is no picture, damaged, or too large to be decoded.
         """
         with translated(name, data):
+            _check_tail(name, data)
             file = io.BytesIO(data)
             if data.startswith(_JPEG):
                 # Image.open would also parse the directory of further pictures, and fail where only that is broken.
@@ -155,13 +161,28 @@ def translated(name: str, data: bytes) -> Iterator[None]:
         raise Rejected(f"{name} needs more memory than there is", _SMALLER) from error
     except Exception as error:
         told = " ".join(str(error).split()) or type(error).__name__
-        raise Rejected(f"{name} is damaged or cut off: {told}", "Copy it again, or export it anew.") from error
+        raise Damaged(f"{name} is damaged or cut off: {told}", _COPY) from error
 
 
 def _check_size(name: str, image: Image.Image) -> None:
     pixels = image.width * image.height
     if pixels > MAX_PIXELS or pixels * _BYTES_PER_PIXEL.get(image.format or "", 8) > MAX_DECODED:
         raise _too_large(name, f"{image.width}x{image.height} pixels, which is {pixels / 1e6:.0f} million")
+
+
+def _check_tail(name: str, data: bytes) -> None:
+    """Some tools give a copy its length first and its bytes later; decoders take the zeros in between for pixels."""
+    end = len(data.rstrip(b"\0"))
+    if len(data) - end < _HOLLOW:
+        return
+    if data.startswith(_JPEG):
+        ends_early = not data.endswith(_JPEG_END, 0, end)
+    elif data.startswith(b"RIFF"):
+        ends_early = end + _HOLLOW < 8 + int.from_bytes(data[4:8], "little")
+    else:
+        ends_early = data[4:8] == b"ftyp"
+    if ends_early:
+        raise Damaged(f"{name} is only there in part: its last {len(data) - end} bytes are zeros", _COPY)
 
 
 def _too_large(name: str, found: str) -> Rejected:
@@ -174,7 +195,7 @@ def _unidentified(name: str, data: bytes) -> Rejected:
         told = f"{name} is a HEIC picture, which needs an extra package"
         return Rejected(told, "Run: pip install 'sorawatch[heif]'. Or save the picture as a JPEG.")
     told = f"{name} is not a picture that can be read; it begins with {data[:8].decode('latin-1')!a}"
-    return Rejected(told, "If a viewer shows it, save it anew as JPEG or PNG.")
+    return Damaged(told, "If a viewer shows it, save it anew as JPEG or PNG.")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -12,7 +12,7 @@ from typing import Self
 from sorawatch.edges.images.process import DEFAULT, Limits, Lost, WorkerProcess
 from sorawatch.edges.images.reference import Reference, Wish
 from sorawatch.edges.images.wire import Answer, Fault, Request
-from sorawatch.errors import Deferred, Rejected
+from sorawatch.errors import Damaged, Deferred, Rejected
 
 logger = logging.getLogger("sorawatch")
 
@@ -56,8 +56,8 @@ class Pool:
         """Make of the picture at ``path`` what is wished; waits for a place.
 
         Raises:
-            Rejected: if this file can never become a reference: no picture, damaged, too large, too small, or more
-                than a worker can bear.
+            Damaged: if it is no picture, or not a whole one.
+            Rejected: if this file can never become a reference: too large, too small, more than a worker can bear.
             Deferred: if it cannot be read now, changed while it was, or there is no worker to be had.
         """
         request = Request(path.absolute(), wish)
@@ -131,4 +131,4 @@ class Pool:
                 return Rejected(told, "Save it smaller. If something else took the memory, just try it again.")
             case _:
                 told = f"{name} made its decoder crash ({lost})"
-                return Rejected(told, "It is probably damaged. Copy it again, or save it anew as JPEG or PNG.")
+                return Damaged(told, "It is probably damaged. Copy it again, or save it anew as JPEG or PNG.")

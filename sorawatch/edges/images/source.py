@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from sorawatch.errors import Deferred, Rejected
+from sorawatch.errors import Damaged, Deferred, Rejected
 
 MAX_BYTES = 512 << 20
 """Of a file, which is held in memory whole."""
@@ -27,7 +27,7 @@ def read(path: Path) -> bytes:
             if not stat.S_ISREG(before.st_mode):
                 raise _not_a_file(name, "a pipe or device")
             if before.st_size == 0:
-                raise Rejected(f"{name} is empty: it has 0 bytes", "Copy the picture again.")
+                raise Damaged(f"{name} is empty: it has 0 bytes", "Copy the picture again.")
             if before.st_size > MAX_BYTES:
                 told = f"{name} has {before.st_size / 2**20:.0f} MiB, which is more than {MAX_BYTES >> 20} MiB"
                 raise Rejected(told, "Save it as a JPEG, or smaller.")

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from sorawatch.core.order import Size
 from sorawatch.edges.images.reference import Reference, Thumbnail, Wish
-from sorawatch.errors import Deferred, Rejected
+from sorawatch.errors import Damaged, Deferred, Rejected
 
 MAX_ANSWER = 1 << 30
 """Bytes: more than the largest reference has; nothing a worker says may take the daemon's memory."""
@@ -109,7 +109,8 @@ def _written(answer: Begun | Answer) -> tuple[dict[str, Any], bytes]:
         case Fault():
             return {"kind": "fault", "trace": answer.trace}, b""
         case Rejected():
-            return {"kind": "rejected", "reason": str(answer), "mend": answer.mend}, b""
+            kind = "damaged" if isinstance(answer, Damaged) else "rejected"
+            return {"kind": kind, "reason": str(answer), "mend": answer.mend}, b""
         case Deferred():
             return {"kind": "deferred", "reason": str(answer)}, b""
         case Reference():
@@ -135,6 +136,8 @@ def _read(head: dict[str, Any], data: bytes) -> Begun | Answer:
             return Fault(str(head["trace"]))
         case "rejected":
             return Rejected(str(head["reason"]), str(head["mend"]))
+        case "damaged":
+            return Damaged(str(head["reason"]), str(head["mend"]))
         case "deferred":
             return Deferred(str(head["reason"]))
         case "reference":

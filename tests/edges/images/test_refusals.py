@@ -16,7 +16,7 @@ from PIL import Image
 
 from sorawatch.core.order import Aim, Fit, Size
 from sorawatch.edges.images import Pool, Wish, source
-from sorawatch.errors import Deferred, Rejected
+from sorawatch.errors import Damaged, Deferred, Rejected
 from tests.edges.images.pictures import FREE, RED, SMALL, SORA, flat, made, near, prepare, save
 
 
@@ -75,6 +75,27 @@ def test_a_picture_cut_off(tmp_path: Path, kind: str) -> None:
     reason, mend = words(rejected(tmp_path / f"a.{kind}"))
     assert reason.startswith((f"a.{kind} is damaged or cut off: ", f"a.{kind} is not a picture that can be read; "))
     assert mend
+    rejected(tmp_path / f"a.{kind}", Damaged)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp", "gif", "avif", "heic"])
+def test_a_picture_that_got_its_length_before_its_bytes(tmp_path: Path, kind: str) -> None:
+    """As some file managers copy; decoders take zeros for pixels, so half a grey picture would be ordered."""
+    data = save(tmp_path, Image.effect_noise((400, 400), 90).convert("RGB"), f"whole.{kind}").read_bytes()
+    there = len(data) // 2
+    (tmp_path / f"a.{kind}").write_bytes(data[:there].ljust(len(data), b"\0"))
+    assert len(data) - there > 4096
+    rejected(tmp_path / f"a.{kind}", Damaged)
+
+
+def test_zeros_after_the_end_of_a_picture_are_nobodys_business(tmp_path: Path) -> None:
+    for kind in ("jpg", "webp", "png"):
+        path = save(tmp_path, Image.effect_noise((400, 400), 90).convert("RGB"), f"a.{kind}")
+        path.write_bytes(path.read_bytes() + bytes(10_000))
+        assert prepare(path, FREE, SMALL, Fit.CROP).size == SMALL
+    black = save(tmp_path, flat((0, 0, 0), size=(200, 200)), "black.bmp")
+    assert black.read_bytes().endswith(bytes(10_000))
+    assert prepare(black, FREE, SMALL, Fit.CROP).size == SMALL
 
 
 def png(width: int, height: int, pixels: bytes = b"") -> bytes:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sorawatch.core.finish import Finish, Format
 from sorawatch.core.order import Aim, Fit, Focus, Model, Point, Size
 from sorawatch.edges.images import Reference, Thumbnail, Wish, wire
-from sorawatch.errors import Deferred, Rejected
+from sorawatch.errors import Damaged, Deferred, Rejected
 
 HEAD = {
     "kind": "reference",
@@ -54,6 +54,10 @@ def test_refusals_arrive_as_they_were_sent() -> None:
     refused = received(sent(Rejected("a\udcff.jpg is damaged", "Mend it.")))
     assert isinstance(refused, Rejected)
     assert (str(refused), refused.mend) == ("a\udcff.jpg is damaged", "Mend it.")
+    assert not isinstance(refused, Damaged)
+    damaged = received(sent(Damaged("a.jpg is cut off", "Copy it again.")))
+    assert isinstance(damaged, Damaged)
+    assert (str(damaged), damaged.mend) == ("a.jpg is cut off", "Copy it again.")
     deferred = received(sent(Deferred("later")))
     assert isinstance(deferred, Deferred)
     assert str(deferred) == "later"

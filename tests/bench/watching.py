@@ -1,0 +1,216 @@
+"""Measures the watching: a burst of pairs, an idle inbox, the delay to the submit; beside watchdog's poller and a loop.
+
+Run it as ``python -m tests.bench.watching [burst] [idle] [delay]``. It prints figures and decides nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sorawatch import simulator
+from tests.yard import Yard, picture
+
+PAIRS = 10_000
+PROCESSED, WAITING = 100_000, 1_000
+IDLE_SECONDS = 120.0
+DROPS = 60
+TICKS = os.sysconf("SC_CLK_TCK")
+
+POLLER = """
+import sys, time
+from watchdog.events import FileSystemEventHandler
+from watchdog.observers.polling import PollingObserver
+class Count(FileSystemEventHandler):
+    seen = 0
+    def on_created(self, event):
+        Count.seen += 1
+        if Count.seen == int(sys.argv[2]):
+            print("all", flush=True)
+observer = PollingObserver(timeout=float(sys.argv[3]))
+for root in sys.argv[4:]:
+    observer.schedule(Count(), root, recursive=True)
+observer.start()
+print("watching", flush=True)
+time.sleep(3600)
+"""
+"""Arguments: a name, how many files to report, seconds between two polls, folders."""
+
+LOOP = """
+import os, sys, time
+wanted, pause = int(sys.argv[2]), float(sys.argv[3])
+known = {}
+print("watching", flush=True)
+while True:
+    for root in sys.argv[4:]:
+        for folder, _, names in os.walk(root):
+            for name in names:
+                path = os.path.join(folder, name)
+                status = os.stat(path)
+                known[path] = (status.st_size, status.st_mtime_ns)
+    if len(known) >= wanted:
+        print("all", flush=True)
+        wanted = float("inf")
+    time.sleep(pause)
+"""
+"""What a script in a crontab does, with the same arguments."""
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far, see proc(5)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def peak_memory(pid: int) -> float:
+    """MB that a process has had at most."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
+
+
+@contextmanager
+def yard(**watch: float | str) -> Iterator[Yard]:
+    """A yard whose daemon submits to a simulator that never finishes."""
+    settings = simulator.Settings(generation_seconds=float("inf"), frames_per_second=1)
+    with tempfile.TemporaryDirectory() as root, simulator.running(settings) as server:
+        made = Yard(Path(root), server)
+        made.set("watch", settle_seconds=3, rescan_seconds=30, mode="native", **watch)
+        made.set("polling", min_seconds=5, max_seconds=30)
+        made.set("limits", in_flight=100_000)
+        yield made
+        made.close()
+
+
+@contextmanager
+def process(*command: str, awaited: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that has said ``awaited`` on either of its outputs."""
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert running.stdout is not None
+    while awaited not in (line := running.stdout.readline()):
+        assert line, "it ended"
+    yield running
+    running.kill()
+    running.communicate()
+
+
+@contextmanager
+def daemon(yard: Yard) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "sorawatch", "run", "-c", str(yard.write_config())]
+    with process(*command, awaited=" watching ") as running:
+        yield running
+
+
+def rivals(files: int, pause: float, *roots: Path) -> dict[str, list[str]]:
+    arguments = [str(files), str(pause), *map(str, roots)]
+    return {
+        "watchdog's PollingObserver": [sys.executable, "-c", POLLER, "-", *arguments],
+        "an os.walk loop": [sys.executable, "-c", LOOP, "-", *arguments],
+    }
+
+
+def drop_all(inbox: Path) -> float:
+    """Drop the pairs; returns when the last was there."""
+    many = inbox / "many"
+    many.mkdir()
+    image = picture(many / "first.jpg")
+    (many / "first.yaml").write_text("prompt: waves\n")
+    for number in range(PAIRS - 1):
+        os.link(image, many / f"{number}.jpg")
+        os.link(many / "first.yaml", many / f"{number}.yaml")
+    return time.monotonic()
+
+
+def jobs(state: Path) -> int:
+    with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as database:
+        (count,) = database.execute("SELECT count(*) FROM jobs").fetchone()
+    return int(count)
+
+
+def until(holds: Callable[[], bool], pause: float = 0.1) -> float:
+    while not holds():
+        time.sleep(pause)
+    return time.monotonic()
+
+
+def burst() -> None:
+    with yard() as place:
+        (place.inbox / "PAUSE").touch()
+        with daemon(place) as running:
+            before, used = peak_memory(running.pid), cpu_seconds(running.pid)
+            dropped = drop_all(place.inbox)
+            took = until(lambda: jobs(place.root / "state.db") == PAIRS) - dropped
+            grown, cpu = peak_memory(running.pid) - before, cpu_seconds(running.pid) - used
+        print(f"{PAIRS} pairs until all are jobs: {took:.1f} s (settle_seconds is 3), {cpu:.1f} s CPU, +{grown:.0f} MB")
+    for name, command in rivals(2 * PAIRS, 1.0, place.inbox).items():
+        with tempfile.TemporaryDirectory() as root:
+            command[command.index(str(place.inbox))] = root
+            with process(*command, awaited="watching") as rival:
+                before, used = peak_memory(rival.pid), cpu_seconds(rival.pid)
+                dropped = drop_all(Path(root))
+                assert rival.stdout is not None
+                rival.stdout.readline()
+                rival_took = time.monotonic() - dropped
+                rival_cpu = cpu_seconds(rival.pid) - used
+                rival_grown = peak_memory(rival.pid) - before
+        print(
+            f"  {name} sees the same files after {rival_took:.1f} s, {rival_cpu:.1f} s CPU, +{rival_grown:.0f} MB: "
+            f"{cpu / max(rival_cpu, 0.01):.1f} x its CPU, for orders on disk instead of names"
+        )
+
+
+def idle() -> None:
+    with yard() as place:
+        for number in range(PROCESSED):
+            folder = place.processed / str(number // 1000)
+            folder.mkdir(exist_ok=True)
+            (folder / f"{number}.jpg").touch()
+        image = picture(place.inbox / "first.jpg")
+        for number in range(WAITING - 1):
+            os.link(image, place.inbox / f"{number}.jpg")
+        with daemon(place) as running:
+            time.sleep(20)
+            used, began = cpu_seconds(running.pid), time.monotonic()
+            time.sleep(IDLE_SECONDS)
+            share = (cpu_seconds(running.pid) - used) / (time.monotonic() - began)
+        print(f"idle, {PROCESSED} processed and {WAITING} waiting: {share:.2%} of a core at the default rescan")
+        for pause, roots in ((1.0, (place.inbox, place.processed)), (30.0, (place.inbox,))):
+            for name, command in rivals(0, pause, *roots).items():
+                with process(*command, awaited="watching") as rival:
+                    time.sleep(5)
+                    used, began = cpu_seconds(rival.pid), time.monotonic()
+                    time.sleep(max(20.0, 2 * pause))
+                    rivals_share = (cpu_seconds(rival.pid) - used) / (time.monotonic() - began)
+                what = " and ".join(root.name for root in roots)
+                print(
+                    f"  {name} over {what} every {pause:g} s: {rivals_share:.2%}; "
+                    f"the daemon has {share / max(rivals_share, 1e-4):.2f} x of that"
+                )
+
+
+def delay() -> None:
+    with yard() as place, daemon(place):
+        late = []
+        for number in range(DROPS):
+            (place.inbox / f"{number}.yaml").write_text(f"prompt: waves {number}\n")
+            picture(place.inbox / f"{number}.jpg", colour=(number, 90, 90))
+            dropped = time.monotonic()
+            place.simulator.wait_for(lambda ledger, number=number: ledger.creates == number + 1)
+            late.append(time.monotonic() - dropped - 3.0)
+    cuts = statistics.quantiles(late, n=20)
+    print(f"from the last write to the submit, beyond settle_seconds: median {cuts[9]:.2f} s, p95 {cuts[18]:.2f} s")
+
+
+if __name__ == "__main__":
+    parts = {"burst": burst, "idle": idle, "delay": delay}
+    for part in sys.argv[1:] or parts:
+        parts[part]()
+    print(f"(load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores)")

@@ -1,0 +1,230 @@
+"""Network shares as they are: silent, late, gone and back, or hanging. Nothing is bought twice, nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sorawatch import config, report
+from tests.slow.disks import Disks
+from tests.slow.scene import Pledge, daemon, pauses, reasons
+from tests.slow.shares import Shares
+from tests.yard import Yard, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def shares(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shares]:
+    """Shares to mount; they are gone when the test and its daemons have ended."""
+    shares = Shares(tmp_path_factory.mktemp("remotes"))
+    yield shares
+    shares.close()
+
+
+@pytest.fixture
+def share_yard(shares: Shares, yard: Yard) -> Yard:
+    """A yard whose daemons end before its shares do."""
+    return yard
+
+
+@pytest.fixture
+def patient_share_yard(shares: Shares, patient_yard: Yard) -> Yard:
+    """Likewise, with a simulator that finishes no video until it is told to."""
+    return patient_yard
+
+
+def watching(yard: Yard) -> str:
+    """How the daemon notices changes, as ``status`` tells it."""
+    posted = report.snapshot(config.load(yard.root / "config.yaml", {})).note.get("watching")
+    return posted["told"] if posted else ""
+
+
+def noise(path: Path) -> bytes:
+    """The bytes of a picture that does not compress."""
+    Image.effect_noise((900, 700), 90).convert("RGB").save(path)
+    return path.read_bytes()
+
+
+def test_what_the_server_writes_is_found_by_listing_and_waited_for_until_it_is_all_there(
+    shares: Shares, share_yard: Yard
+) -> None:
+    """No event arrives, and for 20 seconds the size that was seen first is shown."""
+    yard = share_yard
+    share = shares.mount(yard.inbox)
+    yard.set("watch", settle_seconds=0.5, rescan_seconds=0.5, damaged_grace_seconds=90)
+    data = noise(yard.root / "whole.jpg")
+    with daemon(yard) as running:
+        wait_until(lambda: "fuse.sshfs" in watching(yard), told=lambda: running.log)
+        assert "by listing the inbox every 0.5 s" in yard.cli("status")
+        assert "fuse.sshfs" in yard.cli("check")
+        (share.remote / "beach.yaml").write_text("prompt: waves\n")
+        with open(share.remote / "beach.jpg", "wb", buffering=0) as file:
+            file.write(data[: len(data) // 2])
+            wait_until(lambda: "it is read again" in reasons(yard), told=lambda: reasons(yard) + running.log)
+            file.write(data[len(data) // 2 :])
+        wait_until(lambda: len(yard.files("processed")) == 2, told=lambda: reasons(yard) + running.log)
+    assert yard.simulator.ledger().creates == 1
+    assert yard.files("errors") == {}
+    assert (yard.processed / "beach.jpg").read_bytes() == data
+    assert [path.name for path in share.remote.iterdir()] == [".sorawatch"]
+
+
+def test_a_picture_that_stays_damaged_counts_as_that_in_the_end(shares: Shares, share_yard: Yard) -> None:
+    yard = share_yard
+    share = shares.mount(yard.inbox)
+    yard.set("watch", settle_seconds=0.2, rescan_seconds=0.5, damaged_grace_seconds=3)
+    (share.remote / "beach.jpg").write_bytes(noise(yard.root / "whole.jpg")[:5000])
+    (share.remote / "beach.yaml").write_text("prompt: waves\n")
+    with daemon(yard):
+        wait_until(lambda: len(yard.files("errors")) == 3, told=lambda: reasons(yard))
+    assert "is damaged or cut off" in (yard.errors / "beach.error.txt").read_text()
+    assert yard.simulator.ledger().creates == 0
+
+
+def test_a_server_that_is_killed_and_comes_back_to_a_share_that_reconnects(
+    shares: Shares, patient_share_yard: Yard
+) -> None:
+    yard = patient_share_yard
+    points = [yard.inbox, yard.outbox, yard.errors, yard.processed]
+    mounted = [shares.mount(point, "reconnect") for point in points]
+    pledge = Pledge(yard)
+    pledge.drop("0.jpg", "1.jpg")
+    with daemon(yard) as running, pledge.watching():
+        yard.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        for share in mounted:
+            share.server.kill()
+        yard.simulator.finish_all()
+        wait_until(lambda: "the inbox cannot be read" in pauses(yard), told=lambda: running.log)
+        assert "(since " in yard.cli("status")
+        wait_until(lambda: yard.counts().get("rendered") == 2, told=lambda: reasons(yard))
+        for share in mounted:
+            share.server.restart()
+        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard) + running.log)
+        pledge.drop("later.jpg")
+        yard.simulator.wait_for(lambda ledger: ledger.creates == 3)
+        yard.simulator.finish_all()
+        wait_until(lambda: len(yard.files("processed")) == 6, told=lambda: reasons(yard) + running.log)
+        assert not pauses(yard)
+    pledge.keep(clips=3)
+
+
+def test_a_share_that_unmounts_itself_leaves_empty_folders_in_which_nothing_is_written(
+    shares: Shares, patient_share_yard: Yard
+) -> None:
+    yard = patient_share_yard
+    points = [yard.inbox, yard.outbox, yard.errors, yard.processed]
+    mounted = [shares.mount(point) for point in points]
+    yard.set("limits", in_flight=1)
+    pledge = Pledge(yard)
+    pledge.drop("0.jpg", "1.jpg")
+    with daemon(yard) as running, pledge.watching():
+        wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(yard))
+        for share in mounted:
+            share.server.kill()
+            share.gone()
+        yard.simulator.finish_all()
+        wait_until(lambda: "has lost its file .sorawatch" in pauses(yard), told=lambda: running.log)
+        wait_until(lambda: yard.counts().get("rendered") == 1, told=lambda: reasons(yard))
+        assert "(since " in yard.cli("status")
+        assert [path for point in points for path in point.iterdir()] == []
+        assert yard.counts() == {"rendered": 1, "ready": 1}
+        for share in mounted:
+            share.server.restart()
+            share.mount()
+        yard.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        yard.simulator.finish_all()
+        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard) + running.log)
+    pledge.keep(clips=2)
+
+
+def test_a_share_that_hangs_holds_up_nothing_but_itself(shares: Shares, patient_share_yard: Yard) -> None:
+    yard = patient_share_yard
+    share = shares.mount(yard.inbox)
+    yard.set("limits", in_flight=1)
+    pledge = Pledge(yard)
+    pledge.drop("0.jpg", "1.jpg")
+    with daemon(yard) as running, pledge.watching():
+        wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(yard))
+        share.server.freeze()
+        try:
+            wait_until(lambda: "it does not answer" in pauses(yard), told=lambda: running.log)
+            assert "(since " in yard.cli("status")
+            yard.simulator.finish_all()
+            wait_until(lambda: yard.files("outbox"), told=lambda: reasons(yard))
+            assert yard.simulator.ledger().creates == 1
+        finally:
+            share.server.thaw()
+        yard.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        yard.simulator.finish_all()
+        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard) + running.log)
+        assert not pauses(yard)
+    pledge.keep(clips=2)
+
+
+def test_a_disk_unmounted_and_mounted_again_below_the_daemon(disks: Disks, patient_disk_yard: Yard) -> None:
+    yard = patient_disk_yard
+    disk = disks.ext4(yard.inbox, megabytes=8)
+    yard.set("limits", in_flight=1)
+    yard.set("watch", mode="native")
+    pledge = Pledge(yard)
+    pledge.drop("0.jpg", "1.jpg")
+    with daemon(yard) as running, pledge.watching():
+        wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(yard))
+        subprocess.run(["umount", "-l", disk.point], check=True)
+        wait_until(lambda: "has lost its file .sorawatch" in pauses(yard), told=lambda: running.log)
+        assert list(yard.inbox.iterdir()) == []
+        assert yard.counts() == {"rendering": 1, "ready": 1}
+        assert not holders(disk.point, running.process.pid)
+        disk.mount()
+        yard.simulator.finish_all()
+        yard.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        assert "by events" in watching(yard)
+        yard.simulator.finish_all()
+        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard) + running.log)
+    pledge.keep(clips=2)
+
+
+def holders(point: Path, pid: int) -> list[str]:
+    """What a process holds open below ``point``."""
+    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    return [link for link in links if link.startswith(f"{point}/")]
+
+
+@pytest.fixture
+def caseless(tmp_path: Path) -> Iterator[Path]:
+    """A file system to which ``a`` and ``A`` are one name, mounted over the outbox."""
+    if shutil.which("lowntfs-3g") is None or not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("needs ntfs-3g and /dev/fuse")
+    image, point = tmp_path / "ntfs.img", tmp_path / "outbox"
+    with open(image, "wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mkntfs", "-F", "-Q", "-q", image], check=True, capture_output=True)
+    point.mkdir(exist_ok=True)
+    done = subprocess.run(
+        ["lowntfs-3g", "-o", "ignore_case", image, point], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"an NTFS cannot be mounted here: {done.stderr.strip()}")
+    yield point
+    subprocess.run(["umount", "-l", point], check=True)
+
+
+def test_names_that_differ_in_case_alone_where_they_are_one(yard: Yard, caseless: Path) -> None:
+    (caseless / "probe").touch()
+    if not (caseless / "PROBE").exists():
+        pytest.skip("this file system tells a from A")
+    (caseless / "probe").unlink()
+    pledge = Pledge(yard)
+    pledge.drop("beach.jpg", "BEACH.jpg")
+    with daemon(yard) as running, pledge.watching():
+        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard) + running.log)
+    assert len(yard.files("outbox")) == 2
+    assert {name.casefold() for name in yard.files("outbox")} == {"beach.mp4", "beach (2).mp4"}
+    pledge.keep(clips=2)
