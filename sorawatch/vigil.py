@@ -37,8 +37,8 @@ class Means:
 
     def told(self, rescan_seconds: float) -> str:
         """For a person."""
-        how = "noticed by events" if self.events else f"found by listing the inbox every {rescan_seconds:g} s"
-        return f"changes are {how}: {self.why}"
+        how = "noticed by events" if self.events else f"found by listing it every {rescan_seconds:g} s"
+        return f"changes in the inbox are {how}: {self.why}"
 
 
 def judge(inbox: Path, mode: WatchMode) -> Means:

@@ -68,7 +68,9 @@ def test_init_then_check_names_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_check_is_content_with_a_sound_configuration(yard: Yard) -> None:
-    assert "ready to run" in yard.cli("check")
+    told = yard.cli("check")
+    assert "ready to run" in told
+    assert "changes in the inbox are noticed by events" in told
     assert yard.simulator.ledger().creates == 0
 
 

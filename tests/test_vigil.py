@@ -30,14 +30,14 @@ class TestJudging:
     def test_disks_of_this_machine_tell_all(self, kind):
         means = vigil._judged(mounted(kind), WatchMode.AUTO)
         assert means.events
-        assert means.told(30).startswith("changes are noticed by events: it lies on ")
+        assert means.told(30).startswith("changes in the inbox are noticed by events: it lies on ")
 
     @pytest.mark.parametrize("kind", ["nfs4", "cifs", "smb3", "fuse.sshfs", "fuse.rclone", "9p", "virtiofs"])
     def test_shares_do_not(self, kind):
         means = vigil._judged(mounted(kind), WatchMode.AUTO)
         assert not means.events
         told = means.told(30)
-        assert told.startswith("changes are found by listing the inbox every 30 s: ")
+        assert told.startswith("changes in the inbox are found by listing it every 30 s: ")
         assert kind in told
 
     def test_layers_and_shares_within_the_inbox_do_so_in_part(self):
@@ -198,7 +198,7 @@ def test_at_the_limit_of_watches_the_daemon_polls_and_says_what_to_do(yard: Yard
     yard.drop("29/beach.jpg")
     wait_until(lambda: [*yard.files("outbox")] == ["29/beach.mp4"])
     told = yard.cli("status")
-    assert "found by listing the inbox every 0.2 s" in told
+    assert "found by listing it every 0.2 s" in told
     assert "sysctl -w fs.inotify.max_user_watches=" in told
     daemon.terminate()
     assert "not all of its 31 folders can be watched" in daemon.communicate()[1]

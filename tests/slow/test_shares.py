@@ -62,7 +62,7 @@ def test_what_the_server_writes_is_found_by_listing_and_waited_for_until_it_is_a
     data = noise(yard.root / "whole.jpg")
     with daemon(yard) as running:
         wait_until(lambda: "fuse.sshfs" in watching(yard), told=lambda: running.log)
-        assert "by listing the inbox every 0.5 s" in yard.cli("status")
+        assert "found by listing it every 0.5 s" in yard.cli("status")
         assert "fuse.sshfs" in yard.cli("check")
         (share.remote / "beach.yaml").write_text("prompt: waves\n")
         with open(share.remote / "beach.jpg", "wb", buffering=0) as file:
