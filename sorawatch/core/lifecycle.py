@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sorawatch.core import outcome as o
-from sorawatch.core.budget import dollars
 from sorawatch.core.job import UNPAID, Charged, Job, State
+from sorawatch.core.notice import stake, ways_on
 from sorawatch.core.patience import MAY_GROW, abandoned, may_grow_until, stalled, watched_since
 from sorawatch.core.schedule import BLANK, Look, Outlook, Waits, backoff, next_poll, stalled_poll
 
@@ -265,8 +265,8 @@ def _give_up_submit(job: Job, now: int, reason: str) -> Job:
 
 
 def _give_up_search(job: Job, now: int, reason: str) -> Job:
-    why = f"the answer to the submit was lost, and no list of videos can be had: {reason}.{_stake(job)}"
-    held = _hold(job, now, why, _ways_on(job, f"Once it can be had, `sorawatch retry {job.id}` looks again."))
+    why = f"the answer to the submit was lost, and no list of videos can be had: {reason}.{stake(job)}"
+    held = _hold(job, now, why, ways_on(job, f"Once it can be had, `sorawatch retry {job.id}` looks again."))
     # The failures stay with the held job: they tell it from one that no further listing can decide.
     return replace(held, attempts=job.attempts + 1)
 
@@ -299,7 +299,7 @@ def _waited(job: Job, progress: int | None, now: int, policy: Policy, outlook: O
     seen = replace(job, attempts=0, misses=0, reason="", progress=progress, changed_at=since)
     if now - since >= 1000 * waits.abandon:
         mend = f"`sorawatch retry {job.id}` goes on asking after it. `sorawatch cancel {job.id}` gives it up."
-        return _hold(seen, now, abandoned(waits) + _stake(job), mend)
+        return _hold(seen, now, abandoned(waits) + stake(job), mend)
     if now - since >= 1000 * waits.stall:
         return replace(seen, reason=stalled(waits), due_at=now + stalled_poll(waits, now - since))
     return replace(seen, due_at=now + next_poll(waits, Look(now - job.changed_at, progress), outlook))
@@ -339,17 +339,8 @@ def _undecidable(job: Job, why: str, now: int, policy: Policy) -> Job:
 
 
 def _held_as_lost(job: Job, now: int, why: str) -> Job:
-    reason = f"the answer to the submit was lost, and {why}.{_stake(job)}"
-    return _hold(job, now, reason, _ways_on(job, f"If it does not: `sorawatch retry {job.id}` orders it again."))
-
-
-def _stake(job: Job) -> str:
-    return " It may have been charged." if job.price is None else f" It may have been charged ({dollars(job.price)})."
-
-
-def _ways_on(job: Job, retry: str) -> str:
-    adopt = f"If the server's own site shows the video: `sorawatch adopt {job.id} VIDEO_ID`."
-    return f"{adopt} {retry} `sorawatch cancel {job.id}` gives it up."
+    reason = f"the answer to the submit was lost, and {why}.{stake(job)}"
+    return _hold(job, now, reason, ways_on(job, f"If it does not: `sorawatch retry {job.id}` orders it again."))
 
 
 _ENDED = {"expired": "expired", "cancelled": "been cancelled"}

@@ -28,6 +28,17 @@ def error_text(job: Job) -> str:
     return "\n\n".join(lines) + "\n"
 
 
+def stake(job: Job) -> str:
+    """What a job of which nobody knows whether it was bought may have cost."""
+    return " It may have been charged." if job.price is None else f" It may have been charged ({dollars(job.price)})."
+
+
+def ways_on(job: Job, retry: str) -> str:
+    """The commands for each way on that a held job has; ``retry`` is what trying again means for it."""
+    adopt = f"If the server's own site shows the video: `sorawatch adopt {job.id} VIDEO_ID`."
+    return f"{adopt} {retry} `sorawatch cancel {job.id}` gives it up."
+
+
 def _charged(job: Job) -> str:
     price = f" ({dollars(job.price)})" if job.price is not None else ""
     video = f" The server knows it as {job.video_id}." if job.video_id else ""
