@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import tzinfo
 
-from sorawatch.core.budget import Caps, Closed, Usage, admit
+from sorawatch.core import outcome as o
+from sorawatch.core.allowance import Allowance, crowded, effective, finished
+from sorawatch.core.budget import Closed, Scope, Usage, admit, is_below, refusal
 from sorawatch.core.calendar import day_of, month_of
-from sorawatch.core.job import Job, State
+from sorawatch.core.job import UNPAID, Job, State
 from sorawatch.core.lifecycle import Action, Policy, begin, reject, resume, vanish
+from sorawatch.core.limits import Limits
 from sorawatch.core.order import Model, Size
 from sorawatch.core.purchase import Standing
 from sorawatch.edges.store import Turn
@@ -28,15 +31,37 @@ DUPLICATE_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
+class Admitted:
+    """What an admission came to."""
+
+    changes: tuple[Change, ...]
+    """Every job that was changed, as it was and as it is."""
+    closed: tuple[Closed, ...]
+    """Why others may not go."""
+    thorough: bool
+    """Every order that waits was asked after: what is not closed here is open."""
+
+    @property
+    def submits(self) -> list[Job]:
+        """The jobs whose submit has begun."""
+        return [job for was, job in self.changes if was.state is State.READY and job.state is State.SUBMITTING]
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
     """Reads and writes within the turn it is given; holds only what the configuration says."""
 
-    caps: Caps
+    limits: Limits
     policy: Policy
     catalogue: Mapping[str, Model]
     refuse_duplicates: bool
     zone: tzinfo | None
     lease_ms: int
+
+    @property
+    def places(self) -> int:
+        """How many orders may be in flight at once."""
+        return self.limits.in_flight or 1
 
     def price(self, job: Job) -> int | None:
         """What the job costs in micro-dollars, or None where the catalogue does not say."""
@@ -45,53 +70,81 @@ class Admission:
             return None
         return self.catalogue[order.model].price(order.size, order.seconds)
 
-    def usage(self, turn: Turn) -> Usage:
-        """What is taken of each limit now."""
-        return Usage(
-            in_flight=turn.in_flight(),
-            micros_today=turn.spent(day_of(turn.now, self.zone).begins),
-            micros_this_month=turn.spent(month_of(turn.now, self.zone).begins),
-            paced_until=turn.note("pace") or 0,
-        )
+    def spent_today(self, turn: Turn) -> int:
+        """Micro-dollars spent or reserved."""
+        return turn.books.spent(day_of(turn.now, self.zone).begins)
 
-    def admit(self, turn: Turn, places: int, *, canary: bool) -> tuple[list[Change], Closed | None]:
+    def looked_over(self, job: Job, now: int, quotas: Sequence[Scope]) -> Job:
+        """The job, refused where the limits never let it through; a size that is still open is settled later."""
+        order = job.order
+        if job.state not in UNPAID or order is None or not isinstance(order.size, Size):
+            return job
+        refused = refusal(_scopes(Scope(self.limits), job.pair.folder, quotas), order, self.price(job))
+        return job if refused is None else reject(job, now, str(refused), refused.mend)
+
+    def admit(self, turn: Turn, places: int, quotas: Sequence[Scope], *, canary: bool) -> Admitted:
         """Begin the submit of as many ready jobs as may go, the most urgent first, at most ``places``.
 
-        A ``canary`` is whichever has not been tried for the longest time: what stops one may not stop the next.
+        A folder whose own limits are reached is passed over; the others go on. A ``canary`` is whichever job has not
+        been tried for the longest time: what stops one may not stop the next.
 
-        Returns:
-            Every job that was changed, as it was and as it is, and why the next one may not go, if that is so.
+        Args:
+            quotas: the limits of single folders.
         """
-        usage = before = self.usage(turn)
-        if usage.in_flight >= self.caps.in_flight:
-            return [], None
-        day, month = day_of(turn.now, self.zone), month_of(turn.now, self.zone)
+        tally = _Tally(turn, self.zone)
+        whole = Scope(replace(self.limits, in_flight=effective(allowance(turn), self.places)))
+        if tally.usage(whole).in_flight >= (whole.limits.in_flight or 1):
+            return Admitted((), (), thorough=False)
         changes: list[Change] = []
-        closed: Closed | None = None
-        candidates = turn.due([State.READY], _CANDIDATES, self.policy.waits.horizon)
-        if canary:
-            candidates.sort(key=lambda job: job.changed_at)
-        for job in candidates:
-            settled = self._without_buying(turn, job)
-            if settled or turn.being_submitted(job):
-                changes += settled
-                continue
-            price = self.price(job)
-            taken = admit(self.caps, usage, price, turn.now, day_ends=day.ends, month_ends=month.ends)
-            if isinstance(taken, Closed):
-                closed = taken
-                break
-            usage = taken
-            submitting = begin(job, Action.SUBMIT, now=turn.now, token=os.urandom(16).hex(), price=price)
-            turn.save(submitting, job, lease_ms=self.lease_ms)
-            turn.buy(submitting)
-            changes.append((job, submitting))
-            places -= 1
-            if places == 0:
-                break
-        if usage.paced_until != before.paced_until:
-            turn.write_note("pace", usage.paced_until)
-        return changes, closed
+        closed: list[Closed] = []
+        more = True
+        while more and places > 0:
+            more = False
+            candidates = turn.due(
+                [State.READY], _CANDIDATES, self.policy.waits.horizon, [each.folder for each in closed]
+            )
+            if canary:
+                candidates.sort(key=lambda job: job.changed_at)
+            for job in candidates:
+                if any(is_below(job.pair.folder, each.folder) for each in closed):
+                    continue
+                settled = self._without_buying(turn, job) or self._forbidden(turn, job, quotas)
+                if settled or turn.being_submitted(job):
+                    changes += settled
+                    continue
+                price = self.price(job)
+                shut = tally.take(_scopes(whole, job.pair.folder, quotas), price)
+                if shut is not None:
+                    closed.append(shut)
+                    more = shut.folder != ""
+                    if more:
+                        continue
+                    break
+                submitting = begin(job, Action.SUBMIT, now=turn.now, token=os.urandom(16).hex(), price=price)
+                turn.save(submitting, job, lease_ms=self.lease_ms)
+                turn.buy(submitting)
+                changes.append((job, submitting))
+                places -= 1
+                if places == 0:
+                    break
+        tally.write()
+        thorough = places > 0 and all(each.folder for each in closed)
+        return Admitted(tuple(changes), tuple(closed), thorough)
+
+    def heed(self, turn: Turn, job: Job, outcome: o.Outcome) -> None:
+        """Fewer places in flight when the server complains of too many, one more for each video it finishes."""
+        before = allowance(turn)
+        match outcome:
+            case o.Halted(crowded=True):
+                running = turn.in_flight() - 1
+                sent = job.submitted_at or turn.now
+                after = crowded(before, self.places, in_flight=running, submitted_at=sent, now=turn.now)
+            case o.Rendered():
+                after = finished(before, self.places)
+            case _:
+                return
+        if after != before:
+            turn.write_note("allowance", after and asdict(after))
 
     def _without_buying(self, turn: Turn, job: Job) -> list[Change]:
         """What changed, on disk already, where ``job`` goes on without a purchase; nothing if it must be bought."""
@@ -118,6 +171,13 @@ class Admission:
         turn.save(after, job)
         return [*changes, (job, after)]
 
+    def _forbidden(self, turn: Turn, job: Job, quotas: Sequence[Scope]) -> list[Change]:
+        after = self.looked_over(job, turn.now, quotas)
+        if after is job:
+            return []
+        turn.save(after, job)
+        return [(job, after)]
+
     def _resumed(self, turn: Turn, job: Job) -> Job | None:
         """The job following a video that an earlier try of the same order bought, if there is one nobody follows."""
         for purchase in turn.purchases_like(job):
@@ -135,3 +195,54 @@ class Admission:
         if twin.state is State.DONE:
             return reject(job, turn.now, f"it is the same order as job {twin.id}, delivered as {twin.clip}", mend)
         return reject(job, turn.now, f"it is the same order as job {twin.id}, which is held: {twin.reason}", mend)
+
+
+def allowance(turn: Turn) -> Allowance | None:
+    """How many videos the server makes for us at once, if that is fewer than the configuration allows."""
+    note = turn.note("allowance")
+    return note and Allowance(**note)
+
+
+def _scopes(whole: Scope, folder: str, quotas: Sequence[Scope]) -> list[Scope]:
+    """Whatever limits a job of this folder."""
+    return [whole, *(quota for quota in quotas if quota.covers(folder))]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is taken of each scope's limits: read when first asked for, kept while orders are admitted."""
+
+    turn: Turn
+    zone: tzinfo | None
+    taken: dict[Scope, Usage] = field(default_factory=dict)
+
+    def usage(self, scope: Scope) -> Usage:
+        if scope not in self.taken:
+            now = self.turn.now
+            self.taken[scope] = Usage(
+                in_flight=self.turn.in_flight(scope.folder),
+                micros_today=self.turn.books.spent(day_of(now, self.zone).begins, scope.folder),
+                micros_this_month=self.turn.books.spent(month_of(now, self.zone).begins, scope.folder),
+                paced_until=(self.turn.note("paces") or {}).get(scope.file, 0),
+            )
+        return self.taken[scope]
+
+    def take(self, scopes: Sequence[Scope], price: int | None) -> Closed | None:
+        """Take of every scope's limits what one order needs, or of none: then why not."""
+        now = self.turn.now
+        ends = {"day_ends": day_of(now, self.zone).ends, "month_ends": month_of(now, self.zone).ends}
+        after = {scope: admit(scope, self.usage(scope), price, now, **ends) for scope in scopes}
+        closed = [each for each in after.values() if isinstance(each, Closed)]
+        if closed:
+            # Why it takes long is worth more than that it could not go this moment anyhow.
+            return next((each for each in closed if each.lasting), closed[0])
+        self.taken |= {scope: usage for scope, usage in after.items() if isinstance(usage, Usage)}
+        return None
+
+    def write(self) -> None:
+        """Keep the pace for the next turn, of limits that still exist."""
+        before = self.turn.note("paces") or {}
+        paces = {scope.file: usage.paced_until for scope, usage in self.taken.items()}
+        after = {file: until for file, until in (before | paces).items() if until > self.turn.now}
+        if after != before:
+            self.turn.write_note("paces", after)

@@ -12,7 +12,6 @@ from pathlib import Path
 from sorawatch import __version__
 from sorawatch.admission import Admission
 from sorawatch.config import Config, Duplicates, KeySource, UnresolvedSubmit, find_headers, find_key
-from sorawatch.core.budget import Caps
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import FINAL, Job, State
 from sorawatch.core.lifecycle import Policy
@@ -82,15 +81,14 @@ def policy(config: Config) -> Policy:
         resubmit_lost=resubmit,
         damaged_grace_seconds=config.watch.damaged_grace_seconds,
         late_seconds=_LATEST * config.api.timeout_seconds,
+        billing=config.billing,
     )
 
 
 def admission(config: Config) -> Admission:
     """What may be submitted."""
-    limits = config.limits
-    caps = Caps(limits.in_flight, limits.submits_per_minute, limits.micros_per_day, limits.micros_per_month)
     refuse = config.duplicates is Duplicates.REFUSE
-    return Admission(caps, policy(config), config.catalogue, refuse, config.timezone, LEASE_MS)
+    return Admission(config.limits, policy(config), config.catalogue, refuse, config.timezone, LEASE_MS)
 
 
 def api_client(config: Config, key: KeySource | None, environ: Mapping[str, str]) -> VideoApi:
@@ -109,7 +107,8 @@ def api_client(config: Config, key: KeySource | None, environ: Mapping[str, str]
         try:
             secret = key.read() if key else None
         except ConfigError as error:
-            raise Blocked(f"the API key cannot be read: {error.problems[0].what}", error.problems[0].mend) from error
+            problem = error.problems[0]
+            raise Blocked(f"the API key cannot be read: {problem.what}", problem.mend, keyed=True) from error
         if secret is not None:
             SECRETS.add(secret)
         return secret
@@ -132,12 +131,14 @@ def opened(
     listeners: Sequence[Listener] = (),
     *,
     apply: Callable[[Config], None] = lambda _: None,
+    clock: Callable[[], int] | None = None,
 ) -> Iterator[Daemon]:
     """A daemon that holds its locks and may run until the block ends.
 
     Args:
         apply: told of every configuration read later whose ``logging`` is another, before the daemon goes by it;
             whatever of our errors it raises refuses that one.
+        clock: gives milliseconds since 1970, in place of the state's own clock.
 
     Raises:
         UsageError: if it must not start: no key, another daemon at work, a state that cannot be trusted.
@@ -151,7 +152,7 @@ def opened(
         stack.callback(Lock.take(path.with_name(f"{path.name}.lock"), f"the state {path}").release)
         work = WorkFolder.beside(path)
         work.create()
-        store = _open_store(path, work)
+        store = _open_store(path, work, clock)
         stack.callback(store.close)
         with store.turn() as turn:
             mark_folders(config, turn)
@@ -168,7 +169,8 @@ def opened(
         stack.callback(vigil.stop)
 
         def parts(config: Config) -> Parts:
-            api = api_client(config, find_key(config, environ), environ)
+            key = find_key(config, environ)
+            api = api_client(config, key, environ)
             stack.callback(api.close)
             watch = config.watch
             inbox = Inbox(config.folders.inbox, ignore=watch.ignore, settle_seconds=watch.settle_seconds)
@@ -179,6 +181,7 @@ def opened(
                 admission(config),
                 watch.rescan_seconds,
                 config.keep_days,
+                key.mark if key else lambda: None,
             )
 
         yield Daemon(
@@ -328,7 +331,7 @@ def _set_aside(path: Path) -> None:
         )
 
 
-def _open_store(path: Path, work: WorkFolder) -> Store:
+def _open_store(path: Path, work: WorkFolder, clock: Callable[[], int] | None) -> Store:
     """Open the state, unless it was lost while orders were under way: they must not be bought again."""
     left = sum(work.record(job_id) is not None for job_id in work.jobs())
     if left and not _holds_anything(path):
@@ -338,7 +341,7 @@ def _open_store(path: Path, work: WorkFolder) -> Store:
             "which makes a new one from that folder."
         )
     try:
-        return Store.create_or_open(path, _owner())[0]
+        return Store.create_or_open(path, _owner(), clock)[0]
     except DamagedState as error:
         raise UsageError(
             f"{error} Put a good copy back, or run `sorawatch recover`, which keeps this one aside."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 
 from sorawatch.core import outcome as o
@@ -28,13 +28,20 @@ class Block:
     tries: int
     until: int
     """When a canary may try, or, for other actions than SUBMIT, when the block is forgotten unless renewed."""
+    asked: float | None = None
+    """Seconds for which the server asked us to wait."""
+    keyed: bool = False
+    """Another API key ends it."""
 
 
 class Blocks:
     """The blocks in force, one an action at most."""
 
-    def __init__(self, waits: Waits) -> None:
+    def __init__(self, waits: Waits, key_mark: Callable[[], Hashable] = lambda: None) -> None:
+        """``key_mark`` gives what differs once the API key was changed; asked while one was refused, and at submits."""
         self._waits = waits
+        self._key_mark = key_mark
+        self._mark = key_mark()
         self._blocks: dict[Action, Block] = {}
 
     def __iter__(self) -> Iterator[Block]:
@@ -55,23 +62,39 @@ class Blocks:
         until = max(due_at, now) + _LAPSE
         if action is Action.SUBMIT:
             until = now + backoff(self._waits if outcome.passing else _PATIENT, tries, jitter, outcome.retry_after)
-        self._blocks[action] = Block(action, outcome.reason, outcome.mend, outcome.passing, since, tries, until)
+        self._blocks[action] = Block(
+            action,
+            outcome.reason,
+            outcome.mend,
+            outcome.passing,
+            since,
+            tries,
+            until,
+            outcome.retry_after,
+            outcome.keyed,
+        )
+
+    def key_changed(self) -> bool:
+        """Whether an API key was refused, and another may be there by now."""
+        return any(block.keyed for block in self._blocks.values()) and self._key_mark() != self._mark
 
     def clear(self) -> None:
-        """Forget all: a person says that the cause is gone."""
+        """Forget all: a person says that the cause is gone, or there is another key."""
         self._blocks.clear()
+        self._mark = self._key_mark()
 
     def places(self, wanted: int, outstanding: int, now: int) -> int:
         """How many of ``wanted`` submits may go ahead now, while ``outstanding`` are: all, none, or one canary."""
         for action in [action for action, block in self._blocks.items() if self._is_over(block, now)]:
             if action is not Action.SUBMIT:
                 del self._blocks[action]
-        if not self._blocks:
-            return wanted
         submit = self._blocks.get(Action.SUBMIT)
-        if len(self._blocks) == 1 and submit and self._is_over(submit, now) and not outstanding:
-            return min(wanted, 1)
-        return 0
+        if self._blocks:
+            canary = len(self._blocks) == 1 and submit and self._is_over(submit, now) and not outstanding
+            wanted = min(wanted, 1) if canary else 0
+        if wanted:
+            self._mark = self._key_mark()
+        return wanted
 
     def _is_over(self, block: Block, now: int) -> bool:
         """Whether the block's time has come, or the clock was set back since it was written."""

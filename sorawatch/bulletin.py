@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
 from typing import Any
 
@@ -17,8 +18,45 @@ from sorawatch.lookout import Lookout
 
 logger = logging.getLogger("sorawatch")
 
+PAUSED = "paused with `sorawatch pause`; `sorawatch resume` goes on"
+
 _SHOWN = 200
 """Waiting files written down; more are only counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One reason why nothing is submitted, as the state keeps it. ``until`` is milliseconds of the store's clock."""
+
+    reason: str
+    mend: str = ""
+    until: int | None = None
+    folder: str = ""
+    """It holds for this folder of the inbox and all below it; ``""`` is the whole inbox."""
+    limit: str = ""
+    """The limit that is reached, if it is one; then it goes on at ``until``, else it is only tried again."""
+    asked: float | None = None
+    """Seconds for which the server asked us to wait."""
+    since: int | None = None
+    """Milliseconds of the store's clock."""
+
+    @property
+    def cause(self) -> str:
+        """What makes it the same pause as one before; the words of a limit's reason change as money is spent."""
+        return self.limit or self.reason
+
+    @property
+    def headline(self) -> str:
+        return f"nothing is submitted from {self.folder}" if self.folder else "nothing is submitted"
+
+    def goes_on(self, now: int, zone: tzinfo | None) -> str:
+        """When, in a sentence; empty where only a person can tell."""
+        if self.until is None:
+            return ""
+        at = clock_time(self.until, now, zone)
+        if self.limit:
+            return f"It goes on by itself at {at}."
+        return f"{f'The server asks for {self.asked:g} s. ' if self.asked else ''}Tried again at {at}."
 
 
 class Bulletin:
@@ -27,52 +65,50 @@ class Bulletin:
     def __init__(self, zone: tzinfo | None) -> None:
         self.zone = zone
         self._posted: dict[str, Any] | None = None
-        self._pauses: dict[str, int] = {}
-        """When each began."""
+        self._pauses: dict[str, Pause] = {}
 
     def post(
-        self, turn: Turn, lookout: Lookout, blocks: Iterable[Block], paused: str | None, closed: Closed | None
+        self, turn: Turn, lookout: Lookout, blocks: Iterable[Block], paused: str | None, closed: Iterable[Closed]
     ) -> None:
         """Write down how things stand."""
-        money = closed if closed is not None and closed.of_money else None
-        pauses: list[dict[str, Any]] = [{"reason": paused, "mend": "", "until": None}] if paused else []
-        pauses += [{"reason": each.reason, "mend": each.mend, "until": each.until} for each in blocks]
-        if money is not None:
-            pauses.append({"reason": money.reason, "mend": "", "until": money.until})
+        pauses = [Pause(paused)] if paused else []
+        pauses += [Pause(each.reason, each.mend, each.until, asked=each.asked) for each in blocks]
+        pauses += [
+            Pause(each.reason, each.mend, each.until, each.folder, each.limit) for each in closed if each.lasting
+        ]
         waiting = lookout.last.waiting if lookout.last else ()
-        for pause in pauses:
-            pause["since"] = self._begun(pause["reason"], turn.now)
+        pauses = [replace(pause, since=self._begun(pause, turn.now)) for pause in pauses]
         means = lookout.means
         note = {
             "pid": os.getpid(),
             "watching": means and {"told": means.told(lookout.rescan_seconds), "mend": means.mend},
-            "pauses": pauses,
+            "pauses": [asdict(pause) for pause in pauses],
             "waiting": [[each.path.encode("utf-8", "replace").decode(), each.why] for each in waiting[:_SHOWN]],
             "waiting_count": len(waiting),
         }
         if note != self._posted:
             turn.write_note("status", note)
             self._posted = note
-            self._log({pause["reason"]: pause for pause in pauses}, turn.now)
+            self._log({pause.cause: pause for pause in pauses}, turn.now)
 
     @property
     def reasons(self) -> set[str]:
-        """Why nothing is submitted, as posted last."""
-        return {*self._pauses}
+        """Why nothing at all is submitted, as posted last."""
+        return {pause.reason for pause in self._pauses.values() if not pause.folder}
 
-    def _begun(self, reason: str, now: int) -> int:
-        return self._pauses.get(reason, now)
+    def _begun(self, pause: Pause, now: int) -> int | None:
+        known = self._pauses.get(pause.cause)
+        return known.since if known else now
 
     def retract(self) -> None:
         """What was posted last never reached the disk: post it again."""
         self._posted = None
 
-    def _log(self, pauses: dict[str, Any], now: int) -> None:
-        for reason in pauses.keys() - self._pauses.keys():
-            until, mend = pauses[reason]["until"], pauses[reason]["mend"]
-            when = f" Tried again at {clock_time(until, now, self.zone)}." if until else ""
-            told = f"{reason}.{f' {mend}' if mend else ''}{when}"
-            logger.warning("nothing is submitted: %s", told, extra=about(Facts(Event.PAUSED, why=reason)))
+    def _log(self, pauses: dict[str, Pause], now: int) -> None:
+        for cause in pauses.keys() - self._pauses.keys():
+            pause = pauses[cause]
+            told = " ".join(part for part in (f"{pause.reason}.", pause.mend, pause.goes_on(now, self.zone)) if part)
+            logger.warning("%s: %s", pause.headline, told, extra=about(Facts(Event.PAUSED, why=pause.reason)))
         if self._pauses and not pauses:
             logger.info("submitting goes on", extra=about(Facts(Event.RESUMED)))
-        self._pauses = {reason: pause["since"] for reason, pause in pauses.items()}
+        self._pauses = pauses

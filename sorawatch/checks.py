@@ -38,6 +38,9 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         yield _folder(name, folder, marked=str(folder) in marked)
     yield from _same_disk(config)
     yield from _group(config)
+    for cap in config.limits.of_money:
+        if getattr(config.limits, cap.replace("limits.usd_", "micros_")) == 0:
+            yield Finding(f"{cap} is 0: nothing that costs money is bought", "For no cap, set it to null.")
     yield from _watching(config)
     yield _state(config)
     try:

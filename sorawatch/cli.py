@@ -15,12 +15,13 @@ from rich.live import Live
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from sorawatch import __version__, app, checks, config, demo, preview, report, running, screens, service, simulator
+from sorawatch import __version__, app, checks, config, demo, preview, report, running, screens, service, statement
 from sorawatch.config import Config
 from sorawatch.edges import logs
 from sorawatch.edges.manager import is_started_by_systemd
 from sorawatch.errors import Blocked, ConfigError, Rejected, SorawatchError, UsageError
 from sorawatch.service.verify import verify
+from sorawatch.simulator import Settings
 from sorawatch.wishes import Wish
 
 FAILED, USAGE = 1, 2
@@ -131,24 +132,10 @@ def _demo(
 @cli.command("init")
 def _init(folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to begin.")] = Path()) -> None:
     """Write a commented configuration and make the folders."""
-    path = folder / "config.yaml"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(config.starter())
-        for name in ("inbox", "outbox", "errors", "processed"):
-            (folder / name).mkdir(exist_ok=True)
-    except FileExistsError as error:
-        raise UsageError(f"{error.filename} is already there, so nothing was changed.") from error
-    except OSError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}. Choose a folder that you may write to.") from error
+    path = config.begin(folder)
     out.print(f"Wrote {escape(str(path))} and made inbox, outbox, errors and processed beside it. Next:")
-    where = "" if folder == Path() else f" -c {path}"
-    if activate := screens.activation():
-        out.print(f"  {activate}", markup=False, soft_wrap=True)
-    out.print(f"  export SORAWATCH_API_KEY=…        # or api.key_file in {escape(str(path))}", markup=False)
-    out.print(f"  sorawatch check{where}", markup=False)
-    out.print(f"  sorawatch run{where}", markup=False)
+    for line in screens.first_steps(path, "" if folder == Path() else f" -c {path}"):
+        out.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 @cli.command("check")
@@ -216,6 +203,25 @@ def _status(
         if not follow:
             return
         time.sleep(1)
+
+
+@cli.command("report")
+def _report(
+    context: typer.Context,
+    config_path: ConfigOption = None,
+    month: Annotated[str | None, typer.Option(metavar="MONTH", help="Such as 2026-11; else this month.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets: a line for each order.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List what was spent in a month, and on what."""
+    loaded = _load(context, config_path)
+    found = statement.read(loaded, month)
+    if as_csv:
+        sys.stdout.write(statement.as_csv(found, loaded))
+    elif as_json:
+        typer.echo(json.dumps(statement.as_json(found, loaded), indent=2))
+    else:
+        out.print(statement.shown(found, loaded))
 
 
 @cli.command("show")
@@ -304,7 +310,7 @@ def _simulate(
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines in.")] = False,
 ) -> None:
     """Serve the video API with simulated clips, for trying configurations or other clients."""
-    settings = simulator.Settings(key=key or None, generation_seconds=generation_seconds)
+    settings = Settings(key=key or None, generation_seconds=generation_seconds)
     demo.simulate(host, port, settings, allow_remote=allow_remote, console=out)
 
 

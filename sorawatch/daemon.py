@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from sorawatch.blocks import Blocks
-from sorawatch.bulletin import Bulletin
+from sorawatch.bulletin import PAUSED, Bulletin
+from sorawatch.closures import Closures
 from sorawatch.core import outcome as o
-from sorawatch.core.budget import Closed
 from sorawatch.core.facts import Event, Facts, about
 from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.core.lifecycle import ACTIONS, Action, met_after_a_crash, vanish
@@ -80,7 +80,7 @@ class Daemon:
         self._clerk = Crew("reload", 1)
         self._reread = reread
         self._register = Register()
-        self._blocks = Blocks(self._policy.waits)
+        self._blocks = Blocks(self._policy.waits, parts.key_mark)
         self._bulletin = Bulletin(self._admission.zone)
         self._housekeeping = Housekeeping(parts.keep_days)
         self._pacing = Pacing()
@@ -88,7 +88,7 @@ class Daemon:
         self._starts: list[tuple[Action, Job]] = []
         self._counts: Mapping[State, int] = {}
         self._paused = False
-        self._closed: Closed | None = None
+        self._closures = Closures()
         self._stopping = False
         self._in_doubt = False
         """The last commit failed. It can be on disk all the same: a disk may fail in the very moment after."""
@@ -124,7 +124,7 @@ class Daemon:
             while not messages:
                 left = rested_until - time.monotonic()
                 messages += self._mailbox.collect(max(0.0, min(_TICK, left)))
-                if left <= 0 or self._store.touched():
+                if left <= 0 or self._store.touched() or self._blocks.key_changed():
                     break
             messages += self._mailbox.collect(0)
             if is_stop(messages):
@@ -181,8 +181,8 @@ class Daemon:
             if not self._stopping:
                 self._start(turn)
                 self._housekeeping.tidy(turn)
-            self._counts = turn.counts() if self._once else {}
-            self._bulletin.post(turn, self._lookout, self._blocks, self._pause_reason(), self._closed)
+            self._counts = turn.counts(shut=self._closures.shut) if self._once else {}
+            self._bulletin.post(turn, self._lookout, self._blocks, self._pause_reason(), self._closures)
             self._pulse.sense(turn, self._admission, self._bulletin.reasons)
             due = turn.next_due(ACTIONS)
             now = turn.now
@@ -196,7 +196,7 @@ class Daemon:
             self._hands.start(action, job)
         if not self._stopping:
             self._lookout.start_if_due(self._register.pairs)
-        dues = [due, self._closed.until if self._closed else None, *(block.until for block in self._blocks)]
+        dues = [due, *(each.until for each in self._closures), *(block.until for block in self._blocks)]
         waits = ((at - now) / 1000 for at in dues if at is not None and at > now)
         return max(0.0, min(self._pulse.rest, self._lookout.rest, *waits))
 
@@ -243,13 +243,13 @@ class Daemon:
             self._hands.perform = renewed.parts.perform
             self._lookout.adopt(renewed.parts.intake, renewed.parts.rescan_seconds)
             # Whoever changes the configuration may have mended what stopped the submits.
-            self._blocks = Blocks(self._policy.waits)
+            self._blocks = Blocks(self._policy.waits, renewed.parts.key_mark)
             self._bulletin.zone = self._admission.zone
             self._housekeeping = Housekeeping(renewed.parts.keep_days)
         self._pulse.reloaded(renewed.refused)
 
     def _record(self, turn: Turn, done: Done) -> None:
-        change = record(turn, done, self._policy, self._blocks, self._pacing)
+        change = record(turn, done, self._admission, self._blocks, self._pacing)
         if change is not None:
             self._changes.append(change)
 
@@ -262,7 +262,8 @@ class Daemon:
                 self._save(turn, job, vanish(job, turn.now, f"{what} before it was submitted"))
 
     def _take_in(self, turn: Turn, arrivals: Sequence[NewPair]) -> None:
-        jobs = [new_job(each, turn.now) for each in arrivals if not self._register.knows(each.pair)]
+        new = [new_job(each, turn.now) for each in arrivals if not self._register.knows(each.pair)]
+        jobs = [self._admission.looked_over(job, turn.now, self._lookout.quotas) for job in new]
         turn.add(jobs)
         self._changes += [(None, job) for job in jobs]
 
@@ -286,8 +287,9 @@ class Daemon:
     def _grant_wishes(self, turn: Turn) -> None:
         changes, resumed = grant_all(turn, self._policy)
         self._changes += changes
-        if resumed:
+        if resumed or self._blocks.key_changed():
             self._blocks.clear()
+            turn.hasten()
         self._paused = turn.note("paused") is not None
 
     def _start(self, turn: Turn) -> None:
@@ -296,35 +298,32 @@ class Daemon:
             self._renewed_at = time.monotonic()
         for state in _CLAIMED:
             self._claim(turn, state, self._hands.room(ACTIONS[state]))
-        staged = 2 * self._admission.caps.in_flight + 4
-        ahead = staged - turn.count(State.READY) - self._hands.busy(Action.PREPARE)
-        self._claim(turn, State.FOUND, min(ahead, self._hands.room(Action.PREPARE)))
+        staged = 2 * self._admission.places + 4
+        shut = self._closures.folders
+        ahead = staged - turn.count(State.READY, shut) - self._hands.busy(Action.PREPARE)
+        self._claim(turn, State.FOUND, min(ahead, self._hands.room(Action.PREPARE)), shut)
         self._admit(turn)
 
-    def _claim(self, turn: Turn, state: State, limit: int) -> None:
+    def _claim(self, turn: Turn, state: State, limit: int, shut: Sequence[str] = ()) -> None:
         room = limit - sum(ACTIONS[state] is action for action, _ in self._starts)
         if room > 0:
-            jobs = turn.claim([state], room, self._policy.waits.horizon, LEASE_MS)
+            jobs = turn.claim([state], room, self._policy.waits.horizon, LEASE_MS, shut)
             self._starts += [(ACTIONS[state], job) for job in jobs]
 
     def _admit(self, turn: Turn) -> None:
-        self._closed = None
-        if self._pause_reason() is not None:
-            return
-        outstanding = self._hands.busy(Action.SUBMIT)
-        places = self._blocks.places(self._hands.room(Action.SUBMIT), outstanding, turn.now)
-        if places > 0:
-            changes, self._closed = self._admission.admit(turn, places, canary=any(self._blocks))
-            self._changes += changes
-            self._starts += [
-                (Action.SUBMIT, job)
-                for was, job in changes
-                if was.state is State.READY and job.state is State.SUBMITTING
-            ]
+        admitted = None
+        if self._pause_reason() is None and self._lookout.last is not None:
+            outstanding = self._hands.busy(Action.SUBMIT)
+            places = self._blocks.places(self._hands.room(Action.SUBMIT), outstanding, turn.now)
+            if places > 0:
+                admitted = self._admission.admit(turn, places, self._lookout.quotas, canary=any(self._blocks))
+                self._changes += admitted.changes
+                self._starts += [(Action.SUBMIT, job) for job in admitted.submits]
+        self._closures.learn(admitted, self._lookout.quotas, turn.now)
 
     def _pause_reason(self) -> str | None:
         if self._paused:
-            return "paused with `sorawatch pause`; `sorawatch resume` goes on"
+            return PAUSED
         return self._lookout.objection or self._hands.hanging
 
     def _verdict(self) -> bool | None:
@@ -337,13 +336,13 @@ class Daemon:
             if self._lookout.trouble is not None:
                 return False
             looked = last is not None and not last.scan.settling and self._lookout.last_began > self._changed_at
-            return self._failed == 0 and State.HELD not in self._counts if looked else None
+            well = self._failed == 0 and State.HELD not in self._counts and not self._closures.shut
+            return well if looked else None
         if open_states & {State.RENDERING, State.UNCERTAIN, State.SUBMITTING}:
             return None
         attempts = self._policy.attempts
         stuck = any(not block.passing or block.tries >= attempts for block in self._blocks)
-        shut = self._pause_reason() is not None or (self._closed is not None and self._closed.of_money)
-        return False if stuck or (shut and open_states <= UNPAID) else None
+        return False if stuck or (self._pause_reason() is not None and open_states <= UNPAID) else None
 
     def _hear_last_words(self) -> bool:
         """Wait for the uploads on their way, however long, and a moment for what became of the other submits.

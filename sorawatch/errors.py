@@ -9,6 +9,7 @@
     │   └── Damaged        unless its picture is not all there yet
     ├── Unresolved     this job's submit may or may not have been accepted
     └── Blocked        no job: submissions pause until the cause is gone
+        └── ModelUnknown   the server's list of models helps
 
 The edges translate foreign exceptions into these with ``raise … from``; nothing above an edge
 ever catches a ``requests``, ``OSError`` or Pillow exception to learn what happened.
@@ -92,8 +93,16 @@ class Blocked(SorawatchError):
     others wait for a person. ``retry_after`` is the server's wish in seconds, if it named one.
     """
 
-    def __init__(self, reason: str, mend: str, *, passing: bool = False, retry_after: float | None = None) -> None:
+    def __init__(
+        self, reason: str, mend: str, *, passing: bool = False, retry_after: float | None = None, keyed: bool = False
+    ) -> None:
         super().__init__(reason)
         self.mend = mend
         self.passing = passing
         self.retry_after = retry_after
+        self.keyed = keyed
+        """Another API key mends it."""
+
+
+class ModelUnknown(Blocked):
+    """The server does not offer the model of the order; what it does offer, it may list."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sorawatch.core.budget import Scope
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import Job, Pair, State
 from sorawatch.core.lifecycle import reject
@@ -18,6 +19,7 @@ from sorawatch.core.tree import Invalid
 from sorawatch.edges import yamlfile
 from sorawatch.edges.inbox import Arrival, Inbox, Scan, Waiting
 from sorawatch.errors import Blocked, Deferred, Rejected
+from sorawatch.quotas import Quotas
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Look:
     new: tuple[NewPair, ...]
     waiting: tuple[Waiting, ...]
     scan: Scan
+    quotas: tuple[Scope, ...] = ()
+    """The limits of single folders."""
 
 
 class Intake:
@@ -48,6 +52,7 @@ class Intake:
         self._defaults = defaults
         self._catalogue = catalogue
         self._check = check
+        self._quotas = Quotas(inbox.settle_seconds, lambda path: read_layer(inbox.root / path, path))
 
     def look(self, known: Mapping[str, Pair], now: float) -> Look:
         """List the inbox once.
@@ -63,6 +68,9 @@ class Intake:
         scan = self._inbox.scan(known, now)
         # A share that went while it was listed looks like a folder from which everything was taken away.
         self._check()
+        wait = self._quotas.learn(scan.defaults, scan.unlisted, now)
+        if wait is not None:
+            scan = replace(scan, next_look=wait if scan.next_look is None else min(wait, scan.next_look))
         presets: dict[str, Settings] = {}
         new: list[NewPair] = []
         waiting = list(scan.waiting)
@@ -76,7 +84,7 @@ class Intake:
                 waiting.append(Waiting(arrival.pair.path, "no sidecar yet, and no default prompt"))
             else:
                 new.append(NewPair(arrival.pair, order))
-        return Look(tuple(new), tuple(waiting), scan)
+        return Look(tuple(new), tuple(waiting), scan, self._quotas.scopes)
 
     def _order(self, arrival: Arrival, presets: dict[str, Settings]) -> Order | Rejected | None:
         """What an arrival orders; ``presets`` keeps the ``_defaults.yaml`` files that were read in this look."""
@@ -114,7 +122,7 @@ def read_layer(path: Path, name: str) -> Settings:
     try:
         data = yamlfile.read(path)
         if fold(path.name).endswith(YAML_SUFFIXES):
-            return read_settings(yamlfile.load(data, name))
+            return read_settings(yamlfile.load(data, name), of_folder=is_defaults(path.name))
         return read_prompt(data, name)
     except Invalid as invalid:
         return Settings.unreadable(name, *invalid.problems)

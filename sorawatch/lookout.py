@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sorawatch.core.budget import Scope
 from sorawatch.core.facts import Event, Facts, about
 from sorawatch.core.job import Pair
 from sorawatch.errors import Blocked, Deferred
@@ -115,6 +116,11 @@ class Lookout:
     def looking_for(self) -> float:
         """Seconds for which a look has been going on; 0 while none does."""
         return 0.0 if self.looking_since is None else time.monotonic() - self.looking_since
+
+    @property
+    def quotas(self) -> tuple[Scope, ...]:
+        """The limits of single folders, as last seen."""
+        return self.last.quotas if self.last else ()
 
     @property
     def means(self) -> Means | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 
 from sorawatch.admission import Admission
@@ -36,6 +36,8 @@ class Parts:
     admission: Admission
     rescan_seconds: float
     keep_days: int
+    key_mark: Callable[[], Hashable]
+    """As in `Blocks`."""
 
 
 @dataclass(frozen=True, slots=True)

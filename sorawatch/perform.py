@@ -24,7 +24,7 @@ from sorawatch.core.record import to_record
 from sorawatch.edges import clip, images, inbox, lock, mounts, outbox
 from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.work import WorkFolder
-from sorawatch.errors import Blocked, Damaged, Deferred, Rejected, Unresolved
+from sorawatch.errors import Blocked, Damaged, Deferred, ModelUnknown, Rejected, SorawatchError, Unresolved
 from sorawatch.workers import Uploads
 
 LIST_SLACK = 120
@@ -34,6 +34,9 @@ _DAY = 86_400
 """Seconds: a video like ours that is not older keeps us from ordering again, whatever the server's clock says."""
 
 _WAIT = "Nothing needs to be done: it is tried again by itself."
+
+_MODELS = 12
+"""Models that a message names at the most: gateways list hundreds."""
 
 _PAGES = 50
 """Pages of a list read at the most: 5,000 videos since the submit are no picture folder any more."""
@@ -72,10 +75,12 @@ class Performer:
             return o.FailedForGood(str(error), error.mend)
         except Deferred as error:
             if error.everyone and action is Action.SUBMIT:
-                return o.Halted(str(error), _WAIT, passing=True, retry_after=error.retry_after)
+                return o.Halted(str(error), _WAIT, True, error.retry_after, crowded=error.crowded)
             return o.FailedForNow(str(error), error.retry_after, counts=not error.everyone)
+        except ModelUnknown as error:
+            return o.Halted(str(error), f"{error.mend}{self._offered()}", error.passing, error.retry_after)
         except Blocked as error:
-            return o.Halted(str(error), error.mend, error.passing, error.retry_after)
+            return o.Halted(str(error), error.mend, error.passing, error.retry_after, keyed=error.keyed)
 
     def _act(self, action: Action, job: Job) -> o.Outcome:
         match action:
@@ -152,6 +157,16 @@ class Performer:
             file_name=stem_of(job.pair.image).encode("ascii", "replace").decode().replace("?", "_") + form.suffix,
             mime=form.mime,
         )
+
+    def _offered(self) -> str:
+        """Which models the server has, in a sentence, those that we know first; empty where it does not say."""
+        try:
+            names = self._api.models()
+        except SorawatchError:
+            return ""
+        known = sorted(dict.fromkeys(names), key=lambda name: name not in self._catalogue)
+        more = f" and {len(known) - _MODELS} more" if len(known) > _MODELS else ""
+        return f" It offers: {', '.join(known[:_MODELS])}{more}." if known else ""
 
     def _resolve(self, job: Job) -> o.Outcome:
         assert job.submitted_at is not None

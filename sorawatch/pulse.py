@@ -37,7 +37,8 @@ class Pulse:
     def sense(self, turn: Turn, admission: Admission, pauses: Iterable[str]) -> None:
         """Take in how things stand, within a turn."""
         if self._manager.listens:
-            self._line = summary(turn.counts({*State} - FINAL), admission.usage(turn), admission.caps, [*pauses])
+            spent, cap = admission.spent_today(turn), admission.limits.micros_per_day
+            self._line = summary(turn.counts({*State} - FINAL), spent, cap, [*pauses])
 
     def beat(self, hands: Hands, lookout: Lookout) -> None:
         """A turn is over, and what it decided is on disk.

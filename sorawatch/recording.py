@@ -6,10 +6,11 @@ import logging
 import random
 from dataclasses import replace
 
+from sorawatch.admission import Admission
 from sorawatch.blocks import Blocks
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, State
-from sorawatch.core.lifecycle import Action, Policy, advance, decide
+from sorawatch.core.lifecycle import Action, advance, decide
 from sorawatch.core.purchase import standing_after
 from sorawatch.edges.store import LeaseLost, Turn
 from sorawatch.hands import Done
@@ -18,7 +19,7 @@ from sorawatch.pacing import Pacing
 logger = logging.getLogger("sorawatch")
 
 
-def record(turn: Turn, done: Done, policy: Policy, blocks: Blocks, pacing: Pacing) -> tuple[Job, Job] | None:
+def record(turn: Turn, done: Done, admission: Admission, blocks: Blocks, pacing: Pacing) -> tuple[Job, Job] | None:
     """Write down what ``done`` tells.
 
     Returns:
@@ -37,13 +38,14 @@ def record(turn: Turn, done: Done, policy: Policy, blocks: Blocks, pacing: Pacin
     outcome = _without_others(turn, job, done.outcome) if isinstance(done.outcome, o.Searched) else done.outcome
     jitter = random.random()  # noqa: S311 -- it spreads retries and guards nothing
     outlook = pacing.outlook(turn, job)
-    after = advance(job, done.action, outcome, now=turn.now, policy=policy, jitter=jitter, outlook=outlook)
+    after = advance(job, done.action, outcome, now=turn.now, policy=admission.policy, jitter=jitter, outlook=outlook)
+    admission.heed(turn, job, outcome)
     if job.token is not None:
         if after.video_id is not None and after.video_id != job.video_id:
             turn.know_video(job.token, after.video_id)
         standing = standing_after(done.action, outcome, after)
         if standing is not None:
-            turn.settle(job.token, standing)
+            turn.settle(job.token, standing, after.clip)
     blocks.learn(done.action, outcome, turn.now, after.due_at, jitter)
     if done.action is Action.POLL:
         pacing.learn(turn, job, outcome, after)

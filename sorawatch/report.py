@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sorawatch.app import admission, is_running, state_path
+from sorawatch.admission import allowance
+from sorawatch.app import is_running, state_path
+from sorawatch.bulletin import PAUSED, Pause
 from sorawatch.config import Config
+from sorawatch.core.allowance import effective
+from sorawatch.core.calendar import day_of, month_of
 from sorawatch.core.job import FINAL, Job, State
+from sorawatch.core.limits import Limits
 from sorawatch.core.order import MICROS
-from sorawatch.edges.store import Event, Store
+from sorawatch.edges.store import Event, Spending, Store
 from sorawatch.errors import Rejected
 
 _ENDED = 20
@@ -27,11 +32,14 @@ class Snapshot:
     """All that go on, then the latest that ended."""
     counts: dict[State, int]
     note: dict[str, Any]
-    """What the daemon posted: ``pid``, ``pauses``, ``waiting``, ``waiting_count``."""
-    spent_today: int
-    spent_this_month: int
-    day_cap: int | None
-    month_cap: int | None
+    """What the daemon posted: ``pid``, ``waiting``, ``waiting_count``."""
+    pauses: tuple[Pause, ...]
+    today: Spending
+    month: Spending
+    limits: Limits
+    in_flight: int
+    allowed: int
+    """What may be in flight at once, now that the server had its say."""
 
 
 def snapshot(config: Config) -> Snapshot:
@@ -43,24 +51,23 @@ def snapshot(config: Config) -> Snapshot:
     store = Store.open_for_reading(state_path(config))
     try:
         with store.turn() as turn:
-            usage = admission(config).usage(turn)
             running = is_running(config)
             note = turn.note("status") or {}
-            pauses = note.get("pauses", []) if running else []
+            pauses = [Pause(**pause) for pause in note.get("pauses", [])] if running else []
             if not running and turn.note("paused"):
-                pauses = [
-                    {"reason": "paused with `sorawatch pause`; `sorawatch resume` goes on", "mend": "", "until": None}
-                ]
+                pauses = [Pause(PAUSED)]
             return Snapshot(
                 now=turn.now,
                 running=running,
                 jobs=(*turn.jobs({*State} - FINAL), *turn.latest(FINAL, _ENDED)),
                 counts=turn.counts(),
-                note={**note, "pauses": pauses},
-                spent_today=usage.micros_today,
-                spent_this_month=usage.micros_this_month,
-                day_cap=config.limits.micros_per_day,
-                month_cap=config.limits.micros_per_month,
+                note=note,
+                pauses=tuple(pauses),
+                today=turn.books.spending(day_of(turn.now, config.timezone).begins),
+                month=turn.books.spending(month_of(turn.now, config.timezone).begins),
+                limits=config.limits,
+                in_flight=turn.in_flight(),
+                allowed=effective(allowance(turn), config.limits.in_flight or 1),
             )
     finally:
         store.close()
@@ -88,15 +95,18 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "daemon": {"running": snapshot.running, "pid": snapshot.note.get("pid") if snapshot.running else None},
         "pauses": [
-            {**pause, "until": _seconds(pause["until"]), "since": _seconds(pause.get("since"))}
-            for pause in snapshot.note["pauses"]
+            {**asdict(pause), "until": _seconds(pause.until), "since": _seconds(pause.since)}
+            for pause in snapshot.pauses
         ],
         "watching": snapshot.note.get("watching") if snapshot.running else None,
+        "in_flight": {
+            "now": snapshot.in_flight,
+            "allowed": snapshot.allowed,
+            "limit": snapshot.limits.in_flight,
+        },
         "spending": {
-            "today_usd": snapshot.spent_today / MICROS,
-            "day_cap_usd": _usd(snapshot.day_cap),
-            "month_usd": snapshot.spent_this_month / MICROS,
-            "month_cap_usd": _usd(snapshot.month_cap),
+            "today": _spending(snapshot.today, snapshot.limits.micros_per_day),
+            "month": _spending(snapshot.month, snapshot.limits.micros_per_month),
         },
         "counts": {state.value: count for state, count in sorted(snapshot.counts.items())},
         "jobs": [job_as_json(job) for job in snapshot.jobs],
@@ -135,6 +145,16 @@ def history_as_json(job: Job, events: Iterable[Event]) -> dict[str, Any]:
     """A job and all that happened to it, the oldest first, for programs."""
     happened = [{"at": _seconds(event.at), "state": event.state.value, "reason": event.reason} for event in events]
     return {**job_as_json(job), "history": happened}
+
+
+def _spending(spending: Spending, cap: int | None) -> dict[str, Any]:
+    return {
+        "spent_usd": _usd(spending.spent),
+        "reserved_usd": _usd(spending.reserved),
+        "left_usd": _usd(spending.left(cap)),
+        "cap_usd": _usd(cap),
+        "clips": spending.clips,
+    }
 
 
 def _name(name: str) -> str:

@@ -8,18 +8,19 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sorawatch.bulletin import Pause
 from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import clock_time
 from sorawatch.core.job import FINAL, Charged, Job, State
-from sorawatch.edges.store import Event
+from sorawatch.edges.store import Event, Spending
 from sorawatch.journal import shown
 from sorawatch.report import Snapshot
 
@@ -46,7 +47,7 @@ _ROWS = 40
 def status(snapshot: Snapshot, config: Config) -> RenderableType:
     """All that ``sorawatch status`` says."""
     parts: list[RenderableType] = [_headline(snapshot)]
-    parts += [_pause(pause, snapshot.now, config) for pause in snapshot.note["pauses"]]
+    parts += [_pause(pause, snapshot.now, config) for pause in snapshot.pauses]
     if snapshot.running and (watching := snapshot.note.get("watching")):
         parts.append(Text("\n  ".join(part for part in (watching["told"], watching["mend"]) if part)))
     if snapshot.jobs:
@@ -66,23 +67,28 @@ def _headline(snapshot: Snapshot) -> Text:
     live = [f"{count} {state}" for state, count in sorted(snapshot.counts.items()) if state not in FINAL]
     ended = [f"{snapshot.counts[state]} {state}" for state in sorted(FINAL) if state in snapshot.counts]
     text.append(f"\njobs: {', '.join(live + ended) or 'none yet'}")
-    text.append(f"\nspent today: {_of(snapshot.spent_today, snapshot.day_cap)}")
-    text.append(f", this month: {_of(snapshot.spent_this_month, snapshot.month_cap)}")
+    text.append(f"\nin flight: {snapshot.in_flight} of {snapshot.limits.in_flight}")
+    if snapshot.allowed != snapshot.limits.in_flight:
+        text.append(f"; the server takes too few for that: {snapshot.allowed} at once for now", "yellow")
+    text.append(f"\ntoday: {_money(snapshot.today, snapshot.limits.micros_per_day)}")
+    text.append(f"\nthis month: {_money(snapshot.month, snapshot.limits.micros_per_month)}")
     return text
 
 
-def _of(spent: int, cap: int | None) -> str:
-    return dollars(spent) if cap is None else f"{dollars(spent)} of {dollars(cap)}"
+def _money(spending: Spending, cap: int | None) -> str:
+    left = spending.left(cap)
+    told = "no cap" if left is None or cap is None else f"{dollars(left)} left of {dollars(cap)}"
+    clips = "1 clip" if spending.clips == 1 else f"{spending.clips} clips"
+    return f"{dollars(spending.spent)} spent, {dollars(spending.reserved)} reserved, {told}, {clips} delivered"
 
 
-def _pause(pause: dict[str, Any], now: int, config: Config) -> Text:
-    text = Text("nothing is submitted: ", "bold yellow").append(str(pause["reason"]), "not bold")
-    if pause.get("since"):
-        text.append(f" (since {clock_time(pause['since'], now, config.timezone)})", "default not bold")
-    if pause["mend"]:
-        text.append(f"\n  {pause['mend']}", "default not bold")
-    if pause["until"]:
-        text.append(f"\n  Tried again at {clock_time(pause['until'], now, config.timezone)}.", "default not bold")
+def _pause(pause: Pause, now: int, config: Config) -> Text:
+    text = Text(f"{pause.headline}: ", "bold yellow").append(pause.reason, "not bold")
+    if pause.since:
+        text.append(f" (since {clock_time(pause.since, now, config.timezone)})", "default not bold")
+    for told in (pause.mend, pause.goes_on(now, config.timezone)):
+        if told:
+            text.append(f"\n  {told}", "default not bold")
     return text
 
 
@@ -233,6 +239,13 @@ def activation() -> str | None:
     if shutil.which("sorawatch") or sys.prefix == sys.base_prefix:
         return None
     return f". {shlex.quote(sys.prefix)}/bin/activate"
+
+
+def first_steps(path: Path, where: str) -> list[str]:
+    """The commands that follow ``init``, which wrote ``path``; ``where`` is their option for it."""
+    key = f"export SORAWATCH_API_KEY=…        # or api.key_file in {path}"
+    activate = activation()
+    return [*([activate] if activate else []), key, f"sorawatch check{where}", f"sorawatch run{where}"]
 
 
 def ended(jobs: Iterable[Job], price: str) -> RenderableType:

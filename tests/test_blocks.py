@@ -145,6 +145,46 @@ def test_a_person_who_mended_it_need_not_wait(blocks: Blocks):
     assert blocks.places(7, 3, NOW) == 7
 
 
+class TestKeys:
+    REFUSED = o.Halted("key refused", "mend", passing=False, retry_after=None, keyed=True)
+
+    @pytest.fixture
+    def keys(self) -> list[str]:
+        """What lies in the key's file, the present one last."""
+        return ["old"]
+
+    @pytest.fixture
+    def blocks(self, keys: list[str]) -> Blocks:
+        return Blocks(Waits(first=5, longest=900), lambda: keys[-1])
+
+    def test_another_one_counts_where_one_was_refused(self, blocks: Blocks, keys: list[str]):
+        assert blocks.places(1, 0, NOW) == 1
+        learn(blocks, Action.SUBMIT, self.REFUSED)
+        assert not blocks.key_changed()
+        keys.append("new")
+        assert blocks.key_changed()
+
+    def test_one_put_there_before_the_refusal_arrived_counts_too(self, blocks: Blocks, keys: list[str]):
+        assert blocks.places(1, 0, NOW) == 1
+        keys.append("new")
+        learn(blocks, Action.SUBMIT, self.REFUSED)
+        assert blocks.key_changed()
+
+    def test_each_is_tried_but_once(self, blocks: Blocks, keys: list[str]):
+        keys.append("new")
+        learn(blocks, Action.POLL, self.REFUSED)
+        assert blocks.key_changed()
+        blocks.clear()
+        learn(blocks, Action.POLL, self.REFUSED)
+        assert not blocks.key_changed()
+
+    def test_what_no_key_mends_no_key_ends(self, blocks: Blocks, keys: list[str]):
+        blocks.places(1, 0, NOW)
+        learn(blocks, Action.SUBMIT, OUT_OF_REACH)
+        keys.append("new")
+        assert not blocks.key_changed()
+
+
 def test_a_clock_set_back_by_a_day_stops_nothing_for_a_day(blocks: Blocks):
     learn(blocks, Action.SUBMIT, NO_CREDIT)
     learn(blocks, Action.DELIVER, DISK_FULL)

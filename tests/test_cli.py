@@ -252,7 +252,8 @@ def test_status_json_is_for_programs(yard: Yard) -> None:
     status = json.loads(yard.cli("status", "--json"))
     assert status["daemon"] == {"running": False, "pid": None}
     assert status["counts"] == {"done": 1}
-    assert status["spending"]["today_usd"] == pytest.approx(0.4)
+    spending = {"spent_usd": 0.4, "reserved_usd": 0, "left_usd": None, "cap_usd": None, "clips": 1}
+    assert status["spending"] == {"today": spending, "month": spending}
     (job,) = status["jobs"]
     assert job["image"] == "beach.jpg"
     assert job["clip"] == "beach.mp4"

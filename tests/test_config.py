@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sorawatch import config
-from sorawatch.config import Duplicates, Limits, UnresolvedSubmit, WatchMode
+from sorawatch.config import Billing, Duplicates, Limits, UnresolvedSubmit, WatchMode
 from sorawatch.core.finish import Finish, Format
 from sorawatch.core.order import MICROS, Aim, Fit, Model, Point, Size
 from sorawatch.core.sidecar import make_order, read_settings
@@ -48,11 +48,11 @@ class TestValues:
         )
         assert found.state == "/var/lib/sorawatch/state.db"
         assert found.api == config.Api()
-        assert found.limits == Limits(4, 30, 20 * MICROS, None)
+        assert found.limits == Limits(in_flight=4, submits_per_minute=30, micros_per_day=20 * MICROS)
         assert (found.duplicates, found.timezone, found.path) == (Duplicates.REFUSE, None, tmp_path / "config.yaml")
 
     def test_a_section_with_all_its_lines_commented_out_gives_its_defaults(self, load):
-        assert load("limits:\n#  in_flight: 9\n").limits == Limits()
+        assert load("limits:\n#  in_flight: 9\n").limits == load("").limits
 
     def test_every_key(self, load, tmp_path):
         found = load(
@@ -70,7 +70,8 @@ class TestValues:
             watch: {mode: polling, settle_seconds: 0.5, rescan_seconds: 10, damaged_grace_seconds: 60, ignore: ["*.part", draft-*]}
             polling: {min_seconds: 0.2, max_seconds: 0.2}
             retries: {first_seconds: 1, max_seconds: 2, attempts: 3, failed_generations: 0}
-            limits: {in_flight: 20, submits_per_minute: 0.5, usd_per_day: 2.5, usd_per_month: 50}
+            limits: {in_flight: 20, submits_per_minute: 0.5, burst: 3, usd_per_clip: 1.2, usd_per_day: 2.5, usd_per_month: 50}
+            billing: {failed: true, moderated: false}
             duplicates: allow
             """
         )
@@ -90,11 +91,15 @@ class TestValues:
         assert found.watch == config.Watch(WatchMode.POLLING, 0.5, 10, 60, ("*.part", "draft-*"))
         assert found.polling == config.Polling(0.2, 0.2)
         assert found.retries == config.Retries(1, 2, 3, 0)
-        assert found.limits == Limits(20, 0.5, 2_500_000, 50 * MICROS)
+        assert found.limits == Limits(20, 0.5, 3, 1_200_000, 2_500_000, 50 * MICROS)
+        assert found.billing == Billing(failed=True, moderated=False)
         assert found.duplicates is Duplicates.ALLOW
 
     def test_no_cap(self, load):
         assert load("limits: {usd_per_day: null}").limits.micros_per_day is None
+
+    def test_a_cap_of_zero_is_a_cap(self, load):
+        assert load("limits: {usd_per_day: 0}").limits.micros_per_day == 0
 
     def test_home_folders(self, load, monkeypatch):
         monkeypatch.setenv("HOME", "/home/ada")
@@ -272,12 +277,12 @@ BAD_FILES = {
     "unknown section": (
         "limit: {in_flight: 4}\n",
         'config.yaml line 1, limit: is not a known key. Did you mean "limits"? Allowed: folders, state, timezone, api,'
-        " models, video, reference, watch, polling, retries, limits, logging, duplicates, keep_days.",
+        " models, video, reference, watch, polling, retries, limits, billing, logging, duplicates, keep_days.",
     ),
     "unknown key": (
         "limits:\n  inflight: 4\n",
         'config.yaml line 2, limits.inflight: is not a known key. Did you mean "in_flight"?'
-        " Allowed: in_flight, submits_per_minute, usd_per_day, usd_per_month.",
+        " Allowed: in_flight, submits_per_minute, burst, usd_per_clip, usd_per_day, usd_per_month.",
     ),
     "a value where a section belongs": (
         "retries: 7\n",
@@ -367,11 +372,6 @@ BAD_FILES = {
     "ignore is text": (
         "watch: {ignore: '*.tmp'}\n",
         'config.yaml line 1, watch.ignore: is "*.tmp". Allowed: a list of patterns, such as ["*.tmp", "draft-*"].',
-    ),
-    "cap of zero": (
-        "limits: {usd_per_day: 0}\n",
-        "config.yaml line 1, limits.usd_per_day: is 0."
-        " Write null for no cap, or put a file named PAUSE into the inbox to submit nothing.",
     ),
     "cap in words": (
         "limits: {usd_per_month: $20}\n",
@@ -651,6 +651,22 @@ class TestKey:
         with pytest.raises(ConfigError) as caught:
             config.find_key(load("api: {key_file: api.key}"), {}).read()
         assert str(caught.value) == f"api.key_file, {tmp_path}/api.key: {told}"
+
+    def test_its_mark_differs_once_the_file_was_written_or_replaced(self, load, tmp_path):
+        path = tmp_path / "api.key"
+        path.write_text("s3cret")
+        source = config.find_key(load("api: {key_file: api.key}"), {})
+        marks = [source.mark()]
+        assert source.mark() == marks[0]
+        path.write_text("s3cre7")
+        marks.append(source.mark())
+        (tmp_path / "new").write_text("s3cre7")
+        (tmp_path / "new").rename(path)
+        marks.append(source.mark())
+        path.unlink()
+        marks.append(source.mark())
+        assert len(set(marks)) == 4
+        assert "s3cre" not in repr(marks)
 
     def test_a_file_that_is_not_there(self, load):
         with pytest.raises(ConfigError, match=r"No such file or directory\. Put the key into that file"):

@@ -244,7 +244,7 @@ def test_the_days_money_is_not_exceeded(yard: Yard) -> None:
     ledger = yard.simulator.ledger()
     assert (ledger.creates, float(ledger.usd)) == (2, pytest.approx(1.60))
     status = yard.cli("status")
-    assert "$1.60 of $2.00" in status
+    assert "today: $1.60 spent, $0.00 reserved, $0.40 left of $2.00, 2 clips delivered" in status
     assert len(yard.files("outbox")) == 2
     assert len(yard.files("inbox")) == 4
 

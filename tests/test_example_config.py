@@ -37,6 +37,7 @@ def test_every_key_stands_in_it():
         "retries": config.Retries,
         "limits": config.Limits,
         "logging": config.Logging,
+        "billing": config.Billing,
     }
     expected = {
         f"{section}.{field.name.replace('micros_per', 'usd_per')}"

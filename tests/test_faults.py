@@ -163,13 +163,15 @@ def test_a_refusal_for_good_goes_to_errors_uncharged(beach: Yard, fault: Fault, 
     ("fault", "words"),
     [
         (Fault("answer_before", on="create", status=401, times=None), "refuses the API key"),
+        (Fault("answer_before", on="create", status=403, message="Forbidden", times=None), "refuses the API key"),
         (Fault("answer_before", on="create", status=402, times=None), "no credit left"),
         (Fault("answer_before", on="create", status=403, code="insufficient_user_quota", times=None), "no credit left"),
         (Fault("answer_before", on="create", status=429, code="insufficient_quota", times=None), "no credit left"),
         (Fault("answer_before", on="create", status=404, code="model_not_found", message="The model does not exist", times=None), "video.model"),
+        (Fault("answer_before", on="create", status=400, code="model_not_found", message="sora-2 was retired", times=None), "It offers: sora-2, sora-2-pro."),
         (Fault("answer_before", on="create", status=503, message="no available channel for model sora-2", times=None), "video.model"),
     ],
-    ids=["401", "402", "403-quota", "429-quota", "404-model", "503-channel"],
+    ids=["401", "403", "402", "403-quota", "429-quota", "404-model", "400-model", "503-channel"],
 )  # fmt: skip
 def test_what_stops_everybody_fails_nobody(yard: Yard, fault: Fault, words: str) -> None:
     for number in range(6):
@@ -178,6 +180,7 @@ def test_what_stops_everybody_fails_nobody(yard: Yard, fault: Fault, words: str)
     with yard.running():
         wait_until(lambda: "nothing is submitted" in yard.cli("status"))
         assert words in yard.cli("status")
+        assert {job.attempts for job in yard.status().jobs} == {0}
         yard.simulator.clear_faults()
         yard.cli("resume")
         wait_until(lambda: len(yard.files("outbox")) == 6)

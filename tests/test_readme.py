@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from sorawatch import cli, config, samples, simulator
 from sorawatch.core.finish import Finish, Format
 from sorawatch.core.job import State
+from sorawatch.core.limits import Limits
 from sorawatch.core.order import Aim, Fit, Focus, Order
 from sorawatch.core.sidecar import make_order, read_settings
 from sorawatch.edges import images, yamlfile
@@ -36,7 +37,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE))
 BLOCKS = {
     "sh": {"Try it": 2, "The real thing": 3, "As a service": 2},
-    "yaml": {"What to drop": 1, "Pictures": 1, "Configuration": 1, "Another server": 5},
+    "yaml": {"What to drop": 1, "Pictures": 1, "Limits and money": 1, "Configuration": 1, "Another server": 5},
 }
 """How many blocks each section has; one more needs a test of its own here."""
 
@@ -248,6 +249,20 @@ class TestFiles:
         )
         assert f"{limit} GiB of memory" in section
 
+    def test_a_folders_limits(self) -> None:
+        (text,) = blocks("yaml", "Limits and money")
+        said = read_settings(yamlfile.load(text.encode(), "_defaults.yaml"), of_folder=True)
+        assert said.limits == Limits(in_flight=2, micros_per_clip=1_000_000, micros_per_day=5_000_000)
+
+    def test_the_limits_are_the_defaults(self, tmp_path: Path) -> None:
+        said = [(quoted(key), quoted(default) or default) for key, default, _ in table("Limits and money")]
+        limits = self.load(tmp_path, "").limits
+        assert said == [
+            (["usd_per_day", "usd_per_month"], ["null"]), (["usd_per_clip"], ["null"]),
+            (["in_flight"], "4"), (["submits_per_minute", "burst"], "30, 1"),
+        ]  # fmt: skip
+        assert limits == Limits(in_flight=4, submits_per_minute=30, burst=1, micros_per_day=20_000_000)
+
     def test_the_configuration(self, tmp_path: Path) -> None:
         (text,) = blocks("yaml", "Configuration")
         loaded = self.load(tmp_path, text)
@@ -308,7 +323,8 @@ def with_a_model_that_the_server_has_not(yard: Yard) -> str:
 
 
 def with_a_small_budget(yard: Yard) -> str:
-    yard.set("limits", usd_per_day=0.5)
+    yard.set("limits", usd_per_day=1)
+    yard.drop("first.jpg")
     return paused(yard)
 
 

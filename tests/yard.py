@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sqlite3
 import subprocess
@@ -12,13 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 from PIL import Image
+from rich.console import Console
 
-from sorawatch import app, config, report, simulator
+from sorawatch import app, config, report, screens, simulator
 from sorawatch.core.job import Job
 from sorawatch.daemon import Daemon
 from sorawatch.errors import UsageError
@@ -116,10 +118,10 @@ class Yard:
             return daemon.run(once=True)
 
     @contextmanager
-    def running(self) -> Iterator[Daemon]:
-        """A daemon of this process, in a thread, until the block ends."""
+    def running(self, clock: Callable[[], int] | None = None) -> Iterator[Daemon]:
+        """A daemon of this process, in a thread, until the block ends; ``clock`` gives it milliseconds since 1970."""
         loaded = config.load(self.write_config(), {})
-        with app.opened(loaded, {}, [self._note]) as daemon:
+        with app.opened(loaded, {}, [self._note], clock=clock) as daemon:
             thread = threading.Thread(target=daemon.run)
             thread.start()
             try:
@@ -175,6 +177,16 @@ class Yard:
             for path in paths
             if not any(part.startswith(".") for part in path.relative_to(root).parts)
         }
+
+    def status(self) -> report.Snapshot:
+        """How things stand, by the state file."""
+        return report.snapshot(config.load(self.root / "config.yaml", {}))
+
+    def told(self) -> str:
+        """What ``sorawatch status`` prints."""
+        console = Console(width=200, file=io.StringIO(), highlight=False)
+        console.print(screens.status(self.status(), config.load(self.root / "config.yaml", {})))
+        return cast(io.StringIO, console.file).getvalue()
 
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state, by the state file; empty while there is none."""

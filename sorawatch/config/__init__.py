@@ -5,7 +5,7 @@
 
 from sorawatch.config.changes import changed, merged
 from sorawatch.config.dialect import find_headers
-from sorawatch.config.files import example, find, starter
+from sorawatch.config.files import begin, example, find, starter
 from sorawatch.config.keys import KeySource, find_key
 from sorawatch.config.loading import load
 from sorawatch.config.sections import (
@@ -13,7 +13,6 @@ from sorawatch.config.sections import (
     Config,
     Duplicates,
     Folders,
-    Limits,
     LogFormat,
     Logging,
     LogLevel,
@@ -23,9 +22,12 @@ from sorawatch.config.sections import (
     Watch,
     WatchMode,
 )
+from sorawatch.core.job import Billing
+from sorawatch.core.limits import Limits
 
 __all__ = [
     "Api",
+    "Billing",
     "Config",
     "Duplicates",
     "Folders",
@@ -39,6 +41,7 @@ __all__ = [
     "UnresolvedSubmit",
     "Watch",
     "WatchMode",
+    "begin",
     "changed",
     "example",
     "find",

@@ -12,7 +12,7 @@ from sorawatch.core.sidecar import seconds, size
 from sorawatch.core.tree import Node
 
 if TYPE_CHECKING:
-    from sorawatch.config.sections import Limits
+    from sorawatch.core.limits import Limits
 
 T = TypeVar("T")
 
@@ -47,8 +47,7 @@ def read_models(section: Section) -> Mapping[str, Model]:
 
 def check_prices(catalogue: Mapping[str, Model], limits: Limits, section: Section) -> None:
     """Note every model with clips whose price is not known, if a cap in dollars has to count it."""
-    caps = {"limits.usd_per_day": limits.micros_per_day, "limits.usd_per_month": limits.micros_per_month}
-    named = " and ".join(key for key, cap in caps.items() if cap is not None)
+    named = " and ".join(limits.of_money)
     for model in catalogue.values():
         if named and (unpriced := _unpriced(model)):
             what = f"has no price for {unpriced}, which {named} has to count"

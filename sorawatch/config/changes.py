@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "defaults": "video",
     "catalogue": "models",
+    "micros_per_clip": "usd_per_clip",
     "micros_per_day": "usd_per_day",
     "micros_per_month": "usd_per_month",
 }

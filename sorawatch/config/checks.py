@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sorawatch.core.schema import Check, CheckError, micros, nearest, shown, text
+from sorawatch.core.schema import Check, CheckError, nearest, shown, text
 from sorawatch.edges import mounts
 
 if TYPE_CHECKING:
@@ -93,14 +93,6 @@ def is_exposed(url: str) -> bool:
         return not ip_address(host).is_loopback
     except ValueError:
         return True
-
-
-def cap(node: Node) -> int:
-    """A cap in dollars to micro-dollars. Zero is refused: half of its readers take it for no cap at all."""
-    amount = micros(node)
-    if amount == 0:
-        raise CheckError("is 0", "Write null for no cap, or put a file named PAUSE into the inbox to submit nothing.")
-    return amount
 
 
 def timezone(node: Node) -> zoneinfo.ZoneInfo:

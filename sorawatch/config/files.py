@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sorawatch.config.sections import STATE
-from sorawatch.errors import ConfigError, Problem
+from sorawatch.errors import ConfigError, Problem, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +43,26 @@ def example() -> str:
     if shipped.is_file():
         return shipped.read_text(encoding="utf-8")
     return (Path(__file__).parents[2] / EXAMPLE).read_text(encoding="utf-8")
+
+
+def begin(folder: Path) -> Path:
+    """Write the starter into ``folder`` and make the four folders beside it. Returns where it was written.
+
+    Raises:
+        UsageError: if there is one already, or nothing can be written there.
+    """
+    path = folder / "config.yaml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(starter())
+        for name in ("inbox", "outbox", "errors", "processed"):
+            (folder / name).mkdir(exist_ok=True)
+    except FileExistsError as error:
+        raise UsageError(f"{error.filename} is already there, so nothing was changed.") from error
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}. Choose a folder that you may write to.") from error
+    return path
 
 
 def starter() -> str:

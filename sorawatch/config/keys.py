@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from sorawatch.edges import yamlfile
 from sorawatch.errors import Blocked, ConfigError, Deferred, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     from sorawatch.config.sections import Config
 
@@ -41,6 +42,16 @@ class KeySource:
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise self._error("is not one word of plain letters", 'Put only the key there, without "Bearer" or quotes.')
         return key
+
+    def mark(self) -> Hashable:
+        """What differs once the key was changed, or its file written or replaced; it does not tell the key."""
+        if self.path is None:
+            return None
+        try:
+            status, key = os.stat(self.path), self.read()
+        except (OSError, ConfigError):
+            return None
+        return status.st_ino, status.st_mtime_ns, hashlib.sha256(key.encode()).digest()
 
     def _from_file(self, path: Path) -> str:
         mend = "Put the key into that file, readable by the user who runs sorawatch."

@@ -13,13 +13,13 @@ from sorawatch.config import checks, dialect
 from sorawatch.config.catalogue import check_prices, read_models
 from sorawatch.config.sections import (
     KEEP_DAYS,
+    LIMITS,
     STATE,
     VIDEO,
     Api,
     Config,
     Duplicates,
     Folders,
-    Limits,
     LogFormat,
     Logging,
     LogLevel,
@@ -30,6 +30,8 @@ from sorawatch.config.sections import (
     WatchMode,
 )
 from sorawatch.core.finish import Finish, Format
+from sorawatch.core.job import Billing
+from sorawatch.core.limits import read_limits
 from sorawatch.core.schema import LONGEST, Findings, Section, choice, flag, integer, nearest, nullable, positive
 from sorawatch.core.sidecar import Settings, clashes, prompt, read_video
 from sorawatch.core.tree import Invalid, Node, illegible, resolve
@@ -125,7 +127,8 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
         watch=_watch(root.section("watch")),
         polling=_polling(root.section("polling")),
         retries=_retries(root.section("retries")),
-        limits=_limits(root.section("limits")),
+        limits=read_limits(root.section("limits"), LIMITS),
+        billing=_billing(root.section("billing")),
         logging=_logging(root.section("logging"), path.parent),
         duplicates=root.get("duplicates", choice(Duplicates), Duplicates.REFUSE),
         keep_days=root.get("keep_days", integer(1, 36_500), KEEP_DAYS),
@@ -269,16 +272,13 @@ def _check_order(section: Section, low: str, least: float, high: str, most: floa
             section.note(low, f"is {least:g}, more than {high}, which is {most:g}", f"Allowed: at most {most:g}.")
 
 
-def _limits(section: Section) -> Limits:
-    default = Limits()
-    limits = Limits(
-        in_flight=section.get("in_flight", integer(1, 100_000), default.in_flight),
-        submits_per_minute=section.get("submits_per_minute", positive(100_000), default.submits_per_minute),
-        micros_per_day=section.get("usd_per_day", nullable(checks.cap), default.micros_per_day),
-        micros_per_month=section.get("usd_per_month", nullable(checks.cap), default.micros_per_month),
+def _billing(section: Section) -> Billing:
+    default = Billing()
+    billing = Billing(
+        failed=section.get("failed", flag, default.failed), moderated=section.get("moderated", flag, default.moderated)
     )
     section.close()
-    return limits
+    return billing
 
 
 def _logging(section: Section, base: Path) -> Logging:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.access import Access
 from sorawatch.core.finish import Finish
+from sorawatch.core.job import Billing
+from sorawatch.core.limits import Limits
 from sorawatch.core.order import MICROS, Fit, Focus, Model, Size
 from sorawatch.core.sidecar import Settings
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 KEEP_DAYS = 90
 STATE = "/var/lib/sorawatch/state.db"
+LIMITS = Limits(in_flight=4, submits_per_minute=30, micros_per_day=20 * MICROS)
 VIDEO = Settings(model="sora-2", size=Size(1280, 720), seconds=8, fit=Fit.CROP, focus=Focus.CENTRE)
 
 
@@ -112,16 +115,6 @@ class Retries:
     failed_generations: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """``micros_per_day`` and ``micros_per_month`` are ``usd_per_day`` and ``usd_per_month``; None means no cap."""
-
-    in_flight: int = 4
-    submits_per_minute: float = 30
-    micros_per_day: int | None = 20 * MICROS
-    micros_per_month: int | None = None
-
-
 class LogFormat(StrEnum):
     TEXT = "text"
     JSON = "json"
@@ -162,6 +155,7 @@ class Config:
     retries: Retries
     limits: Limits
     logging: Logging
+    billing: Billing
     duplicates: Duplicates
     keep_days: int
     """Days for which ended jobs and their history are kept."""

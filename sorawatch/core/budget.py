@@ -3,24 +3,53 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from sorawatch.core.order import MICROS
+from sorawatch.core.limits import Limits
+from sorawatch.core.order import MICROS, Order
+from sorawatch.errors import Rejected
+
+_CHEAPER = "Ask for fewer seconds, a smaller size or a cheaper model, or raise the limit; then move the pair back."
 
 
 @dataclass(frozen=True, slots=True)
-class Caps:
-    """The configured limits; None for no cap."""
+class Closed:
+    """Why nothing, or not this order, may be submitted now. ``until`` is when that can change by itself."""
 
-    in_flight: int = 4
-    submits_per_minute: float = 30.0
-    micros_per_day: int | None = 20 * MICROS
-    micros_per_month: int | None = None
+    reason: str
+    until: int | None = None
+    mend: str = ""
+    folder: str = ""
+    """It holds for this folder of the inbox and all below it; ``""`` is the whole inbox."""
+    limit: str = ""
+    """Names the limit, in the same words for as long as it is reached, while the amounts in the reason change."""
+    lasting: bool = False
+    """Only the calendar or a person changes it, which is worth telling; a full house or the pace is daily life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Limits, and the folder of the inbox for which, with all below it, they hold."""
+
+    limits: Limits
+    folder: str = ""
+    file: str = ""
+    """The ``_defaults.yaml`` that states them; ``""`` is the configuration."""
+    shut: Closed | None = None
+    """Nothing goes here at all: the file that states the limits cannot be understood."""
+
+    def covers(self, folder: str) -> bool:
+        return is_below(folder, self.folder)
+
+    def named(self, key: str) -> str:
+        """``key`` with its place: ``limits.usd_per_day in cats/_defaults.yaml``."""
+        return f"{key} in {self.file}" if self.file else key
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What is taken already.
+    """What is taken already of one scope's limits.
 
     ``paced_until`` is the theoretical arrival time of the generic cell rate algorithm (ITU-T I.371): the
     instant at which all submits so far would have been made, had they been evenly spaced.
@@ -32,14 +61,9 @@ class Usage:
     paced_until: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """Why nothing, or not this order, may be submitted now. ``until`` is when that can change by itself."""
-
-    reason: str
-    until: int | None = None
-    of_money: bool = False
-    """A cap on spending is reached, which is worth telling; a full house or the pace is daily life."""
+def is_below(folder: str, top: str) -> bool:
+    """Whether ``folder`` is ``top`` or lies below it; both are relative to the inbox, ``""`` being the inbox."""
+    return not top or folder == top or folder.startswith(f"{top}/")
 
 
 def dollars(micros: int) -> str:
@@ -47,33 +71,55 @@ def dollars(micros: int) -> str:
     return f"${micros / MICROS:.2f}" if micros % 10_000 == 0 else f"${micros / MICROS:.4f}"
 
 
-def admit(caps: Caps, usage: Usage, price: int | None, now: int, *, day_ends: int, month_ends: int) -> Usage | Closed:
+def refusal(scopes: Iterable[Scope], order: Order, price: int | None) -> Rejected | None:
+    """Why these limits never let an order of this price through, whatever else is bought; None where they may."""
+    for scope in scopes:
+        limits = scope.limits
+        if price is None:
+            if not limits.of_money:
+                continue
+            what = f"the price of {order.model} at {order.size} is not known"
+            mend = f'Add "usd_per_second: 0.10", with its own price (0 if it is free), to models.{order.model} in the'
+            return Rejected(
+                f"{what}, which {scope.named(limits.of_money[0])} has to count",
+                f"{mend} configuration; then move the pair back.",
+            )
+        if limits.micros_per_clip is not None and price > limits.micros_per_clip:
+            cap = f"{scope.named('limits.usd_per_clip')} of {dollars(limits.micros_per_clip)}"
+            return Rejected(f"it would cost {dollars(price)}, more than {cap} allows", _CHEAPER)
+        for cap_of, period in ((limits.micros_per_day, "day"), (limits.micros_per_month, "month")):
+            if cap_of and price > cap_of:
+                cap = f"{scope.named(f'limits.usd_per_{period}')} of {dollars(cap_of)}"
+                return Rejected(f"it would cost {dollars(price)}, more than {cap} allows in a whole {period}", _CHEAPER)
+    return None
+
+
+def admit(scope: Scope, usage: Usage, price: int | None, now: int, *, day_ends: int, month_ends: int) -> Usage | Closed:
     """Take a place, a beat of the pace and the money for one order, or say what there is none of.
 
-    The pace allows a burst as large as ``in_flight``, for the server has agreed to that many at once. A clock that
-    was set back costs no more than one beat of it.
+    A clock that was set back costs no more than one beat of the pace.
     """
-    if usage.in_flight >= caps.in_flight:
-        return Closed(f"{usage.in_flight} of {caps.in_flight} places in flight are taken")
-    interval = 60_000 / caps.submits_per_minute
-    burst = interval * (caps.in_flight - 1)
-    arrival: float = max(usage.paced_until, now)
-    if arrival > now + burst + interval + 1:
-        arrival = now + burst
-    if arrival > now + burst:
-        until = math.ceil(arrival - burst)
-        return Closed(f"the pace is {caps.submits_per_minute:g} submits a minute", until=until)
+    if scope.shut is not None:
+        return scope.shut
+    limits = scope.limits
     cost = price or 0
-    for spent, cap, until, name in (
-        (usage.micros_today, caps.micros_per_day, day_ends, "day"),
-        (usage.micros_this_month, caps.micros_per_month, month_ends, "month"),
+    for spent, cap, until, period in (
+        (usage.micros_today, limits.micros_per_day, day_ends, "day"),
+        (usage.micros_this_month, limits.micros_per_month, month_ends, "month"),
     ):
-        if cap is not None and spent + cost > cap:
-            reason = (
-                f"limits.usd_per_{name} of {dollars(cap)} is reached: "
-                f"{dollars(spent)} spent or reserved, the next clip costs {dollars(cost)}"
-            )
-            return Closed(reason, until=until, of_money=True)
+        if cost and cap is not None and spent + cost > cap:
+            return _spent(scope, spent, cap, cost, until, period)
+    if limits.in_flight is not None and usage.in_flight >= limits.in_flight:
+        taken = f"{usage.in_flight} of {limits.in_flight} places in flight are taken"
+        return Closed(taken, folder=scope.folder, limit=scope.named("limits.in_flight"))
+    interval = 60_000 / limits.submits_per_minute if limits.submits_per_minute else 0.0
+    tolerance = interval * (limits.burst - 1)
+    arrival: float = max(usage.paced_until, now)
+    if arrival > now + tolerance + interval + 1:
+        arrival = now + tolerance
+    if arrival > now + tolerance:
+        pace, until = f"the pace is {limits.submits_per_minute:g} submits a minute", math.ceil(arrival - tolerance)
+        return Closed(pace, until, folder=scope.folder, limit=scope.named("limits.submits_per_minute"))
     return replace(
         usage,
         in_flight=usage.in_flight + 1,
@@ -81,3 +127,13 @@ def admit(caps: Caps, usage: Usage, price: int | None, now: int, *, day_ends: in
         micros_this_month=usage.micros_this_month + cost,
         paced_until=math.ceil(arrival + interval),
     )
+
+
+def _spent(scope: Scope, spent: int, cap: int, cost: int, until: int, period: str) -> Closed:
+    limit = scope.named(f"limits.usd_per_{period}")
+    if cap == 0:
+        mend = "Raise it, or set it to null for no cap."
+        reason = f"{limit} is {dollars(0)}, so nothing that costs money is bought"
+        return Closed(reason, None, mend, scope.folder, limit, lasting=True)
+    told = f"{dollars(spent)} spent or reserved, the next clip costs {dollars(cost)}"
+    return Closed(f"{limit} of {dollars(cap)} is reached: {told}", until, "", scope.folder, limit, lasting=True)

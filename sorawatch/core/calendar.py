@@ -27,6 +27,22 @@ def month_of(now: int, zone: tzinfo | None) -> Period:
     return Period(_millis(first, zone), _millis(following, zone))
 
 
+def month_named(text: str, zone: tzinfo | None) -> Period:
+    """The month written as ``2026-11``.
+
+    Raises:
+        ValueError: if it is not written so, or outside the years that computers count.
+    """
+    first = datetime.strptime(text, "%Y-%m")  # noqa: DTZ007 -- wall time, which becomes a moment in the zone
+    return month_of(_millis(first, zone), zone)
+
+
+def iso(at: int, zone: tzinfo | None) -> str:
+    """``2026-11-22T14:05:07+01:00``."""
+    moment = datetime.fromtimestamp(at // 1000, zone)
+    return (moment if zone else moment.astimezone()).isoformat()
+
+
 def clock_time(at: int, now: int, zone: tzinfo | None) -> str:
     """``14:05``, with its date if that is another day than ``now``'s."""
     local = _local(at, zone)

@@ -48,6 +48,14 @@ class Charged(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Billing:
+    """What the server charges for although there is no clip: failed generations, and what its moderation refused."""
+
+    failed: bool = False
+    moderated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Stamp:
     """What tells one content of a file from another: bytes, and nanoseconds of modification.
 

@@ -8,11 +8,11 @@ transition that is not written here raises `IllegalTransition`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sorawatch.core import outcome as o
-from sorawatch.core.job import UNPAID, Charged, Job, State
+from sorawatch.core.job import UNPAID, Billing, Charged, Job, State
 from sorawatch.core.notice import stake, ways_on
 from sorawatch.core.patience import MAY_GROW, abandoned, may_grow_until, stalled, watched_since
 from sorawatch.core.schedule import BLANK, Look, Outlook, Waits, backoff, next_poll, stalled_poll
@@ -62,6 +62,7 @@ class Policy:
     """How long a picture on a share may look damaged before it counts as that."""
     late_seconds: float = 60.0
     """How long after a submit a server may still take it: before, its absence from a list proves nothing."""
+    billing: Billing = field(default_factory=Billing)
 
 
 def decide(job: Job) -> Action | None:
@@ -353,15 +354,15 @@ def _generation_failed(job: Job, outcome: o.GenerationFailed, now: int, policy: 
     if failure.moderated:
         reason = f"the server's moderation refused it: {failure.message}{code}"
         refused = reject(job, now, reason, "Change the prompt or the picture, then move the pair back into the inbox.")
-        return replace(refused, charged=Charged.PERHAPS)
+        return replace(refused, charged=Charged.PERHAPS if policy.billing.moderated else Charged.NO)
     if failure.code in _ENDED:
         return _give_up_video(job, now, f"the video has {_ENDED[failure.code]} on the server: {failure.message}")
     failures = job.generations + 1
     reason = f"the server failed the generation: {failure.message}{code}"
-    if failures > policy.failed_generations:
-        failed = reject(
-            job, now, reason, "Failed generations are not billed. Move the pair back into the inbox to try again."
-        )
-        return replace(failed, generations=failures, charged=Charged.NO)
+    if (billed := policy.billing.failed) or failures > policy.failed_generations:
+        are = "are" if billed else "are not"
+        mend = f"Failed generations {are} billed. Move the pair back into the inbox to try again."
+        failed = replace(reject(job, now, reason, mend), generations=failures)
+        return replace(failed, charged=Charged.PERHAPS if billed else Charged.NO)
     again = replace(_unsent(_enter(job, State.READY, now)), video_id=None, progress=None, generations=failures)
     return replace(again, reason=reason, due_at=now + backoff(policy.waits, failures, jitter))

@@ -138,6 +138,10 @@ class Halted:
     mend: str
     passing: bool
     retry_after: float | None
+    crowded: bool = False
+    """The server says that too many of our videos run at once."""
+    keyed: bool = False
+    """Another API key mends it."""
 
 
 Outcome = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.complaints import quote
 from sorawatch.core.times import retry_after
-from sorawatch.errors import Blocked, Deferred, Rejected, Unresolved
+from sorawatch.errors import Blocked, Deferred, ModelUnknown, Rejected, Unresolved
 
 if TYPE_CHECKING:
     from sorawatch.core.complaints import Answer
@@ -79,7 +79,7 @@ def submit_refusal(answer: Answer, now: float) -> Deferred | Rejected | Unresolv
     if blocked := _closed(answer):
         return blocked
     if _MODEL.search(words):
-        return Blocked(f"the server does not offer the model ({answer})", MODEL_MEND)
+        return ModelUnknown(f"the server does not offer the model ({answer})", MODEL_MEND)
     if status == 403 and not _CROWDED.search(words):
         return _key_refused(answer)
     if status in {404, 405, 501}:
@@ -155,7 +155,7 @@ def _closed(answer: Answer) -> Blocked | None:
     """The account, the key or the way to the server is shut, whatever was asked for."""
     status = answer.effective_status
     if status == 402 or _QUOTA.search(answer.words):
-        return Blocked(f"the account has no credit left ({answer})", QUOTA_MEND)
+        return Blocked(f"the account has no credit left ({answer})", QUOTA_MEND, keyed=True)
     if status == 401 or (status < 500 and _BAD_KEY.search(answer.words)):
         return _key_refused(answer)
     if status == 407:
@@ -164,4 +164,4 @@ def _closed(answer: Answer) -> Blocked | None:
 
 
 def _key_refused(answer: Answer) -> Blocked:
-    return Blocked(f"the server refuses the API key ({answer})", KEY_MEND)
+    return Blocked(f"the server refuses the API key ({answer})", KEY_MEND, keyed=True)

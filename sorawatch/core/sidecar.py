@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from sorawatch.core.limits import Limits, read_limits
 from sorawatch.core.order import Aim, Fit, Focus, Model, Order, Point, Size
 from sorawatch.core.schema import Check, CheckError, Findings, Section, choice, integer, nearest, shown, suggest, text
 from sorawatch.core.tree import Invalid, Node, decode
@@ -52,6 +53,8 @@ class Settings:
     """The file, as a person knows it."""
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
     problems: tuple[Problem, ...] = ()
+    limits: Limits | None = field(default=None, compare=False)
+    """Of a ``_defaults.yaml``; None of anything else, and where they cannot be understood."""
 
     @classmethod
     def unreadable(cls, name: str, *problems: Problem) -> Settings:
@@ -65,15 +68,26 @@ class Settings:
         return self.places.get(key) or (f"{self.name}, {key}" if self.name else key)
 
 
-def read_settings(tree: Node) -> Settings:
-    """A sidecar or a ``_defaults.yaml``; what is wrong with it is in ``problems``."""
+def read_settings(tree: Node, *, of_folder: bool = False) -> Settings:
+    """A sidecar or, ``of_folder``, a ``_defaults.yaml``; what is wrong with it is in ``problems``."""
     findings = Findings()
     section = Section(tree, findings)
     settings = read_video(section, prompt)
     priority = section.get("priority", integer(-MAX_PRIORITY, MAX_PRIORITY), None)
-    said = {*section.close(), *(key for key in KEYS if section.node(key))}
+    others = len(findings.noted)
+    limits = read_limits(section.section("limits"), Limits()) if of_folder else None
+    understood = len(findings.noted) == others
+    meant = section.close()
+    said = {*meant, *(key for key in KEYS if section.node(key))}
     places = MappingProxyType({key: section.where(key) for key in KEYS if key in said})
-    return replace(settings, priority=priority, name=tree.source, places=places, problems=findings.problems)
+    return replace(
+        settings,
+        priority=priority,
+        name=tree.source,
+        places=places,
+        problems=findings.problems,
+        limits=limits if understood and "limits" not in meant else None,
+    )
 
 
 def read_prompt(data: bytes, name: str) -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sorawatch.core.budget import Caps, Usage, dollars
+from sorawatch.core.budget import dollars
 from sorawatch.core.job import State
 
 _WORDS = {
@@ -18,10 +18,13 @@ _WORDS = {
 }
 
 
-def summary(counts: Mapping[State, int], usage: Usage, caps: Caps, pauses: Sequence[str]) -> str:
-    """``3 rendering, 12 waiting, $4.20 of $20 today``, and why nothing is submitted where that is so."""
+def summary(counts: Mapping[State, int], spent: int, cap: int | None, pauses: Sequence[str]) -> str:
+    """``3 rendering, 12 waiting, $4.20 of $20 today``, and why nothing is submitted where that is so.
+
+    ``spent`` and ``cap`` are the day's, in micro-dollars.
+    """
     numbers = {word: sum(counts.get(state, 0) for state in states) for word, states in _WORDS.items()}
     parts = [f"{number} {word}" for word, number in numbers.items() if number] or ["nothing to do"]
-    cap = "" if caps.micros_per_day is None else f" of {dollars(caps.micros_per_day).removesuffix('.00')}"
-    told = f"{', '.join(parts)}, {dollars(usage.micros_today)}{cap} today"
+    of_cap = "" if cap is None else f" of {dollars(cap).removesuffix('.00')}"
+    told = f"{', '.join(parts)}, {dollars(spent)}{of_cap} today"
     return f"{told}; nothing is submitted: {'; '.join(sorted(pauses))}" if pauses else told

@@ -14,14 +14,25 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 3600.0
 """Seconds: the most that a server's ``Retry-After`` is obeyed."""
 
+_RATES = (
+    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    ("x-ratelimit-remaining", "x-ratelimit-reset"),
+    ("ratelimit-remaining", "ratelimit-reset"),
+)
+"""OpenAI's, many gateways', and those of draft-ietf-httpapi-ratelimit-headers before its eighth version."""
+
+_ERA = 1e9
+"""Seconds: a longer time to wait is no wait but a moment since 1970."""
+
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3}
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """The seconds that a server asks us to wait, between 0 and `LONGEST_WAIT`, or None where it does not say.
 
-    Understands ``retry-after-ms``, ``Retry-After`` in seconds or as a date, and OpenAI's
-    ``x-ratelimit-reset-requests`` (``1s``, ``6m0s``) once ``x-ratelimit-remaining-requests`` is 0.
+    Understands ``retry-after-ms``, ``Retry-After`` in seconds or as a date, and of each pair in `_RATES` the reset
+    (``1s``, ``6m0s``, seconds, or Unix seconds) once nothing remains.
 
     Args:
         now: the Unix time in seconds.
@@ -32,9 +43,17 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         wait = _number(text)
         if wait is None:
             wait = _seconds_until(text, now)
-    if wait is None and lower.get("x-ratelimit-remaining-requests") == "0":
-        wait = _duration(lower.get("x-ratelimit-reset-requests", ""))
+    if wait is None:
+        resets = [lower.get(reset, "") for remaining, reset in _RATES if lower.get(remaining) == "0"]
+        wait = max((found for text in resets if (found := _reset(text, now)) is not None), default=None)
     return None if wait is None else min(max(wait, 0.0), LONGEST_WAIT)
+
+
+def _reset(text: str, now: float) -> float | None:
+    number = _number(text)
+    if number is None:
+        return _duration(text)
+    return number - now if number > _ERA else number
 
 
 def unix_seconds(value: object) -> int | None:

@@ -58,6 +58,10 @@ class Scan:
     """The PAUSE file is there."""
     folders: int
     """How many folders were listed, the inbox itself among them."""
+    defaults: Mapping[str, Look | None]
+    """How every ``_defaults.yaml`` looks, by its path; None where that cannot be told."""
+    unlisted: tuple[str, ...]
+    """Subfolders that could not be listed."""
 
 
 @dataclass(slots=True)
@@ -94,7 +98,7 @@ class Inbox:
     def __init__(self, root: Path, *, ignore: Sequence[str], settle_seconds: float) -> None:
         self.root = root
         self._ignore = tuple(ignore)
-        self._settle_seconds = settle_seconds
+        self.settle_seconds = settle_seconds
         self._seen: dict[str, Observation] = {}
 
     def scan(self, known: Mapping[str, Pair], now: float) -> Scan:
@@ -131,7 +135,7 @@ class Inbox:
                 if known.get(path) == found:
                     continue
                 observation = seen[path] = observe(self._seen.get(path), folder.looks(found), now)
-                if settled(observation, now, self._settle_seconds):
+                if settled(observation, now, self.settle_seconds):
                     arrivals.append(Arrival(found, match.conflict, tuple(folder.defaults)))
                 else:
                     empty = folder.empty(found)
@@ -148,14 +152,16 @@ class Inbox:
             }
             waiting += [Waiting(_join(folder.path, name), why) for name, why in reasons.items()]
         self._seen = seen
-        unsettled = [each for each in seen.values() if is_whole(each) and not settled(each, now, self._settle_seconds)]
+        unsettled = [each for each in seen.values() if is_whole(each) and not settled(each, now, self.settle_seconds)]
         top = folders[0]
         return Scan(
             arrivals=tuple(arrivals),
             present=present,
             waiting=tuple(waiting),
             settling=len(unsettled),
-            next_look=min((next_look(each, now, self._settle_seconds) for each in unsettled), default=None),
+            next_look=min((next_look(each, now, self.settle_seconds) for each in unsettled), default=None),
+            defaults={path: status and _look(status) for each in folders for path, status in each.defaults.items()},
+            unlisted=tuple(folder.path for folder in folders if folder.trouble),
             paused=any(PAUSE_NAME in names for names in (top.files, top.odd, top.blind)),
             folders=sum(not folder.trouble for folder in folders),
         )

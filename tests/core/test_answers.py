@@ -24,7 +24,7 @@ from sorawatch.core.answers import (
     read_video,
     retry_after,
 )
-from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
+from sorawatch.errors import Blocked, Deferred, ModelUnknown, Rejected, SorawatchError, Unresolved
 
 NOW = 1_760_000_000.0
 
@@ -223,10 +223,18 @@ REFUSED_SUBMITS = [
     (answer(402), Blocked, "credit"),
     (answer(429, error("You exceeded your current quota", "insufficient_quota")), Blocked, "credit"),
     (answer(403, new_api("insufficient_user_quota", "用户额度不足")), Blocked, "credit"),
-    (answer(404, error("The model `sora-2` does not exist", "model_not_found")), Blocked, "model"),
-    (answer(400, error("Invalid model name passed in model=sora-9")), Blocked, "model"),
-    (answer(503, error("No available channel for model sora-2 under group default (distributor)")), Blocked, "model"),
-    (answer(503, error("分组 default 下模型 sora-2 无可用渠道", "model_not_found", "new_api_error")), Blocked, "model"),
+    (answer(404, error("The model `sora-2` does not exist", "model_not_found")), ModelUnknown, "model"),
+    (answer(400, error("Invalid model name passed in model=sora-9")), ModelUnknown, "model"),
+    (
+        answer(503, error("No available channel for model sora-2 under group default (distributor)")),
+        ModelUnknown,
+        "model",
+    ),
+    (
+        answer(503, error("分组 default 下模型 sora-2 无可用渠道", "model_not_found", "new_api_error")),
+        ModelUnknown,
+        "model",
+    ),
     (answer(404, HTML), Blocked, "address"),
     (answer(404, {"detail": "Not Found"}), Blocked, "address"),
     (answer(405), Blocked, "address"),
@@ -423,6 +431,21 @@ def test_models():
         ({"Retry-After": "Fri, 99 Foo 2999 00:00:00"}, None),
         ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m0.5s"}, 60.5),
         ({"x-ratelimit-remaining-requests": "3", "x-ratelimit-reset-requests": "1m0s"}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "120ms"}, 0.12),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "17"}, 17.0),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOW + 40)}, 40.0),
+        ({"ratelimit-remaining": "0", "ratelimit-reset": "90000"}, 3600.0),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "soon"}, None),
+        ({"x-ratelimit-remaining": "0"}, None),
+        (
+            {
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-requests": "1s",
+                "x-ratelimit-remaining-tokens": "0",
+                "x-ratelimit-reset-tokens": "6s",
+            },
+            6.0,
+        ),
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None):

@@ -1,64 +1,92 @@
 """What may be submitted now: places, pace and money."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from sorawatch.core.budget import Caps, Closed, Usage, admit, dollars
+from sorawatch.core.budget import Closed, Scope, Usage, admit, dollars, is_below, refusal
+from sorawatch.core.limits import Limits
+from sorawatch.core.order import Order, Size
 
 NOW = 1_760_000_000_000
 DAY_ENDS, MONTH_ENDS = NOW + 3_600_000, NOW + 86_400_000
 NOTHING = Usage(in_flight=0, micros_today=0, micros_this_month=0)
+ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
 
 
-def ask(caps: Caps, usage: Usage, price: int | None = 800_000, now: int = NOW) -> Usage | Closed:
-    return admit(caps, usage, price, now, day_ends=DAY_ENDS, month_ends=MONTH_ENDS)
+def ask(limits: Limits, usage: Usage, price: int | None = 800_000, now: int = NOW, **scope: str) -> Usage | Closed:
+    return admit(Scope(limits, **scope), usage, price, now, day_ends=DAY_ENDS, month_ends=MONTH_ENDS)
 
 
 def test_an_order_takes_a_place_a_beat_and_its_price():
-    taken = ask(Caps(in_flight=4, submits_per_minute=30), Usage(1, 100, 200, paced_until=0))
+    taken = ask(Limits(submits_per_minute=30), Usage(in_flight=1, micros_today=100, micros_this_month=200))
     assert taken == Usage(in_flight=2, micros_today=800_100, micros_this_month=800_200, paced_until=NOW + 2_000)
 
 
 @pytest.mark.parametrize("taken", [4, 5])
 def test_no_place(taken: int):
-    usage = Usage(taken, 0, 0)
-    assert ask(Caps(in_flight=4), usage) == Closed(f"{taken} of 4 places in flight are taken")
+    refused = ask(Limits(in_flight=4), Usage(taken, 0, 0))
+    assert refused == Closed(f"{taken} of 4 places in flight are taken", limit="limits.in_flight")
+
+
+@pytest.mark.parametrize(
+    ("folder", "top", "below"),
+    [
+        ("", "", True), ("cats", "", True), ("cats", "cats", True), ("cats/old", "cats", True),
+        ("catsup", "cats", False), ("", "cats", False), ("old/cats", "cats", False),
+    ],
+)  # fmt: skip
+def test_a_folder_covers_itself_and_what_lies_below(folder: str, top: str, below: bool):
+    assert is_below(folder, top) is below
 
 
 class TestMoney:
     def test_a_cap_may_be_reached_exactly_but_not_passed(self):
-        caps = Caps(micros_per_day=2_000_000, micros_per_month=None)
-        assert isinstance(ask(caps, Usage(0, 1_200_000, 0)), Usage)
-        assert ask(caps, Usage(0, 1_200_001, 0)) == Closed(
+        limits = Limits(micros_per_day=2_000_000)
+        assert isinstance(ask(limits, Usage(0, 1_200_000, 0)), Usage)
+        assert ask(limits, Usage(0, 1_200_001, 0)) == Closed(
             "limits.usd_per_day of $2.00 is reached: $1.2000 spent or reserved, the next clip costs $0.80",
             until=DAY_ENDS,
-            of_money=True,
+            limit="limits.usd_per_day",
+            lasting=True,
         )
 
     def test_the_month_has_a_cap_of_its_own(self):
-        caps = Caps(micros_per_day=None, micros_per_month=2_000_000)
-        assert isinstance(ask(caps, Usage(0, 9**9, 1_200_000)), Usage)
-        assert ask(caps, Usage(0, 0, 1_600_000)) == Closed(
-            "limits.usd_per_month of $2.00 is reached: $1.60 spent or reserved, the next clip costs $0.80",
+        limits = Limits(micros_per_month=2_000_000)
+        assert isinstance(ask(limits, Usage(0, 9**9, 1_200_000)), Usage)
+        refused = ask(limits, Usage(0, 0, 1_600_000), folder="cats", file="cats/_defaults.yaml")
+        assert refused == Closed(
+            "limits.usd_per_month in cats/_defaults.yaml of $2.00 is reached: "
+            "$1.60 spent or reserved, the next clip costs $0.80",
             until=MONTH_ENDS,
-            of_money=True,
+            folder="cats",
+            limit="limits.usd_per_month in cats/_defaults.yaml",
+            lasting=True,
         )
 
-    def test_a_clip_that_costs_more_than_the_cap_says_so(self):
-        refused = ask(Caps(micros_per_day=500_000), NOTHING)
+    def test_zero_buys_nothing_until_a_person_changes_it(self):
+        refused = ask(Limits(micros_per_day=0), NOTHING)
         assert isinstance(refused, Closed)
-        assert "limits.usd_per_day of $0.50 is reached: $0.00 spent" in refused.reason
+        assert (refused.until, refused.lasting) == (None, True)
+        assert refused.reason == "limits.usd_per_day is $0.00, so nothing that costs money is bought"
+        assert "null for no cap" in refused.mend
+
+    @pytest.mark.parametrize("cap", [0, 100])
+    def test_what_is_free_passes_every_cap(self, cap: int):
+        assert isinstance(ask(Limits(micros_per_day=cap), Usage(0, 9**9, 9**9), 0), Usage)
 
     def test_without_caps_nothing_is_too_dear(self):
-        caps = Caps(micros_per_day=None, micros_per_month=None)
-        assert isinstance(ask(caps, Usage(0, 9**15, 9**15)), Usage)
+        assert isinstance(ask(Limits(), Usage(0, 9**15, 9**15)), Usage)
 
-    @pytest.mark.parametrize("price", [None, 0])
-    def test_an_unknown_price_counts_as_nothing(self, price: int | None):
-        taken = ask(Caps(micros_per_day=0), NOTHING, price)
-        assert isinstance(taken, Usage)
-        assert taken.micros_today == 0
+    def test_limits_that_cannot_be_understood_let_nothing_through(self):
+        shut = Closed("cats/_defaults.yaml cannot be understood", folder="cats", lasting=True)
+        scope = Scope(Limits(), "cats", "cats/_defaults.yaml", shut)
+        assert admit(scope, NOTHING, 0, NOW, day_ends=DAY_ENDS, month_ends=MONTH_ENDS) is shut
 
     @pytest.mark.parametrize(
         ("micros", "text"),
@@ -75,27 +103,71 @@ class TestMoney:
         assert dollars(micros) == text
 
 
+class TestWhatNeverFits:
+    def told(self, limits: Limits, price: int | None, **scope: str) -> str | None:
+        refused = refusal([Scope(Limits()), Scope(limits, **scope)], ORDER, price)
+        return None if refused is None else f"{refused}. {refused.mend}"
+
+    def test_a_clip_above_its_cap(self):
+        limits = Limits(micros_per_clip=700_000)
+        assert self.told(limits, 700_000) is None
+        told = self.told(limits, 800_000)
+        assert told is not None
+        assert told.startswith("it would cost $0.80, more than limits.usd_per_clip of $0.70 allows. Ask for fewer")
+
+    @pytest.mark.parametrize("period", ["day", "month"])
+    def test_a_clip_above_a_whole_periods_cap_would_wait_for_ever(self, period: str):
+        limits = Limits(**{f"micros_per_{period}": 700_000})
+        assert self.told(limits, 700_000) is None
+        cap = f"limits.usd_per_{period} in cats/_defaults.yaml of $0.70"
+        told = self.told(limits, 800_000, folder="cats", file="cats/_defaults.yaml")
+        assert told is not None
+        assert told.startswith(f"it would cost $0.80, more than {cap} allows in a whole {period}.")
+
+    def test_a_cap_of_zero_is_a_pause_and_fails_nothing(self):
+        assert self.told(Limits(micros_per_day=0), 800_000) is None
+
+    def test_an_unknown_price_under_a_cap_names_the_line_to_add(self):
+        assert self.told(Limits(in_flight=1), None) is None
+        for limits in (Limits(micros_per_clip=1), Limits(micros_per_day=1), Limits(micros_per_month=1)):
+            told = self.told(limits, None)
+            assert told is not None
+            assert "the price of sora-2 at 1280x720 is not known, which limits.usd_per_" in told
+            assert '"usd_per_second: 0.10"' in told
+            assert "models.sora-2" in told
+
+
 class TestPace:
-    CAPS = Caps(in_flight=3, submits_per_minute=30, micros_per_day=None)
+    LIMITS = Limits(submits_per_minute=30, burst=3)
 
     def run_of(self, count: int, usage: Usage = NOTHING, now: int = NOW) -> Usage | Closed:
-        """What ``count`` orders at the same moment come to, their places free again at once."""
+        """What ``count`` orders at the same moment come to."""
         taken: Usage | Closed = usage
         for _ in range(count):
             assert isinstance(taken, Usage)
-            taken = ask(self.CAPS, Usage(0, 0, 0, taken.paced_until), now=now)
+            taken = ask(self.LIMITS, Usage(0, 0, 0, taken.paced_until), now=now)
         return taken
 
-    def test_allows_as_large_a_burst_as_there_are_places_and_then_one_each_beat(self):
+    def too_soon(self, until: int) -> Closed:
+        return Closed("the pace is 30 submits a minute", until=until, limit="limits.submits_per_minute")
+
+    def test_is_even_unless_a_burst_is_allowed(self):
+        limits = Limits(submits_per_minute=30)
+        first = ask(limits, NOTHING)
+        assert isinstance(first, Usage)
+        assert ask(limits, first, now=NOW + 1_999) == self.too_soon(NOW + 2_000)
+        assert isinstance(ask(limits, first, now=NOW + 2_000), Usage)
+
+    def test_allows_a_burst_and_then_one_each_beat(self):
         assert isinstance(self.run_of(3), Usage)
-        assert self.run_of(4) == Closed("the pace is 30 submits a minute", until=NOW + 2_000)
+        assert self.run_of(4) == self.too_soon(NOW + 2_000)
 
     def test_what_it_promises_holds(self):
         full = self.run_of(3)
         assert isinstance(full, Usage)
-        assert isinstance(ask(self.CAPS, full, now=NOW), Closed)
+        assert isinstance(ask(self.LIMITS, full, now=NOW), Closed)
         early, on_time = (self.run_of(1, full, now=NOW + wait) for wait in (1_999, 2_000))
-        assert early == Closed("the pace is 30 submits a minute", until=NOW + 2_000)
+        assert early == self.too_soon(NOW + 2_000)
         assert isinstance(on_time, Usage)
 
     def test_a_rest_gives_the_whole_burst_back_but_no_more(self):
@@ -108,7 +180,7 @@ class TestPace:
         after = self.run_of(1, Usage(0, 0, 0, paced_until=NOW + ahead))
         assert isinstance(after, Usage)
         assert after.paced_until == NOW + 6_000
-        assert self.run_of(1, after) == Closed("the pace is 30 submits a minute", until=NOW + 2_000)
+        assert self.run_of(1, after) == self.too_soon(NOW + 2_000)
 
     @given(
         st.integers(1, 20),
@@ -116,13 +188,13 @@ class TestPace:
         st.lists(st.one_of(st.integers(0, 50), st.integers(0, 100_000)), min_size=1, max_size=60),
     )
     @settings(deadline=None)
-    def test_never_more_than_a_burst_and_the_rate_over_any_time(self, places: int, rate: float, pauses: list[int]):
-        caps = Caps(in_flight=places, submits_per_minute=rate, micros_per_day=None)
+    def test_never_more_than_a_burst_and_the_rate_over_any_time(self, burst: int, rate: float, pauses: list[int]):
+        limits = Limits(submits_per_minute=rate, burst=burst)
         now, paced_until, admitted = NOW, 0, []
         for pause in pauses:
             now += pause
-            for _ in range(places + 1):
-                taken = ask(caps, Usage(0, 0, 0, paced_until), now=now)
+            for _ in range(burst + 1):
+                taken = ask(limits, Usage(0, 0, 0, paced_until), now=now)
                 if isinstance(taken, Closed):
                     assert taken.until is not None
                     assert now < taken.until <= now + 60_000 / rate + 1
@@ -131,18 +203,93 @@ class TestPace:
                 admitted.append(now)
         for first, since in enumerate(admitted):
             for last, until in enumerate(admitted[first:], first):
-                assert last - first + 1 <= places + rate * (until - since) / 60_000 + 1e-6
+                assert last - first + 1 <= burst + rate * (until - since) / 60_000 + 1e-6
 
     @given(st.integers(1, 20), st.floats(0.01, 1e6))
     @settings(deadline=None)
-    def test_whoever_waits_as_told_gets_in(self, places: int, rate: float):
-        caps = Caps(in_flight=places, submits_per_minute=rate, micros_per_day=None)
+    def test_whoever_waits_as_told_gets_in(self, burst: int, rate: float):
+        limits = Limits(submits_per_minute=rate, burst=burst)
         now, paced_until = NOW, 0
-        for _ in range(3 * places):
-            taken = ask(caps, Usage(0, 0, 0, paced_until), now=now)
+        for _ in range(3 * burst):
+            taken = ask(limits, Usage(0, 0, 0, paced_until), now=now)
             if isinstance(taken, Closed):
                 assert taken.until is not None
                 now = taken.until
-                taken = ask(caps, Usage(0, 0, 0, paced_until), now=now)
+                taken = ask(limits, Usage(0, 0, 0, paced_until), now=now)
             assert isinstance(taken, Usage)
             paced_until = taken.paced_until
+
+
+DAY = 1_000
+"""Milliseconds of a day in the model below, three of which make a month: what is short is tried more often."""
+
+
+@dataclass
+class Bought:
+    at: int
+    micros: int
+    counts: bool = True
+
+
+class Accounts(RuleBasedStateMachine):
+    """Orders admitted, settled and released in any order while days and months turn: no cap is ever passed."""
+
+    SCOPE = Scope(Limits(micros_per_day=20, micros_per_month=45))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0
+        self.bought: list[Bought] = []
+
+    def spent(self, since: int) -> int:
+        return sum(each.micros for each in self.bought if each.at >= since and each.counts)
+
+    @property
+    def day(self) -> int:
+        return self.now // DAY * DAY
+
+    @property
+    def month(self) -> int:
+        return self.now // (3 * DAY) * 3 * DAY
+
+    @rule(price=st.integers(0, 25))
+    def order(self, price: int) -> None:
+        usage = Usage(0, self.spent(self.day), self.spent(self.month))
+        ends = {"day_ends": self.day + DAY, "month_ends": self.month + 3 * DAY}
+        taken = admit(self.SCOPE, usage, price, self.now, **ends)
+        if isinstance(taken, Usage):
+            self.bought.append(Bought(self.now, price))
+            assert taken == replace(
+                usage,
+                in_flight=1,
+                micros_today=self.spent(self.day),
+                micros_this_month=self.spent(self.month),
+                paced_until=self.now,
+            )
+        else:
+            fits = usage.micros_today + price <= 20 and usage.micros_this_month + price <= 45
+            assert not fits
+            assert taken.until is not None
+            assert self.now < taken.until <= self.month + 3 * DAY
+
+    @rule(which=st.integers(0, 30))
+    def release(self, which: int) -> None:
+        if self.bought:
+            self.bought[which % len(self.bought)].counts = False
+
+    @rule(wait=st.integers(0, 2 * DAY))
+    def wait(self, wait: int) -> None:
+        self.now += wait
+
+    @invariant()
+    def no_day_and_no_month_is_overspent(self) -> None:
+        for length, cap in ((DAY, 20), (3 * DAY, 45)):
+            sums: dict[int, int] = {}
+            for each in self.bought:
+                if each.counts:
+                    sums[each.at // length] = sums.get(each.at // length, 0) + each.micros
+            assert all(total <= cap for total in sums.values())
+
+
+TestAccounts = Accounts.TestCase
+TestAccounts.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql
 from sorawatch.core.job import FINAL, Charged, Job, Pair, Stamp, State
 from sorawatch.core.order import Aim, Fit, Focus, Order, Point, Size
 from sorawatch.core.purchase import Standing
-from sorawatch.edges.store import Command, LeaseLost, Store, Turn
+from sorawatch.edges.store import Command, LeaseLost, Spending, Store, Turn
 from sorawatch.edges.store.sqlite import has_safe_wal
 from sorawatch.errors import Blocked, UsageError
 
@@ -245,7 +245,7 @@ class TestTransaction:
         with store.turn() as turn:
             assert turn.counts() == {State.FOUND: 1}
             assert len(turn.history("a")) == 1
-            assert (turn.spent(0), turn.take_commands(), turn.note("paused")) == (0, [], None)
+            assert (turn.books.spent(0), turn.take_commands(), turn.note("paused")) == (0, [], None)
         assert claimed(store) == ["a"]
 
     def test_a_killed_process_leaves_what_it_committed_and_nothing_more(self, path, opened):
@@ -419,12 +419,52 @@ class TestMoney:
         self.buy(store, "c", 300, Standing.RELEASED)
         self.buy(store, "d", None)
         with store.turn() as turn:
-            assert turn.spent(0) == 1_020_000
-            assert turn.spent(turn.now + 1) == 0
+            assert turn.books.spent(0) == 1_020_000
+            assert turn.books.spent(turn.now + 1) == 0
 
     def test_nothing_spent_is_zero(self, store):
         with store.turn() as turn:
-            assert turn.spent(0) == 0
+            assert turn.books.spent(0) == turn.books.spent(0, "cats") == 0
+
+    def test_a_folder_counts_with_all_below_it_whatever_the_bytes_of_its_name(self, store):
+        folders = ["", "cats", "cats/old", "cats0", "cats-and-dogs", "c", "ca\udcffts", "ca\udcffts/%"]
+        with store.turn() as turn:
+            for power, folder in enumerate(folders):
+                pair = replace(job().pair, folder=folder)
+                bought = job(f"{power:08}", State.SUBMITTING, pair=pair, token=str(power), price=10**power)
+                turn.add([bought])
+                turn.buy(bought)
+            assert turn.books.spent(0) == 11_111_111
+            assert (turn.books.spent(0, "cats"), turn.in_flight("cats")) == (110, 2)
+            assert (turn.books.spent(0, "ca\udcffts"), turn.in_flight("ca\udcffts")) == (11_000_000, 2)
+
+    def test_shut_folders_are_passed_over(self, store):
+        with store.turn() as turn:
+            for number, folder in enumerate(["cats", "cats/old", "dogs"]):
+                turn.add([job(f"{number:08}", State.READY, pair=replace(job().pair, folder=folder))])
+            assert [each.pair.folder for each in turn.due([State.READY], 9, HORIZON, ["cats"])] == ["dogs"]
+            assert turn.count(State.READY, ["cats/old"]) == 2
+            assert (turn.counts(shut=["cats"]), turn.counts(shut=[""])) == ({State.READY: 1}, {})
+            claimed = turn.claim([State.READY], 9, HORIZON, LEASE, ["cats/old", "dogs"])
+            assert [each.pair.folder for each in claimed] == ["cats"]
+
+    def test_what_is_told_of_it(self, store):
+        under_way = self.buy(store, "under way", 100)
+        lost, made = self.buy(store, "lost", 20), self.buy(store, "made", 3)
+        self.buy(store, "failed", 10**6, Standing.RELEASED)
+        with store.turn() as turn:
+            turn.save(replace(lost, state=State.HELD))
+            turn.save(replace(made, state=State.DONE, clip="made.mp4"))
+            turn.settle("made", Standing.SPENT, "made.mp4")
+            assert turn.books.spending(0) == Spending(spent=23, reserved=100, clips=1)
+            assert turn.books.spending(turn.now + 1) == Spending()
+            entries = {entry.job_id: entry for entry in turn.books.entries(0, turn.now + 1)}
+            assert {name: entry.reserved for name, entry in entries.items()} == {
+                "under way": True, "lost": False, "made": False,
+            }  # fmt: skip
+            told = entries[under_way.id]
+            assert (told.image, told.model, told.size, told.seconds) == (under_way.pair.image, "sora-2", "1280x720", 8)
+            assert entries["made"].clip == "made.mp4"
 
     def test_a_token_buys_once(self, store):
         bought = self.buy(store, "a", 5)
@@ -551,6 +591,29 @@ class TestOpening:
         monkeypatch.chdir(tmp_path)
         add(opened(Path("state.db")), job("a"))
         assert (tmp_path / "state.db").stat().st_size > 0
+
+    def test_the_state_of_an_older_version_is_brought_up_to_date_by_whoever_may_write(self, path):
+        store, _ = Store.create_or_open(path, "one")
+        done = job("a", State.DONE, token="a", price=7, clip="clip \udcff.mp4")
+        with store.turn() as turn:
+            turn.add([done])
+            turn.buy(done)
+        store.close()
+        with closing(sqlite3.connect(path)) as older:
+            for column in ("folder", "image", "model", "size", "seconds", "clip"):
+                older.execute(f"ALTER TABLE purchases DROP COLUMN {column}")
+            older.execute("UPDATE notes SET value = '1' WHERE key = 'schema'")
+            older.execute("INSERT INTO notes VALUES ('pace', '17')")
+            older.commit()
+        with pytest.raises(UsageError, match=r"an older sorawatch\. `sorawatch run` brings it up to date"):
+            Store.open_for_reading(path)
+        store, fresh = Store.create_or_open(path, "one")
+        assert not fresh
+        with store.turn() as turn:
+            (entry,) = turn.books.entries(0, turn.now + 1)
+            assert (entry.image, entry.clip, entry.micros) == (done.pair.image, "clip \udcff.mp4", 7)
+        store.close()
+        Store.open_for_reading(path).close()
 
     @pytest.mark.parametrize("opening", [lambda path: Store.create_or_open(path, "one"), Store.open_for_reading])
     class TestRefused:
@@ -783,7 +846,7 @@ class TestDialects:
             turn.has_purchase("t")
             turn.known_videos(["video_1"])
             turn.known_videos([])
-            turn.spent(0)
+            turn.books.spent(0)
 
     def test_every_statement_compiles(self, statements):
         assert len(statements) > 35

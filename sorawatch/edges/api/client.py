@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from requests import Response
 
 CONNECT_SECONDS = 10.0
+MODELS_SECONDS = 10.0
+"""How long the list of models is waited for, which only makes a message more helpful."""
 LARGEST_ANSWER = 8 << 20
 """Bytes of a JSON answer that are read; a page of 100 videos with the longest prompts has 3.2 million."""
 
@@ -148,8 +150,9 @@ class VideoApi:
         return answers.read_page(self._get(f"{self._base_url}/videos", params), time.time())
 
     def models(self) -> tuple[str, ...]:
-        """The models that the server offers. Errors as `read_models` has them."""
-        return answers.read_models(self._get(f"{self._base_url}/models"), time.time())
+        """The models that the server offers, if it says so soon. Errors as `read_models` has them."""
+        soon = min(MODELS_SECONDS, self._timeout[1])
+        return answers.read_models(self._get(f"{self._base_url}/models", seconds=soon), time.time())
 
     def download(self, video_id: str, part: BinaryIO, *, on_bytes: Callable[[int], None] | None = None) -> int:
         """Fetch a finished clip into ``part``, going on where an earlier call broke off. Returns its bytes.
@@ -199,14 +202,14 @@ class VideoApi:
     def _auth(self) -> Auth:
         key = None if self.dialect.auth == "none" else self._key()
         if key and not (key.isascii() and key.isprintable() and " " not in key):
-            raise Blocked("the API key holds a space or a character that is not plain ASCII", KEY_MEND)
+            raise Blocked("the API key holds a space or a character that is not plain ASCII", KEY_MEND, keyed=True)
         return Auth(key or None, self.dialect.auth, self._own_headers, self._secrets)
 
-    def _get(self, url: str, params: Mapping[str, str] | None = None) -> Answer:
-        auth = self._auth()
+    def _get(self, url: str, params: Mapping[str, str] | None = None, seconds: float | None = None) -> Answer:
+        auth, timeout = self._auth(), (self._timeout[0], seconds or self._timeout[1])
 
         def once() -> Answer:
-            with self._session.get(url, params=params, auth=auth, timeout=self._timeout, stream=True) as response:
+            with self._session.get(url, params=params, auth=auth, timeout=timeout, stream=True) as response:
                 return self._read(response, auth)
 
         try:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from sorawatch.edges.store.books import Entry, Spending
 from sorawatch.edges.store.sqlite import make_engine, primary_code, set_journal, translated
 from sorawatch.edges.store.tables import SCHEMA_VERSION, metadata, notes
 from sorawatch.edges.store.turn import Command, Event, LeaseLost, Turn
+from sorawatch.edges.store.upgrades import upgrade
 from sorawatch.errors import Blocked, UsageError
 
-__all__ = ["Command", "Event", "LeaseLost", "Store", "Turn"]
+__all__ = ["Clock", "Command", "Entry", "Event", "LeaseLost", "Spending", "Store", "Turn"]
+
+Clock = Callable[[], int]
 
 _HALF_WRITTEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 """What a reader meets where a killed writer's last transaction has yet to be undone, which takes write access."""
@@ -28,20 +32,23 @@ _HALF_WRITTEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 class Store:
     """The state of one daemon. Used from one thread."""
 
-    def __init__(self, engine: sa.Engine, owner: str, path: Path) -> None:
+    def __init__(self, engine: sa.Engine, owner: str, path: Path, clock: Clock | None = None) -> None:
         self._engine = engine
         self._owner = owner
         self._identity = _identity(path)
         self._version: int | None = None
+        self._clock = clock
         self.path = path
 
     @classmethod
-    def create_or_open(cls, path: Path, owner: str) -> tuple[Store, bool]:
+    def create_or_open(cls, path: Path, owner: str, clock: Clock | None = None) -> tuple[Store, bool]:
         """Open the state for writing, making it if there is none; the flag says whether it is new.
 
         An empty file, which is what a crash at the very first start leaves, is no state yet.
 
-        ``owner`` names this daemon in leases.
+        Args:
+            owner: names this daemon in leases.
+            clock: gives milliseconds since 1970, in place of the database's own clock.
 
         Raises:
             UsageError: if the file is no state of ours, damaged, or of a newer version.
@@ -51,12 +58,14 @@ class Store:
         try:
             with translated(path):
                 with engine.begin() as connection:
-                    fresh = not _holds_state(connection, path)
-                    if fresh:
+                    version = _version(connection, path)
+                    if version is None:
                         metadata.create_all(connection)
                         connection.execute(notes.insert().values(key="schema", value=str(SCHEMA_VERSION)))
+                    else:
+                        upgrade(connection, version)
                 set_journal(engine)
-            return cls(engine, owner, path), fresh
+            return cls(engine, owner, path, clock), version is None
         except BaseException:
             engine.dispose()
             raise
@@ -98,7 +107,7 @@ class Store:
             mend = "Put it back where it was, or stop sorawatch and start it again."
             raise Blocked(f"the state file {self.path} was removed or replaced while in use", mend, passing=True)
         with translated(self.path), self._engine.begin() as connection:
-            yield Turn(connection, self._owner)
+            yield Turn(connection, self._owner, self._clock() if self._clock else None)
 
     def touched(self) -> bool:
         """Whether another process has written here since this was last asked; cheap enough to ask every second.
@@ -129,15 +138,18 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _require_state(engine: sa.Engine, path: Path) -> None:
     with engine.begin() as connection:
-        if not _holds_state(connection, path):
-            raise _missing(path)
+        version = _version(connection, path)
+    if version is None:
+        raise _missing(path)
+    if version < SCHEMA_VERSION:
+        raise UsageError(f"{path} was written by an older sorawatch. `sorawatch run` brings it up to date.")
 
 
-def _holds_state(connection: sa.Connection, path: Path) -> bool:
-    """Whether there is a state of ours, rather than nothing at all."""
+def _version(connection: sa.Connection, path: Path) -> int | None:
+    """The version of the state of ours that is there; None where nothing at all is."""
     tables = {*sa.inspect(connection).get_table_names()}
     if not tables:
-        return False
+        return None
     version = None
     if tables >= {*metadata.tables}:
         version = connection.scalar(sa.select(notes.c.value).where(notes.c.key == "schema"))
@@ -145,7 +157,7 @@ def _holds_state(connection: sa.Connection, path: Path) -> bool:
         raise UsageError(f"{path} is a database, but not one of sorawatch. Name another file in `state`.")
     if int(version) > SCHEMA_VERSION:
         raise UsageError(f"{path} was written by a newer sorawatch (schema {version}). Install that version or newer.")
-    return True
+    return int(version)
 
 
 def _missing(path: Path) -> UsageError:

@@ -6,7 +6,7 @@ import os
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class FileName(sa.TypeDecorator[str]):
@@ -92,6 +92,13 @@ purchases = sa.Table(
     sa.Column("micros", sa.BigInteger),
     sa.Column("standing", sa.String(16), nullable=False),
     sa.Column("video_id", Prose),
+    # Copied from the job, for the books are kept longer than the jobs.
+    sa.Column("folder", FileName),
+    sa.Column("image", FileName),
+    sa.Column("model", Prose),
+    sa.Column("size", sa.String(32)),
+    sa.Column("seconds", sa.Integer),
+    sa.Column("clip", FileName),
     sa.Index("purchases_by_order", "order_key"),
     sa.Index("purchases_by_likeness", "likeness"),
     sa.Index("purchases_by_time", "at"),

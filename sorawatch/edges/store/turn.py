@@ -9,22 +9,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import FINAL, IN_FLIGHT, Job, State
+from sorawatch.core.job import FINAL, IN_FLIGHT, UNPAID, Job, State
 from sorawatch.core.naming import likeness, order_key
 from sorawatch.core.purchase import Purchase, Standing
+from sorawatch.edges.store.books import Books, is_below, outside
+from sorawatch.edges.store.clock import database_time
 from sorawatch.edges.store.pruning import prune
 from sorawatch.edges.store.rows import job_of, row_of
 from sorawatch.edges.store.statements import CLAIMABLE, ONE, SAVE, TELL
 from sorawatch.edges.store.tables import commands, history, jobs, notes, purchases
 
 _LONGEST_ID = 16
-
-_CLOCKS = {
-    "sqlite": "SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)",
-    "postgresql": "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
-}
-
-
 _DAY = 86_400_000
 """Milliseconds."""
 
@@ -55,11 +50,11 @@ class LeaseLost(Exception):
 class Turn:
     """One transaction. Made by `Store.turn`, and of no use after it."""
 
-    def __init__(self, connection: sa.Connection, owner: str) -> None:
+    def __init__(self, connection: sa.Connection, owner: str, now: int | None = None) -> None:
         self._connection = connection
         self._owner = owner
-        self.now = int(connection.scalar(sa.text(_CLOCKS[connection.dialect.name])))
-        """Milliseconds of the database's clock when the transaction began."""
+        self.now = database_time(connection) if now is None else now
+        """Milliseconds of the clock when the transaction began."""
         self._claimable: set[State] | None = None
         """States with jobs to claim; None once something was written since they were asked for."""
 
@@ -88,16 +83,21 @@ class Turn:
         query = sa.select(jobs).where(jobs.c.state.in_([*states]))
         return self._all(query.order_by(jobs.c.changed_at.desc(), jobs.c.id).limit(limit))
 
-    def counts(self, states: Iterable[State] = State) -> dict[State, int]:
-        """How many jobs are in each of these states; those without any are left out."""
-        query = sa.select(jobs.c.state, sa.func.count()).where(jobs.c.state.in_([*states])).group_by(jobs.c.state)
+    def counts(self, states: Iterable[State] = State, shut: Iterable[str] = ()) -> dict[State, int]:
+        """How many jobs are in each of these states, if any; those that wait for a submit in ``shut`` do not count."""
+        counted = sa.and_(
+            jobs.c.state.in_([*states]), sa.or_(jobs.c.state.not_in([*UNPAID]), outside(jobs.c.folder, shut))
+        )
+        query = sa.select(jobs.c.state, sa.func.count()).where(counted).group_by(jobs.c.state)
         return {State(state): count for state, count in self._connection.execute(query)}
 
-    def count(self, state: State) -> int:
-        return self._count(jobs.c.state == state)
+    def count(self, state: State, shut: Iterable[str] = ()) -> int:
+        """How many jobs are in this state, outside the folders ``shut``."""
+        return self._count(sa.and_(jobs.c.state == state, outside(jobs.c.folder, shut)))
 
-    def in_flight(self) -> int:
-        return self._count(jobs.c.state.in_([*IN_FLIGHT]))
+    def in_flight(self, folder: str = "") -> int:
+        """How many jobs of this folder and those below it take one of the server's places, or may."""
+        return self._count(sa.and_(jobs.c.state.in_([*IN_FLIGHT]), is_below(jobs.c.folder, folder)))
 
     def add(self, new: Sequence[Job]) -> None:
         """Write new jobs."""
@@ -149,22 +149,24 @@ class Turn:
 
     # claims
 
-    def due(self, states: Sequence[State], limit: int, horizon: int) -> list[Job]:
-        """Jobs that could be claimed, the most urgent first; nothing is written.
+    def due(self, states: Sequence[State], limit: int, horizon: int, shut: Iterable[str] = ()) -> list[Job]:
+        """Jobs that could be claimed, outside the folders ``shut``, the most urgent first; nothing is written.
 
         A ``due_at`` further off than ``horizon`` milliseconds is of a clock that was wrong then, so it counts as past.
         """
-        return self._all(self._due(states, limit, horizon))
+        return self._all(self._due(states, limit, horizon, shut))
 
-    def claim(self, states: Sequence[State], limit: int, horizon: int, lease_ms: int) -> list[Job]:
-        """Take due jobs in these states for this daemon, the most urgent first."""
+    def claim(
+        self, states: Sequence[State], limit: int, horizon: int, lease_ms: int, shut: Iterable[str] = ()
+    ) -> list[Job]:
+        """Take due jobs in these states, outside the folders ``shut``, for this daemon, the most urgent first."""
         # A daemon asks for each state at every turn, and mostly there is nothing: one question answers them all.
         if self._claimable is None:
             bounds = {"now": self.now, "horizon": self.now + horizon}
             self._claimable = {State(state) for state in self._connection.scalars(CLAIMABLE, bounds)}
         if self._claimable.isdisjoint(states):
             return []
-        due = self._due(states, limit, horizon).with_only_columns(jobs.c.id).cte("due")
+        due = self._due(states, limit, horizon, shut).with_only_columns(jobs.c.id).cte("due")
         statement = (
             jobs.update()
             .where(jobs.c.id.in_(sa.select(due.c.id)))
@@ -173,7 +175,7 @@ class Turn:
         )
         return sorted(self._all(statement), key=_urgency)
 
-    def _due(self, states: Sequence[State], limit: int, horizon: int) -> sa.Select[Any]:
+    def _due(self, states: Sequence[State], limit: int, horizon: int, shut: Iterable[str]) -> sa.Select[Any]:
         """Due jobs, their rows locked where the database can.
 
         A claim of our own never lapses for ourselves: what it stands for is still being done, however far the
@@ -186,6 +188,7 @@ class Turn:
                 jobs.c.state.in_([*states]),
                 sa.or_(jobs.c.due_at <= self.now, jobs.c.due_at > self.now + horizon),
                 sa.or_(jobs.c.lease_owner.is_(None), lapsed),
+                outside(jobs.c.folder, shut),
             )
             .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.image_mtime_ns, jobs.c.image, jobs.c.id)
             .limit(limit)
@@ -203,6 +206,13 @@ class Turn:
         )
         due: int | None = self._connection.scalar(query)
         return due
+
+    def hasten(self) -> None:
+        """Make everything due that waits after a failure, but for searches of a list, which prove by being apart."""
+        waiting = sa.and_(jobs.c.attempts > 0, jobs.c.due_at > self.now, jobs.c.lease_owner.is_(None))
+        wanted = jobs.c.state.not_in([*FINAL, State.HELD, State.UNCERTAIN])
+        self._connection.execute(jobs.update().where(waiting, wanted).values(due_at=self.now))
+        self._claimable = None
 
     def release(self, job: Job) -> None:
         """Give a claim back without having done anything."""
@@ -250,6 +260,7 @@ class Turn:
     def buy(self, job: Job) -> None:
         """Write down that ``job`` is about to be submitted under its token."""
         assert job.order is not None
+        row = row_of(job)
         self._connection.execute(
             purchases.insert().values(
                 token=job.token,
@@ -260,12 +271,14 @@ class Turn:
                 micros=job.price,
                 standing=Standing.OPEN,
                 video_id=None,
+                **{name: row[name] for name in ("folder", "image", "model", "size", "seconds")},
             )
         )
 
-    def settle(self, token: str, standing: Standing) -> None:
-        """What became of a purchase."""
-        self._connection.execute(purchases.update().where(purchases.c.token == token).values(standing=standing))
+    def settle(self, token: str, standing: Standing, clip: str | None = None) -> None:
+        """What became of a purchase, and the path of its clip below the outbox."""
+        changes = purchases.update().where(purchases.c.token == token)
+        self._connection.execute(changes.values(standing=standing, clip=clip))
 
     def know_video(self, token: str, video_id: str) -> None:
         """Write down which video a purchase bought."""
@@ -297,12 +310,10 @@ class Turn:
         query = sa.select(purchases.c.video_id).where(purchases.c.video_id.in_([*video_ids]))
         return set(self._connection.scalars(query))
 
-    def spent(self, since: int) -> int:
-        """Micro-dollars spent or reserved since then."""
-        query = sa.select(sa.func.sum(purchases.c.micros)).where(
-            purchases.c.at >= since, purchases.c.standing.in_([Standing.OPEN, Standing.SPENT])
-        )
-        return int(self._connection.scalar(query) or 0)
+    @property
+    def books(self) -> Books:
+        """The purchases as a person wants them told."""
+        return Books(self._connection)
 
     # commands and notes
 

@@ -1,0 +1,107 @@
+"""What was bought, for the person who pays: sums and single purchases, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from sorawatch.core.job import State
+from sorawatch.core.purchase import Standing
+from sorawatch.edges.store.tables import jobs, purchases
+
+_UNDER_WAY = (State.SUBMITTING, State.UNCERTAIN, State.RENDERING, State.RENDERED)
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Micro-dollars since some moment. What a held job may have cost counts as spent."""
+
+    spent: int = 0
+    reserved: int = 0
+    """For orders under way."""
+    clips: int = 0
+    """Delivered."""
+
+    def left(self, cap: int | None) -> int | None:
+        """What a cap leaves; None without one."""
+        return None if cap is None else max(0, cap - self.spent - self.reserved)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One purchase. ``at`` is milliseconds of the store's clock; None is what an older state did not write down."""
+
+    at: int
+    job_id: str
+    folder: str | None
+    image: str | None
+    model: str | None
+    size: str | None
+    seconds: int | None
+    micros: int | None
+    reserved: bool
+    """Its order is under way; else it is spent."""
+    video_id: str | None
+    clip: str | None
+
+
+class Books:
+    """Reads within the transaction whose connection it is given."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def spent(self, since: int, folder: str = "") -> int:
+        """Micro-dollars spent or reserved since then in this folder and those below it."""
+        query = sa.select(sa.func.sum(purchases.c.micros)).where(
+            purchases.c.at >= since,
+            purchases.c.standing.in_([Standing.OPEN, Standing.SPENT]),
+            is_below(purchases.c.folder, folder),
+        )
+        return int(self._connection.scalar(query) or 0)
+
+    def spending(self, begins: int) -> Spending:
+        """What was spent and is reserved since then."""
+        money = sa.func.sum(purchases.c.micros)
+        query = sa.select(money.filter(~_reserved()), money.filter(_reserved()), sa.func.count(purchases.c.clip)).where(
+            purchases.c.at >= begins, _counts()
+        )
+        spent, reserved, clips = self._connection.execute(query).one()
+        return Spending(int(spent or 0), int(reserved or 0), clips)
+
+    def entries(self, begins: int, ends: int) -> list[Entry]:
+        """The purchases from ``begins`` up to ``ends`` that cost money, or may, the oldest first."""
+        columns: list[sa.ColumnElement[Any]] = [*(purchases.c[name] for name in _TOLD), _reserved().label("reserved")]
+        query = sa.select(*columns).where(purchases.c.at >= begins, purchases.c.at < ends, _counts())
+        rows = self._connection.execute(query.order_by(purchases.c.at, purchases.c.token)).mappings()
+        return [Entry(**{**row, "reserved": bool(row["reserved"])}) for row in rows]
+
+
+_TOLD = ("at", "job_id", "folder", "image", "model", "size", "seconds", "micros", "video_id", "clip")
+
+
+def _counts() -> sa.ColumnElement[bool]:
+    return purchases.c.standing.in_([Standing.OPEN, Standing.SPENT])
+
+
+def _reserved() -> sa.ColumnElement[bool]:
+    going = sa.select(jobs.c.id).where(
+        jobs.c.id == purchases.c.job_id, jobs.c.token == purchases.c.token, jobs.c.state.in_([*_UNDER_WAY])
+    )
+    return sa.and_(purchases.c.standing == Standing.OPEN, sa.exists(going))
+
+
+def is_below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:
+    """Whether the folder in ``column`` is ``folder`` or lies below it; ``""`` is the inbox, with all there is."""
+    if not folder:
+        return sa.true()
+    # "0" is the byte after "/": a range, unlike a pattern, takes names of any bytes.
+    return sa.or_(column == folder, sa.and_(column >= f"{folder}/", column < f"{folder}0"))
+
+
+def outside(column: sa.Column[str], shut: Iterable[str]) -> sa.ColumnElement[bool]:
+    """Whether the folder in ``column`` lies in none of the folders ``shut``."""
+    return sa.and_(sa.true(), *(~is_below(column, folder) for folder in shut))

@@ -1,0 +1,30 @@
+"""What brings the tables of an older version up to date: one numbered step after another, each only adding."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from sorawatch.edges.store.tables import SCHEMA_VERSION, jobs, notes, purchases
+
+
+def upgrade(connection: sa.Connection, version: int) -> None:
+    """Take every step that leads from ``version`` to `SCHEMA_VERSION`."""
+    for step in _STEPS[version - 1 :]:
+        step(connection)
+    if version < SCHEMA_VERSION:
+        connection.execute(notes.update().where(notes.c.key == "schema").values(value=str(SCHEMA_VERSION)))
+
+
+def _purchases_stand_alone(connection: sa.Connection) -> None:
+    connection.execute(notes.delete().where(notes.c.key == "pace"))
+    copied = ("folder", "image", "model", "size", "seconds", "clip")
+    for name in copied:
+        column = sa.schema.CreateColumn(purchases.c[name]).compile(dialect=connection.dialect)
+        connection.execute(sa.text(f"ALTER TABLE purchases ADD COLUMN {column}"))
+    source = {name: sa.select(jobs.c[name]).where(jobs.c.id == purchases.c.job_id) for name in copied}
+    source["clip"] = source["clip"].where(jobs.c.token == purchases.c.token)
+    connection.execute(purchases.update().values({name: query.scalar_subquery() for name, query in source.items()}))
+
+
+_STEPS = (_purchases_stand_alone,)
+"""The first leads from version 1 to 2."""
