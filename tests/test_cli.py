@@ -293,7 +293,8 @@ def test_simulate_serves_until_stopped(tmp_path: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "sorawatch", "simulate", "--port", str(port)]
+    # A shell starts what runs in the background with SIGINT ignored, these tests perhaps among it.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "sorawatch", "simulate", "--port", str(port)]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         assert f"http://127.0.0.1:{port}/v1" in server.stdout.readline()

@@ -192,8 +192,8 @@ def test_a_cap_of_zero_buys_nothing_and_fails_nobody(yard: Yard) -> None:
     yard.drop("beach.jpg")
     assert not yard.run_once()
     with yard.running():
-        words = "limits.usd_per_day is $0.00, so nothing that costs money is bought Raise it, or set it to null"
-        wait_until(lambda: words in " ".join(yard.told().split()))
+        wait_until(lambda: "limits.usd_per_day is $0.00, so nothing that costs money is bought" in yard.told())
+        assert "Raise it, or set it to null for no cap." in yard.told()
     assert set(yard.files("inbox")) == {"beach.jpg", "beach.yaml"}
 
 
