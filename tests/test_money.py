@@ -193,7 +193,7 @@ def test_a_cap_of_zero_buys_nothing_and_fails_nobody(yard: Yard) -> None:
     assert not yard.run_once()
     with yard.running():
         wait_until(lambda: "limits.usd_per_day is $0.00, so nothing that costs money is bought" in yard.told())
-        assert "Raise it, or set it to null for no cap." in yard.told()
+        wait_until(lambda: "Raise it, or set it to null for no cap." in yard.told(), told=yard.told)
     assert set(yard.files("inbox")) == {"beach.jpg", "beach.yaml"}
 
 
