@@ -57,8 +57,8 @@ def quoted(text: str) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Ours, without what a newcomer has not: an active virtual environment, settings of sorawatch."""
-    ours = ("VIRTUAL_ENV", "PYTHON", "SORAWATCH")
+    """Ours, without what a newcomer has not: an active virtual environment, settings of sorawatch, a narrow pipe."""
+    ours = ("VIRTUAL_ENV", "PYTHON", "SORAWATCH", "COLUMNS")
     return {**{name: value for name, value in os.environ.items() if not name.startswith(ours)}, **more}
 
 
