@@ -22,10 +22,6 @@ def prove(*arguments: str) -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
-def test_killed_at_some_moments_it_keeps_its_promises() -> None:
-    prove("--part", "single", "--part", "faults", "--sample", "6")
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
