@@ -75,12 +75,14 @@ def _heed_signals(daemon: Daemon) -> None:
     """
     at_terminal = sys.stderr.isatty()
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, leave)
-        daemon.stop()
+    asked = False
 
-    def leave(_number: int, _frame: FrameType | None) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            daemon.stop()
+            return
         if at_terminal:
             os.write(sys.stderr.fileno(), _SHOW_CURSOR)
         os._exit(INTERRUPTED)
