@@ -9,6 +9,7 @@ from dataclasses import replace
 from sorawatch.core.budget import dollars
 from sorawatch.core.facts import Event, Facts, about
 from sorawatch.core.job import Job, State
+from sorawatch.core.naming import on_a_line
 from sorawatch.edges.logs import PROMPTS
 
 logger = logging.getLogger("sorawatch")
@@ -55,8 +56,7 @@ def _without_prompt(job: Job) -> Job:
 
 def shown(job: Job) -> str:
     """The picture's path in a form that every log takes, and the job's id."""
-    path = job.pair.path.encode("utf-8", "backslashreplace").decode()
-    return f"{path!r} [{job.id}]" if not path.isprintable() else f"{path} [{job.id}]"
+    return f"{on_a_line(job.pair.path)} [{job.id}]"
 
 
 def _price(job: Job) -> str:

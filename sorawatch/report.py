@@ -14,6 +14,7 @@ from sorawatch.core.allowance import effective
 from sorawatch.core.calendar import day_of, month_of
 from sorawatch.core.job import FINAL, Job, State
 from sorawatch.core.limits import Limits
+from sorawatch.core.naming import legible
 from sorawatch.core.order import MICROS
 from sorawatch.edges.store import Event, Spending, Store
 from sorawatch.errors import Rejected
@@ -121,8 +122,8 @@ def job_as_json(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "state": job.state.value,
-        "image": _name(job.pair.path),
-        "sidecar": None if job.pair.sidecar is None else _name(job.pair.sidecar),
+        "image": legible(job.pair.path),
+        "sidecar": None if job.pair.sidecar is None else legible(job.pair.sidecar),
         "model": order.model if order else None,
         "size": str(order.size) if order else None,
         "seconds": order.seconds if order else None,
@@ -134,7 +135,7 @@ def job_as_json(job: Job) -> dict[str, Any]:
         "reason": job.reason,
         "mend": job.mend,
         "note": job.note,
-        "clip": None if job.clip is None else _name(job.clip),
+        "clip": None if job.clip is None else legible(job.clip),
         "created_at": _seconds(job.created_at),
         "changed_at": _seconds(job.changed_at),
         "due_at": None if job.state in FINAL else _seconds(job.due_at),
@@ -155,10 +156,6 @@ def _spending(spending: Spending, cap: int | None) -> dict[str, Any]:
         "cap_usd": _usd(cap),
         "clips": spending.clips,
     }
-
-
-def _name(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _usd(micros: int | None) -> float | None:

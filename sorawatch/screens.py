@@ -20,6 +20,7 @@ from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import clock_time
 from sorawatch.core.job import FINAL, Charged, Job, State
+from sorawatch.core.naming import legible
 from sorawatch.edges.store import Event, Spending
 from sorawatch.journal import shown
 from sorawatch.report import Snapshot
@@ -141,7 +142,7 @@ def _price(job: Job) -> str:
 
 def _why(job: Job, now: int, config: Config) -> Text:
     if job.state is State.DONE and job.clip:
-        return Text(job.clip.encode("utf-8", "backslashreplace").decode())
+        return Text(legible(job.clip))
     if job.state is State.READY and not job.reason:
         return Text(f"its turn; {job.note}" if job.note else "its turn")
     told = " ".join(part for part in (job.reason, job.mend if job.state is State.HELD else "") if part)
@@ -167,7 +168,7 @@ def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> 
         ("price", Text("" if job.price is None else dollars(job.price))),
         ("charged", job.charged.value),
         ("video", Text(job.video_id or "")),
-        ("clip", Text((job.clip or "").encode("utf-8", "backslashreplace").decode())),
+        ("clip", Text(legible(job.clip or ""))),
     ]
     for name, value in rows:
         if str(value):

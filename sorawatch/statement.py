@@ -18,6 +18,7 @@ from sorawatch.app import state_path
 from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import clock_time, iso, month_named, month_of
+from sorawatch.core.naming import legible
 from sorawatch.core.order import MICROS
 from sorawatch.edges.store import Entry, Store
 from sorawatch.errors import UsageError
@@ -64,7 +65,7 @@ def kinds(statement: Statement) -> dict[Kind, list[Entry]]:
     """The purchases by what was bought, the dearest kind first."""
     found: dict[Kind, list[Entry]] = defaultdict(list)
     for entry in statement.entries:
-        found[_text(entry.folder), entry.model or "", entry.size or "", entry.seconds or 0].append(entry)
+        found[legible(entry.folder or ""), entry.model or "", entry.size or "", entry.seconds or 0].append(entry)
     return dict(sorted(found.items(), key=lambda each: (-sum(_sums(each[1])), each[0])))
 
 
@@ -114,11 +115,15 @@ def shown(statement: Statement, config: Config) -> RenderableType:
             Text(_path(entry)),
             Text(f"{entry.model} {entry.size} {entry.seconds} s"),
             price,
-            Text(
-                _text(entry.clip) or ("under way" if entry.reserved else f"none; see `sorawatch show {entry.job_id}`")
-            ),
+            Text(_came_of_it(entry)),
         )
     return Group(head, Text(), groups, Text(), single)
+
+
+def _came_of_it(entry: Entry) -> str:
+    if entry.clip:
+        return legible(entry.clip)
+    return "under way" if entry.reserved else f"none; see `sorawatch show {entry.job_id}`"
 
 
 def _table(*headings: str) -> Table:
@@ -131,8 +136,8 @@ def _table(*headings: str) -> Table:
 def _row(entry: Entry, config: Config) -> dict[str, Any]:
     return {
         "time": iso(entry.at, config.timezone),
-        "folder": _text(entry.folder),
-        "picture": _text(entry.image),
+        "folder": legible(entry.folder or ""),
+        "picture": legible(entry.image or ""),
         "model": entry.model,
         "size": entry.size,
         "seconds": entry.seconds,
@@ -140,7 +145,7 @@ def _row(entry: Entry, config: Config) -> dict[str, Any]:
         "standing": "reserved" if entry.reserved else "spent",
         "job": entry.job_id,
         "video": entry.video_id,
-        "clip": None if entry.clip is None else _text(entry.clip),
+        "clip": None if entry.clip is None else legible(entry.clip),
     }
 
 
@@ -163,9 +168,4 @@ def _sums(entries: Iterable[Entry]) -> tuple[int, int]:
 
 
 def _path(entry: Entry) -> str:
-    return _text(f"{entry.folder}/{entry.image}" if entry.folder else entry.image)
-
-
-def _text(name: str | None) -> str:
-    """A file name as valid text, odd bytes escaped."""
-    return (name or "").encode("utf-8", "backslashreplace").decode()
+    return legible(f"{entry.folder}/{entry.image}" if entry.folder else entry.image or "")

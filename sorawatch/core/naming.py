@@ -21,6 +21,17 @@ JOB_ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 """Signs that are not mistaken for one another."""
 
 
+def legible(text: str) -> str:
+    """``text`` as valid text: the bytes of an odd file name, as ``os.fsdecode`` gives it, are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def on_a_line(name: str) -> str:
+    """A file name in valid text and on one line, whatever is in it."""
+    text = legible(name)
+    return text if text.isprintable() else repr(text)
+
+
 def stem_of(image: str) -> str:
     """``beach`` of ``beach.jpg``."""
     return image.rpartition(".")[0] or image

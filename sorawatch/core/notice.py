@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.budget import dollars
 from sorawatch.core.job import Charged, Job
+from sorawatch.core.naming import on_a_line
 
 if TYPE_CHECKING:
     from sorawatch.core.order import Order
@@ -15,7 +16,7 @@ _RETRY = "Move {names} back into the inbox, or run `sorawatch retry {job}`."
 
 def error_text(job: Job) -> str:
     """The whole of ``NAME.error.txt``: what happened, whether it was charged, what to do, how to try again."""
-    names = [_shown(name) for name in job.pair.names]
+    names = [on_a_line(name) for name in job.pair.names]
     sections = [
         (f"{names[0]} was not made into a video", job.reason or "No reason is known."),
         ("Was it charged?", _charged(job)),
@@ -50,12 +51,6 @@ def _charged(job: Job) -> str:
         case Charged.PERHAPS:
             taken = "the server had taken the order" if job.video_id else "the answer to the order was lost"
             return f"Perhaps{price}: {taken}. Its own site shows what it charged.{video}"
-
-
-def _shown(name: str) -> str:
-    """A file name on one line and in valid text, whatever bytes it has."""
-    text = name.encode("utf-8", "backslashreplace").decode()
-    return text if text.isprintable() else repr(text)
 
 
 def _ordered(order: Order) -> str:

@@ -10,6 +10,8 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
+from sorawatch.core.naming import legible
+
 _READY, _RELOADING, _STOPPING, _ALIVE = "READY=1", "RELOADING=1", "STOPPING=1", "WATCHDOG=1"
 
 _MICROS = 1_000_000
@@ -90,4 +92,4 @@ def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
 
 
 def _status(line: str) -> str:
-    return "STATUS=" + " ".join(line.encode("utf-8", "backslashreplace").decode().split())
+    return "STATUS=" + " ".join(legible(line).split())

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from sorawatch.core.facts import Facts
+from sorawatch.core.naming import legible
 from sorawatch.edges.logs.redaction import SECRETS
 
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
@@ -24,11 +25,6 @@ def facts_of(record: logging.LogRecord) -> Facts | None:
 def priority(record: logging.LogRecord) -> int:
     """The record's priority as syslog(3) has it."""
     return next((number for level, number in _PRIORITIES if record.levelno >= level), 7)
-
-
-def legible(text: str) -> str:
-    """``text`` with the bytes of odd file names escaped, so that every log takes it."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class TextFormatter(logging.Formatter):

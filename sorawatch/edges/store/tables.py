@@ -6,6 +6,8 @@ import os
 
 import sqlalchemy as sa
 
+from sorawatch.core.naming import legible
+
 SCHEMA_VERSION = 2
 
 
@@ -29,7 +31,7 @@ class Prose(sa.TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, _dialect: sa.Dialect) -> str | None:
-        return None if value is None else value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+        return None if value is None else legible(value).replace("\0", "\\x00")
 
 
 metadata = sa.MetaData()
