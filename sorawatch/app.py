@@ -149,7 +149,7 @@ def opened(
     path = state_path(config)
     with ExitStack() as stack:
         _make(path.parent)
-        stack.callback(Lock.take(path.with_name(f"{path.name}.lock"), f"the state {path}").release)
+        stack.callback(Lock.take(_lock_path(path), f"the state {path}").release)
         work = WorkFolder.beside(path)
         work.create()
         store = _open_store(path, work, clock)
@@ -259,7 +259,7 @@ def wish(config: Config, wishes: Sequence[Wish]) -> bool:
     path = state_path(config)
     if not path.exists():
         raise UsageError(f"there is no state at {path} yet. `sorawatch run` makes it.")
-    lock_path = path.with_name(f"{path.name}.lock")
+    lock_path = _lock_path(path)
     running = lock.is_locked(lock_path)
     with ExitStack() as stack:
         if not running:
@@ -281,8 +281,7 @@ def wish(config: Config, wishes: Sequence[Wish]) -> bool:
 
 def is_running(config: Config) -> bool:
     """Whether a daemon holds the state of this configuration."""
-    path = state_path(config)
-    return lock.is_locked(path.with_name(f"{path.name}.lock"))
+    return lock.is_locked(_lock_path(state_path(config)))
 
 
 def recover(config: Config) -> list[Job]:
@@ -297,7 +296,7 @@ def recover(config: Config) -> list[Job]:
     path = state_path(config)
     with ExitStack() as stack:
         _make(path.parent)
-        stack.callback(Lock.take(path.with_name(f"{path.name}.lock"), f"the state {path}").release)
+        stack.callback(Lock.take(_lock_path(path), f"the state {path}").release)
         work = WorkFolder.beside(path)
         work.create()
         if _holds_anything(path):
@@ -346,6 +345,11 @@ def _open_store(path: Path, work: WorkFolder, clock: Callable[[], int] | None) -
         raise UsageError(
             f"{error} Put a good copy back, or run `sorawatch recover`, which keeps this one aside."
         ) from error
+
+
+def _lock_path(state: Path) -> Path:
+    """The file that the one daemon on a state holds locked."""
+    return state.with_name(f"{state.name}.lock")
 
 
 def _holds_anything(path: Path) -> bool:

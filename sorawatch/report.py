@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -49,29 +50,25 @@ def snapshot(config: Config) -> Snapshot:
     Raises:
         UsageError: if there is none yet.
     """
-    store = Store.open_for_reading(state_path(config))
-    try:
-        with store.turn() as turn:
-            running = is_running(config)
-            note = turn.note("status") or {}
-            pauses = [Pause(**pause) for pause in note.get("pauses", [])] if running else []
-            if not running and turn.note("paused"):
-                pauses = [Pause(PAUSED)]
-            return Snapshot(
-                now=turn.now,
-                running=running,
-                jobs=(*turn.jobs({*State} - FINAL), *turn.latest(FINAL, _ENDED)),
-                counts=turn.counts(),
-                note=note,
-                pauses=tuple(pauses),
-                today=turn.books.spending(day_of(turn.now, config.timezone).begins),
-                month=turn.books.spending(month_of(turn.now, config.timezone).begins),
-                limits=config.limits,
-                in_flight=turn.in_flight(),
-                allowed=effective(allowance(turn), config.limits.in_flight or 1),
-            )
-    finally:
-        store.close()
+    with closing(Store.open_for_reading(state_path(config))) as store, store.turn() as turn:
+        running = is_running(config)
+        note = turn.note("status") or {}
+        pauses = [Pause(**pause) for pause in note.get("pauses", [])] if running else []
+        if not running and turn.note("paused"):
+            pauses = [Pause(PAUSED)]
+        return Snapshot(
+            now=turn.now,
+            running=running,
+            jobs=(*turn.jobs({*State} - FINAL), *turn.latest(FINAL, _ENDED)),
+            counts=turn.counts(),
+            note=note,
+            pauses=tuple(pauses),
+            today=turn.books.spending(day_of(turn.now, config.timezone).begins),
+            month=turn.books.spending(month_of(turn.now, config.timezone).begins),
+            limits=config.limits,
+            in_flight=turn.in_flight(),
+            allowed=effective(allowance(turn), config.limits.in_flight or 1),
+        )
 
 
 def history(config: Config, text: str) -> tuple[Job, list[Event], int]:
@@ -80,15 +77,11 @@ def history(config: Config, text: str) -> tuple[Job, list[Event], int]:
     Raises:
         Rejected: if there is no such job.
     """
-    store = Store.open_for_reading(state_path(config))
-    try:
-        with store.turn() as turn:
-            job = turn.find(text)
-            if job is None:
-                raise Rejected(f"there is no job {text}", "`sorawatch status` lists the jobs.")
-            return job, turn.history(job.id), turn.now
-    finally:
-        store.close()
+    with closing(Store.open_for_reading(state_path(config))) as store, store.turn() as turn:
+        job = turn.find(text)
+        if job is None:
+            raise Rejected(f"there is no job {text}", "`sorawatch status` lists the jobs.")
+        return job, turn.history(job.id), turn.now
 
 
 def as_json(snapshot: Snapshot) -> dict[str, Any]:

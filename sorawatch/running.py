@@ -74,7 +74,6 @@ def _heed_signals(daemon: Daemon) -> None:
     A hang-up is a wish for a reload, but on a terminal it says that the terminal was closed.
     """
     at_terminal = sys.stderr.isatty()
-
     asked = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -51,14 +52,10 @@ def read(config: Config, month: str | None) -> Statement:
         period = month_named(month, zone) if month else None
     except (ValueError, OverflowError) as error:
         raise UsageError(f'"{month}" is not a month. Write it as 2026-11.') from error
-    store = Store.open_for_reading(state_path(config))
-    try:
-        with store.turn() as turn:
-            period = period or month_of(turn.now, zone)
-            entries = turn.books.entries(period.begins, period.ends)
-            return Statement(iso(period.begins, zone)[:7], tuple(entries), turn.now)
-    finally:
-        store.close()
+    with closing(Store.open_for_reading(state_path(config))) as store, store.turn() as turn:
+        period = period or month_of(turn.now, zone)
+        entries = turn.books.entries(period.begins, period.ends)
+        return Statement(iso(period.begins, zone)[:7], tuple(entries), turn.now)
 
 
 def kinds(statement: Statement) -> dict[Kind, list[Entry]]:

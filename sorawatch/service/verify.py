@@ -59,8 +59,7 @@ def _user(config: Config, said: dict[str, str]) -> Iterator[Finding]:
         yield Finding(f"user {name}: does not exist", _AGAIN, grave=True)
         return
     groups = os.getgrouplist(name, user.pw_gid)
-    for key in ("inbox", "outbox", "errors", "processed"):
-        folder: Path = getattr(config.folders, key)
+    for key, folder in config.folders.roots.items():
         if folder.is_dir() and not _may_write(folder, user.pw_uid, groups):
             mend = f"Let it in: setfacl -m u:{name}:rwx {folder}, or change the owner, group or mode of {folder}"
             yield Finding(f"folders.{key}, {folder}: the user {name} may not write there", mend, grave=True)
