@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,8 +39,8 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         yield _folder(name, folder, marked=str(folder) in marked)
     yield from _same_disk(config)
     yield from _group(config)
-    for cap in config.limits.of_money:
-        if getattr(config.limits, cap.replace("limits.usd_", "micros_")) == 0:
+    for cap, micros in config.limits.of_money.items():
+        if micros == 0:
             yield Finding(f"{cap} is 0: nothing that costs money is bought", "For no cap, set it to null.")
     yield from _watching(config)
     yield _state(config)
@@ -81,11 +82,8 @@ def _marked(config: Config) -> list[str]:
         store = Store.open_for_reading(state_path(config))
     except SorawatchError:
         return []
-    try:
-        with store.turn() as turn:
-            return turn.note("marked") or []
-    finally:
-        store.close()
+    with closing(store), store.turn() as turn:
+        return turn.note("marked") or []
 
 
 def _same_disk(config: Config) -> Iterator[Finding]:

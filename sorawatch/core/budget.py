@@ -81,7 +81,7 @@ def refusal(scopes: Iterable[Scope], order: Order, price: int | None) -> Rejecte
             what = f"the price of {order.model} at {order.size} is not known"
             mend = f'Add "usd_per_second: 0.10", with its own price (0 if it is free), to models.{order.model} in the'
             return Rejected(
-                f"{what}, which {scope.named(limits.of_money[0])} has to count",
+                f"{what}, which {scope.named(next(iter(limits.of_money)))} has to count",
                 f"{mend} configuration; then move the pair back.",
             )
         if limits.micros_per_clip is not None and price > limits.micros_per_clip:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from sorawatch.core.schema import integer, micros, nullable, positive
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sorawatch.core.schema import Section
 
 
@@ -24,10 +26,10 @@ class Limits:
     micros_per_month: int | None = None
 
     @property
-    def of_money(self) -> tuple[str, ...]:
-        """The keys that cap money, and so need every price."""
+    def of_money(self) -> Mapping[str, int]:
+        """The caps on money by their keys, in micro-dollars: with any of them every price must be known."""
         caps = {"clip": self.micros_per_clip, "day": self.micros_per_day, "month": self.micros_per_month}
-        return tuple(f"limits.usd_per_{name}" for name, cap in caps.items() if cap is not None)
+        return {f"limits.usd_per_{name}": cap for name, cap in caps.items() if cap is not None}
 
 
 def read_limits(section: Section, default: Limits) -> Limits:
