@@ -10,7 +10,7 @@ from datetime import tzinfo
 from sorawatch.core import outcome as o
 from sorawatch.core.allowance import Allowance, crowded, effective, finished
 from sorawatch.core.budget import Closed, Scope, Usage, admit, is_below, refusal
-from sorawatch.core.calendar import day_of, month_of
+from sorawatch.core.calendar import Period, day_of, month_of
 from sorawatch.core.job import UNPAID, Job, State
 from sorawatch.core.lifecycle import Action, Policy, begin, reject, resume, vanish
 from sorawatch.core.limits import Limits
@@ -91,7 +91,7 @@ class Admission:
         Args:
             quotas: the limits of single folders.
         """
-        tally = _Tally(turn, self.zone)
+        tally = _Tally(turn, day_of(turn.now, self.zone), month_of(turn.now, self.zone))
         whole = Scope(replace(self.limits, in_flight=effective(allowance(turn), self.places)))
         if tally.usage(whole).in_flight >= (whole.limits.in_flight or 1):
             return Admitted((), (), thorough=False)
@@ -213,24 +213,23 @@ class _Tally:
     """What is taken of each scope's limits: read when first asked for, kept while orders are admitted."""
 
     turn: Turn
-    zone: tzinfo | None
+    day: Period
+    month: Period
     taken: dict[Scope, Usage] = field(default_factory=dict)
 
     def usage(self, scope: Scope) -> Usage:
         if scope not in self.taken:
-            now = self.turn.now
             self.taken[scope] = Usage(
                 in_flight=self.turn.in_flight(scope.folder),
-                micros_today=self.turn.books.spent(day_of(now, self.zone).begins, scope.folder),
-                micros_this_month=self.turn.books.spent(month_of(now, self.zone).begins, scope.folder),
+                micros_today=self.turn.books.spent(self.day.begins, scope.folder),
+                micros_this_month=self.turn.books.spent(self.month.begins, scope.folder),
                 paced_until=(self.turn.note("paces") or {}).get(scope.file, 0),
             )
         return self.taken[scope]
 
     def take(self, scopes: Sequence[Scope], price: int | None) -> Closed | None:
         """Take of every scope's limits what one order needs, or of none: then why not."""
-        now = self.turn.now
-        ends = {"day_ends": day_of(now, self.zone).ends, "month_ends": month_of(now, self.zone).ends}
+        now, ends = self.turn.now, {"day_ends": self.day.ends, "month_ends": self.month.ends}
         after = {scope: admit(scope, self.usage(scope), price, now, **ends) for scope in scopes}
         closed = [each for each in after.values() if isinstance(each, Closed)]
         if closed:
