@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -29,13 +30,20 @@ def reload(yard: Yard, daemon: Daemon, caplog: pytest.LogCaptureFixture) -> str:
     return wait_until(lambda: told if "read anew" in (told := caplog.text) or "stays as it was" in told else None)
 
 
-def test_limits_defaults_models_and_presets_count_at_once(patient_yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
-    yard = patient_yard
+@contextmanager
+def one_of_two_rendering(yard: Yard) -> Iterator[Daemon]:
+    """A daemon with one place in flight for the two pictures that it has."""
     yard.set("limits", in_flight=1)
     yard.drop("first.jpg")
     yard.drop("second.jpg")
     with yard.running() as daemon:
         wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 1})
+        yield daemon
+
+
+def test_limits_defaults_models_and_presets_count_at_once(patient_yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
+    yard = patient_yard
+    with one_of_two_rendering(yard) as daemon:
         yard.set("limits", in_flight=3)
         assert "changed: limits.in_flight" in reload(yard, daemon, caplog)
         wait_until(lambda: yard.counts() == {"rendering": 2})
@@ -60,11 +68,7 @@ def test_a_new_key_ends_the_pause_at_once(yard: Yard, caplog: pytest.LogCaptureF
 
 def test_state_and_folders_stay_and_the_rest_changes(patient_yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
     yard = patient_yard
-    yard.set("limits", in_flight=1)
-    yard.drop("first.jpg")
-    yard.drop("second.jpg")
-    with yard.running() as daemon:
-        wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 1})
+    with one_of_two_rendering(yard) as daemon:
         yard.set("limits", in_flight=2)
         yard.set("state", value="other.db")
         yard.set("folders", inbox="elsewhere")

@@ -55,35 +55,39 @@ NAIVE = Part(
 )  # fmt: skip
 
 
+COLUMNS = (
+    "trials", "kills", "faults", "orders", "accepted", "re-bought", "lost files", "broken clips", "held", "faulty"
+)  # fmt: skip
+
+
 @dataclass
 class Sum:
-    """A row of the table."""
+    """A row of the table: what came of the trials of a part."""
 
     title: str
-    trials: int = 0
-    kills: int = 0
-    faults: int = 0
-    orders: int = 0
-    creates: int = 0
-    duplicates: int = 0
-    lost: int = 0
-    broken: int = 0
-    held: int = 0
-    faulty: list[Result] = field(default_factory=list)
-    unmet: list[Result] = field(default_factory=list)
-    """Runs that came to their end without the moment they were to die at."""
+    results: list[Result] = field(default_factory=list)
 
-    def add(self, result: Result) -> None:
-        tally = result.verdict.tally
-        self.trials += 1
-        self.kills += len(result.verdict.deaths)
-        self.faults += result.verdict.faults
-        for name in ("orders", "creates", "duplicates", "lost", "broken", "held"):
-            setattr(self, name, getattr(self, name) + getattr(tally, name))
-        if tally.complaints:
-            self.faulty.append(result)
-        elif not result.met:
-            self.unmet.append(result)
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """One for each of `COLUMNS`."""
+        verdicts = [result.verdict for result in self.results]
+        tallied = ("orders", "creates", "duplicates", "lost", "broken", "held")
+        return (
+            len(verdicts),
+            sum(len(verdict.deaths) for verdict in verdicts),
+            sum(verdict.faults for verdict in verdicts),
+            *(sum(getattr(verdict.tally, name) for verdict in verdicts) for name in tallied),
+            len(self.faulty),
+        )
+
+    @property
+    def faulty(self) -> list[Result]:
+        return [result for result in self.results if result.verdict.tally.complaints]
+
+    @property
+    def unmet(self) -> list[Result]:
+        """Runs that came to their end without the moment they were to die at."""
+        return [result for result in self.results if not (result.met or result.verdict.tally.complaints)]
 
 
 def run(part: Part, tell: Callable[[str], None], sample: int | None = None) -> Sum:
@@ -94,7 +98,7 @@ def run(part: Part, tell: Callable[[str], None], sample: int | None = None) -> S
     total, trials = Sum(part.title), part.trials()
     step = 1 if sample is None else max(1, len(trials) // sample)
     for result in conduct(trials[::step], part.carry_out):
-        total.add(result)
+        total.results.append(result)
         if result.verdict.tally.complaints:
             tell(story(result))
     return total
@@ -127,24 +131,8 @@ def _quoted(kill: Kill) -> str:
 
 def table(rows: Sequence[Sum]) -> Iterator[str]:
     """The lines of the table, and which moments never came."""
-    columns = (
-        "trials",
-        "kills",
-        "faults",
-        "orders",
-        "accepted",
-        "re-bought",
-        "lost files",
-        "broken clips",
-        "held",
-        "faulty",
-    )
-    yield f"{'':32}" + "".join(f"{column:>13}" for column in columns)
+    yield f"{'':32}" + "".join(f"{column:>13}" for column in COLUMNS)
     for row in rows:
-        numbers = (
-            row.trials, row.kills, row.faults, row.orders, row.creates, row.duplicates, row.lost, row.broken,
-            row.held, len(row.faulty),
-        )  # fmt: skip
-        yield f"{row.title:32}" + "".join(f"{number:>13,}" for number in numbers)
+        yield f"{row.title:32}" + "".join(f"{number:>13,}" for number in row.numbers)
     for result in (result for row in rows for result in row.unmet):
         yield f"not met: {' and then '.join(map(str, result.trial.kills)) or result.trial.fault}"
