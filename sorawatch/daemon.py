@@ -296,13 +296,14 @@ class Daemon:
         if time.monotonic() - self._renewed_at > LEASE_MS / 3000:
             turn.renew(LEASE_MS)
             self._renewed_at = time.monotonic()
+        # First, for whatever it refuses, or finds paid for already, is to be gone on with in this very turn.
+        self._admit(turn)
         for state in _CLAIMED:
             self._claim(turn, state, self._hands.room(ACTIONS[state]))
         staged = 2 * self._admission.places + 4
         shut = self._closures.folders
         ahead = staged - turn.count(State.READY, shut) - self._hands.busy(Action.PREPARE)
         self._claim(turn, State.FOUND, min(ahead, self._hands.room(Action.PREPARE)), shut)
-        self._admit(turn)
 
     def _claim(self, turn: Turn, state: State, limit: int, shut: Sequence[str] = ()) -> None:
         room = limit - sum(ACTIONS[state] is action for action, _ in self._starts)
