@@ -51,11 +51,12 @@ class Blocks:
         """Take an outcome into account: a halt sets or renews the action's block, what gets past the cause lifts it."""
         if isinstance(outcome, o.Unknown | o.FailedForNow | o.ReferenceLost):
             return
-        if not isinstance(outcome, o.Halted):
-            self._blocks.pop(action, None)
-            return
         before = self._blocks.get(action)
         if before and action is Action.SUBMIT and not self._is_over(before, now):
+            # It was on its way when the block was set: its failure is no news, its success no end of the wait.
+            return
+        if not isinstance(outcome, o.Halted):
+            self._blocks.pop(action, None)
             return
         tries = before.tries + 1 if before else 1
         since = before.since if before else now

@@ -67,6 +67,15 @@ def test_those_already_on_their_way_when_it_was_set_change_nothing(blocks: Block
     assert list(blocks) == [before]
 
 
+def test_one_accepted_that_was_on_its_way_already_does_not_end_the_wait(blocks: Blocks):
+    learn(blocks, Action.SUBMIT, OUT_OF_REACH)
+    (before,) = blocks
+    learn(blocks, Action.SUBMIT, o.Accepted("video_1"), NOW + 1000)
+    assert list(blocks) == [before]
+    learn(blocks, Action.SUBMIT, o.Accepted("video_2"), before.until)
+    assert list(blocks) == []
+
+
 def test_a_canary_that_meets_another_cause_tells_that_one(blocks: Blocks):
     learn(blocks, Action.SUBMIT, NO_CREDIT)
     learn(blocks, Action.SUBMIT, OUT_OF_REACH, NOW + MINUTE)
