@@ -100,11 +100,10 @@ class Admission:
         more = True
         while more and places > 0:
             more = False
-            candidates = turn.due(
-                [State.READY], _CANDIDATES, self.policy.waits.horizon, [each.folder for each in closed]
-            )
+            shut_folders = [each.folder for each in closed]
+            candidates = turn.due([State.READY], _CANDIDATES, self.policy.waits.horizon, shut_folders)
             if canary:
-                candidates.sort(key=lambda job: job.changed_at)
+                candidates = iter(sorted(candidates, key=lambda job: job.changed_at))
             for job in candidates:
                 if any(is_below(job.pair.folder, each.folder) for each in closed):
                     continue

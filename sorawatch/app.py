@@ -16,7 +16,7 @@ from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import FINAL, Job, State
 from sorawatch.core.lifecycle import Policy
 from sorawatch.core.schedule import Waits
-from sorawatch.daemon import LEASE_MS, Daemon, Listener
+from sorawatch.daemon import LEASE_MS, Daemon
 from sorawatch.edges import images, lock, mounts, outbox
 from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.inbox import Inbox
@@ -26,8 +26,9 @@ from sorawatch.edges.manager import Manager
 from sorawatch.edges.store import Store, Turn
 from sorawatch.edges.work import WorkFolder
 from sorawatch.errors import Blocked, ConfigError, DamagedState, Problem, Rejected, UsageError
+from sorawatch.hands import CONNECTIONS
 from sorawatch.intake import Intake
-from sorawatch.messages import Parts
+from sorawatch.messages import Listener, Parts
 from sorawatch.perform import Performer
 from sorawatch.pulse import Pulse
 from sorawatch.recovery import reconcile
@@ -118,6 +119,7 @@ def api_client(config: Config, key: KeySource | None, environ: Mapping[str, str]
         read,
         timeout_seconds=api.timeout_seconds,
         user_agent=USER_AGENT,
+        pool_size=CONNECTIONS,
         headers=headers,
         secrets=secrets,
         dialect=Dialect(api.image_field, api.extra_fields, api.send_size, api.auth),

@@ -23,11 +23,12 @@ from sorawatch.hands import Done, Hands
 from sorawatch.housekeeping import Housekeeping
 from sorawatch.intake import Look, NewPair, new_job
 from sorawatch.lookout import Looked, Lookout
-from sorawatch.messages import Message, Nudged, Parts, Renewed, Stopped, is_stop
+from sorawatch.messages import Listener, Message, Nudged, Parts, Renewed, Stopped, is_stop
 from sorawatch.pacing import Pacing
 from sorawatch.pulse import Pulse
 from sorawatch.recording import record
 from sorawatch.register import Register
+from sorawatch.rhythm import Rhythm
 from sorawatch.wishes import grant_all
 from sorawatch.workers import Crew, Mailbox, Uploads
 
@@ -46,10 +47,6 @@ _CLAIMED = (
     State.RENDERED, State.RENDERING, State.UNCERTAIN, State.DELIVERED, State.REJECTED, State.WITHDRAWN, State.RESTORING
 )  # fmt: skip
 """In the order in which they are served: clips that can expire come first."""
-
-
-Listener = Callable[[Job | None, Job], None]
-"""Told of every change of a job, as it was and as it is, after it is on disk."""
 
 
 class Daemon:
@@ -84,6 +81,7 @@ class Daemon:
         self._bulletin = Bulletin(self._admission.zone)
         self._housekeeping = Housekeeping(parts.keep_days)
         self._pacing = Pacing()
+        self._rhythm = Rhythm(self._policy.waits.poll_min)
         self._changes: list[tuple[Job | None, Job]] = []
         self._starts: list[tuple[Action, Job]] = []
         self._counts: Mapping[State, int] = {}
@@ -123,14 +121,15 @@ class Daemon:
             rested_until = time.monotonic() + timeout
             while not messages:
                 left = rested_until - time.monotonic()
-                messages += self._mailbox.collect(max(0.0, min(_TICK, left)))
+                messages += self._mailbox.collect(max(0.0, min(_TICK, left)), self._rhythm.spacing)
                 if left <= 0 or self._store.touched() or self._blocks.key_changed():
                     break
             messages += self._mailbox.collect(0)
             if is_stop(messages):
                 self._uploads.close()
             try:
-                timeout = self._turn(messages)
+                with self._rhythm.turn():
+                    timeout = self._turn(messages)
             except Blocked as error:
                 self._changes.clear()
                 self._starts.clear()
@@ -174,6 +173,7 @@ class Daemon:
             Blocked: if the store cannot be written; then nothing was done, and the messages still stand.
         """
         with self._store.turn() as turn:
+            turn.foresee(message.job_id for message in messages if isinstance(message, Done))
             unheard = self._take_stock(turn, messages) if self._in_doubt else messages
             for message in unheard:
                 self._heed(turn, message)
@@ -197,7 +197,7 @@ class Daemon:
         if not self._stopping:
             self._lookout.start_if_due(self._register.pairs)
         dues = [due, *(each.until for each in self._closures), *(block.until for block in self._blocks)]
-        waits = ((at - now) / 1000 for at in dues if at is not None and at > now)
+        waits = (max((at - now) / 1000, self._rhythm.spacing) for at in dues if at is not None and at > now)
         return max(0.0, min(self._pulse.rest, self._lookout.rest, *waits))
 
     def _take_stock(self, turn: Turn, messages: Sequence[Message]) -> list[Message]:
@@ -240,6 +240,7 @@ class Daemon:
         if renewed.parts is not None:
             self._admission = renewed.parts.admission
             self._policy = self._admission.policy
+            self._rhythm = Rhythm(self._policy.waits.poll_min)
             self._hands.perform = renewed.parts.perform
             self._lookout.adopt(renewed.parts.intake, renewed.parts.rescan_seconds)
             # Whoever changes the configuration may have mended what stopped the submits.

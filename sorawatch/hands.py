@@ -24,7 +24,11 @@ _CREW_OF = {
     Action.ARCHIVE: "file",
     Action.RESTORE: "file",
 }
-_THREADS = {"submit": 4, "poll": 4, "deliver": 3, "prepare": 2, "file": 2}
+_THREADS = {"submit": 8, "poll": 4, "deliver": 3, "prepare": 2, "file": 2}
+_MOST = _THREADS | {"poll": 32}
+"""Threads that a crew may grow to: there may be hundreds of polls in a second, each a round trip to a far server."""
+CONNECTIONS = _MOST["poll"] + _MOST["deliver"]
+"""Connections to the server worth keeping open. A submit has one of its own."""
 _PATIENCE = {Action.DELIVER: 600.0, Action.ARCHIVE: 300.0, Action.RESTORE: 300.0}
 """Seconds that an action which writes into the folders may take; a delivery loads the clip first."""
 _DOING = {
@@ -53,7 +57,7 @@ class Hands:
         """``report`` is called from the crew's threads."""
         self.perform = perform
         self._report = report
-        self._crews = {name: Crew(name, size) for name, size in _THREADS.items()}
+        self._crews = {name: Crew(name, size, _MOST[name]) for name, size in _THREADS.items()}
         self._busy: Counter[Action] = Counter()
         self._under_way: dict[tuple[str, Action, str | None], tuple[float, Job]] = {}
         """When a thread began with it, by a monotonic clock."""
@@ -97,7 +101,7 @@ class Hands:
         """How many more of ``action`` are worth queueing now."""
         crew = _CREW_OF[action]
         busy = sum(count for each, count in self._busy.items() if _CREW_OF[each] == crew)
-        return max(0, _THREADS[crew] * _QUEUE_PER_THREAD - busy)
+        return max(0, _MOST[crew] * _QUEUE_PER_THREAD - busy)
 
     def _carry_out(self, action: Action, job: Job) -> None:
         self._under_way[_key(job.id, action, job.token)] = (time.monotonic(), job)

@@ -1,4 +1,4 @@
-"""What reaches the daemon's thread from the others."""
+"""What reaches the daemon's thread from the others, and what it tells them."""
 
 from __future__ import annotations
 
@@ -49,6 +49,9 @@ class Renewed:
 
 
 Message = Done | Looked | Nudged | Stopped | Renewed
+
+Listener = Callable[[Job | None, Job], None]
+"""Told of every change of a job, as it was and as it is, after it is on disk."""
 
 
 def is_stop(messages: Iterable[Message]) -> bool:

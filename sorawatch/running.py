@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -53,6 +54,8 @@ def _work(daemon: Daemon, config: Config, *, once: bool) -> bool:
         return daemon.run(once=True)
     inbox = config.folders.inbox
     logger.info("watching %s until stopped", inbox, extra=about(Facts(Event.STARTED)))
+    # What was loaded by now stays to the end: no collection need look through it again.
+    gc.freeze()
     well = daemon.run()
     what = "stopped; what is under way goes on with the next `sorawatch run`"
     logger.info(what, extra=about(Facts(Event.STOPPED)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
@@ -15,22 +16,31 @@ T = TypeVar("T")
 
 logger = logging.getLogger("sorawatch")
 
+_LONG = 0.25
+"""Seconds that a task may wait for a thread before a crew grows: idle threads cost little, those in a crowd much."""
+
 
 class Mailbox(Generic[T]):
     """Messages from any thread to the one that collects them."""
 
     def __init__(self) -> None:
         self._messages: queue.SimpleQueue[T] = queue.SimpleQueue()
+        self._collected_at = 0.0
 
     def put(self, message: T) -> None:
         self._messages.put(message)
 
-    def collect(self, timeout: float) -> list[T]:
-        """The messages there are; waits up to ``timeout`` seconds for the first."""
+    def collect(self, timeout: float, spacing: float = 0.0) -> list[T]:
+        """The messages there are; waits up to ``timeout`` seconds for the first.
+
+        Once there is one, it waits until ``spacing`` seconds after it last returned some, to return more at once.
+        """
         try:
             first = self._messages.get(timeout=timeout) if timeout > 0 else self._messages.get_nowait()
         except queue.Empty:
             return []
+        time.sleep(max(0.0, self._collected_at + spacing - time.monotonic()))
+        self._collected_at = time.monotonic()
         # As many as there are now: whoever goes on putting does not keep the collector.
         return [first, *(self._messages.get_nowait() for _ in range(self._messages.qsize()))]
 
@@ -42,13 +52,15 @@ class Crew:
     keep the process from ending.
     """
 
-    def __init__(self, name: str, size: int) -> None:
-        self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True) for number in range(size)
-        ]
-        for thread in self._threads:
-            thread.start()
+    def __init__(self, name: str, size: int, most: int = 0) -> None:
+        """It begins with ``size`` threads, and grows up to ``most`` where tasks wait long: a server may be far away."""
+        self._name = name
+        self._most = most
+        self._tasks: queue.SimpleQueue[tuple[float, Callable[[], None]]] = queue.SimpleQueue()
+        self._growing = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        for _ in range(size):
+            self._grow()
 
     @property
     def is_whole(self) -> bool:
@@ -57,11 +69,20 @@ class Crew:
 
     def run(self, task: Callable[[], None]) -> None:
         """Queue ``task``, which sees to its own exceptions; one that does not is logged, and costs no thread."""
-        self._tasks.put(task)
+        self._tasks.put((time.monotonic(), task))
+
+    def _grow(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _work(self) -> None:
         while True:
-            task = self._tasks.get()
+            queued_at, task = self._tasks.get()
+            if time.monotonic() - queued_at > _LONG:
+                with self._growing:
+                    if len(self._threads) < self._most:
+                        self._grow()
             try:
                 task()
             except Exception:

@@ -224,7 +224,7 @@ def wait(jobs: int, every: float, watched: float) -> None:
             url,
             jobs,
             polling={"min_seconds": every, "max_seconds": every},
-            limits={"in_flight": jobs, "submits_per_minute": 60_000, "usd_per_day": None},
+            limits={"in_flight": jobs, "submits_per_minute": 60_000, "burst": jobs, "usd_per_day": None},
         )
         with open(root / "log", "ab") as log:
             daemon = subprocess.Popen(
@@ -278,14 +278,14 @@ def memory_of(pid: int) -> int:
 
 
 def cpu_of(pid: int) -> float:
-    """Seconds of CPU that a process and its children have used."""
+    """Seconds of CPU that a process and its children have used, those that have ended included."""
     total = 0.0
     for each in tree_of(pid):
         try:
             fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        total += (int(fields[11]) + int(fields[12])) / TICKS
+        total += sum(map(int, fields[11:15])) / TICKS
     return total
 
 

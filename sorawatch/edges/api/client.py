@@ -209,7 +209,7 @@ class VideoApi:
         auth, timeout = self._auth(), (self._timeout[0], seconds or self._timeout[1])
 
         def once() -> Answer:
-            with self._session.get(url, params=params, auth=auth, timeout=timeout, stream=True) as response:
+            with self._session.fetch(url, params, auth, timeout) as response:
                 return self._read(response, auth)
 
         try:

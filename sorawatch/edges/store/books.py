@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import sqlalchemy as sa
 
 from sorawatch.core.job import State
 from sorawatch.core.purchase import Standing
+from sorawatch.edges.store import statements
 from sorawatch.edges.store.tables import jobs, purchases
 
 _UNDER_WAY = (State.SUBMITTING, State.UNCERTAIN, State.RENDERING, State.RENDERED)
@@ -56,12 +56,7 @@ class Books:
 
     def spent(self, since: int, folder: str = "") -> int:
         """Micro-dollars spent or reserved since then in this folder and those below it."""
-        query = sa.select(sa.func.sum(purchases.c.micros)).where(
-            purchases.c.at >= since,
-            purchases.c.standing.in_([Standing.OPEN, Standing.SPENT]),
-            is_below(purchases.c.folder, folder),
-        )
-        return int(self._connection.scalar(query) or 0)
+        return int(self._connection.scalar(statements.spent(folder), {"since": since}) or 0)
 
     def spending(self, begins: int) -> Spending:
         """What was spent and is reserved since then."""
@@ -92,16 +87,3 @@ def _reserved() -> sa.ColumnElement[bool]:
         jobs.c.id == purchases.c.job_id, jobs.c.token == purchases.c.token, jobs.c.state.in_([*_UNDER_WAY])
     )
     return sa.and_(purchases.c.standing == Standing.OPEN, sa.exists(going))
-
-
-def is_below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:
-    """Whether the folder in ``column`` is ``folder`` or lies below it; ``""`` is the inbox, with all there is."""
-    if not folder:
-        return sa.true()
-    # "0" is the byte after "/": a range, unlike a pattern, takes names of any bytes.
-    return sa.or_(column == folder, sa.and_(column >= f"{folder}/", column < f"{folder}0"))
-
-
-def outside(column: sa.Column[str], shut: Iterable[str]) -> sa.ColumnElement[bool]:
-    """Whether the folder in ``column`` lies in none of the folders ``shut``."""
-    return sa.and_(sa.true(), *(~is_below(column, folder) for folder in shut))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -56,6 +57,17 @@ def row_of(job: Job) -> dict[str, Any]:
     }
 
 
+_AIMS = frozenset(Aim)
+_PLAIN = frozenset({"changed_at", "due_at", "attempts", "reason", "mend", "misses", "progress"})
+"""Columns that hold a field of the same name as it is, of those that change often."""
+
+
+def changed_columns(before: Job, after: Job) -> dict[str, Any]:
+    """The columns, of those of `row_of`, that must be written to make ``before`` into ``after``."""
+    plain = {name: getattr(after, name) for name in _PLAIN if getattr(after, name) != getattr(before, name)}
+    return plain if replace(before, **plain) == after else row_of(after)
+
+
 def job_of(row: sa.Row[Any]) -> Job:
     """The job that a row of all columns holds."""
     order = None
@@ -92,4 +104,4 @@ def job_of(row: sa.Row[Any]) -> Job:
 
 
 def _size(text: str) -> Size | Aim:
-    return Aim(text) if text in {*Aim} else Size.parse(text)
+    return Aim(text) if text in _AIMS else Size.parse(text)

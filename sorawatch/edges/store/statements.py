@@ -1,11 +1,30 @@
-"""What every poll comes down to, thousands of times an hour: built once, for that takes longer than carrying it out."""
+"""What every turn comes down to, many times a second: built once, for that takes longer than carrying it out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
 import sqlalchemy as sa
 
-from sorawatch.core.job import FINAL, State
-from sorawatch.edges.store.tables import history, jobs
+from sorawatch.core.job import FINAL, IN_FLIGHT, State
+from sorawatch.core.purchase import Standing
+from sorawatch.edges.store.tables import commands, history, jobs, notes, purchases
+
+
+def is_below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:
+    """Whether the folder in ``column`` is ``folder`` or lies below it; ``""`` is the inbox, with all there is."""
+    if not folder:
+        return sa.true()
+    # "0" is the byte after "/": a range, unlike a pattern, takes names of any bytes.
+    return sa.or_(column == folder, sa.and_(column >= f"{folder}/", column < f"{folder}0"))
+
+
+def outside(column: sa.Column[str], shut: Iterable[str]) -> sa.ColumnElement[bool]:
+    """Whether the folder in ``column`` lies in none of the folders ``shut``."""
+    return sa.and_(sa.true(), *(~is_below(column, folder) for folder in shut))
+
 
 CLAIMABLE = (
     sa.select(jobs.c.state)
@@ -21,11 +40,125 @@ CLAIMABLE = (
 
 ONE = sa.select(jobs).where(jobs.c.id == sa.bindparam("this"))
 TELL = history.insert()
-SAVE = jobs.update().where(
-    jobs.c.id == sa.bindparam("this"),
-    sa.or_(
-        jobs.c.lease_owner == sa.bindparam("me"),
-        jobs.c.lease_owner.is_(None),
-        jobs.c.lease_until < sa.bindparam("now"),
-    ),
+MANY = sa.select(jobs).where(jobs.c.id.in_(sa.bindparam("these", expanding=True)))
+
+READ_NOTE = sa.select(notes.c.value).where(notes.c.key == sa.bindparam("name"))
+TAKE_COMMANDS = commands.delete().returning(commands)
+BUY = purchases.insert()
+KNOW_VIDEO = purchases.update().where(purchases.c.token == sa.bindparam("this")).values(video_id=sa.bindparam("video"))
+SETTLE = (
+    purchases.update()
+    .where(purchases.c.token == sa.bindparam("this"))
+    .values(standing=sa.bindparam("stands"), clip=sa.bindparam("delivered"))
 )
+PURCHASES_LIKE = (
+    sa.select(purchases)
+    .where(purchases.c.order_key == sa.bindparam("order"))
+    .order_by(purchases.c.at, purchases.c.token)
+)
+
+SAME_ORDER = (
+    sa.select(jobs)
+    .where(
+        jobs.c.order_key == sa.bindparam("order"),
+        jobs.c.id != sa.bindparam("this"),
+        sa.or_(
+            sa.and_(jobs.c.state == State.DONE, jobs.c.changed_at >= sa.bindparam("since")),
+            sa.and_(
+                jobs.c.state.not_in([*FINAL, State.FOUND, State.READY, State.REJECTED, State.RESTORING]),
+                jobs.c.token.is_not(None),
+            ),
+        ),
+    )
+    .order_by(jobs.c.changed_at.desc(), jobs.c.id)
+    .limit(1)
+)
+"""Another job that buys, or since then delivered, the same."""
+
+LIKE_IN_SUBMIT = (
+    sa.select(jobs.c.id)
+    .where(
+        jobs.c.likeness == sa.bindparam("like"),
+        jobs.c.state.in_([State.SUBMITTING, State.UNCERTAIN]),
+        jobs.c.id != sa.bindparam("this"),
+    )
+    .limit(1)
+)
+"""An open submit that a server's list could not tell from that of this job."""
+
+
+@lru_cache(maxsize=256)
+def save(columns: frozenset[str]) -> sa.Update:
+    """Write these columns and the lease of the job ``this``, unless another than ``me`` has claimed it."""
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in (*columns, "lease_owner", "lease_until")}
+    lapsed = jobs.c.lease_until < sa.bindparam("now")
+    free = sa.or_(jobs.c.lease_owner == sa.bindparam("me"), jobs.c.lease_owner.is_(None), lapsed)
+    return jobs.update().where(jobs.c.id == sa.bindparam("this"), free).values(values)
+
+
+@lru_cache(maxsize=256)
+def due(states: tuple[State, ...], shut: tuple[str, ...]) -> sa.Select[Any]:
+    """At most ``most`` due jobs, the most urgent first, their rows locked where the database can.
+
+    A claim of our own never lapses for ourselves: what it stands for is still being done, however far the
+    clock has jumped or the machine has slept.
+    """
+    lapsed = sa.and_(jobs.c.lease_until < sa.bindparam("now"), jobs.c.lease_owner != sa.bindparam("me"))
+    return (
+        sa.select(jobs)
+        .where(
+            jobs.c.state.in_(states),
+            sa.or_(jobs.c.due_at <= sa.bindparam("now"), jobs.c.due_at > sa.bindparam("horizon")),
+            sa.or_(jobs.c.lease_owner.is_(None), lapsed),
+            outside(jobs.c.folder, shut),
+        )
+        .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.image_mtime_ns, jobs.c.image, jobs.c.id)
+        .limit(sa.bindparam("most"))
+        .with_for_update(skip_locked=True)
+    )
+
+
+@lru_cache(maxsize=256)
+def claim(states: tuple[State, ...], shut: tuple[str, ...]) -> sa.UpdateBase:
+    """Take those that are `due`, for ``me`` until ``until``, and return them."""
+    chosen = due(states, shut).with_only_columns(jobs.c.id).cte("due")
+    return (
+        jobs.update()
+        .where(jobs.c.id.in_(sa.select(chosen.c.id)))
+        .values(lease_owner=sa.bindparam("me"), lease_until=sa.bindparam("until"))
+        .returning(jobs)
+    )
+
+
+@lru_cache(maxsize=16)
+def next_due(states: frozenset[State]) -> sa.Select[Any]:
+    """When the next of those not due yet will be."""
+    return sa.select(sa.func.min(jobs.c.due_at)).where(
+        jobs.c.state.in_([*states]), jobs.c.due_at > sa.bindparam("now"), jobs.c.lease_owner.is_(None)
+    )
+
+
+@lru_cache(maxsize=256)
+def how_many(state: State, shut: tuple[str, ...]) -> sa.Select[Any]:
+    """Jobs in this state, outside the folders ``shut``."""
+    return _count(sa.and_(jobs.c.state == state, outside(jobs.c.folder, shut)))
+
+
+@lru_cache(maxsize=256)
+def in_flight(folder: str) -> sa.Select[Any]:
+    """Jobs of this folder and those below it that take one of the server's places, or may."""
+    return _count(sa.and_(jobs.c.state.in_([*IN_FLIGHT]), is_below(jobs.c.folder, folder)))
+
+
+@lru_cache(maxsize=256)
+def spent(folder: str) -> sa.Select[Any]:
+    """Micro-dollars spent or reserved since ``since`` in this folder and those below it."""
+    return sa.select(sa.func.sum(purchases.c.micros)).where(
+        purchases.c.at >= sa.bindparam("since"),
+        purchases.c.standing.in_([Standing.OPEN, Standing.SPENT]),
+        is_below(purchases.c.folder, folder),
+    )
+
+
+def _count(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(sa.func.count()).select_from(jobs).where(condition)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import FINAL, IN_FLIGHT, UNPAID, Job, State
+from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.core.naming import likeness, order_key
 from sorawatch.core.purchase import Purchase, Standing
-from sorawatch.edges.store.books import Books, is_below, outside
+from sorawatch.edges.store import statements
+from sorawatch.edges.store.books import Books
 from sorawatch.edges.store.clock import database_time
 from sorawatch.edges.store.pruning import prune
-from sorawatch.edges.store.rows import job_of, row_of
-from sorawatch.edges.store.statements import CLAIMABLE, ONE, SAVE, TELL
+from sorawatch.edges.store.rows import changed_columns, job_of, row_of
+from sorawatch.edges.store.statements import CLAIMABLE, MANY, ONE, TELL, outside
 from sorawatch.edges.store.tables import commands, history, jobs, notes, purchases
 
 _LONGEST_ID = 16
@@ -57,11 +58,19 @@ class Turn:
         """Milliseconds of the clock when the transaction began."""
         self._claimable: set[State] | None = None
         """States with jobs to claim; None once something was written since they were asked for."""
+        self._notes: dict[str, str | None] = {}
+        """As read or written in this transaction."""
+        self._foreseen: dict[str, Job] = {}
+        """Read ahead, and as they are still."""
 
     # jobs
 
     def job(self, job_id: str) -> Job | None:
-        return self._first(ONE, {"this": job_id})
+        return self._foreseen.pop(job_id, None) or self._first(ONE, {"this": job_id})
+
+    def foresee(self, job_ids: Iterable[str]) -> None:
+        """Read at once the jobs that `job` will be asked for soon, each once."""
+        self._foreseen = {job.id: job for job in self._all(MANY, {"these": [*job_ids]})}
 
     def find(self, text: str) -> Job | None:
         """The job a person means: by its id or the start of it, or the latest one of a picture by its path."""
@@ -93,11 +102,11 @@ class Turn:
 
     def count(self, state: State, shut: Iterable[str] = ()) -> int:
         """How many jobs are in this state, outside the folders ``shut``."""
-        return self._count(sa.and_(jobs.c.state == state, outside(jobs.c.folder, shut)))
+        return int(self._connection.scalar(statements.how_many(state, tuple(shut))) or 0)
 
     def in_flight(self, folder: str = "") -> int:
         """How many jobs of this folder and those below it take one of the server's places, or may."""
-        return self._count(sa.and_(jobs.c.state.in_([*IN_FLIGHT]), is_below(jobs.c.folder, folder)))
+        return int(self._connection.scalar(statements.in_flight(folder)) or 0)
 
     def add(self, new: Sequence[Job]) -> None:
         """Write new jobs."""
@@ -113,12 +122,14 @@ class Turn:
             LeaseLost: if another daemon has claimed it.
         """
         self._claimable = None
+        self._foreseen.pop(job.id, None)
         lease = {
             "lease_owner": None if lease_ms is None else self._owner,
             "lease_until": None if lease_ms is None else self.now + lease_ms,
         }
         mine = {"this": job.id, "me": self._owner, "now": self.now}
-        if self._connection.execute(SAVE, row_of(job) | lease | mine).rowcount == 0:
+        changed = row_of(job) if before is None else changed_columns(before, job)
+        if self._connection.execute(statements.save(frozenset(changed)), changed | lease | mine).rowcount == 0:
             raise LeaseLost(job.id)
         if before is None or _is_news(before, job):
             self._connection.execute(TELL, self._event(job))
@@ -126,6 +137,7 @@ class Turn:
     def amend(self, job: Job) -> None:
         """Write a job whatever is being done for it meanwhile, leaving the claim as it is."""
         self._claimable = None
+        self._foreseen.pop(job.id, None)
         self._connection.execute(jobs.update().where(jobs.c.id == job.id).values(row_of(job)))
 
     def prune(self, before: int, delivered_before: int, limit: int) -> int:
@@ -149,12 +161,14 @@ class Turn:
 
     # claims
 
-    def due(self, states: Sequence[State], limit: int, horizon: int, shut: Iterable[str] = ()) -> list[Job]:
+    def due(self, states: Sequence[State], limit: int, horizon: int, shut: Iterable[str] = ()) -> Iterator[Job]:
         """Jobs that could be claimed, outside the folders ``shut``, the most urgent first; nothing is written.
 
         A ``due_at`` further off than ``horizon`` milliseconds is of a clock that was wrong then, so it counts as past.
         """
-        return self._all(self._due(states, limit, horizon, shut))
+        query = statements.due(tuple(states), tuple(shut))
+        # All rows are fetched, for what follows may write to the table; each is a job only once it is asked for.
+        return map(job_of, self._connection.execute(query, self._bounds(limit, horizon)).all())
 
     def claim(
         self, states: Sequence[State], limit: int, horizon: int, lease_ms: int, shut: Iterable[str] = ()
@@ -166,34 +180,11 @@ class Turn:
             self._claimable = {State(state) for state in self._connection.scalars(CLAIMABLE, bounds)}
         if self._claimable.isdisjoint(states):
             return []
-        due = self._due(states, limit, horizon, shut).with_only_columns(jobs.c.id).cte("due")
-        statement = (
-            jobs.update()
-            .where(jobs.c.id.in_(sa.select(due.c.id)))
-            .values(lease_owner=self._owner, lease_until=self.now + lease_ms)
-            .returning(jobs)
-        )
-        return sorted(self._all(statement), key=_urgency)
+        bounds = self._bounds(limit, horizon) | {"until": self.now + lease_ms}
+        return sorted(self._all(statements.claim(tuple(states), tuple(shut)), bounds), key=_urgency)
 
-    def _due(self, states: Sequence[State], limit: int, horizon: int, shut: Iterable[str]) -> sa.Select[Any]:
-        """Due jobs, their rows locked where the database can.
-
-        A claim of our own never lapses for ourselves: what it stands for is still being done, however far the
-        clock has jumped or the machine has slept.
-        """
-        lapsed = sa.and_(jobs.c.lease_until < self.now, jobs.c.lease_owner != self._owner)
-        return (
-            sa.select(jobs)
-            .where(
-                jobs.c.state.in_([*states]),
-                sa.or_(jobs.c.due_at <= self.now, jobs.c.due_at > self.now + horizon),
-                sa.or_(jobs.c.lease_owner.is_(None), lapsed),
-                outside(jobs.c.folder, shut),
-            )
-            .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.image_mtime_ns, jobs.c.image, jobs.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
+    def _bounds(self, limit: int, horizon: int) -> dict[str, Any]:
+        return {"now": self.now, "horizon": self.now + horizon, "me": self._owner, "most": limit}
 
     def claimed(self) -> list[Job]:
         """Jobs that this daemon has claimed."""
@@ -201,10 +192,7 @@ class Turn:
 
     def next_due(self, states: Iterable[State]) -> int | None:
         """When the next job in these states, of those not due yet, will be."""
-        query = sa.select(sa.func.min(jobs.c.due_at)).where(
-            jobs.c.state.in_([*states]), jobs.c.due_at > self.now, jobs.c.lease_owner.is_(None)
-        )
-        due: int | None = self._connection.scalar(query)
+        due: int | None = self._connection.scalar(statements.next_due(frozenset(states)), {"now": self.now})
         return due
 
     def hasten(self) -> None:
@@ -213,6 +201,7 @@ class Turn:
         wanted = jobs.c.state.not_in([*FINAL, State.HELD, State.UNCERTAIN])
         self._connection.execute(jobs.update().where(waiting, wanted).values(due_at=self.now))
         self._claimable = None
+        self._foreseen.clear()
 
     def release(self, job: Job) -> None:
         """Give a claim back without having done anything."""
@@ -236,53 +225,40 @@ class Turn:
     def same_order(self, job: Job, since: int) -> Job | None:
         """Another job that buys, or since then delivered, what ``job`` asks for."""
         assert job.order is not None
-        done = sa.and_(jobs.c.state == State.DONE, jobs.c.changed_at >= since)
-        going = jobs.c.state.not_in([*FINAL, State.FOUND, State.READY, State.REJECTED, State.RESTORING])
-        query = sa.select(jobs).where(
-            jobs.c.order_key == order_key(job.digest, job.order),
-            jobs.c.id != job.id,
-            sa.or_(done, sa.and_(going, jobs.c.token.is_not(None))),
-        )
-        return self._first(query.order_by(jobs.c.changed_at.desc(), jobs.c.id).limit(1))
+        order = order_key(job.digest, job.order)
+        return self._first(statements.SAME_ORDER, {"order": order, "this": job.id, "since": since})
 
     def being_submitted(self, job: Job) -> bool:
         """Whether a submit that a server's list could not tell from this one is open."""
         assert job.order is not None
-        query = sa.select(jobs.c.id).where(
-            jobs.c.likeness == likeness(job.order),
-            jobs.c.state.in_([State.SUBMITTING, State.UNCERTAIN]),
-            jobs.c.id != job.id,
-        )
-        return self._connection.execute(query.limit(1)).first() is not None
+        alike = {"like": likeness(job.order), "this": job.id}
+        return self._connection.execute(statements.LIKE_IN_SUBMIT, alike).first() is not None
 
     # purchases
 
     def buy(self, job: Job) -> None:
         """Write down that ``job`` is about to be submitted under its token."""
-        assert job.order is not None
         row = row_of(job)
+        copied = ("token", "order_key", "likeness", "folder", "image", "model", "size", "seconds")
         self._connection.execute(
-            purchases.insert().values(
-                token=job.token,
-                job_id=job.id,
-                order_key=order_key(job.digest, job.order),
-                likeness=likeness(job.order),
-                at=self.now,
-                micros=job.price,
-                standing=Standing.OPEN,
-                video_id=None,
-                **{name: row[name] for name in ("folder", "image", "model", "size", "seconds")},
-            )
+            statements.BUY,
+            {
+                **{name: row[name] for name in copied},
+                "job_id": job.id,
+                "at": self.now,
+                "micros": job.price,
+                "standing": Standing.OPEN,
+                "video_id": None,
+            },
         )
 
     def settle(self, token: str, standing: Standing, clip: str | None = None) -> None:
         """What became of a purchase, and the path of its clip below the outbox."""
-        changes = purchases.update().where(purchases.c.token == token)
-        self._connection.execute(changes.values(standing=standing, clip=clip))
+        self._connection.execute(statements.SETTLE, {"this": token, "stands": standing, "delivered": clip})
 
     def know_video(self, token: str, video_id: str) -> None:
         """Write down which video a purchase bought."""
-        self._connection.execute(purchases.update().where(purchases.c.token == token).values(video_id=video_id))
+        self._connection.execute(statements.KNOW_VIDEO, {"this": token, "video": video_id})
 
     def has_purchase(self, token: str) -> bool:
         """Whether a submit of this token is written down."""
@@ -291,19 +267,20 @@ class Turn:
     def purchases_like(self, job: Job) -> list[Purchase]:
         """Purchases of exactly this order."""
         assert job.order is not None
-        return self._purchases(purchases.c.order_key == order_key(job.digest, job.order))
+        return self._purchases(statements.PURCHASES_LIKE, {"order": order_key(job.digest, job.order)})
 
     def rivals(self, job: Job) -> list[Purchase]:
         """Other submits without a known video, of the same day, that a server's list could not tell from this job's."""
         assert job.order is not None
         assert job.submitted_at is not None
-        return self._purchases(
+        query = sa.select(purchases).where(
             purchases.c.at >= job.submitted_at - _DAY,
             purchases.c.likeness == likeness(job.order),
             purchases.c.token != job.token,
             purchases.c.standing == Standing.OPEN,
             purchases.c.video_id.is_(None),
         )
+        return self._purchases(query.order_by(purchases.c.at, purchases.c.token))
 
     def known_videos(self, video_ids: Iterable[str]) -> set[str]:
         """Those of these ids that some purchase has."""
@@ -323,39 +300,38 @@ class Turn:
 
     def take_commands(self) -> list[Command]:
         """The wishes since the last turn, oldest first; they are gone once the turn is committed."""
-        taken = self._connection.execute(commands.delete().returning(commands)).all()
+        taken = self._connection.execute(statements.TAKE_COMMANDS).all()
         return [Command(row.number, row.verb, row.job_id, row.argument) for row in sorted(taken)]
 
     def note(self, key: str) -> Any:
         """What `write_note` last wrote under ``key``, or None."""
-        value = self._connection.scalar(sa.select(notes.c.value).where(notes.c.key == key))
+        if key not in self._notes:
+            self._notes[key] = self._connection.scalar(statements.READ_NOTE, {"name": key})
+        value = self._notes[key]
         return None if value is None else json.loads(value)
 
     def write_note(self, key: str, value: Any) -> None:
         """Keep anything JSON can say; None forgets."""
         there = notes.c.key == key
-        if value is None:
+        text = self._notes[key] = None if value is None else json.dumps(value)
+        if text is None:
             self._connection.execute(notes.delete().where(there))
-        elif self._connection.execute(notes.update().where(there).values(value=json.dumps(value))).rowcount == 0:
-            self._connection.execute(notes.insert().values(key=key, value=json.dumps(value)))
+        elif self._connection.execute(notes.update().where(there).values(value=text)).rowcount == 0:
+            self._connection.execute(notes.insert().values(key=key, value=text))
 
     # helpers
 
-    def _all(self, query: sa.sql.expression.Executable) -> list[Job]:
-        return [job_of(row) for row in self._connection.execute(query)]
+    def _all(self, query: sa.sql.expression.Executable, parameters: Mapping[str, Any] | None = None) -> list[Job]:
+        return [job_of(row) for row in self._connection.execute(query, parameters)]
 
     def _first(self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None) -> Job | None:
         row = self._connection.execute(query, parameters).first()
         return None if row is None else job_of(row)
 
-    def _count(self, condition: sa.ColumnElement[bool]) -> int:
-        return int(self._connection.scalar(sa.select(sa.func.count()).select_from(jobs).where(condition)) or 0)
-
-    def _purchases(self, *conditions: sa.ColumnElement[bool]) -> list[Purchase]:
-        query = sa.select(purchases).where(*conditions).order_by(purchases.c.at, purchases.c.token)
+    def _purchases(self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None) -> list[Purchase]:
         return [
             Purchase(row.token, row.job_id, row.at, row.micros, Standing(row.standing), row.video_id)
-            for row in self._connection.execute(query)
+            for row in self._connection.execute(query, parameters)
         ]
 
 
