@@ -11,7 +11,7 @@ from sorawatch.simulator import Fault
 from tests.manager import listening
 from tests.yard import Yard, wait_until
 
-UPLOADS = 4
+UPLOADS = 8
 """As many as go at the same time."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from sorawatch import workers
 from sorawatch.workers import Crew, Mailbox
 
 
@@ -39,6 +40,14 @@ class TestMailbox:
             ended.set()
             putting.join()
 
+    def test_in_a_rush_it_waits_for_more(self, monkeypatch):
+        mailbox: Mailbox[str] = Mailbox()
+        monkeypatch.setattr(workers.time, "sleep", lambda seconds: seconds > 0 and mailbox.put("later"))
+        mailbox.put("alone")
+        assert mailbox.collect(0, spacing=3600) == ["alone"]
+        mailbox.put("soon after")
+        assert mailbox.collect(0, spacing=3600) == ["soon after", "later"]
+
     def test_nothing_is_lost_between_threads(self):
         mailbox: Mailbox[int] = Mailbox()
         putting = [threading.Thread(target=lambda: [mailbox.put(1) for _ in range(500)]) for _ in range(4)]
@@ -70,6 +79,17 @@ class TestCrew:
         crew.run(lambda: mailbox.put("done"))
         assert mailbox.collect(60) == ["done"]
         released.set()
+
+    def test_it_grows_where_tasks_wait_long(self, monkeypatch):
+        monkeypatch.setattr(workers, "_LONG", -1.0)
+        mailbox: Mailbox[int] = Mailbox()
+        crew, met = Crew("grows", 1, 2), threading.Barrier(2)
+        for _ in range(4):
+            crew.run(lambda: mailbox.put(met.wait(60)))
+        done: list[int] = []
+        while len(done) < 4:
+            done += mailbox.collect(60)
+        assert sum(thread.name.startswith("grows") for thread in threading.enumerate()) == 2
 
     def test_a_task_that_fails_is_logged_and_costs_no_thread(self, caplog):
         mailbox: Mailbox[str] = Mailbox()

@@ -8,8 +8,9 @@ Run with:
 ``race`` has every contender make the same clips: pictures in a folder, prompts beside them, renders of a fixed length on a
 simulator in a process of its own. ``ideal`` is what the server's renders take if all places are always taken; the wall
 time is that from the start of the program to the last clip on disk. The scripts are killed with -9 in the middle and
-started again as a person would, without the pictures whose clip is there; so is the daemon. ``wait`` has all jobs in
-flight on a server that finishes none, and watches what polling them takes.
+started again as a person would, without the pictures whose clip is there; so is the daemon. Last, the daemon runs already
+when the pictures are dropped, as it does in service. ``wait`` has all jobs in flight on a server that finishes none, and
+watches what polling them takes.
 """
 
 from __future__ import annotations
@@ -172,19 +173,14 @@ def race(jobs: int, width: int, seconds: float) -> None:
         for killed in (False, True):
             told = run(command, jobs, width, seconds, ideal / 2 if killed else None).told(ideal, jobs)
             print(f"{name:20}{'killed' if killed else '':7} {told}", flush=True)
+    print(f"{'sorawatch, running':27} {in_service(jobs, width, seconds).told(ideal, jobs)}", flush=True)
 
 
 def run(command: tuple[str, ...], jobs: int, width: int, seconds: float, kill_after: float | None) -> Run:
     """One contender over a fresh folder, killed once with -9 and started again, or not."""
     with serving(seconds) as url, TemporaryDirectory() as folder:
         root = Path(folder)
-        lay_out(
-            root,
-            url,
-            jobs,
-            polling={"min_seconds": 0.2},
-            limits={"in_flight": width, "submits_per_minute": 60_000, "usd_per_day": None},
-        )
+        lay_out(root, url, jobs, **_racing(width))
         options = () if "sorawatch" in command else ("--folder", folder, "--url", url, "--width", str(width))
         cpu, memory = 0.0, 0
         began = time.monotonic()
@@ -196,6 +192,54 @@ def run(command: tuple[str, ...], jobs: int, width: int, seconds: float, kill_af
         made = len([*(root / "outbox").glob("*.mp4")])
         counted = ledger(url)
         return Run(wall, cpu, memory, counted["polls"], counted["duplicates"], made)
+
+
+def in_service(jobs: int, width: int, seconds: float) -> Run:
+    """A daemon that runs already when the pictures are dropped, as it does for months; the time is from the drop."""
+    with serving(seconds) as url, TemporaryDirectory() as folder:
+        root = Path(folder)
+        lay_out(root, url, jobs, **_racing(width))
+        (root / "inbox").rename(root / "dropped")
+        (root / "inbox").mkdir()
+        with daemon_in(root) as daemon:
+            while "watching" not in (root / "log").read_text():
+                time.sleep(0.1)
+            # Until it has looked at its empty inbox, it is still starting.
+            time.sleep(1)
+            cpu, began, memory = cpu_of(daemon.pid), time.monotonic(), 0
+            for path in (root / "dropped").iterdir():
+                path.rename(root / "inbox" / path.name)
+            while (made := len([*(root / "outbox").glob("*.mp4")])) < jobs:
+                memory = max(memory, memory_of(daemon.pid))
+                time.sleep(0.05)
+            wall = time.monotonic() - began
+            counted = ledger(url)
+            return Run(wall, cpu_of(daemon.pid) - cpu, memory, counted["polls"], counted["duplicates"], made)
+
+
+def _racing(width: int) -> dict[str, dict[str, Any]]:
+    return {
+        "polling": {"min_seconds": 0.2},
+        "limits": {"in_flight": width, "submits_per_minute": 60_000, "burst": width, "usd_per_day": None},
+    }
+
+
+@contextmanager
+def daemon_in(root: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A daemon over the folders in ``root``, stopped in good order at the end; it writes into ``log``."""
+    with open(root / "log", "ab") as log:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "sorawatch", "run", "--config", "config.yaml"],
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield daemon
+    finally:
+        daemon.send_signal(signal.SIGINT)
+        daemon.wait(60)
 
 
 def _live(command: list[str], folder: Path, limit: float | None) -> tuple[resource.struct_rusage, int]:
@@ -226,15 +270,7 @@ def wait(jobs: int, every: float, watched: float) -> None:
             polling={"min_seconds": every, "max_seconds": every},
             limits={"in_flight": jobs, "submits_per_minute": 60_000, "burst": jobs, "usd_per_day": None},
         )
-        with open(root / "log", "ab") as log:
-            daemon = subprocess.Popen(
-                [sys.executable, "-m", "sorawatch", "run", "--config", "config.yaml"],
-                cwd=root,
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-                stdout=log,
-                stderr=log,
-            )
-        try:
+        with daemon_in(root) as daemon:
             while ledger(url)["creates"] < jobs:
                 assert daemon.poll() is None, (root / "log").read_text()
                 time.sleep(2)
@@ -248,9 +284,6 @@ def wait(jobs: int, every: float, watched: float) -> None:
                 f"(wanted {jobs / every:.0f}), {100 * cpu / took:.0f} % of a core, "
                 f"{1000 * cpu / max(polls, 1):.2f} ms a poll, {memory_of(daemon.pid) / 2**20:.0f} MB; load {_load()}"
             )
-        finally:
-            daemon.send_signal(signal.SIGINT)
-            daemon.wait(60)
 
 
 def tree_of(pid: int) -> list[int]:

@@ -78,6 +78,22 @@ def saved(store: Store, job_id: str) -> Job:
     return found
 
 
+def test_what_was_read_ahead_is_given_once_and_never_stale(store: Store):
+    first = job()
+    add(store, first)
+    writes = [Turn.save, Turn.amend, lambda turn, after: turn.hasten() or turn.save(after)]
+    for number, write in enumerate(writes, 1):
+        with store.turn() as turn:
+            turn.foresee([first.id, "missing"])
+            write(turn, after := replace(first, attempts=number))
+            assert turn.job(first.id) == after
+    with store.turn() as turn:
+        turn.foresee([first.id])
+        assert turn.job(first.id) == after
+        turn.save(first, after)
+        assert turn.job(first.id) == first
+
+
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 names = st.binary(min_size=1, max_size=20).filter(lambda name: not {0, ord("/")} & {*name}).map(os.fsdecode)
 big = st.integers(-(2**63), 2**63 - 1)
@@ -143,6 +159,10 @@ class TestJobs:
             assert turn.job(first.id) == second
             turn.amend(first)
             assert turn.jobs([first.state]) == [first]
+            waited = replace(first, due_at=second.due_at, progress=second.progress, reason=second.reason)
+            for before, after in [(first, waited), (waited, second)]:
+                turn.save(after, before)
+                assert turn.job(first.id) == after
 
     def test_words_that_are_no_text_are_kept_readable(self, store):
         add(store, job(reason="b\udcffach.jpg: gone\0"))
