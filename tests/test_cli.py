@@ -210,7 +210,7 @@ def test_pause_and_resume_with_and_without_a_daemon(yard: Yard) -> None:
         assert "no daemon" not in yard.cli("resume")
         wait_until(lambda: yard.files("processed"))
         yard.cli("pause")
-        wait_until(lambda: "paused with" in yard.cli("status"))
+        wait_until(lambda: "paused with" in yard.told())
     finally:
         daemon.terminate()
         daemon.communicate()

@@ -290,7 +290,7 @@ def test_a_lost_share_pauses_and_comes_back(yard: Yard) -> None:
         yard.inbox.rename(yard.root / "unmounted")
         yard.inbox.mkdir()
         yard.drop("local.jpg")
-        wait_until(lambda: "share is not mounted" in yard.cli("status"))
+        wait_until(lambda: "share is not mounted" in yard.told())
         assert set(yard.files("inbox")) == {"local.jpg", "local.yaml"}
         for path in yard.inbox.iterdir():
             path.unlink()

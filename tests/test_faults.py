@@ -178,8 +178,8 @@ def test_what_stops_everybody_fails_nobody(yard: Yard, fault: Fault, words: str)
         yard.drop(f"{number}.jpg")
     yard.simulator.inject(fault)
     with yard.running():
-        wait_until(lambda: "nothing is submitted" in yard.cli("status"))
-        assert words in yard.cli("status")
+        wait_until(lambda: "nothing is submitted" in yard.told())
+        assert words in yard.told()
         assert {job.attempts for job in yard.status().jobs} == {0}
         yard.simulator.clear_faults()
         yard.cli("resume")
@@ -282,7 +282,7 @@ def test_a_server_out_of_reach_is_waited_for(tmp_path: Path) -> None:
     for number in range(3):
         yard.drop(f"{number}.jpg")
     with yard.running():
-        wait_until(lambda: "cannot be reached" in yard.cli("status"))
+        wait_until(lambda: "cannot be reached" in yard.told())
         settings = simulator.Settings(generation_seconds=0.1, frames_per_second=1)
         with simulator.running(settings, port=port) as back:
             wait_until(lambda: len(yard.files("outbox")) == 3)

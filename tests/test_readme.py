@@ -308,7 +308,7 @@ class TestFiles:
 def paused(yard: Yard) -> str:
     yard.drop("beach.jpg")
     with yard.running():
-        return wait_until(lambda: told if "nothing is submitted" in (told := yard.cli("status")) else None)
+        return wait_until(lambda: told if "nothing is submitted" in (told := yard.told()) else None)
 
 
 def with_a_wrong_key(yard: Yard) -> str:
@@ -392,7 +392,7 @@ class TestTroubles:
             yard.drop("alone.jpg", prompt="")
             with yard.running():
                 wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 1})
-                wait_until(lambda: "alone.jpg" in (told := yard.cli("status")) and "sidecar" in told)
+                wait_until(lambda: "alone.jpg" in (told := yard.told()) and "sidecar" in told)
                 assert "its turn" in yard.cli("status")
 
 

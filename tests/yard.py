@@ -31,10 +31,14 @@ KEY = "sk-simulated"
 def wait_until(holds: Callable[[], Any], timeout: float = 60.0, told: Callable[[], object] = lambda: "") -> Any:
     """What ``holds`` returns once it is true; fails with ``told()`` after ``timeout`` seconds."""
     end = time.monotonic() + timeout
+    began = time.monotonic()
     while not (value := holds()):
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             pytest.fail(f"not within {timeout} s: {told()}")
-        time.sleep(0.01)
+        # Looking shall not take the time that what is looked for needs.
+        time.sleep(max(0.01, 2 * (now - began)))
+        began = time.monotonic()
     return value
 
 
