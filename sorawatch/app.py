@@ -168,7 +168,7 @@ def opened(
         pictures = stack.enter_context(images.Pool())
         uploads, pulse = Uploads(), Pulse(Manager(environ))
         vigil = Vigil(config.folders.inbox, config.watch.mode)
-        stack.callback(vigil.stop)
+        stack.callback(vigil.stop, patience=0.0)
 
         def parts(config: Config) -> Parts:
             key = find_key(config, environ)

@@ -155,6 +155,7 @@ class Daemon:
                 return self._hear_last_words()
             if once and (verdict := self._verdict()) is not None:
                 return verdict
+            timeout = min(timeout, self._lookout.rest)
 
     def _recover(self) -> None:
         """Take up what an earlier run left: claims are void, and submits under way then are uncertain now."""
@@ -330,16 +331,14 @@ class Daemon:
 
     def _verdict(self) -> bool | None:
         """With ``once``: None while something goes on, else whether all that was there became clips."""
-        last = self._lookout.last
         if self._hands.busy():
             return None
         open_states = {state for state in self._counts if state not in FINAL | {State.HELD}}
         if not open_states:
             if self._lookout.trouble is not None:
                 return False
-            looked = last is not None and not last.scan.settling and self._lookout.last_began > self._changed_at
             well = self._failed == 0 and State.HELD not in self._counts and not self._closures.shut
-            return well if looked else None
+            return well if self._lookout.has_settled_since(self._changed_at) else None
         if open_states & {State.RENDERING, State.UNCERTAIN, State.SUBMITTING}:
             return None
         attempts = self._policy.attempts

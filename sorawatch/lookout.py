@@ -93,6 +93,15 @@ class Lookout:
             self.nudge()
         return self.last
 
+    def has_settled_since(self, moment: float) -> bool:
+        """Whether a look that began after ``moment`` (monotonic) found nothing that settles.
+
+        If none has begun since, one soon will.
+        """
+        if self.last_began <= moment and self.looking_since is None:
+            self.nudge()
+        return self.last is not None and not self.last.scan.settling and self.last_began > moment
+
     @property
     def is_whole(self) -> bool:
         """Whether the thread that looks is alive."""

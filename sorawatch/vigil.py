@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sorawatch.config import WatchMode
 from sorawatch.edges import mounts
-from sorawatch.edges.events import Watch, limit_reached
+from sorawatch.edges.events import PARTING, Watch, limit_reached
 from sorawatch.errors import Blocked, Deferred
 
 logger = logging.getLogger("sorawatch")
@@ -106,10 +106,10 @@ class Vigil:
             self._refuse(Means(False, f"not all of its {folders} folders can be watched: {limit}", limit.mend))
         return False
 
-    def stop(self) -> None:
-        """Watch no more, for now."""
+    def stop(self, patience: float = PARTING) -> None:
+        """Watch no more, for now; the end is waited for so many seconds at most."""
         if self._watch is not None:
-            self._watch.stop()
+            self._watch.stop(patience)
             self._watch = None
 
     def _kept_up(self, found: tuple[mounts.Mount, ...], nudge: Callable[[], None]) -> Means | None:

@@ -31,8 +31,8 @@ from sorawatch.errors import Blocked, Deferred
 _NUDGE_PAUSE = 0.1
 """Seconds at least between two nudges."""
 
-_PARTING = 5.0
-"""Seconds that the end of a watch is waited for."""
+PARTING = 5.0
+"""Seconds that the end of a watch is waited for, where something follows it."""
 
 _EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent, DirDeletedEvent
@@ -84,15 +84,16 @@ class Watch:
         self._observer = observer
         threading.Thread(target=self._pass_on, name="nudge", daemon=True).start()
 
-    def stop(self) -> None:
-        """Nudge no more."""
+    def stop(self, patience: float = PARTING) -> None:
+        """Nudge no more, and let go of the system's watches, which is waited for so many seconds at most."""
         self._stopped.set()
         self._happened.set()
         if self._observer is not None:
-            # It waits for its own threads, one of which may be looking at a share that hangs.
+            # It waits for its own threads, one of which may be looking at a share that hangs, or for the second
+            # half of a move.
             ending = threading.Thread(target=self._observer.stop, name="unwatch", daemon=True)
             ending.start()
-            ending.join(_PARTING)
+            ending.join(patience)
 
     @property
     def alive(self) -> bool:
