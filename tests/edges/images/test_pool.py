@@ -179,6 +179,7 @@ def test_at_most_two_pictures_are_decoded_at_once(studio: Studio) -> None:
     assert sorted(first) == sorted(studio.pids)
     for pid in first:
         os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not studio.pids & set(first))
     second = studio.wait_for_busy(2)
     assert sorted(second) == sorted(studio.pids)
     for pid in second:
