@@ -25,7 +25,7 @@ class Mailbox(Generic[T]):
 
     def __init__(self) -> None:
         self._messages: queue.SimpleQueue[T] = queue.SimpleQueue()
-        self._collected_at = 0.0
+        self._collected_at = float("-inf")
 
     def put(self, message: T) -> None:
         self._messages.put(message)

@@ -75,8 +75,8 @@ def test_a_picture_changed_after_it_was_prepared_is_not_ordered_as_it_was(yard: 
         else:
             image.unlink()
         yard.cli("resume")
-        wait_until(lambda: jobs(yard)[0].attempts >= 3)
-        assert "changed or taken away after it was listed" in jobs(yard)[0].reason
+        reason = "changed or taken away after it was listed"
+        wait_until(lambda: (job := jobs(yard)[0]).attempts >= 3 and reason in job.reason)
         # A look that meets the job while it is being submitted, in vain, leaves it to the next.
         wait_until(lambda: daemon.nudge() or "cancelled" in yard.states("beach.jpg"))
         if change == "replaced":

@@ -199,10 +199,12 @@ def test_workers_start_with_the_first_picture_and_end_when_there_are_none(tmp_pa
 
 
 def test_a_worker_minds_no_signal_that_is_meant_for_the_daemon(studio: Studio) -> None:
+    studio.good()
+    (pid,) = studio.pids
     slow = studio.begin("slow.jpg", scans_without_end(6_000, 6_000, 250))
-    (pid,) = studio.wait_for_busy()
-    os.kill(pid, signal.SIGTERM)
-    assert slow.result(60).size == SMALL
+    wait_until(lambda: os.kill(pid, signal.SIGTERM) or slow.done())
+    assert slow.result().size == SMALL
+    assert studio.pids == {pid}
     # Ctrl-C goes to the terminal's process group, a closed terminal to its session.
     assert os.getpgid(pid) != os.getpgid(0)
     assert os.getsid(pid) != os.getsid(0)
