@@ -157,7 +157,7 @@ class Admission:
         changes: list[Change] = []
         if twin.state is not State.DONE and twin.pair.path == job.pair.path:
             touched = replace(twin, pair=job.pair)
-            turn.amend(touched)
+            turn.amend(touched, twin)
             changes.append((twin, touched))
             after = vanish(job, turn.now, f"the same pair as job {twin.id}, which goes on")
         elif not self.refuse_duplicates:

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from sorawatch import __version__
 from sorawatch.admission import Admission
 from sorawatch.config import Config, Duplicates, KeySource, UnresolvedSubmit, find_headers, find_key
-from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import FINAL, Job, State
 from sorawatch.core.lifecycle import Policy
 from sorawatch.core.schedule import Waits
 from sorawatch.daemon import LEASE_MS, Daemon
-from sorawatch.edges import images, lock, mounts, outbox
+from sorawatch.edges import images, lock, outbox
 from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.lock import Lock
 from sorawatch.edges.logs import SECRETS
 from sorawatch.edges.manager import Manager
 from sorawatch.edges.store import Store, Turn
-from sorawatch.edges.work import WorkFolder
-from sorawatch.errors import Blocked, ConfigError, DamagedState, Problem, Rejected, UsageError
+from sorawatch.errors import Blocked, ConfigError, Rejected, UsageError
 from sorawatch.hands import CONNECTIONS
 from sorawatch.intake import Intake
 from sorawatch.messages import Listener, Parts
@@ -34,6 +31,7 @@ from sorawatch.pulse import Pulse
 from sorawatch.recovery import reconcile
 from sorawatch.reloading import Reloading
 from sorawatch.vigil import Vigil
+from sorawatch.whereabouts import Whereabouts, make, new_owner
 from sorawatch.wishes import Wish, foresee, grant
 from sorawatch.workers import Uploads
 
@@ -43,24 +41,6 @@ USER_AGENT = f"sorawatch/{__version__}"
 
 _LATEST = 1.5
 """Times the time-out: for so long after a submit a server may take it, and half as long again its list may lag."""
-
-
-def state_path(config: Config) -> Path:
-    """The state file.
-
-    Raises:
-        ConfigError: if the state is not a file, or would lie on a network file system, where SQLite loses data.
-    """
-    where = f"{config.path}, state"
-    if "://" in config.state:
-        what = "is a database URL, which this version does not support"
-        raise ConfigError((Problem(where, what, "Write the path of a file on a local disk."),))
-    path = Path(config.state)
-    kind = mounts.file_system_of(path)
-    if mounts.is_network(kind):
-        what = f"lies on a network file system ({kind}), where SQLite can lose data"
-        raise ConfigError((Problem(where, f"{path} {what}", "Choose a path on a local disk."),))
-    return path
 
 
 def policy(config: Config) -> Policy:
@@ -148,21 +128,24 @@ def opened(
     """
     if (key := find_key(config, environ)) is not None:
         SECRETS.add(key.read())
-    path = state_path(config)
+    where = Whereabouts.of(config)
+    SECRETS.add(where.password)
+    work = where.work
     with ExitStack() as stack:
-        _make(path.parent)
-        stack.callback(Lock.take(_lock_path(path), f"the state {path}").release)
-        work = WorkFolder.beside(path)
+        stack.enter_context(where.alone())
         work.create()
-        store = _open_store(path, work, clock)
+        left = work.jobs()
+        store = where.open(clock)
         stack.callback(store.close)
         with store.turn() as turn:
-            mark_folders(config, turn)
+            mark_folders(config, turn, shared=store.is_shared)
             for job in reconcile(turn, work, admission(config)):
                 logger.warning("%s [%s]: taken up again from %s", job.pair.path, job.id, work.folder(job.id))
-            going_on = [job.id for job in turn.jobs({*State} - FINAL)]
-        work.sweep(going_on)
-        gate = _Gate(config.folders.inbox)
+            going_on = {job.id for job in turn.jobs({*State} - FINAL)}
+            gate = _Gate(config.folders.inbox, _name(turn) if store.is_shared else None)
+        # Only what was there before the state was read: other daemons may share the folder, and begin with jobs.
+        for job_id in {*left} - going_on:
+            work.discard(job_id)
         gate.hold()
         stack.callback(gate.release)
         pictures = stack.enter_context(images.Pool())
@@ -198,10 +181,12 @@ def opened(
 
 
 class _Gate:
-    """Lets nobody look at an inbox that is not there, or that another daemon works on."""
+    """Lets nobody look at an inbox that is not there, or that another daemon works on, other than on the same state."""
 
-    def __init__(self, inbox: Path) -> None:
+    def __init__(self, inbox: Path, company: str | None) -> None:
+        """``company`` is the name of the state where that is shared."""
         self._inbox = inbox
+        self._company = company
         self._lock: Lock | None = None
 
     def hold(self) -> None:
@@ -213,7 +198,11 @@ class _Gate:
         if self._lock is not None and not self._lock.holds(self._inbox / lock.MARKER):
             self.release()
         if self._lock is None and lock.is_marked(self._inbox):
-            self._lock = Lock.take(self._inbox / lock.MARKER, f"the inbox {self._inbox}", make=False)
+            marker, what = self._inbox / lock.MARKER, f"the inbox {self._inbox}"
+            if self._company is None:
+                self._lock = Lock.take(marker, what, make=False)
+            else:
+                self._lock = Lock.share(marker, what, self._company)
 
     def check(self) -> None:
         """Raises: Blocked: if the inbox must not be looked at now."""
@@ -229,18 +218,29 @@ class _Gate:
             self._lock = None
 
 
-def mark_folders(config: Config, turn: Turn) -> None:
+def _name(turn: Turn) -> str:
+    """The name of this state, which no other has."""
+    if turn.note("name") is None:
+        turn.write_note("name", os.urandom(8).hex())
+    return str(turn.note("name"))
+
+
+def mark_folders(config: Config, turn: Turn, *, shared: bool) -> None:
     """Make and mark the folders this state has not worked with yet; those it has are never made again.
 
     Raises:
-        Blocked, Deferred: if one cannot be made.
+        Blocked, Deferred: if one cannot be made, or was marked by another machine and is not to be found here.
     """
     marked = turn.note("marked") or []
     folders = config.folders
+    others = bool(marked)
     for folder in folders.roots.values():
         if str(folder) not in marked:
-            if not folder.exists():
-                _make(folder)
+            if shared and others:
+                # Only its place differs from machine to machine; a new folder would be one on this machine alone.
+                lock.require_marker(folder)
+            elif not folder.exists():
+                make(folder)
                 outbox.grant(folder, folders.dir_mode, folders.group)
             lock.mark(folder)
             marked.append(str(folder))
@@ -258,17 +258,18 @@ def wish(config: Config, wishes: Sequence[Wish]) -> bool:
         Rejected: if one of them cannot be granted; then none is.
         UsageError: if there is no state yet.
     """
-    path = state_path(config)
-    if not path.exists():
-        raise UsageError(f"there is no state at {path} yet. `sorawatch run` makes it.")
-    lock_path = _lock_path(path)
-    running = lock.is_locked(lock_path)
+    where = Whereabouts.of(config)
+    store = Store.open_for_reading(where.keeper)
+    with closing(store), store.turn() as turn:
+        running = where.is_worked_on(turn)
     with ExitStack() as stack:
         if not running:
-            stack.callback(Lock.take(lock_path, f"the state {path}").release)
-        store, _ = Store.create_or_open(path, "command line")
+            stack.enter_context(where.alone())
+        store, _ = Store.create_or_open(where.keeper, "")
         stack.callback(store.close)
         with store.turn() as turn:
+            if not running:
+                turn.peers.void(turn.peers.gone())
             for each in wishes:
                 job = turn.find(each.job_id) if each.job_id else None
                 if each.job_id and job is None:
@@ -281,11 +282,6 @@ def wish(config: Config, wishes: Sequence[Wish]) -> bool:
     return running
 
 
-def is_running(config: Config) -> bool:
-    """Whether a daemon holds the state of this configuration."""
-    return lock.is_locked(_lock_path(state_path(config)))
-
-
 def recover(config: Config) -> list[Job]:
     """Make a new state from the work folder; a damaged one is kept aside under another name.
 
@@ -295,76 +291,14 @@ def recover(config: Config) -> list[Job]:
     Raises:
         UsageError: if the state is in order, or a daemon works on it.
     """
-    path = state_path(config)
+    where = Whereabouts.of(config)
     with ExitStack() as stack:
-        _make(path.parent)
-        stack.callback(Lock.take(_lock_path(path), f"the state {path}").release)
-        work = WorkFolder.beside(path)
-        work.create()
-        if _holds_anything(path):
-            _set_aside(path)
-        store, _ = Store.create_or_open(path, _owner())
+        stack.enter_context(where.alone())
+        where.work.create()
+        where.set_aside()
+        store, _ = Store.create_or_open(where.keeper, new_owner())
         stack.callback(store.close)
         with store.turn() as turn:
             # All of them were worked with before the state was lost: none is made anew where a share is not mounted.
             turn.write_note("marked", [str(folder) for folder in config.folders.roots.values()])
-            return reconcile(turn, work, admission(config))
-
-
-def _set_aside(path: Path) -> None:
-    """Rename a damaged state with all that belongs to it.
-
-    Raises:
-        UsageError: if it is not damaged.
-    """
-    try:
-        Store.create_or_open(path, _owner())[0].close()
-    except DamagedState:
-        number = next(n for n in range(1, 10_000) if not path.with_name(f"{path.name}.damaged{n}").exists())
-        for suffix in ("-journal", "-wal", "-shm", ""):
-            part = path.with_name(path.name + suffix)
-            if part.exists():
-                part.rename(path.with_name(f"{path.name}.damaged{number}{suffix}"))
-        logger.warning("the damaged state is kept as %s.damaged%d", path, number)
-    else:
-        raise UsageError(
-            f"the state {path} is in order, so there is nothing to recover. `sorawatch run` goes on with it."
-        )
-
-
-def _open_store(path: Path, work: WorkFolder, clock: Callable[[], int] | None) -> Store:
-    """Open the state, unless it was lost while orders were under way: they must not be bought again."""
-    left = sum(work.record(job_id) is not None for job_id in work.jobs())
-    if left and not _holds_anything(path):
-        raise UsageError(
-            f"the state file {path} is gone or empty, but {work.root} still holds {left} unfinished jobs, "
-            "which may be paid for. Put the state file back, or run `sorawatch recover`, "
-            "which makes a new one from that folder."
-        )
-    try:
-        return Store.create_or_open(path, _owner(), clock)[0]
-    except DamagedState as error:
-        raise UsageError(
-            f"{error} Put a good copy back, or run `sorawatch recover`, which keeps this one aside."
-        ) from error
-
-
-def _lock_path(state: Path) -> Path:
-    """The file that the one daemon on a state holds locked."""
-    return state.with_name(f"{state.name}.lock")
-
-
-def _holds_anything(path: Path) -> bool:
-    """Whether there is a state file, and not an empty one, which is as good as none."""
-    return path.exists() and path.stat().st_size > 0
-
-
-def _owner() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise translate(error, str(folder)) from error
+            return reconcile(turn, where.work, admission(config))

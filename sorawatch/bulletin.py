@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
@@ -81,13 +82,14 @@ class Bulletin:
         means = lookout.means
         note = {
             "pid": os.getpid(),
+            "host": socket.gethostname(),
             "watching": means and {"told": means.told(lookout.rescan_seconds), "mend": means.mend},
             "pauses": [asdict(pause) for pause in pauses],
             "waiting": [[each.path.encode("utf-8", "replace").decode(), each.why] for each in waiting[:_SHOWN]],
             "waiting_count": len(waiting),
         }
         if note != self._posted:
-            turn.write_note("status", note)
+            turn.write_note(turn.peers.board, note)
             self._posted = note
             self._log({pause.cause: pause for pause in pauses}, turn.now)
 

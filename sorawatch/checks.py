@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from sorawatch.app import api_client, is_running, state_path
+from sorawatch.app import api_client
 from sorawatch.config import Config, KeySource, find_key
 from sorawatch.config.checks import is_exposed
 from sorawatch.core.fsfaults import translate
@@ -20,6 +20,7 @@ from sorawatch.edges.events import limit_reached, most_watches
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked, ConfigError, Deferred, Rejected, SorawatchError
 from sorawatch.vigil import judge
+from sorawatch.whereabouts import Whereabouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def _folder(name: str, path: Path, *, marked: bool) -> Finding:
 def _marked(config: Config) -> list[str]:
     """The folders that the state has worked with."""
     try:
-        store = Store.open_for_reading(state_path(config))
+        store = Store.open_for_reading(Whereabouts.of(config).keeper)
     except SorawatchError:
         return []
     with closing(store), store.turn() as turn:
@@ -124,21 +125,24 @@ def _folders_in(inbox: Path, most: int) -> int:
 
 def _state(config: Config) -> Finding:
     try:
-        path = state_path(config)
-        if is_running(config):
-            return Finding(f"state, {path}: a daemon is running on it")
-        if path.exists():
-            Store.open_for_reading(path).close()
-            return Finding(f"state, {path}: can be read")
-        parent = next(folder for folder in path.parents if folder.exists())
+        where = Whereabouts.of(config)
+        place = where.keeper.place
+        if where.keeper.is_there():
+            with closing(Store.open_for_reading(where.keeper)) as store, store.turn() as turn:
+                told = "a daemon is running on it" if where.is_worked_on(turn) else "can be read"
+            return Finding(f"state, {place}: {told}")
+        parent = next(folder for folder in (where.home, *where.home.parents) if folder.exists())
         if not os.access(parent, os.W_OK | os.X_OK):
-            mend = f'Make {path.parent} for this user, or set "state: state.db" to keep it beside the configuration.'
-            return Finding(f"state, {path}: {parent} cannot be written by this user", mend, grave=True)
+            key = "state: state.db" if where.file else "work: work"
+            mend = f'Make {where.home} for this user, or set "{key}" to keep it beside the configuration.'
+            return Finding(f"state, {place}: {parent} cannot be written by this user", mend, grave=True)
     except ConfigError as error:
         return Finding(f"{error.problems[0].where}: {error.problems[0].what}", error.problems[0].mend, grave=True)
+    except Blocked as error:
+        return Finding(f"state: {error}", error.mend, grave=True)
     except SorawatchError as error:
         return Finding(f"state: {error}", "See above.", grave=True)
-    return Finding(f"state, {path}: will be made at the first start")
+    return Finding(f"state, {place}: will be made at the first start")
 
 
 def _secrecy(key: KeySource) -> Finding:

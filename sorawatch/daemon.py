@@ -10,20 +10,21 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from sorawatch import arrivals
 from sorawatch.blocks import Blocks
 from sorawatch.bulletin import PAUSED, Bulletin
 from sorawatch.closures import Closures
 from sorawatch.core import outcome as o
 from sorawatch.core.facts import Event, Facts, about
 from sorawatch.core.job import FINAL, UNPAID, Job, State
-from sorawatch.core.lifecycle import ACTIONS, Action, met_after_a_crash, vanish
+from sorawatch.core.lifecycle import ACTIONS, Action
 from sorawatch.edges.store import Store, Turn
 from sorawatch.errors import Blocked
 from sorawatch.hands import Done, Hands
 from sorawatch.housekeeping import Housekeeping
-from sorawatch.intake import Look, NewPair, new_job
 from sorawatch.lookout import Looked, Lookout
 from sorawatch.messages import Listener, Message, Nudged, Parts, Renewed, Stopped, is_stop
+from sorawatch.neighbours import Neighbours
 from sorawatch.pacing import Pacing
 from sorawatch.pulse import Pulse
 from sorawatch.recording import record
@@ -77,6 +78,7 @@ class Daemon:
         self._clerk = Crew("reload", 1)
         self._reread = reread
         self._register = Register()
+        self._neighbours = Neighbours(shared=store.is_shared)
         self._blocks = Blocks(self._policy.waits, parts.key_mark)
         self._bulletin = Bulletin(self._admission.zone)
         self._housekeeping = Housekeeping(parts.keep_days)
@@ -86,6 +88,7 @@ class Daemon:
         self._starts: list[tuple[Action, Job]] = []
         self._counts: Mapping[State, int] = {}
         self._paused = False
+        self._resumed_at: int | None = None
         self._closures = Closures()
         self._stopping = False
         self._in_doubt = False
@@ -160,9 +163,8 @@ class Daemon:
     def _recover(self) -> None:
         """Take up what an earlier run left: claims are void, and submits under way then are uncertain now."""
         with self._store.turn() as turn:
-            turn.release_all()
-            for job in turn.jobs([State.SUBMITTING]):
-                self._save(turn, job, met_after_a_crash(job, turn.now))
+            self._changes += self._neighbours.begin(turn)
+            self._resumed_at = (turn.note("paused") or {}).get("resumed")
             for job in turn.jobs({*State} - FINAL):
                 self._register.enter(job)
         self._announce()
@@ -174,6 +176,7 @@ class Daemon:
             Blocked: if the store cannot be written; then nothing was done, and the messages still stand.
         """
         with self._store.turn() as turn:
+            self._heed_neighbours(turn)
             turn.foresee(message.job_id for message in messages if isinstance(message, Done))
             unheard = self._take_stock(turn, messages) if self._in_doubt else messages
             for message in unheard:
@@ -199,13 +202,22 @@ class Daemon:
             self._lookout.start_if_due(self._register.pairs)
         dues = [due, *(each.until for each in self._closures), *(block.until for block in self._blocks)]
         waits = (max((at - now) / 1000, self._rhythm.spacing) for at in dues if at is not None and at > now)
-        return max(0.0, min(self._pulse.rest, self._lookout.rest, *waits))
+        return max(0.0, min(self._pulse.rest, self._lookout.rest, self._neighbours.rest, *waits))
+
+    def _heed_neighbours(self, turn: Turn) -> None:
+        news, changes = self._neighbours.heed(turn)
+        self._changes += changes
+        for job in news:
+            self._register.enter(job)
+            if job.state in FINAL:
+                self._forget(job.id)
 
     def _take_stock(self, turn: Turn, messages: Sequence[Message]) -> list[Message]:
         """Go by the store after a commit in doubt: give back what it says is being done, and is not.
 
         Returns:
-            The messages but those that it has recorded: what was recorded is claimed no more.
+            The messages but those that it has recorded: what was recorded is claimed no more. What became of a submit
+            is told in any case, for another daemon may have taken the claim over, and telling it twice changes nothing.
         """
         claimed = turn.claimed()
         for job in claimed:
@@ -219,7 +231,11 @@ class Daemon:
         for job in turn.jobs({*State} - FINAL):
             self._register.enter(job)
         still = {job.id for job in claimed}
-        return [each for each in messages if not isinstance(each, Done) or each.job_id in still]
+        return [
+            each
+            for each in messages
+            if not isinstance(each, Done) or each.action is Action.SUBMIT or each.job_id in still
+        ]
 
     def _heed(self, turn: Turn, message: Message) -> None:
         match message:
@@ -228,8 +244,8 @@ class Daemon:
             case Looked():
                 look = self._lookout.learn(message)
                 if look is not None:
-                    self._cancel_vanished(turn, look)
-                    self._take_in(turn, look.new)
+                    patience = self._neighbours.patience
+                    self._changes += arrivals.heed(turn, look, self._register, self._admission, patience)
             case Nudged():
                 self._lookout.nudge()
             case Stopped():
@@ -255,24 +271,6 @@ class Daemon:
         if change is not None:
             self._changes.append(change)
 
-    def _cancel_vanished(self, turn: Turn, look: Look) -> None:
-        for known_id, pair in self._register.unpaid():
-            now = look.scan.present.get(pair.path)
-            job = turn.job(known_id) if now != pair else None
-            if job is not None and job.state in UNPAID:
-                what = "its picture was taken away" if now is None else "its picture or sidecar was changed"
-                self._save(turn, job, vanish(job, turn.now, f"{what} before it was submitted"))
-
-    def _take_in(self, turn: Turn, arrivals: Sequence[NewPair]) -> None:
-        new = [new_job(each, turn.now) for each in arrivals if not self._register.knows(each.pair)]
-        jobs = [self._admission.looked_over(job, turn.now, self._lookout.quotas) for job in new]
-        turn.add(jobs)
-        self._changes += [(None, job) for job in jobs]
-
-    def _save(self, turn: Turn, before: Job, after: Job) -> None:
-        turn.save(after, before)
-        self._changes.append((before, after))
-
     def _announce(self) -> None:
         """After the commit: remember, tell whoever listens, tidy up."""
         changes, self._changes = self._changes, []
@@ -287,12 +285,14 @@ class Daemon:
                 self._failed += after.state is State.FAILED
 
     def _grant_wishes(self, turn: Turn) -> None:
-        changes, resumed = grant_all(turn, self._policy)
-        self._changes += changes
-        if resumed or self._blocks.key_changed():
+        self._changes += grant_all(turn, self._policy)
+        paused = turn.note("paused") or {}
+        self._paused = "since" in paused
+        # Whichever daemon was asked to resume, all of them do.
+        before, self._resumed_at = self._resumed_at, paused.get("resumed")
+        if before != self._resumed_at or self._blocks.key_changed():
             self._blocks.clear()
             turn.hasten()
-        self._paused = turn.note("paused") is not None
 
     def _start(self, turn: Turn) -> None:
         if time.monotonic() - self._renewed_at > LEASE_MS / 3000:

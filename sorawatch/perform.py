@@ -23,7 +23,7 @@ from sorawatch.core.pairing import ERROR_SUFFIX
 from sorawatch.core.record import to_record
 from sorawatch.edges import clip, images, inbox, lock, mounts, outbox
 from sorawatch.edges.api import Dialect, VideoApi
-from sorawatch.edges.work import WorkFolder
+from sorawatch.edges.work import Kept, WorkFolder
 from sorawatch.errors import Blocked, Damaged, Deferred, ModelUnknown, Rejected, SorawatchError, Unresolved
 from sorawatch.workers import Uploads
 
@@ -102,25 +102,30 @@ class Performer:
     def _prepare(self, job: Job) -> o.Outcome:
         order = job.order
         assert order is not None
+        try:
+            reference = self._staged(job, order)
+        except Damaged as error:
+            if not mounts.is_network(mounts.file_system_of(self._folders.inbox / job.pair.path)):
+                raise
+            return o.Partial(str(error), error.mend)
+        self._work.write_record(job.id, to_record(replace(job, order=replace(order, size=reference.size))))
+        return o.Prepared(reference.size, reference.digest, reference.note)
+
+    def _staged(self, job: Job, order: Order) -> images.Reference:
+        """The reference, made and kept in the work folder."""
         model = self._catalogue.get(order.model)
         if model is None:
             mend = "Describe it under models: in the configuration, or name another one in the sidecar."
-            return o.FailedForGood(f"the model {order.model} is no longer in the catalogue", mend)
+            raise Rejected(f"the model {order.model} is no longer in the catalogue", mend)
         wish = images.Wish(model, order.size, order.fit, order.focus, self._finish)
         self._require_settled(job.pair)
-        path = self._folders.inbox / job.pair.path
         try:
-            reference = self._pictures.prepare(path, wish)
-        except Damaged as error:
-            if not mounts.is_network(mounts.file_system_of(path)):
-                raise
-            return o.Partial(str(error), error.mend)
+            reference = self._pictures.prepare(self._folders.inbox / job.pair.path, wish)
         finally:
             # Whatever was said of other bytes than those that were settled does not count.
             self._require_settled(job.pair)
         self._work.stage(job.id, reference.data)
-        self._work.write_record(job.id, to_record(replace(job, order=replace(order, size=reference.size))))
-        return o.Prepared(reference.size, reference.digest, reference.note)
+        return reference
 
     def _require_settled(self, pair: Pair) -> None:
         if inbox.stamp(self._folders.inbox / pair.path) != pair.image_stamp:
@@ -132,7 +137,7 @@ class Performer:
         if any(found != listed for found, listed in self._looks(job.pair)):
             why = f"{job.pair.image} or its sidecar was changed or taken away after it was listed"
             return o.FailedForNow(why, counts=False)
-        reference = self._work.reference(job.id)
+        reference = self._work.reference(job.id) or self._made_again(job, order)
         if reference is None:
             return o.ReferenceLost()
         self._work.write_record(job.id, to_record(job))
@@ -145,6 +150,14 @@ class Performer:
         with suppress(Deferred, Blocked):
             self._work.write_record(job.id, to_record(replace(job, video_id=video.id)))
         return o.Accepted(video.id)
+
+    def _made_again(self, job: Job, order: Order) -> bytes | None:
+        """The reference of a job that another machine prepared; None if it does not become the same again."""
+        try:
+            reference = self._staged(job, order)
+        except Rejected:
+            return None
+        return reference.data if reference.digest == job.digest else None
 
     def _send(self, job: Job, order: Order, reference: bytes) -> Video:
         form = Format.of(reference)
@@ -237,7 +250,7 @@ class Performer:
     def _deliver(self, job: Job) -> o.Outcome:
         assert job.video_id is not None
         folder = self._work.folder(job.id)
-        whole, part = folder / "clip.mp4", self._work.part(job.id)
+        whole, part = folder / Kept.CLIP, folder / Kept.PART
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             if not whole.exists():
@@ -247,7 +260,7 @@ class Performer:
         except OSError as error:
             raise translate(error, str(folder)) from error
         item = outbox.Item(whole, clip_name(job.pair.image), keep=True)
-        (name,) = self._place([item], self._folders.outbox, job.pair.folder, folder / "publish.json")
+        (name,) = self._place([item], self._folders.outbox, job.pair.folder, folder / Kept.PUBLISHING)
         return o.Delivered(f"{job.pair.folder}/{name}" if job.pair.folder else name)
 
     def _download(self, video_id: str, part: Path) -> None:
@@ -270,14 +283,14 @@ class Performer:
         source = self._folders.inbox / pair.folder
         items = [outbox.Item(source / name, name) for name in pair.names] if self._is_unchanged(pair) else []
         if not delivered:
-            text = work / "error.txt"
+            text = work / Kept.ERROR
             try:
                 work.mkdir(mode=0o700, exist_ok=True)
                 outbox.write_durably(text, error_text(job).encode("utf-8", "replace"))
             except OSError as error:
                 raise translate(error, str(work)) from error
             items.append(outbox.Item(text, error_name(pair.image), keep=True))
-        return o.Filed(self._place(items, root, pair.folder, work / "archive.json") if items else ())
+        return o.Filed(self._place(items, root, pair.folder, work / Kept.ARCHIVING) if items else ())
 
     def _is_unchanged(self, pair: Pair) -> bool:
         """Whether what still lies in the inbox is what the job was made from: anything newer is another order."""
@@ -293,7 +306,7 @@ class Performer:
         source = self._folders.errors / job.pair.folder
         texts = [name for name in job.filed if name.endswith(ERROR_SUFFIX)]
         items = [outbox.Item(source / name, name) for name in job.filed if name not in texts]
-        intent = self._work.folder(job.id) / "restore.json"
+        intent = self._work.folder(job.id) / Kept.RESTORING
         if not intent.exists() and all(inbox.stamp(item.source) is None for item in items):
             mend = "Drop the pair into the inbox again."
             return o.FailedForGood(f"{job.pair.image} is no longer in the errors folder", mend)

@@ -10,7 +10,7 @@ from sorawatch.admission import Admission
 from sorawatch.blocks import Blocks
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, State
-from sorawatch.core.lifecycle import Action, advance, decide
+from sorawatch.core.lifecycle import Action, advance, decide, resume
 from sorawatch.core.purchase import standing_after
 from sorawatch.edges.store import LeaseLost, Turn
 from sorawatch.hands import Done
@@ -32,6 +32,8 @@ def record(turn: Turn, done: Done, admission: Admission, blocks: Blocks, pacing:
         if isinstance(done.outcome, o.Accepted) and done.token is not None:
             turn.know_video(done.token, done.outcome.video_id)
         return None
+    if done.action is Action.SUBMIT and job.state in {State.UNCERTAIN, State.HELD}:
+        return _belated(turn, job, done.outcome, admission)
     if done.action is not (Action.SUBMIT if job.state is State.SUBMITTING else decide(job)):
         turn.release(job)
         return None
@@ -54,6 +56,19 @@ def record(turn: Turn, done: Done, admission: Admission, blocks: Blocks, pacing:
     except LeaseLost:
         logger.warning("%s: another daemon has taken job %s over", job.pair.path, job.id)
         return None
+    return job, after
+
+
+def _belated(turn: Turn, job: Job, outcome: o.Outcome, admission: Admission) -> tuple[Job, Job] | None:
+    """The answer to a submit that another daemon took for lost, while this one was cut off from the state.
+
+    It counts whoever has the job claimed meanwhile, for its token proves which submit it answers.
+    """
+    if not isinstance(outcome, o.Accepted) or job.video_id is not None or job.token is None:
+        return None
+    after = resume(job, outcome.video_id, turn.now, admission.policy)
+    turn.know_video(job.token, outcome.video_id)
+    turn.amend(after, job)
     return job, after
 
 

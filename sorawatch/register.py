@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sorawatch.core.job import FINAL, UNPAID, Job, Pair
 
 
@@ -15,6 +17,8 @@ class Register:
         self._pairs: dict[str, dict[str, Pair]] = {}
         """By path, then by job, the oldest job first."""
         self._unpaid: dict[str, Pair] = {}
+        self._missed: dict[str, float] = {}
+        """Since when the pairs of unpaid jobs were found otherwise, by a monotonic clock."""
 
     def enter(self, job: Job) -> None:
         """Take in a job as it is now."""
@@ -38,6 +42,13 @@ class Register:
         """The pair of the latest job of every path."""
         return {path: [*pairs.values()][-1] for path, pairs in self._pairs.items()}
 
-    def unpaid(self) -> list[tuple[str, Pair]]:
-        """Ids and pairs of the jobs that can still be withdrawn for nothing."""
-        return list(self._unpaid.items())
+    def vanished(self, present: Mapping[str, Pair], now: float, patience: float) -> list[str]:
+        """The jobs, not paid for yet, whose pair was gone or another in every look of so many seconds.
+
+        Args:
+            present: what this look found, by the path of the image.
+            now: seconds of a monotonic clock.
+        """
+        missed = [job_id for job_id, pair in self._unpaid.items() if present.get(pair.path) != pair]
+        self._missed = {job_id: self._missed.get(job_id, now) for job_id in missed}
+        return [job_id for job_id, since in self._missed.items() if now - since >= patience]

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sorawatch.admission import allowance
-from sorawatch.app import is_running, state_path
 from sorawatch.bulletin import PAUSED, Pause
 from sorawatch.config import Config
 from sorawatch.core.allowance import effective
@@ -19,6 +18,7 @@ from sorawatch.core.naming import legible
 from sorawatch.core.order import MICROS
 from sorawatch.edges.store import Event, Spending, Store
 from sorawatch.errors import Rejected
+from sorawatch.whereabouts import Whereabouts
 
 _ENDED = 20
 """Ended jobs that are told, the latest."""
@@ -34,7 +34,9 @@ class Snapshot:
     """All that go on, then the latest that ended."""
     counts: dict[State, int]
     note: dict[str, Any]
-    """What the daemon posted: ``pid``, ``waiting``, ``waiting_count``."""
+    """What a daemon posted: ``pid``, ``waiting``, ``waiting_count``; several see the same folders."""
+    daemons: tuple[str, ...]
+    """Who works on it: ``pid 123 on nas``."""
     pauses: tuple[Pause, ...]
     today: Spending
     month: Spending
@@ -50,19 +52,21 @@ def snapshot(config: Config) -> Snapshot:
     Raises:
         UsageError: if there is none yet.
     """
-    with closing(Store.open_for_reading(state_path(config))) as store, store.turn() as turn:
-        running = is_running(config)
-        note = turn.note("status") or {}
-        pauses = [Pause(**pause) for pause in note.get("pauses", [])] if running else []
-        if not running and turn.note("paused"):
+    where = Whereabouts.of(config)
+    with closing(Store.open_for_reading(where.keeper)) as store, store.turn() as turn:
+        running = where.is_worked_on(turn)
+        boards = where.boards(turn)
+        pauses = [Pause(**pause) for board in boards for pause in board.get("pauses", [])] if running else []
+        if not running and "since" in (turn.note("paused") or {}):
             pauses = [Pause(PAUSED)]
         return Snapshot(
             now=turn.now,
             running=running,
             jobs=(*turn.jobs({*State} - FINAL), *turn.latest(FINAL, _ENDED)),
             counts=turn.counts(),
-            note=note,
-            pauses=tuple(pauses),
+            note=boards[0] if boards else {},
+            daemons=tuple(f"pid {board.get('pid')} on {board.get('host')}" for board in boards) if running else (),
+            pauses=tuple({pause.cause: pause for pause in reversed(pauses)}.values())[::-1],
             today=turn.books.spending(day_of(turn.now, config.timezone).begins),
             month=turn.books.spending(month_of(turn.now, config.timezone).begins),
             limits=config.limits,
@@ -77,7 +81,7 @@ def history(config: Config, text: str) -> tuple[Job, list[Event], int]:
     Raises:
         Rejected: if there is no such job.
     """
-    with closing(Store.open_for_reading(state_path(config))) as store, store.turn() as turn:
+    with closing(Store.open_for_reading(Whereabouts.of(config).keeper)) as store, store.turn() as turn:
         job = turn.find(text)
         if job is None:
             raise Rejected(f"there is no job {text}", "`sorawatch status` lists the jobs.")
@@ -88,6 +92,7 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
     """The snapshot for programs: money in dollars, times in seconds since 1970."""
     return {
         "daemon": {"running": snapshot.running, "pid": snapshot.note.get("pid") if snapshot.running else None},
+        "daemons": snapshot.daemons,
         "pauses": [
             {**asdict(pause), "until": _seconds(pause.until), "since": _seconds(pause.since)}
             for pause in snapshot.pauses

@@ -62,7 +62,8 @@ def status(snapshot: Snapshot, config: Config) -> RenderableType:
 def _headline(snapshot: Snapshot) -> Text:
     text = Text()
     if snapshot.running:
-        text.append("running", "bold green").append(f" (pid {snapshot.note.get('pid')})")
+        who = f"pid {snapshot.note.get('pid')}" if len(snapshot.daemons) == 1 else ", ".join(snapshot.daemons)
+        text.append("running", "bold green").append(f" ({who})")
     else:
         text.append("not running", "bold yellow").append("; `sorawatch run` starts it")
     live = [f"{count} {state}" for state, count in sorted(snapshot.counts.items()) if state not in FINAL]

@@ -15,7 +15,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sorawatch.app import state_path
 from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import clock_time, iso, month_named, month_of
@@ -23,6 +22,7 @@ from sorawatch.core.naming import legible
 from sorawatch.core.order import MICROS
 from sorawatch.edges.store import Entry, Store
 from sorawatch.errors import UsageError
+from sorawatch.whereabouts import Whereabouts
 
 _COLUMNS = ("time", "folder", "picture", "model", "size", "seconds", "usd", "standing", "job", "video", "clip")
 
@@ -52,7 +52,7 @@ def read(config: Config, month: str | None) -> Statement:
         period = month_named(month, zone) if month else None
     except (ValueError, OverflowError) as error:
         raise UsageError(f'"{month}" is not a month. Write it as 2026-11.') from error
-    with closing(Store.open_for_reading(state_path(config))) as store, store.turn() as turn:
+    with closing(Store.open_for_reading(Whereabouts.of(config).keeper)) as store, store.turn() as turn:
         period = period or month_of(turn.now, zone)
         entries = turn.books.entries(period.begins, period.ends)
         return Statement(iso(period.begins, zone)[:7], tuple(entries), turn.now)

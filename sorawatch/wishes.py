@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sorawatch.core.job import IN_FLIGHT, Job, State
 from sorawatch.core.lifecycle import ACTIONS, Policy, resume, retry, withdraw
-from sorawatch.edges.store import Turn
+from sorawatch.edges.store import LeaseLost, Turn
 from sorawatch.errors import Rejected
 
 logger = logging.getLogger("sorawatch")
@@ -54,33 +54,34 @@ def grant(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> list[Chang
     """
     after = foresee(wish, job, turn.now, policy)
     if job is None or after is None:
-        turn.write_note("paused", {"since": turn.now} if wish.verb == "pause" else None)
+        turn.write_note("paused", {"since" if wish.verb == "pause" else "resumed": turn.now})
         return []
     if after.video_id and after.video_id != job.video_id and job.token:
         turn.know_video(job.token, after.video_id)
     if job.state in ACTIONS and after.state is job.state:
-        turn.amend(after)
+        turn.amend(after, job)
     else:
         turn.save(after, job)
     return [(job, after)]
 
 
-def grant_all(turn: Turn, policy: Policy) -> tuple[list[Change], bool]:
+def grant_all(turn: Turn, policy: Policy) -> list[Change]:
     """Carry out all that other processes have asked for since the last turn; what cannot be granted is logged.
 
     Returns:
-        The jobs that changed, as they were and as they are, and whether submitting shall be resumed.
+        The jobs that changed, as they were and as they are.
     """
     changes: list[Change] = []
-    resumed = False
     for command in turn.take_commands():
         wish = Wish(command.verb, command.job_id, command.argument)
         try:
             changes += grant(turn, wish, turn.job(wish.job_id) if wish.job_id else None, policy)
         except Rejected as error:
             logger.warning("%s", error)
-        resumed |= wish.verb == "resume"
-    return changes, resumed
+        except LeaseLost:
+            # Another daemon is at it this very moment.
+            turn.command(wish.verb, wish.job_id, wish.argument)
+    return changes
 
 
 def _or_refuse(after: Job | None, job: Job, what: str) -> Job:

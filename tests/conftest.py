@@ -9,10 +9,11 @@ import pytest
 from hypothesis import settings
 
 from sorawatch import simulator
+from tests.databases import cluster, database
 from tests.disks import mount, other_disk, remount, unprivileged
 from tests.yard import Yard
 
-__all__ = ["mount", "other_disk", "patient_yard", "remount", "sim", "unprivileged", "yard"]
+__all__ = ["cluster", "database", "mount", "other_disk", "patient_yard", "remount", "sim", "unprivileged", "yard"]
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

@@ -276,8 +276,8 @@ BAD_FILES = {
     ),
     "unknown section": (
         "limit: {in_flight: 4}\n",
-        'config.yaml line 1, limit: is not a known key. Did you mean "limits"? Allowed: folders, state, timezone, api,'
-        " models, video, reference, watch, polling, retries, limits, billing, logging, duplicates, keep_days.",
+        'config.yaml line 1, limit: is not a known key. Did you mean "limits"? Allowed: folders, state, work, timezone,'
+        " api, models, video, reference, watch, polling, retries, limits, billing, logging, duplicates, keep_days.",
     ),
     "unknown key": (
         "limits:\n  inflight: 4\n",
@@ -461,6 +461,15 @@ BAD_FILES = {
     "the state in the inbox": (
         "state: inbox/state.db\n",
         "config.yaml line 1, state: /base/inbox/state.db lies inside folders.inbox. Put it outside the four folders.",
+    ),
+    "a work folder for a state file": (
+        "work: /srv/work\n",
+        "config.yaml line 1, work: is only for a state in a database."
+        " Leave it out: it is /var/lib/sorawatch/state.db.work here.",
+    ),
+    "a work folder around a folder": (
+        "state: postgresql://db/sora\nfolders: {inbox: work/in}\n",
+        "config.yaml, work: /base/work contains folders.inbox, /base/work/in. Put it outside the four folders.",
     ),
     "no known model": (
         "video: {model: sora-3}\n",

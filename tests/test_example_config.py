@@ -45,7 +45,7 @@ def test_every_key_stands_in_it():
         for field in fields(kind)
     }
     expected |= {f"video.{key}" for key in ("prompt", "model", "size", "seconds", "fit", "focus")}
-    expected |= {"state", "timezone", "duplicates", "keep_days"}
+    expected |= {"state", "work", "timezone", "duplicates", "keep_days"}
     assert {key for key in found if not key.startswith("models.")} == expected
     # Every field of the whole is a section or key above, so a new one cannot be forgotten.
     renamed = {"defaults": "video", "catalogue": "models", "path": None}

@@ -30,6 +30,7 @@ from sorawatch.edges import images, yamlfile
 from sorawatch.edges.images.picture import MAX_DECODED, MAX_PIXELS
 from sorawatch.edges.images.source import MAX_BYTES
 from sorawatch.simulator import Fault, ModelCard, Settings
+from sorawatch.whereabouts import Whereabouts
 from tests.yard import KEY, Yard, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +38,14 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE))
 BLOCKS = {
     "sh": {"Try it": 2, "The real thing": 3, "As a service": 2},
-    "yaml": {"What to drop": 1, "Pictures": 1, "Limits and money": 1, "Configuration": 1, "Another server": 5},
+    "yaml": {
+        "What to drop": 1,
+        "Pictures": 1,
+        "Limits and money": 1,
+        "Configuration": 1,
+        "Several machines": 1,
+        "Another server": 5,
+    },
 }
 """How many blocks each section has; one more needs a test of its own here."""
 
@@ -253,6 +261,12 @@ class TestFiles:
         (text,) = blocks("yaml", "Limits and money")
         said = read_settings(yamlfile.load(text.encode(), "_defaults.yaml"), of_folder=True)
         assert said.limits == Limits(in_flight=2, micros_per_clip=1_000_000, micros_per_day=5_000_000)
+
+    def test_a_state_for_several_machines(self, tmp_path: Path) -> None:
+        (text,) = blocks("yaml", "Several machines")
+        where = Whereabouts.of(self.load(tmp_path, text))
+        assert where.keeper.place == "postgresql://sorawatch@db.example/sorawatch"
+        assert where.work.root == Path("/var/lib/sorawatch/work")
 
     def test_the_limits_are_the_defaults(self, tmp_path: Path) -> None:
         said = [(quoted(key), quoted(default) or default) for key, default, _ in table("Limits and money")]

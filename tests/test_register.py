@@ -26,12 +26,23 @@ def test_a_pair_is_known_while_its_job_goes_on():
     assert register.pairs() == {}
 
 
-def test_only_what_is_not_paid_for_can_be_withdrawn():
+def test_only_what_is_not_paid_for_can_be_missed():
     register = Register()
     register.enter(job("a", FIRST, State.READY))
-    assert register.unpaid() == [("a", FIRST)]
+    assert register.vanished({"beach.jpg": FIRST}, 0.0, 0.0) == []
+    assert register.vanished({"beach.jpg": CHANGED}, 0.0, 0.0) == ["a"]
+    assert register.vanished({}, 0.0, 0.0) == ["a"]
     register.enter(job("a", FIRST, State.SUBMITTING))
-    assert register.unpaid() == []
+    assert register.vanished({}, 0.0, 0.0) == []
+
+
+def test_a_pair_that_must_be_missed_for_long_is_missed_in_every_look():
+    register = Register()
+    register.enter(job("a", FIRST))
+    there = {"beach.jpg": FIRST}
+    for now, present in ((0.0, {}), (50.0, {}), (70.0, there), (80.0, {}), (139.0, {})):
+        assert register.vanished(present, now, 60.0) == []
+    assert register.vanished({}, 140.0, 60.0) == ["a"]
 
 
 class TestAPictureChangedWhileItsJobGoesOn:

@@ -19,7 +19,7 @@ _NAMES = {
 }
 """Keys whose fields are called otherwise."""
 
-_FIXED = ("folders", "state", "api.base_url", "watch.mode")
+_FIXED = ("folders", "state", "work", "api.base_url", "watch.mode")
 """What a running daemon has opened, locked or sent orders to."""
 
 
@@ -36,6 +36,7 @@ def merged(old: Config, new: Config) -> Config:
         new,
         folders=old.folders,
         state=old.state,
+        work=old.work,
         api=replace(new.api, base_url=old.api.base_url),
         watch=replace(new.watch, mode=old.watch.mode),
     )

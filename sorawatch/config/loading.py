@@ -16,6 +16,7 @@ from sorawatch.config.sections import (
     LIMITS,
     STATE,
     VIDEO,
+    WORK,
     Api,
     Config,
     Duplicates,
@@ -113,6 +114,7 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
     root = Section(tree, findings)
     folders = _folders(root.section("folders"), path.parent)
     state = _state(root, folders, path.parent)
+    work = _work(root, folders, path.parent, state)
     timezone = root.get("timezone", nullable(checks.timezone), None)
     api = _api(root.section("api"), path.parent)
     catalogue, models = _catalogue(root)
@@ -120,6 +122,7 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
         path=path,
         folders=folders,
         state=state,
+        work=work,
         api=api,
         defaults=_video(root.section("video"), path.name, catalogue, findings),
         catalogue=catalogue,
@@ -175,6 +178,18 @@ def _state(root: Section, folders: Folders, base: Path) -> str:
         if checks.relation(parent, folder) in {"lies inside", "is the same folder as"}:
             root.note("state", f"{state} lies inside folders.{name}", "Put it outside the four folders.")
     return state
+
+
+def _work(root: Section, folders: Folders, base: Path, state: str) -> Path | None:
+    work = root.get("work", nullable(checks.path(base)), None)
+    if work is not None and "://" not in state:
+        root.note("work", "is only for a state in a database", f"Leave it out: it is {state}.work here.")
+    folder = work or base / WORK
+    for name, other in folders.roots.items() if "://" in state else ():
+        # What belongs to no job is removed from there.
+        if relation := checks.relation(folder, other):
+            root.note("work", f"{folder} {relation} folders.{name}, {other}", "Put it outside the four folders.")
+    return work
 
 
 def _api(section: Section, base: Path) -> Api:

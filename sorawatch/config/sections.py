@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 KEEP_DAYS = 90
 STATE = "/var/lib/sorawatch/state.db"
+WORK = "work"
+"""Beside the configuration: the folder for what is under way where the state is in a database."""
 LIMITS = Limits(in_flight=4, submits_per_minute=30, micros_per_day=20 * MICROS)
 VIDEO = Settings(model="sora-2", size=Size(1280, 720), seconds=8, fit=Fit.CROP, focus=Focus.CENTRE)
 
@@ -144,6 +146,8 @@ class Config:
     folders: Folders
     state: str = field(repr=False)
     """An absolute path (SQLite), or a ``postgresql://`` URL, which may hold a password."""
+    work: Path | None
+    """None is ``WORK``, and of no consequence where the state is a file."""
     api: Api
     defaults: Settings
     """The section ``video``: the last layer of every order."""

@@ -27,6 +27,7 @@ sorawatch works with this folder. Please leave this file where it is: as long as
 the folder is really there and not an empty place where a share ought to be mounted.
 """
 _SIGNATURE = "Held by pid "
+_COMPANY = "Shared by all whose state is "
 
 
 class Lock:
@@ -45,10 +46,7 @@ class Lock:
             UsageError: if another process holds it; the text names its pid.
             Blocked, Deferred: if the file cannot be opened or locked.
         """
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0), 0o644)
-        except OSError as error:
-            raise translate(error, str(path)) from error
+        descriptor = _opened(path, make=make)
         try:
             if not _locked(descriptor):
                 mend = "Stop that one first, or give this one a folder and a state of its own."
@@ -60,6 +58,29 @@ class Lock:
             os.close(descriptor)
             raise
         _sign(descriptor)
+        return cls(descriptor)
+
+    @classmethod
+    def share(cls, path: Path, what: str, company: str) -> Lock:
+        """Lock ``path``, which must be there, together with all who name the same ``company``.
+
+        Raises:
+            UsageError: if somebody else holds it: alone, or in other company.
+            Blocked, Deferred: as for `take`.
+        """
+        descriptor = _opened(path, make=False)
+        try:
+            if _locked(descriptor):
+                _sign(descriptor, f"{_COMPANY}{company}\n")
+            if not _locked(descriptor, fcntl.LOCK_SH) or _company(descriptor) not in {company, ""}:
+                mend = "Stop that one first, or let both keep their state in one database."
+                raise UsageError(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {mend}")
+        except OSError as error:
+            os.close(descriptor)
+            raise translate(error, str(path)) from error
+        except UsageError:
+            os.close(descriptor)
+            raise
         return cls(descriptor)
 
     def holds(self, path: Path) -> bool:
@@ -90,8 +111,15 @@ def is_locked(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _locked(descriptor: int) -> bool:
-    """Lock the file; False where another process holds it.
+def _opened(path: Path, *, make: bool) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0), 0o644)
+    except OSError as error:
+        raise translate(error, str(path)) from error
+
+
+def _locked(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
+    """Lock the file; False where another process is in the way.
 
     Raises:
         OSError: as flock does, other than on file systems that have no locks.
@@ -100,7 +128,7 @@ def _locked(descriptor: int) -> bool:
         if attempt:
             time.sleep(_TRY_PAUSE)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in _NO_LOCKS:
                 return True
@@ -111,18 +139,27 @@ def _locked(descriptor: int) -> bool:
     return False
 
 
-def _sign(descriptor: int) -> None:
+def _sign(descriptor: int, more: str = "") -> None:
     """Write down who holds it, for the message that the next one gets; on a full disk that one does without."""
-    content = f"{_TEXT}{_SIGNATURE}{os.getpid()} on {socket.gethostname()}\n".encode()
+    content = f"{_TEXT}{more}{_SIGNATURE}{os.getpid()} on {socket.gethostname()}\n".encode()
     with contextlib.suppress(OSError):
         os.pwrite(descriptor, content, 0)
         os.ftruncate(descriptor, len(content))
 
 
 def _holder(descriptor: int) -> str:
+    who = _written(descriptor, _SIGNATURE)
+    return f"pid {who}" if who else "pid unknown"
+
+
+def _company(descriptor: int) -> str:
+    """In whose company it is held; empty where that could not be written down."""
+    return _written(descriptor, _COMPANY)
+
+
+def _written(descriptor: int, after: str) -> str:
     text = os.pread(descriptor, 4096, 0).decode("utf-8", "replace")
-    _, signature, who = text.rpartition(_SIGNATURE)
-    return f"pid {who.strip()}" if signature else "pid unknown"
+    return text.rpartition(after)[2].partition("\n")[0].strip() if after in text else ""
 
 
 def is_marked(folder: Path) -> bool:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Iterable
+from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from sorawatch.core.fsfaults import translate
 
-_REFERENCE = "reference"
-_RECORD = "job.json"
+
+class Kept(StrEnum):
+    """The files in the folder of a job, by what they are."""
+
+    REFERENCE = "reference"
+    RECORD = "job.json"
+    PART = "clip.part"
+    """The clip as far as it is loaded."""
+    CLIP = "clip.mp4"
+    ERROR = "error.txt"
+    PUBLISHING = "publish.json"
+    ARCHIVING = "archive.json"
+    RESTORING = "restore.json"
+    """Which names were chosen, of which move."""
 
 
 class WorkFolder:
@@ -46,7 +58,7 @@ class WorkFolder:
         Raises:
             Blocked, Deferred: if it cannot be written.
         """
-        self._write(job_id, _REFERENCE, data)
+        self._write(job_id, Kept.REFERENCE, data)
 
     def reference(self, job_id: str) -> bytes | None:
         """The staged reference, or None if there is none.
@@ -54,7 +66,7 @@ class WorkFolder:
         Raises:
             Blocked, Deferred: if it is there and cannot be read.
         """
-        path = self.folder(job_id) / _REFERENCE
+        path = self.folder(job_id) / Kept.REFERENCE
         try:
             return path.read_bytes() or None
         except FileNotFoundError:
@@ -68,7 +80,7 @@ class WorkFolder:
         Raises:
             Blocked, Deferred: if it cannot be written.
         """
-        self._write(job_id, _RECORD, json.dumps(record, indent=1).encode("ascii"))
+        self._write(job_id, Kept.RECORD, json.dumps(record, indent=1).encode("ascii"))
 
     def record(self, job_id: str) -> dict[str, Any] | None:
         """What `write_record` last kept of a job; None if nothing, or nothing that makes sense.
@@ -76,7 +88,7 @@ class WorkFolder:
         Raises:
             Blocked, Deferred: if it is there and cannot be read.
         """
-        path = self.folder(job_id) / _RECORD
+        path = self.folder(job_id) / Kept.RECORD
         try:
             record = json.loads(path.read_bytes())
         except (FileNotFoundError, ValueError):
@@ -84,10 +96,6 @@ class WorkFolder:
         except OSError as error:
             raise translate(error, str(path)) from error
         return record if isinstance(record, dict) else None
-
-    def part(self, job_id: str) -> Path:
-        """Where the clip is loaded to."""
-        return self.folder(job_id) / "clip.part"
 
     def jobs(self) -> list[str]:
         """The jobs that have a folder.
@@ -100,18 +108,14 @@ class WorkFolder:
         except OSError as error:
             raise translate(error, str(self.root)) from error
 
-    def sweep(self, keep: Iterable[str]) -> None:
-        """Remove the folders of all other jobs.
-
-        Raises:
-            Blocked, Deferred: if the work folder cannot be listed.
-        """
-        for job_id in {*self.jobs()} - {*keep}:
-            self.discard(job_id)
-
     def discard(self, job_id: str) -> None:
-        """Remove a job's folder; what cannot be removed now is swept at the next start."""
-        shutil.rmtree(self.folder(job_id), ignore_errors=True)
+        """Remove the files of a job and, if it holds nothing else, its folder; the next start tries once more."""
+        folder = self.folder(job_id)
+        with suppress(OSError):
+            for path in folder.iterdir():
+                if path.name in {*Kept} or (path.name.startswith(".") and path.name.endswith(".part")):
+                    path.unlink()
+            folder.rmdir()
 
     def _write(self, job_id: str, name: str, data: bytes) -> None:
         """Write a file of a job whole, with the folders it lies in."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from sorawatch.app import state_path
 from sorawatch.config import Config, KeySource, find_key
 from sorawatch.errors import ConfigError, UsageError
+from sorawatch.whereabouts import Whereabouts
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
 _PRIVATE = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 -- named to be refused
@@ -126,7 +126,7 @@ def writable(config: Config, places: Places) -> tuple[Path, ...]:
     four = [Path(os.path.normpath(each)) for each in (found.inbox, found.outbox, found.errors, found.processed)]
     parent = Path(os.path.commonpath(four))
     roots = [parent] if len(parent.parts) > 2 else four
-    beside = [state_path(config).parent, *([config.logging.file.parent] if config.logging.file else [])]
+    beside = [Whereabouts.of(config).home, *([config.logging.file.parent] if config.logging.file else [])]
     roots += [each for each in beside if not any(each.is_relative_to(root) for root in (*roots, places.state))]
     return tuple(roots)
 

@@ -16,19 +16,21 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 
 from sorawatch.core.job import FINAL, Charged, Job, Pair, Stamp, State
 from sorawatch.core.order import Aim, Fit, Focus, Order, Point, Size
 from sorawatch.core.purchase import Standing
-from sorawatch.edges.store import Command, LeaseLost, Spending, Store, Turn
+from sorawatch.edges.store import Command, Keeper, LeaseLost, PostgresDatabase, Spending, Store, Turn
 from sorawatch.edges.store.sqlite import has_safe_wal
 from sorawatch.errors import Blocked, UsageError
+from tests.yard import wait_until
 
 HORIZON = 1_000_000
 LEASE = 600_000
+ON_POSTGRES = [pytest.mark.slow, pytest.mark.xdist_group("postgres")]
 ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
 
 
@@ -37,13 +39,27 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state.db"
 
 
+@pytest.fixture(params=["file", pytest.param("database", marks=ON_POSTGRES)])
+def where(request: pytest.FixtureRequest, path: Path) -> Path | Keeper:
+    """Who keeps the state: everything must hold for either."""
+    return path if request.param == "file" else PostgresDatabase(request.getfixturevalue("database"))
+
+
+class OfAFile:
+    """What only a state file has."""
+
+    @pytest.fixture
+    def where(self, path: Path) -> Path:
+        return path
+
+
 @pytest.fixture
 def opened() -> Iterator[Callable[..., Store]]:
     """Opens states as one daemon or another, and closes them in the end."""
     stores: list[Store] = []
 
-    def open_it(path: Path, owner: str = "one") -> Store:
-        stores.append(Store.create_or_open(path, owner)[0])
+    def open_it(where: Path | Keeper, owner: str = "one") -> Store:
+        stores.append(Store.create_or_open(where, owner)[0])
         return stores[-1]
 
     yield open_it
@@ -52,8 +68,8 @@ def opened() -> Iterator[Callable[..., Store]]:
 
 
 @pytest.fixture
-def store(path: Path, opened: Callable[..., Store]) -> Store:
-    return opened(path)
+def store(where: Path | Keeper, opened: Callable[..., Store]) -> Store:
+    return opened(where)
 
 
 def job(job_id: str = "aaaaaaaa", state: State = State.FOUND, **fields: Any) -> Job:
@@ -81,7 +97,11 @@ def saved(store: Store, job_id: str) -> Job:
 def test_what_was_read_ahead_is_given_once_and_never_stale(store: Store):
     first = job()
     add(store, first)
-    writes = [Turn.save, Turn.amend, lambda turn, after: turn.hasten() or turn.save(after)]
+    writes = [
+        Turn.save,
+        lambda turn, after: turn.amend(after, first),
+        lambda turn, after: turn.hasten() or turn.save(after),
+    ]
     for number, write in enumerate(writes, 1):
         with store.turn() as turn:
             turn.foresee([first.id, "missing"])
@@ -147,17 +167,16 @@ def undone(store: Store) -> Iterator[Turn]:
 
 
 class TestJobs:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(first=jobs, second=jobs)
-    def test_any_job_comes_back_as_it_was_written(self, tmp_path_factory, first, second):
-        store, _ = Store.create_or_open(tmp_path_factory.getbasetemp() / "any.db", "one")
+    def test_any_job_comes_back_as_it_was_written(self, store, first, second):
         second = replace(second, id=first.id)
-        with closing(store), undone(store) as turn:
+        with undone(store) as turn:
             turn.add([first])
             assert turn.job(first.id) == first
             turn.save(second)
             assert turn.job(first.id) == second
-            turn.amend(first)
+            turn.amend(first, second)
             assert turn.jobs([first.state]) == [first]
             waited = replace(first, due_at=second.due_at, progress=second.progress, reason=second.reason)
             for before, after in [(first, waited), (waited, second)]:
@@ -268,6 +287,8 @@ class TestTransaction:
             assert (turn.books.spent(0), turn.take_commands(), turn.note("paused")) == (0, [], None)
         assert claimed(store) == ["a"]
 
+
+class TestTransactionInAFile(OfAFile):
     def test_a_killed_process_leaves_what_it_committed_and_nothing_more(self, path, opened):
         code = f"""
 import os
@@ -309,11 +330,11 @@ def jobs_of(store: Store) -> list[Job]:
 
 
 class TestClaims:
-    def test_a_job_is_claimed_once(self, store, path, opened):
+    def test_a_job_is_claimed_once(self, store, where, opened):
         add(store, job("a"))
         assert claimed(store) == ["a"]
         assert claimed(store) == []
-        assert claimed(opened(path, "two")) == []
+        assert claimed(opened(where, "two")) == []
 
     def test_the_most_urgent_come_first_then_the_oldest(self, store):
         urgent = replace(ORDER, priority=5)
@@ -338,19 +359,19 @@ class TestClaims:
             assert [each.id for each in turn.due([State.FOUND], 5, HORIZON)] == ["a"]
         assert claimed(store) == ["a"]
 
-    def test_a_lapsed_claim_goes_to_another_daemon(self, store, path, opened):
+    def test_a_lapsed_claim_goes_to_another_daemon(self, store, where, opened):
         add(store, job("a"))
         claimed(store, lease=-1)
-        assert claimed(opened(path, "two")) == ["a"]
+        assert claimed(opened(where, "two")) == ["a"]
 
     def test_a_lapsed_claim_does_not_go_to_its_own_daemon_which_is_still_at_it(self, store):
         add(store, job("a"))
         claimed(store, lease=-1)
         assert claimed(store) == []
 
-    def test_a_write_after_the_claim_was_lost_is_void(self, store, path, opened):
+    def test_a_write_after_the_claim_was_lost_is_void(self, store, where, opened):
         add(store, job("a"))
-        other = opened(path, "two")
+        other = opened(where, "two")
         claimed(store, lease=-1)
         claimed(other)
         with pytest.raises(LeaseLost), store.turn() as turn:
@@ -367,39 +388,39 @@ class TestClaims:
             turn.save(replace(saved_in(turn, "a"), state=State.READY))
         assert saved(store, "a").state is State.READY
 
-    def test_saving_gives_the_claim_back_or_keeps_it(self, store, path, opened):
+    def test_saving_gives_the_claim_back_or_keeps_it(self, store, where, opened):
         add(store, job("a"), job("b"))
         claimed(store)
         with store.turn() as turn:
             turn.save(saved_in(turn, "a"))
             turn.save(saved_in(turn, "b"), lease_ms=LEASE)
-        assert claimed(opened(path, "two")) == ["a"]
+        assert claimed(opened(where, "two")) == ["a"]
 
     def test_a_job_that_is_not_there_cannot_be_saved(self, store):
         with pytest.raises(LeaseLost), store.turn() as turn:
             turn.save(job("nowhere"))
 
-    def test_amending_leaves_the_claim(self, store, path, opened):
+    def test_amending_leaves_the_claim(self, store, where, opened):
         add(store, job("a"))
         claimed(store)
-        with opened(path, "two").turn() as turn:
-            turn.amend(replace(saved_in(turn, "a"), note="amended"))
+        with opened(where, "two").turn() as turn:
+            turn.amend(replace(saved_in(turn, "a"), note="amended"), job("a"))
         assert saved(store, "a").note == "amended"
-        assert claimed(opened(path, "three")) == []
+        assert claimed(opened(where, "three")) == []
 
-    def test_renewing_prolongs_ones_own_claims_only(self, store, path, opened):
+    def test_renewing_prolongs_ones_own_claims_only(self, store, where, opened):
         add(store, job("a"), job("b"))
-        other = opened(path, "two")
+        other = opened(where, "two")
         claimed(store, limit=1, lease=-1)
         for _ in range(2):
             with store.turn() as turn:
                 turn.renew(LEASE)
             claimed(other, lease=-1)
-        assert claimed(opened(path, "three")) == ["b"]
+        assert claimed(opened(where, "three")) == ["b"]
 
-    def test_releasing_gives_back_ones_own_claim_only(self, store, path, opened):
+    def test_releasing_gives_back_ones_own_claim_only(self, store, where, opened):
         add(store, job("a"))
-        other = opened(path, "two")
+        other = opened(where, "two")
         claimed(store)
         with other.turn() as turn:
             turn.release(saved_in(turn, "a"))
@@ -408,20 +429,37 @@ class TestClaims:
             turn.release(saved_in(turn, "a"))
         assert claimed(other) == ["a"]
 
-    def test_a_daemon_knows_what_it_has_claimed(self, store, path, opened):
+    def test_a_daemon_knows_what_it_has_claimed(self, store, where, opened):
         add(store, job("a"), job("b"))
         claimed(store, limit=1)
-        claimed(opened(path, "two"))
+        claimed(opened(where, "two"))
         with store.turn() as turn:
             assert [each.id for each in turn.claimed()] == ["a"]
 
-    def test_a_sole_daemon_voids_all_claims(self, store, path, opened):
-        add(store, job("a"))
+    def test_the_claims_of_a_daemon_that_is_gone_are_voided(self, store, where, opened):
+        add(store, job("a"), job("b", State.SUBMITTING))
         claimed(store)
-        other = opened(path, "two")
+        store.close()
+        other = opened(where, "two")
+
+        def gone() -> set[str]:
+            with other.turn() as turn:
+                return turn.peers.gone()
+
+        wait_until(lambda: gone() == {"one"})
         with other.turn() as turn:
-            turn.release_all()
+            assert [each.id for each in turn.peers.void({"one"})] == ["b"]
         assert claimed(other) == ["a"]
+
+    @pytest.mark.slow
+    @pytest.mark.xdist_group("postgres")
+    def test_the_claims_of_a_daemon_that_is_there_stand(self, database, opened):
+        one, two = (opened(PostgresDatabase(database), name) for name in ("one", "two"))
+        add(one, job("a"))
+        claimed(one)
+        with two.turn() as turn:
+            assert turn.peers.gone() == set()
+            assert len(turn.peers.boards()) == 2
 
 
 class TestMoney:
@@ -549,8 +587,8 @@ class TestMoney:
 
 
 class TestCommandsAndNotes:
-    def test_wishes_are_taken_once_in_their_order(self, store, path, opened):
-        with opened(path, "command line").turn() as turn:
+    def test_wishes_are_taken_once_in_their_order(self, store, where, opened):
+        with opened(where, "command line").turn() as turn:
             turn.command("retry", "a")
             turn.command("adopt", "b", "video_\udcff")
             turn.command("pause")
@@ -699,7 +737,7 @@ class TestOpening:
         assert has_safe_wal(version) is safe
 
 
-class TestReading:
+class TestReading(OfAFile):
     def test_a_reader_sees_what_was_committed_while_a_writer_is_at_work(self, store, path):
         add(store, job("a"))
         with store.turn() as turn:
@@ -762,7 +800,7 @@ class TestReading:
             jobs_of(store)
 
 
-class TestTrouble:
+class TestTrouble(OfAFile):
     def test_a_full_disk_blocks_and_goes_on_when_there_is_room(self, mount, opened):
         disk = mount("size=1m")
         store = opened(disk / "state.db")
@@ -811,7 +849,7 @@ class TestTrouble:
             add(store, job("a"))
 
 
-class TestDialects:
+class TestDialects(OfAFile):
     """Every statement, as PostgreSQL would be sent it."""
 
     @pytest.fixture
@@ -835,11 +873,14 @@ class TestDialects:
             turn.add([job("a")])
             turn.claim([State.FOUND], 5, HORIZON, LEASE)
             turn.save(submitting, job("a"), lease_ms=LEASE)
-            turn.amend(submitting)
+            turn.amend(submitting, job("a"))
             turn.renew(LEASE)
             turn.claimed()
             turn.release(submitting)
-            turn.release_all()
+            turn.peers.void(turn.peers.gone())
+            turn.peers.news(0)
+            turn.peers.last_line()
+            turn.peers.clear_boards()
             turn.buy(submitting)
             turn.settle("t", Standing.SPENT)
             turn.know_video("t", "video_1")

@@ -76,16 +76,19 @@ def test_a_record_that_cannot_be_read_is_not_taken_for_none(work):
     assert work.record("other") is None
 
 
-def test_the_folders_of_other_jobs_are_swept(work):
+def test_the_folder_of_a_job_is_discarded(work):
     for job in ("one", "two", "three"):
         work.stage(job, b"reference")
     (work.root / "a file").touch()
     assert work.jobs() == ["one", "three", "two"]
-    work.sweep(["two"])
-    assert work.jobs() == ["two"]
-    work.discard("two")
-    work.discard("two")
-    assert work.jobs() == []
+    for _ in range(2):
+        work.discard("two")
+        assert work.jobs() == ["one", "three"]
+    work.write_record("one", {})
+    (work.folder("one") / ".job.json.part").touch()
+    (work.folder("one") / "beach.jpg").touch()
+    work.discard("one")
+    assert [path.name for path in work.folder("one").iterdir()] == ["beach.jpg"], "never what is not ours"
 
 
 def test_a_work_folder_that_is_gone(tmp_path):

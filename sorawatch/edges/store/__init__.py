@@ -1,100 +1,117 @@
-"""The only SQL: jobs, their history, purchases, commands and notes, in SQLite through SQLAlchemy Core.
+"""The only SQL: jobs, their history, purchases, commands and notes, through SQLAlchemy Core.
 
-Every expression is one that PostgreSQL understands too, and every job row carries a lease, so that several
-daemons can share one store. Times are integer milliseconds of the database's clock.
+They are kept in SQLite or in PostgreSQL, by the same expressions; what differs is a `Keeper`'s. Every job row carries a
+lease, so that several daemons can share one state. Times are integer milliseconds of the database's clock.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from sorawatch.edges.store.books import Entry, Spending
-from sorawatch.edges.store.sqlite import make_engine, primary_code, set_journal, translated
+from sorawatch.edges.store.keeper import Keeper, presence
+from sorawatch.edges.store.postgres import PostgresDatabase
+from sorawatch.edges.store.sqlite import SqliteFile
 from sorawatch.edges.store.tables import SCHEMA_VERSION, metadata, notes
 from sorawatch.edges.store.turn import Command, Event, LeaseLost, Turn
 from sorawatch.edges.store.upgrades import upgrade
-from sorawatch.errors import Blocked, UsageError
+from sorawatch.errors import UsageError
 
-__all__ = ["Clock", "Command", "Entry", "Event", "LeaseLost", "Spending", "Store", "Turn"]
+__all__ = [
+    "Clock",
+    "Command",
+    "Entry",
+    "Event",
+    "Keeper",
+    "LeaseLost",
+    "PostgresDatabase",
+    "Spending",
+    "SqliteFile",
+    "Store",
+    "Turn",
+    "presence",
+]
 
 Clock = Callable[[], int]
 
-_HALF_WRITTEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
-"""What a reader meets where a killed writer's last transaction has yet to be undone, which takes write access."""
-
 
 class Store:
-    """The state of one daemon. Used from one thread."""
+    """The state, as one daemon or somebody who looks at it has it open. Used from one thread."""
 
-    def __init__(self, engine: sa.Engine, owner: str, path: Path, clock: Clock | None = None) -> None:
+    def __init__(self, engine: sa.Engine, owner: str, keeper: Keeper, clock: Clock | None = None) -> None:
         self._engine = engine
-        self._owner = owner
-        self._identity = _identity(path)
-        self._version: int | None = None
+        self._keeper = keeper
+        self._mark: object = None
         self._clock = clock
-        self.path = path
+        self.owner = owner
 
     @classmethod
-    def create_or_open(cls, path: Path, owner: str, clock: Clock | None = None) -> tuple[Store, bool]:
+    def create_or_open(cls, where: Path | Keeper, owner: str, clock: Clock | None = None) -> tuple[Store, bool]:
         """Open the state for writing, making it if there is none; the flag says whether it is new.
 
         An empty file, which is what a crash at the very first start leaves, is no state yet.
 
         Args:
-            owner: names this daemon in leases.
+            where: a file, or whoever else keeps the state.
+            owner: names this daemon in leases, or whoever writes in its place.
             clock: gives milliseconds since 1970, in place of the database's own clock.
 
         Raises:
-            UsageError: if the file is no state of ours, damaged, or of a newer version.
+            UsageError: if it is no state of ours, damaged, or of a newer version.
             Blocked: if it cannot be opened or written.
         """
-        engine = make_engine(path, "rwc")
+        keeper = _keeper(where)
+        engine = keeper.engine("work", owner)
         try:
-            with translated(path):
+            with keeper.translated():
                 with engine.begin() as connection:
-                    version = _version(connection, path)
+                    version = _version(connection, keeper)
                     if version is None:
                         metadata.create_all(connection)
                         connection.execute(notes.insert().values(key="schema", value=str(SCHEMA_VERSION)))
                     else:
                         upgrade(connection, version)
-                set_journal(engine)
-            return cls(engine, owner, path, clock), version is None
+                keeper.hold(engine)
+            return cls(engine, owner, keeper, clock), version is None
         except BaseException:
             engine.dispose()
             raise
 
     @classmethod
-    def open_for_reading(cls, path: Path) -> Store:
-        """Open an existing state for looking only; it may be in use by a daemon.
+    def open_for_reading(cls, where: Path | Keeper) -> Store:
+        """Open an existing state for looking only; it may be in use by daemons.
 
         Raises:
             UsageError: if there is none, or it is no state of ours.
             Blocked: if it cannot be read.
         """
-        if not path.exists():
-            raise _missing(path)
-        engine = make_engine(path, "ro")
+        keeper = _keeper(where)
+        if not keeper.is_there():
+            raise _missing(keeper)
+        engine = keeper.engine("look", "")
         try:
-            with translated(path):
+            with keeper.translated():
                 try:
-                    _require_state(engine, path)
+                    _require_state(engine, keeper)
                 except sa.exc.OperationalError as error:
-                    if primary_code(error) not in _HALF_WRITTEN:
+                    if not keeper.is_half_written(error):
                         raise
                     engine.dispose()
-                    engine = make_engine(path, "rw")
-                    _require_state(engine, path)
-            return cls(engine, "", path)
+                    engine = keeper.engine("repair", "")
+                    _require_state(engine, keeper)
+            return cls(engine, "", keeper)
         except BaseException:
             engine.dispose()
             raise
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other daemons may work on the same state."""
+        return self._keeper.is_shared
 
     @contextmanager
     def turn(self) -> Iterator[Turn]:
@@ -103,49 +120,38 @@ class Store:
         Raises:
             Blocked: if the state cannot be written.
         """
-        if _identity(self.path) != self._identity:
-            mend = "Put it back where it was, or stop sorawatch and start it again."
-            raise Blocked(f"the state file {self.path} was removed or replaced while in use", mend, passing=True)
-        with translated(self.path), self._engine.begin() as connection:
-            yield Turn(connection, self._owner, self._clock() if self._clock else None)
+        self._keeper.require_held()
+        with self._keeper.translated(), self._engine.begin() as connection:
+            yield Turn(connection, self.owner, self._keeper, self._clock() if self._clock else None)
+            self._mark = self._keeper.mark_within(connection) or self._mark
 
     def touched(self) -> bool:
         """Whether another process has written here since this was last asked; cheap enough to ask every second.
 
         Where that cannot be told the answer is yes: the turn that follows says what is the matter.
         """
-        try:
-            with closing(self._engine.raw_connection()) as connection:
-                (version,) = connection.cursor().execute("PRAGMA data_version").fetchone()
-        except sqlite3.Error:
-            return True
-        before, self._version = self._version, version
-        return before != self._version
+        before, self._mark = self._mark, self._keeper.mark(self._engine)
+        return before != self._mark
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of it."""
         self._engine.dispose()
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """SQLite would go on writing to a file that has lost its name."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+def _keeper(where: Path | Keeper) -> Keeper:
+    return SqliteFile(where) if isinstance(where, Path) else where
 
 
-def _require_state(engine: sa.Engine, path: Path) -> None:
+def _require_state(engine: sa.Engine, keeper: Keeper) -> None:
     with engine.begin() as connection:
-        version = _version(connection, path)
+        version = _version(connection, keeper)
     if version is None:
-        raise _missing(path)
+        raise _missing(keeper)
     if version < SCHEMA_VERSION:
-        raise UsageError(f"{path} was written by an older sorawatch. `sorawatch run` brings it up to date.")
+        raise UsageError(f"{keeper.place} was written by an older sorawatch. `sorawatch run` brings it up to date.")
 
 
-def _version(connection: sa.Connection, path: Path) -> int | None:
+def _version(connection: sa.Connection, keeper: Keeper) -> int | None:
     """The version of the state of ours that is there; None where nothing at all is."""
     tables = {*sa.inspect(connection).get_table_names()}
     if not tables:
@@ -154,11 +160,13 @@ def _version(connection: sa.Connection, path: Path) -> int | None:
     if tables >= {*metadata.tables}:
         version = connection.scalar(sa.select(notes.c.value).where(notes.c.key == "schema"))
     if version is None:
-        raise UsageError(f"{path} is a database, but not one of sorawatch. Name another file in `state`.")
+        raise UsageError(f"{keeper.place} is a database, but not one of sorawatch. Name another in `state`.")
     if int(version) > SCHEMA_VERSION:
-        raise UsageError(f"{path} was written by a newer sorawatch (schema {version}). Install that version or newer.")
+        raise UsageError(
+            f"{keeper.place} was written by a newer sorawatch (schema {version}). Install that version or newer."
+        )
     return int(version)
 
 
-def _missing(path: Path) -> UsageError:
-    return UsageError(f"there is no state at {path} yet. `sorawatch run` makes it.")
+def _missing(keeper: Keeper) -> UsageError:
+    return UsageError(f"there is no state at {keeper.place} yet. `sorawatch run` makes it.")

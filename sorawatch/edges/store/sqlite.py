@@ -11,11 +11,11 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 from urllib.parse import quote
 
 import sqlalchemy as sa
 
+from sorawatch.edges.store.keeper import Mode
 from sorawatch.errors import Blocked, DamagedState
 
 BUSY_SECONDS = 30
@@ -32,61 +32,108 @@ _MENDS = {
     sqlite3.SQLITE_NOMEM: "Free some memory.",
 }
 
+_HALF_WRITTEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+"""To put it in order takes write access."""
 
-def make_engine(path: Path, mode: Literal["ro", "rw", "rwc"]) -> sa.Engine:
-    """One connection to the file at ``path``: for reading, for writing, or for writing and making it."""
-    where = f"file:{quote(os.fsencode(path.absolute()))}?mode={mode}"
-
-    def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            where, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("PRAGMA synchronous=FULL")
-        return connection
-
-    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.StaticPool)
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == "rwc" else "BEGIN")
-
-    return engine
+_MODES: dict[Mode, tuple[str, str]] = {
+    "look": ("ro", "BEGIN"),
+    "repair": ("rw", "BEGIN"),
+    "work": ("rwc", "BEGIN IMMEDIATE"),
+}
 
 
-def set_journal(engine: sa.Engine) -> None:
-    """Choose how transactions are kept safe; only for a file known to be ours, for the choice may be written into it.
+class SqliteFile:
+    """The `Keeper` of a state in a file, on which one daemon works."""
 
-    Raises:
-        sqlite3.Error: if the file cannot be used.
-    """
-    mode = "WAL" if has_safe_wal(sqlite3.sqlite_version_info) else "TRUNCATE"
-    with contextlib.closing(engine.raw_connection()) as connection:
-        connection.cursor().execute(f"PRAGMA journal_mode={mode}")
+    is_shared = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity: tuple[int, int] | None = None
+
+    @property
+    def place(self) -> str:
+        return str(self._path)
+
+    @property
+    def name(self) -> str:
+        return f"the state file {self._path}"
+
+    def engine(self, mode: Mode, owner: str) -> sa.Engine:  # noqa: ARG002 -- a lock beside the file tells who is there
+        open_mode, begin = _MODES[mode]
+        where = f"file:{quote(os.fsencode(self._path.absolute()))}?mode={open_mode}"
+
+        def connect() -> sqlite3.Connection:
+            connection = sqlite3.connect(
+                where, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA synchronous=FULL")
+            return connection
+
+        engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.StaticPool)
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: sa.Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        return engine
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
+            code = primary_code(error)
+            cause = error.orig if isinstance(error, sa.exc.DatabaseError) else error
+            if code in _DAMAGED or "no such table" in str(error):
+                raise DamagedState(f"{self.name} is damaged: {cause}.") from error
+            if code not in _MENDS:
+                raise
+            raise Blocked(f"{self.name} cannot be used: {cause}", _MENDS[code], passing=True) from error
+
+    def is_half_written(self, error: sa.exc.OperationalError) -> bool:
+        return primary_code(error) in _HALF_WRITTEN
+
+    def is_there(self) -> bool:
+        return self._path.exists() and self._path.stat().st_size > 0
+
+    def hold(self, engine: sa.Engine) -> None:
+        # Only now, for how transactions are kept safe may be written into the file.
+        mode = "WAL" if has_safe_wal(sqlite3.sqlite_version_info) else "TRUNCATE"
+        with contextlib.closing(engine.raw_connection()) as connection:
+            connection.cursor().execute(f"PRAGMA journal_mode={mode}")
+        self._identity = self._found()
+
+    def require_held(self) -> None:
+        # SQLite would go on writing to a file that has lost its name.
+        if self._identity is not None and self._found() != self._identity:
+            mend = "Put it back where it was, or stop sorawatch and start it again."
+            raise Blocked(f"{self.name} was removed or replaced while in use", mend, passing=True)
+
+    def mark(self, engine: sa.Engine) -> object:
+        try:
+            with contextlib.closing(engine.raw_connection()) as connection:
+                return connection.cursor().execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            return object()
+
+    def mark_within(self, connection: sa.Connection) -> None:
+        """None: data_version tells of others' writing alone."""
+
+    def present(self, connection: sa.Connection) -> frozenset[int]:  # noqa: ARG002 -- as `engine` says
+        return frozenset()
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
 
 def has_safe_wal(version: tuple[int, ...]) -> bool:
     """Whether this version of SQLite has the fix of the WAL reset."""
     return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
-
-
-@contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """What SQLite finds wrong with the file, in our errors. Faults in our own SQL stay what they are.
-
-    Raises:
-        DamagedState: if it is.
-        Blocked: if it cannot be read or written now.
-    """
-    try:
-        yield
-    except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
-        code = primary_code(error)
-        cause = error.orig if isinstance(error, sa.exc.DatabaseError) else error
-        if code in _DAMAGED or "no such table" in str(error):
-            raise DamagedState(f"the state file {path} is damaged: {cause}.") from error
-        if code not in _MENDS:
-            raise
-        raise Blocked(f"the state file {path} cannot be used: {cause}", _MENDS[code], passing=True) from error
 
 
 def primary_code(error: sa.exc.DatabaseError | sqlite3.DatabaseError) -> int:

@@ -15,6 +15,8 @@ from sorawatch.core.purchase import Purchase, Standing
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.books import Books
 from sorawatch.edges.store.clock import database_time
+from sorawatch.edges.store.keeper import Keeper
+from sorawatch.edges.store.peers import Peers
 from sorawatch.edges.store.pruning import prune
 from sorawatch.edges.store.rows import changed_columns, job_of, row_of
 from sorawatch.edges.store.statements import CLAIMABLE, MANY, ONE, TELL, outside
@@ -51,9 +53,10 @@ class LeaseLost(Exception):
 class Turn:
     """One transaction. Made by `Store.turn`, and of no use after it."""
 
-    def __init__(self, connection: sa.Connection, owner: str, now: int | None = None) -> None:
+    def __init__(self, connection: sa.Connection, owner: str, keeper: Keeper, now: int | None = None) -> None:
         self._connection = connection
         self._owner = owner
+        self._keeper = keeper
         self.now = database_time(connection) if now is None else now
         """Milliseconds of the clock when the transaction began."""
         self._claimable: set[State] | None = None
@@ -134,11 +137,13 @@ class Turn:
         if before is None or _is_news(before, job):
             self._connection.execute(TELL, self._event(job))
 
-    def amend(self, job: Job) -> None:
-        """Write a job whatever is being done for it meanwhile, leaving the claim as it is."""
+    def amend(self, job: Job, before: Job) -> None:
+        """Write a job whatever is being done for it meanwhile, and whoever does it, leaving the claim as it is."""
         self._claimable = None
         self._foreseen.pop(job.id, None)
         self._connection.execute(jobs.update().where(jobs.c.id == job.id).values(row_of(job)))
+        if before.state is not job.state:
+            self._connection.execute(TELL, self._event(job))
 
     def prune(self, before: int, delivered_before: int, limit: int) -> int:
         """Forget jobs that ended before ``before``, and their history; of purchases nothing is ever forgotten.
@@ -214,11 +219,10 @@ class Turn:
         statement = jobs.update().where(jobs.c.lease_owner == self._owner)
         self._connection.execute(statement.values(lease_until=self.now + lease_ms))
 
-    def release_all(self) -> None:
-        """Void every claim: only for the sole daemon of a state, at its start."""
-        self._claimable = None
-        statement = jobs.update().where(jobs.c.lease_owner.is_not(None))
-        self._connection.execute(statement.values(lease_owner=None, lease_until=None))
+    @property
+    def peers(self) -> Peers:
+        """The daemons on this state."""
+        return Peers(self._connection, self._owner, self._keeper)
 
     # twins
 

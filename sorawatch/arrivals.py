@@ -1,0 +1,46 @@
+"""What a look at the inbox means for the jobs: new ones, and some whose pair was taken away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+from sorawatch.admission import Admission
+from sorawatch.core.job import UNPAID, Job
+from sorawatch.core.lifecycle import vanish
+from sorawatch.edges.store import LeaseLost, Turn
+from sorawatch.intake import Look, new_job
+from sorawatch.register import Register
+
+Change = tuple[Job | None, Job]
+
+
+def heed(turn: Turn, look: Look, register: Register, admission: Admission, patience: float) -> list[Change]:
+    """Write down what follows from ``look``.
+
+    Args:
+        patience: seconds for which a pair must be gone before its job is cancelled.
+
+    Returns:
+        The jobs that changed, as they were and as they are.
+    """
+    changes: list[Change] = [*_vanished(turn, look, register, patience)]
+    new = [new_job(each, turn.now) for each in look.new if not register.knows(each.pair)]
+    jobs = [admission.looked_over(job, turn.now, look.quotas) for job in new]
+    turn.add(jobs)
+    return changes + [(None, job) for job in jobs]
+
+
+def _vanished(turn: Turn, look: Look, register: Register, patience: float) -> Iterator[Change]:
+    present = look.scan.present
+    for job_id in register.vanished(present, time.monotonic(), patience):
+        job = turn.job(job_id)
+        if job is None or job.state not in UNPAID:
+            continue
+        what = "its picture or sidecar was changed" if job.pair.path in present else "its picture was taken away"
+        after = vanish(job, turn.now, f"{what} before it was submitted")
+        # Another daemon may be preparing it this very moment; then the next look says the same.
+        with suppress(LeaseLost):
+            turn.save(after, job)
+            yield job, after

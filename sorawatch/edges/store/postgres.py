@@ -1,0 +1,157 @@
+"""PostgreSQL as the keeper of a state that several daemons share: what they agree upon, its locks keep.
+
+A turn is a transaction that holds one advisory lock from its beginning, so turns follow one upon another, as those of
+SQLite do. A daemon is present while its session holds another one (https://www.postgresql.org/docs/current/
+explicit-locking.html#ADVISORY-LOCKS): the server lets go of both when the connection ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from sorawatch.edges.store.keeper import Mode, presence
+from sorawatch.edges.store.tables import commands, history
+from sorawatch.errors import Blocked, DamagedState, UsageError
+
+_CLASS = 0x736F7261
+"""Of our advisory locks, which all applications of a database share: ``sora``."""
+_TURN = 0
+
+_SETTINGS = {
+    "idle_in_transaction_session_timeout": "30s",  # a daemon that is frozen amid a turn holds nobody up for longer
+    "lock_timeout": "30s",
+    "statement_timeout": "60s",
+}
+_CONNECTION = {
+    "connect_timeout": 10,
+    "application_name": "sorawatch",
+    "options": " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
+_UNDEFINED_TABLE, _DISK_FULL, _READ_ONLY, _FORBIDDEN = "42P01", "53100", "25006", "42501"
+"""From https://www.postgresql.org/docs/current/errcodes-appendix.html."""
+_MENDS = {
+    _DISK_FULL: "Make room on the database server's disk.",
+    _READ_ONLY: "Name the primary server: this one is a standby, or was made read-only.",
+    _FORBIDDEN: "Let its user make and write tables: GRANT CREATE ON SCHEMA public TO that user.",
+}
+_MEND = "Check that the database server runs and lets this machine in; sorawatch then goes on by itself."
+
+_PRESENT = sa.text(
+    "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = :class AND objsubid = 2 AND granted "
+    "AND objid <> :turn AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+_MARK = sa.select(
+    sa.select(sa.func.max(history.c.number)).scalar_subquery(),
+    sa.select(sa.func.max(commands.c.number)).scalar_subquery(),
+)
+
+
+class PostgresDatabase:
+    """The `Keeper` of a state at a ``postgresql://`` URL."""
+
+    is_shared = True
+
+    def __init__(self, url: str) -> None:
+        """Raises: UsageError: if the URL cannot be understood; it is not shown, for it may hold a password."""
+        try:
+            self._url = sa.make_url(url).set(drivername="postgresql+psycopg")
+        except (sa.exc.ArgumentError, ValueError) as error:
+            mend = "Write it as postgresql://USER@HOST/DATABASE, with special characters of a password as %XX."
+            raise UsageError(f"the address in state cannot be understood. {mend}") from error
+
+    @property
+    def place(self) -> str:
+        return self._url.set(drivername="postgresql").render_as_string(hide_password=True)
+
+    @property
+    def name(self) -> str:
+        return f"the database {self.place}"
+
+    @property
+    def password(self) -> str | None:
+        """That in the URL, to be kept out of logs."""
+        return None if self._url.password is None else str(self._url.password)
+
+    def engine(self, mode: Mode, owner: str) -> sa.Engine:
+        arguments = {name: value for name, value in _CONNECTION.items() if name not in self._url.query}
+        try:
+            engine = sa.create_engine(
+                self._url, connect_args=arguments, pool_size=1, max_overflow=0, pool_pre_ping=True
+            )
+        except ModuleNotFoundError as error:
+            told = "a state in PostgreSQL needs an extra package"
+            raise UsageError(f"{told}. Run: pip install 'sorawatch[postgres]'") from error
+        if mode == "work" and owner:
+            sa.event.listen(engine, "connect", lambda connection, _: _announce(connection, owner))
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: sa.Connection) -> None:
+            if mode == "work":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CLASS}, {_TURN})")
+            else:
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+        return engine
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            code = getattr(error.orig, "sqlstate", None)
+            cause = " ".join(str(error.orig).split())
+            if code == _UNDEFINED_TABLE:
+                raise DamagedState(f"{self.name} is damaged: {cause}.") from error
+            if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and code not in _MENDS:
+                raise
+            raise Blocked(
+                f"{self.name} cannot be used: {cause}", _MENDS.get(code or "", _MEND), passing=True
+            ) from error
+
+    def is_half_written(self, error: sa.exc.OperationalError) -> bool:  # noqa: ARG002 -- its server sees to that
+        return False
+
+    def is_there(self) -> bool:
+        engine = self.engine("look", "")
+        try:
+            with self.translated(), engine.begin() as connection:
+                return bool(sa.inspect(connection).get_table_names())
+        finally:
+            engine.dispose()
+
+    def hold(self, engine: sa.Engine) -> None:
+        """Nothing is to be done: what commits here is on disk."""
+
+    def require_held(self) -> None:
+        """It is the one at this address."""
+
+    def mark(self, engine: sa.Engine) -> object:
+        try:
+            with contextlib.closing(engine.raw_connection()) as connection:
+                cursor = connection.cursor()
+                cursor.execute(str(_MARK))
+                return cursor.fetchone()
+        except (sa.exc.SQLAlchemyError, engine.dialect.loaded_dbapi.Error):
+            return object()
+
+    def mark_within(self, connection: sa.Connection) -> object:
+        return tuple(connection.execute(_MARK).one())
+
+    def present(self, connection: sa.Connection) -> frozenset[int]:
+        return frozenset(connection.scalars(_PRESENT, {"class": _CLASS, "turn": _TURN}))
+
+
+def _announce(connection: Any, owner: str) -> None:
+    """Shared, for a session of ours that has broken off may not have ended yet on the server's side."""
+    with contextlib.closing(connection.cursor()) as cursor:
+        cursor.execute(f"SELECT pg_advisory_lock_shared({_CLASS}, {presence(owner)})")
+    connection.commit()

@@ -1,0 +1,74 @@
+"""Other daemons on the same state: what they do is known here, and what those leave that are gone is gone on with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+from sorawatch.core.job import Job
+from sorawatch.core.lifecycle import met_after_a_crash
+from sorawatch.edges.store import Turn
+
+Change = tuple[Job | None, Job]
+
+_PAUSE = 2.0
+"""Seconds between two looks at who is there."""
+_PATIENCE = 6.0
+"""Seconds for which a daemon is missed before it counts as gone: a database that starts anew lets all of them go."""
+_SIGHT = 60.0
+"""Seconds for which a share may show each machine another state of itself."""
+
+
+class Neighbours:
+    """Used from the daemon's thread. Where a state is never shared there are none, but for those of earlier runs."""
+
+    def __init__(self, *, shared: bool) -> None:
+        self._shared = shared
+        self._heard = 0
+        """The last line of the history that is known here."""
+        self._missed: dict[str, float] = {}
+        self._due_at = 0.0
+        self.rest = _PAUSE if shared else float("inf")
+        """Seconds between two turns at the most."""
+        self.patience = _SIGHT if shared else 0.0
+        """Seconds for which a pair must be gone from here before it counts as taken away."""
+
+    def begin(self, turn: Turn) -> list[Change]:
+        """At the start. A daemon that is alone goes on with everything at once.
+
+        Returns:
+            The jobs that changed, as they were and as they are.
+        """
+        if not self._shared:
+            return _inherit(turn, turn.peers.gone())
+        turn.peers.clear_boards()
+        self._heard = turn.peers.last_line()
+        return []
+
+    def heed(self, turn: Turn) -> tuple[list[Job], list[Change]]:
+        """At every turn, before anything is claimed.
+
+        Returns:
+            The jobs that anybody has changed since, and those that changed now, as they were and as they are.
+        """
+        if not self._shared:
+            return [], []
+        since, self._heard = self._heard, turn.peers.last_line()
+        news = turn.peers.news(since) if self._heard != since else []
+        now = time.monotonic()
+        if now < self._due_at:
+            return news, []
+        self._due_at = now + _PAUSE
+        self._missed = {owner: self._missed.get(owner, now) for owner in turn.peers.gone()}
+        gone = [owner for owner, missed in self._missed.items() if now - missed >= _PATIENCE]
+        return news, _inherit(turn, gone) if gone else []
+
+
+def _inherit(turn: Turn, gone: Collection[str]) -> list[Change]:
+    """Void what these have claimed; nobody waits any more for what became of their submits."""
+    changes: list[Change] = []
+    for job in turn.peers.void(gone):
+        after = met_after_a_crash(job, turn.now)
+        turn.save(after, job)
+        changes.append((job, after))
+    return changes

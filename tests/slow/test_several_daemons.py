@@ -1,0 +1,297 @@
+"""Daemons of several machines on one share, with one state in a real PostgreSQL: one quota, and nothing bought twice.
+
+A machine is a configuration with a work folder of its own; what they share is what real ones would.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sorawatch.admission import Admission
+from sorawatch.core.job import Job, Pair, Stamp, State
+from sorawatch.core.lifecycle import Policy
+from sorawatch.core.limits import Limits
+from sorawatch.core.order import Model, Order, Size
+from sorawatch.core.schedule import Waits
+from sorawatch.edges.store import PostgresDatabase, Store
+from sorawatch.simulator import Fault, Simulator
+from tests.databases import PASSWORD, Cluster
+from tests.slow.scene import Pledge, Running, daemon, ended, pauses, reasons, start
+from tests.yard import Yard, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("postgres")]
+
+
+class Fleet:
+    """Machines that work on the inbox of the first."""
+
+    def __init__(self, first: Yard, database: str) -> None:
+        self.first = first
+        self.yards = [first]
+        first.set("state", value=database)
+        first.set("folders", **{name: str(first.root / name) for name in ("inbox", "outbox", "errors", "processed")})
+
+    def machine(self) -> Yard:
+        """One more."""
+        root = self.first.root.parent / f"machine{len(self.yards)}-{self.first.root.name}"
+        root.mkdir()
+        made = Yard(root, self.first.simulator)
+        made.settings = self.first.settings
+        self.yards.append(made)
+        return made
+
+
+@pytest.fixture
+def fleet(yard: Yard, database: str) -> Iterator[Fleet]:
+    made = Fleet(yard, database)
+    yield made
+    for each in made.yards:
+        each.close()
+
+
+@pytest.fixture
+def patient_fleet(patient_yard: Yard, database: str) -> Iterator[Fleet]:
+    made = Fleet(patient_yard, database)
+    yield made
+    for each in made.yards:
+        each.close()
+
+
+def logs(*daemons: Running) -> str:
+    return "\n".join(each.log for each in daemons)
+
+
+def test_they_share_the_work_and_buy_nothing_twice(fleet: Fleet) -> None:
+    one, two, three = fleet.first, fleet.machine(), fleet.machine()
+    one.set("limits", in_flight=3)
+    pledge = Pledge(one)
+    pledge.drop(*(f"{number}.png" for number in range(20)))
+    (one.inbox / "broken.yaml").write_text("prompt: [\n")
+    one.drop("broken.jpg", prompt="")
+    with pledge.watching(), daemon(one) as first, daemon(two) as second, daemon(three) as third:
+        assert "running (pid " in one.cli("status")
+        pledge.drop(*(f"zz{number}.png" for number in range(10)))
+        wait_until(lambda: len(one.files("processed")) == 60, told=lambda: reasons(one) + logs(first, second, third))
+        wait_until(lambda: ended(one))
+        found = Counter(line.split("[")[0] for line in logs(first, second, third).splitlines() if "]: found" in line)
+        assert set(found.values()) == {1}
+    pledge.keep(clips=30)
+    assert set(one.files("errors")) == {"broken.jpg", "broken.yaml", "broken.error.txt"}
+    assert one.simulator.ledger().max_in_flight <= 3
+
+
+def test_what_a_killed_machine_was_at_is_gone_on_with_by_another(patient_fleet: Fleet) -> None:
+    one, two = patient_fleet.first, patient_fleet.machine()
+    pledge = Pledge(one)
+    pledge.drop("a.jpg", "b.jpg")
+    killed = start(one)
+    one.simulator.wait_for(lambda ledger: ledger.creates == 2)
+    killed.kill()
+    with daemon(two) as running:
+        one.simulator.finish_all()
+        wait_until(lambda: len(one.files("processed")) == 4, told=lambda: reasons(two) + running.log)
+    pledge.keep(clips=2)
+
+
+def test_a_submit_that_a_killed_machine_had_under_way_is_found_by_another(fleet: Fleet) -> None:
+    one, two = fleet.first, fleet.machine()
+    one.simulator.inject(Fault("delay_after", on="create", seconds=30))
+    pledge = Pledge(one)
+    pledge.drop("a.jpg")
+    killed = start(one)
+    one.simulator.wait_for(lambda ledger: ledger.creates == 1)
+    killed.kill()
+    with daemon(two) as running:
+        wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(two) + running.log)
+        assert "it is not known whether the order arrived" in running.log
+    pledge.keep(clips=1)
+
+
+def test_what_was_prepared_elsewhere_is_prepared_again_rather_than_waited_for(fleet: Fleet) -> None:
+    one, two = fleet.first, fleet.machine()
+    (one.inbox / "PAUSE").touch()
+    pledge = Pledge(one)
+    pledge.drop("a.jpg")
+    killed = start(one)
+    wait_until(lambda: one.counts() == {"ready": 1}, told=lambda: killed.log)
+    killed.kill()
+    with daemon(two):
+        (one.inbox / "PAUSE").unlink()
+        wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(two))
+    pledge.keep(clips=1)
+
+
+def test_the_limits_are_those_of_all_together(patient_fleet: Fleet) -> None:
+    one, two = patient_fleet.first, patient_fleet.machine()
+    one.set("limits", in_flight=2, usd_per_day=2.4)
+    pledge = Pledge(one)
+    pledge.drop(*(f"{number}.jpg" for number in range(6)))
+    with daemon(one), daemon(two):
+        sim: Simulator = one.simulator
+        sim.wait_for(lambda ledger: ledger.creates == 2)
+        sim.finish_all()
+        sim.wait_for(lambda ledger: ledger.creates == 3)
+        sim.finish_all()
+        wait_until(lambda: one.counts() == {"done": 3, "ready": 3}, told=lambda: reasons(one))
+        wait_until(lambda: "limits.usd_per_day of $2.40 is reached" in pauses(two), told=lambda: pauses(two))
+        assert pauses(two).count("usd_per_day") == 1
+    assert (sim.ledger().creates, sim.ledger().max_in_flight) == (3, 2)
+    pledge.everything_whole()
+
+
+def test_the_pace_is_that_of_all_together(database: str) -> None:
+    now = 1_700_000_000_000
+    stores = [Store.create_or_open(PostgresDatabase(database), name, lambda: now)[0] for name in ("one", "two")]
+    catalogue = {"wan": Model("wan", None, None, micros_per_second=1)}
+    admission = Admission(Limits(in_flight=9, submits_per_minute=60), Policy(Waits()), catalogue, True, None, 600_000)
+    jobs = [
+        Job(name, State.READY, Pair("", f"{name}.jpg", Stamp(1, 1)), now, now, now, Order(name, "wan", Size(64, 36), 4))
+        for name in ("a", "b", "c")
+    ]
+    try:
+        with stores[0].turn() as turn:
+            turn.add([replace(job, digest=job.id) for job in jobs])
+        gone = []
+        for seconds, store in ((0.0, 0), (0.0, 1), (0.999, 1), (1.0, 1), (1.0, 0), (2.0, 0)):
+            now = 1_700_000_000_000 + int(1000 * seconds)
+            with stores[store].turn() as turn:
+                admitted = admission.admit(turn, 9, [], canary=False)
+            gone.append([job.id for job in admitted.submits])
+        assert gone == [["a"], [], [], ["b"], [], ["c"]]
+    finally:
+        for each in stores:
+            each.close()
+
+
+def test_a_database_that_starts_anew_is_waited_for(patient_fleet: Fleet, cluster: Cluster) -> None:
+    one, two = patient_fleet.first, patient_fleet.machine()
+    pledge = Pledge(one)
+    pledge.drop("a.jpg", "b.jpg")
+    with daemon(one) as first, daemon(two) as second:
+        one.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        wait_until(lambda: sum("pid None" not in each for each in one.status().daemons) == 2)
+        cluster.stop()
+        try:
+            wait_until(
+                lambda: all("Nothing is lost; trying again" in each.log for each in (first, second)),
+                told=lambda: logs(first, second),
+            )
+            pledge.drop("c.jpg")
+            assert PASSWORD not in one.cli("status", status=1)
+        finally:
+            cluster.start()
+        one.simulator.wait_for(lambda ledger: ledger.creates == 3)
+        one.simulator.finish_all()
+        wait_until(lambda: len(one.files("processed")) == 6, told=lambda: reasons(one) + logs(first, second))
+    pledge.keep(clips=3)
+
+
+def test_the_answer_to_a_machine_cut_off_meanwhile_counts(fleet: Fleet, cluster: Cluster) -> None:
+    """The other one has taken its submit for lost, and looks for it in a list that does not show it yet."""
+    one, two = fleet.first, fleet.machine()
+    one.set("api", timeout_seconds=60)
+    one.simulator.inject(Fault("delay_before", on="create", seconds=12))
+    name = str(one.settings["state"]).rpartition("/")[2]
+    cluster.execute(f"CREATE ROLE alone{name} LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
+    shared = one.settings
+    one.settings = {**shared, "state": str(shared["state"]).replace("//sorawatch:", f"//alone{name}:")}
+    pledge = Pledge(one)
+    pledge.drop("a.jpg")
+    with daemon(one) as first:
+        wait_until(lambda: "submitting for" in first.log)
+        cluster.execute(f"ALTER ROLE alone{name} NOLOGIN")
+        cluster.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alone{name}'")
+        with daemon(two) as second:
+            wait_until(lambda: "it is not known whether the order arrived" in second.log)
+            one.simulator.wait_for(lambda ledger: ledger.creates == 1)
+            cluster.execute(f"ALTER ROLE alone{name} LOGIN")
+            wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(two) + logs(first, second))
+    pledge.keep(clips=1)
+
+
+class TestRefused:
+    def test_a_machine_whose_share_is_not_mounted(self, fleet: Fleet, tmp_path: Path) -> None:
+        fleet.first.run_once()
+        other = fleet.machine()
+        other.settings = {
+            **other.settings,
+            "folders": {name: str(other.root / name) for name in other.settings["folders"]},
+        }
+        assert "has lost its file .sorawatch, so its share is not mounted" in other.cli("run", status=1)
+        assert other.files("inbox") == {}
+
+    def test_another_state_on_the_same_inbox(self, fleet: Fleet, cluster: Cluster) -> None:
+        one, two, three = fleet.first, fleet.machine(), fleet.machine()
+        two.settings = {**one.settings, "state": cluster.database()}
+        three.settings = {**one.settings, "state": "state.db"}
+        with daemon(one) as running:
+            for other in (two, three):
+                told = other.cli("run", status=2)
+                assert f"another sorawatch (pid {running.process.pid} " in told
+                assert "already works on the inbox" in told
+        with daemon(three):
+            assert "already works on the inbox" in one.cli("run", status=2)
+
+    def test_an_address_that_is_none(self, yard: Yard) -> None:
+        yard.set("state", value="postgresql://somebody:s3cret@host:port/clips")
+        told = yard.cli("run", status=2)
+        assert "s3cret" not in told
+        assert "Write it as postgresql://USER@HOST/DATABASE" in told
+
+    def test_a_database_that_does_not_let_us_in(self, fleet: Fleet) -> None:
+        fleet.first.set("state", value=str(fleet.first.settings["state"]).replace(PASSWORD, "wr0ng-one"))
+        told = fleet.first.cli("run", status=1)
+        assert "wr0ng-one" not in told
+        assert "password authentication failed" in told
+        assert "Check that the database server runs and lets this machine in" in told
+
+    def test_the_database_of_another_program(self, fleet: Fleet, cluster: Cluster) -> None:
+        url = cluster.database()
+        cluster.execute("CREATE TABLE things (number int)", url.rpartition("/")[2])
+        fleet.first.set("state", value=url)
+        assert "is a database, but not one of sorawatch" in fleet.first.cli("run", status=2)
+
+
+def test_commands_are_heard_whichever_machine_they_are_given_on(patient_fleet: Fleet) -> None:
+    one, two = patient_fleet.first, patient_fleet.machine()
+    two.write_config()
+    assert "there is no state at postgresql://sorawatch:***@" in two.cli("status", status=2)
+    with daemon(one) as running:
+        assert two.cli("pause") == "Paused: nothing more is submitted until `sorawatch resume`.\n"
+        one.drop("a.jpg")
+        wait_until(lambda: one.counts() == {"ready": 1}, told=lambda: running.log)
+        assert "nothing is submitted: paused with `sorawatch pause`" in two.cli("status")
+        two.cli("resume")
+        one.simulator.wait_for(lambda ledger: ledger.creates == 1)
+        assert "is in order, so there is nothing to recover" in two.cli("recover", status=2)
+        assert "a daemon is running on it" in two.cli("check")
+    assert "no daemon is running" in two.cli("pause")
+    assert "$0.80 reserved" in two.cli("report")
+    assert PASSWORD not in running.log
+    for path in one.root.rglob("*"):
+        with suppress(OSError):
+            assert path.name == "config.yaml" or PASSWORD.encode() not in path.read_bytes()
+
+
+def test_a_state_lost_while_orders_are_under_way_is_recovered(patient_fleet: Fleet, cluster: Cluster) -> None:
+    one = patient_fleet.first
+    pledge = Pledge(one)
+    pledge.drop("a.jpg")
+    with daemon(one):
+        one.simulator.wait_for(lambda ledger: ledger.creates == 1)
+        wait_until(lambda: one.counts() == {"rendering": 1})
+    one.set("state", value=cluster.database())
+    told = one.cli("run", status=2)
+    assert "is gone or empty, but" in told
+    assert "still holds 1 unfinished jobs" in told
+    assert "took 1 unfinished jobs up again" in one.cli("recover")
+    one.simulator.finish_all()
+    with daemon(one):
+        wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one))
+    pledge.keep(clips=1)
