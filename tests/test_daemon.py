@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from sorawatch import simulator
+from sorawatch.core.job import State
+from sorawatch.edges.store import Store
 from sorawatch.simulator import Fault
 from tests.yard import Yard, picture, wait_until
 
@@ -102,6 +104,19 @@ def test_deleting_a_picture_before_it_is_submitted_cancels_it(yard: Yard) -> Non
         yard.drop("next.jpg")
         wait_until(lambda: "done" in yard.states("next.jpg"))
     assert yard.simulator.ledger().creates == 1
+
+
+def test_a_command_minds_no_claim_of_a_daemon_that_was_killed(yard: Yard) -> None:
+    (yard.inbox / "PAUSE").touch()
+    yard.drop("beach.jpg")
+    with yard.running():
+        wait_until(lambda: yard.counts() == {"ready": 1})
+    killed, _ = Store.create_or_open(yard.root / "state.db", "killed")
+    with killed.turn() as turn:
+        assert turn.claim([State.READY], 1, 0, 600_000)
+    killed.close()
+    assert "no daemon is running" in yard.cli("cancel", "beach.jpg")
+    assert yard.counts() == {"withdrawn": 1}
 
 
 def test_changing_a_sidecar_before_it_is_submitted_orders_the_change_alone(yard: Yard) -> None:
