@@ -8,6 +8,7 @@ import fcntl
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from sorawatch.core.fsfaults import translate
@@ -46,17 +47,10 @@ class Lock:
             UsageError: if another process holds it; the text names its pid.
             Blocked, Deferred: if the file cannot be opened or locked.
         """
-        descriptor = _opened(path, make=make)
-        try:
+        with _opened(path, make=make) as descriptor:
             if not _locked(descriptor):
                 mend = "Stop that one first, or give this one a folder and a state of its own."
                 raise UsageError(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {mend}")
-        except OSError as error:
-            os.close(descriptor)
-            raise translate(error, str(path)) from error
-        except UsageError:
-            os.close(descriptor)
-            raise
         _sign(descriptor)
         return cls(descriptor)
 
@@ -68,19 +62,12 @@ class Lock:
             UsageError: if somebody else holds it: alone, or in other company.
             Blocked, Deferred: as for `take`.
         """
-        descriptor = _opened(path, make=False)
-        try:
+        with _opened(path, make=False) as descriptor:
             if _locked(descriptor):
                 _sign(descriptor, f"{_COMPANY}{company}\n")
             if not _locked(descriptor, fcntl.LOCK_SH) or _company(descriptor) not in {company, ""}:
                 mend = "Stop that one first, or let both keep their state in one database."
                 raise UsageError(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {mend}")
-        except OSError as error:
-            os.close(descriptor)
-            raise translate(error, str(path)) from error
-        except UsageError:
-            os.close(descriptor)
-            raise
         return cls(descriptor)
 
     def holds(self, path: Path) -> bool:
@@ -111,11 +98,19 @@ def is_locked(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _opened(path: Path, *, make: bool) -> int:
+@contextlib.contextmanager
+def _opened(path: Path, *, make: bool) -> Iterator[int]:
+    """The file, which stays open unless the block fails."""
+    descriptor = None
     try:
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0), 0o644)
-    except OSError as error:
-        raise translate(error, str(path)) from error
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0), 0o644)
+        yield descriptor
+    except (OSError, UsageError) as error:
+        if descriptor is not None:
+            os.close(descriptor)
+        if isinstance(error, OSError):
+            raise translate(error, str(path)) from error
+        raise
 
 
 def _locked(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:

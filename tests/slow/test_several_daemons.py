@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,21 +46,22 @@ class Fleet:
         self.yards.append(made)
         return made
 
+    def close(self) -> None:
+        for each in self.yards:
+            each.close()
+
 
 @pytest.fixture
 def fleet(yard: Yard, database: str) -> Iterator[Fleet]:
-    made = Fleet(yard, database)
-    yield made
-    for each in made.yards:
-        each.close()
+    with closing(Fleet(yard, database)) as made:
+        yield made
 
 
 @pytest.fixture
 def patient_fleet(patient_yard: Yard, database: str) -> Iterator[Fleet]:
-    made = Fleet(patient_yard, database)
-    yield made
-    for each in made.yards:
-        each.close()
+    """Likewise, with a simulator that finishes no video until it is told to."""
+    with closing(Fleet(patient_yard, database)) as made:
+        yield made
 
 
 def logs(*daemons: Running) -> str:
