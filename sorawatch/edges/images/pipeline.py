@@ -91,7 +91,9 @@ def _opaque(image: Image.Image, picture: Picture, background: Colour) -> Image.I
 
 def _compose(image: Image.Image, target: Size, at: tuple[int, int], background: Colour, *, blur: bool) -> Image.Image:
     """``image`` on a canvas of ``target`` pixels; a new image, so that nothing of the file's clings to it."""
-    canvas = _blurred(image, target) if blur else Image.new("RGB", (target.width, target.height), background)
+    canvas = Image.new("RGB", (target.width, target.height), background)
+    if blur:
+        canvas.paste(_blurred(image, target))
     canvas.paste(image, at)
     return canvas
 

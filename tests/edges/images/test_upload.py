@@ -57,6 +57,20 @@ def text(secret: str) -> PngInfo:
     return info
 
 
+@pytest.mark.parametrize("form", Format)
+@pytest.mark.parametrize("fit", Fit)
+def test_nothing_of_the_file_but_its_pixels_gets_into_any_reference(tmp_path: Path, fit: Fit, form: Format) -> None:
+    noise = Image.effect_noise((64, 64), 60).convert("RGB")
+    comment = save(tmp_path, noise, "a.jpg", icc_profile=p3_profile(), comment=b"Secret comment")
+    animation = save(tmp_path, noise, "a.gif", comment=b"Secret comment")
+    plain = save(tmp_path, noise, "plain.png")
+    for path in (comment, animation):
+        assert b"Secret" in path.read_bytes()
+        image = Image.open(io.BytesIO(prepare(path, FREE, SMALL, fit, format=form).data))
+        of_none = Image.open(io.BytesIO(prepare(plain, FREE, SMALL, fit, format=form).data))
+        assert image.info == of_none.info
+
+
 def test_the_digest_is_that_of_the_source_file(tmp_path: Path) -> None:
     path = save(tmp_path, flat(RED), "a.png")
     assert prepare(path, FREE, SMALL, Fit.CROP).digest == hashlib.sha256(path.read_bytes()).hexdigest()
