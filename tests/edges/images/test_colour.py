@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sorawatch.core.order import Size
-from tests.edges.images.hostile import png
+from tests.edges.images.hostile import png, tiff
 from tests.edges.images.pictures import (
     BLUE,
     GREEN,
@@ -100,6 +100,34 @@ def test_deep_grey_is_scaled_not_clipped(tmp_path: Path, name: str, pixels: Arra
     assert near(bars[:, :16], 0)
     assert near(bars[:, 28:38], 128)
     assert near(bars[:, 50:], 255)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "tags"),
+    [
+        (steps(np.uint16, 0xFFFF, 0x7F7F, 0), {258: 16, 262: 0}),
+        (steps(np.float32, 1.0, 0.5, 0), {258: 32, 262: 0, 339: 3}),
+        (steps(np.uint32, 0, 0x80808080, 0xFFFFFFFF), {258: 32, 262: 1}),
+        (steps(np.uint32, 0, 0x8080, 0xFFFF), {258: 32, 262: 1}),
+        (steps(np.int32, -70_000, 0x8080, 0xFFFF), {258: 32, 262: 1, 339: 2}),
+        (steps(np.uint16, 0, 0x808, 0xFFF), {258: 12, 262: 1}),
+    ],
+    ids=["white is zero", "floats, white is zero", "32 bits", "32 bits, half used", "signed", "12 bits"],
+)
+def test_what_a_tiff_says_of_its_white_is_heeded(tmp_path: Path, pixels: Array, tags: dict[int, int]) -> None:
+    data = pixels.tobytes() if tags[258] != 12 else b"".join(map(twelve_bits, pixels))
+    place = {273: len(tiff(1, 1, *[(0, 3, 1, 0)] * (len(tags) + 2))), 279: len(data)}
+    entries = [(tag, 3, 1, value) for tag, value in tags.items()] + [(tag, 4, 1, value) for tag, value in place.items()]
+    (tmp_path / "a.tif").write_bytes(tiff(66, 36, *entries, data=data))
+    bars = made(tmp_path / "a.tif", Size(66, 36))
+    assert near(bars[:, :16], 0)
+    assert near(bars[:, 28:38], 128)
+    assert near(bars[:, 50:], 255)
+
+
+def twelve_bits(row: Array) -> bytes:
+    """Two samples in three bytes, the first bits first (TIFF 6.0, FillOrder 1)."""
+    return b"".join(int(first << 12 | second).to_bytes(3, "big") for first, second in row.reshape(-1, 2).tolist())
 
 
 @pytest.mark.parametrize(
