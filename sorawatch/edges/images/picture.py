@@ -34,7 +34,15 @@ _BYTES_PER_PIXEL = {"JPEG": 7, "WEBP": 16, "AVIF": 9}
 
 _JPEG = b"\xff\xd8\xff"
 _FORMATS = ("PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", *_HEIF)
-_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_STARTS = {
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "GIF": rb"GIF8[79]a",
+    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "WebP": rb"RIFF....WEBP",
+    "AVIF": rb"....ftypavi[fs]",
+    "HEIC": rb"....ftyp(?:hei[cxms]|hev[cx]|mif1|msf1)",
+}
+"""How a file begins that means to be a picture of that kind."""
 
 _UPRIGHTING = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -191,9 +199,13 @@ def _too_large(name: str, found: str) -> Rejected:
 
 
 def _unidentified(name: str, data: bytes) -> Rejected:
-    if not _HEIF and data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+    kind = next((kind for kind, start in _STARTS.items() if re.match(start, data, re.DOTALL)), "")
+    if kind == "HEIC" and not _HEIF:
         told = f"{name} is a HEIC picture, which needs an extra package"
         return Rejected(told, "Run: pip install 'sorawatch[heif]'. Or save the picture as a JPEG.")
+    if kind:
+        told = f"{name} is damaged or cut off, or a rare kind of {kind}"
+        return Damaged(told, "Copy it again, or save it anew as JPEG or PNG.")
     told = f"{name} is not a picture that can be read; it begins with {data[:8].decode('latin-1')!a}"
     return Damaged(told, "If a viewer shows it, save it anew as JPEG or PNG.")
 

@@ -73,8 +73,8 @@ def test_a_picture_cut_off(tmp_path: Path, kind: str) -> None:
     data = save(tmp_path, Image.effect_noise((200, 200), 90).convert("RGB"), f"whole.{kind}").read_bytes()
     (tmp_path / f"a.{kind}").write_bytes(data[: len(data) * 2 // 3])
     reason, mend = words(rejected(tmp_path / f"a.{kind}"))
-    assert reason.startswith((f"a.{kind} is damaged or cut off: ", f"a.{kind} is not a picture that can be read; "))
-    assert mend
+    assert reason.startswith(f"a.{kind} is damaged or cut off")
+    assert mend.startswith("Copy it again, or ")
     rejected(tmp_path / f"a.{kind}", Damaged)
 
 
