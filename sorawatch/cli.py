@@ -59,7 +59,8 @@ def _explain(error: Exception) -> int:
                 err.print(f"[red]error:[/] {escape(str(problem))}")
             return _unusable()
         case Blocked() | Rejected():
-            err.print(f"[red]error:[/] {escape(f'{error}. {error.mend}' if error.mend else str(error))}")
+            told = f"{str(error).removesuffix('.')}. {error.mend}" if error.mend else str(error)
+            err.print(f"[red]error:[/] {escape(told)}")
             return FAILED
         case SorawatchError():
             err.print(f"[red]error:[/] {escape(str(error))}")

@@ -55,6 +55,14 @@ def test_it_says_size_window_and_price(yard: Yard) -> None:
     assert "sora-2, 12 seconds, $1.20" in told
 
 
+def test_an_unusable_sidecar_is_told_in_whole_sentences(yard: Yard) -> None:
+    picture(yard.root / "wide.jpg")
+    (yard.root / "wide.yaml").write_text("size: 999x1\n")
+    told = yard.cli("preview", "wide.jpg", status=1)
+    assert "line 1, size: is 999x1" in told
+    assert re.search(r"Allowed: [^.]+auto\. Correct", " ".join(told.split()))
+
+
 def test_it_never_writes_where_that_would_be_bought_or_over_the_picture(yard: Yard) -> None:
     (yard.inbox / "_defaults.yaml").write_text("prompt: waves\n")
     dropped = yard.drop("beach.jpg", prompt="")
