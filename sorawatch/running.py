@@ -39,11 +39,14 @@ def run(config: Config, environ: Mapping[str, str], err: Console, *, once: bool)
     Raises:
         SorawatchError: if it cannot start.
     """
+    hang_ups = _remembered_hang_ups()
     live = screens.LiveJobs()
     log = _Logs(environ, err)
     log.apply(config)
     with app.opened(config, environ, [journal.log_change, live], apply=log.apply) as daemon:
         _heed_signals(daemon)
+        if hang_ups:
+            daemon.reload()
         live.begin(report.snapshot(config).jobs)
         with _shown(live, err):
             return _work(daemon, config, once=once)
@@ -69,6 +72,14 @@ def _shown(live: screens.LiveJobs, err: Console) -> Iterator[None]:
         return
     with Live(live, console=err, refresh_per_second=4, transient=True):
         yield
+
+
+def _remembered_hang_ups() -> list[int]:
+    """Those that come before there is a daemon to obey them: a wish for a reload must not end the start."""
+    came: list[int] = []
+    if not sys.stderr.isatty():
+        signal.signal(signal.SIGHUP, lambda number, _frame: came.append(number))
+    return came
 
 
 def _heed_signals(daemon: Daemon) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 
 import pytest
 
 from sorawatch import config
 from sorawatch.daemon import Daemon
+from sorawatch.edges import lock
 from tests.manager import listening
 from tests.yard import Yard, wait_until
 
@@ -116,6 +118,20 @@ def test_the_signal_and_what_the_service_manager_hears_of_it(yard: Yard) -> None
     assert daemon.returncode == 0
     events = [json.loads(line)["event"] for line in told.splitlines() if line.startswith("{")]
     assert events == ["reloaded", "reload-refused", "stopped"]
+
+
+def test_a_signal_that_comes_while_the_daemon_starts_counts_once_it_is_up(yard: Yard) -> None:
+    assert yard.run_once()
+    with closing(sqlite3.connect(yard.root / "state.db", isolation_level=None)) as state:
+        state.execute("BEGIN EXCLUSIVE")
+        daemon = yard.spawn("run")
+        wait_until(lambda: lock.is_locked(yard.root / "state.db.lock"))
+        daemon.send_signal(signal.SIGHUP)
+        state.rollback()
+    assert daemon.stderr is not None
+    assert any("were read anew" in line for line in daemon.stderr), f"ended with {daemon.wait()}"
+    daemon.terminate()
+    assert daemon.wait(60) == 0
 
 
 def test_a_terminal_that_is_closed_stops_the_daemon(yard: Yard) -> None:
