@@ -14,6 +14,7 @@ from sorawatch.blocks import Block
 from sorawatch.core.budget import Closed
 from sorawatch.core.calendar import clock_time
 from sorawatch.core.facts import Event, Facts, about
+from sorawatch.core.naming import on_a_line
 from sorawatch.edges.store import Turn
 from sorawatch.lookout import Lookout
 
@@ -48,7 +49,7 @@ class Pause:
 
     @property
     def headline(self) -> str:
-        return f"nothing is submitted from {self.folder}" if self.folder else "nothing is submitted"
+        return f"nothing is submitted from {on_a_line(self.folder)}" if self.folder else "nothing is submitted"
 
     def goes_on(self, now: int, zone: tzinfo | None) -> str:
         """When, in a sentence; empty where only a person can tell."""

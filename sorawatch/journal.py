@@ -77,7 +77,7 @@ _TOLD: dict[State, Callable[[Job], str]] = {
     State.UNCERTAIN: lambda job: f"it is not known whether the order arrived: {job.short_reason}",
     State.RENDERING: lambda job: f"rendering as {job.video_id}",
     State.RENDERED: lambda _: "rendered",
-    State.DELIVERED: lambda job: f"delivered as {job.clip}",
+    State.DELIVERED: lambda job: f"delivered as {on_a_line(job.clip or '')}",
     State.REJECTED: lambda job: f"failed: {job.short_reason}",
     State.WITHDRAWN: lambda job: f"to be withdrawn: {job.short_reason}",
     State.RESTORING: lambda _: "to be moved back into the inbox",

@@ -20,7 +20,7 @@ from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import clock_time
 from sorawatch.core.job import FINAL, Charged, Job, State
-from sorawatch.core.naming import legible
+from sorawatch.core.naming import on_a_line
 from sorawatch.edges.store import Event, Spending
 from sorawatch.journal import shown
 from sorawatch.report import Snapshot
@@ -113,7 +113,7 @@ def _waiting(waiting: list[list[str]], count: int) -> Table:
     table.add_column(header_style="dim")
     table.add_column()
     for path, why in waiting[:_ROWS]:
-        table.add_row(Text(path), Text(why))
+        table.add_row(Text(on_a_line(path)), Text(why))
     if count > _ROWS:
         table.caption = f"and {count - _ROWS} more"
     return table
@@ -143,7 +143,7 @@ def _price(job: Job) -> str:
 
 def _why(job: Job, now: int, config: Config) -> Text:
     if job.state is State.DONE and job.clip:
-        return Text(legible(job.clip))
+        return Text(on_a_line(job.clip))
     if job.state is State.READY and not job.reason:
         return Text(f"its turn; {job.note}" if job.note else "its turn")
     told = " ".join(part for part in (job.reason, job.mend if job.state is State.HELD else "") if part)
@@ -169,7 +169,7 @@ def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> 
         ("price", Text("" if job.price is None else dollars(job.price))),
         ("charged", job.charged.value),
         ("video", Text(job.video_id or "")),
-        ("clip", Text(legible(job.clip or ""))),
+        ("clip", Text(on_a_line(job.clip or ""))),
     ]
     for name, value in rows:
         if str(value):

@@ -18,7 +18,7 @@ from rich.text import Text
 from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import clock_time, iso, month_named, month_of
-from sorawatch.core.naming import legible
+from sorawatch.core.naming import legible, on_a_line
 from sorawatch.core.order import MICROS
 from sorawatch.edges.store import Entry, Store
 from sorawatch.errors import UsageError
@@ -102,7 +102,7 @@ def shown(statement: Statement, config: Config) -> RenderableType:
     for (folder, model, size, seconds), entries in kinds(statement).items():
         made = sum(entry.clip is not None for entry in entries)
         counts = (str(seconds or ""), str(len(entries)), str(made))
-        cells = (folder or ".", model, size, *counts, *map(dollars, _sums(entries)))
+        cells = (on_a_line(folder) or ".", model, size, *counts, *map(dollars, _sums(entries)))
         groups.add_row(*map(Text, cells))
     single = _table("when", "picture", "order", "price", "clip")
     for entry in statement.entries:
@@ -119,7 +119,7 @@ def shown(statement: Statement, config: Config) -> RenderableType:
 
 def _came_of_it(entry: Entry) -> str:
     if entry.clip:
-        return legible(entry.clip)
+        return on_a_line(entry.clip)
     return "under way" if entry.reserved else f"none; see `sorawatch show {entry.job_id}`"
 
 
@@ -165,4 +165,4 @@ def _sums(entries: Iterable[Entry]) -> tuple[int, int]:
 
 
 def _path(entry: Entry) -> str:
-    return legible(f"{entry.folder}/{entry.image}" if entry.folder else entry.image or "")
+    return on_a_line(f"{entry.folder}/{entry.image}" if entry.folder else entry.image or "")

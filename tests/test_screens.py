@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
 from contextlib import suppress
+
+import pytest
 
 from tests.yard import Yard, wait_until
 
@@ -38,3 +41,15 @@ def test_a_terminal_shows_earlier_jobs_and_has_its_cursor_back_after_the_hardest
         daemon.wait()
         os.close(ours)
     assert shown.rindex(SHOW_CURSOR) > shown.rindex(HIDE_CURSOR)
+
+
+def test_what_stands_in_a_name_does_nothing_to_a_terminal(yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    yard.drop("re\x1b[31md/be\x1b]0;ach\nnothing is submitted.jpg", "waves", seconds=4)
+    assert yard.run_once()
+    (job,) = yard.status().jobs
+    for told in (yard.cli("status"), yard.cli("show", job.id), yard.cli("report"), caplog.text):
+        assert "\x1b" not in told
+        assert not any(line.startswith("nothing") for line in told.splitlines())
+    (row,) = json.loads(yard.cli("report", "--json"))["purchases"]
+    assert row["folder"] == "re\x1b[31md", "to programs it is told as it is"
