@@ -77,7 +77,8 @@ class Quotas:
 
 
 def _first(layer: Settings) -> str:
-    return str(next((each for each in layer.problems if "limit" in each.where), layer.problems[0]))
+    """As a part of a sentence, which ends itself."""
+    return str(next((each for each in layer.problems if "limit" in each.where), layer.problems[0])).rstrip(".")
 
 
 def _shut(folder: str, file: str, reason: str, *, lasting: bool) -> Scope:

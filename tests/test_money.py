@@ -139,7 +139,9 @@ def test_a_folder_has_places_of_its_own(yard: Yard) -> None:
         ("limits: {usd_per_day: 1", "a bracket is opened and never closed"),
     ],
 )
-def test_limits_that_cannot_be_understood_let_nothing_through(yard: Yard, text: str, words: str) -> None:
+def test_limits_that_cannot_be_understood_let_nothing_through(
+    yard: Yard, caplog: pytest.LogCaptureFixture, text: str, words: str
+) -> None:
     limit(yard, "cats", "usd_per_day: 0.4")
     (yard.inbox / "PAUSE").touch()
     yard.drop("cats/a.jpg")
@@ -151,6 +153,7 @@ def test_limits_that_cannot_be_understood_let_nothing_through(yard: Yard, text: 
         (yard.inbox / "PAUSE").unlink()
         wait_until(lambda: len(yard.files("outbox")) == 1 and paused(yard))
         assert words in " ".join(yard.told().split())
+        assert ".." not in caplog.text
         assert yard.simulator.ledger().creates == 1
         limit(yard, "cats", "usd_per_day: 0.8")
         wait_until(lambda: len(yard.files("outbox")) == 2)
