@@ -89,7 +89,8 @@ def api_client(config: Config, key: KeySource | None, environ: Mapping[str, str]
             secret = key.read() if key else None
         except ConfigError as error:
             problem = error.problems[0]
-            raise Blocked(f"the API key cannot be read: {problem.what}", problem.mend, keyed=True) from error
+            why = f"the API key cannot be read: {problem.where}, {problem.what}"
+            raise Blocked(why, problem.mend, keyed=True) from error
         if secret is not None:
             SECRETS.add(secret)
         return secret

@@ -80,7 +80,8 @@ def test_a_key_that_is_put_right_counts_at_once(yard: Yard, change: Callable[[Pa
         wait_until(lambda: len(yard.files("outbox")) == 2)
         (yard.root / "api.key").write_text(found)
         yard.drop("c.jpg")
-        paused(yard, "the server refuses the API key" if found else "the API key cannot be read")
+        told = paused(yard, "the server refuses the API key" if found else "the API key cannot be read")
+        assert found or f"api.key_file, {yard.root / 'api.key'}, is empty" in told
         change(yard.root / "api.key", KEY)
         wait_until(lambda: len(yard.files("outbox")) == 3, timeout=30, told=yard.told)
     assert yard.files("errors") == {}
