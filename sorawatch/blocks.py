@@ -15,6 +15,9 @@ _PATIENT = Waits(first=60.0, longest=3600.0)
 _LAPSE = 60_000
 """Milliseconds after the last failure's retry at which a block of anything but SUBMIT is forgotten."""
 
+_USED_UP = "the server has taken as many orders as it takes for now"
+_GOES_ON = "Nothing needs to be done: it goes on by itself."
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -54,6 +57,11 @@ class Blocks:
         before = self._blocks.get(action)
         if before and action is Action.SUBMIT and not self._is_over(before, now):
             # It was on its way when the block was set: its failure is no news, its success no end of the wait.
+            return
+        if isinstance(outcome, o.Accepted) and outcome.rest:
+            # Nothing has failed, so however often it comes the wait never grows.
+            until = now + int(1000 * outcome.rest)
+            self._blocks[action] = Block(action, _USED_UP, _GOES_ON, True, now, 0, until, outcome.rest)
             return
         if not isinstance(outcome, o.Halted):
             self._blocks.pop(action, None)

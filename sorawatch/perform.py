@@ -149,7 +149,7 @@ class Performer:
             raise
         with suppress(Deferred, Blocked):
             self._work.write_record(job.id, to_record(replace(job, video_id=video.id)))
-        return o.Accepted(video.id)
+        return o.Accepted(video.id, video.rest)
 
     def _made_again(self, job: Job, order: Order) -> bytes | None:
         """The reference of a job that another machine prepared; None if it does not become the same again."""

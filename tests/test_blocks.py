@@ -76,6 +76,19 @@ def test_one_accepted_that_was_on_its_way_already_does_not_end_the_wait(blocks: 
     assert list(blocks) == []
 
 
+def test_an_order_taken_as_the_last_for_now_stops_the_others_for_so_long_and_no_longer(blocks: Blocks):
+    now = NOW
+    for _ in range(12):
+        learn(blocks, Action.SUBMIT, o.Accepted("video_1", rest=7.5), now)
+        (block,) = blocks
+        assert (block.asked, block.tries, block.until) == (7.5, 0, now + 7500)
+        assert blocks.places(7, 0, block.until - 1) == 0
+        assert blocks.places(7, 0, block.until) == 1
+        now = block.until
+    learn(blocks, Action.SUBMIT, o.Accepted("video_2"), now)
+    assert list(blocks) == []
+
+
 def test_a_canary_that_meets_another_cause_tells_that_one(blocks: Blocks):
     learn(blocks, Action.SUBMIT, NO_CREDIT)
     learn(blocks, Action.SUBMIT, OUT_OF_REACH, NOW + MINUTE)

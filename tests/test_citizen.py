@@ -66,6 +66,20 @@ def test_a_wait_that_the_server_asks_for_is_kept_and_shown(yard: Yard) -> None:
         wait_until(lambda: len(yard.files("outbox")) == 2)
 
 
+def test_what_the_server_says_of_its_limits_with_an_order_that_it_takes_is_kept_and_shown(yard: Yard) -> None:
+    yard.simulator.inject(Fault("used_up", seconds=90))
+    yard.set("limits", in_flight=1)
+    yard.drop("a.jpg")
+    yard.drop("b.jpg")
+    with yard.running():
+        paused(yard, "The server asks for 90 s. Tried again at ")
+        wait_until(lambda: yard.counts() == {"done": 1, "ready": 1})
+        assert yard.simulator.ledger().creates == 1
+        yard.cli("resume")
+        wait_until(lambda: len(yard.files("outbox")) == 2)
+    assert yard.simulator.ledger().rejected == 0
+
+
 def replaced(path: Path, text: str) -> None:
     path.with_name("new").write_text(text)
     path.with_name("new").rename(path)

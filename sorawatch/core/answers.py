@@ -6,14 +6,14 @@ All are functions of the answer and the time, for servers that differ as design 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeGuard
 
 from sorawatch.core import refusals
 from sorawatch.core.complaints import Answer, quote, read_complaint
 from sorawatch.core.refusals import content_refusal, read_refusal
-from sorawatch.core.times import retry_after, unix_seconds
+from sorawatch.core.times import retry_after, unix_seconds, used_up
 from sorawatch.errors import Rejected
 
 __all__ = [
@@ -94,6 +94,8 @@ class Video:
     """Set exactly where ``status`` is `Status.FAILED`."""
     unknown_status: str | None = None
     """The server's word where it is none we know; the video then counts as running."""
+    rest: float | None = None
+    """Seconds for which the server, having taken this order, says that it takes no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def read_submit(answer: Answer, now: float) -> Video:
     """The video that a submit was answered with, which may have failed already.
 
     Args:
-        now: the Unix time in seconds, for a ``Retry-After`` that is a date.
+        now: the Unix time in seconds, for times to wait that are told as a moment.
 
     Raises:
         Deferred: not accepted; the same order may be accepted later.
@@ -119,7 +121,7 @@ def read_submit(answer: Answer, now: float) -> Video:
     record = _record(answer)
     if record is None:
         raise refusals.submit_refusal(answer, now)
-    return _video(record)
+    return replace(_video(record), rest=used_up(answer.headers, now))
 
 
 def read_video(answer: Answer, now: float) -> Video:

@@ -29,9 +29,13 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """SUBMIT was answered with a video id."""
+    """SUBMIT was answered with a video id, or RESOLVE found it.
+
+    ``rest`` is the seconds for which the server says that it takes no other order.
+    """
 
     video_id: str
+    rest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

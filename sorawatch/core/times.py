@@ -43,9 +43,17 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         wait = _number(text)
         if wait is None:
             wait = _seconds_until(text, now)
-    if wait is None:
-        resets = [lower.get(reset, "") for remaining, reset in _RATES if lower.get(remaining) == "0"]
-        wait = max((found for text in resets if (found := _reset(text, now)) is not None), default=None)
+    return used_up(headers, now) if wait is None else min(max(wait, 0.0), LONGEST_WAIT)
+
+
+def used_up(headers: Mapping[str, str], now: float) -> float | None:
+    """The seconds, at most `LONGEST_WAIT`, until a server takes requests again of which by `_RATES` none remains.
+
+    None where some remain, or nothing is said. Servers tell it with what they accept, too.
+    """
+    lower = {name.lower(): value.strip() for name, value in headers.items()}
+    resets = [lower.get(reset, "") for remaining, reset in _RATES if lower.get(remaining) == "0"]
+    wait = max((found for text in resets if (found := _reset(text, now)) is not None), default=None)
     return None if wait is None else min(max(wait, 0.0), LONGEST_WAIT)
 
 

@@ -52,7 +52,7 @@ class Fault:
     when: str | None = None
     """Only videos in this status."""
     seconds: float = 0.0
-    """How long a delay lasts, or the whole of a trickle."""
+    """How long a delay lasts, or the whole of a trickle, or until the server says that it takes requests again."""
     status: int = 500
     shape: str = "openai"
     """The form of the body of an ``answer_*``: a key of ``SHAPES``."""
@@ -152,6 +152,11 @@ def _canned(fault: Fault, _: Answer) -> Answer:
     wishes = {"Retry-After": fault.retry_after, "retry-after-ms": fault.retry_after_ms}
     headers = {name: str(value) for name, value in wishes.items() if value is not None}
     return Answer(fault.status, text(fault).encode(), media_type, headers)
+
+
+def _used_up(fault: Fault, answer: Answer) -> Answer:
+    left = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": f"{fault.seconds:g}s"}
+    return replace(answer, headers={**answer.headers, **left})
 
 
 def _travelling(manner: Manner) -> Effect:
@@ -287,6 +292,7 @@ KINDS: Mapping[str, Kind] = {
     "delay_after": Kind(Stage.AFTER, "create", delays=True),
     "answer_before": _before(_canned),
     "answer_after": _after("create", _canned),
+    "used_up": _after("create", _used_up),
     # What becomes of an order
     "generation_fails": _planned(_fails),
     "generation_hangs": _planned(_stuck),

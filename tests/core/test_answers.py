@@ -65,6 +65,21 @@ def test_a_created_video_is_read_whole():
 
 
 @pytest.mark.parametrize(
+    ("headers", "rest"),
+    [
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "17"}, 17.0),
+        ({"X-RateLimit-Remaining": "1", "X-RateLimit-Reset": "17"}, None),
+        ({"Retry-After": "17"}, None),  # of an order taken it says when to look, not when to order
+    ],
+)
+def test_with_the_last_order_that_it_takes_for_now_a_server_says_for_how_long(
+    headers: dict[str, str], rest: float | None
+):
+    taken = answer(200, JOB)
+    assert read_submit(Answer(taken.status, {**taken.headers, **headers}, taken.body), NOW).rest == rest
+
+
+@pytest.mark.parametrize(
     ("word", "status"),
     [
         ("queued", Status.QUEUED),
