@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, BinaryIO
@@ -53,9 +54,9 @@ class _Box:
 def check(clip: BinaryIO) -> None:
     """Return if ``clip``, an open binary file, is a whole MP4.
 
-    Its boxes tile the file exactly, ``ftyp`` comes first, ``moov`` holds a track, ``mdat`` has content, and every
-    video sample that ``moov`` indexes lies within an ``mdat`` and is no run of zeros. Fragmented files, which have
-    no such index, are held to the boxes alone.
+    Its boxes tile the file exactly, ``ftyp`` comes first, there is one ``moov``, ``mdat`` has content, and every
+    video sample that ``moov`` indexes lies within an ``mdat`` and is no run of zeros. Files without such an index,
+    as fragmented ones are, are held to the boxes alone.
 
     Raises:
         Deferred: it is not; another download may bring a whole one.
@@ -87,11 +88,8 @@ def _check(clip: BinaryIO, length: int) -> None:
     if moov.end - moov.start > _LARGEST_MOOV:
         raise _BoxError(f"its moov box is {moov.end - moov.start} bytes long")
     index = read(moov.start, moov.end - moov.start)
-    tracks = [box for box in _children(index) if box.type == b"trak"]
-    if not tracks:
-        raise _BoxError("its moov box has no track")
-    for track in tracks:
-        _check_track(read, contents, index[track.start : track.end])
+    for track in _tracks(index):
+        _check_track(read, contents, track)
 
 
 def _boxes(read: _Read, start: int, end: int, *, last_may_be_open: bool = False) -> Iterator[_Box]:
@@ -114,6 +112,13 @@ def _boxes(read: _Read, start: int, end: int, *, last_may_be_open: bool = False)
 
 def _children(buffer: bytes) -> Iterator[_Box]:
     return _boxes(lambda start, size: buffer[start : start + size], 0, len(buffer))
+
+
+def _tracks(index: bytes) -> list[bytes]:
+    """The tracks of a ``moov``; none where it tells of none, which is odd, but the server's affair."""
+    with suppress(_BoxError):
+        return [index[box.start : box.end] for box in _children(index) if box.type == b"trak"]
+    return []
 
 
 def _below(buffer: bytes, *path: bytes) -> bytes:
