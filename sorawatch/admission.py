@@ -14,6 +14,7 @@ from sorawatch.core.calendar import Period, day_of, month_of
 from sorawatch.core.job import UNPAID, Job, State
 from sorawatch.core.lifecycle import Action, Policy, begin, reject, resume, vanish
 from sorawatch.core.limits import Limits
+from sorawatch.core.naming import on_a_line
 from sorawatch.core.order import Model, Size
 from sorawatch.core.purchase import Standing
 from sorawatch.edges.store import Turn
@@ -192,7 +193,8 @@ class Admission:
     def _refused(turn: Turn, job: Job, twin: Job) -> Job:
         mend = "To have it again, change the prompt, or set `duplicates: allow` in the configuration."
         if twin.state is State.DONE:
-            return reject(job, turn.now, f"it is the same order as job {twin.id}, delivered as {twin.clip}", mend)
+            clip = on_a_line(twin.clip or "")
+            return reject(job, turn.now, f"it is the same order as job {twin.id}, delivered as {clip}", mend)
         return reject(job, turn.now, f"it is the same order as job {twin.id}, which is held: {twin.reason}", mend)
 
 

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from sorawatch import __version__, app, checks, config, demo, preview, report, running, screens, service, statement
 from sorawatch.config import Config
+from sorawatch.core.naming import tame
 from sorawatch.edges import logs
 from sorawatch.edges.manager import is_started_by_systemd
 from sorawatch.errors import Blocked, ConfigError, Rejected, SorawatchError, UsageError
@@ -56,19 +57,19 @@ def _explain(error: Exception) -> int:
     match error:
         case ConfigError():
             for problem in error.problems:
-                err.print(f"[red]error:[/] {escape(str(problem))}")
+                err.print(f"[red]error:[/] {escape(tame(str(problem)))}")
             return _unusable()
         case Blocked() | Rejected():
             told = f"{str(error).removesuffix('.')}. {error.mend}" if error.mend else str(error)
-            err.print(f"[red]error:[/] {escape(told)}")
+            err.print(f"[red]error:[/] {escape(tame(told))}")
             return FAILED
         case SorawatchError():
-            err.print(f"[red]error:[/] {escape(str(error))}")
+            err.print(f"[red]error:[/] {escape(tame(str(error)))}")
             return _unusable() if isinstance(error, UsageError) else FAILED
         case BrokenPipeError():
             return FAILED
         case _:
-            told = escape(f"{type(error).__name__}: {error}")
+            told = escape(tame(f"{type(error).__name__}: {error}"))
             err.print(f"[red]error:[/] a fault in sorawatch ({told}). Run it with --debug for details.")
             return FAILED
 
@@ -165,9 +166,9 @@ def _check(
 
 def _print_finding(finding: checks.Finding) -> None:
     mark = "[red]✗[/]" if finding.grave else "[yellow]![/]" if finding.mend else "[green]✓[/]"
-    out.print(f"{mark} {escape(finding.what)}", soft_wrap=True)
+    out.print(f"{mark} {escape(tame(finding.what))}", soft_wrap=True)
     if finding.mend:
-        out.print(f"    {escape(finding.mend)}", soft_wrap=True)
+        out.print(f"    {escape(tame(finding.mend))}", soft_wrap=True)
 
 
 @cli.command("run")

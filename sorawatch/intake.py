@@ -11,7 +11,7 @@ from sorawatch.core.budget import Scope
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import Job, Pair, State
 from sorawatch.core.lifecycle import reject
-from sorawatch.core.naming import job_id
+from sorawatch.core.naming import job_id, on_a_line
 from sorawatch.core.order import Model, Order
 from sorawatch.core.pairing import YAML_SUFFIXES, fold, is_defaults, pair
 from sorawatch.core.sidecar import Settings, make_order, read_prompt, read_settings
@@ -119,6 +119,7 @@ def read_layer(path: Path, name: str) -> Settings:
     Raises:
         Deferred, Blocked: if it cannot be read now.
     """
+    name = on_a_line(name)
     try:
         data = yamlfile.read(path)
         if fold(path.name).endswith(YAML_SUFFIXES):

@@ -20,7 +20,7 @@ from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import clock_time
 from sorawatch.core.job import FINAL, Charged, Job, State
-from sorawatch.core.naming import on_a_line
+from sorawatch.core.naming import on_a_line, tame
 from sorawatch.edges.store import Event, Spending
 from sorawatch.journal import shown
 from sorawatch.report import Snapshot
@@ -85,12 +85,12 @@ def _money(spending: Spending, cap: int | None) -> str:
 
 
 def _pause(pause: Pause, now: int, config: Config) -> Text:
-    text = Text(f"{pause.headline}: ", "bold yellow").append(pause.reason, "not bold")
+    text = Text(f"{pause.headline}: ", "bold yellow").append(tame(pause.reason), "not bold")
     if pause.since:
         text.append(f" (since {clock_time(pause.since, now, config.timezone)})", "default not bold")
     for told in (pause.mend, pause.goes_on(now, config.timezone)):
         if told:
-            text.append(f"\n  {told}", "default not bold")
+            text.append(f"\n  {tame(told)}", "default not bold")
     return text
 
 
@@ -113,7 +113,7 @@ def _waiting(waiting: list[list[str]], count: int) -> Table:
     table.add_column(header_style="dim")
     table.add_column()
     for path, why in waiting[:_ROWS]:
-        table.add_row(Text(on_a_line(path)), Text(why))
+        table.add_row(Text(on_a_line(path)), Text(tame(why)))
     if count > _ROWS:
         table.caption = f"and {count - _ROWS} more"
     return table
@@ -149,7 +149,7 @@ def _why(job: Job, now: int, config: Config) -> Text:
     told = " ".join(part for part in (job.reason, job.mend if job.state is State.HELD else "") if part)
     if job.attempts and job.due_at > now:
         told += f" Tried again at {clock_time(job.due_at, now, config.timezone)}."
-    return Text(told or job.note)
+    return Text(tame(told or job.note))
 
 
 def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> RenderableType:
@@ -161,14 +161,14 @@ def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> 
         ("job", job.id),
         ("picture", _path(job)),
         ("state", _state(job)),
-        ("why", Text(job.reason)),
-        ("what to do", Text(job.mend)),
+        ("why", Text(tame(job.reason))),
+        ("what to do", Text(tame(job.mend))),
         ("order", Text(_order(job))),
-        ("prompt", Text(job.order.prompt if job.order else "")),
+        ("prompt", Text(tame(job.order.prompt) if job.order else "")),
         ("picture's note", Text(job.note)),
         ("price", Text("" if job.price is None else dollars(job.price))),
         ("charged", job.charged.value),
-        ("video", Text(job.video_id or "")),
+        ("video", Text(tame(job.video_id or ""))),
         ("clip", Text(on_a_line(job.clip or ""))),
     ]
     for name, value in rows:
@@ -180,7 +180,7 @@ def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> 
     for first, last, times in _condensed(events):
         when = clock_time(first.at, now, config.timezone)
         again = f" ({times} times, last at {clock_time(last.at, now, config.timezone)})" if times > 1 else ""
-        happened.add_row(when, Text(first.state.value, _STYLES.get(first.state, "")), Text(first.reason + again))
+        happened.add_row(when, Text(first.state.value, _STYLES.get(first.state, "")), Text(tame(first.reason) + again))
     return Group(table, happened)
 
 
@@ -260,7 +260,7 @@ def ended(jobs: Iterable[Job], price: str) -> RenderableType:
         done = job.state is State.DONE
         table.add_row(
             _path(job),
-            Text(str(job.clip) if done else job.reason, "green" if done else "red"),
+            Text(on_a_line(job.clip or "") if done else tame(job.reason), "green" if done else "red"),
             str(order.size) if order and done else "",
             str(order.seconds) if order and done else "",
             dollars(job.price) if done and job.price is not None else "",

@@ -102,8 +102,8 @@ def shown(statement: Statement, config: Config) -> RenderableType:
     for (folder, model, size, seconds), entries in kinds(statement).items():
         made = sum(entry.clip is not None for entry in entries)
         counts = (str(seconds or ""), str(len(entries)), str(made))
-        cells = (on_a_line(folder) or ".", model, size, *counts, *map(dollars, _sums(entries)))
-        groups.add_row(*map(Text, cells))
+        cells = (folder or ".", model, size, *counts, *map(dollars, _sums(entries)))
+        groups.add_row(*map(Text, map(on_a_line, cells)))
     single = _table("when", "picture", "order", "price", "clip")
     for entry in statement.entries:
         price = "unknown" if entry.micros is None else dollars(entry.micros)

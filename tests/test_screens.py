@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 from contextlib import suppress
 
@@ -53,3 +54,22 @@ def test_what_stands_in_a_name_does_nothing_to_a_terminal(yard: Yard, caplog: py
         assert not any(line.startswith("nothing") for line in told.splitlines())
     (row,) = json.loads(yard.cli("report", "--json"))["purchases"]
     assert row["folder"] == "re\x1b[31md", "to programs it is told as it is"
+
+
+def test_no_file_name_writes_to_a_terminal_or_makes_lines_of_its_own(yard: Yard) -> None:
+    good = yard.drop("\x1b[2Ja\nb.jpg", "waves")
+    yard.drop("\x1b[2Jc\nd.jpg", "waves").write_bytes(good.read_bytes()[:-40])
+    yard.drop("\x1b[2Je\nf.jpg", "waves", sizze="auto")
+    (yard.inbox / "\x1b[2Jg\nh.jpg").symlink_to(good.name)
+    told = yard.cli("run", "--once", status=1)
+    lines = told.splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d ", line) for line in lines), told
+    assert any("is damaged or cut off" in line for line in lines), told
+    assert any("sizze: is not a known key" in line for line in lines)
+    shown = [told, yard.cli("status"), yard.cli("report")]
+    shown += [yard.cli("show", job.id) for job in yard.status().jobs]
+    shown += [path.read_text() for path in yard.errors.glob("*.error.txt")]
+    shown.append(yard.cli("show", "\x1b[2Jnone.jpg", status=1))
+    assert len(shown) == 9
+    assert not [text for text in shown if "\x1b" in text]
+    assert r"\x1b[2Ja\nb.mp4" in shown[1]

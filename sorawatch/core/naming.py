@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from sorawatch.core.order import Order
 
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
 LONGEST_NAME = 255
 """Bytes that a file name may have on every usual file system."""
 
@@ -24,6 +27,14 @@ JOB_ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 def legible(text: str) -> str:
     """``text`` as valid text: the bytes of an odd file name, as ``os.fsdecode`` gives it, are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def tame(text: str) -> str:
+    """``text`` as a terminal may be given it: valid, and with no control characters but tabs and the ends of lines.
+
+    A file's name or a server's message may hold sequences that rewrite what a terminal shows.
+    """
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", legible(text))
 
 
 def on_a_line(name: str) -> str:

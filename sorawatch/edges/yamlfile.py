@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from sorawatch.core.fsfaults import translate
+from sorawatch.core.naming import on_a_line
 from sorawatch.core.tree import MAX_BYTES, Invalid, Node, decode, illegible, resolve
 from sorawatch.errors import Deferred, Problem
 
@@ -33,12 +34,13 @@ def read(path: Path) -> bytes:
         Invalid: a link, not a regular file, or over 64 KiB.
         Deferred, Blocked: it cannot be read now, with the system's reason.
     """
+    name = on_a_line(path.name)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
-                raise Invalid(Problem(path.name, "is not a regular file", "Put a plain file in its place."))
+                raise Invalid(Problem(name, "is not a regular file", "Put a plain file in its place."))
             with open(descriptor, "rb", closefd=False) as file:
                 data = file.read(MAX_BYTES + 1)
             after = os.fstat(descriptor)
@@ -48,17 +50,17 @@ def read(path: Path) -> bytes:
         match error.errno:
             case errno.ELOOP:
                 mend = "Put the file itself in its place."
-                raise Invalid(Problem(path.name, "is a symbolic link", mend)) from error
+                raise Invalid(Problem(name, "is a symbolic link", mend)) from error
             case errno.ENXIO:  # a socket
-                raise Invalid(Problem(path.name, "is not a regular file", "Put a plain file in its place.")) from error
+                raise Invalid(Problem(name, "is not a regular file", "Put a plain file in its place.")) from error
             case errno.EACCES | errno.EPERM:
-                raise Deferred(f"{path.name} may not be read by the user who runs sorawatch") from error
+                raise Deferred(f"{name} may not be read by the user who runs sorawatch") from error
             case _:
-                raise translate(error, path.name) from error
+                raise translate(error, name) from error
     if len(data) < min(after.st_size, MAX_BYTES) or _stamp(before) != _stamp(after):
-        raise Deferred(f"{path.name} changed while it was read")
+        raise Deferred(f"{name} changed while it was read")
     if len(data) > MAX_BYTES:
-        raise Invalid(Problem(path.name, f"is larger than {MAX_BYTES // 1024} KiB", "Shorten it."))
+        raise Invalid(Problem(name, f"is larger than {MAX_BYTES // 1024} KiB", "Shorten it."))
     return data
 
 

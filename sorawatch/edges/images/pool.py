@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sorawatch.core.naming import on_a_line
 from sorawatch.edges.images.process import DEFAULT, Limits, Lost, WorkerProcess
 from sorawatch.edges.images.reference import Reference, Wish
 from sorawatch.edges.images.wire import Answer, Fault, Request
@@ -86,7 +87,7 @@ class Pool:
                     return Deferred("sorawatch is being stopped")
                 if lost.begun:
                     logger.warning("%s: the process that decoded it ended (%s)", request.path, lost)
-                    return self._blamed(request.path.name, lost)
+                    return self._blamed(on_a_line(request.path.name), lost)
                 if is_fresh:
                     return Deferred(f"the process that decodes pictures ended before it began ({lost})")
                 # It was lost while it had nothing to do.

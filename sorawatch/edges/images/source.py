@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+from sorawatch.core.naming import on_a_line
 from sorawatch.errors import Damaged, Deferred, Rejected
 
 MAX_BYTES = 512 << 20
@@ -20,7 +21,7 @@ def read(path: Path) -> bytes:
         Rejected: if it is something else, empty, or longer than ``MAX_BYTES``.
         Deferred: if it cannot be read now, or changed while it was.
     """
-    name = path.name
+    name = on_a_line(path.name)
     try:
         with open(path, "rb", opener=_open) as file:
             before = os.fstat(file.fileno())

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
+from sorawatch.core.naming import on_a_line
 from sorawatch.edges.images import pipeline, source, wire
 from sorawatch.edges.images.process import Limits
 from sorawatch.errors import Deferred, Rejected
@@ -41,7 +42,7 @@ def _answer(request: wire.Request, answers: BinaryIO, limits: Limits) -> wire.An
         data = source.read(request.path)
         wire.send_answer(answers, wire.Begun())
         with _leash(limits):
-            return pipeline.make(request.path.name, data, request.wish)
+            return pipeline.make(on_a_line(request.path.name), data, request.wish)
     except (Rejected, Deferred) as refusal:
         return refusal
     except BrokenPipeError:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from sorawatch.core.facts import Facts
-from sorawatch.core.naming import legible
+from sorawatch.core.naming import legible, tame
 from sorawatch.edges.logs.redaction import SECRETS
 
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
@@ -34,7 +34,7 @@ class TextFormatter(logging.Formatter):
         super().__init__(layout)
 
     def format(self, record: logging.LogRecord) -> str:
-        return SECRETS.hide(legible(super().format(record)))
+        return SECRETS.hide(tame(super().format(record)))
 
 
 class JsonFormatter(logging.Formatter):
