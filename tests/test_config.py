@@ -236,6 +236,11 @@ BAD_VARIABLES = {
         {"SORAWATCH_API__BASE_URL": ""},
         "SORAWATCH_API__BASE_URL, api.base_url: is empty. Write some text after the colon, or remove the line.",
     ),
+    "empty cap on money": (
+        {"SORAWATCH_LIMITS__USD_PER_DAY": ""},
+        "SORAWATCH_LIMITS__USD_PER_DAY, limits.usd_per_day: is empty."
+        " Write an amount in dollars, such as 0.10, or null for no cap.",
+    ),
     "bad YAML": (
         {"SORAWATCH_WATCH__IGNORE": "[a"},
         "SORAWATCH_WATCH__IGNORE line 1, column 1: a bracket is opened and never closed."

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sorawatch.core.schema import integer, micros, nullable, positive
+from sorawatch.core.schema import CheckError, integer, micros, nullable, positive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sorawatch.core.schema import Section
+    from sorawatch.core.tree import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,22 @@ class Limits:
         return {f"limits.usd_per_{name}": cap for name, cap in caps.items() if cap is not None}
 
 
+def _cap(node: Node) -> int | None:
+    """A cap on money, or null. Nothing at all, such as a variable that was left empty, must not lift a cap."""
+    if node.value is None and not node.text.strip():
+        raise CheckError("is empty", "Write an amount in dollars, such as 0.10, or null for no cap.")
+    return nullable(micros)(node)
+
+
 def read_limits(section: Section, default: Limits) -> Limits:
     """The keys of ``limits`` in a configuration or a ``_defaults.yaml``; faults are noted in the section."""
     limits = Limits(
         in_flight=section.get("in_flight", integer(1, 100_000), default.in_flight),
         submits_per_minute=section.get("submits_per_minute", positive(100_000), default.submits_per_minute),
         burst=section.get("burst", integer(1, 100_000), default.burst),
-        micros_per_clip=section.get("usd_per_clip", nullable(micros), default.micros_per_clip),
-        micros_per_day=section.get("usd_per_day", nullable(micros), default.micros_per_day),
-        micros_per_month=section.get("usd_per_month", nullable(micros), default.micros_per_month),
+        micros_per_clip=section.get("usd_per_clip", _cap, default.micros_per_clip),
+        micros_per_day=section.get("usd_per_day", _cap, default.micros_per_day),
+        micros_per_month=section.get("usd_per_month", _cap, default.micros_per_month),
     )
     section.close()
     return limits
