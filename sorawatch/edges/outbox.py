@@ -29,6 +29,7 @@ from sorawatch.core.naming import numbered
 from sorawatch.errors import Deferred
 
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+_PREFIX, _SUFFIX = ".sorawatch-", ".part"
 _NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _BLOCK = 1 << 20
 
@@ -87,7 +88,9 @@ def place(items: Sequence[Item], root: Path, folder: str, intent: Path, access: 
                     raise Deferred(f"{target / names[item.name]} was just taken by somebody else") from error
         return tuple(names.values())
     except OSError as error:
-        raise translate(error, str(error.filename2 or error.filename or target)) from error
+        hit = Path(str(error.filename2 or error.filename or target))
+        # A name that lives for an instant tells nobody what to mend.
+        raise translate(error, str(hit.parent if _is_temporary(hit) else hit)) from error
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -163,7 +166,12 @@ def _plan_anew(intent: Path, names: dict[str, str], unplaced: Sequence[Item]) ->
 def _temporary(target: Path, intent: Path, item: Item) -> Path:
     """Where a copy is written. The same call after a crash writes over what the first one left there."""
     key = hashlib.sha256(os.fsencode(intent) + b"\0" + os.fsencode(item.name)).hexdigest()[:16]
-    return target / f".sorawatch-{key}.part"
+    return target / f"{_PREFIX}{key}{_SUFFIX}"
+
+
+def _is_temporary(path: Path) -> bool:
+    """Whether this is the name of a copy that is still being written."""
+    return path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)
 
 
 @contextlib.contextmanager

@@ -350,3 +350,12 @@ class TestAccess:
         item = replace(made, keep=True)
         assert outbox.place([item], unprivileged / "out", "sub", unprivileged / "intent", self.ACCESS) == ("a.mp4",)
         assert {mode for mode, _ in self.modes(unprivileged / "out").values()} == {"0o2775", "0o664"}
+
+    def test_a_folder_that_may_not_be_written_is_named_not_what_was_to_be_made_in_it(self, unprivileged):
+        for name in ("in", "out"):
+            (unprivileged / name).mkdir()
+        (made,) = put(unprivileged / "in", a_mp4="A")
+        (unprivileged / "out").chmod(0o555)
+        with pytest.raises(Blocked) as caught:
+            outbox.place([replace(made, keep=True)], unprivileged / "out", "", unprivileged / "intent", Access())
+        assert caught.value.mend == f"Give sorawatch's user access to {unprivileged / 'out'}."
