@@ -113,10 +113,14 @@ def simulate(host: str, port: int, settings: simulator.Settings, *, allow_remote
     Raises:
         UsageError: if it cannot listen there, or its extra is missing.
     """
-    console.print(f"A simulated video API at http://{host}:{port}/v1, key {settings.key}. Ctrl-C ends it.")
-    console.print(f"What it was asked for: http://{host}:{port}/ledger")
+
+    def announce(root: str) -> None:
+        key = f"key {settings.key}" if settings.key else "any key"
+        console.print(f"A simulated video API at {root}/v1, {key}. Ctrl-C ends it.", markup=False)
+        console.print(f"What it was asked for: {root}/ledger", markup=False)
+
     try:
-        simulator.serve(settings, host, port, allow_remote=allow_remote)
+        simulator.serve(settings, host, port, allow_remote=allow_remote, announce=announce)
     except simulator.MissingExtraError as error:
         raise UsageError(str(error)) from error
     except ValueError as error:

@@ -303,6 +303,20 @@ def test_simulate_serves_until_stopped(tmp_path: Path) -> None:
         assert server.wait(10) == 0
 
 
+def test_simulate_announces_only_an_address_that_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = sorawatch(tmp_path, "simulate", "--port", str(taken.getsockname()[1]))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Address already in use" in done.stderr
+    command = [sys.executable, "-m", "sorawatch", "simulate", "--port", "0"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = int(server.stdout.readline().partition("127.0.0.1:")[2].partition("/")[0])
+        assert answers(port)
+        server.kill()
+
+
 def test_simulate_is_not_open_to_other_machines_by_accident(tmp_path: Path) -> None:
     done = sorawatch(tmp_path, "simulate", "--host", "0.0.0.0")
     assert done.returncode == 2

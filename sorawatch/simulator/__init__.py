@@ -17,6 +17,7 @@ from sorawatch.simulator.ledger import Ledger, LedgerVideo
 from sorawatch.simulator.settings import MODELS, ModelCard, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from types import ModuleType
 
@@ -49,8 +50,17 @@ def running(settings: Settings, host: str = "127.0.0.1", port: int = 0) -> Abstr
     return simulators
 
 
-def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8787, *, allow_remote: bool = False) -> None:
+def serve(
+    settings: Settings,
+    host: str = "127.0.0.1",
+    port: int = 8787,
+    *,
+    allow_remote: bool = False,
+    announce: Callable[[str], None] = lambda _: None,
+) -> None:
     """Serve in the foreground until SIGINT, then return, or SIGTERM, then die of it.
+
+    ``announce`` is told the address as soon as connections to it are taken.
 
     Raises:
         MissingExtraError: without the extra ``demo``.
@@ -60,7 +70,7 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8787, *, allo
     server = _server()
     if not (allow_remote or server.is_loopback(host)):
         raise ValueError(f"host {host!r} is open to other machines; the simulator serves 127.0.0.1, ::1 or localhost")
-    server.serve(settings, host, port)
+    server.serve(settings, host, port, announce)
 
 
 def _server() -> ModuleType:

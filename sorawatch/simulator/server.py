@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -36,10 +36,12 @@ def running(settings: Settings, host: str, port: int) -> Iterator[Simulator]:
         thread.join()
 
 
-def serve(settings: Settings, host: str, port: int) -> None:
+def serve(settings: Settings, host: str, port: int, announce: Callable[[str], None]) -> None:
     """See ``sorawatch.simulator.serve``."""
     with suppress(KeyboardInterrupt):
-        _Server(settings, host, port).run_quietly()
+        server = _Server(settings, host, port)
+        announce(server.root)
+        server.run_quietly()
 
 
 def is_loopback(host: str) -> bool:
