@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -44,7 +45,12 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         if micros == 0:
             yield Finding(f"{cap} is 0: nothing that costs money is bought", "For no cap, set it to null.")
     yield from _watching(config)
-    yield _state(config)
+    state = _state(config)
+    yield state
+    taken = lock.is_locked(config.folders.inbox / lock.MARKER)
+    if taken and not state.grave and not Whereabouts.of(config).is_locked:
+        mend = "Stop that one first, or give this one an inbox of its own."
+        yield Finding(f"folders.inbox, {config.folders.inbox}: another sorawatch works on it", mend, grave=True)
     try:
         key = find_key(config, environ)
         if key is not None:
@@ -64,17 +70,27 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
 
 def _folder(name: str, path: Path, *, marked: bool) -> Finding:
     where = f"folders.{name}, {path}"
-    if not path.is_dir():
+    quoted = shlex.quote(str(path))
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        mend = "Let the user who runs sorawatch through the folders above it, or name another."
+        return Finding(f"{where}: {error.strerror}", mend, grave=True)
+    if not is_folder:
         if os.path.lexists(path):
             return Finding(f"{where}: it is not a folder", "Name a folder.", grave=True)
-        return Finding(f"{where}: there is no such folder", f"Make it: mkdir -p {path}", grave=True)
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        mend = f"Let the user who runs sorawatch read and write it: chown or chmod {path}"
+        return Finding(f"{where}: there is no such folder", f"Make it: mkdir -p {quoted}", grave=True)
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+        mend = f"Let the user who runs sorawatch read and write it: chown or chmod {quoted}"
         return Finding(f"{where}: it cannot be read and written by this user", mend, grave=True)
     if marked and not lock.is_marked(path):
-        mend = f"Mount its share. If the folder was replaced on purpose: touch {path / lock.MARKER}"
+        mend = f"Mount its share. If the folder was replaced on purpose: touch {shlex.quote(str(path / lock.MARKER))}"
         return Finding(f"{where}: it has lost its file {lock.MARKER}, so its share is not mounted", mend, grave=True)
     return Finding(f"{where}: can be read and written")
+
+
+def _is_folder(path: Path) -> bool:
+    return os.access(path, os.F_OK, effective_ids=True) and path.is_dir()
 
 
 def _marked(config: Config) -> list[str]:
@@ -89,7 +105,7 @@ def _marked(config: Config) -> list[str]:
 
 def _same_disk(config: Config) -> Iterator[Finding]:
     folders = config.folders
-    devices = {path.stat().st_dev for path in (folders.inbox, folders.errors, folders.processed) if path.is_dir()}
+    devices = {path.stat().st_dev for path in (folders.inbox, folders.errors, folders.processed) if _is_folder(path)}
     if len(devices) > 1:
         yield Finding("inbox, errors and processed are on different disks: originals are copied, then removed")
 
@@ -104,7 +120,7 @@ def _group(config: Config) -> Iterator[Finding]:
 
 def _watching(config: Config) -> Iterator[Finding]:
     inbox = config.folders.inbox
-    if not inbox.is_dir():
+    if not _is_folder(inbox):
         return
     means = judge(inbox, config.watch.mode)
     most = most_watches()
@@ -130,9 +146,14 @@ def _state(config: Config) -> Finding:
         if where.keeper.is_there():
             with closing(Store.open_for_reading(where.keeper)) as store, store.turn() as turn:
                 told = "a daemon is running on it" if where.is_worked_on(turn) else "can be read"
+            for needed in (where.file.parent, where.file) if where.file else ():
+                if not os.access(needed, os.R_OK | os.W_OK, effective_ids=True):
+                    mend = f"Let the user who runs sorawatch write it: chown or chmod {shlex.quote(str(needed))}"
+                    return Finding(f"state, {place}: {needed} cannot be written by this user", mend, grave=True)
             return Finding(f"state, {place}: {told}")
-        parent = next(folder for folder in (where.home, *where.home.parents) if folder.exists())
-        if not os.access(parent, os.W_OK | os.X_OK):
+        homes = (where.home, *where.home.parents)
+        parent = next(folder for folder in homes if os.access(folder, os.F_OK, effective_ids=True))
+        if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
             key = "state: state.db" if where.file else "work: work"
             mend = f'Make {where.home} for this user, or set "{key}" to keep it beside the configuration.'
             return Finding(f"state, {place}: {parent} cannot be written by this user", mend, grave=True)
@@ -152,7 +173,8 @@ def _secrecy(key: KeySource) -> Finding:
         except OSError as error:
             return Finding(str(translate(error, key.where)), "Check the file.", grave=True)
         if mode & (stat.S_IROTH | stat.S_IWOTH):
-            return Finding(f"{key.where}: everybody on this machine can read it", f"chmod 600 {key.path}", grave=True)
+            mend = f"chmod 600 {shlex.quote(str(key.path))}"
+            return Finding(f"{key.where}: everybody on this machine can read it", mend, grave=True)
     return Finding(f"{key.where}: holds a key")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +34,10 @@ EX_CONFIG = 78
 _PIPE_WIDTH = 160
 """Columns of a table that goes into a pipe or a file, unless COLUMNS says otherwise."""
 
+if sys.stdout is None:  # closed, as by `>&-`
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- for as long as the process lives
+elif isinstance(sys.stdout, TextIOWrapper):
+    sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can show every name
 out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -67,6 +73,10 @@ def _explain(error: Exception) -> int:
             err.print(f"[red]error:[/] {escape(tame(str(error)))}")
             return _unusable() if isinstance(error, UsageError) else FAILED
         case BrokenPipeError():
+            return FAILED
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            err.print(f"[red]error:[/] {escape(tame(f'{where}{error.strerror or error}'))}")
             return FAILED
         case _:
             told = escape(tame(f"{type(error).__name__}: {error}"))
@@ -136,7 +146,7 @@ def _init(folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to
     """Write a commented configuration and make the folders."""
     path = config.begin(folder)
     out.print(f"Wrote {escape(str(path))} and made inbox, outbox, errors and processed beside it. Next:")
-    for line in screens.first_steps(path, "" if folder == Path() else f" -c {path}"):
+    for line in screens.first_steps(path, "" if folder == Path() else f" -c {shlex.quote(str(path))}"):
         out.print(f"  {line}", markup=False, soft_wrap=True)
 
 

@@ -43,6 +43,8 @@ class Whereabouts:
                 raise ConfigError((Problem(where, "is no address of a database", str(error)),)) from error
             return cls(keeper, WorkFolder(config.work or config.path.parent / WORK))
         path = Path(config.state)
+        if os.access(path, os.F_OK, effective_ids=True) and path.is_dir():
+            raise ConfigError((Problem(where, f"{path} is a folder", f"Name a file in it: {path / 'state.db'}."),))
         kind = mounts.file_system_of(path)
         if mounts.is_network(kind):
             what = f"{path} lies on a network file system ({kind}), where SQLite can lose data"
@@ -79,7 +81,12 @@ class Whereabouts:
 
     def is_worked_on(self, turn: Turn) -> bool:
         """Whether there is a daemon."""
-        return bool(turn.peers.boards()) if self.file is None else lock.is_locked(self._lock)
+        return bool(turn.peers.boards()) if self.file is None else self.is_locked
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether a daemon keeps others off; in a database none does."""
+        return self.file is not None and lock.is_locked(self._lock)
 
     def boards(self, turn: Turn) -> list[dict[str, Any]]:
         """What each daemon said last of how it stands; nothing if it has said nothing yet."""

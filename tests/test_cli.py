@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sorawatch import __version__, simulator
+from sorawatch import __version__, checks, config, simulator
+from sorawatch.edges.store import Store
+from sorawatch.errors import ConfigError
 from tests.yard import KEY, Yard, picture, wait_until
 
 
@@ -65,6 +67,71 @@ def test_init_then_check_names_what_is_missing(tmp_path: Path) -> None:
     assert "✗" in checked.stdout
     assert "there is no API key" in checked.stdout
     assert "Set $SORAWATCH_API_KEY" in checked.stdout
+
+
+def test_commands_to_copy_are_quoted_where_a_shell_would_break_them(yard: Yard, tmp_path: Path) -> None:
+    assert "sorawatch run -c 'my videos/config.yaml'\n" in sorawatch(tmp_path, "init", "my videos").stdout
+    (tmp_path / "my key").write_text(KEY)
+    yard.set("folders", outbox="out $HOME")
+    yard.set("api", key_file="my key")
+    told = yard.cli("check", status=1)
+    assert f"mkdir -p '{tmp_path}/out $HOME'" in told
+    assert f"chmod 600 '{tmp_path}/my key'" in told
+
+
+def test_a_folder_in_place_of_a_file_is_told_with_the_file_to_name(yard: Yard, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    yard.set("state", value="state")
+    for told in (yard.cli("check", status=1), yard.cli("run", status=2)):
+        assert f"state: {tmp_path}/state is a folder" in told
+        assert f"Name a file in it: {tmp_path}/state/state.db" in told
+    sorawatch(tmp_path, "init", "videos")
+    told = sorawatch(tmp_path, "run", "-c", "videos").stderr
+    assert told == "error: videos: is a folder. Name the file in it: videos/config.yaml\n"
+
+
+def test_check_finds_a_state_that_may_not_be_written(unprivileged: Path) -> None:
+    path = unprivileged / "config.yaml"
+    path.write_text("state: st/state.db\n")
+    (unprivileged / "st").mkdir()
+    Store.create_or_open(unprivileged / "st/state.db", "me")[0].close()
+    loaded = config.load(path, {})
+    for kept, mode in ((unprivileged / "st", 0o555), (unprivileged / "st/state.db", 0o444)):
+        usual = kept.stat().st_mode
+        kept.chmod(mode)
+        (found,) = (each for each in checks.check(loaded, {}) if each.what.startswith("state, "))
+        assert found.grave
+        assert found.what == f"state, {unprivileged}/st/state.db: {kept} cannot be written by this user"
+        assert found.mend.endswith(f"chown or chmod {kept}")
+        kept.chmod(usual)
+
+
+def test_places_out_of_reach_are_no_fault_of_sorawatch(unprivileged: Path) -> None:
+    (unprivileged / "closed").mkdir(mode=0)
+    with pytest.raises(ConfigError, match=r"closed/config.yaml: Permission denied\. Check its path and permissions"):
+        config.find(unprivileged / "closed/config.yaml", {})
+    path = unprivileged / "config.yaml"
+    path.write_text("{folders: {inbox: closed/in}, state: closed/state.db}")
+    told = [each.what for each in checks.check(config.load(path, {}), {}) if each.grave]
+    assert f"folders.inbox, {unprivileged}/closed/in: Permission denied" in told
+    assert f"state, {unprivileged}/closed/state.db: {unprivileged}/closed cannot be written by this user" in told
+
+
+def test_check_finds_another_daemon_on_the_inbox(yard: Yard) -> None:
+    with yard.running():
+        assert "ready to run" in yard.cli("check")
+        yard.set("state", value="another.db")
+        told = yard.cli("check", status=1)
+    assert f"folders.inbox, {yard.inbox}: another sorawatch works on it" in told
+
+
+def test_output_that_is_closed_or_knows_few_characters_is_no_fault(yard: Yard) -> None:
+    yard.write_config()
+    command = f"exec '{sys.executable}' -m sorawatch check >&-"
+    done = subprocess.run(["sh", "-c", command], cwd=yard.root, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = yard.cli("check", env={"PYTHONIOENCODING": "ascii"})
+    assert told.startswith(r"\u2713 the configuration")
 
 
 def test_check_is_content_with_a_sound_configuration(yard: Yard) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,16 +26,29 @@ def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
     """
     named = explicit or (Path(environ[VARIABLE]) if environ.get(VARIABLE) else None)
     for place in [named] if named else PLACES:
-        if place.is_file():
+        if _is_there(place):
             return place
     mend = "Write one with: sorawatch init"
+    if named and named.is_dir():
+        raise ConfigError((Problem(str(named), "is a folder", f"Name the file in it: {named / PLACES[0]}"),))
     if named:
         origin = "named by --config" if explicit else f"named by ${VARIABLE}"
-        raise ConfigError((Problem(str(named), f"there is no such file, {origin}", f"{mend} {named.parent}"),))
+        raise ConfigError(
+            (Problem(str(named), f"there is no such file, {origin}", f"{mend} {shlex.quote(str(named.parent))}"),)
+        )
     looked = ", ".join(
         [f"${VARIABLE} (not set)", *(f"./{place}" if not place.is_absolute() else str(place) for place in PLACES)]
     )
     raise ConfigError((Problem("config.yaml", f"there is no configuration; looked for {looked}", mend),))
+
+
+def _is_there(place: Path) -> bool:
+    """Raises: ConfigError: if that cannot be told."""
+    try:
+        return place.is_file()
+    except OSError as error:
+        mend = "Check its path and permissions."
+        raise ConfigError((Problem(str(place), error.strerror or str(error), mend),)) from error
 
 
 def example() -> str:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shlex
 import socket
 import time
 from collections.abc import Iterator
@@ -172,7 +173,9 @@ def require_marker(folder: Path) -> None:
     try:
         os.lstat(folder / MARKER)
     except (FileNotFoundError, NotADirectoryError) as error:
-        mend = f"Mount the share again. If the folder was replaced on purpose: touch {folder / MARKER}"
+        mend = (
+            f"Mount the share again. If the folder was replaced on purpose: touch {shlex.quote(str(folder / MARKER))}"
+        )
         raise Blocked(
             f"{folder} has lost its file {MARKER}, so its share is not mounted", mend, passing=True
         ) from error

@@ -91,11 +91,13 @@ def _key(said: dict[str, str]) -> Iterator[Finding]:
         mode = path.stat().st_mode
     except OSError as error:
         yield Finding(
-            f"{path}: {error.strerror}", f"Put the API key there, for root alone: chmod 600 {path}", grave=True
+            f"{path}: {error.strerror}",
+            f"Put the API key there, for root alone: chmod 600 {shlex.quote(str(path))}",
+            grave=True,
         )
         return
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        yield Finding(f"{path}: others than its owner can read it", f"chmod 600 {path}", grave=True)
+        yield Finding(f"{path}: others than its owner can read it", f"chmod 600 {shlex.quote(str(path))}", grave=True)
     else:
         yield Finding(f"{path}: holds the key, for root alone")
 

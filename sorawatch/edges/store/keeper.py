@@ -51,7 +51,7 @@ class Keeper(Protocol):
         """Whether there is a state, and not an empty file or database, which is as good as none.
 
         Raises:
-            Blocked: if it cannot be asked.
+            Blocked, Deferred: if it cannot be asked.
         """
 
     def hold(self, engine: sa.Engine) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
+from sorawatch.core.fsfaults import translate
 from sorawatch.edges.store.keeper import Mode
 from sorawatch.errors import Blocked, DamagedState
 
@@ -95,7 +96,12 @@ class SqliteFile:
         return primary_code(error) in _HALF_WRITTEN
 
     def is_there(self) -> bool:
-        return self._path.exists() and self._path.stat().st_size > 0
+        try:
+            return self._path.stat().st_size > 0
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise translate(error, self.place) from error
 
     def hold(self, engine: sa.Engine) -> None:
         # Only now, for how transactions are kept safe may be written into the file.
