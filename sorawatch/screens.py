@@ -148,7 +148,7 @@ def _why(job: Job, now: int, config: Config) -> Text:
         return Text(f"its turn; {job.note}" if job.note else "its turn")
     told = " ".join(part for part in (job.reason, job.mend if job.state is State.HELD else "") if part)
     if job.attempts and job.due_at > now:
-        told += f" Tried again at {clock_time(job.due_at, now, config.timezone)}."
+        told += f"{'' if told.endswith('.') else '.'} Tried again at {clock_time(job.due_at, now, config.timezone)}."
     return Text(tame(told or job.note))
 
 

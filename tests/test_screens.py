@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import pytest
 
+from sorawatch.simulator import Fault
 from tests.yard import Yard, wait_until
 
 HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
@@ -73,3 +74,13 @@ def test_no_file_name_writes_to_a_terminal_or_makes_lines_of_its_own(yard: Yard)
     assert len(shown) == 9
     assert not [text for text in shown if "\x1b" in text]
     assert r"\x1b[2Ja\nb.mp4" in shown[1]
+
+
+def test_a_waiting_job_s_reason_ends_before_the_time_of_the_next_try(yard: Yard) -> None:
+    yard.drop()
+    yard.set("retries", first_seconds=600, max_seconds=600)
+    yard.simulator.inject(Fault("answer_before", on="content", status=502, shape="html", times=None))
+    with yard.running():
+        (job,) = wait_until(lambda: [job for job in yard.status().jobs if job.attempts])
+        told = yard.cli("status")
+    assert f"{job.reason}. Tried again at " in told
