@@ -18,28 +18,20 @@ from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.naming import clip_name, error_name, stem_of
 from sorawatch.core.notice import error_text
-from sorawatch.core.order import Model, Order, Size
+from sorawatch.core.order import Model, Order
 from sorawatch.core.pairing import ERROR_SUFFIX
 from sorawatch.core.record import to_record
 from sorawatch.edges import clip, images, inbox, lock, mounts, outbox
-from sorawatch.edges.api import Dialect, VideoApi
+from sorawatch.edges.api import VideoApi
 from sorawatch.edges.work import Kept, WorkFolder
 from sorawatch.errors import Blocked, Damaged, Deferred, ModelUnknown, Rejected, SorawatchError, Unresolved
+from sorawatch.search import Search
 from sorawatch.workers import Uploads
-
-LIST_SLACK = 120
-"""Seconds by which a server's clock may differ from ours when a lost submit is looked for."""
-
-_DAY = 86_400
-"""Seconds: a video like ours that is not older keeps us from ordering again, whatever the server's clock says."""
 
 _WAIT = "Nothing needs to be done: it is tried again by itself."
 
 _MODELS = 12
 """Models that a message names at the most: gateways list hundreds."""
-
-_PAGES = 50
-"""Pages of a list read at the most: 5,000 videos since the submit are no picture folder any more."""
 
 
 class Performer:
@@ -60,6 +52,7 @@ class Performer:
         self._finish = finish
         self._work = work
         self._api = api
+        self._search = Search(api)
         self._catalogue = catalogue
         self._uploads = uploads
         self._recorded: set[str] = set()
@@ -147,6 +140,7 @@ class Performer:
         except (Deferred, Rejected, Blocked):
             self._work.write_record(job.id, to_record(replace(job, token=None)))
             raise
+        self._search.know(video.id, job)
         with suppress(Deferred, Blocked):
             self._work.write_record(job.id, to_record(replace(job, video_id=video.id)))
         return o.Accepted(video.id, video.rest)
@@ -182,48 +176,10 @@ class Performer:
         return f" It offers: {', '.join(known[:_MODELS])}{more}." if known else ""
 
     def _resolve(self, job: Job) -> o.Outcome:
-        assert job.submitted_at is not None
         record = self._work.record(job.id)
         if record and record.get("token") == job.token and record.get("video_id"):
             return o.Accepted(record["video_id"])
-        begun, ended = job.submitted_at // 1000 - LIST_SLACK, (job.lost_at or job.submitted_at) // 1000 + LIST_SLACK
-        try:
-            videos, complete = self._videos_since(begun)
-        except Rejected as error:
-            return o.Unlisted(str(error))
-        candidates = tuple(
-            o.Candidate(
-                video.id, certain=certain and video.created_at is not None and begun <= video.created_at <= ended
-            )
-            for video in videos
-            if (certain := _matches(video, job, self._api.dialect)) is not None
-            and (video.created_at is None or video.created_at >= begun - _DAY)
-        )
-        return o.Searched(candidates, complete)
-
-    def _videos_since(self, since: int) -> tuple[list[Video], bool]:
-        """The server's videos from ``since`` (Unix seconds) on, and whether they are surely all of them.
-
-        A list proves that a video is missing only if the server says that it ends, or if it goes back, newest
-        first all the way, to before ``since``.
-        """
-        videos: dict[str, Video] = {}
-        after, newest_first, last = None, True, None
-        for _ in range(_PAGES):
-            page = self._api.page(after=after)
-            fresh = [video for video in page.videos if video.id not in videos]
-            videos |= {video.id: video for video in fresh}
-            for video in fresh:
-                newest_first &= video.created_at is not None and (last is None or video.created_at <= last)
-                last = video.created_at
-            if page.has_more is False:
-                return [*videos.values()], True
-            if newest_first and last is not None and last < since:
-                return [*videos.values()], True
-            if not fresh:
-                break
-            after = fresh[-1].id
-        return [*videos.values()], False
+        return self._search.look(job)
 
     def _poll(self, job: Job) -> o.Outcome:
         assert job.video_id is not None
@@ -238,6 +194,7 @@ class Performer:
             return o.FailedForNow(str(error))
         except Deferred as error:
             return o.FailedForNow(str(error), error.retry_after, counts=False)
+        self._search.know(job.video_id, job)
         match video.status:
             case Status.COMPLETED:
                 return o.Rendered(_took(video))
@@ -340,22 +297,3 @@ def _took(video: Video) -> int | None:
 
 def _is_refusal(error: Blocked) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in {errno.EACCES, errno.EPERM}
-
-
-def _matches(video: Video, job: Job, dialect: Dialect) -> bool | None:
-    """Whether a listed video can be what ``job`` submitted: surely, perhaps (False), or not at all (None).
-
-    A size that was not sent tells nothing. Nor does a length beside extra fields: servers derive it from a number
-    of frames among them.
-    """
-    order = job.order
-    assert order is not None
-    assert isinstance(order.size, Size)
-    if video.prompt is not None and video.prompt.strip() != order.prompt.strip():
-        return None
-    sent = [(video.model, order.model)]
-    sent += [(video.size, str(order.size))] if dialect.send_size else []
-    sent += [] if dialect.extra_fields else [(video.seconds, str(order.seconds))]
-    if any(listed is not None and listed != ours for listed, ours in sent):
-        return None
-    return video.prompt is not None

@@ -129,6 +129,31 @@ def test_a_list_that_stays_empty_without_saying_that_it_ends_proves_nothing(beac
     assert beach.simulator.ledger().creates == 1
 
 
+@pytest.mark.parametrize("word", ["openai/sora-2", "sora-2-2025-12-08"])
+def test_a_list_that_names_the_model_more_fully_shows_what_was_lost(beach: Yard, word: str) -> None:
+    beach.simulator.inject(Fault("lost_after", on="create"), Fault("model_other", word=word, times=None))
+    delivered(beach)
+
+
+def test_a_lost_order_that_is_listed_under_another_model_is_not_bought_again(beach: Yard) -> None:
+    beach.set("api", timeout_seconds=0.5)
+    beach.simulator.inject(Fault("lost_after", on="create"), Fault("model_other", word="deployment-7", times=None))
+    assert not beach.run_once()
+    assert beach.counts() == {"held": 1}
+    assert beach.simulator.ledger().creates == 1
+
+
+def test_a_list_that_does_not_show_what_the_server_has_proves_nothing(yard: Yard) -> None:
+    yard.set("api", timeout_seconds=0.5)
+    yard.drop("a.jpg", priority=1)
+    yard.drop("b.jpg")
+    yard.simulator.inject(Fault("lost_after", on="create", prompt="b"), Fault("list_empty", on="list", times=None))
+    assert not yard.run_once()
+    assert yard.counts() == {"done": 1, "held": 1}
+    assert "its list does not show video_" in yard.cli("show", "b.jpg")
+    assert yard.simulator.ledger().creates == 2
+
+
 def test_two_lost_answers_for_equal_words_are_never_guessed(yard: Yard) -> None:
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         yard.drop(name, "the same words")

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from sorawatch.core import outcome as o
 from sorawatch.core.job import UNPAID, Billing, Charged, Job, State
-from sorawatch.core.notice import stake, ways_on
+from sorawatch.core.notice import may_be, stake, tried, ways_on
 from sorawatch.core.patience import MAY_GROW, abandoned, may_grow_until, stalled, watched_since
 from sorawatch.core.schedule import BLANK, Look, Outlook, Waits, backoff, next_poll, stalled_poll
 
@@ -258,7 +258,7 @@ def _retry_or(
     failures = job.attempts + 1 if job.video_id is None else missed.misses
     if not outcome.counts or failures < policy.attempts:
         return _retry(missed, outcome.reason, outcome.retry_after, now, policy, jitter)
-    return give_up(job, now, f"{outcome.reason} ({_tried(failures)})")
+    return give_up(job, now, f"{outcome.reason} ({tried(failures)})")
 
 
 def _give_up_submit(job: Job, now: int, reason: str) -> Job:
@@ -279,10 +279,6 @@ def _give_up_video(job: Job, now: int, reason: str) -> Job:
 
 def _give_up_clip(job: Job, now: int, reason: str) -> Job:
     return _hold(job, now, reason, f"`sorawatch retry {job.id}` tries again.")
-
-
-def _tried(times: int) -> str:
-    return "tried once" if times == 1 else f"tried {times} times"
 
 
 def _hold(job: Job, now: int, reason: str, mend: str) -> Job:
@@ -307,25 +303,30 @@ def _waited(job: Job, progress: int | None, now: int, policy: Policy, outlook: O
 
 
 def _resolved(job: Job, found: o.Searched, now: int, policy: Policy, outlook: Outlook) -> Job:
-    match found.candidates:
+    alike = tuple(candidate for candidate in found.candidates if not candidate.differs)
+    match alike:
         case (o.Candidate(certain=True) as only,):
             return _accepted(job, only.video_id, now, policy, outlook)
         case () if found.complete:
-            return _missed(job, now, policy)
-        case ():
+            return _missed(job, found.candidates, now, policy)
+        case () if not found.candidates:
             return _undecidable(job, "its list does not reach back to the time of the submit", now, policy)
-        case several:
-            ids = ", ".join(candidate.video_id for candidate in several)
-            return _held_as_lost(job, now, f"the server lists videos that may be this one ({ids})")
+        case _:
+            return _held_as_lost(job, now, may_be(found.candidates))
 
 
-def _missed(job: Job, now: int, policy: Policy) -> Job:
-    """A complete list does not show the submit. The second time that proves something, unless it may come yet."""
+def _missed(job: Job, differing: tuple[o.Candidate, ...], now: int, policy: Policy) -> Job:
+    """A complete list shows nothing like the submit. The second time that proves something, unless it may come yet.
+
+    What only ``differing`` videos leave open is settled then, too: some may have turned out to be other jobs' own.
+    """
     since = now - (job.submitted_at or 0)
     left = int(1000 * policy.late_seconds) - since if since >= 0 else 0
-    if job.misses + 1 >= MISSES_THAT_PROVE and left <= 0:
-        return _unsent(_enter(job, State.READY, now))
-    return replace(job, misses=job.misses + 1, attempts=0, due_at=now + max(_lag(policy), left))
+    if job.misses + 1 < MISSES_THAT_PROVE or left > 0:
+        return replace(job, misses=job.misses + 1, attempts=0, due_at=now + max(_lag(policy), left))
+    if differing:
+        return _held_as_lost(job, now, may_be(differing))
+    return _unsent(_enter(job, State.READY, now))
 
 
 def _lag(policy: Policy) -> int:

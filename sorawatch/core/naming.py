@@ -23,6 +23,9 @@ LONGEST_NAME = 255
 JOB_ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 """Signs that are not mistaken for one another."""
 
+_SNAPSHOT = re.compile(r"-20\d\d-?[01]\d-?[0-3]\d$")
+"""The day that a model was frozen, as in ``sora-2-2025-12-08``."""
+
 
 def legible(text: str) -> str:
     """``text`` as valid text: the bytes of an odd file name, as ``os.fsdecode`` gives it, are escaped."""
@@ -105,7 +108,12 @@ def order_key(digest: str, order: Order) -> str:
 
 def likeness(order: Order) -> str:
     """Names what a server's list can tell of an order: submits of equal likeness cannot be told apart there."""
-    return _hash((order.prompt, order.model, str(order.size), str(order.seconds)))
+    return _hash((order.prompt, bare_model(order.model), str(order.size), str(order.seconds)))
+
+
+def bare_model(name: str) -> str:
+    """A model's name without what a list may put around it: the provider before it, a snapshot's date behind it."""
+    return _SNAPSHOT.sub("", name.rpartition("/")[2].casefold())
 
 
 def job_id(seed: bytes) -> str:

@@ -9,7 +9,10 @@ from sorawatch.core.job import Charged, Job
 from sorawatch.core.naming import on_a_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sorawatch.core.order import Order
+    from sorawatch.core.outcome import Candidate
 
 _RETRY = "Move {names} back into the inbox, or run `sorawatch retry {job}`."
 
@@ -32,6 +35,16 @@ def error_text(job: Job) -> str:
 def stake(job: Job) -> str:
     """What a job of which nobody knows whether it was bought may have cost."""
     return " It may have been charged." if job.price is None else f" It may have been charged ({dollars(job.price)})."
+
+
+def may_be(candidates: Sequence[Candidate]) -> str:
+    """That listed videos may be the one that is looked for."""
+    return f"the server lists videos that may be this one ({', '.join(each.video_id for each in candidates)})"
+
+
+def tried(times: int) -> str:
+    """How often something failed."""
+    return "tried once" if times == 1 else f"tried {times} times"
 
 
 def ways_on(job: Job, retry: str) -> str:

@@ -45,6 +45,8 @@ class Candidate:
     video_id: str
     certain: bool
     """Its prompt is listed and equal, nothing else differs, and it was created when we submitted."""
+    differs: bool = False
+    """Its model, size or length is listed and another: a server may name what it routes to, or what it made of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,6 +307,7 @@ KINDS: Mapping[str, Kind] = {
     "failed_as_error": _after("retrieve", _failed_as_error),
     "prompt_hidden": _after("list", _with(prompt=None)),
     "seconds_other": _after("list", _with(seconds="1")),
+    "model_other": _after("list", _videos(lambda fault, video: {**video, "model": fault.word})),
     # What is told of all videos
     "list_empty": _after("list", _document(lambda _, page: {**page, "data": [], "has_more": False})),
     "list_without_has_more": _after("list", _document(_without("has_more"))),

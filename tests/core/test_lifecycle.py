@@ -45,6 +45,10 @@ OUTCOMES: dict[str, o.Outcome] = {
     "found": o.Searched((o.Candidate("video_1", certain=True),), complete=True),
     "found in part of the list": o.Searched((o.Candidate("video_1", certain=True),), complete=False),
     "perhaps found": o.Searched((o.Candidate("video_1", certain=False),), complete=True),
+    "found under another model": o.Searched((o.Candidate("video_1", certain=True, differs=True),), complete=True),
+    "found beside another model's": o.Searched(
+        (o.Candidate("video_2", certain=True, differs=True), o.Candidate("video_1", certain=True)), complete=True
+    ),
     "found twice": o.Searched(tuple(o.Candidate(f"video_{n}", certain=True) for n in (1, 2)), complete=True),
     "not in the list": o.Searched((), complete=True),
     "not in part of the list": o.Searched((), complete=False),
@@ -121,6 +125,8 @@ def test_every_transition():
             "found": "rendering",
             "found in part of the list": "rendering",
             "perhaps found": "held",
+            "found under another model": "uncertain",
+            "found beside another model's": "rendering",
             "found twice": "held",
             "not in the list": "uncertain",
             "not in part of the list": "held",
@@ -333,6 +339,13 @@ class TestResolve:
         assert (once.state, once.misses, once.due_at) == (State.UNCERTAIN, 1, NOW + 5000)
         twice = after(once, Action.RESOLVE, OUTCOMES["not in the list"])
         assert (twice.state, twice.token, twice.charged) == (State.READY, None, Charged.NO)
+
+    def test_words_that_are_ours_under_another_model_are_looked_at_twice_and_never_bought_again(self):
+        once = after(self.LOST, Action.RESOLVE, OUTCOMES["found under another model"])
+        assert (once.state, once.misses, once.due_at) == (State.UNCERTAIN, 1, NOW + 5000)
+        twice = after(once, Action.RESOLVE, OUTCOMES["found under another model"])
+        assert twice.state is State.HELD
+        assert "the server lists videos that may be this one (video_1)" in twice.reason
 
     def test_nothing_is_proved_while_the_server_may_still_take_it(self):
         lost = replace(self.LOST, submitted_at=NOW - 20_000)
@@ -726,7 +739,18 @@ class Life(RuleBasedStateMachine):
 
     def search(self, data: st.DataObject) -> o.Outcome:
         assert self.job.token is not None
-        ways = ["is not needed", "works", "lags", "lags", "has no prompts", "ends early", "is absent", "fails", "fails"]
+        ways = [
+            "is not needed",
+            "works",
+            "lags",
+            "lags",
+            "has no prompts",
+            "names others",
+            "ends early",
+            "is absent",
+            "fails",
+            "fails",
+        ]
         the_list = data.draw(st.sampled_from(ways), "the list")
         match the_list:
             case "is absent":
@@ -742,7 +766,8 @@ class Life(RuleBasedStateMachine):
             return o.Accepted(video)
         if video is None or (the_list == "lags" and self.now < since + LAG):
             return OUTCOMES["not in the list"]
-        return o.Searched((o.Candidate(video, certain=the_list != "has no prompts"),), complete=True)
+        seen = o.Candidate(video, certain=the_list != "has no prompts", differs=the_list == "names others")
+        return o.Searched((seen,), complete=True)
 
     @rule(wish=st.sampled_from(["retry", "retry", "retry", "adopt", "cancel or take away"]))
     def somebody_intervenes(self, wish: str) -> None:

@@ -174,6 +174,11 @@ class TestKeys:
         assert order_key("d", padded) != order_key("d", ORDER)
         assert likeness(padded) == likeness(ORDER)
 
+    @pytest.mark.parametrize("named", ["openai/sora-2", "sora-2-2025-12-08", "azure/Sora-2-20251208"])
+    def test_a_provider_and_a_snapshot_do_not_tell_models_apart_in_a_list(self, named: str):
+        assert likeness(replace(ORDER, model=named)) == likeness(ORDER)
+        assert likeness(replace(ORDER, model="sora-2-pro")) != likeness(ORDER)
+
     def test_the_focus_tells_crops_apart_and_nothing_else(self):
         keys = {order_key("d", replace(ORDER, focus=focus)) for focus in (*Focus, Point(0, 1), Point(0, 0.1))}
         assert len(keys) == 4
