@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,12 +106,7 @@ class Whereabouts:
                 "which may be paid for. Put the state back, or run `sorawatch recover`, which makes a new one "
                 "from that folder."
             )
-        try:
-            return Store.create_or_open(self.keeper, new_owner(), clock)[0]
-        except DamagedState as error:
-            raise UsageError(
-                f"{error} Put a good copy back, or run `sorawatch recover`, which keeps this one aside."
-            ) from error
+        return Store.create_or_open(self.keeper, new_owner(), clock)[0]
 
     def set_aside(self) -> None:
         """Rename a damaged state file, if there is one, with all that belongs to it.
@@ -122,7 +117,8 @@ class Whereabouts:
         if not self.keeper.is_there():
             return
         try:
-            Store.create_or_open(self.keeper, new_owner())[0].close()
+            with closing(Store.create_or_open(self.keeper, new_owner())[0]) as store:
+                store.examine()
         except DamagedState:
             if (path := self.file) is None:
                 raise

@@ -64,6 +64,19 @@ def test_a_damaged_state_is_kept_aside(held: Yard) -> None:
     finish(held)
 
 
+def test_a_state_that_is_damaged_in_its_midst_can_be_recovered_where_it_cannot_be_used(held: Yard) -> None:
+    state = held.root / "state.db"
+    whole = state.read_bytes()
+    damaged = whole[: 3 * 4096] + b"\xa5" * (6 * 4096) + whole[9 * 4096 :]
+    state.write_bytes(damaged)
+    told = held.cli("run", status=2)
+    assert "damaged" in told
+    assert "sorawatch recover" in told
+    assert "took 5 unfinished jobs up again" in held.cli("recover")
+    assert (held.root / "state.db.damaged1").read_bytes() == damaged
+    finish(held)
+
+
 def test_a_state_in_order_is_not_recovered(held: Yard) -> None:
     before = (held.root / "state.db").read_bytes()
     assert "in order" in held.cli("recover", status=2)

@@ -133,6 +133,15 @@ class Store:
         before, self._mark = self._mark, self._keeper.mark(self._engine)
         return before != self._mark
 
+    def examine(self) -> None:
+        """Read all of it, which takes a while if it is large.
+
+        Raises:
+            DamagedState: if any of it is not what was written.
+        """
+        with self._keeper.translated(), self._engine.begin() as connection:
+            self._keeper.examine(connection)
+
     def close(self) -> None:
         """Let go of it."""
         self._engine.dispose()

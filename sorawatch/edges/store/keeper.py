@@ -60,6 +60,9 @@ class Keeper(Protocol):
     def require_held(self) -> None:
         """Raises: Blocked: if it is another than the one held."""
 
+    def examine(self, connection: sa.Connection) -> None:
+        """Raises: DamagedState: if any of the state is not what was written, as far as a reader can tell."""
+
     def mark(self, engine: sa.Engine) -> object:
         """What differs from the last one if others have written since, or if that cannot be told; cheap."""
 

@@ -110,7 +110,7 @@ class PostgresDatabase:
             code = getattr(error.orig, "sqlstate", None)
             cause = " ".join(str(error.orig).split())
             if code == _UNDEFINED_TABLE:
-                raise DamagedState(f"{self.name} is damaged: {cause}.") from error
+                raise DamagedState(f"{self.name} is damaged: {cause}. Put a backup of it back.") from error
             if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and code not in _MENDS:
                 raise
             raise Blocked(
@@ -133,6 +133,9 @@ class PostgresDatabase:
 
     def require_held(self) -> None:
         """It is the one at this address."""
+
+    def examine(self, connection: sa.Connection) -> None:
+        """Its server sees to that."""
 
     def mark(self, engine: sa.Engine) -> object:
         try:

@@ -87,7 +87,7 @@ class SqliteFile:
             code = primary_code(error)
             cause = error.orig if isinstance(error, sa.exc.DatabaseError) else error
             if code in _DAMAGED or "no such table" in str(error):
-                raise DamagedState(f"{self.name} is damaged: {cause}.") from error
+                raise self._damaged(str(cause)) from error
             if code not in _MENDS:
                 raise
             raise Blocked(f"{self.name} cannot be used: {cause}", _MENDS[code], passing=True) from error
@@ -116,6 +116,11 @@ class SqliteFile:
             mend = "Put it back where it was, or stop sorawatch and start it again."
             raise Blocked(f"{self.name} was removed or replaced while in use", mend, passing=True)
 
+    def examine(self, connection: sa.Connection) -> None:
+        found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+        if found != "ok":
+            raise self._damaged(str(found).splitlines()[-1])
+
     def mark(self, engine: sa.Engine) -> object:
         try:
             with contextlib.closing(engine.raw_connection()) as connection:
@@ -128,6 +133,10 @@ class SqliteFile:
 
     def present(self, connection: sa.Connection) -> frozenset[int]:  # noqa: ARG002 -- as `engine` says
         return frozenset()
+
+    def _damaged(self, cause: str) -> DamagedState:
+        mend = "Put a good copy back, or run `sorawatch recover`, which keeps this one aside."
+        return DamagedState(f"{self.name} is damaged: {cause}. {mend}")
 
     def _found(self) -> tuple[int, int] | None:
         try:
