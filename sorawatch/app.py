@@ -275,7 +275,7 @@ def wish(config: Config, wishes: Sequence[Wish]) -> bool:
                 job = turn.find(each.job_id) if each.job_id else None
                 if each.job_id and job is None:
                     raise Rejected(f"there is no job {each.job_id}", "`sorawatch status` lists the jobs.")
-                foresee(each, job, turn.now, policy(config))
+                foresee(turn, each, job, policy(config))
                 if running:
                     turn.command(each.verb, job.id if job else None, each.argument)
                 else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sorawatch.core.job import IN_FLIGHT, Job, State
 from sorawatch.core.lifecycle import ACTIONS, Policy, resume, retry, withdraw
+from sorawatch.core.naming import legible
 from sorawatch.edges.store import LeaseLost, Turn
 from sorawatch.errors import Rejected
 
@@ -24,7 +25,7 @@ class Wish:
     argument: str | None = None
 
 
-def foresee(wish: Wish, job: Job | None, now: int, policy: Policy) -> Job | None:
+def foresee(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> Job | None:
     """The job as the wish would leave it; None where it is about no job.
 
     Raises:
@@ -34,11 +35,14 @@ def foresee(wish: Wish, job: Job | None, now: int, policy: Policy) -> Job | None
         return None
     match wish.verb:
         case "retry":
-            return _or_refuse(retry(job, now), job, "tried again")
+            return _or_refuse(retry(job, turn.now), job, "tried again")
         case "cancel":
-            return _or_refuse(withdraw(job, now), job, "cancelled")
+            return _or_refuse(withdraw(job, turn.now), job, "cancelled")
         case "adopt" if job.state in {State.HELD, State.UNCERTAIN} and job.video_id is None and wish.argument:
-            return resume(job, wish.argument, now, policy)
+            if (other := turn.follower(wish.argument, job)) is not None:
+                why = f"{wish.argument} is the video of {legible(other.pair.path)} (job {other.id})"
+                raise Rejected(why, f"Name the one that the server made for {legible(job.pair.path)}.")
+            return resume(job, wish.argument, turn.now, policy)
         case verb:
             return _or_refuse(None, job, {"adopt": "given a video"}.get(verb, verb))
 
@@ -52,7 +56,7 @@ def grant(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> list[Chang
     Raises:
         Rejected: as `foresee`.
     """
-    after = foresee(wish, job, turn.now, policy)
+    after = foresee(turn, wish, job, policy)
     if job is None or after is None:
         turn.write_note("paused", {"since" if wish.verb == "pause" else "resumed": turn.now})
         return []

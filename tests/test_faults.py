@@ -106,6 +106,22 @@ def test_without_a_list_a_lost_answer_is_held_with_the_ways_on(beach: Yard, acce
     delivered(beach)
 
 
+def test_a_held_job_is_not_given_the_video_of_another(yard: Yard) -> None:
+    yard.drop("a.jpg")
+    yard.drop("b.jpg")
+    yard.simulator.inject(
+        Fault("lost_after", on="create", prompt="around b"),
+        Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
+    )
+    assert not yard.run_once()
+    theirs, own = sorted(yard.simulator.ledger().videos, key=lambda video: video.prompt)
+    assert f"{theirs.id} is the video of a.jpg" in yard.cli("adopt", "b.jpg", theirs.id, status=1)
+    assert yard.counts() == {"done": 1, "held": 1}
+    yard.cli("adopt", "b.jpg", own.id)
+    assert yard.run_once()
+    assert yard.simulator.ledger().creates == 2
+
+
 def test_without_a_list_resubmit_is_the_persons_choice(beach: Yard) -> None:
     beach.set("api", unresolved_submit="resubmit")
     beach.simulator.inject(Fault("lost_before", on="create"), Fault("answer_before", on="list", status=404, times=None))

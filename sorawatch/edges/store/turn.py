@@ -286,6 +286,12 @@ class Turn:
         )
         return self._purchases(query.order_by(purchases.c.at, purchases.c.token))
 
+    def follower(self, video_id: str, job: Job) -> Job | None:
+        """Another job whose clip this video is or will be."""
+        given_up = [State.REJECTED, State.FAILED, State.WITHDRAWN, State.CANCELLED]
+        has_it = sa.and_(jobs.c.video_id == video_id, jobs.c.id != job.id, jobs.c.state.not_in(given_up))
+        return self._first(sa.select(jobs).where(has_it).limit(1))
+
     def known_videos(self, video_ids: Iterable[str]) -> set[str]:
         """Those of these ids that some purchase has."""
         query = sa.select(purchases.c.video_id).where(purchases.c.video_id.in_([*video_ids]))
