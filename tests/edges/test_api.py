@@ -18,6 +18,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from itertools import takewhile
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -300,7 +301,16 @@ def test_a_key_that_no_header_takes_is_blocked(key: str):
     assert server.requests == []
 
 
-@pytest.mark.parametrize("echo", [KEY, KEY.replace("/", "\\/")])
+@pytest.mark.parametrize(
+    "echo",
+    [
+        KEY,
+        KEY.replace("/", "\\/"),
+        KEY.replace("-", "\\u002D").replace("1", "\\u0031"),
+        quote(KEY, safe=""),
+        "".join(f"\\u{ord(each):04x}" for each in KEY),
+    ],
+)
 def test_a_key_that_the_server_echoes_is_not_repeated(echo: str):
     body = b'{"error": {"message": "Incorrect API key: ' + echo.encode() + b'", "code": "invalid_api_key"}}'
     with serving(reply(401, body), reply(301, Location=f"https://x/?key={KEY}")) as (_, api):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -91,7 +93,7 @@ class Auth(AuthBase):
         """``secrets`` are redacted like the key."""
         self._headers = dict(headers)
         private = [each for each in (key, *secrets) if each]
-        self._secrets = [form for each in private for form in (each, each.replace("/", "\\/"))]
+        self._secrets = [_disguises(each) for each in private]
         if key:
             name, value = ("Authorization", f"Bearer {key}") if scheme == "bearer" else (scheme, key)
             self._headers[name] = value
@@ -102,13 +104,24 @@ class Auth(AuthBase):
 
     def redact(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, "[key]")
+            text = re.sub(secret, "[key]", text)
         return text
 
     def redact_bytes(self, body: bytes) -> bytes:
         for secret in self._secrets:
-            body = body.replace(secret.encode(), b"[key]")
+            body = re.sub(secret.encode(), b"[key]", body)
         return body
+
+
+@lru_cache(maxsize=16)
+def _disguises(secret: str) -> str:
+    """A pattern of ``secret`` with any of its characters escaped as JSON or a URL may have them."""
+    forms = []
+    for each in secret:
+        in_url = "".join(f"%{byte:02x}" for byte in each.encode())
+        plain = r"\\?/" if each == "/" else re.escape(each)
+        forms.append(rf"(?:{plain}|(?i:\\u{ord(each):04x}|{in_url}))")
+    return "".join(forms)
 
 
 class Body(io.BytesIO):
