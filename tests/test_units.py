@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from sorawatch import config
 from sorawatch.config import Config
 from sorawatch.errors import UsageError
 from sorawatch.service import described, install, removal
-from sorawatch.service.unit import File, Places, Plan, unit, writable
+from sorawatch.service.unit import File, Places, Plan, made, unit, writable
 
 UNITS = Path(__file__).parents[1] / "systemd"
 SHIPPED = {name: (UNITS / name).read_text() for name in ("sorawatch.service", "sorawatch@.service")}
@@ -94,6 +95,46 @@ def test_a_home_is_opened_for_those_who_live_there_and_odd_paths_are_quoted(tmp_
     assert "ProtectHome=read-only" in text
     assert 'ReadWritePaths="-/home/anna/100%% new"' in text
     judged(tmp_path, "sorawatch.service", text)
+
+
+def test_a_dollar_begins_a_variable_in_a_command_line_alone(tmp_path: Path) -> None:
+    (tmp_path / "5$HOME").mkdir()
+    found = loaded(tmp_path / "5$HOME")
+    text = unit(found, Places("sorawatch"), "sorawatch", writable(found, Places("sorawatch")))
+    assert f"--config {tmp_path}/5$$HOME/config.yaml\n" in text
+    assert f"ReadWritePaths=-{tmp_path}/5$HOME\n" in text
+
+
+def test_the_folder_of_a_log_is_made_too(tmp_path: Path) -> None:
+    places = Places("sorawatch")
+    for log, more in (
+        ("log/new/x.log", [tmp_path / "log", tmp_path / "log/new"]),
+        ("/var/lib/sorawatch/log/x.log", []),
+        ("x.log", []),
+    ):
+        text = "folders: {inbox: in, outbox: out, errors: err, processed: old}"
+        found = loaded(tmp_path, f"{text}\nlogging: {{file: {log}}}")
+        roots = writable(found, places)
+        assert made(found, places, roots) == [*roots, *more]
+
+
+def test_what_no_unit_can_name_is_refused(tmp_path: Path) -> None:
+    for name in (b"caf\xe9", b"two\nlines"):
+        folder = tmp_path / os.fsdecode(name)
+        folder.mkdir()
+        with pytest.raises(UsageError, match="cannot be named in a unit"):
+            install(loaded(folder), {"SORAWATCH_API_KEY": "sk-1"}, "sorawatch", "sorawatch")
+
+
+def test_services_of_others_are_left_alone(tmp_path: Path) -> None:
+    if not Path("/usr/lib/systemd/system/systemd-journald.service").exists():
+        pytest.skip("there is no other service here")
+    with pytest.raises(UsageError, match="another program's service"):
+        removal("systemd-journald")
+    with pytest.raises(UsageError, match="another program's service"):
+        install(loaded(tmp_path), {}, "systemd-journald", "sorawatch")
+    with pytest.raises(UsageError, match=r"--name is '\.\./x'"):
+        removal("../x")
 
 
 def test_a_key_file_of_the_configuration_needs_no_credential(tmp_path: Path) -> None:

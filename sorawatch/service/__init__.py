@@ -36,7 +36,8 @@ def carry_out(plan: Plan, say: Callable[[str], None]) -> None:
         say(f"# {' '.join(command)}")
         done = _run(*command)
         if done.returncode:
-            raise UsageError(f"{' '.join(command)} failed: {(done.stderr or done.stdout).strip()}")
+            why = f"{' '.join(command)} failed: {(done.stderr or done.stdout).strip()}"
+            raise UsageError(f"{why}\n{plan.advice}" if plan.advice else why)
 
 
 def described(plan: Plan) -> str:

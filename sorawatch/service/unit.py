@@ -6,18 +6,26 @@ import grp
 import os
 import pwd
 import re
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from sorawatch.config import Config, KeySource, find_key
+from sorawatch.core.naming import legible
 from sorawatch.errors import ConfigError, UsageError
 from sorawatch.whereabouts import Whereabouts
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
 _PRIVATE = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 -- named to be refused
+_OTHERS_UNITS = (
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
 
@@ -33,10 +41,11 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Files, then commands, in this order."""
+    """Files, then commands, in this order. ``advice`` says how to find out why one of them fails."""
 
     files: tuple[File, ...]
     commands: tuple[tuple[str, ...], ...]
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +81,12 @@ def install(config: Config, environ: Mapping[str, str], name: str, user: str) ->
     Raises:
         UsageError: if the service could not work, with the mend.
     """
-    for word, what in ((name, "--name"), (user, "--user")):
-        if not NAME.fullmatch(word):
-            raise UsageError(f"{what} is {word!r}. Allowed: small letters, digits, _ and -, a letter first.")
-    places = Places(name)
+    _require_name(user, "--user")
+    places = _own(name)
+    roots = writable(config, places)
+    for path in (config.path, Path(sys.prefix), *roots):
+        if "\n" in str(path) or legible(str(path)) != str(path):
+            raise UsageError(f"{legible(str(path))!r} cannot be named in a unit, which is UTF-8 and lines. Rename it.")
     for path, what in ((config.path, "the configuration"), (Path(sys.prefix), "the installation")):
         if (closed := _closed(path)) is not None:
             raise UsageError(
@@ -83,8 +94,10 @@ def install(config: Config, environ: Mapping[str, str], name: str, user: str) ->
                 f"Put it elsewhere, such as {'/etc/sorawatch' if path == config.path else '/opt/sorawatch'}."
             )
     key = _key_file(config, environ, places)
-    roots = writable(config, places)
-    folders = "".join(f'd "{_escaped(root)}" :2770 :{user} :{_group(user)} -\n' for root in roots)
+    check = ("check", "--service", "--name", name, "--config")
+    folders = "".join(
+        f'd "{_escaped(folder)}" :2770 :{user} :{_group(user)} -\n' for folder in made(config, places, roots)
+    )
     return Plan(
         (
             File(places.users, f'u {user} - "sorawatch" {places.state} /usr/sbin/nologin\n'),
@@ -99,12 +112,17 @@ def install(config: Config, environ: Mapping[str, str], name: str, user: str) ->
             ("systemctl", "enable", name),
             ("systemctl", "restart", name),
         ),
+        f"What is wrong is told by: {shlex.join([*this_program(), *check, str(config.path)])}",
     )
 
 
 def removal(name: str) -> Plan:
-    """What takes a service away again; the state, the key, the folders and the user stay."""
-    places = Places(name)
+    """What takes a service away again; the state, the key, the folders and the user stay.
+
+    Raises:
+        UsageError: if it is not one of ours.
+    """
+    places = _own(name)
     paths = (places.unit, places.users, places.folders)
     return Plan(
         (),
@@ -122,26 +140,38 @@ def writable(config: Config, places: Places) -> tuple[Path, ...]:
     The four folders are one where their common parent is not half the machine: two would be two file systems to a
     sandbox, between which nothing can be moved, only copied.
     """
-    found = config.folders
-    four = [Path(os.path.normpath(each)) for each in (found.inbox, found.outbox, found.errors, found.processed)]
+    four, beside = needed(config)
     parent = Path(os.path.commonpath(four))
     roots = [parent] if len(parent.parts) > 2 else four
-    beside = [Whereabouts.of(config).home, *([config.logging.file.parent] if config.logging.file else [])]
     roots += [each for each in beside if not any(each.is_relative_to(root) for root in (*roots, places.state))]
     return tuple(roots)
 
 
+def made(config: Config, places: Places, roots: Sequence[Path]) -> list[Path]:
+    """The folders that must be there before the service is: it makes whatever it needs below ``roots`` but a log's."""
+    log = config.logging.file
+    way = reversed(log.parents) if log and not log.is_relative_to(places.state) else ()
+    # Each on its own: systemd-tmpfiles goes no further from a folder of the user's to one that it made as root's.
+    return [*roots, *(folder for folder in way if any(root in folder.parents for root in roots))]
+
+
+def needed(config: Config) -> tuple[list[Path], list[Path]]:
+    """The four folders, and those of the state and of a log file."""
+    found = config.folders
+    four = [Path(os.path.normpath(each)) for each in (found.inbox, found.outbox, found.errors, found.processed)]
+    log = config.logging.file
+    return four, [Whereabouts.of(config).home, *([log.parent] if log else [])]
+
+
 def unit(config: Config, places: Places, user: str, roots: tuple[Path, ...]) -> str:
     """The unit that is shipped, for this configuration and interpreter."""
-    command = Path(sys.prefix, "bin/sorawatch")
-    start = [_word(command)] if command.exists() else [_word(Path(sys.executable)), "-m", "sorawatch"]
     at_home = [each for each in (config.path, Path(sys.prefix), *roots) if any(map(each.is_relative_to, HOMES))]
     values = {
-        "ExecStart": " ".join([*start, "run", "--config", _word(config.path)]),
+        "ExecStart": " ".join(map(_argument, [*this_program(), "run", "--config", str(config.path)])),
         "User": user,
         "Group": _group(user),
         "StateDirectory": places.name,
-        "ReadWritePaths": " ".join(_word(root, "-") for root in roots),
+        "ReadWritePaths": " ".join(_word(f"-{root}") for root in roots),
         "ProtectHome": "read-only" if at_home else "yes",
     }
     if _takes_credential(config):
@@ -166,6 +196,26 @@ def shipped(name: str) -> str:
     if inside.is_file():
         return inside.read_text(encoding="utf-8")
     return (Path(__file__).parents[2] / "systemd" / name).read_text(encoding="utf-8")
+
+
+def _require_name(word: str, what: str) -> None:
+    if not NAME.fullmatch(word):
+        raise UsageError(f"{what} is {word!r}. Allowed: small letters, digits, _ and -, a letter first.")
+
+
+def _own(name: str) -> Places:
+    """Where a service of this name lies, unless another program's does already.
+
+    Raises:
+        UsageError: if so, or it cannot be a name.
+    """
+    _require_name(name, "--name")
+    places = Places(name)
+    for unit in (places.unit, *(Path(folder, places.unit.name) for folder in _OTHERS_UNITS)):
+        text = unit.read_text(encoding="utf-8", errors="replace") if unit.exists() else ""
+        if text and "sorawatch" not in text:
+            raise UsageError(f"{unit} is another program's service. Choose another --name.")
+    return places
 
 
 def _closed(path: Path) -> Path | None:
@@ -201,6 +251,8 @@ def _key_file(config: Config, environ: Mapping[str, str], places: Places) -> Fil
     if not _takes_credential(config):
         return None
     given = environ.get("SORAWATCH_API_KEY", "").strip()
+    if not given and places.key.exists() and not os.access(places.key, os.R_OK):
+        raise UsageError(f"{places.key} holds the key, and only root may read it. Run this with sudo.")
     source = KeySource("environment variable SORAWATCH_API_KEY", None, environ)
     try:
         key = (source if given else KeySource(str(places.key), places.key, environ)).read()
@@ -211,9 +263,20 @@ def _key_file(config: Config, environ: Mapping[str, str], places: Places) -> Fil
     return File(places.key, f"{key}\n", 0o600, secret=True)
 
 
-def _word(path: Path, prefix: str = "") -> str:
-    """A path as one word of a unit file."""
-    text = prefix + str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+def this_program() -> list[str]:
+    """The words that run this very installation."""
+    command = Path(sys.prefix, "bin/sorawatch")
+    return [str(command)] if command.exists() else [sys.executable, "-m", "sorawatch"]
+
+
+def _argument(word: str) -> str:
+    """A word of a command line, in which ``$`` begins the name of a variable."""
+    return _word(word).replace("$", "$$")
+
+
+def _word(word: str) -> str:
+    """One word of a unit file."""
+    text = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{text}"' if re.search(r"[\s'\"\\;]", text) else text
 
 
