@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sorawatch.config import Config, KeySource, find_key
 from sorawatch.core.naming import legible
+from sorawatch.edges.mounts import is_network, mounts_at
 from sorawatch.errors import ConfigError, UsageError
 from sorawatch.whereabouts import Whereabouts
 
@@ -138,11 +139,12 @@ def writable(config: Config, places: Places) -> tuple[Path, ...]:
     """The folders that the service must be able to write, beside its own below ``/var/lib``.
 
     The four folders are one where their common parent is not half the machine: two would be two file systems to a
-    sandbox, between which nothing can be moved, only copied.
+    sandbox, between which nothing can be moved, only copied. Of a share it is the whole: a folder in it would be held
+    fast by the sandbox, which then never saw the share go, nor come back.
     """
     four, beside = needed(config)
     parent = Path(os.path.commonpath(four))
-    roots = [parent] if len(parent.parts) > 2 else four
+    roots = [*dict.fromkeys(map(_share_or_itself, [parent] if len(parent.parts) > 2 else four))]
     roots += [each for each in beside if not any(each.is_relative_to(root) for root in (*roots, places.state))]
     return tuple(roots)
 
@@ -161,6 +163,11 @@ def needed(config: Config) -> tuple[list[Path], list[Path]]:
     four = [Path(os.path.normpath(each)) for each in (found.inbox, found.outbox, found.errors, found.processed)]
     log = config.logging.file
     return four, [Whereabouts.of(config).home, *([log.parent] if log else [])]
+
+
+def _share_or_itself(folder: Path) -> Path:
+    mount = mounts_at(folder)[0]
+    return Path(mount.point) if is_network(mount.kind) and mount.point != "/" else folder
 
 
 def unit(config: Config, places: Places, user: str, roots: tuple[Path, ...]) -> str:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from sorawatch import config, report
+from sorawatch.service.unit import Places, writable
 from tests.slow.disks import Disks
 from tests.slow.scene import Pledge, daemon, pauses, reasons
 from tests.slow.shares import Shares
@@ -229,3 +230,15 @@ def test_names_that_differ_in_case_alone_where_they_are_one(yard: Yard, caseless
     assert len(yard.files("outbox")) == 2
     assert {name.casefold() for name in yard.files("outbox")} == {"beach.mp4", "beach (2).mp4"}
     pledge.keep(clips=2)
+
+
+def test_a_service_may_write_to_the_whole_of_a_share_lest_its_sandbox_holds_a_part_fast(
+    shares: Shares, tmp_path: Path
+) -> None:
+    (tmp_path / "nas").mkdir()
+    shares.mount(tmp_path / "nas")
+    (tmp_path / "nas/videos").mkdir()
+    below = ", ".join(f"{key}: nas/videos/{key}" for key in ("inbox", "outbox", "errors", "processed"))
+    (tmp_path / "config.yaml").write_text(f"folders: {{{below}}}\nstate: /var/lib/sorawatch/state.db\n")
+    found = config.load(tmp_path / "config.yaml", {})
+    assert writable(found, Places("sorawatch")) == (tmp_path / "nas",)
