@@ -14,6 +14,7 @@ from sorawatch import config
 from sorawatch.config import Config
 from sorawatch.errors import UsageError
 from sorawatch.service import described, install, removal
+from sorawatch.service.account import ENTER, READ, WRITE, Account
 from sorawatch.service.unit import File, Places, Plan, made, unit, writable
 
 UNITS = Path(__file__).parents[1] / "systemd"
@@ -135,6 +136,23 @@ def test_services_of_others_are_left_alone(tmp_path: Path) -> None:
         install(loaded(tmp_path), {}, "systemd-journald", "sorawatch")
     with pytest.raises(UsageError, match=r"--name is '\.\./x'"):
         removal("../x")
+
+
+def test_what_keeps_a_user_out_is_found_wherever_it_is(tmp_path: Path) -> None:
+    folder, file = tmp_path / "open/closed/inbox", tmp_path / "open/key"
+    folder.mkdir(parents=True)
+    file.write_text("")
+    owner, stranger = os.geteuid(), Account("stranger", 65_432, frozenset())
+    for path, mode in ((tmp_path / "open", 0o755), (folder.parent, 0o770), (folder, 0o777), (file, 0o604)):
+        path.chmod(mode)
+    assert stranger.obstacle(folder, WRITE | ENTER, [tmp_path / "open"]) == (folder.parent, ENTER)
+    assert stranger.obstacle(folder, WRITE | ENTER, [folder]) is None
+    assert stranger.obstacle(file, READ, [tmp_path / "open"]) is None
+    assert stranger.obstacle(tmp_path / "open/new/inbox", WRITE | ENTER, [tmp_path / "open"]) == (
+        tmp_path / "open",
+        WRITE | ENTER,
+    )
+    assert Account("owner", owner, frozenset()).obstacle(tmp_path / "open/new", WRITE | ENTER) is None
 
 
 def test_a_key_file_of_the_configuration_needs_no_credential(tmp_path: Path) -> None:

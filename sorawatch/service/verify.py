@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shlex
 import shutil
 import stat
@@ -13,112 +12,150 @@ from pathlib import Path
 
 from sorawatch.checks import Finding
 from sorawatch.config import Config
+from sorawatch.config.keys import CREDENTIAL
 from sorawatch.errors import UsageError
 from sorawatch.service import properties
-from sorawatch.service.unit import Places, writable
+from sorawatch.service.account import ENTER, READ, WRITE, Account
+from sorawatch.service.installed import Installed
+from sorawatch.service.unit import Places, needed, this_program
 
-_AGAIN = "Run: sorawatch service install"
+_DEFAULT = "sorawatch"
+"""The name of the service and of its user where no other is given."""
 
 
 def verify(config: Config, name: str) -> Iterator[Finding]:
     """Look at the unit, its user, the key and the folders, and at what systemd says; changes nothing."""
-    places = Places(name)
-    if not places.unit.is_file():
-        yield Finding(f"service {name}: there is no {places.unit}", _AGAIN, grave=True)
+    installed = Installed.read(name)
+    again = _again(config, name, installed)
+    if installed is None:
+        yield Finding(f"service {name}: there is no {Places(name).unit}", again, grave=True)
         return
-    said = _said(places.unit)
-    yield _command(config, places, said)
-    yield from _user(config, said)
-    yield from _key(said)
-    yield _reach(config, places, said)
-    if (told := _verified(places.unit)) is not None:
+    yield _command(config, installed, again)
+    yield from _user(config, installed, again)
+    yield from _key(installed)
+    yield _reach(config, installed, again)
+    if (told := _verified(installed.unit, again)) is not None:
         yield told
     yield from _running(name)
 
 
-def _said(unit: Path) -> dict[str, str]:
-    """What the unit says last under each key; drop-ins are an administrator's own business."""
-    pairs = (line.partition("=") for line in unit.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
-    return {key: value for key, separator, value in pairs if separator}
+def _again(config: Config, name: str, installed: Installed | None) -> str:
+    """What mends a unit that is not as it must be."""
+    if "@" in name:
+        return f"Change it with: systemctl edit {name}"
+    user = installed.last("User", _DEFAULT) if installed else _DEFAULT
+    words = [*(("--name", name) if name != _DEFAULT else ()), *(("--user", user) if user != _DEFAULT else ())]
+    return f"Run: {shlex.join([*this_program(), 'service', 'install', *words, '--config', str(config.path)])}"
 
 
-def _command(config: Config, places: Places, said: dict[str, str]) -> Finding:
-    words = shlex.split(said.get("ExecStart", ""))
+def _command(config: Config, installed: Installed, again: str) -> Finding:
+    unit, words = installed.unit, installed.command
     if not words or not os.access(words[0], os.X_OK):
-        return Finding(f"{places.unit}: {words[0] if words else 'ExecStart'} cannot be run", _AGAIN, grave=True)
+        return Finding(f"{unit}: {words[0] if words else 'ExecStart'} cannot be run", again, grave=True)
     if str(config.path) not in words:
-        return Finding(f"{places.unit}: reads another configuration than {config.path}", _AGAIN, grave=True)
-    return Finding(f"{places.unit}: runs {words[0]} with {config.path}")
+        return Finding(f"{unit}: reads another configuration than {config.path}", again, grave=True)
+    return Finding(f"{unit}: runs {words[0]} with {config.path}")
 
 
-def _user(config: Config, said: dict[str, str]) -> Iterator[Finding]:
-    name = said.get("User", "root")
+def _user(config: Config, installed: Installed, again: str) -> Iterator[Finding]:
+    name = installed.last("User", "root")
     try:
-        user = pwd.getpwnam(name)
+        account = Account.of(name, installed.words("SupplementaryGroups"))
     except KeyError:
-        yield Finding(f"user {name}: does not exist", _AGAIN, grave=True)
+        yield Finding(f"user {name}: does not exist, or a group of it", again, grave=True)
         return
-    groups = os.getgrouplist(name, user.pw_gid)
-    for key, folder in config.folders.roots.items():
-        if folder.is_dir() and not _may_write(folder, user.pw_uid, groups):
-            mend = f"Let it in: setfacl -m u:{name}:rwx {folder}, or change the owner, group or mode of {folder}"
-            yield Finding(f"folders.{key}, {folder}: the user {name} may not write there", mend, grave=True)
+    told = set()
+    for what, path, right in _wanted(config, installed):
+        obstacle = account.obstacle(path, right, [*_bound(installed)])
+        if obstacle is not None and obstacle not in told:
+            told.add(obstacle)
+            yield _kept_out(name, what, path, *obstacle, again if _is_made(obstacle[0], installed) else "")
     yield Finding(f"user {name}: exists")
 
 
-def _may_write(folder: Path, uid: int, groups: list[int]) -> bool:
-    """By owner, group and mode; an access list is taken to let it in."""
-    status = folder.stat()
-    if uid in {0, status.st_uid}:
-        return uid == 0 or status.st_mode & 0o300 == 0o300
-    wanted = 0o030 if status.st_gid in groups else 0o003
-    return status.st_mode & wanted == wanted or _has_access_list(folder)
+def _is_made(place: Path, installed: Installed) -> bool:
+    """Whether what is missing below ``place`` is made when the service is installed."""
+    return any(place in allowed.parents and not allowed.exists() for allowed in _allowed(installed))
 
 
-def _has_access_list(folder: Path) -> bool:
+def _kept_out(name: str, what: str, path: Path, place: Path, lacking: int, again: str) -> Finding:
+    rights = "".join(sign for sign, bit in (("r", READ), ("w", WRITE), ("x", ENTER)) if lacking & bit)
+    verb = "write to" if lacking & WRITE else "read" if lacking & READ else "enter" if place.is_dir() else "run"
+    mend = again or f"Let it in: setfacl -m u:{name}:{rights} {place}, or change the owner, group or mode of {place}"
+    return Finding(f"{what}, {path}: the user {name} may not {verb} {place}", mend, grave=True)
+
+
+def _wanted(config: Config, installed: Installed) -> Iterator[tuple[str, Path, int]]:
+    """What the user must have which rights to. What systemd makes for it is left out."""
+    if installed.command and os.access(installed.command[0], os.X_OK):
+        yield "the program", Path(installed.command[0]), READ | ENTER
+    yield "the configuration", config.path, READ
+    for key, folder in config.folders.roots.items():
+        if any(folder.is_relative_to(each) for each in _allowed(installed)):
+            yield f"folders.{key}", folder, READ | WRITE | ENTER
+    for what, folder in zip(("state", "logging.file"), needed(config)[1], strict=False):
+        if not any(folder.is_relative_to(each) for each in _own(installed)):
+            yield f"the folder of {what}", folder, READ | WRITE | ENTER
+
+
+def _own(installed: Installed) -> list[Path]:
+    """What systemd makes for the service."""
+    return [Path("/var/lib", each) for each in installed.words("StateDirectory")]
+
+
+def _allowed(installed: Installed) -> list[Path]:
+    """What the sandbox lets the service write to."""
+    paths = [Path(word.lstrip("-+")) for word in installed.words("ReadWritePaths")]
+    return [*paths, *_bound(installed), *_own(installed)]
+
+
+def _bound(installed: Installed) -> Iterator[Path]:
+    """Where ``BindPaths=`` shows something to the service."""
+    for word in installed.words("BindPaths"):
+        source, _, rest = word.lstrip("-").partition(":")
+        yield Path(rest.partition(":")[0] or source)
+
+
+def _key(installed: Installed) -> Iterator[Finding]:
+    for credential in installed.said.get("LoadCredential", ()):
+        name, _, path = credential.partition(":")
+        if name == CREDENTIAL:
+            yield _kept_key(Path(path))
+
+
+def _kept_key(path: Path) -> Finding:
     try:
-        return "system.posix_acl_access" in os.listxattr(folder)
-    except OSError:
-        return False
-
-
-def _key(said: dict[str, str]) -> Iterator[Finding]:
-    credential = said.get("LoadCredential", "")
-    if not credential:
-        return
-    path = Path(credential.partition(":")[2])
-    try:
-        mode = path.stat().st_mode
+        status = path.stat()
     except OSError as error:
-        yield Finding(
-            f"{path}: {error.strerror}",
-            f"Put the API key there, for root alone: chmod 600 {shlex.quote(str(path))}",
-            grave=True,
-        )
-        return
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        yield Finding(f"{path}: others than its owner can read it", f"chmod 600 {shlex.quote(str(path))}", grave=True)
-    else:
-        yield Finding(f"{path}: holds the key, for root alone")
+        mend = f"Put the API key there, for root alone: chmod 600 {shlex.quote(str(path))}"
+        return Finding(f"{path}: {error.strerror}", mend, grave=True)
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return Finding(f"{path}: others than its owner can read it", f"chmod 600 {shlex.quote(str(path))}", grave=True)
+    if status.st_uid != 0:
+        return Finding(f"{path}: is not root's", f"chown root {shlex.quote(str(path))}", grave=True)
+    if not status.st_size:
+        return Finding(f"{path}: is empty", "Put the API key there.", grave=True)
+    return Finding(f"{path}: holds the key, for root alone")
 
 
-def _reach(config: Config, places: Places, said: dict[str, str]) -> Finding:
-    allowed = [Path(word.lstrip("-+")) for word in shlex.split(said.get("ReadWritePaths", ""))]
-    for root in writable(config, places):
-        if not any(root.is_relative_to(each) for each in allowed):
-            return Finding(f"{places.unit}: the service may not write to {root}", _AGAIN, grave=True)
-    return Finding(f"{places.unit}: the service may write to all it must")
+def _reach(config: Config, installed: Installed, again: str) -> Finding:
+    four, beside = needed(config)
+    for folder in (*four, *beside):
+        if not any(folder.is_relative_to(each) for each in _allowed(installed)):
+            return Finding(f"{installed.unit}: the service may not write to {folder}", again, grave=True)
+    return Finding(f"{installed.unit}: the service may write to all it must")
 
 
-def _verified(unit: Path) -> Finding | None:
+def _verified(unit: Path, again: str) -> Finding | None:
     tool = shutil.which("systemd-analyze")
     if tool is None:
         return None
     command = [tool, "verify", "--man=no", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- our own words
-    complaints = [line for line in done.stderr.splitlines() if unit.name in line]
+    mark = unit.name.removesuffix(".service") if "@" in unit.name else unit.name
+    complaints = [line for line in done.stderr.splitlines() if mark in line]
     if complaints:
-        return Finding(f"{unit}: {'; '.join(complaints)}", _AGAIN, grave=True)
+        return Finding(f"{unit}: {'; '.join(complaints)}", again, grave=True)
     return Finding(f"{unit}: systemd finds nothing wrong with it")
 
 

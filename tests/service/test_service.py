@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import signal
 from collections.abc import Iterator
@@ -220,6 +221,27 @@ def test_a_bad_configuration_ends_it_with_78_and_it_is_not_started_again(service
     service.container.run("systemctl", "restart", "sorawatch")
 
 
+def test_check_says_what_keeps_the_user_out_and_goes_by_drop_ins(service: Service) -> None:
+    def told(status: int) -> str:
+        return service.container.run("/opt/sorawatch/bin/sorawatch", "check", "--service", status=status)
+
+    config = service.container.path("/etc/sorawatch/config.yaml")
+    config.chmod(0o600)
+    assert "the user sorawatch may not read /etc/sorawatch/config.yaml" in told(1)
+    config.chmod(0o644)
+    key = service.container.path("/etc/sorawatch/api.key")
+    key.write_text("")
+    assert "/etc/sorawatch/api.key: is empty" in told(1)
+    key.write_text(KEY)
+    inbox = service.srv / "inbox"
+    owner = inbox.stat()
+    os.chown(inbox, 0, grp.getgrnam("users").gr_gid)
+    assert f"the user sorawatch may not write to {SRV}/inbox" in told(1)
+    service.override(SupplementaryGroups="users")
+    assert "ready to run" in told(0)
+    os.chown(inbox, owner.st_uid, owner.st_gid)
+
+
 def test_an_instance_of_its_own_with_an_encrypted_key(service: Service) -> None:
     container, kitchen = service.container, f"{SRV}/kitchen"
     unit = container.path("/etc/systemd/system/sorawatch@.service")
@@ -245,6 +267,11 @@ def test_an_instance_of_its_own_with_an_encrypted_key(service: Service) -> None:
     told = container.shown("StatusText", "sorawatch@kitchen")
     assert "nothing to do, $0.00 of $50 today" in told
     assert container.shown("ActiveState") == "active"
+    check = ["check", "--service", "--name", "sorawatch@kitchen", "--config", "/etc/sorawatch/kitchen.yaml"]
+    told = container.run("/opt/sorawatch/bin/sorawatch", *check, status=1)
+    assert "the service may write to all it must" in told
+    assert "does not start at boot" in told
+    assert "1 thing to mend" in told
     container.run("systemctl", "stop", "sorawatch@kitchen")
 
 
