@@ -51,6 +51,14 @@ def test_a_prompt_that_the_server_repeats_is_not_logged(yard: Yard) -> None:
     assert prompt not in told
 
 
+def test_a_name_of_two_lines_is_logged_on_one(yard: Yard) -> None:
+    yard.drop("be\nach.jpg", "slow waves at dusk")
+    told = yard.cli("run", "--once").splitlines()
+    assert len(told) == len(STATES)
+    assert all(r"'be\nach.jpg' [" in line for line in told)
+    assert any(line.endswith(r"delivered as 'be\nach.mp4'") or r"delivered as 'be\nach.mp4' (" in line for line in told)
+
+
 @pytest.mark.slow
 def test_lines_for_the_journal_have_priorities_and_no_time(yard: Yard) -> None:
     if journald.sender() is not None:

@@ -28,10 +28,16 @@ def priority(record: logging.LogRecord) -> int:
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people: ``layout`` as in `logging.Formatter`, the time in the system's zone."""
+    """Lines for people: ``layout`` as in `logging.Formatter`, the time in the system's zone.
+
+    What is told is one line, whatever line breaks a file's name or a server put into it; a traceback keeps its own.
+    """
 
     def __init__(self, layout: str = "%(message)s") -> None:
         super().__init__(layout)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- the name that it overrides
+        return " ".join(super().formatMessage(record).splitlines())
 
     def format(self, record: logging.LogRecord) -> str:
         return SECRETS.hide(tame(super().format(record)))
