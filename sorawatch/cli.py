@@ -63,25 +63,31 @@ def _explain(error: Exception) -> int:
     match error:
         case ConfigError():
             for problem in error.problems:
-                err.print(f"[red]error:[/] {escape(tame(str(problem)))}")
+                _tell(str(problem))
             return _unusable()
         case Blocked() | Rejected():
-            told = f"{str(error).removesuffix('.')}. {error.mend}" if error.mend else str(error)
-            err.print(f"[red]error:[/] {escape(tame(told))}")
+            _tell(f"{str(error).removesuffix('.')}. {error.mend}" if error.mend else str(error))
             return FAILED
         case SorawatchError():
-            err.print(f"[red]error:[/] {escape(tame(str(error)))}")
+            _tell(str(error))
             return _unusable() if isinstance(error, UsageError) else FAILED
         case BrokenPipeError():
             return FAILED
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
-            err.print(f"[red]error:[/] {escape(tame(f'{where}{error.strerror or error}'))}")
+            _tell(f"{where}{error.strerror or error}")
             return FAILED
         case _:
-            told = escape(tame(f"{type(error).__name__}: {error}"))
-            err.print(f"[red]error:[/] a fault in sorawatch ({told}). Run it with --debug for details.")
+            _tell(f"a fault in sorawatch ({type(error).__name__}: {error}). Run it with --debug for details.")
             return FAILED
+
+
+def _tell(trouble: str) -> None:
+    """Say on stderr what is wrong; a journal there is told that it is an error."""
+    if logs.is_journal(os.environ):
+        logs.last_words(os.environ, f"error: {trouble}")
+    else:
+        err.print(f"[red]error:[/] {escape(tame(trouble))}")
 
 
 def _unusable() -> int:

@@ -59,6 +59,21 @@ def test_a_name_of_two_lines_is_logged_on_one(yard: Yard) -> None:
     assert any(line.endswith(r"delivered as 'be\nach.mp4'") or r"delivered as 'be\nach.mp4' (" in line for line in told)
 
 
+def test_the_journal_is_told_that_what_ends_it_is_an_error(yard: Yard) -> None:
+    if journald.sender() is not None:
+        pytest.skip("systemd-python is installed, which writes into the journal itself")
+    yard.set("limits", in_flight=0, burst=0)
+    reading, writing = os.pipe()
+    status = os.fstat(writing)
+    daemon = yard.spawn("run", env={"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}, stderr=writing)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as stderr:
+        told = stderr.read().splitlines()
+    daemon.communicate(timeout=60)
+    assert len(told) == 2
+    assert all(line.startswith("<3>error: config.yaml") for line in told)
+
+
 @pytest.mark.slow
 def test_lines_for_the_journal_have_priorities_and_no_time(yard: Yard) -> None:
     if journald.sender() is not None:

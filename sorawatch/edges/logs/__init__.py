@@ -14,7 +14,16 @@ from sorawatch.edges.logs.formats import JsonFormatter, PriorityFormatter, TextF
 from sorawatch.edges.logs.journald import JournalHandler, sender
 from sorawatch.edges.logs.redaction import SECRETS
 
-__all__ = ["PROMPTS", "SECRETS", "TextFormatter", "file_handler", "set_up", "stderr_handler"]
+__all__ = [
+    "PROMPTS",
+    "SECRETS",
+    "TextFormatter",
+    "file_handler",
+    "is_journal",
+    "last_words",
+    "set_up",
+    "stderr_handler",
+]
 
 PROMPTS = logging.getLogger("sorawatch.prompts")
 """What people write is told here alone, below the level of everything else."""
@@ -56,7 +65,7 @@ def stderr_handler(environ: Mapping[str, str], *, as_json: bool = False) -> logg
     With systemd-python such a journal is written to directly, unless it shall have JSON.
     """
     handler = logging.StreamHandler(sys.stderr)
-    if not _is_journal(environ):
+    if not is_journal(environ):
         handler.setFormatter(JsonFormatter() if as_json else TextFormatter(_STAMPED))
         return handler
     inner = JsonFormatter() if as_json else TextFormatter()
@@ -72,7 +81,13 @@ def file_handler(path: Path, *, as_json: bool) -> logging.Handler:
     return handler
 
 
-def _is_journal(environ: Mapping[str, str]) -> bool:
+def last_words(environ: Mapping[str, str], told: str) -> None:
+    """An error on stderr, whatever the configuration says of logs: it may be what is wrong."""
+    record = {"name": "sorawatch", "levelno": logging.ERROR, "levelname": "ERROR", "msg": told}
+    stderr_handler(environ).handle(logging.makeLogRecord(record))
+
+
+def is_journal(environ: Mapping[str, str]) -> bool:
     """Whether stderr is the stream that ``$JOURNAL_STREAM`` names; a shell below a service inherits the variable."""
     try:
         status = os.fstat(sys.stderr.fileno())
