@@ -170,6 +170,15 @@ def test_a_list_that_does_not_show_what_the_server_has_proves_nothing(yard: Yard
     assert yard.simulator.ledger().creates == 2
 
 
+def test_a_list_that_never_shows_anything_is_not_believed_for_ever(beach: Yard) -> None:
+    beach.set("api", timeout_seconds=0.5)
+    beach.simulator.inject(Fault("lost_after", on="create", times=None), Fault("list_empty", on="list", times=None))
+    assert not beach.run_once()
+    assert beach.counts() == {"held": 1}
+    assert "its list shows none of the 3 orders whose answers were lost" in beach.cli("show", "beach.jpg")
+    assert beach.simulator.ledger().creates == 3
+
+
 def test_two_lost_answers_for_equal_words_are_never_guessed(yard: Yard) -> None:
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         yard.drop(name, "the same words")

@@ -121,6 +121,8 @@ class Job:
     misses: int = 0
     """How often in a row the server had nothing to show for the job: complete listings without the submit whose
     answer was lost, polls that found no such video, downloads that brought no clip."""
+    losses: int = 0
+    """How often in a row a submit's answer was lost and a list then said that it had not arrived."""
     video_id: str | None = None
     progress: int | None = None
     generations: int = 0

@@ -18,6 +18,8 @@ from sorawatch.core.patience import MAY_GROW, abandoned, may_grow_until, stalled
 from sorawatch.core.schedule import BLANK, Look, Outlook, Waits, backoff, next_poll, stalled_poll
 
 MISSES_THAT_PROVE = 2
+LOSSES_THAT_DISPROVE = 3
+"""One order lost without a trace again and again is less likely than a list that shows nothing."""
 
 
 class Action(StrEnum):
@@ -221,7 +223,7 @@ def retry(job: Job, now: int) -> Job | None:
         case State.HELD if job.attempts > 0:
             return _enter(job, State.UNCERTAIN, now)
         case State.HELD:
-            return _unsent(_enter(job, State.READY, now))
+            return replace(_unsent(_enter(job, State.READY, now)), losses=0)
         case state if state in ACTIONS:
             # Misses start anew, for a listing brought forward may come too soon after the last to prove anything.
             return replace(job, due_at=now, attempts=0, misses=0)
@@ -286,7 +288,9 @@ def _hold(job: Job, now: int, reason: str, mend: str) -> Job:
 
 
 def _accepted(job: Job, video_id: str, now: int, policy: Policy, outlook: Outlook = BLANK) -> Job:
-    rendering = replace(_enter(job, State.RENDERING, now), video_id=video_id, progress=None, charged=Charged.PERHAPS)
+    rendering = replace(
+        _enter(job, State.RENDERING, now), video_id=video_id, progress=None, charged=Charged.PERHAPS, losses=0
+    )
     return replace(rendering, due_at=now + next_poll(policy.waits, Look(0, None), outlook))
 
 
@@ -326,7 +330,10 @@ def _missed(job: Job, differing: tuple[o.Candidate, ...], now: int, policy: Poli
         return replace(job, misses=job.misses + 1, attempts=0, due_at=now + max(_lag(policy), left))
     if differing:
         return _held_as_lost(job, now, may_be(differing))
-    return _unsent(_enter(job, State.READY, now))
+    if job.losses + 1 >= LOSSES_THAT_DISPROVE:
+        why = f"its list shows none of the {job.losses + 1} orders whose answers were lost"
+        return _undecidable(job, why, now, policy)
+    return replace(_unsent(_enter(job, State.READY, now)), losses=job.losses + 1)
 
 
 def _lag(policy: Policy) -> int:

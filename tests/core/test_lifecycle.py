@@ -340,6 +340,16 @@ class TestResolve:
         twice = after(once, Action.RESOLVE, OUTCOMES["not in the list"])
         assert (twice.state, twice.token, twice.charged) == (State.READY, None, Charged.NO)
 
+    def test_what_is_lost_without_a_trace_again_and_again_is_left_to_a_person(self):
+        again = replace(self.LOST, misses=1, losses=1)
+        assert after(again, Action.RESOLVE, OUTCOMES["not in the list"]).losses == 2
+        held = after(replace(again, losses=2), Action.RESOLVE, OUTCOMES["not in the list"])
+        assert (held.state, held.losses) == (State.HELD, 2)
+        retried = lifecycle.retry(held, NOW)
+        assert retried is not None
+        assert (retried.state, retried.losses) == (State.READY, 0)
+        assert after(again, Action.RESOLVE, OUTCOMES["found"]).losses == 0
+
     def test_words_that_are_ours_under_another_model_are_looked_at_twice_and_never_bought_again(self):
         once = after(self.LOST, Action.RESOLVE, OUTCOMES["found under another model"])
         assert (once.state, once.misses, once.due_at) == (State.UNCERTAIN, 1, NOW + 5000)

@@ -145,6 +145,7 @@ jobs = st.builds(
     submitted_at=st.none() | big,
     lost_at=st.none() | big,
     misses=small,
+    losses=small,
     video_id=st.none() | text,
     progress=st.none() | small,
     generations=small,
@@ -658,6 +659,7 @@ class TestOpening:
             turn.buy(done)
         store.close()
         with closing(sqlite3.connect(path)) as older:
+            older.execute("ALTER TABLE jobs DROP COLUMN losses")
             for column in ("folder", "image", "model", "size", "seconds", "clip"):
                 older.execute(f"ALTER TABLE purchases DROP COLUMN {column}")
             older.execute("UPDATE notes SET value = '1' WHERE key = 'schema'")
@@ -668,6 +670,7 @@ class TestOpening:
         store, fresh = Store.create_or_open(path, "one")
         assert not fresh
         with store.turn() as turn:
+            assert turn.jobs(State) == [done]
             (entry,) = turn.books.entries(0, turn.now + 1)
             assert (entry.image, entry.clip, entry.micros) == (done.pair.image, "clip \udcff.mp4", 7)
         store.close()

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sorawatch.core.naming import legible
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class FileName(sa.TypeDecorator[str]):
@@ -70,6 +70,7 @@ jobs = sa.Table(
     sa.Column("submitted_at", sa.BigInteger),
     sa.Column("lost_at", sa.BigInteger),
     sa.Column("misses", sa.Integer, nullable=False),
+    sa.Column("losses", sa.Integer),
     sa.Column("video_id", Prose),
     sa.Column("progress", sa.Integer),
     sa.Column("generations", sa.Integer, nullable=False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from sorawatch.edges.store.tables import SCHEMA_VERSION, jobs, notes, purchases
@@ -19,12 +21,20 @@ def _purchases_stand_alone(connection: sa.Connection) -> None:
     connection.execute(notes.delete().where(notes.c.key == "pace"))
     copied = ("folder", "image", "model", "size", "seconds", "clip")
     for name in copied:
-        column = sa.schema.CreateColumn(purchases.c[name]).compile(dialect=connection.dialect)
-        connection.execute(sa.text(f"ALTER TABLE purchases ADD COLUMN {column}"))
+        _add(connection, purchases.c[name])
     source = {name: sa.select(jobs.c[name]).where(jobs.c.id == purchases.c.job_id) for name in copied}
     source["clip"] = source["clip"].where(jobs.c.token == purchases.c.token)
     connection.execute(purchases.update().values({name: query.scalar_subquery() for name, query in source.items()}))
 
 
-_STEPS = (_purchases_stand_alone,)
+def _losses_are_counted(connection: sa.Connection) -> None:
+    _add(connection, jobs.c.losses)
+
+
+def _add(connection: sa.Connection, column: sa.Column[Any]) -> None:
+    written = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+    connection.execute(sa.text(f"ALTER TABLE {column.table.name} ADD COLUMN {written}"))
+
+
+_STEPS = (_purchases_stand_alone, _losses_are_counted)
 """The first leads from version 1 to 2."""
