@@ -24,8 +24,9 @@ def log_change(before: Job | None, after: Job) -> None:
     """Log a change of a job: its file, what is true of it now, why, and how long it took to come to that."""
     prompt, after = after.order.prompt if after.order is not None else "", _without_prompt(after)
     if before is not None and before.state is after.state:
-        if after.reason and after.reason != _without_prompt(before).reason:
-            _log(logging.WARNING, after, after.short_reason, Event.PROGRESS)
+        if after.latest and after.latest != _without_prompt(before).latest:
+            told = f"not moved yet: {after.obstacle}" if after.obstacle else after.short_reason
+            _log(logging.WARNING, after, told, Event.PROGRESS)
         return
     seconds = None if before is None else max(0, after.changed_at - before.changed_at) / 1000
     level = logging.WARNING if after.state in {State.REJECTED, State.HELD, State.UNCERTAIN} else logging.INFO
@@ -41,7 +42,7 @@ def _log(level: int, job: Job, told: str, event: Event, seconds: float | None = 
         state=job.state.value,
         file=job.pair.path,
         video=job.video_id,
-        why=job.reason or None,
+        why=job.latest or None,
         seconds=seconds,
     )
     took = f" ({seconds:.1f} s)" if seconds is not None and seconds >= _WORTH_TELLING else ""

@@ -131,6 +131,7 @@ def job_as_json(job: Job) -> dict[str, Any]:
         "progress": job.progress,
         "attempts": job.attempts,
         "reason": job.reason,
+        "obstacle": job.obstacle,
         "mend": job.mend,
         "note": job.note,
         "clip": None if job.clip is None else legible(job.clip),

@@ -147,6 +147,8 @@ def _why(job: Job, now: int, config: Config) -> Text:
     if job.state is State.READY and not job.reason:
         return Text(f"its turn; {job.note}" if job.note else "its turn")
     told = " ".join(part for part in (job.reason, job.mend if job.state is State.HELD else "") if part)
+    if job.obstacle:
+        told = f"{told}{'; ' if told else ''}not moved yet: {job.obstacle}"
     if job.attempts and job.due_at > now:
         told += f"{'' if told.endswith('.') else '.'} Tried again at {clock_time(job.due_at, now, config.timezone)}."
     return Text(tame(told or job.note))
@@ -162,6 +164,7 @@ def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> 
         ("picture", _path(job)),
         ("state", _state(job)),
         ("why", Text(tame(job.reason))),
+        ("not moved yet", Text(tame(job.obstacle))),
         ("what to do", Text(tame(job.mend))),
         ("order", Text(_order(job))),
         ("prompt", Text(tame(job.order.prompt) if job.order else "")),

@@ -106,6 +106,24 @@ def test_an_outbox_deleted_while_running_is_not_made_again(patient_yard: Yard) -
     assert set(yard.files("outbox")) == {"beach.mp4", "later.mp4"}
 
 
+def test_why_a_picture_failed_is_told_although_the_errors_folder_was_gone_meanwhile(yard: Yard) -> None:
+    (yard.inbox / "bad.yaml").write_text("prompt: waves")
+    with yard.running():
+        wait_until((yard.errors / ".sorawatch").exists)
+        (yard.errors / ".sorawatch").unlink()
+        (yard.inbox / "bad.jpg").write_bytes(b"no picture")
+        wait_until(lambda: jobs(yard) and "errors has lost its file .sorawatch" in jobs(yard)[0].obstacle)
+        told = yard.told()
+        assert "is not a picture that can be read" in told
+        assert "not moved yet: " in told
+        (yard.errors / ".sorawatch").touch()
+        wait_until(lambda: "failed" in yard.states("bad.jpg"), told=yard.told)
+    text = (yard.errors / "bad.error.txt").read_text()
+    assert "is not a picture that can be read" in text
+    assert ".sorawatch" not in text
+    assert "is not a picture that can be read" in jobs(yard)[0].reason
+
+
 def test_a_pair_that_a_sync_tool_keeps_bringing_back_is_refused_every_time(yard: Yard) -> None:
     image = yard.drop("beach.jpg")
     kept = {path.name: path.read_bytes() for path in (image, image.with_suffix(".yaml"))}

@@ -109,6 +109,8 @@ class Job:
     reason: str = ""
     """What the job waits for, or why it ended."""
     mend: str = ""
+    obstacle: str = ""
+    """What keeps the pair from being filed now; ``reason`` stays why the job ended."""
     digest: str = ""
     """SHA-256 of the image's bytes; empty until prepared."""
     note: str = ""
@@ -132,6 +134,11 @@ class Job:
     """The clip's path relative to the outbox."""
     filed: tuple[str, ...] = ()
     """The pair's names after it left the inbox, in the same subfolder of ``processed`` or ``errors``."""
+
+    @property
+    def latest(self) -> str:
+        """What was last said of the job."""
+        return self.obstacle or self.reason
 
     @property
     def short_reason(self) -> str:

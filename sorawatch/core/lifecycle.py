@@ -161,6 +161,8 @@ def advance(
             return _retry_or(_give_up_clip, job, outcome, now, policy, jitter)
         case Action.ARCHIVE, o.Filed():
             return replace(_enter(job, _END[job.state], now), filed=outcome.names, reason=job.reason, mend=job.mend)
+        case Action.ARCHIVE, (o.FailedForNow() | o.Halted()):
+            return replace(_retry(job, job.reason, outcome.retry_after, now, policy, jitter), obstacle=outcome.reason)
         case Action.RESTORE, o.Restored():
             return replace(
                 _enter(job, State.CANCELLED, now), filed=(), reason="moved back into the inbox to be tried again"
@@ -240,7 +242,7 @@ def _unsent(job: Job) -> Job:
 
 
 def _enter(job: Job, state: State, now: int) -> Job:
-    return replace(job, state=state, changed_at=now, due_at=now, attempts=0, misses=0, reason="", mend="")
+    return replace(job, state=state, changed_at=now, due_at=now, attempts=0, misses=0, reason="", mend="", obstacle="")
 
 
 def _retry(job: Job, reason: str, retry_after: float | None, now: int, policy: Policy, jitter: float) -> Job:

@@ -569,6 +569,15 @@ class TestEnd:
         assert (failed.state, failed.reason, failed.mend) == (State.FAILED, "bad", "better")
         assert failed.filed == ("beach (2).jpg", "beach (2).error.txt")
 
+    @pytest.mark.parametrize("state", [State.REJECTED, State.WITHDRAWN, State.DELIVERED])
+    @pytest.mark.parametrize("outcome", [o.FailedForNow("no folder"), o.Halted("no folder", "mount it", True, None)])
+    def test_what_keeps_a_pair_from_being_filed_is_not_why_its_job_ended(self, state: State, outcome: o.Outcome):
+        ended = job_in(state, reason="bad", mend="better")
+        kept = after(ended, Action.ARCHIVE, outcome)
+        assert (kept.state, kept.reason, kept.mend, kept.obstacle) == (state, "bad", "better", "no folder")
+        filed = after(kept, Action.ARCHIVE, o.Filed(("beach.jpg",)))
+        assert (filed.reason, filed.mend, filed.obstacle) == ("bad", "better", "")
+
     @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
     def test_what_was_filed_can_be_brought_back(self, state: State):
         restoring = lifecycle.retry(job_in(state, filed=("beach.jpg", "beach.error.txt")), NOW)

@@ -138,6 +138,7 @@ jobs = st.builds(
     attempts=small,
     reason=text,
     mend=text,
+    obstacle=text,
     digest=st.just("") | st.text("0123456789abcdef", min_size=64, max_size=64),
     note=text,
     price=st.none() | big,
@@ -659,9 +660,11 @@ class TestOpening:
             turn.buy(done)
         store.close()
         with closing(sqlite3.connect(path)) as older:
-            older.execute("ALTER TABLE jobs DROP COLUMN losses")
+            for column in ("losses", "obstacle"):
+                older.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
             for column in ("folder", "image", "model", "size", "seconds", "clip"):
                 older.execute(f"ALTER TABLE purchases DROP COLUMN {column}")
+            older.execute("ALTER TABLE jobs DROP COLUMN obstacle")
             older.execute("UPDATE notes SET value = '1' WHERE key = 'schema'")
             older.execute("INSERT INTO notes VALUES ('pace', '17')")
             older.commit()
@@ -673,6 +676,7 @@ class TestOpening:
             assert turn.jobs(State) == [done]
             (entry,) = turn.books.entries(0, turn.now + 1)
             assert (entry.image, entry.clip, entry.micros) == (done.pair.image, "clip \udcff.mp4", 7)
+            assert turn.job("a") == done
         store.close()
         Store.open_for_reading(path).close()
 

@@ -41,6 +41,7 @@ def row_of(job: Job) -> dict[str, Any]:
         "attempts": job.attempts,
         "reason": job.reason,
         "mend": job.mend,
+        "obstacle": job.obstacle,
         "digest": job.digest,
         "note": job.note,
         "price": job.price,
@@ -59,7 +60,7 @@ def row_of(job: Job) -> dict[str, Any]:
 
 
 _AIMS = frozenset(Aim)
-_PLAIN = frozenset({"changed_at", "due_at", "attempts", "reason", "mend", "misses", "progress"})
+_PLAIN = frozenset({"changed_at", "due_at", "attempts", "reason", "mend", "obstacle", "misses", "progress"})
 """Columns that hold a field of the same name as it is, of those that change often."""
 
 
@@ -88,6 +89,7 @@ def job_of(row: sa.Row[Any]) -> Job:
         attempts=row.attempts,
         reason=row.reason,
         mend=row.mend,
+        obstacle=row.obstacle,
         digest=row.digest,
         note=row.note,
         price=row.price,
@@ -95,7 +97,7 @@ def job_of(row: sa.Row[Any]) -> Job:
         submitted_at=row.submitted_at,
         lost_at=row.lost_at,
         misses=row.misses,
-        losses=row.losses or 0,
+        losses=row.losses,
         video_id=row.video_id,
         progress=row.progress,
         generations=row.generations,

@@ -162,7 +162,7 @@ class Turn:
         return [Event(row.at, State(row.state), row.reason) for row in self._connection.execute(query)]
 
     def _event(self, job: Job) -> dict[str, Any]:
-        return {"job_id": job.id, "at": self.now, "state": job.state.value, "reason": job.reason}
+        return {"job_id": job.id, "at": self.now, "state": job.state.value, "reason": job.latest}
 
     # claims
 
@@ -346,7 +346,7 @@ class Turn:
 
 
 def _is_news(before: Job, after: Job) -> bool:
-    failed, told = after.attempts > before.attempts, after.reason and after.reason != before.reason
+    failed, told = after.attempts > before.attempts, after.latest and after.latest != before.latest
     return before.state is not after.state or failed or bool(told)
 
 

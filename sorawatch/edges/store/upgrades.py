@@ -27,8 +27,9 @@ def _purchases_stand_alone(connection: sa.Connection) -> None:
     connection.execute(purchases.update().values({name: query.scalar_subquery() for name, query in source.items()}))
 
 
-def _losses_are_counted(connection: sa.Connection) -> None:
+def _losses_and_obstacles_are_kept(connection: sa.Connection) -> None:
     _add(connection, jobs.c.losses)
+    _add(connection, jobs.c.obstacle)
 
 
 def _add(connection: sa.Connection, column: sa.Column[Any]) -> None:
@@ -36,5 +37,5 @@ def _add(connection: sa.Connection, column: sa.Column[Any]) -> None:
     connection.execute(sa.text(f"ALTER TABLE {column.table.name} ADD COLUMN {written}"))
 
 
-_STEPS = (_purchases_stand_alone, _losses_are_counted)
+_STEPS = (_purchases_stand_alone, _losses_and_obstacles_are_kept)
 """The first leads from version 1 to 2."""
