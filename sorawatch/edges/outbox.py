@@ -30,6 +30,7 @@ from sorawatch.errors import Deferred
 
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _PREFIX, _SUFFIX = ".sorawatch-", ".part"
+_REFUSALS = {errno.EACCES, errno.EPERM}
 _NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _BLOCK = 1 << 20
 
@@ -88,9 +89,17 @@ def place(items: Sequence[Item], root: Path, folder: str, intent: Path, access: 
                     raise Deferred(f"{target / names[item.name]} was just taken by somebody else") from error
         return tuple(names.values())
     except OSError as error:
-        hit = Path(str(error.filename2 or error.filename or target))
-        # A name that lives for an instant tells nobody what to mend.
-        raise translate(error, str(hit.parent if _is_temporary(hit) else hit)) from error
+        raise translate(error, str(_to_be_mended(error, target))) from error
+
+
+def _to_be_mended(error: OSError, target: Path) -> Path:
+    """What a person is to look after: of a refusal the folder that refuses, of a name for an instant its folder."""
+    if error.errno in _REFUSALS:
+        folders = [Path(os.fsdecode(name)).parent for name in (error.filename, error.filename2) if name]
+        refusing = (folder for folder in folders if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True))
+        return next(refusing, Path(os.fsdecode(error.filename or target)))
+    hit = Path(os.fsdecode(error.filename2 or error.filename or target))
+    return hit.parent if _is_temporary(hit) else hit
 
 
 def write_durably(path: Path, data: bytes) -> None:

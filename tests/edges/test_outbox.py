@@ -359,3 +359,15 @@ class TestAccess:
         with pytest.raises(Blocked) as caught:
             outbox.place([replace(made, keep=True)], unprivileged / "out", "", unprivileged / "intent", Access())
         assert caught.value.mend == f"Give sorawatch's user access to {unprivileged / 'out'}."
+
+    @pytest.mark.parametrize("refusing", ["in", "out"])
+    def test_a_refused_move_names_the_folder_that_refuses(self, unprivileged, refusing):
+        for name in ("in", "out"):
+            (unprivileged / name).mkdir()
+        items = put(unprivileged / "in", a_jpg="A")
+        (unprivileged / refusing).chmod(0o500)
+        with pytest.raises(Blocked) as refused:
+            outbox.place(items, unprivileged / "out", "", unprivileged / "intent")
+        assert refused.value.mend == f"Give sorawatch's user access to {unprivileged / refusing}."
+        (unprivileged / refusing).chmod(0o700)
+        assert outbox.place(items, unprivileged / "out", "", unprivileged / "intent") == ("a.jpg",)

@@ -664,7 +664,6 @@ class TestOpening:
                 older.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
             for column in ("folder", "image", "model", "size", "seconds", "clip"):
                 older.execute(f"ALTER TABLE purchases DROP COLUMN {column}")
-            older.execute("ALTER TABLE jobs DROP COLUMN obstacle")
             older.execute("UPDATE notes SET value = '1' WHERE key = 'schema'")
             older.execute("INSERT INTO notes VALUES ('pace', '17')")
             older.commit()

@@ -81,7 +81,7 @@ def attempts(yard: Yard) -> int:
 def reasons(yard: Yard) -> str:
     """What the jobs wait for, or why they ended."""
     snapshot = _snapshot(yard)
-    return "\n".join(f"{job.pair.path} {job.state}: {job.reason}" for job in snapshot.jobs) if snapshot else ""
+    return "\n".join(f"{job.pair.path} {job.state}: {job.latest}" for job in snapshot.jobs) if snapshot else ""
 
 
 def _snapshot(yard: Yard) -> report.Snapshot | None:
