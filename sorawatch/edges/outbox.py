@@ -29,6 +29,9 @@ from sorawatch.core.naming import numbered
 from sorawatch.errors import Deferred
 
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+_COPIED = {errno.EXDEV, errno.EIO, errno.ENOSYS}
+"""What a link comes to across disks, and in FUSE file systems that have none, such as rclone's. Those may cache what is
+written: renamed over the empty file that reserves its name, a file would later be overwritten with nothing."""
 _PREFIX, _SUFFIX = ".sorawatch-", ".part"
 _REFUSALS = {errno.EACCES, errno.EPERM}
 _NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
@@ -221,6 +224,7 @@ def _reserve(paths: set[Path]) -> bool:
 def _place_one(item: Item, target: Path, temporary: Path, *, again: bool) -> None:
     if again:
         temporary.unlink(missing_ok=True)
+        _take_back(target, temporary)
     try:
         source = os.lstat(item.source)
     except (FileNotFoundError, NotADirectoryError):
@@ -231,7 +235,7 @@ def _place_one(item: Item, target: Path, temporary: Path, *, again: bool) -> Non
         fsync_folder(item.source.parent)
         return
     if not placed:
-        _publish(item, target, temporary, again=again)
+        _publish(item, target, temporary)
     fsync_folder(target.parent)
     if not item.keep:
         _remove(item.source, source, target)
@@ -272,31 +276,47 @@ def _remove(source: Path, placed: os.stat_result, target: Path) -> None:
     fsync_folder(source.parent)
 
 
-def _publish(item: Item, target: Path, temporary: Path, *, again: bool) -> None:
-    try:
-        os.link(item.source, target, follow_symlinks=False)
-    except FileExistsError:
-        # An NFS server that is asked twice says so of the link that it made the first time.
-        if not _is_same(item.source, target):
-            raise
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        if item.keep or error.errno == errno.EXDEV or not _rename(item.source, target, again=again):
-            _publish_copy(item.source, target, temporary, again=again)
+def _publish(item: Item, target: Path, temporary: Path) -> None:
+    refused = _link(item.source, target)
+    if refused and (item.keep or refused in _COPIED or not _rename(item.source, target)):
+        _publish_copy(item.source, target, temporary)
 
 
-def _publish_copy(source: Path, target: Path, temporary: Path, *, again: bool) -> None:
+def _publish_copy(source: Path, target: Path, temporary: Path) -> None:
     try:
         _copy(source, temporary)
-        try:
-            os.link(temporary, target)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            _rename(temporary, target, again=again)
+        if _link(temporary, target):
+            _rename(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _link(source: Path, target: Path) -> int:
+    """Link, never replacing anything. Returns 0, or, where there are no links, what the file system says of them."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        # An NFS server that is asked twice says so of the link that it made the first time.
+        if not _is_same(source, target):
+            raise
+    except OSError as error:
+        if error.errno == errno.EIO and os.path.lexists(target):
+            # It was made all the same, or the name is taken.
+            if not _is_same(source, target):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+            return 0
+        if error.errno not in _NO_LINKS | _COPIED:
+            raise
+        return error.errno or 0
+    return 0
+
+
+def _take_back(target: Path, temporary: Path) -> None:
+    """Remove the empty file by which an earlier call reserved the name, as is done only where there are no links."""
+    with contextlib.suppress(FileNotFoundError):
+        if _is_empty(target) and _link(target, temporary):
+            target.unlink()
+    temporary.unlink(missing_ok=True)
 
 
 def _copy(source: Path, temporary: Path) -> None:
@@ -313,14 +333,9 @@ def _copy(source: Path, temporary: Path) -> None:
         raise Deferred(f"{source} changed while it was copied")
 
 
-def _rename(source: Path, target: Path, *, again: bool) -> bool:
+def _rename(source: Path, target: Path) -> bool:
     """Rename without replacing anything but an empty file of ours; False where the two are on different disks."""
-    try:
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except FileExistsError:
-        # The name was free when an earlier call planned it, so an empty file is that call's own.
-        if not (again and _is_empty(target)):
-            raise
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         os.replace(source, target)
     except OSError as error:

@@ -27,6 +27,7 @@ CALLS = {
 ANSWERS: dict[str, dict[str, int]] = {
     "linux": {},
     "nfs": {"renameat2": errno.EINVAL},
+    "rclone": {"renameat2": errno.EINVAL, "link": errno.EIO, "linkat": errno.EIO},
     "bare": {"renameat2": errno.EINVAL, "link": errno.EPERM, "linkat": errno.EPERM},
 }
 """How file systems answer the calls that they do not have."""
@@ -103,7 +104,7 @@ class Scene:
         """What must never be, at whatever moment the process died."""
         whole = {(GIVEN[name], data) for name, data in CONTENTS.items()} | {*TAKEN.items()}
         visible = {(path.name, path.read_bytes()) for path in self.target.iterdir() if path.name[0] != "."}
-        partial = [name for name, data in visible - whole if data or self.system != "bare"]
+        partial = [name for name, data in visible - whole if data or "link" not in ANSWERS[self.system]]
         here = {path.name: path.read_bytes() for path in self.sources.iterdir()}
         atomic = self.system == "linux" and self.sources.stat().st_dev == self.root.stat().st_dev
         twice = [name for name in {*here} - {KEPT} if (GIVEN[name], here[name]) in visible] if atomic else []

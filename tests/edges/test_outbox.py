@@ -131,6 +131,22 @@ class TestCallingAgain:
             outbox.place(put(inbox, a_jpg="A"), root, "", intent)
         assert files(root) == {"a.jpg": ""}
 
+    @pytest.mark.parametrize("keep", [True, False])
+    def test_an_empty_file_that_reserved_the_name_without_links_is_taken_back(self, inbox, root, intent, keep):
+        item = replace(put(inbox, a_jpg="A")[0], keep=keep)
+        (root / "a.jpg").touch()
+        intent.write_text(json.dumps({"a.jpg": "a.jpg"}))
+        assert at("never", "pass", item, root, intent, "rclone") == "placed"
+        assert files(root) == {"a.jpg": "A"}
+
+    def test_a_write_cache_that_may_hold_back_a_reservation_gets_a_copy(self, inbox, root, intent):
+        item = put(inbox, a_jpg="A")[0]
+        inode = item.source.stat().st_ino
+        assert at("never", "pass", item, root, intent, "rclone") == "placed"
+        assert files(root) == {"a.jpg": "A"}
+        assert files(inbox) == {}
+        assert (root / "a.jpg").stat().st_ino != inode
+
     def test_what_is_placed_keeps_its_name_when_another_must_be_found_for_the_rest(self, inbox, root, intent):
         (inbox / "text").write_text("why")
         kept = Item(inbox / "text", "a.error.txt", keep=True)
