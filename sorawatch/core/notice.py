@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     from sorawatch.core.order import Order
     from sorawatch.core.outcome import Candidate
 
-_RETRY = "Move {names} back into the inbox, or run `sorawatch retry {job}`."
+_RETRY = "Move {what} from beside this text back into the inbox, or run `sorawatch retry {job}`."
+"""Without their names, for a number may have been added to those."""
 
 
 def error_text(job: Job) -> str:
     """The whole of ``NAME.error.txt``: what happened, whether it was charged, what to do, how to try again."""
-    names = [on_a_line(name) for name in job.pair.names]
+    what = "the picture" if job.pair.sidecar is None else "the picture and its sidecar"
     sections = [
-        (f"{names[0]} was not made into a video", job.reason or "No reason is known."),
+        (f"{on_a_line(job.pair.image)} was not made into a video", job.reason or "No reason is known."),
         ("Was it charged?", _charged(job)),
         ("What to do", job.mend or "Read the reason above; if it has passed, try again."),
-        ("How to try again", _RETRY.format(names=" and ".join(names), job=job.id)),
+        ("How to try again", _RETRY.format(what=what, job=job.id)),
     ]
     lines = [f"{title}\n    {_indented(text)}" for title, text in sections]
     if job.order is not None:
