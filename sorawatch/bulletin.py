@@ -14,7 +14,7 @@ from sorawatch.blocks import Block
 from sorawatch.core.budget import Closed
 from sorawatch.core.calendar import clock_time
 from sorawatch.core.facts import Event, Facts, about
-from sorawatch.core.naming import on_a_line
+from sorawatch.core.naming import legible, on_a_line
 from sorawatch.edges.store import Turn
 from sorawatch.lookout import Lookout
 
@@ -84,9 +84,12 @@ class Bulletin:
         note = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "watching": means and {"told": means.told(lookout.rescan_seconds), "mend": means.mend},
-            "pauses": [asdict(pause) for pause in pauses],
-            "waiting": [[each.path.encode("utf-8", "replace").decode(), each.why] for each in waiting[:_SHOWN]],
+            "watching": means and {"told": legible(means.told(lookout.rescan_seconds)), "mend": means.mend},
+            "pauses": [
+                {key: legible(value) if isinstance(value, str) else value for key, value in asdict(pause).items()}
+                for pause in pauses
+            ],
+            "waiting": [[legible(each.path), legible(each.why)] for each in waiting[:_SHOWN]],
             "waiting_count": len(waiting),
         }
         if note != self._posted:

@@ -327,6 +327,22 @@ def test_status_json_is_for_programs(yard: Yard) -> None:
     assert job["charged"] == "yes"
 
 
+def test_names_of_any_bytes_do_no_harm_to_a_terminal(yard: Yard) -> None:
+    strange = os.fsdecode(b"\x1b[31m\n\xff")
+    yard.drop(f"{strange}.jpg", "waves")
+    yard.drop(f"lone{strange}.png", "")
+    (yard.inbox / f"empty{strange}.jpg").touch()
+    strict = {"env": {"PYTHONIOENCODING": "utf-8:strict"}}
+    log = yard.cli("run", "--once", **strict)
+    status, show = yard.cli("status", **strict), yard.cli("show", f"{strange}.jpg", **strict)
+    report = yard.cli("report", **strict)
+    for told in (log, status, show, report):
+        assert "\x1b" not in told
+        assert r"\x1b[31m\n\\udcff.mp4" in told
+    waiting = json.loads(yard.cli("status", "--json", **strict))["waiting"]
+    assert {each["path"] for each in waiting} == {"empty\x1b[31m\n\\udcff.jpg", "lone\x1b[31m\n\\udcff.png"}
+
+
 def test_show_tells_the_history(yard: Yard) -> None:
     yard.drop("beach.jpg", "slow waves")
     yard.cli("run", "--once")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import Pair, Stamp
+from sorawatch.core.naming import on_a_line
 from sorawatch.core.pairing import PAUSE_NAME, Match, fold, is_defaults, is_junk, pair
 from sorawatch.core.settle import Look, Observation, is_whole, next_look, observe, settled
 
@@ -139,7 +140,7 @@ class Inbox:
                     arrivals.append(Arrival(found, match.conflict, tuple(folder.defaults)))
                 else:
                     empty = folder.empty(found)
-                    why = f"{empty} is still empty" if empty else "still being written, or just now"
+                    why = f"{on_a_line(empty)} is still empty" if empty else "still being written, or just now"
                     waiting.append(Waiting(path, why))
             reasons = {
                 **dict.fromkeys(pairing.lonely, "no image of this name"),
