@@ -240,7 +240,7 @@ def mark_folders(config: Config, turn: Turn, *, shared: bool) -> None:
             if shared and others:
                 # Only its place differs from machine to machine; a new folder would be one on this machine alone.
                 lock.require_marker(folder)
-            elif not folder.exists():
+            elif not os.path.exists(folder):  # noqa: PTH110 -- the other way raises what only making it explains
                 make(folder)
                 outbox.grant(folder, folders.dir_mode, folders.group)
             lock.mark(folder)

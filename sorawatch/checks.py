@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,13 +15,16 @@ from sorawatch.app import api_client
 from sorawatch.config import Config, KeySource, find_key
 from sorawatch.config.checks import is_exposed
 from sorawatch.core.fsfaults import translate
-from sorawatch.edges import lock
+from sorawatch.edges import lock, mounts
 from sorawatch.edges.api import VideoApi
 from sorawatch.edges.events import limit_reached, most_watches
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked, ConfigError, Deferred, Rejected, SorawatchError
 from sorawatch.vigil import judge
 from sorawatch.whereabouts import Whereabouts
+
+_PATIENCE = 10.0
+"""Seconds that the folders are given to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +40,22 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Look at everything, the quick things first; orders nothing and changes nothing."""
     yield Finding(f"the configuration {config.path} is sound")
     marked = _marked(config)
+    answering = mounts.answering(config.folders.roots.values(), _PATIENCE)
+    sound = []
     for name, folder in config.folders.roots.items():
-        yield _folder(name, folder, marked=str(folder) in marked)
-    yield from _same_disk(config)
+        finding = _folder(name, folder, marked=str(folder) in marked) if folder in answering else _silent(name, folder)
+        sound += [] if finding.grave else [folder]
+        yield finding
+    yield from _same_disk(config, sound)
     yield from _group(config)
     for cap, micros in config.limits.of_money.items():
         if micros == 0:
             yield Finding(f"{cap} is 0: nothing that costs money is bought", "For no cap, set it to null.")
-    yield from _watching(config)
+    if config.folders.inbox in sound:
+        yield from _watching(config)
     state = _state(config)
     yield state
-    taken = lock.is_locked(config.folders.inbox / lock.MARKER)
+    taken = config.folders.inbox in sound and lock.is_locked(config.folders.inbox / lock.MARKER)
     if taken and not state.grave and not Whereabouts.of(config).is_locked:
         mend = "Stop that one first, or give this one an inbox of its own."
         yield Finding(f"folders.inbox, {config.folders.inbox}: another sorawatch works on it", mend, grave=True)
@@ -72,11 +80,14 @@ def _folder(name: str, path: Path, *, marked: bool) -> Finding:
     where = f"folders.{name}, {path}"
     quoted = shlex.quote(str(path))
     try:
-        is_folder = path.is_dir()
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = 0
     except OSError as error:
-        mend = "Let the user who runs sorawatch through the folders above it, or name another."
+        fault = translate(error, str(path))
+        mend = fault.mend if isinstance(fault, Blocked) else "Check the path, and the disk or share it is to lie on."
         return Finding(f"{where}: {error.strerror}", mend, grave=True)
-    if not is_folder:
+    if not stat.S_ISDIR(mode):
         if os.path.lexists(path):
             return Finding(f"{where}: it is not a folder", "Name a folder.", grave=True)
         return Finding(f"{where}: there is no such folder", f"Make it: mkdir -p {quoted}", grave=True)
@@ -89,8 +100,10 @@ def _folder(name: str, path: Path, *, marked: bool) -> Finding:
     return Finding(f"{where}: can be read and written")
 
 
-def _is_folder(path: Path) -> bool:
-    return os.access(path, os.F_OK, effective_ids=True) and path.is_dir()
+def _silent(name: str, path: Path) -> Finding:
+    where = f"folders.{name}, {path}"
+    mend = "If it lies on a share, see whether its server is there."
+    return Finding(f"{where}: it has not answered for {_PATIENCE:g} s", mend, grave=True)
 
 
 def _marked(config: Config) -> list[str]:
@@ -103,9 +116,9 @@ def _marked(config: Config) -> list[str]:
         return turn.note("marked") or []
 
 
-def _same_disk(config: Config) -> Iterator[Finding]:
+def _same_disk(config: Config, sound: Sequence[Path]) -> Iterator[Finding]:
     folders = config.folders
-    devices = {path.stat().st_dev for path in (folders.inbox, folders.errors, folders.processed) if _is_folder(path)}
+    devices = {path.stat().st_dev for path in (folders.inbox, folders.errors, folders.processed) if path in sound}
     if len(devices) > 1:
         yield Finding("inbox, errors and processed are on different disks: originals are copied, then removed")
 
@@ -120,8 +133,6 @@ def _group(config: Config) -> Iterator[Finding]:
 
 def _watching(config: Config) -> Iterator[Finding]:
     inbox = config.folders.inbox
-    if not _is_folder(inbox):
-        return
     means = judge(inbox, config.watch.mode)
     most = most_watches()
     if means.events and most is not None and (found := _folders_in(inbox, most)) > most:

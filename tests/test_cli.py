@@ -155,6 +155,14 @@ def test_check_names_every_problem_at_once(yard: Yard, tmp_path: Path) -> None:
     assert "3 things to mend" in told
 
 
+def test_a_folder_that_cannot_be_asked_after_is_named(yard: Yard) -> None:
+    yard.set("folders", outbox="o" * 300)
+    told = yard.cli("check", status=1)
+    assert f"folders.outbox, {yard.root}/{'o' * 300}: File name too long" in told.replace("\n", "")
+    assert "folders.processed" in told
+    assert f"{'o' * 300}: File name too long" in yard.cli("run", "--once", status=1)
+
+
 def test_check_tells_a_refused_key_from_a_dead_server(yard: Yard, tmp_path: Path) -> None:
     (tmp_path / "api.key").write_text("sk-wrong")
     told = yard.cli("check", status=1)

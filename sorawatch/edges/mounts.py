@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +21,8 @@ _NETWORK = re.compile(
 _LAYERED = {"overlay", "aufs", "ecryptfs", "unionfs"}
 _MOST_LINKS = 40
 """What Linux follows before it takes them for a circle."""
+_ASK = "import os, sys; os.access(sys.argv[1], os.W_OK); os.path.lexists(sys.argv[1] + '/x'); os.listdir(sys.argv[1])"
+"""More than a look that a cache could answer."""
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -99,3 +106,24 @@ def is_network(kind: str) -> bool:
 def is_layered(kind: str) -> bool:
     """Whether files there may be changed in a layer below, unseen by whoever looks at the whole."""
     return kind in _LAYERED
+
+
+def answering(paths: Iterable[Path], patience: float) -> set[Path]:
+    """Which of ``paths`` can be asked after within ``patience`` seconds, be it in vain.
+
+    Whoever asks a share whose server hangs cannot even be killed, so that is done by processes that are left behind.
+    """
+    asking = {
+        path: subprocess.Popen(  # noqa: S603 -- this very Python, and a path as an argument
+            [sys.executable, "-Ic", _ASK, path],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for path in paths
+    }
+    end = time.monotonic() + patience
+    for process in asking.values():
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, end - time.monotonic()))
+    return {path for path, process in asking.items() if process.returncode is not None}

@@ -169,6 +169,18 @@ def test_a_share_that_hangs_holds_up_nothing_but_itself(shares: Shares, patient_
     pledge.keep(clips=2)
 
 
+def test_check_names_a_share_that_hangs_and_looks_at_the_rest(shares: Shares, share_yard: Yard) -> None:
+    yard = share_yard
+    share = shares.mount(yard.outbox)
+    share.server.freeze()
+    try:
+        told = yard.cli("check", status=1)
+    finally:
+        share.server.thaw()
+    assert f"folders.outbox, {yard.outbox}: it has not answered for 10 s" in told
+    assert f"folders.processed, {yard.processed}: can be read and written" in told
+
+
 def test_a_disk_unmounted_and_mounted_again_below_the_daemon(disks: Disks, patient_disk_yard: Yard) -> None:
     yard = patient_disk_yard
     disk = disks.ext4(yard.inbox, megabytes=8)
