@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import logging
 import os
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from watchdog.events import (
@@ -39,6 +41,11 @@ _EVENTS: list[type[FileSystemEvent]] = [
 ]  # fmt: skip
 """Reads are nobody's business, and a write of gigabytes is told once, when the file is closed."""
 
+_GROUPERS = (("inotify_move_event_grouper", "InotifyMoveEventGrouper"), ("inotify_buffer", "InotifyBuffer"))
+"""Where watchdog joins the halves of a move, from version 7 on and before."""
+_MOVE_PAUSE = 0.01
+"""Seconds that it may hold everything back for a second half, which never comes of what we move away ourselves."""
+
 _LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
 _PLENTY = 524_288
 """Watches that do for any inbox; a watch costs the kernel about a kilobyte once it is used."""
@@ -67,6 +74,7 @@ class Watch:
         # a person could only wonder about either.
         logging.getLogger("watchdog").setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore", module=r"watchdog\.")
+        _hurry()
         observer: BaseObserver | None = None
         try:
             threads, descriptors = _threads(), _descriptors()
@@ -123,6 +131,13 @@ class _Handler(FileSystemEventHandler):
 
     def on_any_event(self, event: FileSystemEvent) -> None:  # noqa: ARG002 -- that something happened is all
         self._happened.set()
+
+
+def _hurry() -> None:
+    """Have watchdog wait for the second half of a move only as long as matters to somebody who is merely nudged."""
+    for module, name in _GROUPERS:
+        with suppress(ImportError):
+            getattr(importlib.import_module(f"watchdog.observers.{module}"), name).delay = _MOVE_PAUSE
 
 
 def _refusal(error: OSError) -> Blocked | Deferred:

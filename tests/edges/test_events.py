@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from watchdog.observers.inotify_c import InotifyFD
+from watchdog.utils.delayed_queue import DelayedQueue
 
 from sorawatch.edges.events import Watch
 from sorawatch.errors import Blocked, Deferred
@@ -67,6 +68,20 @@ def test_every_change_is_followed_by_a_nudge(root, watch, nudges, change):
     watch.start()
     change(root)
     wait_until(lambda: nudges)
+
+
+def test_what_is_moved_away_holds_back_no_nudge_for_what_comes(watch, monkeypatch):
+    delays: list[float] = []
+    make = DelayedQueue.__init__
+
+    def recorded(queue: DelayedQueue[object], delay: float) -> None:
+        delays.append(delay)
+        make(queue, delay)
+
+    monkeypatch.setattr(DelayedQueue, "__init__", recorded)
+    watch.start()
+    assert delays
+    assert max(delays) < 0.1
 
 
 def test_a_new_subfolder_is_watched_too(root, watch, nudges):
