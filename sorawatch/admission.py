@@ -12,10 +12,11 @@ from sorawatch.core.allowance import Allowance, crowded, effective, finished
 from sorawatch.core.budget import Closed, Scope, Usage, admit, is_below, refusal
 from sorawatch.core.calendar import Period, day_of, month_of
 from sorawatch.core.job import UNPAID, Job, State
-from sorawatch.core.lifecycle import Action, Policy, begin, reject, resume, vanish
+from sorawatch.core.lifecycle import Action, begin, reject, resume, vanish
 from sorawatch.core.limits import Limits
 from sorawatch.core.naming import on_a_line
 from sorawatch.core.order import Model, Size
+from sorawatch.core.patience import Policy
 from sorawatch.core.purchase import Standing
 from sorawatch.edges.store import Turn
 

@@ -12,7 +12,7 @@ from sorawatch import __version__
 from sorawatch.admission import Admission
 from sorawatch.config import Config, Duplicates, KeySource, UnresolvedSubmit, find_headers, find_key
 from sorawatch.core.job import FINAL, Job, State
-from sorawatch.core.lifecycle import Policy
+from sorawatch.core.patience import Policy
 from sorawatch.core.schedule import Waits
 from sorawatch.daemon import LEASE_MS, Daemon
 from sorawatch.edges import images, lock, outbox

@@ -6,8 +6,9 @@ import logging
 from dataclasses import dataclass
 
 from sorawatch.core.job import IN_FLIGHT, Job, State
-from sorawatch.core.lifecycle import ACTIONS, Policy, resume, retry, withdraw
+from sorawatch.core.lifecycle import ACTIONS, resume, retry, withdraw
 from sorawatch.core.naming import legible
+from sorawatch.core.patience import Policy
 from sorawatch.edges.store import LeaseLost, Turn
 from sorawatch.errors import Rejected
 

@@ -15,9 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sorawatch.admission import Admission
 from sorawatch.core.budget import Scope, is_below
 from sorawatch.core.job import Job, Pair, Stamp, State
-from sorawatch.core.lifecycle import Policy
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Model, Order, Size
+from sorawatch.core.patience import Policy
 from sorawatch.core.purchase import Standing
 from sorawatch.core.schedule import Waits
 from sorawatch.edges.store import Store

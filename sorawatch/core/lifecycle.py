@@ -8,14 +8,14 @@ transition that is not written here raises `IllegalTransition`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from sorawatch.core import outcome as o
-from sorawatch.core.job import UNPAID, Billing, Charged, Job, State
+from sorawatch.core.job import UNPAID, Charged, Job, State
 from sorawatch.core.notice import may_be, stake, tried, ways_on
-from sorawatch.core.patience import MAY_GROW, abandoned, may_grow_until, stalled, watched_since
-from sorawatch.core.schedule import BLANK, Look, Outlook, Waits, backoff, next_poll, stalled_poll
+from sorawatch.core.patience import MAY_GROW, Policy, abandoned, may_grow_until, stalled, watched_since
+from sorawatch.core.schedule import BLANK, Look, Outlook, backoff, next_poll, stalled_poll
 
 MISSES_THAT_PROVE = 2
 LOSSES_THAT_DISPROVE = 3
@@ -49,22 +49,6 @@ ACTIONS = {
 
 class IllegalTransition(Exception):
     """A transition that the life of a job does not have: a fault in the program, never in the world."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the configuration says about patience."""
-
-    waits: Waits
-    attempts: int = 8
-    failed_generations: int = 1
-    resubmit_lost: bool = False
-    """Submit again when an answer was lost and the server cannot say whether the order arrived."""
-    damaged_grace_seconds: float = 120.0
-    """How long a picture on a share may look damaged before it counts as that."""
-    late_seconds: float = 60.0
-    """How long after a submit a server may still take it: before, its absence from a list proves nothing."""
-    billing: Billing = field(default_factory=Billing)
 
 
 def decide(job: Job) -> Action | None:

@@ -1,12 +1,32 @@
-"""How long a render may take: when it counts as stalled, and when it is given up. Times are milliseconds."""
+"""How patient the daemon is, and how long a render may take. Times are milliseconds unless a name says seconds."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from sorawatch.core.job import Billing
 
 if TYPE_CHECKING:
     from sorawatch.core.job import Job
     from sorawatch.core.schedule import Waits
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the configuration says about patience."""
+
+    waits: Waits
+    attempts: int = 8
+    failed_generations: int = 1
+    resubmit_lost: bool = False
+    """Submit again when an answer was lost and the server cannot say whether the order arrived."""
+    damaged_grace_seconds: float = 120.0
+    """How long a picture on a share may look damaged before it counts as that."""
+    late_seconds: float = 60.0
+    """How long after a submit a server may still take it: before, its absence from a list proves nothing."""
+    billing: Billing = field(default_factory=Billing)
+
 
 _UNWATCHED = 600_000
 """How late a poll may come before the delay counts as time in which nobody looked."""

@@ -16,8 +16,9 @@ from sorawatch.core import lifecycle
 from sorawatch.core import outcome as o
 from sorawatch.core.answers import Failure
 from sorawatch.core.job import FINAL, UNPAID, Charged, Job, Pair, Stamp, State
-from sorawatch.core.lifecycle import Action, IllegalTransition, Policy, advance, begin, decide
+from sorawatch.core.lifecycle import Action, IllegalTransition, advance, begin, decide
 from sorawatch.core.order import Aim, Order, Size
+from sorawatch.core.patience import Policy
 from sorawatch.core.purchase import Standing, standing_after
 from sorawatch.core.schedule import Waits
 

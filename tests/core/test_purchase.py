@@ -7,8 +7,9 @@ import pytest
 from sorawatch.core import outcome as o
 from sorawatch.core.answers import Failure
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
-from sorawatch.core.lifecycle import Action, Policy, advance
+from sorawatch.core.lifecycle import Action, advance
 from sorawatch.core.order import Order, Size
+from sorawatch.core.patience import Policy
 from sorawatch.core.purchase import Standing, standing_after
 from sorawatch.core.schedule import Waits
 
