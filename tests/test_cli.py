@@ -114,7 +114,7 @@ def test_places_out_of_reach_are_no_fault_of_sorawatch(unprivileged: Path) -> No
     path.write_text("{folders: {inbox: closed/in}, state: closed/state.db}")
     told = [each.what for each in checks.check(config.load(path, {}), {}) if each.grave]
     assert f"folders.inbox, {unprivileged}/closed/in: Permission denied" in told
-    assert f"state, {unprivileged}/closed/state.db: {unprivileged}/closed cannot be written by this user" in told
+    assert f"state: {unprivileged}/closed/state.db: Permission denied. Access is refused" in told
 
 
 def test_check_finds_another_daemon_on_the_inbox(yard: Yard) -> None:

@@ -109,8 +109,9 @@ class TestLines:
         [(logging.DEBUG, 7), (logging.INFO, 6), (logging.WARNING, 4), (logging.ERROR, 3), (logging.CRITICAL, 2)],
     )
     def test_every_line_for_a_journal_begins_with_its_priority(self, level: int, mark: int) -> None:
-        line = PriorityFormatter(TextFormatter().format).format(record("one\ntwo", level=level))
-        assert line == f"<{mark}>one\n<{mark}>two"
+        told = record("one\ntwo", level=level, exc_text="Traceback:\n  ValueError")
+        lines = PriorityFormatter(TextFormatter().format).format(told).splitlines()
+        assert lines == [f"<{mark}>one two", f"<{mark}>Traceback:", f"<{mark}>  ValueError"]
 
     def test_names_that_are_no_text_are_escaped(self) -> None:
         assert TextFormatter().format(record("caf\udce9.jpg: found")) == r"caf\udce9.jpg: found"
