@@ -11,6 +11,7 @@ from sorawatch.admission import allowance
 from sorawatch.bulletin import PAUSED, Pause
 from sorawatch.config import Config
 from sorawatch.core.allowance import effective
+from sorawatch.core.budget import next_beat
 from sorawatch.core.calendar import day_of, month_of
 from sorawatch.core.job import FINAL, Job, State
 from sorawatch.core.limits import Limits
@@ -44,6 +45,8 @@ class Snapshot:
     in_flight: int
     allowed: int
     """What may be in flight at once, now that the server had its say."""
+    paced_until: int
+    """When the pace lets the next order go; long past where it is no hindrance."""
 
 
 def snapshot(config: Config) -> Snapshot:
@@ -72,6 +75,7 @@ def snapshot(config: Config) -> Snapshot:
             limits=config.limits,
             in_flight=turn.in_flight(),
             allowed=effective(allowance(turn), config.limits.in_flight or 1),
+            paced_until=next_beat(config.limits, (turn.note("paces") or {}).get("", 0)),
         )
 
 
@@ -103,6 +107,7 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
             "allowed": snapshot.allowed,
             "limit": snapshot.limits.in_flight,
         },
+        "paced_until": _seconds(snapshot.paced_until) if snapshot.paced_until > snapshot.now else None,
         "spending": {
             "today": _spending(snapshot.today, snapshot.limits.micros_per_day),
             "month": _spending(snapshot.month, snapshot.limits.micros_per_month),

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from datetime import tzinfo
 from itertools import groupby
 from pathlib import Path
 
@@ -43,11 +44,13 @@ _LIVE_PATH, _LIVE_BAR = 40, 20
 _REMEMBERED = 1_000
 """Ended jobs that a live display keeps: a daemon runs for months."""
 _ROWS = 40
+_SOON = 2_000
+"""Milliseconds that nobody minds."""
 
 
 def status(snapshot: Snapshot, config: Config) -> RenderableType:
     """All that ``sorawatch status`` says."""
-    parts: list[RenderableType] = [_headline(snapshot)]
+    parts: list[RenderableType] = [_headline(snapshot, config.timezone)]
     parts += [_pause(pause, snapshot.now, config) for pause in snapshot.pauses]
     if snapshot.running and (watching := snapshot.note.get("watching")):
         parts.append(Text("\n  ".join(part for part in (watching["told"], watching["mend"]) if part)))
@@ -59,7 +62,7 @@ def status(snapshot: Snapshot, config: Config) -> RenderableType:
     return Group(*parts)
 
 
-def _headline(snapshot: Snapshot) -> Text:
+def _headline(snapshot: Snapshot, zone: tzinfo | None) -> Text:
     text = Text()
     if snapshot.running:
         who = f"pid {snapshot.note.get('pid')}" if len(snapshot.daemons) == 1 else ", ".join(snapshot.daemons)
@@ -72,6 +75,9 @@ def _headline(snapshot: Snapshot) -> Text:
     text.append(f"\nin flight: {snapshot.in_flight} of {snapshot.limits.in_flight}")
     if snapshot.allowed != snapshot.limits.in_flight:
         text.append(f"; the server takes too few for that: {snapshot.allowed} at once for now", "yellow")
+    if snapshot.counts.get(State.READY) and snapshot.paced_until > snapshot.now + _SOON:
+        at = clock_time(snapshot.paced_until, snapshot.now, zone)
+        text.append(f"; the pace lets the next order go at {at}")
     text.append(f"\ntoday: {_money(snapshot.today, snapshot.limits.micros_per_day)}")
     text.append(f"\nthis month: {_money(snapshot.month, snapshot.limits.micros_per_month)}")
     return text

@@ -22,6 +22,17 @@ def paused(yard: Yard, words: str) -> str:
     return str(wait_until(told, told=yard.told))
 
 
+def test_a_slow_pace_is_shown_with_the_time_of_the_next_order(yard: Yard) -> None:
+    yard.set("limits", submits_per_minute=0.5)
+    yard.drop("a.jpg")
+    yard.drop("b.jpg")
+    with yard.running():
+        yard.simulator.wait_for(lambda ledger: ledger.creates == 1)
+        wait_until(lambda: "; the pace lets the next order go at " in yard.told(), told=yard.told)
+        status = yard.status()
+        assert 0 < status.paced_until - status.now <= 120_000
+
+
 class TestCrowds:
     @pytest.fixture
     def small(self, tmp_path: Path) -> Iterator[Yard]:

@@ -112,8 +112,7 @@ def admit(scope: Scope, usage: Usage, price: int | None, now: int, *, day_ends: 
     if limits.in_flight is not None and usage.in_flight >= limits.in_flight:
         taken = f"{usage.in_flight} of {limits.in_flight} places in flight are taken"
         return Closed(taken, folder=scope.folder, limit=scope.named("limits.in_flight"))
-    interval = 60_000 / limits.submits_per_minute if limits.submits_per_minute else 0.0
-    tolerance = interval * (limits.burst - 1)
+    interval, tolerance = _beat(limits)
     arrival: float = max(usage.paced_until, now)
     if arrival > now + tolerance + interval + 1:
         arrival = now + tolerance
@@ -127,6 +126,17 @@ def admit(scope: Scope, usage: Usage, price: int | None, now: int, *, day_ends: 
         micros_this_month=usage.micros_this_month + cost,
         paced_until=math.ceil(arrival + interval),
     )
+
+
+def next_beat(limits: Limits, paced_until: int) -> int:
+    """When the pace lets the next order go."""
+    return math.ceil(paced_until - _beat(limits)[1])
+
+
+def _beat(limits: Limits) -> tuple[float, float]:
+    """Milliseconds between two orders, and by how many one may be early."""
+    interval = 60_000 / limits.submits_per_minute if limits.submits_per_minute else 0.0
+    return interval, interval * (limits.burst - 1)
 
 
 def _spent(scope: Scope, spent: int, cap: int, cost: int, until: int, period: str) -> Closed:
