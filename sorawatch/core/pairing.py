@@ -12,7 +12,7 @@ from functools import lru_cache
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif",
-    ".tif", ".tiff", ".gif", ".bmp", ".heic", ".heif",
+    ".tif", ".tiff", ".gif", ".bmp", ".heic", ".heif", ".hif",
 )  # fmt: skip
 YAML_SUFFIXES = (".yaml", ".yml")
 SIDECAR_SUFFIXES = (*YAML_SUFFIXES, ".txt")
