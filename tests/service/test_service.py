@@ -71,7 +71,12 @@ class Service:
         folder.mkdir(exist_ok=True)
         (folder / "test.conf").write_text(f"[Service]\n{lines}")
         self.container.run("systemctl", "daemon-reload")
-        self.container.run("systemctl", "restart", "sorawatch")
+        self.restart()
+
+    def restart(self) -> None:
+        """Until it runs: in a container the control group of what has just ended may still be in the way of a start."""
+        self.container.run("systemctl", "restart", "sorawatch", status=None)
+        self.container.wait("SubState", "running")
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +205,7 @@ def test_a_stop_waits_for_an_upload_longer_than_the_unit_allows(service: Service
     service.server.wait_for(lambda ledger: ledger.creates == creates + 1)
     service.container.run("systemctl", "stop", "sorawatch")
     assert service.container.shown("Result") == "success"
-    service.container.run("systemctl", "start", "sorawatch")
+    service.restart()
     service.container.wait("StatusText", "1 rendering")
     service.server.finish_all()
     service.wait_for_clip("upload.jpg")
@@ -218,7 +223,7 @@ def test_a_bad_configuration_ends_it_with_78_and_it_is_not_started_again(service
     told = service.container.run("/opt/sorawatch/bin/sorawatch", "service", "status", status=1)
     assert "state: failed" in told
     service.write_config()
-    service.container.run("systemctl", "restart", "sorawatch")
+    service.restart()
 
 
 def test_check_says_what_keeps_the_user_out_and_goes_by_drop_ins(service: Service) -> None:
