@@ -281,7 +281,12 @@ def test_an_instance_of_its_own_with_an_encrypted_key(service: Service) -> None:
 
 
 def test_uninstall_leaves_what_people_need(service: Service) -> None:
+    creates = service.server.ledger().creates
+    service.drop("kept.jpg")
+    service.server.wait_for(lambda ledger: ledger.creates == creates + 1)
+    service.server.finish_all()
+    service.wait_for_clip("kept.jpg")
     service.container.run("/opt/sorawatch/bin/sorawatch", "service", "uninstall")
     assert service.container.shown("LoadState") == "not-found"
-    for path in ("/var/lib/sorawatch/state.db", "/etc/sorawatch/api.key", f"{SRV}/outbox/beach.mp4"):
+    for path in ("/var/lib/sorawatch/state.db", "/etc/sorawatch/api.key", f"{SRV}/outbox/kept.mp4"):
         assert service.container.path(path).exists()
