@@ -61,11 +61,11 @@ class Neighbours:
         self._due_at = now + _PAUSE
         self._missed = {owner: self._missed.get(owner, now) for owner in turn.peers.gone()}
         gone = [owner for owner, missed in self._missed.items() if now - missed >= _PATIENCE]
-        return news, _inherit(turn, gone) if gone else []
+        return news, _inherit(turn, gone)
 
 
 def _inherit(turn: Turn, gone: Collection[str]) -> list[Change]:
-    """Void what these have claimed; nobody waits any more for what became of their submits."""
+    """Void what these have claimed; nobody waits any more for what became of submits that nobody has claimed."""
     changes: list[Change] = []
     for job in turn.peers.void(gone):
         after = met_after_a_crash(job, turn.now)

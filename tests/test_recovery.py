@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 
 import pytest
 
@@ -52,22 +53,18 @@ def test_a_lost_state_is_not_replaced_by_an_empty_one(held: Yard) -> None:
     finish(held)
 
 
-def test_a_damaged_state_is_kept_aside(held: Yard) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: b"\0" * 4096 + whole[4096:],
+        lambda whole: whole[: 3 * 4096] + b"\xa5" * (6 * 4096) + whole[9 * 4096 :],
+    ],
+    ids=["at its beginning", "in its midst"],
+)
+def test_a_damaged_state_is_kept_aside(held: Yard, damage: Callable[[bytes], bytes]) -> None:
+    """Also one that can be opened, and fails only where it is used."""
     state = held.root / "state.db"
-    damaged = b"\0" * 4096 + state.read_bytes()[4096:]
-    state.write_bytes(damaged)
-    told = held.cli("run", status=2)
-    assert "damaged" in told
-    assert "sorawatch recover" in told
-    assert "took 5 unfinished jobs up again" in held.cli("recover")
-    assert (held.root / "state.db.damaged1").read_bytes() == damaged
-    finish(held)
-
-
-def test_a_state_that_is_damaged_in_its_midst_can_be_recovered_where_it_cannot_be_used(held: Yard) -> None:
-    state = held.root / "state.db"
-    whole = state.read_bytes()
-    damaged = whole[: 3 * 4096] + b"\xa5" * (6 * 4096) + whole[9 * 4096 :]
+    damaged = damage(state.read_bytes())
     state.write_bytes(damaged)
     told = held.cli("run", status=2)
     assert "damaged" in told

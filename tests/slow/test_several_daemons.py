@@ -114,6 +114,20 @@ def test_a_submit_that_a_killed_machine_had_under_way_is_found_by_another(fleet:
     pledge.keep(clips=1)
 
 
+def test_a_submit_under_way_is_found_whoever_gave_commands_meanwhile(fleet: Fleet) -> None:
+    one = fleet.first
+    one.simulator.inject(Fault("delay_after", on="create", seconds=30))
+    pledge = Pledge(one)
+    pledge.drop("a.jpg")
+    killed = start(one)
+    one.simulator.wait_for(lambda ledger: ledger.creates == 1)
+    killed.kill()
+    wait_until(lambda: "no daemon is running" in one.cli("resume"))
+    with daemon(one) as running:
+        wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one) + running.log)
+    pledge.keep(clips=1)
+
+
 def test_what_was_prepared_elsewhere_is_prepared_again_rather_than_waited_for(fleet: Fleet) -> None:
     one, two = fleet.first, fleet.machine()
     (one.inbox / "PAUSE").touch()

@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sorawatch.edges.store.books import Entry, Spending
-from sorawatch.edges.store.keeper import Keeper, presence
+from sorawatch.edges.store.keeper import Keeper
 from sorawatch.edges.store.postgres import PostgresDatabase
 from sorawatch.edges.store.sqlite import SqliteFile
 from sorawatch.edges.store.tables import SCHEMA_VERSION, metadata, notes
@@ -33,7 +33,6 @@ __all__ = [
     "SqliteFile",
     "Store",
     "Turn",
-    "presence",
 ]
 
 Clock = Callable[[], int]
@@ -47,7 +46,7 @@ class Store:
         self._keeper = keeper
         self._mark: object = None
         self._clock = clock
-        self.owner = owner
+        self._owner = owner
 
     @classmethod
     def create_or_open(cls, where: Path | Keeper, owner: str, clock: Clock | None = None) -> tuple[Store, bool]:
@@ -122,7 +121,7 @@ class Store:
         """
         self._keeper.require_held()
         with self._keeper.translated(), self._engine.begin() as connection:
-            yield Turn(connection, self.owner, self._keeper, self._clock() if self._clock else None)
+            yield Turn(connection, self._owner, self._keeper, self._clock() if self._clock else None)
             self._mark = self._keeper.mark_within(connection) or self._mark
 
     def touched(self) -> bool:

@@ -48,7 +48,7 @@ class Peers:
         return {owner for owner in owners if presence(owner) not in there}
 
     def void(self, owners: Collection[str]) -> list[Job]:
-        """Void the claims of these daemons. Returns the jobs whose submits were under way, the oldest first."""
+        """Void the claims of these daemons. Returns the jobs whose submit nobody has claimed, the oldest first."""
         theirs = jobs.c.lease_owner.in_(owners)
         self._connection.execute(jobs.update().where(theirs).values(lease_owner=None, lease_until=None))
         orphaned = sa.select(jobs).where(jobs.c.state == State.SUBMITTING, jobs.c.lease_owner.is_(None))
