@@ -15,6 +15,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from sorawatch.core.framing import UPRIGHT, Box, Framing, unturned, upright
 from sorawatch.core.order import Size
 from sorawatch.edges.images.colour import sampled
+from sorawatch.edges.images.resizing import FINENESS, resize
 from sorawatch.errors import Damaged, Rejected
 
 try:
@@ -53,9 +54,6 @@ _UPRIGHTING = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-_REDUCING_GAP = 1.5
-"""How much finer than the result the cheap first reduction of a resize leaves a picture."""
 
 _LOSSLESS_TIFF = frozenset({"raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "group3", "group4"})
 """Names of Pillow's for what the tag Compression says."""
@@ -117,8 +115,8 @@ class Picture:
         inner = upright(framing.inner, self.orientation)
         left, top, right, bottom = unturned(framing.window, self.size, self.orientation)
         wanted = (
-            math.ceil(inner.width * self.stored.width / (right - left)),
-            math.ceil(inner.height * self.stored.height / (bottom - top)),
+            math.ceil(FINENESS * inner.width * self.stored.width / (right - left)),
+            math.ceil(FINENESS * inner.height * self.stored.height / (bottom - top)),
         )
         drafted = self.image.draft(None, wanted)
         shrunk = drafted[1][2] / self.stored.width if drafted else 1.0
@@ -147,9 +145,7 @@ class Raster:
         left, top, right, bottom = (edge * self.shrunk for edge in box)
         shrunk_box = (left, top, min(right, self.image.width), min(bottom, self.image.height))
         turned = upright(size, orientation)
-        image = self.image.resize(
-            (turned.width, turned.height), Image.Resampling.LANCZOS, shrunk_box, reducing_gap=_REDUCING_GAP
-        )
+        image = resize(self.image, (turned.width, turned.height), shrunk_box)
         return image if orientation == UPRIGHT else image.transpose(_UPRIGHTING[orientation])
 
 
