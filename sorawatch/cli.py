@@ -321,8 +321,3 @@ def _do(plan: service.Plan, *, dry_run: bool) -> None:
         typer.echo(service.described(plan))
     else:
         service.carry_out(plan, typer.echo)
-
-
-def main() -> None:
-    """The console script."""
-    cli()

@@ -56,7 +56,7 @@ def test_the_demo_leaves_other_peoples_folders_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["av", "uvicorn", "starlette"])
 def test_without_its_extra_the_demo_says_what_to_install(tmp_path: Path, missing: str) -> None:
-    code = f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['sorawatch', 'demo']; import sorawatch.__main__"
+    code = f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['sorawatch', 'demo']; from sorawatch.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "pip install 'sorawatch[demo]'" in done.stderr
