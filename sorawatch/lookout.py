@@ -17,7 +17,7 @@ from sorawatch.workers import Crew
 
 logger = logging.getLogger("sorawatch")
 
-_NUDGE_PAUSE = 0.1
+_NUDGE_PAUSE = 0.05
 """Seconds at least before a scan that events ask for; after a slow scan, five times its own length."""
 _TROUBLE_PAUSE = 5.0
 _PATIENCE = 10.0

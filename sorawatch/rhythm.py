@@ -10,7 +10,7 @@ _SHARE = 12
 """So many times as long as a turn took, the next is waited for: it costs nearly the same for one message as for ten."""
 _LONGEST = 0.5
 """Seconds."""
-_OF_A_POLL = 0.1
+_OF_A_POLL = 0.05
 """The share of the shortest wait between polls by which one may come late."""
 
 
