@@ -19,7 +19,7 @@ from sorawatch import __version__, app, checks, config, demo, preview, report, r
 from sorawatch.config import Config
 from sorawatch.core.naming import tame
 from sorawatch.edges import logs
-from sorawatch.errors import ConfigError
+from sorawatch.errors import ConfigError, UsageError
 from sorawatch.service.verify import verify
 from sorawatch.simulator import Settings
 from sorawatch.terminal import FAILED, err, explain, out
@@ -180,6 +180,8 @@ def _report(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List what was spent in a month, and on what."""
+    if as_csv and as_json:
+        raise UsageError("--csv and --json are two ways to print it. Choose one.")
     loaded = _load(context, config_path)
     found = statement.read(loaded, month)
     if as_csv:

@@ -294,13 +294,19 @@ BAD_FILES = {
         "config.yaml line 1, retries: is 7, but keys are needed."
         ' Write them below it as lines of the form "key: value".',
     ),
+    "an amount in quotes": (
+        "limits: {usd_per_day: '20'}\n",
+        'config.yaml line 1, limits.usd_per_day: is "20", which is text.'
+        " Write it without quotes. Allowed: an amount in dollars, such as 0.10.",
+    ),
     "no whole number": (
         "limits: {in_flight: 2.5}\n",
         "config.yaml line 1, limits.in_flight: is 2.5. Allowed: a whole number from 1 to 100000.",
     ),
-    "a number in quotes": (
+    "a whole number in quotes": (
         'limits: {in_flight: "2"}\n',
-        'config.yaml line 1, limits.in_flight: is "2". Allowed: a whole number from 1 to 100000.',
+        'config.yaml line 1, limits.in_flight: is "2", which is text.'
+        " Write it without quotes. Allowed: a whole number from 1 to 100000.",
     ),
     "no number": (
         "watch: {settle_seconds: soon}\n",

@@ -280,6 +280,7 @@ class TestReport:
         assert len(found["purchases"]) == 4
         assert json.loads(spent.cli("report", "--json", "--month", "2001-02"))["purchases"] == []
         assert '"2001" is not a month. Write it as 2026-11.' in spent.cli("report", "--month", "2001", status=2)
+        assert "--csv and --json" in spent.cli("report", "--csv", "--json", status=2)
 
     def test_months_are_those_of_the_time_zone(self, tmp_path: Path, yard: Yard) -> None:
         clock = Clock()

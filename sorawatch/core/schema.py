@@ -6,6 +6,7 @@ one mapping, notes each fault with its place, and carries on with the default so
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, Inexact, InvalidOperation
@@ -26,6 +27,7 @@ LONGEST = 31_536_000
 MOST = 1_000_000_000
 """The largest count or amount taken: it fits a 32-bit column, and in micro-dollars a 64-bit one."""
 
+_DIGITS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 _EXACT = Context(traps=[Inexact, InvalidOperation])
 
 
@@ -93,7 +95,7 @@ def integer(low: int, high: int = MOST) -> Check[int]:
     def check(node: Node) -> int:
         value = node.value
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise CheckError(f"is {shown(node)}", f"Allowed: a whole number from {low} to {high}.")
+            raise _no_number(node, f"Allowed: a whole number from {low} to {high}.")
         return value
 
     return check
@@ -105,7 +107,7 @@ def positive(high: int) -> Check[float]:
     def check(node: Node) -> float:
         value = node.value
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= high:
-            raise CheckError(f"is {shown(node)}", f"Allowed: a number above 0, up to {high}.")
+            raise _no_number(node, f"Allowed: a number above 0, up to {high}.")
         return value
 
     return check
@@ -115,7 +117,7 @@ def micros(node: Node) -> int:
     """Dollars to integer micro-dollars, by way of the digits as written: 0.10 is 100000, never 99999."""
     value = node.value
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MOST:
-        raise CheckError(f"is {shown(node)}", "Allowed: an amount in dollars, such as 0.10.")
+        raise _no_number(node, "Allowed: an amount in dollars, such as 0.10.")
     try:
         amount = _EXACT.multiply(Decimal(node.text), MICROS)
         if amount == amount.to_integral_value():
@@ -123,6 +125,12 @@ def micros(node: Node) -> int:
     except ArithmeticError:
         pass
     raise CheckError(f"is {shown(node)}", "Allowed: an amount in dollars with at most six decimals.")
+
+
+def _no_number(node: Node, allowed: str) -> CheckError:
+    if isinstance(node.value, str) and _DIGITS.fullmatch(node.value):
+        return CheckError(f"is {shown(node)}, which is text", f"Write it without quotes. {allowed}")
+    return CheckError(f"is {shown(node)}", allowed)
 
 
 def choice(kind: type[E]) -> Check[E]:
