@@ -21,7 +21,7 @@ from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import clock_time
 from sorawatch.core.job import FINAL, Charged, Job, State
-from sorawatch.core.naming import on_a_line, tame
+from sorawatch.core.naming import on_a_line, stem_of, tame
 from sorawatch.edges.store import Event, Spending
 from sorawatch.journal import shown
 from sorawatch.report import Snapshot
@@ -38,6 +38,12 @@ _STYLES = {
     State.CANCELLED: "dim",
 }
 _WAITING = {State.FOUND, State.READY}
+_UNDER_WAY = (
+    State.HELD, State.UNCERTAIN, State.REJECTED, State.WITHDRAWN, State.RESTORING,
+    State.DELIVERED, State.RENDERED, State.RENDERING, State.SUBMITTING, State.READY, State.FOUND,
+)  # fmt: skip
+_PLACES = {state: place for place, state in enumerate(_UNDER_WAY)}
+"""Where a state stands in the list of jobs; ended ones come last, as they are given."""
 _LIVE_ROWS = 12
 _LIVE_PATH, _LIVE_BAR = 40, 20
 """Columns: with the state between them they fit a terminal of 80."""
@@ -101,14 +107,20 @@ def _pause(pause: Pause, now: int, config: Config) -> Text:
 
 
 def _jobs(snapshot: Snapshot, config: Config) -> Table:
+    """What needs a person first. What is said of a job stands below its picture: there is room on any terminal."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("job", "picture", "state", "order", "price"):
-        table.add_column(heading, header_style="dim", no_wrap=heading != "picture", overflow="fold")
-    table.add_column("what it waits for, or why it ended", header_style="dim", overflow="fold")
-    for job in snapshot.jobs[:_ROWS]:
-        table.add_row(job.id, _path(job), _state(job), _order(job), _price(job), _why(job, snapshot.now, config))
-    if len(snapshot.jobs) > _ROWS:
-        table.caption = f"and {len(snapshot.jobs) - _ROWS} more; `sorawatch status --json` lists all"
+    table.add_column("job", header_style="dim", no_wrap=True)
+    table.add_column("state", header_style="dim", no_wrap=True)
+    table.add_column("picture", header_style="dim", overflow="fold")
+    jobs = sorted(snapshot.jobs, key=lambda job: _PLACES.get(job.state, len(_PLACES)))
+    for job in jobs[:_ROWS]:
+        told = _path(job)
+        for detail in filter(None, (_order(job), _price(job))):
+            told.append(f"  {detail}", "dim")
+        why = _why(job, snapshot.now, config)
+        table.add_row(job.id, _state(job), Text("\n").join((told, why)) if why else told)
+    if len(jobs) > _ROWS:
+        table.caption = f"and {len(jobs) - _ROWS} more; `sorawatch status --json` lists all"
     return table
 
 
@@ -149,7 +161,8 @@ def _price(job: Job) -> str:
 
 def _why(job: Job, now: int, config: Config) -> Text:
     if job.state is State.DONE and job.clip:
-        return Text(on_a_line(job.clip))
+        clip = on_a_line(job.clip)
+        return Text("" if stem_of(clip) == stem_of(_path(job).plain) else f"as {clip}")
     if job.state is State.READY and not job.reason:
         return Text(f"its turn; {job.note}" if job.note else "its turn")
     told = " ".join(part for part in (job.reason, job.mend if job.state is State.HELD else "") if part)

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import pytest
 
+from sorawatch.core.job import State
 from sorawatch.simulator import Fault
 from tests.yard import Yard, wait_until
 
@@ -73,7 +74,7 @@ def test_no_file_name_writes_to_a_terminal_or_makes_lines_of_its_own(yard: Yard)
     shown.append(yard.cli("show", "\x1b[2Jnone.jpg", status=1))
     assert len(shown) == 9
     assert not [text for text in shown if "\x1b" in text]
-    assert r"\x1b[2Ja\nb.mp4" in shown[1]
+    assert r"\x1b[2Ja\nb.jpg" in shown[1]
 
 
 def test_a_waiting_job_s_reason_ends_before_the_time_of_the_next_try(yard: Yard) -> None:
@@ -84,3 +85,23 @@ def test_a_waiting_job_s_reason_ends_before_the_time_of_the_next_try(yard: Yard)
         (job,) = wait_until(lambda: [job for job in yard.status().jobs if job.attempts])
         told = yard.cli("status")
     assert f"{job.reason}. Tried again at " in told
+
+
+def test_status_fits_a_narrow_terminal(yard: Yard) -> None:
+    (yard.outbox / "taken.mp4").touch()
+    yard.drop("taken.jpg", "waves")
+    yard.drop("wrong.jpg", "waves", seconds=99)
+    yard.cli("run", "--once", status=1)
+    yard.drop("later.jpg", "more waves")
+    yard.cli("pause")
+    with yard.running():
+        wait_until(lambda: [job for job in yard.status().jobs if job.state is State.READY])
+        told = yard.cli("status", env={"COLUMNS": "56"})
+    lines = told.splitlines()
+    assert max(map(len, lines)) <= 56
+    (first,) = [number for number, line in enumerate(lines) if line.startswith("job ")]
+    pictures = [line.split()[2] for line in lines[first + 1 :] if not line.startswith(" ")]
+    assert pictures == ["later.jpg", "taken.jpg", "wrong.jpg"]
+    assert "as taken (2).mp4" in told
+    reason = " ".join(" ".join(line.split()) for line in lines)
+    assert "seconds: is 99, which sora-2 (named in config.yaml, video.model) does not have." in reason
