@@ -20,7 +20,7 @@ from sorawatch.config import Config
 from sorawatch.core.naming import tame
 from sorawatch.edges import logs
 from sorawatch.errors import ConfigError, UsageError
-from sorawatch.service.verify import verify
+from sorawatch.service.verify import is_served, verify
 from sorawatch.simulator import Settings
 from sorawatch.terminal import FAILED, err, explain, out
 from sorawatch.wishes import Wish
@@ -119,6 +119,10 @@ def _check(
             _print_finding(checks.Finding(f"{problem.where}: {problem.what}", problem.mend, grave=True))
         raise typer.Exit(FAILED) from error
     grave = 0
+    if not service_too and is_served(loaded, name):
+        option = "" if name == "sorawatch" else f" --name {shlex.quote(name)}"
+        told = f"the service {name} works by this configuration, with a user and a key of its own; this looks as you"
+        _print_finding(checks.Finding(told, f"For the service: sorawatch check --service{option}"))
     for finding in verify(loaded, name) if service_too else checks.check(loaded, os.environ):
         _print_finding(finding)
         grave += finding.grave

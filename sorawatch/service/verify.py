@@ -39,6 +39,12 @@ def verify(config: Config, name: str) -> Iterator[Finding]:
     yield from _running(name)
 
 
+def is_served(config: Config, name: str) -> bool:
+    """Whether the service ``name`` is installed and works by this configuration."""
+    installed = Installed.read(name)
+    return installed is not None and str(config.path) in installed.command
+
+
 def _again(config: Config, name: str, installed: Installed | None) -> str:
     """What mends a unit that is not as it must be."""
     if "@" in name:

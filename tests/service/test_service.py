@@ -113,6 +113,9 @@ def test_the_installed_service_is_ready_hardened_and_found_in_order(service: Ser
     told = container.run("/opt/sorawatch/bin/sorawatch", "check", "--service")
     assert "ready to run" in told
     assert "the service may write to all it must" in told
+    as_root = container.run("/opt/sorawatch/bin/sorawatch", "check", status=1)
+    assert "there is no API key" in as_root
+    assert "For the service: sorawatch check --service" in as_root
     assert "state: active" in container.run("/opt/sorawatch/bin/sorawatch", "service", "status")
     score = container.run("systemd-analyze", "security", "--threshold=12", "sorawatch.service", status=None)
     assert "OK" in score.splitlines()[-1], score
