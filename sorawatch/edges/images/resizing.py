@@ -24,6 +24,7 @@ _LONGEST = 65_535
 _REDUCING_GAP = 1.5
 """How much finer than the result Pillow's cheap first reduction leaves a picture."""
 _ROUNDING = 3
+"""Levels by which the two ways may differ."""
 
 
 def resize(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
@@ -61,4 +62,4 @@ def _is_sound() -> bool:
 IS_FAST = _is_installed and _is_sound()
 
 FINENESS = 1.5 if IS_FAST else 1.0
-"""How many times the pixels that are asked for a side is decoded with at the least, if it has them."""
+"""How many times as many pixels a side as the result a decoded picture should have at least, if its file has them."""
