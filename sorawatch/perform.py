@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -27,6 +28,8 @@ from sorawatch.edges.work import Kept, WorkFolder
 from sorawatch.errors import Blocked, Damaged, Deferred, ModelUnknown, Rejected, SorawatchError, Unresolved
 from sorawatch.search import Search
 from sorawatch.workers import Uploads
+
+logger = logging.getLogger("sorawatch")
 
 _WAIT = "Nothing needs to be done: it is tried again by itself."
 
@@ -57,6 +60,8 @@ class Performer:
         self._uploads = uploads
         self._recorded: set[str] = set()
         """Jobs whose record is known to name their video; it may have come from an earlier job, or from a person."""
+        self._strange_words: set[str] = set()
+        """Words for a status that the server used and we do not know, each logged already."""
 
     def __call__(self, action: Action, job: Job) -> o.Outcome:
         """Carry out ``action``; every error of ours becomes an outcome."""
@@ -202,7 +207,15 @@ class Performer:
                 assert video.failure is not None
                 return o.GenerationFailed(video.failure)
             case _:
+                self._log_strange_word(video)
                 return o.Pending(video.progress)
+
+    def _log_strange_word(self, video: Video) -> None:
+        """Say once of every status that we do not know what it is taken for, lest it is the word for an end."""
+        word = video.unknown_status
+        if word is not None and word not in self._strange_words:
+            self._strange_words.add(word)
+            logger.warning('the server calls a video "%s", which is unknown here; it counts as still rendering', word)
 
     def _deliver(self, job: Job) -> o.Outcome:
         assert job.video_id is not None

@@ -51,6 +51,12 @@ def test_a_prompt_that_the_server_repeats_is_not_logged(yard: Yard) -> None:
     assert prompt not in told
 
 
+def test_a_status_that_nobody_knows_is_logged_once(yard: Yard) -> None:
+    yard.simulator.inject(Fault("status_word", on="retrieve", word="warming_up_the_oven", times=3))
+    yard.drop("beach.jpg", "slow waves at dusk")
+    assert yard.cli("run", "--once").count("warming_up_the_oven") == 1
+
+
 def test_a_name_of_two_lines_is_logged_on_one(yard: Yard) -> None:
     yard.drop("be\nach.jpg", "slow waves at dusk")
     told = yard.cli("run", "--once").splitlines()
