@@ -154,7 +154,7 @@ class VideoApi:
         soon = min(MODELS_SECONDS, self._timeout[1])
         return answers.read_models(self._get(f"{self._base_url}/models", seconds=soon), time.time())
 
-    def download(self, video_id: str, part: BinaryIO, *, on_bytes: Callable[[int], None] | None = None) -> int:
+    def download(self, video_id: str, part: BinaryIO) -> int:
         """Fetch a finished clip into ``part``, going on where an earlier call broke off. Returns its bytes.
 
         What came before a failure stays in ``part``. Whether the bytes are a clip is not looked at: empty ``part``
@@ -162,7 +162,6 @@ class VideoApi:
 
         Args:
             part: a seekable file, open for reading and writing (``r+b``).
-            on_bytes: told the bytes in ``part`` as they grow.
 
         Raises:
             Deferred: not ready, broken off, or not to be had now.
@@ -181,8 +180,6 @@ class VideoApi:
                 total = target.begin(response, start)
                 for chunk in chunks(response):
                     target.take(chunk)
-                    if on_bytes:
-                        on_bytes(target.size)
         except FAULTS as fault:
             raise Deferred(f"the download broke off ({told(fault)})", everyone=True) from fault
         target.finish(total)
