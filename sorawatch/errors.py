@@ -89,17 +89,14 @@ class Unresolved(SorawatchError):
 class Blocked(SorawatchError):
     """No order can be submitted now, whichever it is.
 
-    ``passing`` causes (a server out of reach, a rate limit) mend themselves and are tried again soon; the
-    others wait for a person. ``retry_after`` is the server's wish in seconds, if it named one.
+    ``passing`` causes (a full disk, a share that is gone) may mend themselves and are tried again soon; the
+    others wait for a person.
     """
 
-    def __init__(
-        self, reason: str, mend: str, *, passing: bool = False, retry_after: float | None = None, keyed: bool = False
-    ) -> None:
+    def __init__(self, reason: str, mend: str, *, passing: bool = False, keyed: bool = False) -> None:
         super().__init__(reason)
         self.mend = mend
         self.passing = passing
-        self.retry_after = retry_after
         self.keyed = keyed
         """Another API key mends it."""
 

@@ -76,9 +76,9 @@ class Performer:
                 return o.Halted(str(error), _WAIT, True, error.retry_after, crowded=error.crowded)
             return o.FailedForNow(str(error), error.retry_after, counts=not error.everyone)
         except ModelUnknown as error:
-            return o.Halted(str(error), f"{error.mend}{self._offered()}", error.passing, error.retry_after)
+            return o.Halted(str(error), f"{error.mend}{self._offered()}", error.passing)
         except Blocked as error:
-            return o.Halted(str(error), error.mend, error.passing, error.retry_after, keyed=error.keyed)
+            return o.Halted(str(error), error.mend, error.passing, keyed=error.keyed)
 
     def _act(self, action: Action, job: Job) -> o.Outcome:
         match action:

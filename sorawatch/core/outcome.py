@@ -143,7 +143,7 @@ class Halted:
     reason: str
     mend: str
     passing: bool
-    retry_after: float | None
+    retry_after: float | None = None
     crowded: bool = False
     """The server says that too many of our videos run at once."""
     keyed: bool = False
