@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sorawatch.core.schema import Check, CheckError, nearest, shown, text
+from sorawatch.core.schema import Check, CheckError, did_you_mean, shown, text
 from sorawatch.edges import mounts
 
 if TYPE_CHECKING:
@@ -100,9 +100,8 @@ def timezone(node: Node) -> zoneinfo.ZoneInfo:
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        near = nearest(name, zoneinfo.available_timezones())
-        question = f'Did you mean "{near}"? ' if near else ""
-        mend = f"{question}Allowed: an IANA name such as Europe/Berlin, or null for the system's time zone."
+        near = did_you_mean(name, zoneinfo.available_timezones())
+        mend = f"{near}Allowed: an IANA name such as Europe/Berlin, or null for the system's time zone."
         raise CheckError(f"is {shown(node)}, a time zone that this system does not know", mend) from error
 
 
@@ -137,9 +136,8 @@ def group(node: Node) -> int:
     try:
         return grp.getgrnam(name).gr_gid
     except (KeyError, ValueError) as error:
-        near = nearest(name, [entry.gr_name for entry in grp.getgrall()])
-        question = f'Did you mean "{near}"? ' if near else ""
-        mend = f"{question}Allowed: a group of this system, by name or number, or null."
+        near = did_you_mean(name, [entry.gr_name for entry in grp.getgrall()])
+        mend = f"{near}Allowed: a group of this system, by name or number, or null."
         raise CheckError(f"is {shown(node)}, a group that this system does not know", mend) from error
 
 

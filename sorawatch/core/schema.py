@@ -47,11 +47,15 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
     return spellings[close[0]] if close else None
 
 
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """``Did you mean "crop"? ``, with the space that parts it from what follows; empty where no spelling is near."""
+    near = nearest(word, allowed)
+    return f'Did you mean "{near}"? ' if near else ""
+
+
 def suggest(word: str, allowed: Collection[str], label: str = "Allowed") -> str:
     """``Did you mean "crop"? Allowed: crop, pad.``, the question only where a spelling is near."""
-    near = nearest(word, allowed)
-    question = f'Did you mean "{near}"? ' if near else ""
-    return f"{question}{label}: {', '.join(allowed)}."
+    return f"{did_you_mean(word, allowed)}{label}: {', '.join(allowed)}."
 
 
 def shown(node: Node) -> str:

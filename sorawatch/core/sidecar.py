@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.limits import Limits, read_limits
 from sorawatch.core.order import Aim, Fit, Focus, Model, Order, Point, Size
-from sorawatch.core.schema import Check, CheckError, Findings, Section, choice, integer, nearest, shown, suggest, text
+from sorawatch.core.schema import (
+    Check,
+    CheckError,
+    Findings,
+    Section,
+    choice,
+    did_you_mean,
+    integer,
+    shown,
+    suggest,
+    text,
+)
 from sorawatch.core.tree import Invalid, Node, decode
 from sorawatch.errors import Problem, Rejected
 
@@ -179,9 +190,8 @@ def size_or_aim(node: Node) -> Size | Aim:
     try:
         return size(node)
     except CheckError as error:
-        near = nearest(node.text, Aim)
-        question = f'Did you mean "{near}"? ' if near else ""
-        raise CheckError(error.what, f"{question}{SIZE_FORM}, landscape, portrait, auto.") from error
+        mend = f"{did_you_mean(node.text, Aim)}{SIZE_FORM}, landscape, portrait, auto."
+        raise CheckError(error.what, mend) from error
 
 
 def size(node: Node) -> Size:
@@ -202,9 +212,7 @@ def focus_or_point(node: Node) -> Focus | Point:
             raise CheckError(f"is {found}", f"Allowed: {allowed}, from the top left, each from 0 to 1.")
         return Point(x, y)
     if node.text not in list(Focus):
-        near = nearest(node.text, Focus)
-        question = f'Did you mean "{near}"? ' if near else ""
-        raise CheckError(f"is {shown(node)}", f"{question}Allowed: {allowed}.")
+        raise CheckError(f"is {shown(node)}", f"{did_you_mean(node.text, Focus)}Allowed: {allowed}.")
     return Focus(node.text)
 
 
