@@ -47,6 +47,18 @@ class Aim(StrEnum):
     AUTO = "auto"
 
 
+_AIMS = frozenset(Aim)
+
+
+def parse_size(text: str) -> Size | Aim:
+    """Read what ``str()`` of a size or an aim gave.
+
+    Raises:
+        ValueError: if ``text`` is nothing of the kind.
+    """
+    return Aim(text) if text in _AIMS else Size.parse(text)
+
+
 class Fit(StrEnum):
     """How a picture of another shape is brought to the size."""
 

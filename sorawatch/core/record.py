@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
-from sorawatch.core.order import Aim, Fit, Order, Size, parse_focus
+from sorawatch.core.order import Fit, Order, parse_focus, parse_size
 
 VERSION = 1
 
@@ -86,11 +86,10 @@ def _numbers(stamp: Stamp) -> list[int]:
 
 
 def _order(fields: dict[str, Any]) -> Order:
-    size = fields["size"]
     return Order(
         fields["prompt"],
         fields["model"],
-        Aim(size) if size in {*Aim} else Size.parse(size),
+        parse_size(fields["size"]),
         fields["seconds"],
         Fit(fields["fit"]),
         fields["priority"],

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
 from sorawatch.core.naming import likeness, order_key
-from sorawatch.core.order import Aim, Fit, Order, Size, parse_focus
+from sorawatch.core.order import Fit, Order, parse_focus, parse_size
 
 
 def row_of(job: Job) -> dict[str, Any]:
@@ -59,7 +59,6 @@ def row_of(job: Job) -> dict[str, Any]:
     }
 
 
-_AIMS = frozenset(Aim)
 _PLAIN = frozenset({"changed_at", "due_at", "attempts", "reason", "mend", "obstacle", "misses", "progress"})
 """Columns that hold a field of the same name as it is, of those that change often."""
 
@@ -74,7 +73,7 @@ def job_of(row: sa.Row[Any]) -> Job:
     """The job that a row of all columns holds."""
     order = None
     if row.prompt is not None:
-        size, focus = _size(row.size), parse_focus(row.focus)
+        size, focus = parse_size(row.size), parse_focus(row.focus)
         order = Order(row.prompt, row.model, size, row.seconds, Fit(row.fit), row.priority, focus)
     sidecar_stamp = None if row.sidecar is None else Stamp(row.sidecar_size, row.sidecar_mtime_ns)
     image_stamp = Stamp(row.image_size, row.image_mtime_ns)
@@ -105,7 +104,3 @@ def job_of(row: sa.Row[Any]) -> Job:
         clip=row.clip,
         filed=tuple(os.fsdecode(name) for name in row.filed.split(b"\0")) if row.filed else (),
     )
-
-
-def _size(text: str) -> Size | Aim:
-    return Aim(text) if text in _AIMS else Size.parse(text)
