@@ -20,8 +20,6 @@ from sorawatch.core.patience import Policy
 from sorawatch.core.purchase import Standing
 from sorawatch.edges.store import Turn
 
-Change = tuple[Job, Job]
-
 _CANDIDATES = 64
 """Ready jobs looked at in one turn: more than are ever staged."""
 
@@ -36,7 +34,7 @@ DUPLICATE_DAYS = 30
 class Admitted:
     """What an admission came to."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[tuple[Job, Job], ...]
     """Every job that was changed, as it was and as it is."""
     closed: tuple[Closed, ...]
     """Why others may not go."""
@@ -97,7 +95,7 @@ class Admission:
         whole = Scope(replace(self.limits, in_flight=effective(allowance(turn), self.places)))
         if tally.usage(whole).in_flight >= (whole.limits.in_flight or 1):
             return Admitted((), (), thorough=False)
-        changes: list[Change] = []
+        changes: list[tuple[Job, Job]] = []
         closed: list[Closed] = []
         more = True
         while more and places > 0:
@@ -147,7 +145,7 @@ class Admission:
         if after != before:
             turn.write_note("allowance", after and asdict(after))
 
-    def _without_buying(self, turn: Turn, job: Job) -> list[Change]:
+    def _without_buying(self, turn: Turn, job: Job) -> list[tuple[Job, Job]]:
         """What changed, on disk already, where ``job`` goes on without a purchase; nothing if it must be bought."""
         resumed = self._resumed(turn, job)
         if resumed is not None:
@@ -156,7 +154,7 @@ class Admission:
         twin = turn.same_order(job, since=turn.now - DUPLICATE_DAYS * 86_400_000)
         if twin is None:
             return []
-        changes: list[Change] = []
+        changes: list[tuple[Job, Job]] = []
         if twin.state is not State.DONE and twin.pair.path == job.pair.path:
             touched = replace(twin, pair=job.pair)
             turn.amend(touched, twin)
@@ -172,7 +170,7 @@ class Admission:
         turn.save(after, job)
         return [*changes, (job, after)]
 
-    def _forbidden(self, turn: Turn, job: Job, quotas: Sequence[Scope]) -> list[Change]:
+    def _forbidden(self, turn: Turn, job: Job, quotas: Sequence[Scope]) -> list[tuple[Job, Job]]:
         after = self.looked_over(job, turn.now, quotas)
         if after is job:
             return []

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from sorawatch.admission import Admission
-from sorawatch.core.job import UNPAID, Job
+from sorawatch.core.job import UNPAID, Change
 from sorawatch.core.lifecycle import vanish
 from sorawatch.edges.store import LeaseLost, Turn
 from sorawatch.intake import Look, new_job
 from sorawatch.register import Register
-
-Change = tuple[Job | None, Job]
 
 
 def heed(turn: Turn, look: Look, register: Register, admission: Admission, patience: float) -> list[Change]:

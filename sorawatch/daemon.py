@@ -16,7 +16,7 @@ from sorawatch.bulletin import PAUSED, Bulletin
 from sorawatch.closures import Closures
 from sorawatch.core import outcome as o
 from sorawatch.core.facts import Event, Facts, about
-from sorawatch.core.job import FINAL, UNPAID, Job, State
+from sorawatch.core.job import FINAL, UNPAID, Change, Job, State
 from sorawatch.core.lifecycle import ACTIONS, Action
 from sorawatch.edges.store import Store, Turn
 from sorawatch.errors import Blocked
@@ -84,7 +84,7 @@ class Daemon:
         self._housekeeping = Housekeeping(parts.keep_days)
         self._pacing = Pacing()
         self._rhythm = Rhythm(self._policy.waits.poll_min)
-        self._changes: list[tuple[Job | None, Job]] = []
+        self._changes: list[Change] = []
         self._starts: list[tuple[Action, Job]] = []
         self._counts: Mapping[State, int] = {}
         self._paused = False

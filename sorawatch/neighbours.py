@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
-from sorawatch.core.job import Job
+from sorawatch.core.job import Change, Job
 from sorawatch.core.lifecycle import met_after_a_crash
 from sorawatch.edges.store import Turn
-
-Change = tuple[Job | None, Job]
 
 _PAUSE = 2.0
 """Seconds between two looks at who is there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from sorawatch.core.job import IN_FLIGHT, Job, State
+from sorawatch.core.job import IN_FLIGHT, Change, Job, State
 from sorawatch.core.lifecycle import ACTIONS, resume, retry, withdraw
 from sorawatch.core.naming import legible
 from sorawatch.core.patience import Policy
@@ -13,8 +13,6 @@ from sorawatch.edges.store import LeaseLost, Turn
 from sorawatch.errors import Rejected
 
 logger = logging.getLogger("sorawatch")
-
-Change = tuple[Job | None, Job]
 
 
 @dataclass(frozen=True, slots=True)

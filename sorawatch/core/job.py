@@ -143,3 +143,7 @@ class Job:
     @property
     def short_reason(self) -> str:
         return self.reason.splitlines()[0] if self.reason else ""
+
+
+Change = tuple[Job | None, Job]
+"""A job as it was, None if it is new, and as it is."""
