@@ -6,8 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-RETRY_AFTER_CAP = 3600.0
-"""Seconds; a server that asks for more is asked again after this."""
+from sorawatch.core.times import LONGEST_WAIT
 
 _AGE_SHARE = 0.12
 """Where nothing is known, a render of any length is noticed late by this share of its length."""
@@ -39,7 +38,7 @@ class Waits:
     @property
     def horizon(self) -> int:
         """No wait reaches further than this; a due time beyond it means that the clock was set back."""
-        return int(1000 * max(1.5 * self.longest, self.poll_max, RETRY_AFTER_CAP)) + 1000
+        return int(1000 * max(1.5 * self.longest, self.poll_max, LONGEST_WAIT)) + 1000
 
 
 def backoff(waits: Waits, failures: int, jitter: float, retry_after: float | None = None) -> int:
@@ -50,7 +49,7 @@ def backoff(waits: Waits, failures: int, jitter: float, retry_after: float | Non
     doublings = min(failures - 1, 30)
     wait = min(waits.longest, waits.first * 2**doublings) * (0.75 + 0.5 * jitter)
     if retry_after is not None:
-        wait = max(min(retry_after, RETRY_AFTER_CAP), wait if failures > 1 else 0.0)
+        wait = max(min(retry_after, LONGEST_WAIT), wait if failures > 1 else 0.0)
     return int(1000 * wait)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LONGEST_WAIT = 3600.0
-"""Seconds: the most that a server's ``Retry-After`` is obeyed."""
+"""Seconds: a server that asks for a longer wait is asked again after this."""
 
 _RATES = (
     ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sorawatch.core.schedule import RETRY_AFTER_CAP, Look, Outlook, Waits, backoff, is_due, next_poll
+from sorawatch.core.schedule import Look, Outlook, Waits, backoff, is_due, next_poll
+from sorawatch.core.times import LONGEST_WAIT
 from tests.bench import polling
 
 WAITS = Waits(first=5, longest=900, poll_min=5, poll_max=30)
@@ -44,7 +45,7 @@ class TestBackoff:
             (2, 0.0, 10_000),
             (2, 9.0, 10_000),
             (2, 120.0, 120_000),
-            (1, RETRY_AFTER_CAP + 1, 3_600_000),
+            (1, LONGEST_WAIT + 1, 3_600_000),
             (1, float("inf"), 3_600_000),
         ],
     )
