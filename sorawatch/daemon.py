@@ -177,7 +177,7 @@ class Daemon:
         """
         with self._store.turn() as turn:
             self._heed_neighbours(turn)
-            turn.foresee(message.job_id for message in messages if isinstance(message, Done))
+            turn.read_ahead(message.job_id for message in messages if isinstance(message, Done))
             unheard = self._take_stock(turn, messages) if self._in_doubt else messages
             for message in unheard:
                 self._heed(turn, message)

@@ -104,11 +104,11 @@ def test_what_was_read_ahead_is_given_once_and_never_stale(store: Store):
     ]
     for number, write in enumerate(writes, 1):
         with store.turn() as turn:
-            turn.foresee([first.id, "missing"])
+            turn.read_ahead([first.id, "missing"])
             write(turn, after := replace(first, attempts=number))
             assert turn.job(first.id) == after
     with store.turn() as turn:
-        turn.foresee([first.id])
+        turn.read_ahead([first.id])
         assert turn.job(first.id) == after
         turn.save(first, after)
         assert turn.job(first.id) == first

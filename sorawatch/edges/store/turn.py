@@ -63,17 +63,17 @@ class Turn:
         """States with jobs to claim; None once something was written since they were asked for."""
         self._notes: dict[str, str | None] = {}
         """As read or written in this transaction."""
-        self._foreseen: dict[str, Job] = {}
-        """Read ahead, and as they are still."""
+        self._ahead: dict[str, Job] = {}
+        """Jobs that were read ahead and have not been asked for or changed since, by their ids."""
 
     # jobs
 
     def job(self, job_id: str) -> Job | None:
-        return self._foreseen.pop(job_id, None) or self._first(ONE, {"this": job_id})
+        return self._ahead.pop(job_id, None) or self._first(ONE, {"this": job_id})
 
-    def foresee(self, job_ids: Iterable[str]) -> None:
-        """Read at once the jobs that `job` will be asked for soon, each once."""
-        self._foreseen = {job.id: job for job in self._all(MANY, {"these": [*job_ids]})}
+    def read_ahead(self, job_ids: Iterable[str]) -> None:
+        """Read in one query the jobs that `job` will soon be asked for, each of them once."""
+        self._ahead = {job.id: job for job in self._all(MANY, {"these": [*job_ids]})}
 
     def find(self, text: str) -> Job | None:
         """The job a person means: by its id or the start of it, or the latest one of a picture by its path."""
@@ -125,7 +125,7 @@ class Turn:
             LeaseLost: if another daemon has claimed it.
         """
         self._claimable = None
-        self._foreseen.pop(job.id, None)
+        self._ahead.pop(job.id, None)
         lease = {
             "lease_owner": None if lease_ms is None else self._owner,
             "lease_until": None if lease_ms is None else self.now + lease_ms,
@@ -140,7 +140,7 @@ class Turn:
     def amend(self, job: Job, before: Job) -> None:
         """Write a job whatever is being done for it meanwhile, and whoever does it, leaving the claim as it is."""
         self._claimable = None
-        self._foreseen.pop(job.id, None)
+        self._ahead.pop(job.id, None)
         self._connection.execute(jobs.update().where(jobs.c.id == job.id).values(row_of(job)))
         if before.state is not job.state:
             self._connection.execute(TELL, self._event(job))
@@ -206,7 +206,7 @@ class Turn:
         wanted = jobs.c.state.not_in([*FINAL, State.HELD, State.UNCERTAIN])
         self._connection.execute(jobs.update().where(waiting, wanted).values(due_at=self.now))
         self._claimable = None
-        self._foreseen.clear()
+        self._ahead.clear()
 
     def release(self, job: Job) -> None:
         """Give a claim back without having done anything."""
