@@ -97,8 +97,8 @@ def advance(
         jitter: a random number in [0, 1).
         outlook: what is known of the render that goes on, or begins.
     """
-    expected = State.SUBMITTING if action is Action.SUBMIT else None
-    if (decide(job) is not action) if expected is None else (job.state is not expected):
+    awaited = job.state is State.SUBMITTING if action is Action.SUBMIT else decide(job) is action
+    if not awaited:
         raise IllegalTransition(f"{action} came to {type(outcome).__name__} while the job is {job.state}")
     match action, outcome:
         case Action.PREPARE, o.Prepared():
