@@ -11,7 +11,7 @@ from pathlib import Path
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import Pair, Stamp
 from sorawatch.core.naming import on_a_line
-from sorawatch.core.pairing import PAUSE_NAME, Match, fold, is_defaults, is_junk, pair
+from sorawatch.core.pairing import PAUSE_NAME, Match, Pairing, fold, is_defaults, is_junk, pair
 from sorawatch.core.settle import Look, Observation, is_whole, next_look, observe, settled
 
 _HALF = 1 << 63
@@ -142,16 +142,7 @@ class Inbox:
                     empty = folder.empty(found)
                     why = f"{on_a_line(empty)} is still empty" if empty else "still being written, or just now"
                     waiting.append(Waiting(path, why))
-            reasons = {
-                **dict.fromkeys(pairing.lonely, "no image of this name"),
-                **dict.fromkeys(pairing.unknown, "not a picture format sorawatch reads"),
-                **{
-                    name: f"is {kind}, which is never opened; put the file itself here"
-                    for name, kind in folder.odd.items()
-                },
-                **folder.blind,
-            }
-            waiting += [Waiting(_join(folder.path, name), why) for name, why in reasons.items()]
+            waiting += [Waiting(_join(folder.path, name), why) for name, why in _left_over(folder, pairing).items()]
         self._seen = seen
         unsettled = [each for each in seen.values() if is_whole(each) and not settled(each, now, self.settle_seconds)]
         top = folders[0]
@@ -235,6 +226,16 @@ def _look(status: os.stat_result) -> Look:
 
 def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
+
+
+def _left_over(folder: _Folder, pairing: Pairing) -> dict[str, str]:
+    """The names in a folder that are part of no pair, each with why not."""
+    return {
+        **dict.fromkeys(pairing.lonely, "no image of this name"),
+        **dict.fromkeys(pairing.unknown, "not a picture format sorawatch reads"),
+        **{name: f"is {kind}, which is never opened; put the file itself here" for name, kind in folder.odd.items()},
+        **folder.blind,
+    }
 
 
 def _pair(folder: _Folder, match: Match) -> Pair:
