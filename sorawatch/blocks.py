@@ -61,7 +61,9 @@ class Blocks:
         if isinstance(outcome, o.Accepted) and outcome.rest:
             # Nothing has failed, so however often it comes the wait never grows.
             until = now + int(1000 * outcome.rest)
-            self._blocks[action] = Block(action, _USED_UP, _GOES_ON, True, now, 0, until, outcome.rest)
+            self._blocks[action] = Block(
+                action, _USED_UP, _GOES_ON, passing=True, since=now, tries=0, until=until, asked=outcome.rest
+            )
             return
         if not isinstance(outcome, o.Halted):
             self._blocks.pop(action, None)
@@ -75,12 +77,12 @@ class Blocks:
             action,
             outcome.reason,
             outcome.mend,
-            outcome.passing,
-            since,
-            tries,
-            until,
-            outcome.retry_after,
-            outcome.keyed,
+            passing=outcome.passing,
+            since=since,
+            tries=tries,
+            until=until,
+            asked=outcome.retry_after,
+            keyed=outcome.keyed,
         )
 
     def key_changed(self) -> bool:

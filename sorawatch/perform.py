@@ -73,12 +73,12 @@ class Performer:
             return o.FailedForGood(str(error), error.mend)
         except Deferred as error:
             if error.everyone and action is Action.SUBMIT:
-                return o.Halted(str(error), _WAIT, True, error.retry_after, crowded=error.crowded)
+                return o.Halted(str(error), _WAIT, passing=True, retry_after=error.retry_after, crowded=error.crowded)
             return o.FailedForNow(str(error), error.retry_after, counts=not error.everyone)
         except ModelUnknown as error:
-            return o.Halted(str(error), f"{error.mend}{self._offered()}", error.passing)
+            return o.Halted(str(error), f"{error.mend}{self._offered()}", passing=error.passing)
         except Blocked as error:
-            return o.Halted(str(error), error.mend, error.passing, keyed=error.keyed)
+            return o.Halted(str(error), error.mend, passing=error.passing, keyed=error.keyed)
 
     def _act(self, action: Action, job: Job) -> o.Outcome:
         match action:

@@ -82,5 +82,5 @@ def _first(layer: Settings) -> str:
 
 
 def _shut(folder: str, file: str, reason: str, *, lasting: bool) -> Scope:
-    closed = Closed(reason, None, _MEND, folder, reason, lasting=lasting)
+    closed = Closed(reason, mend=_MEND, folder=folder, limit=reason, lasting=lasting)
     return Scope(Limits(), folder, file, closed)

@@ -87,9 +87,10 @@ def refusal(scopes: Iterable[Scope], order: Order, price: int | None) -> Rejecte
         if limits.micros_per_clip is not None and price > limits.micros_per_clip:
             cap = f"{scope.named('limits.usd_per_clip')} of {dollars(limits.micros_per_clip)}"
             return Rejected(f"it would cost {dollars(price)}, more than {cap} allows", _CHEAPER)
-        for cap_of, period in ((limits.micros_per_day, "day"), (limits.micros_per_month, "month")):
-            if cap_of and price > cap_of:
-                cap = f"{scope.named(f'limits.usd_per_{period}')} of {dollars(cap_of)}"
+        for micros, period in ((limits.micros_per_day, "day"), (limits.micros_per_month, "month")):
+            # A cap of 0 refuses nothing: the pictures stay where they are until it is raised.
+            if micros and price > micros:
+                cap = f"{scope.named(f'limits.usd_per_{period}')} of {dollars(micros)}"
                 return Rejected(f"it would cost {dollars(price)}, more than {cap} allows in a whole {period}", _CHEAPER)
     return None
 
@@ -144,6 +145,7 @@ def _spent(scope: Scope, spent: int, cap: int, cost: int, until: int, period: st
     if cap == 0:
         mend = "Raise it, or set it to null for no cap."
         reason = f"{limit} is {dollars(0)}, so nothing that costs money is bought"
-        return Closed(reason, None, mend, scope.folder, limit, lasting=True)
+        return Closed(reason, mend=mend, folder=scope.folder, limit=limit, lasting=True)
     told = f"{dollars(spent)} spent or reserved, the next clip costs {dollars(cost)}"
-    return Closed(f"{limit} of {dollars(cap)} is reached: {told}", until, "", scope.folder, limit, lasting=True)
+    reason = f"{limit} of {dollars(cap)} is reached: {told}"
+    return Closed(reason, until, folder=scope.folder, limit=limit, lasting=True)
