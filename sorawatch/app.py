@@ -1,4 +1,4 @@
-"""The only file that knows all the others: from a configuration to a daemon that can run."""
+"""Puts the parts together: from a configuration to a daemon that can run, and what commands do to its state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error sorawatch raises, named for what the daemon must do about it.
+"""The errors of the daemon and the command line, named for what must be done about them.
 
     SorawatchError
     ├── UsageError     the person at the keyboard: say it and exit 2
@@ -11,8 +11,9 @@
     └── Blocked        no job: submissions pause until the cause is gone
         └── ModelUnknown   the server's list of models helps
 
-The edges translate foreign exceptions into these with ``raise … from``; nothing above an edge
-ever catches a ``requests``, ``OSError`` or Pillow exception to learn what happened.
+Whoever calls ``requests``, Pillow, a database or the file system translates its exceptions into these on the spot,
+with ``raise … from``: that is the edges, and above them the few functions that touch a file themselves. `core.tree`
+has one more, ``Invalid``, which its catcher turns into ``Rejected`` or ``ConfigError``.
 """
 
 from __future__ import annotations

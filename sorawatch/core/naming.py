@@ -1,4 +1,4 @@
-"""The names that sorawatch gives: clips, taken names, jobs and orders."""
+"""The names that sorawatch gives to clips, jobs and orders, and the form in which any name may be shown."""
 
 from __future__ import annotations
 

@@ -9,7 +9,12 @@ from sorawatch.edges.store.tables import history, jobs
 
 
 def prune(connection: sa.Connection, before: int, delivered_before: int, limit: int) -> int:
-    """What `Turn.prune` says."""
+    """Delete jobs and their history, at most ``limit`` of them, the oldest first. Returns how many.
+
+    Args:
+        before: failed and cancelled jobs go if they ended before this time (milliseconds of the store's clock).
+        delivered_before: delivered jobs must have ended before this time, too.
+    """
     ended = sa.and_(jobs.c.state.in_([State.FAILED, State.CANCELLED]), jobs.c.changed_at < before)
     delivered = sa.and_(jobs.c.state == State.DONE, jobs.c.changed_at < min(before, delivered_before))
     old = sa.select(jobs.c.id).where(sa.or_(ended, delivered)).order_by(jobs.c.changed_at).limit(limit)

@@ -149,6 +149,7 @@ class Turn:
         """Forget jobs that ended before ``before``, and their history; of purchases nothing is ever forgotten.
 
         Args:
+            before: milliseconds of the store's clock.
             delivered_before: delivered ones must have ended before this too, for they keep duplicates away.
             limit: at the most so many at once, the oldest first.
 
