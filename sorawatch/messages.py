@@ -32,7 +32,7 @@ class Parts:
     perform: Callable[[Action, Job], o.Outcome]
     intake: Intake
     vigil: Vigil
-    """Always the same, for it looks after what goes on."""
+    """Never exchanged: what it watches, folders.inbox and watch.mode, changes with a restart only."""
     admission: Admission
     rescan_seconds: float
     keep_days: int

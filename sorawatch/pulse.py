@@ -62,7 +62,7 @@ class Pulse:
             self._manager.alive(self._told)
 
     def falter(self, trouble: str) -> None:
-        """The state cannot be written, which is tried again: that is a life, too."""
+        """The state cannot be written now, as ``trouble`` says. It is tried again, so the daemon counts as alive."""
         self._manager.alive(trouble)
 
     def reloading(self) -> None:
@@ -70,7 +70,10 @@ class Pulse:
         self._manager.reloading()
 
     def reloaded(self, refused: str = "") -> None:
-        """It is in force, or was ``refused``, which is shown until one is taken; the next beat says so."""
+        """The configuration read anew is in force, or was ``refused``: why not.
+
+        The manager is told with the next beat. A refusal stays in the status line until a configuration is accepted.
+        """
         self._refused = refused
         self._ready = False
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_SHARE = 12
-"""So many times as long as a turn took, the next is waited for: it costs nearly the same for one message as for ten."""
+_TIMES = 12
+"""The pause before a turn, in lengths of the turn before: one costs nearly the same for one message as for ten."""
 _LONGEST = 0.5
-"""Seconds."""
+"""Seconds: no turn waits longer for more messages."""
 _OF_A_POLL = 0.05
-"""The share of the shortest wait between polls by which one may come late."""
+"""Nor longer than this share of the shortest wait between two polls, lest polls come late."""
 
 
 class Rhythm:
@@ -21,13 +21,13 @@ class Rhythm:
         """``poll_seconds`` is the shortest wait between two polls."""
         self._longest = min(_LONGEST, _OF_A_POLL * poll_seconds)
         self.spacing = 0.0
-        """Seconds."""
+        """Seconds at least between collecting the messages of one turn and those of the next."""
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Around a turn."""
+        """Measure the turn that the block is, and space the next one by it."""
         began = time.monotonic()
         try:
             yield
         finally:
-            self.spacing = min(self._longest, _SHARE * (time.monotonic() - began))
+            self.spacing = min(self._longest, _TIMES * (time.monotonic() - began))

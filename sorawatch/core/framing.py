@@ -38,8 +38,8 @@ def frame(picture: Size, target: Size, fit: Fit, focus: Point = CENTRE) -> Frami
     """How an upright ``picture`` is brought to ``target``.
 
     ``CROP`` takes the largest window of the target's shape, its centre as near to ``focus`` as the picture's edges
-    allow. ``PAD`` and ``BLUR`` take the whole picture, as
-    large as fits and centred, never thinner than one pixel; ``STRETCH`` takes it whole, whatever becomes of its shape.
+    allow. ``PAD`` and ``BLUR`` take the whole picture, as large as fits and centred, never thinner than one pixel;
+    ``STRETCH`` takes it whole, whatever becomes of its shape.
     """
     whole = (0.0, 0.0, float(picture.width), float(picture.height))
     across, down = target.width / picture.width, target.height / picture.height

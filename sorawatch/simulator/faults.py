@@ -325,6 +325,6 @@ KINDS: Mapping[str, Kind] = {
 }
 """Every kind of fault by its name.
 
-Not a kind of their own, being an ``answer_before`` with a status: a list that is off, a clip that is not ready or
-has expired, a server that is overloaded; with status 200, a success that is none.
+Some faults need no kind of their own, for ``answer_before`` with the right ``on`` and ``status`` makes them: a server
+without a list, a clip that is not ready or has expired, an overload and, with status 200, an error sent as a success.
 """
