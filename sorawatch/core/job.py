@@ -87,6 +87,7 @@ class Pair:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The image's name and, if there is one, the sidecar's."""
         return (self.image,) if self.sidecar is None else (self.image, self.sidecar)
 
 
@@ -109,12 +110,15 @@ class Job:
     reason: str = ""
     """What the job waits for, or why it ended."""
     mend: str = ""
+    """What a person can do about the reason."""
     obstacle: str = ""
     """What keeps the pair from being filed now; ``reason`` stays why the job ended."""
     digest: str = ""
     """SHA-256 of the image's bytes; empty until prepared."""
     note: str = ""
+    """What was done to the picture that a person may want to know, such as ``upscaled 2.3×``."""
     price: int | None = None
+    """What the order costs; None where that is not known, or nothing was submitted yet."""
     token: str | None = None
     """Names one submit; written before it is sent."""
     submitted_at: int | None = None
@@ -126,7 +130,9 @@ class Job:
     losses: int = 0
     """How often in a row a submit's answer was lost and a list then said that it had not arrived."""
     video_id: str | None = None
+    """The server's own id."""
     progress: int | None = None
+    """Per cent, as the server told last."""
     generations: int = 0
     """Generations that the server has failed."""
     charged: Charged = Charged.NO
@@ -142,6 +148,7 @@ class Job:
 
     @property
     def short_reason(self) -> str:
+        """The first line of the reason."""
         return self.reason.splitlines()[0] if self.reason else ""
 
 

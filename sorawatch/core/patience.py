@@ -18,7 +18,9 @@ class Policy:
 
     waits: Waits
     attempts: int = 8
+    """Failures in a row after which a step is given up."""
     failed_generations: int = 1
+    """How often a clip that the server failed to make is ordered again."""
     resubmit_lost: bool = False
     """Submit again when an answer was lost and the server cannot say whether the order arrived."""
     damaged_grace_seconds: float = 120.0

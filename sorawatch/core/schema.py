@@ -88,6 +88,7 @@ def text(node: Node) -> str:
 
 
 def flag(node: Node) -> bool:
+    """``true`` or ``false``, unquoted."""
     if not isinstance(node.value, bool):
         raise CheckError(f"is {shown(node)}", "Allowed: true, false.")
     return node.value
@@ -138,6 +139,8 @@ def _no_number(node: Node, allowed: str) -> CheckError:
 
 
 def choice(kind: type[E]) -> Check[E]:
+    """The words of an enumeration, as they are spelt there."""
+
     def check(node: Node) -> E:
         if node.text not in list(kind):
             raise CheckError(f"is {shown(node)}", suggest(node.text, list(kind)))
@@ -147,6 +150,7 @@ def choice(kind: type[E]) -> Check[E]:
 
 
 def nullable(check: Check[T]) -> Check[T | None]:
+    """``null``, which is None, and whatever ``check`` lets pass."""
     return lambda node: None if node.value is None else check(node)
 
 

@@ -73,9 +73,11 @@ class Settings:
         return cls(name=name, places=MappingProxyType(dict.fromkeys(KEYS, name)), problems=problems)
 
     def speaks_of(self, key: str) -> bool:
+        """Whether the layer has this key, be it with a wrong value."""
         return key in self.places or getattr(self, key) is not None
 
     def where(self, key: str) -> str:
+        """The place of ``key`` for a message, whether or not it is there."""
         return self.places.get(key) or (f"{self.name}, {key}" if self.name else key)
 
 
@@ -85,9 +87,9 @@ def read_settings(tree: Node, *, of_folder: bool = False) -> Settings:
     section = Section(tree, findings)
     settings = read_video(section, prompt)
     priority = section.get("priority", integer(-MAX_PRIORITY, MAX_PRIORITY), None)
-    others = len(findings.noted)
+    faults_elsewhere = len(findings.noted)
     limits = read_limits(section.section("limits"), Limits()) if of_folder else None
-    understood = len(findings.noted) == others
+    understood = len(findings.noted) == faults_elsewhere
     meant = section.close()
     said = {*meant, *(key for key in KEYS if section.node(key))}
     places = MappingProxyType({key: section.where(key) for key in KEYS if key in said})

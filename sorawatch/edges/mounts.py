@@ -32,7 +32,9 @@ class Mount:
     number: str
     """Names this mount and no other that exists at the same time."""
     device: str
+    """Its major and minor number, which tell it from an earlier mount of the same ``number``."""
     point: str
+    """Where it is mounted: an absolute path."""
     kind: str
     """The type of the file system; empty if unknown."""
 

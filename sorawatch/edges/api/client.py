@@ -67,6 +67,7 @@ class VideoApi:
         headers: sent with every request, to this server only.
         secrets: values of ``headers`` that must appear in no message.
         user_agent: the ``User-Agent``.
+        dialect: where the server's form differs from the reference's.
     """
 
     def __init__(

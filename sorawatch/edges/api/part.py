@@ -32,7 +32,15 @@ class Part:
             self.size = file.seek(0, os.SEEK_END)
 
     def begin(self, response: Response, start: int) -> int | None:
-        """Make ready for the body of a 200 or 206. Returns the bytes of the whole clip, if the server tells."""
+        """Make ready for the body of a 200 or 206. Returns the bytes of the whole clip, if the server tells.
+
+        Args:
+            start: the byte from which on the clip was asked for.
+
+        Raises:
+            Deferred: if another part of it comes.
+            Blocked, Deferred: if the disk fails, as in all other methods.
+        """
         encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
         if response.status_code == 200:
             self.restart()
@@ -48,7 +56,11 @@ class Part:
         return None if found[2] == "*" else int(found[2])
 
     def take(self, chunk: bytes) -> None:
-        """Append, once the overlap with what is here already has proved equal."""
+        """Append, once the overlap with what is here already has proved equal.
+
+        Raises:
+            Deferred: if it is not.
+        """
         if self._known:
             overlap = min(len(self._known), len(chunk))
             if chunk[:overlap] != self._known[:overlap]:
@@ -60,6 +72,11 @@ class Part:
         self.size += len(chunk)
 
     def finish(self, total: int | None) -> None:
+        """Make sure that all ``total`` bytes are here, where the server told how many there are.
+
+        Raises:
+            Deferred: if there are fewer or more; what is too long is dropped.
+        """
         if total is not None and self.size != total:
             got = self.size
             if got > total:
@@ -67,6 +84,7 @@ class Part:
             raise Deferred(f"the download ended after {got} of {total} bytes")
 
     def restart(self) -> None:
+        """Drop what is here, for another download from the first byte on."""
         with _disk():
             self._file.seek(0)
             self._file.truncate()
