@@ -8,7 +8,6 @@ import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
-from typing import Any
 
 from sorawatch.blocks import Block
 from sorawatch.core.budget import Closed
@@ -66,7 +65,7 @@ class Bulletin:
 
     def __init__(self, zone: tzinfo | None) -> None:
         self.zone = zone
-        self._posted: dict[str, Any] | None = None
+        self._posted: dict[str, object] | None = None
         self._pauses: dict[str, Pause] = {}
 
     def post(

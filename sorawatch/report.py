@@ -92,7 +92,7 @@ def history(config: Config, text: str) -> tuple[Job, list[Event], int]:
         return job, turn.history(job.id), turn.now
 
 
-def as_json(snapshot: Snapshot) -> dict[str, Any]:
+def as_json(snapshot: Snapshot) -> dict[str, object]:
     """The snapshot for programs: money in dollars, times in seconds since 1970."""
     return {
         "daemon": {"running": snapshot.running, "pid": snapshot.note.get("pid") if snapshot.running else None},
@@ -119,7 +119,7 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def job_as_json(job: Job) -> dict[str, Any]:
+def job_as_json(job: Job) -> dict[str, object]:
     """A job for programs. Names that are not valid text have their bytes escaped."""
     order = job.order
     return {
@@ -146,13 +146,13 @@ def job_as_json(job: Job) -> dict[str, Any]:
     }
 
 
-def history_as_json(job: Job, events: Iterable[Event]) -> dict[str, Any]:
+def history_as_json(job: Job, events: Iterable[Event]) -> dict[str, object]:
     """A job and all that happened to it, the oldest first, for programs."""
     happened = [{"at": _seconds(event.at), "state": event.state.value, "reason": event.reason} for event in events]
     return {**job_as_json(job), "history": happened}
 
 
-def _spending(spending: Spending, cap: int | None) -> dict[str, Any]:
+def _spending(spending: Spending, cap: int | None) -> dict[str, object]:
     return {
         "spent_usd": _usd(spending.spent),
         "reserved_usd": _usd(spending.reserved),

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -77,7 +76,7 @@ def as_csv(statement: Statement, config: Config) -> str:
     return file.getvalue()
 
 
-def as_json(statement: Statement, config: Config) -> dict[str, Any]:
+def as_json(statement: Statement, config: Config) -> dict[str, object]:
     """The statement for programs; amounts in dollars."""
     spent, reserved = _sums(statement.entries)
     return {
@@ -130,7 +129,7 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _row(entry: Entry, config: Config) -> dict[str, Any]:
+def _row(entry: Entry, config: Config) -> dict[str, object]:
     return {
         "time": iso(entry.at, config.timezone),
         "folder": legible(entry.folder or ""),
@@ -146,7 +145,7 @@ def _row(entry: Entry, config: Config) -> dict[str, Any]:
     }
 
 
-def _totals(entries: Sequence[Entry]) -> dict[str, Any]:
+def _totals(entries: Sequence[Entry]) -> dict[str, object]:
     spent, reserved = _sums(entries)
     return {
         "orders": len(entries),

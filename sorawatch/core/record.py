@@ -10,7 +10,7 @@ from sorawatch.core.order import Fit, Order, parse_focus, parse_size
 VERSION = 1
 
 
-def to_record(job: Job) -> dict[str, Any]:
+def to_record(job: Job) -> dict[str, object]:
     """What must be known of a job to go on with it: its pair, its order, its submit, its video."""
     pair, order = job.pair, job.order
     return {

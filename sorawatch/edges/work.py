@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -74,7 +75,7 @@ class WorkFolder:
         except OSError as error:
             raise translate(error, str(path)) from error
 
-    def write_record(self, job_id: str, record: dict[str, Any]) -> None:
+    def write_record(self, job_id: str, record: Mapping[str, object]) -> None:
         """Keep what must be known of a job should the state be lost; on disk when this returns.
 
         Raises:

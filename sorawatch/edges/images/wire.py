@@ -102,7 +102,7 @@ def _exactly(pipe: IO[bytes], length: int) -> bytes:
     return found
 
 
-def _written(answer: Begun | Answer) -> tuple[dict[str, Any], bytes]:
+def _written(answer: Begun | Answer) -> tuple[dict[str, object], bytes]:
     match answer:
         case Begun():
             return {"kind": "begun"}, b""
@@ -115,7 +115,7 @@ def _written(answer: Begun | Answer) -> tuple[dict[str, Any], bytes]:
             return {"kind": "deferred", "reason": str(answer)}, b""
         case Reference():
             small = answer.thumbnail
-            head = {
+            head: dict[str, object] = {
                 "kind": "reference",
                 "mime": answer.mime,
                 "size": str(answer.size),

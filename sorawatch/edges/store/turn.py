@@ -321,7 +321,7 @@ class Turn:
         value = self._notes[key]
         return None if value is None else json.loads(value)
 
-    def write_note(self, key: str, value: Any) -> None:
+    def write_note(self, key: str, value: object) -> None:
         """Keep anything JSON can say; None forgets."""
         there = notes.c.key == key
         text = self._notes[key] = None if value is None else json.dumps(value)
