@@ -22,7 +22,7 @@ from sorawatch.edges.lock import Lock
 from sorawatch.edges.logs import SECRETS
 from sorawatch.edges.manager import Manager
 from sorawatch.edges.store import Store, Turn
-from sorawatch.errors import Blocked, ConfigError, Rejected, UsageError
+from sorawatch.errors import Blocked, ConfigError, UsageError
 from sorawatch.hands import CONNECTIONS
 from sorawatch.intake import Intake
 from sorawatch.messages import Listener, Parts
@@ -32,7 +32,7 @@ from sorawatch.recovery import reconcile
 from sorawatch.reloading import Reloading
 from sorawatch.vigil import Vigil
 from sorawatch.whereabouts import Whereabouts, make, new_owner
-from sorawatch.wishes import Wish, foresee, grant
+from sorawatch.wishes import Wish, find, foresee, grant
 from sorawatch.workers import Uploads
 
 logger = logging.getLogger("sorawatch")
@@ -272,9 +272,7 @@ def wish(config: Config, wishes: Sequence[Wish]) -> bool:
             if not running:
                 turn.peers.void(turn.peers.gone())
             for each in wishes:
-                job = turn.find(each.job_id) if each.job_id else None
-                if each.job_id and job is None:
-                    raise Rejected(f"there is no job {each.job_id}", "`sorawatch status` lists the jobs.")
+                job = find(turn, each.job_id) if each.job_id else None
                 foresee(turn, each, job, policy(config))
                 if running:
                     turn.command(each.verb, job.id if job else None, each.argument)

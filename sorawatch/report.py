@@ -18,8 +18,8 @@ from sorawatch.core.limits import Limits
 from sorawatch.core.naming import legible
 from sorawatch.core.order import MICROS
 from sorawatch.edges.store import Event, Spending, Store
-from sorawatch.errors import Rejected
 from sorawatch.whereabouts import Whereabouts
+from sorawatch.wishes import find
 
 _ENDED = 20
 """Ended jobs that are told, the latest."""
@@ -86,9 +86,7 @@ def history(config: Config, text: str) -> tuple[Job, list[Event], int]:
         Rejected: if there is no such job.
     """
     with closing(Store.open_for_reading(Whereabouts.of(config).keeper)) as store, store.turn() as turn:
-        job = turn.find(text)
-        if job is None:
-            raise Rejected(f"there is no job {text}", "`sorawatch status` lists the jobs.")
+        job = find(turn, text)
         return job, turn.history(job.id), turn.now
 
 

@@ -24,6 +24,18 @@ class Wish:
     argument: str | None = None
 
 
+def find(turn: Turn, text: str) -> Job:
+    """The job that a person means by ``text``, as `Turn.find` has it.
+
+    Raises:
+        Rejected: if there is none.
+    """
+    job = turn.find(text)
+    if job is None:
+        raise Rejected(f"there is no job {text}", "`sorawatch status` lists the jobs.")
+    return job
+
+
 def foresee(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> Job | None:
     """The job as the wish would leave it; None where it is about no job.
 
