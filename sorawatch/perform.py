@@ -15,7 +15,7 @@ from sorawatch.core import outcome as o
 from sorawatch.core.answers import Status, Video
 from sorawatch.core.finish import Finish, Format
 from sorawatch.core.fsfaults import translate
-from sorawatch.core.job import Job, Pair, Stamp, State
+from sorawatch.core.job import Job, Pair, Stamp, State, path_in
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.naming import clip_name, error_name, stem_of
 from sorawatch.core.notice import error_text
@@ -231,7 +231,7 @@ class Performer:
             raise translate(error, str(folder)) from error
         item = outbox.Item(whole, clip_name(job.pair.image), keep=True)
         (name,) = self._place([item], self._folders.outbox, job.pair.folder, folder / Kept.PUBLISHING)
-        return o.Delivered(f"{job.pair.folder}/{name}" if job.pair.folder else name)
+        return o.Delivered(path_in(job.pair.folder, name))
 
     def _download(self, video_id: str, part: Path) -> None:
         part.touch()

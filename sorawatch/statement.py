@@ -17,6 +17,7 @@ from rich.text import Text
 from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import clock_time, iso, month_named, month_of
+from sorawatch.core.job import path_in
 from sorawatch.core.naming import legible, on_a_line
 from sorawatch.core.order import MICROS
 from sorawatch.edges.store import Entry, Store
@@ -164,4 +165,4 @@ def _sums(entries: Iterable[Entry]) -> tuple[int, int]:
 
 
 def _path(entry: Entry) -> str:
-    return on_a_line(f"{entry.folder}/{entry.image}" if entry.folder else entry.image or "")
+    return on_a_line(path_in(entry.folder or "", entry.image or ""))

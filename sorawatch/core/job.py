@@ -66,6 +66,11 @@ class Stamp:
     mtime_ns: int
 
 
+def path_in(folder: str, name: str) -> str:
+    """The path of ``name`` in ``folder``, which is relative to the inbox or another of the four folders, or ``""``."""
+    return f"{folder}/{name}" if folder else name
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """An image and its sidecar, where they lie below the inbox and how they looked.
@@ -83,7 +88,7 @@ class Pair:
     @property
     def path(self) -> str:
         """The image's path relative to the inbox."""
-        return f"{self.folder}/{self.image}" if self.folder else self.image
+        return path_in(self.folder, self.image)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sorawatch.core.fsfaults import translate
-from sorawatch.core.job import Pair, Stamp
+from sorawatch.core.job import Pair, Stamp, path_in
 from sorawatch.core.naming import on_a_line
 from sorawatch.core.pairing import PAUSE_NAME, Match, Pairing, fold, is_defaults, is_junk, pair
 from sorawatch.core.settle import Look, Observation, is_whole, next_look, observe, settled
@@ -128,7 +128,7 @@ class Inbox:
                 present |= {path: each for path, each in known.items() if path.startswith(f"{folder.path}/")}
             pairing = pair([*folder.files, *folder.blind])
             for match in pairing.matches:
-                path = _join(folder.path, match.image)
+                path = path_in(folder.path, match.image)
                 if folder.blind and (match.image in folder.blind or match.sidecar in folder.blind):
                     present |= {path: known[path]} if path in known else {}
                     continue
@@ -142,7 +142,7 @@ class Inbox:
                     empty = folder.empty(found)
                     why = f"{on_a_line(empty)} is still empty" if empty else "still being written, or just now"
                     waiting.append(Waiting(path, why))
-            waiting += [Waiting(_join(folder.path, name), why) for name, why in _left_over(folder, pairing).items()]
+            waiting += [Waiting(path_in(folder.path, name), why) for name, why in _left_over(folder, pairing).items()]
         self._seen = seen
         unsettled = [each for each in seen.values() if is_whole(each) and not settled(each, now, self.settle_seconds)]
         top = folders[0]
@@ -185,7 +185,7 @@ class Inbox:
                     continue
                 try:
                     if entry.is_dir(follow_symlinks=False):
-                        folder.folders.append(_join(folder.path, entry.name))
+                        folder.folders.append(path_in(folder.path, entry.name))
                         continue
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
@@ -198,7 +198,7 @@ class Inbox:
                 else:
                     folder.odd[entry.name] = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
         own = sorted(filter(is_defaults, (*folder.files, *folder.odd, *folder.blind)), key=fold)
-        folder.defaults = {_join(folder.path, name): folder.files.get(name) for name in own} | dict(folder.defaults)
+        folder.defaults = {path_in(folder.path, name): folder.files.get(name) for name in own} | dict(folder.defaults)
 
 
 def stamp(path: Path) -> Stamp | None:
@@ -222,10 +222,6 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 def _look(status: os.stat_result) -> Look:
     return Look(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
 
 
 def _left_over(folder: _Folder, pairing: Pairing) -> dict[str, str]:
