@@ -54,6 +54,14 @@ _SOON = 2_000
 """Milliseconds that nobody minds."""
 
 
+def bare_table(*headings: str, title: str | None = None) -> Table:
+    """A table without lines, whose cells are folded where the terminal is too narrow."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, header_style="dim", overflow="fold")
+    return table
+
+
 def status(snapshot: Snapshot, config: Config) -> RenderableType:
     """All that ``sorawatch status`` says."""
     parts: list[RenderableType] = [_headline(snapshot, config.timezone)]
@@ -196,9 +204,7 @@ def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> 
     for name, value in rows:
         if str(value):
             table.add_row(name, value)
-    happened = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="history", title_justify="left")
-    for heading in ("when", "state", "why"):
-        happened.add_column(heading, header_style="dim", overflow="fold")
+    happened = bare_table("when", "state", "why", title="history")
     for first, last, times in _condensed(events):
         when = clock_time(first.at, now, config.timezone)
         again = f" ({times} times, last at {clock_time(last.at, now, config.timezone)})" if times > 1 else ""
@@ -274,9 +280,7 @@ def first_steps(path: Path, where: str) -> list[str]:
 
 def ended(jobs: Iterable[Job], price: str) -> RenderableType:
     """A table of finished jobs: each clip with its size, length and price, under that heading, or its reason."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("picture", "result", "size", "seconds", price):
-        table.add_column(heading, header_style="dim", overflow="fold")
+    table = bare_table("picture", "result", "size", "seconds", price)
     for job in sorted(jobs, key=lambda job: (job.state is not State.DONE, job.pair.path)):
         order = job.order
         done = job.state is State.DONE

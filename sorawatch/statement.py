@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from sorawatch.config import Config
@@ -22,6 +21,7 @@ from sorawatch.core.naming import legible, on_a_line
 from sorawatch.core.order import MICROS
 from sorawatch.edges.store import Entry, Store
 from sorawatch.errors import UsageError
+from sorawatch.screens import bare_table
 from sorawatch.whereabouts import Whereabouts
 
 _COLUMNS = ("time", "folder", "picture", "model", "size", "seconds", "usd", "standing", "job", "video", "clip")
@@ -98,13 +98,13 @@ def shown(statement: Statement, config: Config) -> RenderableType:
     head = Text(f"{statement.month}: {dollars(spent)} spent, {dollars(reserved)} reserved")
     if not statement.entries:
         return head
-    groups = _table("folder", "model", "size", "seconds", "orders", "clips", "spent", "reserved")
+    groups = bare_table("folder", "model", "size", "seconds", "orders", "clips", "spent", "reserved")
     for (folder, model, size, seconds), entries in kinds(statement).items():
         made = sum(entry.clip is not None for entry in entries)
         counts = (str(seconds or ""), str(len(entries)), str(made))
         cells = (folder or ".", model, size, *counts, *map(dollars, _sums(entries)))
         groups.add_row(*map(Text, map(on_a_line, cells)))
-    single = _table("when", "picture", "order", "price", "clip")
+    single = bare_table("when", "picture", "order", "price", "clip")
     for entry in statement.entries:
         price = "unknown" if entry.micros is None else dollars(entry.micros)
         single.add_row(
@@ -121,13 +121,6 @@ def _came_of_it(entry: Entry) -> str:
     if entry.clip:
         return on_a_line(entry.clip)
     return "under way" if entry.reserved else f"none; see `sorawatch show {entry.job_id}`"
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in headings:
-        table.add_column(heading, header_style="dim", overflow="fold")
-    return table
 
 
 def _row(entry: Entry, config: Config) -> dict[str, object]:
