@@ -119,8 +119,8 @@ def opened(
     """A daemon that holds its locks and may run until the block ends.
 
     Args:
-        apply: told of every configuration read later whose ``logging`` is another, before the daemon goes by it;
-            whatever of our errors it raises refuses that one.
+        apply: called with each configuration that is read later and has another ``logging``, before the daemon goes by
+            it. If it raises one of our errors, that configuration is refused.
         clock: gives milliseconds since 1970, in place of the state's own clock.
 
     Raises:
@@ -182,7 +182,7 @@ def opened(
 
 
 class _Gate:
-    """Lets nobody look at an inbox that is not there, or that another daemon works on, other than on the same state."""
+    """Keeps this daemon from looking at an inbox that is not there, or on which one with another state works."""
 
     def __init__(self, inbox: Path, company: str | None) -> None:
         """``company`` is the name of the state where that is shared."""

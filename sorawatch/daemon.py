@@ -39,6 +39,7 @@ LEASE_MS = 600_000
 _TICK = 0.5
 """Seconds between two looks at whether other processes have written into the store."""
 _STORE_PAUSE_MAX = 30.0
+"""Seconds between two tries to write the state, at the most."""
 _LAST_WORDS = 4.0
 """Seconds a stop waits for what became of the submits, once no upload is on its way any more."""
 _STOP_SIGN = 5.0

@@ -108,6 +108,7 @@ class Hands:
         try:
             outcome = self.perform(action, job)
         except Exception as error:
+            # A fault of ours must cost no thread; and after one in a submit, nobody knows whether the order arrived.
             logger.exception("%s: %s failed", job.pair.path, action)
             why = f"a fault in sorawatch: {type(error).__name__}"
             outcome = o.Unknown(why) if action is Action.SUBMIT else o.FailedForNow(why, counts=False)

@@ -185,6 +185,7 @@ class Lookout:
             except (Blocked, Deferred) as error:
                 result = error
             except Exception as error:
+                # Without a report of its end, this look would count as going on for ever.
                 logger.exception("a look at the inbox failed")
                 result = Deferred(f"a fault in sorawatch: {type(error).__name__}")
             self._report(Looked(began, time.monotonic() - began, result))

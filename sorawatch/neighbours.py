@@ -1,4 +1,4 @@
-"""Other daemons on the same state: what they do is known here, and what those leave that are gone is gone on with."""
+"""Other daemons on the same state: this one hears what they do, and goes on with what one that is gone has left."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Quotas:
 
 
 def _first(layer: Settings) -> str:
-    """As a part of a sentence, which ends itself."""
+    """The problem with the limits, or else the first one, without its full stop, as a part of a longer sentence."""
     return str(next((each for each in layer.problems if "limit" in each.where), layer.problems[0])).rstrip(".")
 
 

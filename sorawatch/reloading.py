@@ -43,6 +43,7 @@ class Reloading:
         except (Blocked, Deferred) as error:
             return _refused(f"{error}. {error.mend}" if isinstance(error, Blocked) else str(error))
         except Exception as error:
+            # The manager waits for the end of the reload, whatever comes of it.
             logger.exception("the configuration could not be read anew")
             return _refused(f"a fault in sorawatch: {type(error).__name__}")
 

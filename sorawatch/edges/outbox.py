@@ -30,8 +30,9 @@ from sorawatch.errors import Deferred
 
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _COPIED = {errno.EXDEV, errno.EIO, errno.ENOSYS}
-"""What a link comes to across disks, and in FUSE file systems that have none, such as rclone's. Those may cache what is
-written: renamed over the empty file that reserves its name, a file would later be overwritten with nothing."""
+"""Errors of a link after which a copy is published, not the file renamed: across disks, and in FUSE file systems that
+have no links, such as rclone's. Those may cache what is written: of a file that was renamed over the empty one that
+reserves its name, the cache would later write the nothing that it knows."""
 _PREFIX, _SUFFIX = ".sorawatch-", ".part"
 _REFUSALS = {errno.EACCES, errno.EPERM}
 _NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}

@@ -90,7 +90,7 @@ class Pool:
                     return self._blamed(on_a_line(request.path.name), lost)
                 if is_fresh:
                     return Deferred(f"the process that decodes pictures ended before it began ({lost})")
-                # It was lost while it had nothing to do.
+                # It was lost while it had nothing to do, so the picture is not to blame: the next worker is asked.
             else:
                 self._give_back(worker)
                 return answer
