@@ -34,6 +34,8 @@ class UnresolvedSubmit(StrEnum):
 
 
 class WatchMode(StrEnum):
+    """How changes in the inbox are noticed: ``auto`` goes by what its mounts can tell."""
+
     AUTO = "auto"
     NATIVE = "native"
     POLLING = "polling"
@@ -72,6 +74,8 @@ class Folders:
 
 @dataclass(frozen=True, slots=True)
 class Api:
+    """The server, and where its form differs from the reference's."""
+
     base_url: str = "https://api.apiyi.com/v1"
     """Without a slash at its end."""
     key_file: Path | None = None
@@ -90,9 +94,13 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
+    """How the inbox is looked at, and when a file there is complete."""
+
     mode: WatchMode = WatchMode.AUTO
     settle_seconds: float = 3
+    """How long a file must not have changed."""
     rescan_seconds: float = 30
+    """The longest time between two listings."""
     damaged_grace_seconds: float = 120
     """How long a picture on a network share may look damaged before it counts as that."""
     ignore: tuple[str, ...] = ()
@@ -101,20 +109,27 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """Waits between two polls of one job at the API."""
+    """The bounds of the wait between two polls of one job at the API, and how long a render may take."""
 
     min_seconds: float = 5
     max_seconds: float = 30
     stall_minutes: float = 60
+    """After so long a render is reported, and asked after ever more rarely."""
     abandon_hours: float = 24
+    """After so long it is held for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
+    """How temporary failures are met."""
+
     first_seconds: float = 5
     max_seconds: float = 900
+    """The longest wait; each is about twice the one before."""
     attempts: int = 8
+    """Failures in a row before a step is given up."""
     failed_generations: int = 1
+    """How often a clip that the server failed to make is ordered again."""
 
 
 class LogFormat(StrEnum):
@@ -131,6 +146,8 @@ class LogLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Logging:
+    """Of ``sorawatch run``."""
+
     format: LogFormat = LogFormat.TEXT
     level: LogLevel = LogLevel.INFO
     file: Path | None = None
@@ -141,6 +158,8 @@ class Logging:
 
 @dataclass(frozen=True, slots=True)
 class Config:
+    """A whole configuration in which no problem was found."""
+
     path: Path
     """The file it was read from, absolute."""
     folders: Folders
