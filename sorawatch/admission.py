@@ -98,6 +98,7 @@ class Admission:
         changes: list[tuple[Job, Job]] = []
         closed: list[Closed] = []
         more = True
+        # Once a folder is shut, the next candidates are others: its own may have been all that were looked at.
         while more and places > 0:
             more = False
             shut_folders = [each.folder for each in closed]
@@ -119,16 +120,20 @@ class Admission:
                     if more:
                         continue
                     break
-                submitting = begin(job, Action.SUBMIT, now=turn.now, token=os.urandom(16).hex(), price=price)
-                turn.save(submitting, job, lease_ms=self.lease_ms)
-                turn.buy(submitting)
-                changes.append((job, submitting))
+                changes.append((job, self._begun(turn, job, price)))
                 places -= 1
                 if places == 0:
                     break
         tally.write()
         thorough = places > 0 and all(each.folder for each in closed)
         return Admitted(tuple(changes), tuple(closed), thorough)
+
+    def _begun(self, turn: Turn, job: Job, price: int | None) -> Job:
+        """The job with its submit begun: with the end of the turn, its intent and its purchase are on disk."""
+        submitting = begin(job, Action.SUBMIT, now=turn.now, token=os.urandom(16).hex(), price=price)
+        turn.save(submitting, job, lease_ms=self.lease_ms)
+        turn.buy(submitting)
+        return submitting
 
     def heed(self, turn: Turn, job: Job, outcome: o.Outcome) -> None:
         """Fewer places in flight when the server complains of too many, one more for each video it finishes."""
