@@ -166,8 +166,7 @@ class Daemon:
         with self._store.turn() as turn:
             self._changes += self._neighbours.begin(turn)
             self._resumed_at = (turn.note("paused") or {}).get("resumed")
-            for job in turn.jobs({*State} - FINAL):
-                self._register.enter(job)
+            self._register = Register(turn.jobs({*State} - FINAL))
         self._announce()
 
     def _turn(self, messages: Sequence[Message]) -> float:
@@ -228,9 +227,7 @@ class Daemon:
                 self._record(turn, Done(job.id, Action.SUBMIT, job.token, _UNSENT))
             else:
                 turn.release(job)
-        self._register = Register()
-        for job in turn.jobs({*State} - FINAL):
-            self._register.enter(job)
+        self._register = Register(turn.jobs({*State} - FINAL))
         still = {job.id for job in claimed}
         return [
             each

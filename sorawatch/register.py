@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sorawatch.core.job import FINAL, UNPAID, Job, Pair
 
@@ -13,12 +13,15 @@ class Register:
     A picture that was changed while its job went on has two jobs: the older one still ends by itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, jobs: Iterable[Job] = ()) -> None:
+        """Begin with ``jobs``, the oldest first."""
         self._pairs: dict[str, dict[str, Pair]] = {}
         """By path, then by job, the oldest job first."""
         self._unpaid: dict[str, Pair] = {}
         self._missed: dict[str, float] = {}
         """Since when the pairs of unpaid jobs were found otherwise, by a monotonic clock."""
+        for job in jobs:
+            self.enter(job)
 
     def enter(self, job: Job) -> None:
         """Take in a job as it is now."""
