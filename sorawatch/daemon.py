@@ -36,8 +36,6 @@ from sorawatch.workers import Crew, Mailbox, Uploads
 logger = logging.getLogger("sorawatch")
 
 LEASE_MS = 600_000
-_TICK = 0.5
-"""Seconds between two looks at whether other processes have written into the store."""
 _STORE_PAUSE_MAX = 30.0
 """Seconds between two tries to write the state, at the most."""
 _LAST_WORDS = 4.0
@@ -115,19 +113,15 @@ class Daemon:
         """Work until stopped or, with ``once``, until there is nothing left to do.
 
         Returns:
-            With ``once``, whether all that was there became clips; else True.
+            With ``once``, whether all that was there became clips; when stopped, whether all that was heard is on disk.
         """
         self._once = once
         self._recover()
         messages: list[Message] = []
         timeout, pause, failures = 0.0, 1.0, 0
         while True:
-            rested_until = time.monotonic() + timeout
-            while not messages:
-                left = rested_until - time.monotonic()
-                messages += self._mailbox.collect(max(0.0, min(_TICK, left)), self._rhythm.spacing)
-                if left <= 0 or self._store.touched() or self._blocks.key_changed():
-                    break
+            if not messages:
+                messages += self._mailbox.wait(timeout, self._is_called, self._rhythm.spacing)
             messages += self._mailbox.collect(0)
             if is_stop(messages):
                 self._uploads.close()
@@ -145,12 +139,7 @@ class Daemon:
                     return False
                 if once and failures >= self._policy.attempts:
                     raise
-                facts = about(Facts(Event.STATE_BLOCKED, why=str(error)))
-                logger.error("%s. %s Nothing is lost; trying again in %g s.", error, error.mend, pause, extra=facts)
-                again_at = time.monotonic() + pause
-                while (left := again_at - time.monotonic()) > 0 and not is_stop(messages):
-                    self._pulse.falter(str(error))
-                    messages += self._mailbox.collect(min(left, self._pulse.rest))
+                self._sit_out(error, pause, messages)
                 timeout, pause = 0.0, min(2 * pause, _STORE_PAUSE_MAX)
                 continue
             messages, pause, failures = [], 1.0, 0
@@ -160,6 +149,19 @@ class Daemon:
             if once and (verdict := self._verdict()) is not None:
                 return verdict
             timeout = min(timeout, self._lookout.rest)
+
+    def _is_called(self) -> bool:
+        """Whether another process has written into the state, or another API key may be there."""
+        return self._store.touched() or self._blocks.key_changed()
+
+    def _sit_out(self, error: Blocked, pause: float, messages: list[Message]) -> None:
+        """Wait ``pause`` seconds for the state to be writable again, and add what comes meanwhile to ``messages``."""
+        facts = about(Facts(Event.STATE_BLOCKED, why=str(error)))
+        logger.error("%s. %s Nothing is lost; trying again in %g s.", error, error.mend, pause, extra=facts)
+        again_at = time.monotonic() + pause
+        while (left := again_at - time.monotonic()) > 0 and not is_stop(messages):
+            self._pulse.falter(str(error))
+            messages += self._mailbox.collect(min(left, self._pulse.rest))
 
     def _recover(self) -> None:
         """Take up what an earlier run left: claims are void, and submits under way then are uncertain now."""

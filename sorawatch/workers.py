@@ -20,6 +20,10 @@ _LONG = 0.25
 """Seconds that a task may wait for a thread before a crew grows: idle threads cost little, those in a crowd much."""
 
 
+_TICK = 0.5
+"""Seconds that a mailbox waits for messages before it asks whether something else has happened."""
+
+
 class Mailbox(Generic[T]):
     """Messages from any thread to the one that collects them."""
 
@@ -43,6 +47,15 @@ class Mailbox(Generic[T]):
         self._collected_at = time.monotonic()
         # As many as there are now: whoever goes on putting does not keep the collector.
         return [first, *(self._messages.get_nowait() for _ in range(self._messages.qsize()))]
+
+    def wait(self, timeout: float, woken: Callable[[], bool], spacing: float) -> list[T]:
+        """As `collect`, but returns without messages once ``woken()``, which is asked every `_TICK` seconds."""
+        end = time.monotonic() + timeout
+        while True:
+            left = end - time.monotonic()
+            messages = self.collect(max(0.0, min(_TICK, left)), spacing)
+            if left <= 0 or woken() or messages:
+                return messages
 
 
 class Crew:
