@@ -238,7 +238,7 @@ class _Tally:
         after = {scope: admit(scope, self.usage(scope), price, now, **ends) for scope in scopes}
         closed = [each for each in after.values() if isinstance(each, Closed)]
         if closed:
-            # Why it takes long is worth more than that it could not go this moment anyhow.
+            # A reason that lasts tells a person more than that the places are full, or the pace forbids it, just now.
             return next((each for each in closed if each.lasting), closed[0])
         self.taken |= {scope: usage for scope, usage in after.items() if isinstance(usage, Usage)}
         return None

@@ -20,10 +20,10 @@ _PAGES = 50
 """Pages of a list read at the most: 5,000 videos since the submit are no picture folder any more."""
 
 _WITNESSES = 64
-"""Videos remembered to hold a list to; the last ones are the likeliest that it ought to show."""
+"""Videos of ours that are remembered, to check lists against: the latest are those that a list ought to show."""
 
 _ASKED = 3
-"""Of those that a list does not show, so many are asked for at the most."""
+"""How many of those that a list does not show are asked for one by one, at the most."""
 
 
 class Search:

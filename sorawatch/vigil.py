@@ -24,7 +24,7 @@ _GRIEVANCE = 600.0
 """Seconds after which events are tried again where the system refused them: every try walks the whole tree."""
 
 _MISSES_THAT_PROVE = 3
-"""One is a folder that was removed just after it was listed."""
+"""A single miss may only be a folder that was removed just after it was listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Vigil:
         """None before the first look. May be read from any thread."""
 
     def tend(self, nudge: Callable[[], None]) -> None:
-        """Before a look: see to it that events come, if any are to come. What is made anew is followed by the look."""
+        """Called before a look: have events come, if they can be trusted. The look finds what happened without them."""
         found = mounts.mounts_at(self._inbox)
         means = _judged(found, self._mode)
         if not means.events:

@@ -49,7 +49,7 @@ _WORDS: dict[Status, tuple[str, ...]] = {
 }
 
 _ENDED = {"cancelled": "cancelled", "canceled": "cancelled", "expired": "expired"}
-"""Words for videos that nobody failed to make: one may have been charged, the other was not wanted any more."""
+"""Ends that are no failure to make the video: a cancelled one was not wanted, an expired one may have been charged."""
 
 _STATUS = {word: status for status, words in _WORDS.items() for word in words}
 

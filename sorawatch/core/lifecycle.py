@@ -18,8 +18,10 @@ from sorawatch.core.patience import MAY_GROW, Policy, abandoned, may_grow_until,
 from sorawatch.core.schedule import BLANK, Look, Outlook, backoff, next_poll, stalled_poll
 
 MISSES_THAT_PROVE = 2
+"""Complete lists in a row without an order whose answer was lost, before it counts as not arrived."""
 LOSSES_THAT_DISPROVE = 3
-"""One order lost without a trace again and again is less likely than a list that shows nothing."""
+"""Losses of one order in a row after which its list is not believed: a list that shows nothing is likelier than that
+all of them were lost."""
 
 
 class Action(StrEnum):

@@ -150,7 +150,10 @@ def writable(config: Config, places: Places) -> tuple[Path, ...]:
 
 
 def made(config: Config, places: Places, roots: Sequence[Path]) -> list[Path]:
-    """The folders that must be there before the service is: it makes whatever it needs below ``roots`` but a log's."""
+    """The folders that must exist before the service starts.
+
+    It makes for itself what it needs below ``roots``, but not the folder of a log.
+    """
     log = config.logging.file
     way = reversed(log.parents) if log and not log.is_relative_to(places.state) else ()
     # Each on its own: systemd-tmpfiles goes no further from a folder of the user's to one that it made as root's.

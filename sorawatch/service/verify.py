@@ -92,7 +92,10 @@ def _kept_out(name: str, what: str, path: Path, place: Path, lacking: int, again
 
 
 def _wanted(config: Config, installed: Installed) -> Iterator[tuple[str, Path, int]]:
-    """What the user must have which rights to. What systemd makes for it is left out."""
+    """The places that the user must reach: what each is, its path, and the rights needed there.
+
+    What systemd makes for the service is left out.
+    """
     if installed.command and os.access(installed.command[0], os.X_OK):
         yield "the program", Path(installed.command[0]), READ | ENTER
     yield "the configuration", config.path, READ
