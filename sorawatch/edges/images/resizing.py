@@ -14,9 +14,9 @@ try:
     from cykooz_resizer import FilterType, ResizeAlg, ResizeOptions, Resizer
     from cykooz_resizer.structs import CropBox
 except ImportError:
-    _is_installed = False
+    _IS_INSTALLED = False
 else:
-    _is_installed = True
+    _IS_INSTALLED = True
 
 _VECTORED = frozenset({"L", "RGB", "CMYK"})
 _LONGEST = 65_535
@@ -59,7 +59,7 @@ def _is_sound() -> bool:
     return difference.point(lambda value: value > _ROUNDING).getbbox() is None
 
 
-IS_FAST = _is_installed and _is_sound()
+IS_FAST = _IS_INSTALLED and _is_sound()
 
 FINENESS = 1.5 if IS_FAST else 1.0
 """How many times as many pixels a side as the result a decoded picture should have at least, if its file has them."""
