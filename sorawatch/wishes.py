@@ -49,7 +49,7 @@ def foresee(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> Job | No
             return _or_refuse(retry(job, turn.now), job, "tried again")
         case "cancel":
             return _or_refuse(withdraw(job, turn.now), job, "cancelled")
-        case "adopt" if job.state in {State.HELD, State.UNCERTAIN} and job.video_id is None and wish.argument:
+        case "adopt" if job.wants_video and wish.argument:
             if (other := turn.follower(wish.argument, job)) is not None:
                 why = f"{wish.argument} is the video of {legible(other.pair.path)} (job {other.id})"
                 raise Rejected(why, f"Name the one that the server made for {legible(job.pair.path)}.")

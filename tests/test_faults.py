@@ -106,6 +106,39 @@ def test_without_a_list_a_lost_answer_is_held_with_the_ways_on(beach: Yard, acce
     delivered(beach)
 
 
+def test_a_video_that_was_named_wrongly_can_be_named_anew(beach: Yard) -> None:
+    beach.simulator.inject(
+        Fault("lost_after", on="create"),
+        Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
+    )
+    assert not beach.run_once()
+    beach.cli("adopt", "beach.jpg", "video_misspelt")
+    assert not beach.run_once()
+    told = beach.cli("show", "beach.jpg")
+    for words in ("held", "no longer knows the video", "It may have been charged", "sorawatch adopt"):
+        assert words in told
+    assert set(beach.files("inbox")) == {"beach.jpg", "beach.yaml"}
+    (video,) = beach.simulator.ledger().videos
+    beach.cli("adopt", "beach.jpg", video.id)
+    delivered(beach)
+
+
+def test_a_video_that_was_named_wrongly_can_be_named_anew_at_once(beach: Yard) -> None:
+    beach.set("retries", attempts=1000)
+    beach.simulator.inject(
+        Fault("lost_after", on="create"),
+        Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
+    )
+    assert not beach.run_once()
+    beach.cli("adopt", "beach.jpg", "video_misspelt")
+    with beach.running():
+        wait_until(lambda: "no longer knows" in beach.told())
+        (video,) = beach.simulator.ledger().videos
+        beach.cli("adopt", "beach.jpg", video.id)
+        wait_until(lambda: beach.counts() == {"done": 1})
+    assert beach.simulator.ledger().creates == 1
+
+
 def test_a_held_job_is_not_given_the_video_of_another(yard: Yard) -> None:
     yard.drop("a.jpg")
     yard.drop("b.jpg")

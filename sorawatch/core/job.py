@@ -147,6 +147,20 @@ class Job:
     """The pair's names after it left the inbox, in the same subfolder of ``processed`` or ``errors``."""
 
     @property
+    def wants_video(self) -> bool:
+        """Whether a person may name the video that was bought: the server has not, and does not know the one it is
+        taken for, if any."""
+        match self.state:
+            case State.HELD:
+                return self.video_id is None or self.lost_at is not None
+            case State.UNCERTAIN:
+                return self.video_id is None
+            case State.RENDERING:
+                return self.lost_at is not None and self.misses > 0
+            case _:
+                return False
+
+    @property
     def latest(self) -> str:
         """What was last said of the job."""
         return self.obstacle or self.reason

@@ -140,7 +140,7 @@ def advance(
         case Action.POLL, o.GenerationFailed():
             return _generation_failed(job, outcome, now, policy, jitter)
         case Action.POLL, o.FailedForNow():
-            return _retry_or(_give_up_video, job, outcome, now, policy, jitter)
+            return _retry_or(_give_up_video if job.lost_at is None else _give_up_id, job, outcome, now, policy, jitter)
         case Action.DELIVER, o.Delivered():
             return replace(_enter(job, State.DELIVERED, now), clip=outcome.clip)
         case Action.DELIVER, o.FailedForNow():
@@ -176,7 +176,7 @@ def met_after_a_crash(job: Job, now: int) -> Job:
 
 def resume(job: Job, video_id: str, now: int, policy: Policy) -> Job:
     """Follow a video that was bought earlier, or that a person names, instead of buying another."""
-    if job.state not in UNPAID | {State.HELD, State.UNCERTAIN}:
+    if job.state not in UNPAID and not job.wants_video:
         raise IllegalTransition(f"a job that is {job.state} cannot follow another video")
     return _accepted(replace(job, submitted_at=job.submitted_at or now), video_id, now, policy)
 
@@ -265,6 +265,12 @@ def _give_up_search(job: Job, now: int, reason: str) -> Job:
 def _give_up_video(job: Job, now: int, reason: str) -> Job:
     mend = "Look for it on the server's own site. Moving the pair back into the inbox orders it again, at its price."
     return reject(job, now, reason, mend)
+
+
+def _give_up_id(job: Job, now: int, reason: str) -> Job:
+    """A person named it, or a list was searched for it, so the video that was bought may be another."""
+    again = f"`sorawatch retry {job.id}` goes on asking after {job.video_id}."
+    return _hold(job, now, f"{reason}.{stake(job)}", ways_on(job, again))
 
 
 def _give_up_clip(job: Job, now: int, reason: str) -> Job:
