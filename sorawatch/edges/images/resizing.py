@@ -53,7 +53,7 @@ def _is_sound() -> bool:
     sample = Image.linear_gradient("L").convert("RGB")
     try:
         ways = [way(sample, (100, 50), (0.5, 1.5, 255.5, 254.5)) for way in (_by_pillow, _by_vectors)]
-    except Exception:  # noqa: BLE001 -- whatever it is, there is another way
+    except BaseException:  # noqa: BLE001 -- whatever it is, a panic of Rust's included, there is another way
         return False
     difference = ImageChops.difference(*ways)
     return difference.point(lambda value: value > _ROUNDING).getbbox() is None

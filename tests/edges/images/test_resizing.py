@@ -79,6 +79,7 @@ def test_the_extra_changes_no_more_than_the_rounding(
     "text",
     [
         pytest.param(BROKEN.format("raise ValueError('Invalid mode of PIL image')"), id="refuses what it is given"),
+        pytest.param(BROKEN.format("raise BaseException('panicked')"), id="panics"),
         pytest.param(BROKEN.format("resized.paste((255, 0, 255))"), id="makes another picture"),
         pytest.param("from nowhere import FilterType", id="is not all there"),
     ],
