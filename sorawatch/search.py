@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import unicodedata
+
 from sorawatch.core import outcome as o
 from sorawatch.core.answers import Video
 from sorawatch.core.job import Job
@@ -31,12 +34,13 @@ class Search:
 
     def __init__(self, api: VideoApi) -> None:
         self._api = api
-        self._known: dict[str, float] = {}
-        """Videos that the server has told of by their id, and when they were ordered, in Unix seconds."""
+        self._known: dict[str, tuple[float, str]] = {}
+        """Videos that the server has told of by their id: when they were ordered, in Unix seconds, and the prompt."""
 
     def know(self, video_id: str, job: Job) -> None:
         """The server has just told of ``job``'s video, which its list ought to show then."""
-        self._known[video_id] = (job.submitted_at or 0) / 1000
+        assert job.order is not None
+        self._known[video_id] = (job.submitted_at or 0) / 1000, job.order.prompt
         while len(self._known) > _WITNESSES:
             self._known.pop(next(iter([*self._known])), None)
 
@@ -47,21 +51,22 @@ class Search:
             Deferred, Blocked: it cannot be had now.
         """
         assert job.submitted_at is not None
+        assert job.order is not None
         begun, ended = job.submitted_at // 1000 - LIST_SLACK, (job.lost_at or job.submitted_at) // 1000 + LIST_SLACK
         try:
             videos, complete_from = self._videos_since(begun)
         except Rejected as error:
             return o.Unlisted(str(error))
+        prompt, rewritten = job.order.prompt, self._rewrites(videos)
         candidates = tuple(
             o.Candidate(
                 video.id,
-                certain=video.prompt is not None
-                and video.created_at is not None
-                and begun <= video.created_at <= ended,
+                certain=_reads(video, prompt) and video.created_at is not None and begun <= video.created_at <= ended,
                 differs=_differs(video, job, self._api.dialect),
             )
             for video in videos.values()
-            if _may_be(video, job) and (video.created_at is None or video.created_at >= begun - _DAY)
+            if (rewritten or _resembles(video, prompt))
+            and (video.created_at is None or video.created_at >= begun - _DAY)
         )
         proving = complete_from is not None and not candidates and job.misses > 0
         if proving and (hidden := self._hidden(job, videos, complete_from or 0)) is not None:
@@ -92,6 +97,11 @@ class Search:
             after = fresh[-1].id
         return videos, None
 
+    def _rewrites(self, listed: dict[str, Video]) -> bool:
+        """Whether the list tells other words of a video of ours than it was ordered with: then it may of any."""
+        known = [(listed[video_id], prompt) for video_id, (_, prompt) in [*self._known.items()] if video_id in listed]
+        return any(video.prompt is not None and not _reads(video, prompt) for video, prompt in known)
+
     def _hidden(self, job: Job, listed: dict[str, Video], complete_from: int) -> str | None:
         """A video of ours that the server has and the list should show, but does not: then it cannot prove anything.
 
@@ -99,7 +109,7 @@ class Search:
         as well (it was started anew, or keeps nothing for long) says nothing against the list.
         """
         since, until = complete_from + LIST_SLACK, (job.lost_at or 0) / 1000
-        known = [video_id for video_id, ordered in [*self._known.items()] if since <= ordered <= until]
+        known = [video_id for video_id, (ordered, _) in [*self._known.items()] if since <= ordered <= until]
         for video_id in [video_id for video_id in reversed(known) if video_id not in listed][:_ASKED]:
             try:
                 self._api.retrieve(video_id)
@@ -109,14 +119,29 @@ class Search:
         return None
 
 
-def _may_be(video: Video, job: Job) -> bool:
-    """Whether a listed video can be what ``job`` submitted: nothing but other words says surely that it is not."""
-    assert job.order is not None
-    return video.prompt is None or video.prompt.split() == job.order.prompt.split()
+def _reads(video: Video, prompt: str) -> bool:
+    """Whether the list tells this very prompt, spaces aside."""
+    return video.prompt is not None and video.prompt.split() == prompt.split()
+
+
+def _resembles(video: Video, prompt: str) -> bool:
+    """Whether a listed video can be what was ordered with ``prompt``: only other words say that it is not.
+
+    Servers escape prompts, cut them short, put words around them, and drop or compose their characters.
+    """
+    if video.prompt is None:
+        return True
+    listed, ours = _letters(video.prompt), _letters(prompt)
+    return listed in ours or ours in listed
+
+
+def _letters(text: str) -> str:
+    """The letters and digits alone, which outlast what servers do to a text."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", html.unescape(text)).casefold()))
 
 
 def _differs(video: Video, job: Job, dialect: Dialect) -> bool:
-    """Whether the list tells another model, size or length than ``job`` ordered.
+    """Whether the list tells another prompt, model, size or length than ``job`` ordered.
 
     A size that was not sent tells nothing. Nor does a length beside extra fields: servers derive it from a number
     of frames among them.
@@ -127,4 +152,5 @@ def _differs(video: Video, job: Job, dialect: Dialect) -> bool:
     sent = [(video.model and bare_model(video.model), bare_model(order.model))]
     sent += [(video.size, str(order.size))] if dialect.send_size else []
     sent += [] if dialect.extra_fields else [(video.seconds, str(order.seconds))]
-    return any(listed is not None and listed != ours for listed, ours in sent)
+    reworded = video.prompt is not None and not _reads(video, order.prompt)
+    return reworded or any(listed is not None and listed != ours for listed, ours in sent)

@@ -46,7 +46,7 @@ class Candidate:
     certain: bool
     """Its prompt is listed and equal, nothing else differs, and it was created when we submitted."""
     differs: bool = False
-    """Its model, size or length is listed and another: a server may name what it routes to, or what it made of it."""
+    """Its prompt, model, size or length is listed and another: a server may name what it made of them."""
 
 
 @dataclass(frozen=True, slots=True)

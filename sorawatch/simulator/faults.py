@@ -306,6 +306,7 @@ KINDS: Mapping[str, Kind] = {
     "other_id": _after("retrieve", _videos(_renamed)),
     "failed_as_error": _after("retrieve", _failed_as_error),
     "prompt_hidden": _after("list", _with(prompt=None)),
+    "prompt_other": _after("list", _videos(lambda fault, video: {**video, "prompt": fault.word})),
     "seconds_other": _after("list", _with(seconds="1")),
     "model_other": _after("list", _videos(lambda fault, video: {**video, "model": fault.word})),
     # What is told of all videos

@@ -186,6 +186,7 @@ def test_the_list_can_be_off(client, status):
     ("kind", "seen"),
     [
         ("prompt_hidden", lambda page: [video["prompt"] for video in page["data"]] == [None]),
+        ("prompt_other", lambda page: [video["prompt"] for video in page["data"]] == [""]),
         ("model_other", lambda page: [video["model"] for video in page["data"]] == [""]),
         ("list_empty", lambda page: page["data"] == [] and not page["has_more"]),
         ("list_without_has_more", lambda page: "has_more" not in page and len(page["data"]) == 1),
