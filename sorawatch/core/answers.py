@@ -54,7 +54,7 @@ _ENDED = {"cancelled": "cancelled", "canceled": "cancelled", "expired": "expired
 _STATUS = {word: status for status, words in _WORDS.items() for word in words}
 
 _JOB_FIELDS = frozenset({"object", "model", "progress", "created_at", "prompt"})
-"""An error that carries an id and a status, but none of these, is not a job."""
+"""An error that carries an id, and maybe a status, but none of these, is not a job."""
 
 _LONGEST_ID = 2_000
 
@@ -188,9 +188,11 @@ def _record(answer: Answer) -> dict[str, object] | None:
         document = document.get("data")
     if not _is_record(document):
         return None
-    if not answer.ok and not (isinstance(document.get("status"), str) and _JOB_FIELDS & document.keys()):
+    staged, described = isinstance(document.get("status"), str), bool(_JOB_FIELDS & document.keys())
+    if not answer.ok and not (staged and described):
         return None
-    return document
+    # The id beside a bare error is the request's.
+    return document if staged or described or not document.get("error") else None
 
 
 def _is_record(value: object) -> TypeGuard[dict[str, object]]:

@@ -283,6 +283,7 @@ REFUSED_SUBMITS = [
     (answer(504), Unresolved, "HTTP 504"),
     (answer(520, HTML), Unresolved, "HTTP 520"),
     (answer(400, {"id": "req_1", **error("bad")}), Rejected, "bad"),
+    (answer(200, {"id": "req_1", **error("bad")}), Rejected, "bad"),
 ]
 
 
