@@ -25,6 +25,7 @@ ORDER_MEND = "Change what the server objects to, then move the pair back into th
 MODERATION = re.compile(
     r"moderation_blocked|sentinel_block|content_policy_violation|content_filter|blocked by .{0,30}moderation"
     r"|content polic|safety system|violat\w{1,4} .{0,60}polic|内容违规|审核"
+    r"|our guardrails|(?:input|output)_moderation|sensitive_words_detected"
 )
 _SIZE_MISMATCH = re.compile(r"must match the requested width and height")
 _QUOTA = re.compile(

@@ -163,6 +163,13 @@ def test_seconds_in_every_form(seconds: object):
         (None, Failure("failed", "the server gives no reason (status failed)", False)),
         ({}, Failure("failed", "the server gives no reason (status failed)", False)),
         ({"code": "moderation_blocked", "message": "no"}, Failure("moderation_blocked", "no", True)),
+        ({"code": "input_moderation", "message": "no"}, Failure("input_moderation", "no", True)),
+        (
+            "This content may violate our guardrails concerning similarity to third-party content.",
+            Failure(
+                None, "This content may violate our guardrails concerning similarity to third-party content.", True
+            ),
+        ),
         (
             "Your request was blocked by our moderation system.",
             Failure(None, "Your request was blocked by our moderation system.", True),
@@ -225,6 +232,7 @@ REFUSED_SUBMITS = [
     (answer(500, error("Inpaint image must match the requested width and height")), Rejected, "size"),
     (answer(400, error("no", "moderation_blocked")), Rejected, "moderation"),
     (answer(400, error("no", "sentinel_block")), Rejected, "moderation"),
+    (answer(400, new_api("sensitive_words_detected", "no")), Rejected, "moderation"),
     (answer(403, error("no", "content_policy_violation")), Rejected, "moderation"),
     (answer(400, error("This violates our usage policies")), Rejected, "moderation"),
     (answer(500, error(f"API request failed: 400 - {NESTED}", None, "server_error")), Rejected, "moderation"),
