@@ -53,11 +53,13 @@ _NO_ROUTE = re.compile(
 )
 _TWIN = re.compile(r"duplicate|already|exist")
 _UPSTREAM_LOST = re.compile(
-    r"time[d-]? ?out|deadline exceeded|connection (?:reset|aborted|closed)|\beof\b|broken pipe"
+    r"time[d-]? ?out|deadline exceeded|\beof\b|broken pipe|socket hang ?up|\beconnreset\b|fetch failed"
+    r"|connection (?:was )?(?:reset|aborted|closed|lost|broken|terminated|error\b)|server disconnected"
+    r"|(?:peer|side|end|server|force|of) closed|incomplete ?(?:read|chunked|message|payload)|error sending request"
     r"|(?:read|unmarshal)_response_body_failed|\binvalid_response\b|bad_response_body"
     r"|litellm\.internalservererror: \w+: \w+exception -(?!\s*\{| cannot connect)"
 )
-"""A gateway that lost its upstream's answer says so with a 500 and proper JSON (new-api, LiteLLM).
+"""A gateway that lost its upstream's answer says so with a 500 and proper JSON, in its HTTP library's words.
 
 LiteLLM 1.106 says nothing after ``OpenAIException -`` then, and quotes the upstream's JSON there if it had any."""
 _LOST = frozenset({303, 408, 499, 502, 504, *range(520, 528), 530})
