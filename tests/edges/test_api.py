@@ -420,12 +420,24 @@ def test_an_unknown_host_was_certainly_not_sent():
     api.close()
 
 
-def test_failed_tls_was_certainly_not_sent():
-    with Server(Reply(b"HTTP/1.1 400 Bad Request\r\n\r\n", "close")) as server:
-        api = client(server.url.replace("http:", "https:"))
-        with pytest.raises(Deferred):
+def test_failed_tls_was_certainly_not_sent_and_says_what_to_do():
+    def answer_plainly() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(ConnectionResetError):
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            connection.recv(1 << 16)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer_plainly)
+        thread.start()
+        api = client(f"https://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(Blocked, match="no safe connection") as raised:
             submit(api)
         api.close()
+        thread.join()
+    assert "REQUESTS_CA_BUNDLE" in raised.value.mend
+    assert raised.value.passing
 
 
 @pytest.mark.parametrize("refused", [reply(407), reply(502), RESET], ids=["407", "502", "reset"])

@@ -36,6 +36,7 @@ MODELS_SECONDS = 10.0
 LARGEST_ANSWER = 8 << 20
 """Bytes of a JSON answer that are read; a page of 100 videos with the longest prompts has 3.2 million."""
 
+_TLS_MEND = "Correct api.base_url, or name in REQUESTS_CA_BUNDLE the file of whoever signed its certificate."
 _SHORTEST_SECRET = 6
 """Characters: anything shorter would be found, and redacted, where it is only part of a number or a word."""
 
@@ -138,6 +139,9 @@ class VideoApi:
         except FAULTS as fault:
             if body.begun:
                 raise Unresolved(f"the answer to the submit was lost ({told(fault)})") from fault
+            if isinstance(fault, requests.exceptions.SSLError):
+                why = f"there is no safe connection to the server ({told(fault)})"
+                raise Blocked(why, _TLS_MEND, passing=True) from fault
             raise Deferred(f"the server cannot be reached ({told(fault)})", everyone=True) from fault
         return answers.read_submit(answer, time.time())
 
