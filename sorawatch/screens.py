@@ -21,7 +21,7 @@ from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import clock_time
 from sorawatch.core.job import FINAL, Charged, Job, State
-from sorawatch.core.naming import on_a_line, stem_of, tame
+from sorawatch.core.naming import on_a_line, tame
 from sorawatch.edges.store import Event, Spending
 from sorawatch.journal import shown
 from sorawatch.report import Snapshot
@@ -123,6 +123,8 @@ def _jobs(snapshot: Snapshot, config: Config) -> Table:
     jobs = sorted(snapshot.jobs, key=lambda job: _PLACES.get(job.state, len(_PLACES)))
     for job in jobs[:_ROWS]:
         told = _path(job)
+        if job.state is State.DONE and job.clip:
+            told.append(f" → {on_a_line(job.clip)}")
         for detail in filter(None, (_order(job), _price(job))):
             told.append(f"  {detail}", "dim")
         why = _why(job, snapshot.now, config)
@@ -168,9 +170,6 @@ def _price(job: Job) -> str:
 
 
 def _why(job: Job, now: int, config: Config) -> Text:
-    if job.state is State.DONE and job.clip:
-        clip = on_a_line(job.clip)
-        return Text("" if stem_of(clip) == stem_of(_path(job).plain) else f"as {clip}")
     if job.state is State.READY and not job.reason:
         return Text(f"its turn; {job.note}" if job.note else "its turn")
     told = " ".join(part for part in (job.reason, job.mend if job.state is State.HELD else "") if part)

@@ -159,7 +159,7 @@ class TestTheRealThing:
                 wait_until(lambda: (videos / "inbox/.sorawatch").exists() or first.poll() is not None)
                 in_another(drop)
                 wait_until(lambda: (videos / "processed/beach.yaml").exists() or first.poll() is not None)
-                assert re.search(r"done +beach\.jpg", in_another(look))
+                assert "beach.jpg → beach.mp4" in in_another(look)
             finally:
                 os.killpg(first.pid, signal.SIGINT)
             told, _ = first.communicate(timeout=10)

@@ -74,7 +74,7 @@ def test_no_file_name_writes_to_a_terminal_or_makes_lines_of_its_own(yard: Yard)
     shown.append(yard.cli("show", "\x1b[2Jnone.jpg", status=1))
     assert len(shown) == 9
     assert not [text for text in shown if "\x1b" in text]
-    assert r"\x1b[2Ja\nb.jpg" in shown[1]
+    assert r"\x1b[2Ja\nb.mp4" in shown[1]
 
 
 def test_a_waiting_job_s_reason_ends_before_the_time_of_the_next_try(yard: Yard) -> None:
@@ -102,6 +102,6 @@ def test_status_fits_a_narrow_terminal(yard: Yard) -> None:
     (first,) = [number for number, line in enumerate(lines) if line.startswith("job ")]
     pictures = [line.split()[2] for line in lines[first + 1 :] if not line.startswith(" ")]
     assert pictures == ["later.jpg", "taken.jpg", "wrong.jpg"]
-    assert "as taken (2).mp4" in told
+    assert "taken.jpg → taken (2).mp4" in told
     reason = " ".join(" ".join(line.split()) for line in lines)
     assert "seconds: is 99, which sora-2 (named in config.yaml, video.model) does not have." in reason
