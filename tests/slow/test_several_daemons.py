@@ -100,14 +100,20 @@ def test_what_a_killed_machine_was_at_is_gone_on_with_by_another(patient_fleet: 
     pledge.keep(clips=2)
 
 
-def test_a_submit_that_a_killed_machine_had_under_way_is_found_by_another(fleet: Fleet) -> None:
-    one, two = fleet.first, fleet.machine()
+def killed_in_mid_submit(one: Yard) -> Pledge:
+    """The server has the order of a daemon that was killed before it heard so."""
     one.simulator.inject(Fault("delay_after", on="create", seconds=30))
     pledge = Pledge(one)
     pledge.drop("a.jpg")
     killed = start(one)
     one.simulator.wait_for(lambda ledger: ledger.creates == 1)
     killed.kill()
+    return pledge
+
+
+def test_a_submit_that_a_killed_machine_had_under_way_is_found_by_another(fleet: Fleet) -> None:
+    one, two = fleet.first, fleet.machine()
+    pledge = killed_in_mid_submit(one)
     with daemon(two) as running:
         wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(two) + running.log)
         assert "it is not known whether the order arrived" in running.log
@@ -116,12 +122,7 @@ def test_a_submit_that_a_killed_machine_had_under_way_is_found_by_another(fleet:
 
 def test_a_submit_under_way_is_found_whoever_gave_commands_meanwhile(fleet: Fleet) -> None:
     one = fleet.first
-    one.simulator.inject(Fault("delay_after", on="create", seconds=30))
-    pledge = Pledge(one)
-    pledge.drop("a.jpg")
-    killed = start(one)
-    one.simulator.wait_for(lambda ledger: ledger.creates == 1)
-    killed.kill()
+    pledge = killed_in_mid_submit(one)
     wait_until(lambda: "no daemon is running" in one.cli("resume"))
     with daemon(one) as running:
         wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one) + running.log)
