@@ -257,6 +257,7 @@ KINDS: Mapping[str, Kind] = {
     "list_lagging": _after("list", telling.hiding(telling.is_young)),
     "list_unfinished_hidden": _after("list", telling.hiding(telling.is_unfinished)),
     "list_hidden": _after("list", telling.hiding(telling.has_word)),
+    "list_filtered": _after("list", telling.of_document(telling.filtered)),
     "list_foreign": _after("list", telling.of_document(telling.foreign)),
     "list_without_has_more": _after("list", telling.of_document(telling.without("has_more"))),
     # The clip

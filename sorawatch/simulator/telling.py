@@ -56,14 +56,17 @@ def renamed(_: Fault, video: Document) -> Document:
 
 
 def hiding(hides: Callable[[Fault, Document], bool]) -> Effect:
-    """A list without the videos that ``hides`` is true of."""
+    """A list without the videos that ``hides`` is true of, as if there were no such videos."""
 
     def shown(fault: Fault, page: Document) -> Document:
-        data = page["data"]
-        assert isinstance(data, list)
-        return {**page, "data": [video for video in data if not hides(fault, video)]}
+        return _page(page, [video for video in _data(page) if not hides(fault, video)])
 
     return of_document(shown)
+
+
+def filtered(fault: Fault, page: Document) -> Document:
+    """A list from which a gateway drops what is not in its own books, but for ``first_id`` and ``last_id``."""
+    return {**page, "data": [video for video in _data(page) if not has_word(fault, video)]}
 
 
 def is_young(fault: Fault, video: Document) -> bool:
@@ -83,8 +86,21 @@ def has_word(fault: Fault, video: Document) -> bool:
 
 def foreign(_: Fault, page: Document) -> Document:
     """The whole list of an account that has nothing to do with ours."""
-    data = [_stranger("A kettle on a stove", 0), _stranger("Two foxes in fresh snow", 3600)]
-    return {**page, "data": data, "first_id": data[0]["id"], "last_id": data[-1]["id"], "has_more": False}
+    return {
+        **_page(page, [_stranger("A kettle on a stove", 0), _stranger("Two foxes in fresh snow", 3600)]),
+        "has_more": False,
+    }
+
+
+def _data(page: Document) -> list[Document]:
+    data = page["data"]
+    assert isinstance(data, list)
+    return data
+
+
+def _page(page: Document, data: list[Document]) -> Document:
+    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+    return {**page, "data": data, "first_id": first, "last_id": last}
 
 
 def _stranger(prompt: str, age: int) -> Document:

@@ -260,6 +260,17 @@ def test_a_list_can_hide_some_videos(client):
     assert client.video(hidden).status_code == 200
 
 
+def test_a_list_can_be_filtered_and_give_itself_away(client):
+    client.create(prompt="a cat")
+    hidden = client.create(prompt="a dog")
+    client.simulator.inject(Fault("list_filtered", word="dog"))
+
+    page = client.get("/videos").json()
+
+    assert [video["prompt"] for video in page["data"]] == ["a cat"]
+    assert page["first_id"] == hidden
+
+
 def test_a_list_can_be_of_another_account(client):
     client.create(prompt="1")
     client.simulator.inject(Fault("list_foreign", times=None))
