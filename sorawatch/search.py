@@ -88,12 +88,15 @@ class Search:
             for video in videos.values()
             if (rewritten or _resembles(video, prompt))
             and (video.created_at is None or video.created_at >= begun - _DAY)
+            and self._witnesses.owner(video.id) in {None, job.id}
         )
-        if complete_from is None or candidates:
+        if complete_from is None or any(candidate.certain for candidate in candidates):
             return o.Searched(candidates, complete_from is not None)
-        if (hidden := self._hidden(job, videos, complete_from)) is not None:
+        looked_before = job.misses > 0 or job.witness_until is not None
+        hidden = self._hidden(job, videos, complete_from) if looked_before else None
+        if hidden is not None and not candidates:
             return o.Unlisted(f"its list does not show {hidden}, which it has")
-        return o.Searched((), complete=True, witnessed=self._shows_ours(videos))
+        return o.Searched(candidates, complete=True, witnessed=hidden is None and self._shows_ours(videos))
 
     def _videos_since(self, since: int) -> tuple[dict[str, Video], int | None]:
         """The server's videos from ``since`` (Unix seconds) on, and from when on they are surely all; None: never.

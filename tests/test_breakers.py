@@ -235,7 +235,7 @@ def test_a_free_video_that_is_always_forgotten_is_ordered_three_times_more(yard:
 
 def test_a_free_order_does_not_wait_behind_a_paid_one_at_a_cap(yard: Yard) -> None:
     yard.set("models", **{"sora-2-pro": {"usd_per_second": 0}})
-    yard.set("limits", usd_per_day=0.5)
+    yard.set("limits", usd_per_day=0)
     yard.drop("paid.jpg", priority=1)
     yard.drop("free.jpg", model="sora-2-pro")
     with yard.running():

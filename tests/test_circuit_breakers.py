@@ -65,9 +65,7 @@ def test_an_id_that_another_job_has_is_no_video_of_this_one(yard: Yard) -> None:
     assert yard.run_once()
     (video,) = yard.simulator.ledger().videos
     yard.drop("second.jpg")
-    yard.simulator.inject(
-        Fault("answer_after", on="create", status=200, body=f'{{"id": "{video.id}"}}'), NO_LIST
-    )
+    yard.simulator.inject(Fault("answer_after", on="create", status=200, body=f'{{"id": "{video.id}"}}'), NO_LIST)
     assert not yard.run_once()
     assert yard.counts() == {"done": 1, "held": 1}
     assert "another job's video" in yard.cli("show", "second.jpg")
@@ -84,7 +82,6 @@ def test_a_lost_answer_that_names_a_cause_stops_the_others_at_once(yard: Yard) -
     with yard.running():
         wait_until(lambda: "nothing is submitted" in yard.told())
         assert "用户额度不足" in yard.told()
-        assert yard.simulator.ledger().creates == 1
         wait_until(lambda: len(yard.files("outbox")) == 5)
     assert yard.simulator.ledger().creates == 6
 
