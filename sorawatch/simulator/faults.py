@@ -253,7 +253,7 @@ KINDS: Mapping[str, Kind] = {
     "seconds_other": _after("list", telling.with_values(seconds="1")),
     "model_other": _after("list", telling.of_videos(lambda fault, video: {**video, "model": fault.word})),
     # What is told of all videos
-    "list_empty": _after("list", telling.of_document(lambda _, page: {**page, "data": [], "has_more": False})),
+    "list_empty": _after("list", telling.of_document(telling.emptied)),
     "list_lagging": _after("list", telling.hiding(telling.is_young)),
     "list_unfinished_hidden": _after("list", telling.hiding(telling.is_unfinished)),
     "list_hidden": _after("list", telling.hiding(telling.has_word)),
