@@ -16,10 +16,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from sorawatch.simulator import clip_faults
 from sorawatch.simulator.answers import Answer, Manner
 from sorawatch.simulator.ledger import Plan
 
-OPERATIONS = ("create", "retrieve", "list", "content", "delete", "models")
+OPERATIONS = ("create", "retrieve", "list", "content", "delete", "models", "storage")
+"""``storage`` is a request for a clip on the host that a ``redirect`` or a ``link`` leads to."""
 
 
 class Stage(Enum):
@@ -62,9 +64,9 @@ class Fault:
     """The Retry-After header: seconds or a date."""
     retry_after_ms: int | None = None
     word: str = ""
-    """What stands in place of the status."""
+    """What stands in place of the status; for the kinds about a clip, see ``clip_faults``."""
     location: str | None = None
-    """Where a redirect leads; None is this server's own storage host, which records the headers it is sent."""
+    """Where a redirect or a link leads; None is this server's own storage host, which records the headers it gets."""
 
     def __post_init__(self) -> None:
         operations = (None, "any", *OPERATIONS)
@@ -314,6 +316,10 @@ KINDS: Mapping[str, Kind] = {
     "list_without_has_more": _after("list", _document(_without("has_more"))),
     # The clip
     "redirect": _after("content", _elsewhere),
+    "link": _after("retrieve", clip_faults.linked),
+    "content_type": _after("content", clip_faults.typed),
+    "padded": _after("content", clip_faults.padded),
+    "container": _after("content", clip_faults.contained),
     "gzip": _after("content", _gzipped),
     "cut": _after("content", _travelling(Manner.CUT)),
     "stall": _after("content", _travelling(Manner.STALL)),

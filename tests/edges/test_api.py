@@ -35,7 +35,7 @@ from sorawatch.simulator import Settings, running
 
 KEY = "sk-secret/0123456789"
 JOB = {"id": "video_1", "object": "video", "status": "queued", "progress": 0}
-CLIP = os.urandom(3 * OVERLAP + 17)
+CLIP = b"\0\0\0\x20ftypisom" + os.urandom(3 * OVERLAP + 5)
 
 
 @dataclass
