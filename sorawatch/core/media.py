@@ -73,8 +73,8 @@ def kind_of(head: bytes) -> Kind | None:
         return _riff(head)
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return APNG if b"acTL" in head else None
-    if head[:1] == b"\x47" and all(head[at] == 0x47 for at in range(0, len(head), _TS_PACKET)):
-        return TS if len(head) > _TS_PACKET else None
+    if len(head) > _TS_PACKET and all(head[at] == 0x47 for at in range(0, len(head), _TS_PACKET)):
+        return TS
     return next((kind for signature, kind in _SIGNATURES if head.startswith(signature)), None)
 
 

@@ -19,6 +19,7 @@ _LONG_ZEROS = 8192
 """Bytes. The header of an AVI has 4,108 zeros, that of any other kind fewer than 1,000."""
 _ZERO_TAIL = 64
 _TS_PACKET = 188
+_APNG_END = b"IEND\xae\x42\x60\x82"
 _SEGMENT = 0x18538067
 """The element of Matroska that holds all others but the header."""
 _UNKNOWN_SIZES = frozenset({0, 0xFFFFFFFF})
@@ -80,7 +81,7 @@ def _is_cut_off(clip: BinaryIO, kind: Kind, head: bytes, length: int) -> bool:
         case media.GIF:
             return not _end(clip, length).rstrip(b"\r\n\0").endswith(b"\x3b")
         case media.APNG:
-            return b"IEND" not in _end(clip, length)
+            return _APNG_END not in _end(clip, length)
         case media.TS:
             return length % _TS_PACKET != 0
         case _:

@@ -110,9 +110,11 @@ class WorkFolder:
         Raises:
             Blocked, Deferred: if it is there and cannot be read.
         """
+        kept = self._read(job_id, Kept.SIGHTING) or {}
         try:
-            return Sighting(**(self._read(job_id, Kept.SIGHTING) or {}))
-        except TypeError:
+            times = float(kept["seen_at"]), float(kept["watched_since"])
+            return Sighting(str(kept["digest"]), int(kept["length"]), str(kept["suffix"]), *times)
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
 
     def jobs(self) -> list[str]:

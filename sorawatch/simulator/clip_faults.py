@@ -40,6 +40,13 @@ def padded(fault: Fault, answer: Answer) -> Answer:
     return replace(answer, body=answer.body + (fault.word.encode() or _PADDING))
 
 
+def indexed_twice(_: Fault, answer: Answer) -> Answer:
+    """The clip with its index once more behind it, which players do not mind."""
+    start = answer.body.index(b"moov") - 4
+    size = int.from_bytes(answer.body[start : start + 4], "big")
+    return replace(answer, body=answer.body + answer.body[start : start + size])
+
+
 def contained(fault: Fault, answer: Answer) -> Answer:
     """A small clip in the container ``fault.word``, a key of ``_CODECS``, in place of the MP4."""
     return replace(answer, body=_small_clip(fault.word))

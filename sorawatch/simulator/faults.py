@@ -319,6 +319,7 @@ KINDS: Mapping[str, Kind] = {
     "link": _after("retrieve", clip_faults.linked),
     "content_type": _after("content", clip_faults.typed),
     "padded": _after("content", clip_faults.padded),
+    "indexed_twice": _after("content", clip_faults.indexed_twice),
     "container": _after("content", clip_faults.contained),
     "gzip": _after("content", _gzipped),
     "cut": _after("content", _travelling(Manner.CUT)),
