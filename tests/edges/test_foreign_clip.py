@@ -36,7 +36,7 @@ SAYS_ITS_LENGTH = (".webm", ".mkv", ".avi", ".gif", ".apng", ".webp", ".ts")
 
 @lru_cache
 def encode(suffix: str, colour: int | None = None, **options: str) -> bytes:
-    """24 frames, 320x240, of noise or of one grey."""
+    """12 frames, 320x240, of noise or of one grey."""
     container, codec, pixels = MADE[suffix]
     noise = np.random.default_rng(7)
     with TemporaryDirectory() as folder:
@@ -44,7 +44,7 @@ def encode(suffix: str, colour: int | None = None, **options: str) -> bytes:
         with av.open(str(path), "w", format=container, options=options) as output:
             stream = output.add_stream(codec, 8)
             stream.width, stream.height, stream.pix_fmt = 320, 240, pixels
-            for _ in range(24):
+            for _ in range(12):
                 small = noise.integers(0, 255, (30, 40, 3), dtype=np.uint8)
                 if colour is not None:
                     small = np.full_like(small, colour)
@@ -74,7 +74,7 @@ def test_whole_files_have_no_flaw(suffix: str, colour: int | None):
 
 
 @pytest.mark.parametrize("suffix", SAYS_ITS_LENGTH)
-@pytest.mark.parametrize("missing", [1, 100, 20_000])
+@pytest.mark.parametrize("missing", [1, 100, 10_000])
 def test_files_that_are_cut_off_are_known(suffix: str, missing: int):
     assert flaw(encode(suffix)[:-missing]) == "it is cut off"
 
