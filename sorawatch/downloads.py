@@ -97,7 +97,7 @@ class Downloads:
         # First of all, so that the next download is one of the whole clip even after a crash in between.
         part.unlink()
         self._work.write_sighting(job_id, sighting)
-        told = f"{odd.why}. It is delivered as it is if the server sends the same for {self._patience:g} s"
+        told = f"{odd.why}. It is delivered as it is if the server still sends the same after {self._patience:g} s"
         wait = sighting.wait(now, self._patience) if sighting.seen_at < now else None
         return o.FailedForNow(told, wait, counts=not sighting.is_new(now, self._patience))
 
@@ -118,7 +118,7 @@ def _judged(path: Path) -> _Odd | None:
             if found is None:
                 raise
             boxed = found.kind in BOXED
-            why = str(objection) if boxed else f"the download is {found.kind.name} and not an MP4"
+            why = str(objection) if boxed else f"the clip is {found.kind.name} and not an MP4"
             if found.flaw:
                 raise Deferred(f"{why}, and {found.flaw}") from objection
             return _Odd(found, why)

@@ -182,14 +182,14 @@ class VideoApi:
         refusal = fetch(self._session, f"{self._url(video_id)}/content", auth, self._timeout, target)
         if refusal is None:
             return target.size
-        error, fruitless = self._no_clip(refusal), ""
+        error, fruitless = self._no_clip(refusal), []
         if isinstance(error, Deferred) and (error.retry_after is not None or refusal.answer.effective_status == 429):
             raise error
         for link in self._links(refusal, video_id):
             why = self._follow(link, auth.for_others(), target)
             if not why:
                 return target.size
-            fruitless += why
+            fruitless.append(why)
         raise _adding(fruitless, error)
 
     def _follow(self, link: str, auth: Auth, target: Part) -> str:
@@ -204,8 +204,8 @@ class VideoApi:
             if target.size > had:
                 raise
             shown = f"{link[:_SHOWN_DATA]}…" if holds_clip(link) else link
-            return f" The server links to {shown}, which gives no clip either: {error}."
-        return f" The server links to {link}, which gives no clip either: {refusal.answer}." if refusal else ""
+            return f"The server links to {shown}, which gives no clip either: {error}"
+        return f"The server links to {link}, which gives no clip either: {refusal.answer}" if refusal else ""
 
     def _links(self, refusal: Refusal, video_id: str) -> Iterator[str]:
         """The links in an answer that is no clip, then those that the video itself has now."""
@@ -280,13 +280,14 @@ def _resolved(url: str, links: Iterable[str]) -> list[str]:
     return resolved
 
 
-def _adding(more: str, error: Deferred | Rejected | Blocked) -> Deferred | Rejected | Blocked:
-    """``error`` with ``more`` behind its reason."""
+def _adding(more: list[str], error: Deferred | Rejected | Blocked) -> Deferred | Rejected | Blocked:
+    """``error`` with the sentences ``more`` behind its reason."""
     if not more or isinstance(error, Blocked):
         return error
+    reason = ". ".join((str(error), *more))
     if isinstance(error, Rejected):
-        return Rejected(f"{error}.{more}", error.mend)
-    return Deferred(f"{error}.{more}", crowded=error.crowded, everyone=error.everyone)
+        return Rejected(reason, error.mend)
+    return Deferred(reason, crowded=error.crowded, everyone=error.everyone)
 
 
 def _passing(fault: BaseException) -> bool:
