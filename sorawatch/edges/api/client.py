@@ -190,7 +190,9 @@ class VideoApi:
             if not why:
                 return target.size
             fruitless.append(why)
-        raise _adding(fruitless, error)
+        if isinstance(error, Deferred | Rejected):
+            error.args = (". ".join((str(error), *fruitless)),)
+        raise error
 
     def _follow(self, link: str, auth: Auth, target: Part) -> str:
         """Fetch the clip at ``link`` into ``target``. Returns nothing, or a sentence about a link that gives none."""
@@ -278,16 +280,6 @@ def _resolved(url: str, links: Iterable[str]) -> list[str]:
         with suppress(ValueError):
             resolved.append(urljoin(url, link))
     return resolved
-
-
-def _adding(more: list[str], error: Deferred | Rejected | Blocked) -> Deferred | Rejected | Blocked:
-    """``error`` with the sentences ``more`` behind its reason."""
-    if not more or isinstance(error, Blocked):
-        return error
-    reason = ". ".join((str(error), *more))
-    if isinstance(error, Rejected):
-        return Rejected(reason, error.mend)
-    return Deferred(reason, crowded=error.crowded, everyone=error.everyone)
 
 
 def _passing(fault: BaseException) -> bool:
