@@ -135,6 +135,11 @@ class Model:
             total = (total or 0) + rate * times
         return total
 
+    @property
+    def is_free(self) -> bool:
+        """Whether every clip of it costs nothing."""
+        return {self.micros_per_second, *dict(self.micros_per_second_by_size).values()} == {0}
+
     def resolve(self, aim: Size | Aim, picture: Size) -> Size:
         """The exact size for ``aim`` and an upright ``picture``: of the sizes that lie the right way, the smallest."""
         if isinstance(aim, Size):

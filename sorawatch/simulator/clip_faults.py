@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from sorawatch.simulator.answers import Answer
 
 if TYPE_CHECKING:
-    from sorawatch.simulator.faults import Document, Fault
+    from sorawatch.simulator.faults import Fault
+    from sorawatch.simulator.telling import Document
 
 _CODECS = {
     "webm": "libvpx-vp9",

@@ -8,16 +8,16 @@ falsifies once everything is accepted, billed and counted. ``KINDS`` is the tabl
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from sorawatch.simulator import clip_faults
+from sorawatch.simulator import clip_faults, telling
 from sorawatch.simulator.answers import Answer, Manner
+from sorawatch.simulator.bodies import SHAPES, canned
 from sorawatch.simulator.ledger import Plan
 
 OPERATIONS = ("create", "retrieve", "list", "content", "delete", "models", "storage")
@@ -54,17 +54,24 @@ class Fault:
     when: str | None = None
     """Only videos in this status."""
     seconds: float = 0.0
-    """How long a delay lasts, or the whole of a trickle, or until the server says that it takes requests again."""
+    """How long a delay lasts, or the whole of a trickle, or how far a list lags, or until requests are taken again."""
     status: int = 500
     shape: str = "openai"
     """The form of the body of an ``answer_*``: a key of ``SHAPES``."""
+    body: str | None = None
+    """The body of an ``answer_*`` in place of a shape; ``{id}`` stands for the id that the real answer tells."""
+    media_type: str | None = None
+    """The Content-Type; None is the shape's own, and JSON for a ``body``."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further headers of an ``answer_*``."""
     message: str = "The server had an error while processing your request"
     code: str | int | None = None
     retry_after: str | None = None
     """The Retry-After header: seconds or a date."""
     retry_after_ms: int | None = None
     word: str = ""
-    """What stands in place of the status; for the kinds about a clip, see ``clip_faults``."""
+    """What stands in place of the status, or what the prompts contain that a list hides; of kinds about a clip see
+    ``clip_faults``."""
     location: str | None = None
     """Where a redirect or a link leads; None is this server's own storage host, which records the headers it gets."""
 
@@ -126,36 +133,6 @@ def _spent(fault: Fault, seen: int) -> bool:
     return fault.times is not None and seen >= fault.after + fault.times
 
 
-SHAPES: Mapping[str, tuple[str, Callable[[Fault], str]]] = {
-    "openai": ("application/json", lambda fault: json.dumps({"error": _error(fault)})),
-    "error_text": ("application/json", lambda fault: json.dumps({"error": fault.message})),
-    "detail_text": ("application/json", lambda fault: json.dumps({"detail": fault.message})),
-    "detail_list": (
-        "application/json",
-        lambda fault: json.dumps({"detail": [{"loc": ["body"], "msg": fault.message, "type": "value_error"}]}),
-    ),
-    "code_message": (
-        "application/json",
-        lambda fault: json.dumps({"code": fault.code, "message": fault.message, "data": None}),
-    ),
-    "html": ("text/html", lambda fault: f"<html><body><h1>{fault.status}</h1><p>{fault.message}</p></body></html>"),
-    "unparsable": ("application/json", lambda _: '{"id": "video_'),
-    "empty": ("text/plain", lambda _: ""),
-}
-"""The bodies that servers of this contract give their errors: media type and text."""
-
-
-def _error(fault: Fault) -> dict[str, object]:
-    return {"message": fault.message, "type": "server_error", "param": None, "code": fault.code}
-
-
-def _canned(fault: Fault, _: Answer) -> Answer:
-    media_type, text = SHAPES[fault.shape]
-    wishes = {"Retry-After": fault.retry_after, "retry-after-ms": fault.retry_after_ms}
-    headers = {name: str(value) for name, value in wishes.items() if value is not None}
-    return Answer(fault.status, text(fault).encode(), media_type, headers)
-
-
 def _used_up(fault: Fault, answer: Answer) -> Answer:
     left = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": f"{fault.seconds:g}s"}
     return replace(answer, headers={**answer.headers, **left})
@@ -191,48 +168,12 @@ def _without_range(_: Fault, answer: Answer) -> Answer:
     return replace(answer, ranged=False)
 
 
+def _mistyped(fault: Fault, answer: Answer) -> Answer:
+    return replace(answer, media_type=fault.media_type or answer.media_type)
+
+
 def _elsewhere(fault: Fault, answer: Answer) -> Answer:
     return Answer(302, headers={"Location": fault.location or answer.mirror})
-
-
-Document = dict[str, object]
-
-
-def _document(change: Callable[[Fault, Document], Document]) -> Effect:
-    def effect(fault: Fault, answer: Answer) -> Answer:
-        return replace(answer, body=json.dumps(change(fault, json.loads(answer.body))).encode())
-
-    return effect
-
-
-def _videos(change: Callable[[Fault, Document], Document]) -> Effect:
-    """``change`` applied to a video, or to each video of a list."""
-
-    def each(fault: Fault, document: Document) -> Document:
-        data = document.get("data")
-        if isinstance(data, list):
-            return {**document, "data": [change(fault, video) for video in data]}
-        return change(fault, document)
-
-    return _document(each)
-
-
-def _with(**values: object) -> Effect:
-    return _videos(lambda _, video: {**video, **values})
-
-
-def _without(key: str) -> Callable[[Fault, Document], Document]:
-    return lambda _, document: {name: value for name, value in document.items() if name != key}
-
-
-def _receding(_: Fault, video: Document) -> Document:
-    progress = video["progress"]
-    assert isinstance(progress, int)
-    return {**video, "progress": 100 - progress}
-
-
-def _renamed(_: Fault, video: Document) -> Document:
-    return {**video, "id": "task_" + hashlib.sha256(str(video["id"]).encode()).hexdigest()[:24]}
 
 
 def _failed_as_error(fault: Fault, answer: Answer) -> Answer:
@@ -292,28 +233,35 @@ KINDS: Mapping[str, Kind] = {
     "hang_after": _after("create", _travelling(Manner.HANG)),
     "delay_before": Kind(Stage.BEFORE, "create", delays=True),
     "delay_after": Kind(Stage.AFTER, "create", delays=True),
-    "answer_before": _before(_canned),
-    "answer_after": _after("create", _canned),
+    "answer_before": _before(canned),
+    "answer_after": _after("create", canned),
     "used_up": _after("create", _used_up),
     # What becomes of an order
     "generation_fails": _planned(_fails),
     "generation_hangs": _planned(_stuck),
     "long_id": _planned(_long_id),
     # What is told of a video
-    "status_word": _after("retrieve", _videos(lambda fault, video: {**video, "status": fault.word})),
-    "progress_missing": _after("retrieve", _videos(_without("progress"))),
-    "progress_text": _after("retrieve", _videos(lambda _, video: {**video, "progress": f"{video['progress']}%"})),
-    "progress_stuck": _after("retrieve", _with(progress=99)),
-    "progress_back": _after("retrieve", _videos(_receding)),
-    "other_id": _after("retrieve", _videos(_renamed)),
+    "status_word": _after("retrieve", telling.of_videos(lambda fault, video: {**video, "status": fault.word})),
+    "progress_missing": _after("retrieve", telling.of_videos(telling.without("progress"))),
+    "progress_text": _after(
+        "retrieve", telling.of_videos(lambda _, video: {**video, "progress": f"{video['progress']}%"})
+    ),
+    "progress_stuck": _after("retrieve", telling.with_values(progress=99)),
+    "progress_back": _after("retrieve", telling.of_videos(telling.receding)),
+    "other_id": _after("retrieve", telling.of_videos(telling.renamed)),
     "failed_as_error": _after("retrieve", _failed_as_error),
-    "prompt_hidden": _after("list", _with(prompt=None)),
-    "prompt_other": _after("list", _videos(lambda fault, video: {**video, "prompt": fault.word})),
-    "seconds_other": _after("list", _with(seconds="1")),
-    "model_other": _after("list", _videos(lambda fault, video: {**video, "model": fault.word})),
+    "prompt_hidden": _after("list", telling.with_values(prompt=None)),
+    "prompt_other": _after("list", telling.of_videos(lambda fault, video: {**video, "prompt": fault.word})),
+    "seconds_other": _after("list", telling.with_values(seconds="1")),
+    "model_other": _after("list", telling.of_videos(lambda fault, video: {**video, "model": fault.word})),
     # What is told of all videos
-    "list_empty": _after("list", _document(lambda _, page: {**page, "data": [], "has_more": False})),
-    "list_without_has_more": _after("list", _document(_without("has_more"))),
+    "list_empty": _after("list", telling.of_document(lambda _, page: {**page, "data": [], "has_more": False})),
+    "list_lagging": _after("list", telling.hiding(telling.is_young)),
+    "list_unfinished_hidden": _after("list", telling.hiding(telling.is_unfinished)),
+    "list_hidden": _after("list", telling.hiding(telling.has_word)),
+    "list_filtered": _after("list", telling.of_document(telling.filtered)),
+    "list_foreign": _after("list", telling.of_document(telling.foreign)),
+    "list_without_has_more": _after("list", telling.of_document(telling.without("has_more"))),
     # The clip
     "redirect": _after("content", _elsewhere),
     "link": _after("retrieve", clip_faults.linked),
@@ -329,6 +277,7 @@ KINDS: Mapping[str, Kind] = {
     "half_zero": _after("content", _body(_half_zero)),
     "html_as_mp4": _after("content", _body(lambda _: b"<!doctype html><html><body>Bad gateway</body></html>")),
     "json_as_mp4": _after("content", _body(lambda _: b'{"error": {"message": "The video is not available"}}')),
+    "mistyped": _after("content", _mistyped),
     "range_ignored": _after("content", _without_range),
 }
 """Every kind of fault by its name.

@@ -10,7 +10,8 @@ import pytest
 import requests
 
 from sorawatch.simulator import Fault
-from sorawatch.simulator.faults import KINDS, SHAPES
+from sorawatch.simulator.bodies import SHAPES
+from sorawatch.simulator.faults import KINDS
 
 
 def billed(client) -> tuple[int, int, float]:
@@ -89,6 +90,35 @@ def test_an_error_takes_any_shape(client, shape):
     expected = BODIES[shape]
     assert answer.text == expected if isinstance(expected, str) else answer.json() == expected
     assert (answer.headers["Retry-After"], answer.headers["retry-after-ms"]) == ("7", "7000")
+
+
+@pytest.mark.parametrize(("stage", "bill"), BILLING)
+def test_an_answer_can_be_written_out(client, stage, bill):
+    written = {"body": "<Error>Slow down</Error>", "media_type": "application/xml"}
+    client.simulator.inject(
+        Fault(f"answer_{stage}", status=503, headers={"Retry-After": "7", "X-Amz-Id": "1"}, **written)
+    )
+
+    answer = client.post()
+
+    assert (answer.status_code, answer.text, answer.headers["Content-Type"]) == (503, *written.values())
+    assert (answer.headers["Retry-After"], answer.headers["X-Amz-Id"]) == ("7", "1")
+    assert billed(client) == bill
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"data": {"task": {"id": "{id}"}}}, {"taskId": "{id}"}, {"result": {"id": "{id}"}}, {"data": "{id}"}],
+    ids=json.dumps,
+)
+def test_an_id_can_be_told_in_another_place(client, body):
+    client.simulator.inject(Fault("answer_after", status=200, body=json.dumps(body)))
+
+    answer = client.post()
+
+    (video,) = client.simulator.ledger().videos
+    assert answer.json() == json.loads(json.dumps(body).replace("{id}", video.id))
+    assert answer.headers["Content-Type"] == "application/json"
 
 
 def test_a_word_replaces_the_status(client):
@@ -200,6 +230,55 @@ def test_the_list_leaves_things_out(client, kind, seen):
     assert not seen(client.get("/videos").json())
 
 
+def listed(client) -> list[str]:
+    page = client.get("/videos").json()
+    assert page["has_more"] is False
+    return [video["prompt"] for video in page["data"]]
+
+
+def test_a_list_can_lag(client):
+    client.create(prompt="1")
+    client.simulator.inject(Fault("list_lagging", seconds=3600), Fault("list_lagging", seconds=-3600, after=1))
+
+    assert [listed(client), listed(client)] == [[], ["1"]]
+
+
+def test_a_list_can_be_of_finished_videos_only(client):
+    client.finished(prompt="1")
+    client.create(prompt="2")
+    client.simulator.inject(Fault("list_unfinished_hidden"))
+
+    assert [listed(client), listed(client)] == [["1"], ["2", "1"]]
+
+
+def test_a_list_can_hide_some_videos(client):
+    hidden = client.create(prompt="a dog")
+    client.create(prompt="a cat")
+    client.simulator.inject(Fault("list_hidden", word="dog"))
+
+    assert [listed(client), listed(client)] == [["a cat"], ["a cat", "a dog"]]
+    assert client.video(hidden).status_code == 200
+
+
+def test_a_list_can_be_filtered_and_give_itself_away(client):
+    client.create(prompt="a cat")
+    hidden = client.create(prompt="a dog")
+    client.simulator.inject(Fault("list_filtered", word="dog"))
+
+    page = client.get("/videos").json()
+
+    assert [video["prompt"] for video in page["data"]] == ["a cat"]
+    assert page["first_id"] == hidden
+
+
+def test_a_list_can_be_of_another_account(client):
+    client.create(prompt="1")
+    client.simulator.inject(Fault("list_foreign", times=None))
+
+    assert "1" not in listed(client)
+    assert {client.video(video["id"]).status_code for video in client.get("/videos").json()["data"]} == {404}
+
+
 @pytest.mark.parametrize("status", [400, 404, 410, 502])
 def test_a_clip_can_be_late_or_gone(client, status):
     video_id = client.finished()
@@ -232,6 +311,15 @@ def test_a_clip_can_arrive_changed(client, kind):
     # Gzip alone announces another length than what comes out of it.
     assert (int(answer.headers["Content-Length"]) == len(answer.content)) == (kind != "gzip")
     assert client.content(video_id).content == clip
+
+
+def test_a_whole_clip_can_be_told_to_be_something_else(client):
+    video_id = client.finished()
+    client.simulator.inject(Fault("mistyped", media_type="application/json"))
+
+    told, real = client.content(video_id), client.content(video_id)
+
+    assert (told.headers["Content-Type"], told.content) == ("application/json", real.content)
 
 
 def test_a_range_of_a_changed_clip_is_changed_too(client):

@@ -1,0 +1,48 @@
+"""The bodies that servers of this contract give their errors, and any other that a test writes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from sorawatch.simulator.answers import Answer
+
+if TYPE_CHECKING:
+    from sorawatch.simulator.faults import Fault
+
+SHAPES: Mapping[str, tuple[str, Callable[[Fault], str]]] = {
+    "openai": ("application/json", lambda fault: json.dumps({"error": _error(fault)})),
+    "error_text": ("application/json", lambda fault: json.dumps({"error": fault.message})),
+    "detail_text": ("application/json", lambda fault: json.dumps({"detail": fault.message})),
+    "detail_list": (
+        "application/json",
+        lambda fault: json.dumps({"detail": [{"loc": ["body"], "msg": fault.message, "type": "value_error"}]}),
+    ),
+    "code_message": (
+        "application/json",
+        lambda fault: json.dumps({"code": fault.code, "message": fault.message, "data": None}),
+    ),
+    "html": ("text/html", lambda fault: f"<html><body><h1>{fault.status}</h1><p>{fault.message}</p></body></html>"),
+    "unparsable": ("application/json", lambda _: '{"id": "video_'),
+    "empty": ("text/plain", lambda _: ""),
+}
+"""Media type and text by name."""
+
+_ID = "{id}"
+
+
+def canned(fault: Fault, answer: Answer) -> Answer:
+    """What ``fault`` says in place of ``answer``, whose id it may tell in a place of its own."""
+    media_type, text = SHAPES[fault.shape]
+    body = text(fault)
+    if fault.body is not None:
+        media_type = "application/json"
+        body = fault.body.replace(_ID, str(json.loads(answer.body)["id"])) if _ID in fault.body else fault.body
+    wishes = {"Retry-After": fault.retry_after, "retry-after-ms": fault.retry_after_ms}
+    headers = {name: str(value) for name, value in wishes.items() if value is not None}
+    return Answer(fault.status, body.encode(), fault.media_type or media_type, {**headers, **fault.headers})
+
+
+def _error(fault: Fault) -> dict[str, object]:
+    return {"message": fault.message, "type": "server_error", "param": None, "code": fault.code}

@@ -1,0 +1,508 @@
+"""Every answer in `server_answers`, through the whole daemon: what was bought, held, charged and said.
+
+Whatever a server answers, no picture is bought twice, and only a refused key is blamed on the key.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from sorawatch import app, config, simulator
+from sorawatch.core.job import Charged, Job
+from sorawatch.simulator import Fault
+from tests import server_answers as rows
+from tests.server_answers import Row
+from tests.yard import Yard, wait_until
+
+PRICE = 800_000
+"""Micro-dollars of one clip as the yard orders it."""
+
+NO_LIST = Fault("answer_before", on="list", status=404, shape="detail_text", times=None)
+
+LATE = 1.0
+"""Seconds for one request where a test waits until a list proves something, which is half as long again."""
+
+
+def each(answers: Iterable[Row]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("row", answers, ids=lambda row: row.name)
+
+
+def drained(yard: Yard, seconds: float = 15) -> bool:
+    """As `Yard.run_once`; fails if it takes so many seconds, for a pause may last."""
+    loaded = config.load(yard.write_config(), {})
+    late = threading.Event()
+    with app.opened(loaded, {}, [lambda before, after: yard.changes.append((before, after))]) as daemon:
+        timer = threading.Timer(seconds, lambda: (late.set(), daemon.stop()))
+        timer.start()
+        try:
+            well = daemon.run(once=True)
+        finally:
+            timer.cancel()
+    assert not late.is_set(), f"not drained within {seconds:g} s: {told_of(yard)}"
+    return well
+
+
+def only_job(yard: Yard) -> Job:
+    (job,) = yard.status().jobs
+    return job
+
+
+def told_of(yard: Yard) -> str:
+    """All that is said of the jobs and the pauses."""
+    snapshot = yard.status()
+    texts = [path.read_text() for path in yard.errors.rglob("*.error.txt")]
+    pauses = [text for pause in snapshot.pauses for text in (pause.reason, pause.mend)]
+    return "\n".join([text for job in snapshot.jobs for text in (job.reason, job.mend, job.obstacle)] + texts + pauses)
+
+
+def assert_no_key_is_blamed(told: str) -> None:
+    for words in ("refuses the API key", "valid key", "SORAWATCH_API_KEY"):
+        assert words not in told
+
+
+def assert_held_as_lost(yard: Yard, creates: int, says: Iterable[str] = ()) -> None:
+    """The only picture is held, perhaps charged, and still where it was."""
+    assert yard.simulator.ledger().creates == creates
+    job = only_job(yard)
+    assert (job.state.value, job.charged) == ("held", Charged.PERHAPS), job.reason
+    today = yard.status().today
+    assert today.spent + today.reserved == PRICE
+    assert set(yard.files("inbox")) == {"beach.jpg", "beach.yaml"}
+    told = told_of(yard)
+    for words in ("It may have been charged ($0.80)", f"sorawatch adopt {job.id}", *says):
+        assert words in told
+    assert_no_key_is_blamed(told)
+
+
+def assert_delivered(yard: Yard, creates: int = 1, pictures: int = 1) -> None:
+    assert yard.counts() == {"done": pictures}, told_of(yard)
+    assert len(yard.files("outbox")) == pictures
+    ledger = yard.simulator.ledger()
+    assert (ledger.creates, ledger.duplicates) == (creates, creates - pictures)
+
+
+@pytest.fixture
+def beach(yard: Yard) -> Yard:
+    yard.drop("beach.jpg")
+    return yard
+
+
+# Orders that were perhaps taken
+
+
+@each(rows.LOST)
+def test_a_lost_answer_is_held_however_often_it_comes(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
+    assert not drained(beach)
+    assert_held_as_lost(beach, 1, row.says)
+
+
+def test_what_was_perhaps_charged_is_reserved_until_it_is_known(beach: Yard) -> None:
+    beach.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), NO_LIST)
+    assert not drained(beach)
+    assert (beach.status().today.spent, beach.status().today.reserved) == (0, PRICE)
+    (video,) = beach.simulator.ledger().videos
+    beach.cli("adopt", "beach.jpg", video.id)
+    assert drained(beach)
+    assert (beach.status().today.spent, beach.status().today.reserved) == (PRICE, 0)
+
+
+@each([row for row in rows.LOST if "{id}" not in str(row.body)][::3])
+def test_a_lost_answer_is_held_though_nothing_was_taken(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "create"), NO_LIST)
+    assert not drained(beach)
+    assert_held_as_lost(beach, 0, row.says)
+
+
+@each(rows.LOST[1::3])
+def test_a_lost_answer_is_found_in_the_list(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_after", "create"))
+    assert drained(beach)
+    assert_delivered(beach)
+    assert "uncertain" in beach.states("beach.jpg")
+
+
+@each(rows.LOST[2::6])
+def test_a_restart_does_not_buy_what_was_lost(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
+    for _ in range(3):
+        assert not drained(beach)
+        assert_held_as_lost(beach, 1)
+
+
+@each([row for row in rows.LOST if row.name in rows.SHOWN_ID])
+def test_what_looks_like_an_id_is_shown_for_adoption(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
+    assert not drained(beach)
+    (video,) = beach.simulator.ledger().videos
+    assert video.id in told_of(beach)
+
+
+def test_the_video_of_another_job_is_a_lost_answer(yard: Yard) -> None:
+    yard.drop("first.jpg")
+    assert drained(yard)
+    (first,) = yard.simulator.ledger().videos
+    yard.simulator.inject(Row("", 200, {"id": first.id, "status": "queued"}).fault("answer_after", "create"), NO_LIST)
+    yard.drop("beach.jpg")
+    assert not drained(yard)
+    assert yard.counts() == {"done": 1, "held": 1}
+    assert list(yard.files("outbox")) == ["first.mp4"]
+    assert yard.simulator.ledger().creates == 2
+
+
+# Orders that were taken
+
+
+@each(rows.TAKEN)
+def test_an_id_is_found_wherever_it_stands(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
+    assert drained(beach)
+    assert_delivered(beach)
+    assert "uncertain" not in beach.states("beach.jpg")
+
+
+# Orders that were not taken
+
+
+@each(rows.LATER)
+def test_what_was_refused_for_now_is_sent_again(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "create", times=2))
+    assert drained(beach)
+    assert_delivered(beach)
+    assert "uncertain" not in beach.states("beach.jpg")
+
+
+def refused(yard: Yard, answers: list[Row]) -> dict[str, str]:
+    """The error texts of as many pictures, by the name of the row that each was answered with."""
+    names = {f"{number:02}": row.name for number, row in enumerate(answers)}
+    for (name, _), row in zip(names.items(), answers, strict=True):
+        yard.drop(f"{name}.jpg", f"picture {name}")
+        yard.simulator.inject(row.fault("answer_before", "create", prompt=f"picture {name}"))
+    assert not drained(yard)
+    texts = {path.name.partition(".")[0]: path.read_text() for path in yard.errors.glob("*.error.txt")}
+    assert yard.counts() == {"failed": len(answers)}, {names[name] for name in names.keys() - texts.keys()}
+    assert yard.simulator.ledger().creates == 0
+    return {names[name]: text for name, text in texts.items()}
+
+
+def test_a_refused_order_goes_to_errors_uncharged_and_quoted(yard: Yard) -> None:
+    texts = refused(yard, rows.REFUSED)
+    for row in rows.REFUSED:
+        assert "Was it charged?\n    No." in texts[row.name]
+        for words in row.says:
+            assert words in texts[row.name]
+    assert_no_key_is_blamed("".join(texts.values()))
+
+
+def test_what_moderation_refuses_at_submit_is_said_to_be_that(yard: Yard) -> None:
+    texts = refused(yard, rows.MODERATED)
+    assert {name for name, text in texts.items() if "moderation" not in text.partition("Was it charged?")[0]} == set()
+    assert yard.simulator.ledger().rejected == len(rows.MODERATED)
+
+
+def paused(yard: Yard) -> str:
+    """What is told once submissions pause; nothing may have been bought, failed or moved."""
+    with yard.running():
+        wait_until(lambda: yard.status().pauses, 8, lambda: told_of(yard))
+        told = told_of(yard)
+        assert "nothing is submitted" in yard.told() or "paused" in yard.told()
+    assert yard.files("errors") == {}
+    assert yard.counts() == {"ready": 1}
+    assert yard.simulator.ledger().creates == 0
+    return told
+
+
+@each(rows.KEY)
+def test_a_refused_key_stops_everybody(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "create"))
+    told = paused(beach)
+    for words in row.says:
+        assert words in told
+
+
+@each(rows.CREDIT)
+def test_an_empty_account_stops_everybody_and_is_no_bad_key(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "create"))
+    told = paused(beach)
+    assert "credit" in told
+    assert_no_key_is_blamed(told)
+
+
+@each(rows.NEUTRAL)
+def test_what_nobody_knows_is_quoted_and_no_key_is_blamed(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "create"))
+    told = paused(beach)
+    for words in row.says:
+        assert words in told
+    assert_no_key_is_blamed(told)
+
+
+@each(rows.MODEL)
+def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(yard: Yard, row: Row) -> None:
+    yard.drop("wanted.jpg", "picture a", priority=1)
+    yard.drop("other.jpg", "picture b", model="sora-2-pro")
+    yard.simulator.inject(row.fault("answer_before", "create", prompt="picture a"))
+    with yard.running():
+        wait_until(lambda: yard.counts() == {"ready": 1, "done": 1} and yard.status().pauses, 8, yard.told)
+        told = told_of(yard)
+    assert "model" in told
+    assert_no_key_is_blamed(told)
+    assert yard.files("errors") == {}
+    assert list(yard.files("outbox")) == ["other.mp4"]
+
+
+def test_a_check_with_a_key_that_litellm_refuses_does_not_say_ready(yard: Yard) -> None:
+    (row,) = [row for row in rows.KEY if "LiteLLM" in row.name]
+    yard.simulator.inject(row.fault("answer_before", "any"))
+    told = yard.cli("check", status=1)
+    assert "ready to run" not in told
+    assert "No connected db" in told
+
+
+# What becomes of a job
+
+
+def test_what_moderation_refuses_of_a_job_is_not_ordered_again(yard: Yard) -> None:
+    names = list(rows.FAILED_BY_MODERATION)
+    for number, (code, message) in enumerate(rows.FAILED_BY_MODERATION.values()):
+        yard.drop(f"{number:02}.jpg", f"picture {number:02}")
+        yard.simulator.inject(
+            Fault("generation_fails", prompt=f"picture {number:02}", code=code, message=message, times=None)
+        )
+    assert not drained(yard, 30)
+    bought = [video.prompt for video in yard.simulator.ledger().videos]
+    assert [names[int(prompt[-2:])] for prompt in bought if bought.count(prompt) > 1] == []
+    assert yard.counts() == {"failed": len(names)}
+    for path in yard.errors.glob("*.error.txt"):
+        assert "moderation" in path.read_text()
+
+
+@pytest.mark.parametrize("word", ["succeed", "Succeed", "ready", "Ready", "finish", "FINISH"])
+def test_words_for_a_finished_video(beach: Yard, word: str) -> None:
+    beach.simulator.inject(Fault("status_word", on="retrieve", when="completed", word=word, times=None))
+    assert drained(beach)
+    assert_delivered(beach)
+
+
+@each(rows.FINISHED)
+def test_a_finished_video_is_seen_wherever_it_is_told(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_after", "retrieve", when="completed"))
+    assert drained(beach)
+    assert_delivered(beach)
+
+
+WORDS_FOR_FAILED = [
+    "aborted", "rejected", "timeout", "timed_out", "TIMED_OUT", "blocked", "Request Moderated", "Content Moderated",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", WORDS_FOR_FAILED)
+def test_words_for_a_video_that_will_not_come(beach: Yard, word: str) -> None:
+    beach.set("retries", failed_generations=0)
+    beach.simulator.inject(Fault("status_word", on="retrieve", word=word, times=None))
+    assert not drained(beach)
+    assert only_job(beach).state.value in {"failed", "held"}
+    assert beach.simulator.ledger().creates == 1
+
+
+@pytest.mark.parametrize("status", [1, 5, 0])
+def test_a_number_for_a_status_is_waited_out(beach: Yard, status: int) -> None:
+    row = Row("", 200, {"id": "{id}", "object": "video", "status": status})
+    beach.simulator.inject(row.fault("answer_after", "retrieve", times=2))
+    assert drained(beach)
+    assert_delivered(beach)
+
+
+@each(rows.UNREADABLE_POLLS)
+def test_polls_that_stay_unreadable_end_as_held(beach: Yard, row: Row) -> None:
+    beach.set("polling", stall_minutes=0.01, abandon_hours=0.0003)
+    beach.simulator.inject(row.fault("answer_before", "retrieve"))
+    assert not drained(beach)
+    job = only_job(beach)
+    assert (job.state.value, job.charged) == ("held", Charged.PERHAPS), job.reason
+    assert beach.simulator.ledger().creates == 1
+    assert "may have been charged" in told_of(beach)
+    assert_no_key_is_blamed(told_of(beach))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
+    ids=lambda row: row.name,
+)
+def test_a_video_that_is_unknown_for_a_moment_arrives(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "retrieve", times=3))
+    assert drained(beach)
+    assert_delivered(beach)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
+    ids=lambda row: row.name,
+)
+def test_a_paid_video_that_is_unknown_for_good_is_not_bought_again(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "retrieve"))
+    assert not drained(beach)
+    assert (only_job(beach).state.value, only_job(beach).charged) in {
+        ("failed", Charged.PERHAPS),
+        ("held", Charged.PERHAPS),
+    }
+    assert "erhaps" in told_of(beach) or "may have been charged" in told_of(beach)
+    assert beach.simulator.ledger().creates == 1
+
+
+# What a list proves
+
+
+@pytest.mark.parametrize("faults", rows.NO_PROOF.values(), ids=rows.NO_PROOF)
+@pytest.mark.parametrize("kind", ["answer_after", "answer_before"], ids=["taken", "not taken"])
+def test_a_list_that_proves_nothing_orders_nothing_again(beach: Yard, kind: str, faults: list[Fault]) -> None:
+    beach.set("api", timeout_seconds=LATE)
+    beach.simulator.inject(Fault(kind, on="create", status=504, shape="html", times=None), *faults)
+    assert not drained(beach)
+    assert_held_as_lost(beach, int(kind == "answer_after"))
+
+
+def test_a_list_of_finished_videos_only_proves_nothing(patient_yard: Yard) -> None:
+    patient_yard.set("api", timeout_seconds=LATE)
+    patient_yard.drop("beach.jpg")
+    patient_yard.simulator.inject(
+        Fault("answer_after", on="create", status=504, shape="html", times=None),
+        Fault("list_unfinished_hidden", times=None),
+    )
+    assert not drained(patient_yard)
+    assert_held_as_lost(patient_yard, 1)
+
+
+def test_a_good_list_without_a_witness_proves_nothing(beach: Yard) -> None:
+    beach.set("api", timeout_seconds=LATE)
+    beach.simulator.inject(Fault("lost_before", on="create"))
+    assert not drained(beach)
+    assert_held_as_lost(beach, 0)
+
+
+def delivered_before(yard: Yard) -> None:
+    """One clip, by a daemon that has ended since."""
+    yard.set("api", timeout_seconds=LATE)
+    yard.drop("first.jpg")
+    assert drained(yard)
+    yard.drop("beach.jpg")
+
+
+def test_a_good_list_that_shows_an_earlier_video_proves_that_an_order_never_arrived(yard: Yard) -> None:
+    delivered_before(yard)
+    yard.simulator.inject(Fault("lost_before", on="create"))
+    assert drained(yard)
+    assert_delivered(yard, 2, 2)
+    assert yard.simulator.ledger().lists >= 2
+
+
+def test_a_good_list_that_shows_a_later_video_proves_that_an_order_never_arrived(yard: Yard) -> None:
+    yard.set("api", timeout_seconds=LATE)
+    yard.drop("beach.jpg", priority=1)
+    yard.drop("later.jpg")
+    yard.simulator.inject(Fault("lost_before", on="create", prompt="beach"))
+    assert drained(yard)
+    assert_delivered(yard, 2, 2)
+
+
+HIDING = {
+    "another account's": Fault("list_foreign", times=None),
+    "hides all of ours": Fault("list_hidden", times=None),
+    "empty": Fault("list_empty", times=None),
+    "lagging": Fault("list_lagging", seconds=3600, times=None),
+    "drops what is not in the gateway's books": Fault("list_filtered", word="beach", times=None),
+    "without an end": Fault("list_without_has_more", times=None),
+}
+
+
+@pytest.mark.parametrize("fault", HIDING.values(), ids=HIDING)
+def test_a_list_that_hides_what_was_taken_buys_nothing_after_a_restart(yard: Yard, fault: Fault) -> None:
+    delivered_before(yard)
+    hidden = [Fault("list_hidden", word="beach", times=None)] if fault.kind == "list_without_has_more" else []
+    yard.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), fault, *hidden)
+    assert not drained(yard)
+    assert yard.counts() == {"done": 1, "held": 1}
+    assert yard.simulator.ledger().creates == 2
+    assert_no_key_is_blamed(told_of(yard))
+
+
+def test_a_list_that_lags_for_a_while_shows_the_order_in_the_end(yard: Yard) -> None:
+    delivered_before(yard)
+    yard.simulator.inject(
+        Fault("answer_after", on="create", status=504, shape="html"), Fault("list_lagging", seconds=3600, times=1)
+    )
+    assert drained(yard)
+    assert_delivered(yard, 2, 2)
+
+
+# How a clip arrives
+
+
+ARRIVES = {
+    "404 SGLang": Row("", 404, {"detail": "Generation is still in-progress"}).fault("answer_before", "content", times=3),
+    "400 new-api": Row("", 400, rows.openai("Task is not completed yet, current status: IN_PROGRESS", None, "invalid_request_error")).fault("answer_before", "content", times=3),
+    "403 new-api": Row("", 403, rows.openai("request blocked: private IP address not allowed: 10.0.0.5")).fault("answer_before", "content", times=2),
+    "500 FastVideo": Row("", 500, {"detail": "Video generation failed"}).fault("answer_before", "content", times=2),
+    "502 new-api": Row("", 502, rows.openai("Upstream service returned status 404")).fault("answer_before", "content", times=5),
+    "502 page": Fault("answer_before", on="content", status=502, shape="html", times=5),
+    "page": Fault("answer_before", on="content", status=200, shape="html", times=2),
+    "MP4 told to be JSON": Fault("mistyped", media_type="application/json", times=None),
+    "MP4 told to be a page": Fault("mistyped", media_type="text/html", times=None),
+    "MP4 told to be text": Fault("mistyped", media_type="text/plain; charset=utf-8", times=None),
+    "MP4 told to be bytes": Fault("mistyped", media_type="application/octet-stream", times=None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", ARRIVES.values(), ids=ARRIVES)
+def test_a_clip_arrives_whatever_its_server_answers_meanwhile(beach: Yard, fault: Fault) -> None:
+    beach.simulator.inject(fault)
+    assert drained(beach)
+    assert_delivered(beach)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        Row("404", 404, rows.openai("Video content has expired.", "video_expired")),
+        Row("410", 410, {"detail": "Gone"}),
+        Row("400", 400, {"error": "The video is no longer available"}),
+    ],
+    ids=lambda row: row.name,
+)
+def test_a_clip_that_has_expired_is_not_bought_again(beach: Yard, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "content"))
+    assert not drained(beach)
+    text = (beach.errors / "beach.error.txt").read_text()
+    assert "expired" in text
+    assert "Yes ($0.80)" in text
+    assert beach.simulator.ledger().creates == 1
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_clip_that_is_never_given_out_is_held(beach: Yard, status: int) -> None:
+    beach.simulator.inject(Fault("answer_before", on="content", status=status, shape="html", times=None))
+    assert not drained(beach)
+    assert (only_job(beach).state.value, only_job(beach).charged) == ("held", Charged.YES)
+    assert beach.simulator.ledger().creates == 1
+    assert_no_key_is_blamed(told_of(beach))
+
+
+def test_a_paid_video_that_a_restarted_server_forgot_is_not_bought_again(tmp_path: Path) -> None:
+    quick = simulator.Settings(generation_seconds=0.1, frames_per_second=1)
+    with simulator.running(simulator.Settings(generation_seconds=float("inf"))) as before:
+        port = int(before.root.rpartition(":")[2])
+        yard = Yard(tmp_path, before)
+        yard.drop("beach.jpg")
+        with yard.running():
+            wait_until(lambda: yard.counts() == {"rendering": 1})
+    with simulator.running(quick, port=port) as after:
+        assert not drained(yard)
+        assert after.ledger().creates == 0
+    assert only_job(yard).state.value in {"held", "failed"}
+    assert only_job(yard).charged is Charged.PERHAPS
