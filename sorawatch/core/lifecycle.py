@@ -151,7 +151,8 @@ def advance(
         case Action.POLL, o.FailedForNow():
             return _unpolled(job, outcome, now, policy, jitter)
         case Action.DELIVER, o.Delivered():
-            return replace(_enter(job, State.DELIVERED, now), clip=outcome.clip)
+            note = "; ".join(filter(None, (job.note, outcome.note)))
+            return replace(_enter(job, State.DELIVERED, now), clip=outcome.clip, note=note)
         case Action.DELIVER, o.FailedForNow():
             return _retry_or(_give_up_clip, job, outcome, now, policy, jitter)
         case Action.ARCHIVE, o.Filed():
