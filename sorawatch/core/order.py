@@ -138,7 +138,9 @@ class Model:
     @property
     def is_free(self) -> bool:
         """Whether every clip of it costs nothing."""
-        return {self.micros_per_second, *dict(self.micros_per_second_by_size).values()} == {0}
+        by_size = (*self.micros_per_second_by_size, *self.micros_per_video_by_size)
+        prices = {self.micros_per_second, self.micros_per_video, *(price for _, price in by_size)}
+        return prices - {None} == {0}
 
     def resolve(self, aim: Size | Aim, picture: Size) -> Size:
         """The exact size for ``aim`` and an upright ``picture``: of the sizes that lie the right way, the smallest."""
