@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sorawatch import arrivals
 from sorawatch.blocks import Blocks
+from sorawatch.bookkeeping import Bookkeeping
 from sorawatch.bulletin import PAUSED, Bulletin
 from sorawatch.closures import Closures
 from sorawatch.core import outcome as o
 from sorawatch.core.facts import Event, Facts, about
 from sorawatch.core.job import FINAL, UNPAID, Change, Job, State
 from sorawatch.core.lifecycle import ACTIONS, Action
-from sorawatch.edges.store import Store, Turn
+from sorawatch.edges.store import Turn
 from sorawatch.errors import Blocked
 from sorawatch.hands import Done, Hands
 from sorawatch.housekeeping import Housekeeping
@@ -42,7 +43,7 @@ _LAST_WORDS = 4.0
 """Seconds a stop waits for what became of the submits, once no upload is on its way any more."""
 _STOP_SIGN = 5.0
 """Seconds between two signs to the service manager that the end is waited for."""
-_UNSENT = o.FailedForNow("it was not sent, for the state could not be written", counts=False)
+_UNSENT = o.FailedForNow("it was not sent, for the state or its ledger could not be written", counts=False)
 _CLAIMED = (
     State.RENDERED, State.RENDERING, State.UNCERTAIN, State.DELIVERED, State.REJECTED, State.WITHDRAWN, State.RESTORING
 )  # fmt: skip
@@ -54,7 +55,7 @@ class Daemon:
 
     def __init__(
         self,
-        store: Store,
+        store: Bookkeeping,
         parts: Parts,
         *,
         forget: Callable[[str], None],
@@ -269,7 +270,7 @@ class Daemon:
     def _record(self, turn: Turn, done: Done) -> None:
         change = record(turn, done, self._admission, self._blocks, self._pacing)
         if change is not None:
-            self._changes.append(change)
+            self._changes += [change, *self._admission.reunited(turn, change[1])]
 
     def _announce(self) -> None:
         """After the commit: remember, tell whoever listens, tidy up."""
@@ -327,7 +328,7 @@ class Daemon:
     def _pause_reason(self) -> str | None:
         if self._paused:
             return PAUSED
-        return self._lookout.objection or self._hands.hanging
+        return self._lookout.objection or self._hands.hanging or self._store.objection
 
     def _verdict(self) -> bool | None:
         """With ``once``: None while something goes on, else whether all that was there became clips."""

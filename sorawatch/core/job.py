@@ -120,6 +120,8 @@ class Job:
     """What keeps the pair from being filed now; ``reason`` stays why the job ended."""
     digest: str = ""
     """SHA-256 of the image's bytes; empty until prepared."""
+    reference_digest: str = ""
+    """SHA-256 of the reference's bytes; empty until prepared, and where an older sorawatch did that."""
     note: str = ""
     """What was done to the picture that a person may want to know, such as ``upscaled 2.3×``."""
     price: int | None = None

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sorawatch.core.naming import legible
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 class FileName(sa.TypeDecorator[str]):
@@ -58,13 +58,16 @@ jobs = sa.Table(
     sa.Column("fit", sa.String(16)),
     sa.Column("focus", sa.String(64)),
     sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("take", sa.Integer, nullable=False, server_default="1"),
     sa.Column("order_key", sa.String(64)),
+    sa.Column("reference_key", sa.String(64)),
     sa.Column("likeness", sa.String(64)),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("reason", Prose, nullable=False),
     sa.Column("mend", Prose, nullable=False),
     sa.Column("obstacle", Prose, nullable=False, server_default=""),
     sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("reference_digest", sa.String(64), nullable=False, server_default=""),
     sa.Column("note", Prose, nullable=False),
     sa.Column("price", sa.BigInteger),
     sa.Column("token", sa.String(64)),
@@ -82,6 +85,8 @@ jobs = sa.Table(
     sa.Column("lease_until", sa.BigInteger),
     sa.Index("jobs_by_state", "state", "due_at"),
     sa.Index("jobs_by_order", "order_key"),
+    sa.Index("jobs_by_reference", "reference_key"),
+    sa.Index("jobs_by_take", "take"),
     sa.Index("jobs_by_likeness", "likeness", "state"),
 )
 
@@ -103,7 +108,10 @@ purchases = sa.Table(
     sa.Column("size", sa.String(32)),
     sa.Column("seconds", sa.Integer),
     sa.Column("clip", FileName),
+    sa.Column("take", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("reference_key", sa.String(64)),
     sa.Index("purchases_by_order", "order_key"),
+    sa.Index("purchases_by_reference", "reference_key"),
     sa.Index("purchases_by_likeness", "likeness"),
     sa.Index("purchases_by_time", "at"),
     sa.Index("purchases_by_video", "video_id"),

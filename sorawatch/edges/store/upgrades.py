@@ -32,10 +32,19 @@ def _losses_and_obstacles_are_kept(connection: sa.Connection) -> None:
     _add(connection, jobs.c.obstacle)
 
 
+def _takes_and_references_are_kept(connection: sa.Connection) -> None:
+    added = (jobs.c.take, jobs.c.reference_key, jobs.c.reference_digest, purchases.c.take, purchases.c.reference_key)
+    for column in added:
+        _add(connection, column)
+    for index in (*jobs.indexes, *purchases.indexes):
+        if index.name in {"jobs_by_reference", "jobs_by_take", "purchases_by_reference"}:
+            index.create(connection)
+
+
 def _add(connection: sa.Connection, column: sa.Column[Any]) -> None:
     written = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
     connection.execute(sa.text(f"ALTER TABLE {column.table.name} ADD COLUMN {written}"))
 
 
-_STEPS = (_purchases_stand_alone, _losses_and_obstacles_are_kept)
+_STEPS = (_purchases_stand_alone, _losses_and_obstacles_are_kept, _takes_and_references_are_kept)
 """The first leads from version 1 to 2."""
