@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sorawatch.core.purchase import Purchase
+from sorawatch.core.purchase import Purchase, untold
 from sorawatch.edges.ledger import Ledger
 from sorawatch.edges.store import Store, Turn
 from sorawatch.errors import Blocked
@@ -17,6 +17,8 @@ class Bookkeeping:
     def __init__(self, store: Store, ledger: Ledger) -> None:
         self._store = store
         self._ledger = ledger
+        self._in_doubt = False
+        """The last transaction failed, and can be on disk all the same."""
         self.is_shared = store.is_shared
         self.touched = store.touched
 
@@ -27,10 +29,20 @@ class Bookkeeping:
         Raises:
             Blocked: if the state cannot be written; or, where the turn bought anything, the ledger.
         """
-        with self._store.turn() as turn:
-            yield turn
+        all_known: list[Purchase] = []
+        try:
+            with self._store.turn() as turn:
+                yield turn
+                if self._in_doubt:
+                    all_known = [*turn.orders.all().values()]
+        except Blocked:
+            self._in_doubt = True
+            raise
         try:
             self._ledger.write(turn.entries)
+            if self._in_doubt:
+                self._ledger.write(untold(all_known, self._ledger.read()))
+                self._in_doubt = False
         except Blocked:
             # Anything else is entered later: what is paid for is fetched meanwhile.
             if any(isinstance(entry, Purchase) for entry in turn.entries):

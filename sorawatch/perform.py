@@ -254,14 +254,14 @@ class Performer:
         pair = job.pair
         source = self._folders.inbox / pair.folder
         items = [outbox.Item(source / name, name) for name in pair.names] if self._is_unchanged(pair) else []
-        if not delivered:
-            text = work / Kept.ERROR
-            try:
-                work.mkdir(mode=0o700, exist_ok=True)
+        try:
+            work.mkdir(mode=0o700, exist_ok=True)
+            if not delivered:
+                text = work / Kept.ERROR
                 outbox.write_durably(text, error_text(job).encode("utf-8", "replace"))
-            except OSError as error:
-                raise translate(error, str(work)) from error
-            items.append(outbox.Item(text, error_name(pair.image), keep=True))
+                items.append(outbox.Item(text, error_name(pair.image), keep=True))
+        except OSError as error:
+            raise translate(error, str(work)) from error
         return o.Filed(self._place(items, root, pair.folder, work / Kept.ARCHIVING) if items else ())
 
     def _is_unchanged(self, pair: Pair) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from sorawatch.admission import Admission
 from sorawatch.core.catching_up import caught_up
 from sorawatch.core.job import FINAL, UNPAID, Job, State
-from sorawatch.core.purchase import Purchase, merged
+from sorawatch.core.purchase import Purchase, merged, untold
 from sorawatch.core.record import from_record
 from sorawatch.edges.store import LeaseLost, Turn
 from sorawatch.edges.work import WorkFolder
@@ -76,9 +76,7 @@ def take_in(turn: Turn, ledger: Mapping[str, Purchase]) -> TakenIn:
         if before is None or _account(before) != _account(whole):
             turn.orders.put(whole)
             known[token] = news[token] = whole
-    lacking = [
-        each for token, each in known.items() if token not in ledger or merged(ledger[token], each) != ledger[token]
-    ]
+    lacking = untold(known.values(), ledger)
     taken_up = []
     latest = {purchase.job_id: purchase for purchase in news.values()}
     for job in turn.jobs({*State} - FINAL) if news else ():

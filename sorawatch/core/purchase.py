@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -90,6 +91,11 @@ def merged(one: Purchase, other: Purchase) -> Purchase:
     standing = next(each for each in _BY_WEIGHT if each in {one.standing, other.standing})
     known = {name: getattr(other, name) for name in _LEARNT if getattr(one, name) is None}
     return replace(one, standing=standing, **known)
+
+
+def untold(purchases: Iterable[Purchase], ledger: Mapping[str, Purchase]) -> list[Purchase]:
+    """Those of which the ledger, by tokens, does not tell, or less."""
+    return [each for each in purchases if (told := ledger.get(each.token)) is None or merged(told, each) != told]
 
 
 _BY_WEIGHT = (Standing.SPENT, Standing.RELEASED, Standing.OPEN)

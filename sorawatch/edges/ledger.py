@@ -31,7 +31,7 @@ class Ledger:
 
     def __init__(self, path: Path, others: Sequence[Path] = ()) -> None:
         """``others`` are ledgers that are read as well, and never written."""
-        self._path = path
+        self.path = path
         self._others = others
         self._unwritten: list[LedgerEntry] = []
         self._is_whole = False
@@ -47,7 +47,7 @@ class Ledger:
         """
         purchases: dict[str, Purchase] = {}
         early: dict[str, list[LedgerEntry]] = defaultdict(list)
-        for path in (self._path, *self._others):
+        for path in (self.path, *self._others):
             for entry in _entries(path):
                 purchase = posted(purchases.get(entry.token), entry)
                 if purchase is None:
@@ -72,28 +72,28 @@ class Ledger:
             self._append()
         except OSError as error:
             self._is_whole = False
-            self.trouble = _blocked(error, self._path, "written")
+            self.trouble = _blocked(error, self.path, "written")
             raise self.trouble from error
         self._unwritten = []
         self._is_whole = True
         self.trouble = None
 
     def _append(self) -> None:
-        is_new = not os.path.lexists(self._path)
+        is_new = not os.path.lexists(self.path)
         if is_new:
-            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT, _MODE))
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, _MODE))
         lines = [_line(entry) for entry in self._unwritten]
-        if not (self._is_whole or _ends_whole(self._path)):
+        if not (self._is_whole or _ends_whole(self.path)):
             # What follows a line that was cut off must not become a part of it.
             lines.insert(0, "\n")
-        with open(self._path, "ab") as file:
+        with open(self.path, "ab") as file:
             file.write("".join(lines).encode("ascii"))
             file.flush()
             # A video's id is in the state and in the work folder, too.
             if not all(isinstance(entry, VideoKnown) for entry in self._unwritten):
                 os.fsync(file.fileno())
         if is_new:
-            _fsync_folder(self._path.parent)
+            _fsync_folder(self.path.parent)
 
 
 def _line(entry: LedgerEntry) -> str:
