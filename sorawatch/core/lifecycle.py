@@ -114,7 +114,8 @@ def advance(
         case Action.PREPARE, o.Prepared():
             assert job.order is not None
             order = replace(job.order, size=outcome.size)
-            return replace(_enter(job, State.READY, now), order=order, digest=outcome.digest, note=outcome.note)
+            ready = replace(_enter(job, State.READY, now), order=order, digest=outcome.digest, note=outcome.note)
+            return replace(ready, reference_digest=outcome.reference_digest)
         case Action.PREPARE, o.Partial():
             if (until := may_grow_until(job, now, policy.damaged_grace_seconds)) is None:
                 return reject(job, now, outcome.reason, outcome.mend)
@@ -160,9 +161,8 @@ def advance(
         case Action.ARCHIVE, (o.FailedForNow() | o.Halted()):
             return replace(_retry(job, job.reason, outcome.retry_after, now, policy, jitter), obstacle=outcome.reason)
         case Action.RESTORE, o.Restored():
-            return replace(
-                _enter(job, State.CANCELLED, now), filed=(), reason="moved back into the inbox to be tried again"
-            )
+            back = "moved back into the inbox to be tried again"
+            return replace(_enter(job, State.CANCELLED, now), pair=outcome.pair or job.pair, filed=(), reason=back)
         case ((Action.PREPARE | Action.DELIVER | Action.RESTORE), o.FailedForGood()):
             return reject(job, now, outcome.reason, outcome.mend)
         case _, (o.FailedForNow() | o.Halted()):

@@ -40,7 +40,7 @@ CAN_COME_TO = {
 """What the performer, and the hands where it breaks, can make of each action."""
 
 OUTCOMES: dict[str, o.Outcome] = {
-    "prepared": o.Prepared(Size(1280, 720), "d" * 64, "cropped"),
+    "prepared": o.Prepared(Size(1280, 720), "d" * 64, "cropped", "r" * 64),
     "not whole": o.Partial("cut off", "Copy it again."),
     "accepted": o.Accepted("video_1"),
     "found": o.Searched((o.Candidate("video_1", certain=True),), complete=True),
@@ -278,13 +278,14 @@ def test_what_people_and_the_inbox_can_do():
 class TestPrepare:
     def test_settles_the_size_that_was_left_open(self):
         found = job_in(State.FOUND, order=replace(ORDER, size=Aim.AUTO), digest="")
-        ready = after(found, Action.PREPARE, o.Prepared(Size(720, 1280), "e" * 64, "cropped a little"))
+        ready = after(found, Action.PREPARE, o.Prepared(Size(720, 1280), "e" * 64, "cropped a little", "f" * 64))
         assert ready == replace(
             found,
             state=State.READY,
             changed_at=NOW,
             order=replace(ORDER, size=Size(720, 1280)),
             digest="e" * 64,
+            reference_digest="f" * 64,
             note="cropped a little",
         )
 

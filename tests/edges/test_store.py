@@ -233,13 +233,13 @@ class TestJobs:
         with store.turn() as turn:
             turn.buy(saved_in(turn, "failed"))
         with store.turn() as turn:
-            assert turn.prune(before=10, delivered_before=3, limit=5) == 1
+            assert turn.prune(before=5, limit=5) == 1
             assert {each.id for each in turn.jobs({*State})} == {"done", "recent", "held"}
             assert (turn.history("failed"), len(turn.history("done"))) == ([], 1)
             assert turn.has_purchase("t")
-            assert turn.prune(before=10, delivered_before=9, limit=5) == 1
-            assert turn.prune(before=100, delivered_before=100, limit=0) == 0
-            assert turn.prune(before=10, delivered_before=100, limit=5) == 0
+            assert turn.prune(before=10, limit=5) == 1
+            assert turn.prune(before=100, limit=0) == 0
+            assert turn.prune(before=10, limit=5) == 0
 
 
 class TestFind:
@@ -672,9 +672,12 @@ class TestOpening:
             turn.buy(done)
         store.close()
         with closing(sqlite3.connect(path)) as older:
-            for column in ("losses", "obstacle", "reorders", "lost_reason", "witness_until"):
+            for index in ("jobs_by_take", "jobs_by_reference", "purchases_by_reference"):
+                older.execute(f"DROP INDEX {index}")
+            added = ("losses", "obstacle", "take", "reference_key", "reference_digest")
+            for column in (*added, "reorders", "lost_reason", "witness_until"):
                 older.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
-            for column in ("folder", "image", "model", "size", "seconds", "clip"):
+            for column in ("folder", "image", "model", "size", "seconds", "clip", "take", "reference_key"):
                 older.execute(f"ALTER TABLE purchases DROP COLUMN {column}")
             older.execute("UPDATE notes SET value = '1' WHERE key = 'schema'")
             older.execute("INSERT INTO notes VALUES ('pace', '17')")
@@ -921,6 +924,13 @@ class TestDialects(OfAFile):
             turn.same_order(submitting, 0)
             turn.being_submitted(submitting)
             turn.purchases_like(submitting)
+            (purchase,) = turn.orders.all().values()
+            turn.orders.put(purchase)
+            turn.orders.delivered(submitting, 0)
+            turn.orders.has_follower(purchase, submitting)
+            turn.orders.going_on(submitting.pair)
+            turn.orders.next_take(submitting)
+            turn.orders.take_of(submitting.pair)
             turn.rivals(submitting)
             turn.has_purchase("t")
             turn.known_videos(["video_1"])

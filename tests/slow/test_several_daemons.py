@@ -165,7 +165,8 @@ def test_the_pace_is_that_of_all_together(database: str) -> None:
     now = 1_700_000_000_000
     stores = [Store.create_or_open(PostgresDatabase(database), name, lambda: now)[0] for name in ("one", "two")]
     catalogue = {"wan": Model("wan", None, None, micros_per_second=1)}
-    admission = Admission(Limits(in_flight=9, submits_per_minute=60), Policy(Waits()), catalogue, True, None, 600_000)
+    limits = Limits(in_flight=9, submits_per_minute=60)
+    admission = Admission(limits, Policy(Waits()), catalogue, True, None, 600_000, 90 * 86_400_000)
     jobs = [
         Job(name, State.READY, Pair("", f"{name}.jpg", Stamp(1, 1)), now, now, now, Order(name, "wan", Size(64, 36), 4))
         for name in ("a", "b", "c")
