@@ -111,10 +111,11 @@ class Filed:
 class Restored:
     """RESTORE moved the pair back into the inbox, where it is found like any other.
 
-    ``pair`` is how it lies there, None if it was taken away at once.
+    ``pair`` is how it lies there, None if it was taken away at once. ``goes_on``: the job itself takes it up again.
     """
 
     pair: Pair | None = None
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ OUTCOMES: dict[str, o.Outcome] = {
     "delivered": o.Delivered("trip/beach.mp4"),
     "filed": o.Filed(("beach.jpg", "beach.yaml")),
     "restored": o.Restored(),
+    "put back": o.Restored(PAIR, goes_on=True),
     "reference lost": o.ReferenceLost(),
     "failed for now": o.FailedForNow("HTTP 500"),
     "out of reach": o.FailedForNow("no route", counts=False),
@@ -156,6 +157,7 @@ def test_every_transition():
         (State.WITHDRAWN, Action.ARCHIVE): {"filed": "cancelled", **stays(State.WITHDRAWN)},
         (State.RESTORING, Action.RESTORE): {
             "restored": "cancelled",
+            "put back": "found",
             "failed for good": "rejected",
             **stays(State.RESTORING),
         },
