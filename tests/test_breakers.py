@@ -101,6 +101,7 @@ def test_with_a_good_list_lost_answers_go_on_by_adoption_each_bought_once(yard: 
 
 
 def test_a_probe_that_is_answered_ends_the_pause(yard: Yard) -> None:
+    yard.set("limits", in_flight=1)
     fill(yard, 6)
     yard.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=2), NO_LIST)
     assert not drained(yard, 20)
@@ -235,9 +236,11 @@ def test_a_free_video_that_is_always_forgotten_is_ordered_three_times_more(yard:
 
 def test_a_free_order_does_not_wait_behind_a_paid_one_at_a_cap(yard: Yard) -> None:
     yard.set("models", **{"sora-2-pro": {"usd_per_second": 0}})
-    yard.set("limits", usd_per_day=0.5)
-    yard.drop("paid.jpg", priority=1)
+    yard.set("limits", usd_per_day=1, in_flight=1)
+    yard.drop("paid.jpg", priority=2)
+    yard.drop("capped.jpg", priority=1)
     yard.drop("free.jpg", model="sora-2-pro")
     with yard.running():
-        wait_until(lambda: list(yard.files("outbox")) == ["free.mp4"], 20, yard.told)
-    assert set(yard.files("inbox")) == {"paid.jpg", "paid.yaml"}
+        wait_until(lambda: yard.counts() == {"done": 2, "ready": 1}, 10, yard.told)
+    assert set(yard.files("outbox")) == {"free.mp4", "paid.mp4"}
+    assert set(yard.files("inbox")) == {"capped.jpg", "capped.yaml"}
