@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import tzinfo
 
 from sorawatch.core import outcome as o
 from sorawatch.core.allowance import Allowance, crowded, effective, finished
-from sorawatch.core.budget import Closed, Scope, Usage, admit, is_below, refusal
+from sorawatch.core.budget import Closed, Exclusion, Scope, Usage, admit, refusal
 from sorawatch.core.calendar import Period, day_of, month_of
 from sorawatch.core.job import UNPAID, Job, State
 from sorawatch.core.lifecycle import Action, begin, reject, resume, vanish
@@ -57,6 +57,8 @@ class Admission:
     refuse_duplicates: bool
     zone: tzinfo | None
     lease_ms: int
+    server: str = ""
+    """The base URL: what is learnt of a server's answers holds for it alone."""
 
     @property
     def places(self) -> int:
@@ -70,6 +72,15 @@ class Admission:
             return None
         return self.catalogue[order.model].price(order.size, order.seconds)
 
+    def exclusion(self, closed: Closed) -> Exclusion:
+        """The orders that a limit which is reached keeps back."""
+        priced = tuple(sorted(name for name, model in self.catalogue.items() if not model.is_free))
+        return Exclusion(closed.folder, priced if closed.priced else None)
+
+    def priced(self, model: str) -> Exclusion:
+        """The orders for ``model`` that cost money, or may; for all models where it is empty."""
+        return Exclusion(models=(model,)) if model else self.exclusion(Closed("", priced=True))
+
     def spent_today(self, turn: Turn) -> int:
         """Micro-dollars spent or reserved."""
         return turn.books.spent(day_of(turn.now, self.zone).begins)
@@ -82,14 +93,24 @@ class Admission:
         refused = refusal(_scopes(Scope(self.limits), job.pair.folder, quotas), order, self.price(job))
         return job if refused is None else reject(job, now, str(refused), refused.mend)
 
-    def admit(self, turn: Turn, places: int, quotas: Sequence[Scope], *, canary: bool) -> Admitted:
+    def admit(
+        self,
+        turn: Turn,
+        places: int,
+        quotas: Sequence[Scope],
+        *,
+        canary: bool,
+        has_room: Callable[[str, int | None], bool],
+    ) -> Admitted:
         """Begin the submit of as many ready jobs as may go, the most urgent first, at most ``places``.
 
-        A folder whose own limits are reached is passed over; the others go on. A ``canary`` is whichever job has not
-        been tried for the longest time: what stops one may not stop the next.
+        A folder whose own limits are reached is passed over, and so is a model that a circuit breaker stops; the
+        others go on. So do orders that cost nothing where a cap on money is reached. A ``canary`` is whichever job
+        has not been tried for the longest time: what stops one may not stop the next.
 
         Args:
             quotas: the limits of single folders.
+            has_room: whether the circuit breakers let an order for this model, at this price in micro-dollars, go.
         """
         tally = _Tally(turn, day_of(turn.now, self.zone), month_of(turn.now, self.zone))
         whole = Scope(replace(self.limits, in_flight=effective(allowance(turn), self.places)))
@@ -97,26 +118,32 @@ class Admission:
             return Admitted((), (), thorough=False)
         changes: list[tuple[Job, Job]] = []
         closed: list[Closed] = []
+        excluded: list[Exclusion] = []
         more = True
-        # Once a folder is shut, the next candidates are others: its own may have been all that were looked at.
+        # Once some are passed over, the next candidates are others: those may have been all that were looked at.
         while more and places > 0:
             more = False
-            shut_folders = [each.folder for each in closed]
-            candidates = turn.due([State.READY], _CANDIDATES, self.policy.waits.horizon, shut_folders)
+            candidates = turn.due([State.READY], _CANDIDATES, self.policy.waits.horizon, excluded)
             if canary:
                 candidates = iter(sorted(candidates, key=lambda job: job.changed_at))
             for job in candidates:
-                if any(is_below(job.pair.folder, each.folder) for each in closed):
+                model = job.order.model if job.order else ""
+                if any(each.covers(job.pair.folder, model) for each in excluded):
                     continue
                 settled = self._without_buying(turn, job) or self._forbidden(turn, job, quotas)
                 if settled or turn.being_submitted(job):
                     changes += settled
                     continue
                 price = self.price(job)
-                shut = tally.take(_scopes(whole, job.pair.folder, quotas), price)
-                if shut is not None:
-                    closed.append(shut)
-                    more = shut.folder != ""
+                if not has_room(model, price):
+                    excluded.append(Exclusion(models=(model,)))
+                    more = True
+                    continue
+                reached = tally.take(_scopes(whole, job.pair.folder, quotas), price)
+                if reached is not None:
+                    closed.append(reached)
+                    excluded.append(self.exclusion(reached))
+                    more = excluded[-1] != Exclusion()
                     if more:
                         continue
                     break
@@ -125,7 +152,7 @@ class Admission:
                 if places == 0:
                     break
         tally.write()
-        thorough = places > 0 and all(each.folder for each in closed)
+        thorough = places > 0 and Exclusion() not in excluded
         return Admitted(tuple(changes), tuple(closed), thorough)
 
     def _begun(self, turn: Turn, job: Job, price: int | None) -> Job:

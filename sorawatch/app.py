@@ -30,6 +30,7 @@ from sorawatch.perform import Performer
 from sorawatch.pulse import Pulse
 from sorawatch.recovery import reconcile
 from sorawatch.reloading import Reloading
+from sorawatch.search import WITNESSES, Witnesses
 from sorawatch.vigil import Vigil
 from sorawatch.whereabouts import Whereabouts, make, new_owner
 from sorawatch.wishes import Wish, find, foresee, grant
@@ -41,6 +42,9 @@ USER_AGENT = f"sorawatch/{__version__}"
 
 _LATEST = 1.5
 """Times the time-out: for so long after a submit a server may take it, and half as long again its list may lag."""
+
+_WITNESS = 6.0
+"""Times the time-out: so long a lost order waits for another one that shows that the list can be believed."""
 
 
 def policy(config: Config) -> Policy:
@@ -62,6 +66,7 @@ def policy(config: Config) -> Policy:
         resubmit_lost=resubmit,
         damaged_grace_seconds=config.watch.damaged_grace_seconds,
         late_seconds=_LATEST * config.api.timeout_seconds,
+        witness_seconds=_WITNESS * config.api.timeout_seconds,
         billing=config.billing,
     )
 
@@ -69,7 +74,9 @@ def policy(config: Config) -> Policy:
 def admission(config: Config) -> Admission:
     """What may be submitted."""
     refuse = config.duplicates is Duplicates.REFUSE
-    return Admission(config.limits, policy(config), config.catalogue, refuse, config.timezone, LEASE_MS)
+    return Admission(
+        config.limits, policy(config), config.catalogue, refuse, config.timezone, LEASE_MS, config.api.base_url
+    )
 
 
 def api_client(config: Config, key: KeySource | None, environ: Mapping[str, str]) -> VideoApi:
@@ -142,6 +149,7 @@ def opened(
             mark_folders(config, turn, shared=store.is_shared)
             for job in reconcile(turn, work, admission(config)):
                 logger.warning("%s [%s]: taken up again from %s", job.pair.path, job.id, work.folder(job.id))
+            witnesses = Witnesses(turn.witnesses(WITNESSES))
             going_on = {job.id for job in turn.jobs({*State} - FINAL)}
             gate = _Gate(config.folders.inbox, _name(turn) if store.is_shared else None)
         # Only what was there before the state was read: other daemons may share the folder, and begin with jobs.
@@ -161,7 +169,7 @@ def opened(
             watch = config.watch
             inbox = Inbox(config.folders.inbox, ignore=watch.ignore, settle_seconds=watch.settle_seconds)
             return Parts(
-                Performer(config.folders, work, api, pictures, config.catalogue, config.reference, uploads),
+                Performer(config.folders, work, api, pictures, config.catalogue, config.reference, uploads, witnesses),
                 Intake(inbox, config.defaults, config.catalogue, gate.check),
                 vigil,
                 admission(config),

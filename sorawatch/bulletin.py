@@ -8,8 +8,8 @@ import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
+from typing import Protocol
 
-from sorawatch.blocks import Block
 from sorawatch.core.budget import Closed
 from sorawatch.core.calendar import clock_time
 from sorawatch.core.facts import Event, Facts, about
@@ -23,6 +23,26 @@ PAUSED = "paused with `sorawatch pause`; `sorawatch resume` goes on"
 
 _SHOWN = 200
 """Waiting files written down; more are only counted."""
+
+
+class Cause(Protocol):
+    """Why submissions stop, as a circuit breaker has it."""
+
+    @property
+    def reason(self) -> str: ...
+    @property
+    def mend(self) -> str: ...
+    @property
+    def until(self) -> int | None:
+        """When one order tries again, in milliseconds of the store's clock; None where a person opens the way."""
+
+    @property
+    def asked(self) -> float | None:
+        """Seconds for which the server asked us to wait."""
+
+    @property
+    def model(self) -> str:
+        """The model whose orders alone wait; empty where all do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +60,8 @@ class Pause:
     """Seconds for which the server asked us to wait."""
     since: int | None = None
     """Milliseconds of the store's clock."""
+    model: str = ""
+    """It holds for orders for this model alone; ``""`` is all."""
 
     @property
     def cause(self) -> str:
@@ -48,6 +70,8 @@ class Pause:
 
     @property
     def headline(self) -> str:
+        if self.model:
+            return f"nothing is submitted for the model {on_a_line(self.model)}"
         return f"nothing is submitted from {on_a_line(self.folder)}" if self.folder else "nothing is submitted"
 
     def goes_on(self, now: int, zone: tzinfo | None) -> str:
@@ -69,11 +93,11 @@ class Bulletin:
         self._pauses: dict[str, Pause] = {}
 
     def post(
-        self, turn: Turn, lookout: Lookout, blocks: Iterable[Block], paused: str | None, closed: Iterable[Closed]
+        self, turn: Turn, lookout: Lookout, causes: Iterable[Cause], paused: str | None, closed: Iterable[Closed]
     ) -> None:
         """Write down how things stand."""
         pauses = [Pause(paused)] if paused else []
-        pauses += [Pause(each.reason, each.mend, each.until, asked=each.asked) for each in blocks]
+        pauses += [Pause(each.reason, each.mend, each.until, asked=each.asked, model=each.model) for each in causes]
         pauses += [
             Pause(each.reason, each.mend, each.until, each.folder, each.limit) for each in closed if each.lasting
         ]
@@ -99,7 +123,7 @@ class Bulletin:
     @property
     def reasons(self) -> set[str]:
         """Why nothing at all is submitted, as posted last."""
-        return {pause.reason for pause in self._pauses.values() if not pause.folder}
+        return {pause.reason for pause in self._pauses.values() if not (pause.folder or pause.model)}
 
     def _begun(self, pause: Pause, now: int) -> int | None:
         known = self._pauses.get(pause.cause)

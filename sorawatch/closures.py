@@ -1,11 +1,12 @@
-"""Which limits are reached, kept from one admission to the next: not every one gets to ask after all of them."""
+"""Which limits are reached, kept from one admission to the next: a pass may stop before it has asked after all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sorawatch.admission import Admitted
-from sorawatch.core.budget import Closed, Scope, is_below
+from sorawatch.admission import Admission, Admitted
+from sorawatch.core.budget import Closed, Exclusion, Scope, is_below
+from sorawatch.core.job import Job
 
 
 class Closures:
@@ -26,24 +27,31 @@ class Closures:
         """
         found = list(admitted.closed) if admitted else []
         if admitted is None or not admitted.thorough:
-            through = [job.pair.folder for job in admitted.submits] if admitted else []
+            through = admitted.submits if admitted else []
             found += [
                 each
                 for each in self._closed
                 if each.lasting
                 and (each.until is None or each.until > now)
                 and quotas == self._quotas
-                and not any(is_below(folder, each.folder) for folder in through)
+                and not any(_got_past(job, each) for job in through)
                 and all(each.limit != other.limit for other in found)
             ]
         self._closed, self._quotas = found, quotas
 
-    @property
-    def folders(self) -> list[str]:
-        """Folders that are passed over; that the whole inbox is shut is none of them."""
-        return [each.folder for each in self._closed if each.folder]
+    def passed_over(self, admission: Admission) -> list[Exclusion]:
+        """The orders that need not be prepared ahead, for a limit keeps them back while it lets others go."""
+        return [admission.exclusion(each) for each in self._closed if each.folder or each.priced]
+
+    def stopped(self, admission: Admission) -> list[Exclusion]:
+        """The orders that wait until a person, or the calendar, lets them go on."""
+        return [admission.exclusion(each) for each in self._closed if each.lasting]
 
     @property
-    def shut(self) -> list[str]:
-        """Where orders wait until a person, or the calendar, lets them go on; ``""`` is the whole inbox."""
-        return [each.folder for each in self._closed if each.lasting]
+    def last(self) -> bool:
+        """Whether any orders wait until a person, or the calendar, lets them go on."""
+        return any(each.lasting for each in self._closed)
+
+
+def _got_past(job: Job, closed: Closed) -> bool:
+    return is_below(job.pair.folder, closed.folder) and (job.price != 0 or not closed.priced)

@@ -9,27 +9,32 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from sorawatch import arrivals
+from sorawatch import arrivals, earlier_videos
 from sorawatch.blocks import Blocks
-from sorawatch.bulletin import PAUSED, Bulletin
+from sorawatch.bulletin import PAUSED, Bulletin, Cause
 from sorawatch.closures import Closures
 from sorawatch.core import outcome as o
+from sorawatch.core.budget import Exclusion
 from sorawatch.core.facts import Event, Facts, about
 from sorawatch.core.job import FINAL, UNPAID, Change, Job, State
 from sorawatch.core.lifecycle import ACTIONS, Action
+from sorawatch.earlier_videos import EarlierVideos
 from sorawatch.edges.store import Store, Turn
 from sorawatch.errors import Blocked
 from sorawatch.hands import Done, Hands
 from sorawatch.housekeeping import Housekeeping
 from sorawatch.lookout import Looked, Lookout
+from sorawatch.lost_answers import LostAnswersBreaker
 from sorawatch.messages import Listener, Message, Nudged, Parts, Renewed, Stopped, is_stop
 from sorawatch.neighbours import Neighbours
 from sorawatch.pacing import Pacing
 from sorawatch.pulse import Pulse
-from sorawatch.recording import record
+from sorawatch.recording import Breakers, record
 from sorawatch.register import Register
 from sorawatch.rhythm import Rhythm
+from sorawatch.same_refusals import SameRefusalsBreaker
 from sorawatch.wishes import grant_all
 from sorawatch.workers import Crew, Mailbox, Uploads
 
@@ -42,6 +47,8 @@ _LAST_WORDS = 4.0
 """Seconds a stop waits for what became of the submits, once no upload is on its way any more."""
 _STOP_SIGN = 5.0
 """Seconds between two signs to the service manager that the end is waited for."""
+_CLIPS_WAITING = 24
+"""Finished clips that wait to be fetched, above which nothing new is ordered: they expire at the server."""
 _UNSENT = o.FailedForNow("it was not sent, for the state could not be written", counts=False)
 _CLAIMED = (
     State.RENDERED, State.RENDERING, State.UNCERTAIN, State.DELIVERED, State.REJECTED, State.WITHDRAWN, State.RESTORING
@@ -78,10 +85,11 @@ class Daemon:
         self._reread = reread
         self._register = Register()
         self._neighbours = Neighbours(shared=store.is_shared)
-        self._blocks = Blocks(self._policy.waits, parts.key_mark)
+        self._breakers = self._new_breakers(parts)
         self._bulletin = Bulletin(self._admission.zone)
         self._housekeeping = Housekeeping(parts.keep_days)
         self._pacing = Pacing()
+        self._earlier = EarlierVideos()
         self._rhythm = Rhythm(self._policy.waits.poll_min)
         self._changes: list[Change] = []
         self._starts: list[tuple[Action, Job]] = []
@@ -152,7 +160,7 @@ class Daemon:
 
     def _is_called(self) -> bool:
         """Whether another process has written into the state, or another API key may be there."""
-        return self._store.touched() or self._blocks.key_changed()
+        return self._store.touched() or self._breakers.key_changed()
 
     def _sit_out(self, error: Blocked, pause: float, messages: list[Message]) -> None:
         """Wait ``pause`` seconds for the state to be writable again, and add what comes meanwhile to ``messages``."""
@@ -169,6 +177,9 @@ class Daemon:
             self._changes += self._neighbours.begin(turn)
             self._resumed_at = (turn.note("paused") or {}).get("resumed")
             self._register = Register(turn.jobs({*State} - FINAL))
+            if not self._store.is_shared:
+                self._earlier = EarlierVideos(turn.jobs(earlier_videos.STATES))
+                turn.bring_forward(earlier_videos.STATES)
         self._announce()
 
     def _turn(self, messages: Sequence[Message]) -> float:
@@ -187,8 +198,9 @@ class Daemon:
             if not self._stopping:
                 self._start(turn)
                 self._housekeeping.tidy(turn)
-            self._counts = turn.counts(shut=self._closures.shut) if self._once else {}
-            self._bulletin.post(turn, self._lookout, self._blocks, self._pause_reason(), self._closures)
+            self._breakers.lost.refresh(turn)
+            self._counts = turn.counts(excluded=self._kept_back) if self._once else {}
+            self._bulletin.post(turn, self._lookout, self._blocked, self._pause_reason(), self._closures)
             self._pulse.sense(turn, self._admission, self._bulletin.reasons)
             due = turn.next_due(ACTIONS)
             now = turn.now
@@ -198,11 +210,12 @@ class Daemon:
                 self._hands.finished(message)
         self._announce()
         starts, self._starts = self._starts, []
-        for action, job in starts:
+        # Clips expire at the server, so downloads come before new orders.
+        for action, job in sorted(starts, key=lambda start: start[0] is Action.SUBMIT):
             self._hands.start(action, job)
         if not self._stopping:
             self._lookout.start_if_due(self._register.pairs)
-        dues = [due, *(each.until for each in self._closures), *(block.until for block in self._blocks)]
+        dues = [due, *(each.until for each in self._closures), *(each.until for each in self._blocked)]
         waits = (max((at - now) / 1000, self._rhythm.spacing) for at in dues if at is not None and at > now)
         return max(0.0, min(self._pulse.rest, self._lookout.rest, self._neighbours.rest, *waits))
 
@@ -261,15 +274,15 @@ class Daemon:
             self._hands.perform = renewed.parts.perform
             self._lookout.adopt(renewed.parts.intake, renewed.parts.rescan_seconds)
             # Whoever changes the configuration may have mended what stopped the submits.
-            self._blocks = Blocks(self._policy.waits, renewed.parts.key_mark)
+            self._breakers = self._new_breakers(renewed.parts)
             self._bulletin.zone = self._admission.zone
             self._housekeeping = Housekeeping(renewed.parts.keep_days)
         self._pulse.reloaded(renewed.refused)
 
     def _record(self, turn: Turn, done: Done) -> None:
-        change = record(turn, done, self._admission, self._blocks, self._pacing)
-        if change is not None:
-            self._changes.append(change)
+        changes = record(turn, done, self._admission, self._breakers, self._pacing)
+        self._earlier.learn(done.job_id, changes)
+        self._changes += changes
 
     def _announce(self) -> None:
         """After the commit: remember, tell whoever listens, tidy up."""
@@ -290,8 +303,9 @@ class Daemon:
         self._paused = "since" in paused
         # Whichever daemon was asked to resume, all of them do.
         before, self._resumed_at = self._resumed_at, paused.get("resumed")
-        if before != self._resumed_at or self._blocks.key_changed():
-            self._blocks.clear()
+        resumed = before != self._resumed_at
+        if resumed or self._breakers.key_changed():
+            self._breakers.clear(turn, keyed=not resumed)
             turn.hasten()
 
     def _start(self, turn: Turn) -> None:
@@ -303,26 +317,55 @@ class Daemon:
         for state in _CLAIMED:
             self._claim(turn, state, self._hands.room(ACTIONS[state]))
         staged = 2 * self._admission.places + 4
-        shut = self._closures.folders
-        ahead = staged - turn.count(State.READY, shut) - self._hands.busy(Action.PREPARE)
-        self._claim(turn, State.FOUND, min(ahead, self._hands.room(Action.PREPARE)), shut)
+        passed_over = self._closures.passed_over(self._admission) + self._without_model
+        ahead = staged - turn.count(State.READY, passed_over) - self._hands.busy(Action.PREPARE)
+        self._claim(turn, State.FOUND, min(ahead, self._hands.room(Action.PREPARE)), passed_over)
 
-    def _claim(self, turn: Turn, state: State, limit: int, shut: Sequence[str] = ()) -> None:
+    def _claim(self, turn: Turn, state: State, limit: int, excluded: Sequence[Exclusion] = ()) -> None:
         room = limit - sum(ACTIONS[state] is action for action, _ in self._starts)
         if room > 0:
-            jobs = turn.claim([state], room, self._policy.waits.horizon, LEASE_MS, shut)
+            jobs = turn.claim([state], room, self._policy.waits.horizon, LEASE_MS, excluded)
             self._starts += [(ACTIONS[state], job) for job in jobs]
 
     def _admit(self, turn: Turn) -> None:
         admitted = None
-        if self._pause_reason() is None and self._lookout.last is not None:
+        clips_wait = self._earlier.awaited or turn.count(State.RENDERED) > max(_CLIPS_WAITING, self._admission.places)
+        if self._pause_reason() is None and self._lookout.last is not None and not clips_wait:
             outstanding = self._hands.busy(Action.SUBMIT)
-            places = self._blocks.places(self._hands.room(Action.SUBMIT), outstanding, turn.now)
+            blocks = self._breakers.blocks
+            places = blocks.places(self._hands.room(Action.SUBMIT), outstanding, turn.now)
             if places > 0:
-                admitted = self._admission.admit(turn, places, self._lookout.quotas, canary=any(self._blocks))
+                admitted = self._admission.admit(
+                    turn,
+                    places,
+                    self._lookout.quotas,
+                    canary=blocks.stopped,
+                    has_room=partial(self._breakers.has_room, turn),
+                )
                 self._changes += admitted.changes
                 self._starts += [(Action.SUBMIT, job) for job in admitted.submits]
         self._closures.learn(admitted, self._lookout.quotas, turn.now)
+
+    def _new_breakers(self, parts: Parts) -> Breakers:
+        waits, server = parts.admission.policy.waits, parts.admission.server
+        return Breakers(Blocks(waits, parts.key_mark), LostAnswersBreaker(server, waits), SameRefusalsBreaker(server))
+
+    @property
+    def _blocked(self) -> list[Cause]:
+        """Whatever the server's answers gave cause to stop submissions for."""
+        return [*self._breakers.blocks, *self._breakers.lost]
+
+    @property
+    def _without_model(self) -> list[Exclusion]:
+        """The orders that wait for their model alone."""
+        models = self._breakers.blocks.models
+        return [Exclusion(models=tuple(models))] if models else []
+
+    @property
+    def _kept_back(self) -> list[Exclusion]:
+        """With ``once``: the orders that wait until a person, or the calendar, lets them go on."""
+        lost = [self._admission.priced(each.model) for each in self._breakers.lost if each.waits_long]
+        return self._closures.stopped(self._admission) + self._without_model + lost
 
     def _pause_reason(self) -> str | None:
         if self._paused:
@@ -337,12 +380,12 @@ class Daemon:
         if not open_states:
             if self._lookout.trouble is not None:
                 return False
-            well = self._failed == 0 and State.HELD not in self._counts and not self._closures.shut
+            well = self._failed == 0 and State.HELD not in self._counts and not self._kept_back
             return well if self._lookout.has_settled_since(self._changed_at) else None
         if open_states & {State.RENDERING, State.UNCERTAIN, State.SUBMITTING}:
             return None
         attempts = self._policy.attempts
-        stuck = any(not block.passing or block.tries >= attempts for block in self._blocks)
+        stuck = any(not block.passing or block.tries >= attempts for block in self._breakers.blocks if not block.model)
         return False if stuck or (self._pause_reason() is not None and open_states <= UNPAID) else None
 
     def _hear_last_words(self) -> bool:

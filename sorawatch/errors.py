@@ -61,10 +61,18 @@ class Deferred(SorawatchError):
     """A temporary failure of one job. ``retry_after`` is the server's wish in seconds, if it named one."""
 
     def __init__(
-        self, reason: str, *, retry_after: float | None = None, crowded: bool = False, everyone: bool = False
+        self,
+        reason: str,
+        *,
+        retry_after: float | None = None,
+        crowded: bool = False,
+        everyone: bool = False,
+        answered: bool = True,
     ) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+        self.answered = answered
+        """The server said something, if nothing that could be understood."""
         self.crowded = crowded
         """The server says that too many of our jobs run at once."""
         self.everyone = everyone or crowded
@@ -74,9 +82,11 @@ class Deferred(SorawatchError):
 class Rejected(SorawatchError):
     """A final failure of one job: what happened, and what the person can do about it."""
 
-    def __init__(self, reason: str, mend: str = "") -> None:
+    def __init__(self, reason: str, mend: str = "", *, own: bool = False) -> None:
         super().__init__(reason)
         self.mend = mend
+        self.own = own
+        """It is about this job's prompt or picture, and says nothing of other jobs."""
 
 
 class Damaged(Rejected):
@@ -85,6 +95,11 @@ class Damaged(Rejected):
 
 class Unresolved(SorawatchError):
     """A submit whose answer was lost: the order may have been accepted and charged."""
+
+    def __init__(self, reason: str, cause: Blocked | None = None) -> None:
+        super().__init__(reason)
+        self.cause = cause
+        """What the answer says that stops other orders too."""
 
 
 class Blocked(SorawatchError):
@@ -103,4 +118,4 @@ class Blocked(SorawatchError):
 
 
 class ModelUnknown(Blocked):
-    """The server does not offer the model of the order; what it does offer, it may list."""
+    """The server does not offer the model of the order, and may offer others: only orders for this model wait."""

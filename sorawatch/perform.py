@@ -26,7 +26,7 @@ from sorawatch.edges import clip, images, inbox, lock, mounts, outbox
 from sorawatch.edges.api import VideoApi
 from sorawatch.edges.work import Kept, WorkFolder
 from sorawatch.errors import Blocked, Damaged, Deferred, ModelUnknown, Rejected, SorawatchError, Unresolved
-from sorawatch.search import Search
+from sorawatch.search import Search, Witnesses
 from sorawatch.workers import Uploads
 
 logger = logging.getLogger("sorawatch")
@@ -49,13 +49,15 @@ class Performer:
         catalogue: Mapping[str, Model],
         finish: Finish,
         uploads: Uploads,
+        witnesses: Witnesses,
     ) -> None:
         self._folders = folders
         self._pictures = pictures
         self._finish = finish
         self._work = work
         self._api = api
-        self._search = Search(api)
+        self._search = Search(api, witnesses)
+        self._witnesses = witnesses
         self._catalogue = catalogue
         self._uploads = uploads
         self._recorded: set[str] = set()
@@ -68,17 +70,20 @@ class Performer:
         try:
             return self._act(action, job)
         except Unresolved as error:
-            return o.Unknown(str(error))
+            return o.Unknown(str(error), None if error.cause is None else self._halted(error.cause))
         except Rejected as error:
-            return o.FailedForGood(str(error), error.mend)
+            return o.FailedForGood(str(error), error.mend, own=error.own)
         except Deferred as error:
             if error.everyone and action is Action.SUBMIT:
                 return o.Halted(str(error), _WAIT, passing=True, retry_after=error.retry_after, crowded=error.crowded)
-            return o.FailedForNow(str(error), error.retry_after, counts=not error.everyone)
-        except ModelUnknown as error:
-            return o.Halted(str(error), f"{error.mend}{self._offered()}", passing=error.passing)
+            return o.FailedForNow(str(error), error.retry_after, counts=not error.everyone, answered=error.answered)
         except Blocked as error:
-            return o.Halted(str(error), error.mend, passing=error.passing, keyed=error.keyed)
+            return self._halted(error)
+
+    def _halted(self, error: Blocked) -> o.Halted:
+        if isinstance(error, ModelUnknown):
+            return o.Halted(str(error), f"{error.mend}{self._offered()}", passing=error.passing, model=True)
+        return o.Halted(str(error), error.mend, passing=error.passing, keyed=error.keyed)
 
     def _act(self, action: Action, job: Job) -> o.Outcome:
         match action:
@@ -145,7 +150,9 @@ class Performer:
         except (Deferred, Rejected, Blocked):
             self._work.write_record(job.id, to_record(replace(job, token=None)))
             raise
-        self._search.know(video.id, job)
+        if self._witnesses.owner(video.id) not in {None, job.id}:
+            return o.Unknown(f"the server answered with the id of another job's video ({video.id})")
+        self._witnesses.know(video.id, job)
         with suppress(Deferred, Blocked):
             self._work.write_record(job.id, to_record(replace(job, video_id=video.id)))
         return o.Accepted(video.id, video.rest)
@@ -182,8 +189,9 @@ class Performer:
 
     def _resolve(self, job: Job) -> o.Outcome:
         record = self._work.record(job.id)
-        if record and record.get("token") == job.token and record.get("video_id"):
-            return o.Accepted(record["video_id"])
+        video_id = record.get("video_id") if record and record.get("token") == job.token else None
+        if video_id and self._witnesses.owner(video_id) in {None, job.id}:
+            return o.Accepted(video_id)
         return self._search.look(job)
 
     def _poll(self, job: Job) -> o.Outcome:
@@ -198,8 +206,8 @@ class Performer:
             # A server that has just accepted a video may not know it everywhere yet; only repetition convinces.
             return o.FailedForNow(str(error))
         except Deferred as error:
-            return o.FailedForNow(str(error), error.retry_after, counts=False)
-        self._search.know(job.video_id, job)
+            return o.FailedForNow(str(error), error.retry_after, counts=False, answered=error.answered)
+        self._witnesses.know(job.video_id, job)
         match video.status:
             case Status.COMPLETED:
                 return o.Rendered(_took(video))

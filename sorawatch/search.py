@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import unicodedata
+from collections.abc import Iterable
 
 from sorawatch.core import outcome as o
 from sorawatch.core.answers import Video
 from sorawatch.core.job import Job
 from sorawatch.core.naming import bare_model
 from sorawatch.core.order import Size
+from sorawatch.core.purchase import Witness
 from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.errors import Rejected
 
@@ -22,27 +24,46 @@ _DAY = 86_400
 _PAGES = 50
 """Pages of a list read at the most: 5,000 videos since the submit are no picture folder any more."""
 
-_WITNESSES = 64
+WITNESSES = 64
 """Videos of ours that are remembered, to check lists against: the latest are those that a list ought to show."""
 
 _ASKED = 3
-"""How many of those that a list does not show are asked for one by one, at the most."""
+"""How many videos of ours are asked for one by one, at the most, to see what a list is worth."""
+
+
+class Witnesses:
+    """Videos of ours that a true list shows: those that the state knows, and those that the server told of since.
+
+    Called from several threads at once.
+    """
+
+    def __init__(self, earlier: Iterable[Witness] = ()) -> None:
+        """``earlier``: the oldest first."""
+        self._known = {witness.video_id: witness for witness in earlier}
+
+    def know(self, video_id: str, job: Job) -> None:
+        """The server has just told of ``job``'s video, which its list ought to show then."""
+        assert job.order is not None
+        self._known[video_id] = Witness(video_id, job.id, job.submitted_at or 0, job.order.prompt)
+        while len(self._known) > WITNESSES:
+            self._known.pop(next(iter([*self._known])), None)
+
+    def owner(self, video_id: str) -> str | None:
+        """The job whose video this is, as far as is remembered."""
+        witness = self._known.get(video_id)
+        return None if witness is None else witness.job_id
+
+    def latest(self) -> list[Witness]:
+        """The latest first."""
+        return [*self._known.values()][::-1]
 
 
 class Search:
     """One server's list. Called from several threads at once."""
 
-    def __init__(self, api: VideoApi) -> None:
+    def __init__(self, api: VideoApi, witnesses: Witnesses) -> None:
         self._api = api
-        self._known: dict[str, tuple[float, str]] = {}
-        """Videos that the server has told of by their id: when they were ordered, in Unix seconds, and the prompt."""
-
-    def know(self, video_id: str, job: Job) -> None:
-        """The server has just told of ``job``'s video, which its list ought to show then."""
-        assert job.order is not None
-        self._known[video_id] = (job.submitted_at or 0) / 1000, job.order.prompt
-        while len(self._known) > _WITNESSES:
-            self._known.pop(next(iter([*self._known])), None)
+        self._witnesses = witnesses
 
     def look(self, job: Job) -> o.Searched | o.Unlisted:
         """What the list shows of ``job``'s submit.
@@ -68,10 +89,11 @@ class Search:
             if (rewritten or _resembles(video, prompt))
             and (video.created_at is None or video.created_at >= begun - _DAY)
         )
-        proving = complete_from is not None and not candidates and job.misses > 0
-        if proving and (hidden := self._hidden(job, videos, complete_from or 0)) is not None:
+        if complete_from is None or candidates:
+            return o.Searched(candidates, complete_from is not None)
+        if (hidden := self._hidden(job, videos, complete_from)) is not None:
             return o.Unlisted(f"its list does not show {hidden}, which it has")
-        return o.Searched(candidates, complete_from is not None)
+        return o.Searched((), complete=True, witnessed=self._shows_ours(videos))
 
     def _videos_since(self, since: int) -> tuple[dict[str, Video], int | None]:
         """The server's videos from ``since`` (Unix seconds) on, and from when on they are surely all; None: never.
@@ -80,18 +102,19 @@ class Search:
         first all the way, to before ``since``.
         """
         videos: dict[str, Video] = {}
-        after, newest_first, last = None, True, None
+        after, newest_first, last, whole = None, True, None, True
         for _ in range(_PAGES):
             page = self._api.page(after=after)
+            whole &= not page.filtered
             fresh = [video for video in page.videos if video.id not in videos]
             videos |= {video.id: video for video in fresh}
             for video in fresh:
                 newest_first &= video.created_at is not None and (last is None or video.created_at <= last)
                 last = video.created_at
             if page.has_more is False:
-                return videos, 0
+                return videos, 0 if whole else None
             if newest_first and last is not None and last < since:
-                return videos, since
+                return videos, since if whole else None
             if not fresh:
                 break
             after = fresh[-1].id
@@ -99,8 +122,15 @@ class Search:
 
     def _rewrites(self, listed: dict[str, Video]) -> bool:
         """Whether the list tells other words of a video of ours than it was ordered with: then it may of any."""
-        known = [(listed[video_id], prompt) for video_id, (_, prompt) in [*self._known.items()] if video_id in listed]
-        return any(video.prompt is not None and not _reads(video, prompt) for video, prompt in known)
+        known = [(listed[each.video_id], each.prompt) for each in self._witnesses.latest() if each.video_id in listed]
+        return any(
+            prompt is not None and video.prompt is not None and not _reads(video, prompt) for video, prompt in known
+        )
+
+    def _shows_ours(self, listed: dict[str, Video]) -> bool:
+        """Whether a video of ours is listed that the server has: so it is our account's list, and kept up to date."""
+        ours = [each.video_id for each in self._witnesses.latest() if each.video_id in listed]
+        return any(self._has(video_id) for video_id in ours[:_ASKED])
 
     def _hidden(self, job: Job, listed: dict[str, Video], complete_from: int) -> str | None:
         """A video of ours that the server has and the list should show, but does not: then it cannot prove anything.
@@ -109,14 +139,17 @@ class Search:
         as well (it was started anew, or keeps nothing for long) says nothing against the list.
         """
         since, until = complete_from + LIST_SLACK, (job.lost_at or 0) / 1000
-        known = [video_id for video_id, (ordered, _) in [*self._known.items()] if since <= ordered <= until]
-        for video_id in [video_id for video_id in reversed(known) if video_id not in listed][:_ASKED]:
-            try:
-                self._api.retrieve(video_id)
-            except Rejected:
-                continue
-            return video_id
-        return None
+        known = [each.video_id for each in self._witnesses.latest() if since <= each.ordered_at / 1000 <= until]
+        missing = [video_id for video_id in known if video_id not in listed][:_ASKED]
+        return next((video_id for video_id in missing if self._has(video_id)), None)
+
+    def _has(self, video_id: str) -> bool:
+        """Whether the server has the video, when asked for it by its id."""
+        try:
+            self._api.retrieve(video_id)
+        except Rejected:
+            return False
+        return True
 
 
 def _reads(video: Video, prompt: str) -> bool:

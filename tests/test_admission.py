@@ -30,6 +30,11 @@ FOLDERS = ("", "cats", "cats/old", "dogs")
 DAY = 86_400_000
 
 
+def anything(model: str, price: int | None) -> bool:
+    """No circuit breaker is open."""
+    return True
+
+
 class Admissions(RuleBasedStateMachine):
     """Each second of a clip costs one micro-dollar."""
 
@@ -62,7 +67,7 @@ class Admissions(RuleBasedStateMachine):
     @rule(places=st.integers(1, 5), canary=st.booleans())
     def admit(self, places: int, canary: bool) -> None:
         with self.store.turn() as turn:
-            admitted = self.admission.admit(turn, places, [CATS, OLD], canary=canary)
+            admitted = self.admission.admit(turn, places, [CATS, OLD], canary=canary, has_room=anything)
             ready = turn.jobs([State.READY])
         for _, job in admitted.changes:
             if job.state is State.SUBMITTING:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeGuard
 
-from sorawatch.core import refusals
+from sorawatch.core import error_words, refusals
 from sorawatch.core.complaints import Answer, quote, read_complaint
 from sorawatch.core.refusals import content_refusal, read_refusal
+from sorawatch.core.remote_ids import Record, described, id_of, is_record, job_of, status_of
 from sorawatch.core.times import retry_after, unix_seconds, used_up
 from sorawatch.errors import Rejected
 
@@ -42,28 +42,38 @@ class Status(StrEnum):
 
 
 _WORDS: dict[Status, tuple[str, ...]] = {
-    Status.QUEUED: ("queued", "submitted", "pending", "created", "preparing", "starting", "not_start", "notstarted"),
-    Status.RUNNING: ("in_progress", "processing", "running", "preprocessing", "generating"),
-    Status.COMPLETED: ("completed", "complete", "succeeded", "success", "finished", "done"),
-    Status.FAILED: ("failed", "failure", "fail", "error", "cancelled", "canceled", "expired"),
-}
+    Status.QUEUED: (
+        "queued", "queueing", "in_queue", "enqueued", "submitted", "pending", "created", "preparing", "starting",
+        "not_start", "notstarted", "waiting", "scheduled", "throttled",
+    ),
+    Status.RUNNING: ("in_progress", "inprogress", "processing", "running", "preprocessing", "generating", "rendering"),
+    Status.COMPLETED: (
+        "completed", "complete", "succeeded", "succeed", "success", "successful", "finished", "finish", "done", "ready",
+    ),
+    Status.FAILED: (
+        "failed", "failure", "fail", "error", "cancelled", "canceled", "expired", "aborted", "rejected", "timeout",
+        "timed_out", "timedout", "blocked", "terminated", "request_moderated", "content_moderated", "moderated",
+    ),
+}  # fmt: skip
 
-_ENDED = {"cancelled": "cancelled", "canceled": "cancelled", "expired": "expired"}
-"""Ends that are no failure to make the video: a cancelled one was not wanted, an expired one may have been charged."""
+_ENDED = {
+    "cancelled": "cancelled", "canceled": "cancelled", "aborted": "cancelled", "terminated": "cancelled",
+    "expired": "expired", "rejected": "rejected",
+}  # fmt: skip
+"""Ends that are no failure to make the video, and are not ordered again by themselves: a cancelled one was not wanted,
+an expired one may have been charged, a rejected one would be rejected again."""
 
 _STATUS = {word: status for status, words in _WORDS.items() for word in words}
 
 _JOB_FIELDS = frozenset({"object", "model", "progress", "created_at", "prompt"})
 """An error that carries an id, and maybe a status, but none of these, is not a job."""
 
-_LONGEST_ID = 2_000
-
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why the server gave a video up. ``message`` is one line.
 
-    ``code`` is ``expired`` or ``cancelled`` where the status is, else the server's own, else its status word.
+    ``code`` is ``expired``, ``cancelled`` or ``rejected`` where the status is, else the server's own, else its word.
     """
 
     code: str | None
@@ -74,7 +84,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video as the server lists it; None is what it does not tell.
+    """A video as the server lists it; None is what it does not tell. The ``id`` of a poll's answer may be empty.
 
     ``progress`` is in 0…100, ``created_at`` and ``expires_at`` are Unix seconds, ``size`` is ``1280x720`` and
     ``seconds`` a decimal number.
@@ -104,6 +114,8 @@ class Page:
 
     videos: tuple[Video, ...]
     has_more: bool | None
+    filtered: bool = False
+    """It names as its first or last a video that it does not show. LiteLLM drops those that it knows no owner of."""
 
 
 def read_submit(answer: Answer, now: float) -> Video:
@@ -132,8 +144,8 @@ def read_video(answer: Answer, now: float) -> Video:
         Rejected: the server no longer knows the video.
         Blocked: the key or the account is refused.
     """
-    record = _record(answer)
-    if record is None or not isinstance(record.get("status"), str):
+    record = described(answer.document)
+    if record is None or not (answer.ok or _is_job(record)):
         raise refusals.poll_refusal(answer, now)
     return _video(record)
 
@@ -149,11 +161,15 @@ def read_page(answer: Answer, now: float) -> Page:
     entries = _entries(answer, "data", "videos")
     if entries is None:
         raise refusals.page_refusal(answer, now)
-    records = [entry for entry in entries if _is_record(entry)]
+    records = [record for record in map(_listed, entries) if record is not None]
     if len(records) < len(entries):
         raise Rejected("the server's list has entries without an id, so it proves nothing")
-    has_more = answer.document.get("has_more") if isinstance(answer.document, dict) else None
-    return Page(tuple(map(_video, records)), has_more if isinstance(has_more, bool) else None)
+    videos = tuple(map(_video, records))
+    if not isinstance(answer.document, dict):
+        return Page(videos, None)
+    has_more, shown = answer.document.get("has_more"), {video.id for video in videos}
+    ends = {str(end) for name in ("first_id", "last_id") if (end := answer.document.get(name))}
+    return Page(videos, has_more if isinstance(has_more, bool) else None, filtered=not ends <= shown)
 
 
 def read_models(answer: Answer, now: float) -> tuple[str, ...]:
@@ -173,50 +189,43 @@ def read_models(answer: Answer, now: float) -> tuple[str, ...]:
 def _entries(answer: Answer, *names: str) -> list[object] | None:
     """The list in a 2xx answer, bare or under one of ``names``."""
     document = answer.document
+    if isinstance(document, dict) and document.get("object") == "list" and document.get("data", ...) is None:
+        # Servers written in Go encode an empty list so.
+        document = []
     if isinstance(document, dict):
         document = next((document[name] for name in names if isinstance(document.get(name), list)), None)
     return document if answer.ok and isinstance(document, list) else None
 
 
-def _record(answer: Answer) -> dict[str, object] | None:
-    """The job in the answer, if it holds one: bare, or under ``data`` as new-api's own form has it.
+def _record(answer: Answer) -> Record | None:
+    """The job in the answer to a submit, if it holds one.
 
     A failed job may come with any HTTP status, but then it must be plainly a job and not an error with an id.
     """
-    document = answer.document
-    if isinstance(document, dict) and not _is_record(document):
-        document = document.get("data")
-    if not _is_record(document):
-        return None
-    staged, described = isinstance(document.get("status"), str), bool(_JOB_FIELDS & document.keys())
-    if not answer.ok and not (staged and described):
+    record = job_of(answer.document, refused=answer.complaint is not None)
+    if record is None or (not answer.ok and not _is_job(record)):
         return None
     # The id beside a bare error is the request's.
-    return document if staged or described or not document.get("error") else None
+    staged, shown = status_of(record) is not None, bool(_JOB_FIELDS & record.keys())
+    return record if staged or shown or not record.get("error") else None
 
 
-def _is_record(value: object) -> TypeGuard[dict[str, object]]:
-    return isinstance(value, dict) and _id(value) is not None
+def _is_job(record: Record) -> bool:
+    """Whether it is plainly a job: an error with a status and the id of the request has none of a job's fields."""
+    return id_of(record) is not None and status_of(record) is not None and bool(_JOB_FIELDS & record.keys())
 
 
-def _id(record: dict[str, object]) -> str | None:
-    """The id, which may be a number. One that no URL can carry is none."""
-    value = record.get("id") or record.get("task_id")
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    text = str(value)
-    usable = text.isprintable() and not text.isspace() and 0 < len(text) <= _LONGEST_ID and text not in {".", ".."}
-    return text if usable else None
+def _listed(entry: object) -> Record | None:
+    """An entry of a list, whose job may lie below ``data`` or the like; None where it has no id."""
+    return entry if is_record(entry) else job_of(entry, refused=True)
 
 
-def _video(record: dict[str, object]) -> Video:
-    video_id = _id(record)
-    assert video_id is not None
-    word = _text(record.get("status")) or Status.QUEUED
+def _video(record: Record) -> Video:
+    word = status_of(record) or Status.QUEUED
     folded = _STATUS.get(word.strip().casefold().replace(" ", "_").replace("-", "_"))
     size, prompt = _text(record.get("size")), record.get("prompt")
     return Video(
-        id=video_id,
+        id=id_of(record) or "",
         status=folded or Status.RUNNING,
         progress=_progress(record.get("progress")),
         model=_text(record.get("model")),
@@ -231,13 +240,27 @@ def _video(record: dict[str, object]) -> Video:
     )
 
 
-def _failure(record: dict[str, object], word: str) -> Failure:
-    """Why a job failed: its ``error`` may lack a code, be a text, or be missing (new-api: ``fail_reason``)."""
-    complaint = read_complaint({"error": record.get("error") or record.get("fail_reason")})
+_REASONS = (
+    "error",
+    "fail_reason",
+    "failure_reason",
+    "failure",
+    "error_message",
+    "task_status_msg",
+    "message",
+    "reason",
+)
+
+
+def _failure(record: Record, word: str) -> Failure:
+    """Why a job failed: its ``error`` may lack a code, be a text, or have another name (new-api: ``fail_reason``)."""
+    stated = next((record[name] for name in _REASONS if record.get(name)), None)
+    complaint = read_complaint({"error": stated})
     ended, told = _ENDED.get(word.casefold()), quote(word)
+    blocked = "moderated" in word.casefold() or word.casefold() == "blocked"
     if complaint is None:
-        return Failure(ended or told.lower(), f"the server gives no reason (status {told})", moderated=False)
-    moderated = refusals.MODERATION.search(complaint.words) is not None
+        return Failure(ended or told.lower(), f"the server gives no reason (status {told})", moderated=blocked)
+    moderated = blocked or error_words.MODERATION.search(complaint.words) is not None
     return Failure(ended or complaint.code, str(complaint), moderated)
 
 

@@ -26,6 +26,8 @@ class Closed:
     """Names the limit, in the same words for as long as it is reached, while the amounts in the reason change."""
     lasting: bool = False
     """Only the calendar or a person changes it, which is worth telling; a full house or the pace is daily life."""
+    priced: bool = False
+    """It holds for orders that cost money alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,18 @@ def _spent(scope: Scope, spent: int, cap: int, cost: int, until: int, period: st
     if cap == 0:
         mend = "Raise it, or set it to null for no cap."
         reason = f"{limit} is {dollars(0)}, so nothing that costs money is bought"
-        return Closed(reason, mend=mend, folder=scope.folder, limit=limit, lasting=True)
+        return Closed(reason, mend=mend, folder=scope.folder, limit=limit, lasting=True, priced=True)
     told = f"{dollars(spent)} spent or reserved, the next clip costs {dollars(cost)}"
     reason = f"{limit} of {dollars(cap)} is reached: {told}"
-    return Closed(reason, until, folder=scope.folder, limit=limit, lasting=True)
+    return Closed(reason, until, folder=scope.folder, limit=limit, lasting=True, priced=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Jobs that are passed over: those in a folder and all below it, for ``models``, or for any where that is None."""
+
+    folder: str = ""
+    models: tuple[str, ...] | None = None
+
+    def covers(self, folder: str, model: str | None) -> bool:
+        return is_below(folder, self.folder) and (self.models is None or model in self.models)

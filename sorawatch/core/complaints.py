@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 LONGEST_QUOTE = 300
 """Characters of a server's text that our messages repeat."""
 
-_FAILURE_CODE = re.compile(
-    r"^[45]\d\d$|error|fail|invalid|insufficient|not_|denied|block|limit|exceed|refus|violat|unavailable", re.IGNORECASE
-)
+_HTTP_ERROR = re.compile("[45][0-9][0-9]")
 _KINDS = (
     (re.compile(r"rate_?limit|too many requests"), 429),
     (re.compile(r"overloaded|unavailable|try again"), 503),
@@ -43,27 +41,29 @@ class Answer:
 
     @cached_property
     def complaint(self) -> Complaint | None:
-        """The error that the body states, or None where it states none.
-
-        A 2xx without an ``error`` counts as one only if its code is plainly a failure: ``{"code": "submitted",
-        "message": "…"}`` may be an order that was accepted.
-        """
+        """The error that the body states, or None where it states none. A text without a code is none in a 2xx."""
         found = read_complaint(self.document)
         if found is None or not self.ok or (isinstance(self.document, dict) and self.document.get("error")):
             return found
-        return found if found.code and _FAILURE_CODE.search(found.code) else None
+        return found if found.code else None
 
     @property
     def ok(self) -> bool:
         return 200 <= self.status < 300
 
     @property
+    def stated_status(self) -> int | None:
+        """The 4xx or 5xx that the error in a 2xx names as its code."""
+        code = self.complaint.code if self.ok and self.complaint else None
+        return int(code) if code and _HTTP_ERROR.fullmatch(code) else None
+
+    @property
     def effective_status(self) -> int:
         """The status, or for a 2xx with an error in it the status that it should have had."""
         if not (self.ok and self.complaint):
             return self.status
-        if (code := self.complaint.code) and re.fullmatch("[45][0-9][0-9]", code):
-            return int(code)
+        if self.stated_status is not None:
+            return self.stated_status
         return next((status for pattern, status in _KINDS if pattern.search(self.complaint.words)), 400)
 
     @property
@@ -82,7 +82,13 @@ class Answer:
             return f"HTTP {self.status}: {self.complaint}"
         if title := re.search(rb"<title[^>]{0,100}>([^<]{1,300})", self.body[:10_000], re.IGNORECASE):
             return f"HTTP {self.status} with a web page: {quote(title[1].decode('utf-8', 'replace'))}"
-        return f"HTTP {self.status} with {'no' if not self.body.strip() else 'an unreadable'} body"
+        if isinstance(self.document, dict):
+            return f"HTTP {self.status} with JSON that has {_keys(self.document)}"
+        if not self.body.strip():
+            return f"HTTP {self.status} with no body"
+        text = quote(self.body[:1000].decode("utf-8", "replace"))
+        plain = self.document is None and text[:1] not in {"{", "[", "<"} and "\ufffd" not in text
+        return f"HTTP {self.status}: {text}" if plain else f"HTTP {self.status} with an unreadable body"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,10 @@ class Complaint:
         return quote(self.text or self.code or self.type or "no reason given")
 
 
+def _keys(document: dict[str, object]) -> str:
+    return f"the keys {quote(', '.join(document))}" if document else "no keys"
+
+
 def quote(text: str) -> str:
     """``text`` on one line, printable, and cut to `LONGEST_QUOTE` characters."""
     printable = "".join(char if char.isprintable() else " " for char in text[: 10 * LONGEST_QUOTE])
@@ -111,10 +121,13 @@ def quote(text: str) -> str:
 
 def read_complaint(document: object, depth: int = 3) -> Complaint | None:
     """The error in a JSON ``document``: any of the shapes of design §7, also where one is a string within another."""
+    if isinstance(document, list) and len(document) == 1 and depth:
+        # Gemini's OpenAI-compatible endpoint answers errors as a list of one.
+        return read_complaint(document[0], depth - 1)
     if not isinstance(document, dict):
         return None
     match document:
-        case {"error": dict(error)}:
+        case {"error": dict(error)} | {"error": [dict(error), *_]} | {"errors": [dict(error), *_]}:
             found = _flat(error)
         case {"error": str(text)} if text.strip():
             found = Complaint(text, _word(document.get("code")), _word(document.get("type")))
@@ -124,6 +137,12 @@ def read_complaint(document: object, depth: int = 3) -> Complaint | None:
             found = Complaint("; ".join(map(_fault, faults)))
         case {"detail": dict(inner)} if depth:
             return read_complaint(inner, depth - 1)
+        case {"base_resp": dict(inner)} if inner.get("status_code") != 0:
+            # MiniMax: https://platform.minimax.io/docs
+            found = Complaint(_word(inner.get("status_msg")) or "", _word(inner.get("status_code")))
+        case {"ErrCode": int(code), "ErrMsg": str(text)} if code:
+            # PixVerse
+            found = Complaint(text, str(code))
         case {"message": str()} | {"msg": str()}:
             found = _flat(document)
         case _:
@@ -135,6 +154,10 @@ def read_complaint(document: object, depth: int = 3) -> Complaint | None:
 
 def _flat(error: dict[str, object]) -> Complaint:
     text = error.get("message") or error.get("msg") or error.get("detail")
+    metadata = error.get("metadata")
+    if isinstance(metadata, dict) and isinstance(metadata.get("raw"), str) and isinstance(text, str):
+        # OpenRouter's own text is always "Provider returned error".
+        text = f"{text}: {metadata['raw']}"
     return Complaint(_word(text) or "", _word(error.get("code")), _word(error.get("type")))
 
 

@@ -134,6 +134,12 @@ class Job:
     answer was lost, polls that found no such video, downloads that brought no clip."""
     losses: int = 0
     """How often in a row a submit's answer was lost and a list then said that it had not arrived."""
+    reorders: int = 0
+    """How often an order that costs nothing was sent again, as its answer or its video was lost."""
+    lost_reason: str = ""
+    """Why the answer to the submit counts as lost: what came in its place."""
+    witness_until: int | None = None
+    """Until when a job whose answer was lost waits for another order to show that the list can be believed."""
     video_id: str | None = None
     """The server's own id."""
     progress: int | None = None

@@ -12,9 +12,11 @@ from dataclasses import replace
 from enum import StrEnum
 
 from sorawatch.core import outcome as o
+from sorawatch.core.error_words import MODERATION
 from sorawatch.core.job import UNPAID, Charged, Job, State
 from sorawatch.core.notice import may_be, stake, tried, ways_on
-from sorawatch.core.patience import MAY_GROW, Policy, abandoned, may_grow_until, stalled, watched_since
+from sorawatch.core.patience import MAY_GROW, Policy, abandoned, may_grow_until, stalled, unreadable, watched_since
+from sorawatch.core.refusals import CONTENT_MEND
 from sorawatch.core.schedule import BLANK, Look, Outlook, backoff, next_poll, stalled_poll
 
 MISSES_THAT_PROVE = 2
@@ -22,6 +24,12 @@ MISSES_THAT_PROVE = 2
 LOSSES_THAT_DISPROVE = 3
 """Losses of one order in a row after which its list is not believed: a list that shows nothing is likelier than that
 all of them were lost."""
+
+
+_WITNESS_SHARE = 1 / 12
+"""Of the wait for another order that shows what a list is worth: the time between two looks."""
+MOST_REORDERS = 3
+"""How often an order that costs nothing is sent again, as its answer or its video was lost, before it is held."""
 
 
 class Action(StrEnum):
@@ -78,7 +86,7 @@ def begin(job: Job, action: Action, *, now: int, token: str, price: int | None) 
         price=price,
         submitted_at=now,
         lost_at=None,
-        charged=Charged.PERHAPS,
+        charged=Charged.PERHAPS if price != 0 else Charged.NO,
     )
 
 
@@ -116,7 +124,7 @@ def advance(
             return _accepted(job, outcome.video_id, now, policy, outlook)
         case Action.SUBMIT, o.Unknown():
             uncertain = replace(_enter(job, State.UNCERTAIN, now), lost_at=now, reason=outcome.reason)
-            return replace(uncertain, due_at=now + _lag(policy))
+            return replace(uncertain, due_at=now + _lag(policy), lost_reason=outcome.reason)
         case Action.SUBMIT, o.ReferenceLost():
             return _unsent(_enter(job, State.FOUND, now))
         case Action.SUBMIT, o.Halted():
@@ -136,11 +144,12 @@ def advance(
         case Action.POLL, o.Pending():
             return _waited(job, outcome.progress, now, policy, outlook)
         case Action.POLL, o.Rendered():
-            return replace(_enter(job, State.RENDERED, now), progress=100, charged=Charged.YES)
+            charged = Charged.YES if job.price != 0 else Charged.NO
+            return replace(_enter(job, State.RENDERED, now), progress=100, charged=charged)
         case Action.POLL, o.GenerationFailed():
             return _generation_failed(job, outcome, now, policy, jitter)
         case Action.POLL, o.FailedForNow():
-            return _retry_or(_give_up_video if job.lost_at is None else _give_up_id, job, outcome, now, policy, jitter)
+            return _unpolled(job, outcome, now, policy, jitter)
         case Action.DELIVER, o.Delivered():
             return replace(_enter(job, State.DELIVERED, now), clip=outcome.clip)
         case Action.DELIVER, o.FailedForNow():
@@ -171,7 +180,7 @@ def met_after_a_crash(job: Job, now: int) -> Job:
     if job.state is not State.SUBMITTING:
         raise IllegalTransition(f"nothing was being submitted: the job is {job.state}")
     reason = "sorawatch was stopped while the order was being submitted"
-    return replace(_enter(job, State.UNCERTAIN, now), lost_at=now, reason=reason)
+    return replace(_enter(job, State.UNCERTAIN, now), lost_at=now, reason=reason, lost_reason=reason)
 
 
 def resume(job: Job, video_id: str, now: int, policy: Policy) -> Job:
@@ -211,7 +220,7 @@ def retry(job: Job, now: int) -> Job | None:
         case State.HELD if job.attempts > 0:
             return _enter(job, State.UNCERTAIN, now)
         case State.HELD:
-            return replace(_unsent(_enter(job, State.READY, now)), losses=0)
+            return replace(_unsent(_enter(job, State.READY, now)), losses=0, reorders=0)
         case state if state in ACTIONS:
             # Misses start anew, for a listing brought forward may come too soon after the last to prove anything.
             return replace(job, due_at=now, attempts=0, misses=0)
@@ -224,7 +233,16 @@ _END = {State.DELIVERED: State.DONE, State.REJECTED: State.FAILED, State.WITHDRA
 
 def _unsent(job: Job) -> Job:
     """The job without any trace of a submit: that one is known not to count, or is counted elsewhere."""
-    return replace(job, token=None, price=None, submitted_at=None, lost_at=None, charged=Charged.NO)
+    return replace(
+        job,
+        token=None,
+        price=None,
+        submitted_at=None,
+        lost_at=None,
+        lost_reason="",
+        witness_until=None,
+        charged=Charged.NO,
+    )
 
 
 def _enter(job: Job, state: State, now: int) -> Job:
@@ -238,7 +256,12 @@ def _retry(job: Job, reason: str, retry_after: float | None, now: int, policy: P
 
 
 def _retry_or(
-    give_up: Callable[[Job, int, str], Job], job: Job, outcome: o.FailedForNow, now: int, policy: Policy, jitter: float
+    give_up: Callable[[Job, int, str, Policy], Job],
+    job: Job,
+    outcome: o.FailedForNow,
+    now: int,
+    policy: Policy,
+    jitter: float,
 ) -> Job:
     """Try again until the job itself has failed too often.
 
@@ -248,33 +271,59 @@ def _retry_or(
     failures = job.attempts + 1 if job.video_id is None else missed.misses
     if not outcome.counts or failures < policy.attempts:
         return _retry(missed, outcome.reason, outcome.retry_after, now, policy, jitter)
-    return give_up(job, now, f"{outcome.reason} ({tried(failures)})")
+    return give_up(job, now, f"{outcome.reason} ({tried(failures)})", policy)
 
 
-def _give_up_submit(job: Job, now: int, reason: str) -> Job:
+def _unpolled(job: Job, outcome: o.FailedForNow, now: int, policy: Policy, jitter: float) -> Job:
+    """A poll brought nothing: ask again, but not for ever where the server answers and cannot be understood."""
+    since = watched_since(job, now)
+    if outcome.answered and not outcome.counts and now - since >= 1000 * policy.waits.abandon:
+        mend = f"`sorawatch retry {job.id}` goes on asking after it. `sorawatch cancel {job.id}` gives it up."
+        return _hold(job, now, unreadable(policy.waits, outcome.reason) + stake(job), mend)
+    watched = replace(job, changed_at=since)
+    return _retry_or(_give_up_video if job.lost_at is None else _give_up_id, watched, outcome, now, policy, jitter)
+
+
+def _give_up_submit(job: Job, now: int, reason: str, _: Policy) -> Job:
     return reject(job, now, reason, "Move the pair back into the inbox to try again.")
 
 
-def _give_up_search(job: Job, now: int, reason: str) -> Job:
-    why = f"the answer to the submit was lost, and no list of videos can be had: {reason}.{stake(job)}"
+def _give_up_search(job: Job, now: int, reason: str, policy: Policy) -> Job:
+    if job.price == 0:
+        return _order_again(job, now, f"{_lost(job)}, and {reason}", policy)
+    why = f"{_lost(job)}, and no list of videos can be had: {reason}.{stake(job)}"
     held = _hold(job, now, why, ways_on(job, f"Once it can be had, `sorawatch retry {job.id}` looks again."))
     # The failures stay with the held job: they tell it from one that no further listing can decide.
     return replace(held, attempts=job.attempts + 1)
 
 
-def _give_up_video(job: Job, now: int, reason: str) -> Job:
+def _give_up_video(job: Job, now: int, reason: str, policy: Policy) -> Job:
+    if job.price == 0:
+        return _order_again(job, now, f"{reason}; the server was probably restarted", policy)
     mend = "Look for it on the server's own site. Moving the pair back into the inbox orders it again, at its price."
     return reject(job, now, reason, mend)
 
 
-def _give_up_id(job: Job, now: int, reason: str) -> Job:
+def _give_up_id(job: Job, now: int, reason: str, policy: Policy) -> Job:
     """A person named it, or a list was searched for it, so the video that was bought may be another."""
+    if job.price == 0:
+        return _order_again(job, now, f"{reason}; the server was probably restarted", policy)
     again = f"`sorawatch retry {job.id}` goes on asking after {job.video_id}."
     return _hold(job, now, f"{reason}.{stake(job)}", ways_on(job, again))
 
 
-def _give_up_clip(job: Job, now: int, reason: str) -> Job:
+def _give_up_clip(job: Job, now: int, reason: str, _: Policy) -> Job:
     return _hold(job, now, reason, f"`sorawatch retry {job.id}` tries again.")
+
+
+def _order_again(job: Job, now: int, reason: str, policy: Policy) -> Job:
+    """Send an order again that costs nothing, unless that was done too often."""
+    if job.reorders >= MOST_REORDERS:
+        mend = f"See whether the server runs. `sorawatch retry {job.id}` orders it again."
+        held = _hold(job, now, f"{reason}. It was ordered {job.reorders + 1} times", mend)
+        return replace(held, video_id=None)
+    again = replace(_unsent(_enter(job, State.READY, now)), video_id=None, progress=None, reorders=job.reorders + 1)
+    return replace(again, reason=f"{reason}. It costs nothing, so it is ordered again", due_at=now + _lag(policy))
 
 
 def _hold(job: Job, now: int, reason: str, mend: str) -> Job:
@@ -282,9 +331,8 @@ def _hold(job: Job, now: int, reason: str, mend: str) -> Job:
 
 
 def _accepted(job: Job, video_id: str, now: int, policy: Policy, outlook: Outlook = BLANK) -> Job:
-    rendering = replace(
-        _enter(job, State.RENDERING, now), video_id=video_id, progress=None, charged=Charged.PERHAPS, losses=0
-    )
+    charged = Charged.PERHAPS if job.price != 0 else Charged.NO
+    rendering = replace(_enter(job, State.RENDERING, now), video_id=video_id, progress=None, charged=charged, losses=0)
     return replace(rendering, due_at=now + next_poll(policy.waits, Look(0, None), outlook))
 
 
@@ -305,6 +353,10 @@ def _resolved(job: Job, found: o.Searched, now: int, policy: Policy, outlook: Ou
     match alike:
         case (o.Candidate(certain=True) as only,):
             return _accepted(job, only.video_id, now, policy, outlook)
+        case _ if job.price == 0:
+            return _order_again(job, now, f"{_lost(job)}, and no list shows it", policy)
+        case () if found.complete and not (found.witnessed or found.candidates):
+            return _unwitnessed(job, found, now, policy)
         case () if found.complete:
             return _missed(job, found.candidates, now, policy)
         case () if not found.candidates:
@@ -313,13 +365,28 @@ def _resolved(job: Job, found: o.Searched, now: int, policy: Policy, outlook: Ou
             return _held_as_lost(job, now, may_be(found.candidates))
 
 
+def _unwitnessed(job: Job, found: o.Searched, now: int, policy: Policy) -> Job:
+    """A complete list shows nothing like the submit, and nothing else of ours: it may be another account's, or late.
+
+    An order that is accepted meanwhile can show what the list is worth, so the job waits for one for a while.
+    """
+    first, until, left = job.witness_until is None, job.witness_until, _still_late(job, now, policy)
+    if until is None or until > now + int(1000 * policy.witness_seconds):
+        until = now + int(1000 * policy.witness_seconds)
+    why = "its list shows no video of ours, so it may be another account's, or late"
+    if not first and (now >= until or not (found.expectant or left > 0)):
+        return _undecidable(job, why, now, policy)
+    reason = f"{_lost(job)}, and {why}; another order that the server accepts will tell"
+    pause = max(_lag(policy), int(1000 * policy.witness_seconds * _WITNESS_SHARE))
+    return replace(job, misses=0, attempts=0, reason=reason, witness_until=until, due_at=now + min(pause, until - now))
+
+
 def _missed(job: Job, differing: tuple[o.Candidate, ...], now: int, policy: Policy) -> Job:
     """A complete list shows nothing like the submit. The second time that proves something, unless it may come yet.
 
     What only ``differing`` videos leave open is settled then, too: some may have turned out to be other jobs' own.
     """
-    since = now - (job.submitted_at or 0)
-    left = int(1000 * policy.late_seconds) - since if since >= 0 else 0
+    left = _still_late(job, now, policy)
     if job.misses + 1 < MISSES_THAT_PROVE or left > 0:
         return replace(job, misses=job.misses + 1, attempts=0, due_at=now + max(_lag(policy), left))
     if differing:
@@ -327,7 +394,25 @@ def _missed(job: Job, differing: tuple[o.Candidate, ...], now: int, policy: Poli
     if job.losses + 1 >= LOSSES_THAT_DISPROVE:
         why = f"its list shows none of the {job.losses + 1} orders whose answers were lost"
         return _undecidable(job, why, now, policy)
+    if _spoke_of_moderation(job):
+        return _unsent(reject(job, now, f"moderation refused it: {job.lost_reason}", CONTENT_MEND))
     return replace(_unsent(_enter(job, State.READY, now)), losses=job.losses + 1)
+
+
+def _still_late(job: Job, now: int, policy: Policy) -> int:
+    """Milliseconds for which the server may still take the submit, or its list not show it yet."""
+    since = now - (job.submitted_at or 0)
+    return max(0, int(1000 * policy.late_seconds) - since) if since >= 0 else 0
+
+
+def _lost(job: Job) -> str:
+    """Why nobody knows whether the order arrived."""
+    return job.lost_reason or "the answer to the submit was lost"
+
+
+def _spoke_of_moderation(job: Job) -> bool:
+    """Whether the answer that counts as lost says that the same order would be refused again."""
+    return MODERATION.search(job.lost_reason.casefold()) is not None
 
 
 def _lag(policy: Policy) -> int:
@@ -336,17 +421,19 @@ def _lag(policy: Policy) -> int:
 
 
 def _undecidable(job: Job, why: str, now: int, policy: Policy) -> Job:
-    if policy.resubmit_lost:
+    if job.price == 0:
+        return _order_again(job, now, f"{_lost(job)}, and {why}", policy)
+    if policy.resubmit_lost and not _spoke_of_moderation(job):
         return _unsent(_enter(job, State.READY, now))
     return _held_as_lost(job, now, f"the server cannot say whether it arrived: {why}")
 
 
 def _held_as_lost(job: Job, now: int, why: str) -> Job:
-    reason = f"the answer to the submit was lost, and {why}.{stake(job)}"
+    reason = f"{_lost(job)}, and {why}.{stake(job)}"
     return _hold(job, now, reason, ways_on(job, f"If it does not: `sorawatch retry {job.id}` orders it again."))
 
 
-_ENDED = {"expired": "expired", "cancelled": "been cancelled"}
+_ENDED = {"expired": "expired", "cancelled": "been cancelled", "rejected": "been rejected"}
 """Ends that are no failures of the server's, which may have made the video, and charged it, all the same."""
 
 
@@ -355,13 +442,15 @@ def _generation_failed(job: Job, outcome: o.GenerationFailed, now: int, policy: 
     code = f" ({failure.code})" if failure.code else ""
     if failure.moderated:
         reason = f"the server's moderation refused it: {failure.message}{code}"
-        refused = reject(job, now, reason, "Change the prompt or the picture, then move the pair back into the inbox.")
-        return replace(refused, charged=Charged.PERHAPS if policy.billing.moderated else Charged.NO)
+        refused = reject(job, now, reason, CONTENT_MEND)
+        costs = policy.billing.moderated and job.price != 0
+        return replace(refused, charged=Charged.PERHAPS if costs else Charged.NO)
     if failure.code in _ENDED:
-        return _give_up_video(job, now, f"the video has {_ENDED[failure.code]} on the server: {failure.message}")
+        mend = "Look for it on the server's own site. Moving the pair back into the inbox orders it again."
+        return reject(job, now, f"the video has {_ENDED[failure.code]} on the server: {failure.message}", mend)
     failures = job.generations + 1
     reason = f"the server failed the generation: {failure.message}{code}"
-    if (billed := policy.billing.failed) or failures > policy.failed_generations:
+    if (billed := policy.billing.failed and job.price != 0) or failures > policy.failed_generations:
         are = "are" if billed else "are not"
         mend = f"Failed generations {are} billed. Move the pair back into the inbox to try again."
         failed = replace(reject(job, now, reason, mend), generations=failures)

@@ -34,7 +34,9 @@ def error_text(job: Job) -> str:
 
 
 def stake(job: Job) -> str:
-    """What a job of which nobody knows whether it was bought may have cost."""
+    """What a job of which nobody knows whether it was bought may have cost; empty where it costs nothing."""
+    if job.price == 0:
+        return ""
     return " It may have been charged." if job.price is None else f" It may have been charged ({dollars(job.price)})."
 
 
@@ -57,6 +59,8 @@ def ways_on(job: Job, retry: str) -> str:
 def _charged(job: Job) -> str:
     price = f" ({dollars(job.price)})" if job.price is not None else ""
     video = f" The server knows it as {job.video_id}." if job.video_id else ""
+    if job.price == 0:
+        return f"No: the model costs nothing.{video}"
     match job.charged:
         case Charged.NO:
             return "No."

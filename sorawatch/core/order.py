@@ -119,6 +119,11 @@ class Model:
         rate = dict(self.micros_per_second_by_size).get(size, self.micros_per_second)
         return None if rate is None else rate * seconds
 
+    @property
+    def is_free(self) -> bool:
+        """Whether every clip of it costs nothing."""
+        return {self.micros_per_second, *dict(self.micros_per_second_by_size).values()} == {0}
+
     def resolve(self, aim: Size | Aim, picture: Size) -> Size:
         """The exact size for ``aim`` and an upright ``picture``: of the sizes that lie the right way, the smallest."""
         if isinstance(aim, Size):

@@ -55,6 +55,10 @@ class Searched:
 
     candidates: tuple[Candidate, ...]
     complete: bool
+    witnessed: bool = False
+    """It shows a video of ours that the server still has when asked by its id, so it is our account's list."""
+    expectant: bool = False
+    """Other orders may be accepted soon, and become such a video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,26 +118,22 @@ class FailedForNow:
     """A temporary failure of this job. ``retry_after`` is in seconds.
 
     ``counts``: the answer was about this job, so a limit of attempts makes sense; a server out of reach is not.
+    ``answered``: the server said something, if nothing that could be understood.
     """
 
     reason: str
     retry_after: float | None = None
     counts: bool = True
+    answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class FailedForGood:
-    """A final failure of this job."""
+    """A final failure of this job. ``own``: it is about this prompt or picture, and says nothing of other jobs."""
 
     reason: str
     mend: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """The submit's answer was lost."""
-
-    reason: str
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,17 @@ class Halted:
     """The server says that too many of our videos run at once."""
     keyed: bool = False
     """Another API key mends it."""
+    model: bool = False
+    """It holds for jobs of the same model only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The submit's answer was lost."""
+
+    reason: str
+    cause: Halted | None = None
+    """What the answer says that stops other orders too."""
 
 
 Outcome = (

@@ -27,6 +27,8 @@ class Policy:
     """How long a picture on a share may look damaged before it counts as that."""
     late_seconds: float = 60.0
     """How long after a submit a server may still take it: before, its absence from a list proves nothing."""
+    witness_seconds: float = 360.0
+    """How long a job whose answer was lost waits for another order to show that the list can be believed."""
     billing: Billing = field(default_factory=Billing)
 
 
@@ -48,6 +50,11 @@ def stalled(waits: Waits) -> str:
         f"stalled: the server has not finished it within {_told(waits.stall)}; "
         f"it is asked more and more rarely, and the job is held after {_told(waits.abandon)}"
     )
+
+
+def unreadable(waits: Waits, last: str) -> str:
+    """Why a job is held that could not be asked after; ``last`` is what came of the last poll."""
+    return f"the server has told nothing of the video for {_told(waits.abandon)} that can be understood: {last}."
 
 
 def abandoned(waits: Waits) -> str:

@@ -33,6 +33,17 @@ class Purchase:
     video_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A video of ours that a true list shows. ``ordered_at`` is milliseconds of the store's clock."""
+
+    video_id: str
+    job_id: str
+    ordered_at: int
+    prompt: str | None
+    """None where the job is no longer known."""
+
+
 def standing_after(action: Action, outcome: o.Outcome, after: Job) -> Standing | None:
     """What the purchase behind a job came to with this outcome; None where nothing new is known.
 
@@ -41,7 +52,10 @@ def standing_after(action: Action, outcome: o.Outcome, after: Job) -> Standing |
     match action, outcome:
         case Action.SUBMIT, (o.FailedForNow() | o.FailedForGood() | o.Halted() | o.ReferenceLost()):
             return Standing.RELEASED
-        case Action.RESOLVE, o.Searched(complete=True) if after.state is State.READY:
+        case Action.RESOLVE, o.Searched(complete=True, witnessed=True) if after.state in {State.READY, State.REJECTED}:
+            return Standing.RELEASED
+        case ((Action.RESOLVE | Action.POLL), o.FailedForNow()) if after.state is State.READY:
+            # Only what costs nothing is ordered again without proof.
             return Standing.RELEASED
         case Action.POLL, o.GenerationFailed():
             return Standing.RELEASED if after.charged is Charged.NO else Standing.SPENT

@@ -46,6 +46,11 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     return used_up(headers, now) if wait is None else min(max(wait, 0.0), LONGEST_WAIT)
 
 
+def asks_to_wait(headers: Mapping[str, str]) -> bool:
+    """Whether a ``Retry-After`` is there, in seconds, milliseconds or as a date."""
+    return any(name.lower() in {"retry-after", "retry-after-ms"} and value.strip() for name, value in headers.items())
+
+
 def used_up(headers: Mapping[str, str], now: float) -> float | None:
     """The seconds, at most `LONGEST_WAIT`, until a server takes requests again of which by `_RATES` none remains.
 

@@ -211,14 +211,16 @@ REFUSED_SUBMITS = [
     # Wait
     (answer(429, error("slow down", "rate_limit_exceeded"), Retry_After="7"), Deferred, "slow down"),
     (answer(429, HTML), Deferred, "502 Bad Gateway"),
-    (answer(425), Deferred, "HTTP 425"),
     (answer(409, error("busy")), Deferred, "busy"),
-    (answer(500, error("oops", "server_error", "server_error")), Deferred, "oops"),
     (answer(503, error("overloaded", None, "server_error")), Deferred, "overloaded"),
-    (answer(500, {"detail": "oops"}), Deferred, "oops"),
-    (answer(500, new_api("fail_to_fetch_task", "oops")), Deferred, "oops"),
-    (answer(200, error("oops", "server_error", "server_error")), Unresolved, "oops"),
-    (answer(200, {"code": 503, "message": "busy", "data": None}), Deferred, "busy"),
+    (answer(529, error("Overloaded", None, "overloaded_error")), Deferred, "Overloaded"),
+    (answer(503, {"detail": "Task queue is full (max 100 tasks)"}), Deferred, "queue is full"),
+    (answer(503, error("当前分组上游负载已饱和")), Deferred, "饱和"),
+    (answer(503, error("maintenance"), Retry_After="30"), Deferred, "maintenance"),
+    (answer(200, {"code": 503, "message": "overloaded", "data": None}), Deferred, "overloaded"),
+    (answer(200, {"ErrCode": 500044, "ErrMsg": "Reached the limit for concurrent generations."}), Deferred, "concurr"),
+    (answer(429, error("No deployments available for selected model, Try again in 5 seconds.")), Deferred, "Try again"),
+    (answer(200, {"error": {"message": "Provider returned error", "code": 429}}), Deferred, "Provider"),
     # Never
     (answer(400, error("prompt is too long")), Rejected, "prompt is too long"),
     (answer(400, {"error": "bad prompt"}), Rejected, "bad prompt"),
@@ -229,19 +231,50 @@ REFUSED_SUBMITS = [
     (answer(413, HTML), Rejected, "web page"),
     (answer(415), Rejected, "HTTP 415"),
     (answer(400, error("Inpaint image must match the requested width and height")), Rejected, "size"),
-    (answer(500, error("Inpaint image must match the requested width and height")), Rejected, "size"),
     (answer(400, error("no", "moderation_blocked")), Rejected, "moderation"),
     (answer(400, error("no", "sentinel_block")), Rejected, "moderation"),
     (answer(400, new_api("sensitive_words_detected", "no")), Rejected, "moderation"),
     (answer(403, error("no", "content_policy_violation")), Rejected, "moderation"),
     (answer(400, error("This violates our usage policies")), Rejected, "moderation"),
-    (answer(500, error(f"API request failed: 400 - {NESTED}", None, "server_error")), Rejected, "moderation"),
+    (
+        answer(446, error("The guardrail checks defined in the config failed.", None, "hooks_failed")),
+        Rejected,
+        "moderation",
+    ),
+    (answer(200, {"code": 50411, "message": "Pre Img Risk Not Pass", "request_id": "r"}), Rejected, "moderation"),
+    (answer(400, {"error": [{"code": 2016, "message": "Prompt blocked due to security"}]}), Rejected, "moderation"),
+    (
+        answer(400, new_api("DataInspectionFailed", "Input data may contain inappropriate content")),
+        Rejected,
+        "moderation",
+    ),
+    (answer(400, error("Output was flagged by our filters")), Rejected, "moderation"),
+    (answer(400, error("The image contains a real person, which is not allowed")), Rejected, "moderation"),
+    (answer(400, error("图片中包含真人人脸")), Rejected, "moderation"),
+    (answer(200, {"code": 1301, "message": "risk control"}), Rejected, "moderation"),
     (answer(400, new_api("fail_to_fetch_task", NESTED)), Rejected, "moderation refused the order (HTTP 400: blocked)"),
     (answer(200, error("prompt is too long")), Rejected, "too long"),
     # Nobody
     (answer(401, error("Incorrect API key", "invalid_api_key")), Blocked, "API key"),
     (answer(401), Blocked, "API key"),
-    (answer(403, error("no")), Blocked, "API key"),
+    (answer(403, error("no")), Blocked, "refuses the order"),
+    (answer(403, error("Unauthorized")), Blocked, "API key"),
+    (answer(403, HTML), Blocked, "refuses the order"),
+    (answer(403, error("Your country is not supported")), Blocked, "refuses the order"),
+    (answer(400, [error("User location is not supported for the API use.")]), Blocked, "refuses the order"),
+    (answer(400, [error("API key not valid. Please pass a valid API key.")]), Blocked, "API key"),
+    (answer(401, error("Your IP address is not authorized", "ip_not_authorized")), Blocked, "refuses the request"),
+    (answer(403, {"message": "Missing Authentication Token"}), Blocked, "address"),
+    (answer(400, error("No connected db.", None, "no_db_connection")), Blocked, "API key"),
+    (answer(400, error("Your credit balance is too low")), Blocked, "credit"),
+    (answer(400, new_api("Arrearage", "Access denied")), Blocked, "credit"),
+    (answer(400, error("Insufficient account balance")), Blocked, "credit"),
+    (answer(400, error("Budget has been exceeded! Current cost: 10.2", None, "budget_exceeded")), Blocked, "credit"),
+    (answer(403, {"detail": "User is locked. Reason: Exhausted balance."}), Blocked, "credit"),
+    (answer(403, {"code": "no permission", "error": "Your team doesn't have any credits yet."}), Blocked, "credit"),
+    (answer(200, {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}), Blocked, "credit"),
+    (answer(429, {"code": 1102, "message": "Account balance not enough"}), Blocked, "credit"),
+    (answer(503, error("insufficient_user_quota"), Retry_After="1"), Blocked, "credit"),
     (answer(200, error("bad", "invalid_api_key")), Blocked, "API key"),
     (answer(402), Blocked, "credit"),
     (answer(429, error("You exceeded your current quota", "insufficient_quota")), Blocked, "credit"),
@@ -258,14 +291,46 @@ REFUSED_SUBMITS = [
         ModelUnknown,
         "model",
     ),
+    (answer(401, error("key not allowed to access model. It can only access ['x']")), ModelUnknown, "model"),
+    (answer(400, error("Model mismatch: request specifies a but server has b")), ModelUnknown, "model"),
+    (answer(404, error("No endpoints found for sora-2")), ModelUnknown, "model"),
+    (answer(400, error("model price not configured")), ModelUnknown, "model"),
+    (answer(400, new_api("x", "模型 sora-2 倍率或价格未配置")), ModelUnknown, "model"),
+    (answer(403, error("This token has no access to model sora-2")), ModelUnknown, "model"),
+    (answer(403, error("该令牌无权访问模型 sora-2")), ModelUnknown, "model"),
+    (answer(410), ModelUnknown, "gone"),
+    (answer(400, error("The Videos API has been shut down")), ModelUnknown, "shut down"),
     (answer(404, HTML), Blocked, "address"),
     (answer(404, {"detail": "Not Found"}), Blocked, "address"),
     (answer(405), Blocked, "address"),
-    (answer(308, Location="https://www.example.com/v1/videos"), Blocked, "https://www.example.com/v1/videos"),
-    (answer(301), Blocked, "elsewhere"),
     (answer(407, HTML), Blocked, "proxy"),
     (answer(400, HTML), Blocked, "not the API"),
     # Nobody knows
+    (answer(308, Location="https://www.example.com/v1/videos"), Unresolved, "https://www.example.com/v1/videos"),
+    (answer(301), Unresolved, "elsewhere"),
+    (answer(425), Unresolved, "HTTP 425"),
+    (answer(499), Unresolved, "HTTP 499"),
+    (answer(500, error("oops", "server_error", "server_error")), Unresolved, "oops"),
+    (answer(500, {"detail": "oops"}), Unresolved, "oops"),
+    (answer(500, new_api("do_request_failed", "oops")), Unresolved, "oops"),
+    (answer(500, error("Connection prematurely closed BEFORE response")), Unresolved, "prematurely"),
+    (answer(500, error("The server is overloaded or not ready yet.")), Unresolved, "overloaded"),
+    (answer(500, error("Inpaint image must match the requested width and height")), Unresolved, "match"),
+    (answer(500, error(f"API request failed: 400 - {NESTED}", None, "server_error")), Unresolved, "400"),
+    (answer(501, error("not implemented")), Unresolved, "not implemented"),
+    (answer(505), Unresolved, "HTTP 505"),
+    (answer(503, error("upstream returned 504")), Unresolved, "504"),
+    (answer(503, HTML, Retry_After="30"), Unresolved, "web page"),
+    (answer(503, {"message": "Service Unavailable"}, Retry_After="30"), Unresolved, "Service"),
+    (answer(503, {"detail": "Task ID 3f already exists"}), Unresolved, "exists"),
+    (answer(503, "upstream connect error or disconnect/reset before headers"), Unresolved, "upstream connect"),
+    (answer(200, error("oops", "server_error", "server_error")), Unresolved, "oops"),
+    (answer(200, {"code": 503, "message": "busy", "data": None}), Unresolved, "busy"),
+    (answer(200, {"error": "prompt is rude"}), Unresolved, "rude"),
+    (answer(200, {"error": {"message": "Provider returned error", "code": 502}}), Unresolved, "Provider"),
+    (answer(202, new_api("fail_to_fetch_task", '{"id":"video_1","status":"queued"}')), Unresolved, "video_1"),
+    (answer(200, {"uuid": "abc-123", "ok": True}), Unresolved, "abc-123"),
+    (answer(200, {"uuid": "abc-123", "ok": True}), Unresolved, "the keys uuid, ok"),
     (answer(200), Unresolved, "no body"),
     (answer(204), Unresolved, "no body"),
     (answer(200, HTML), Unresolved, "502 Bad Gateway"),
@@ -278,8 +343,8 @@ REFUSED_SUBMITS = [
     (answer(303, Location="/v1/videos/1"), Unresolved, "HTTP 303"),
     (answer(408, error("litellm.Timeout")), Unresolved, "litellm"),
     (answer(500, error(f"{LITELLM} \n\nLiteLLM: model group 'm' failed.", "500")), Unresolved, "litellm"),
-    (answer(500, error(f"{LITELLM} Cannot connect to host video.example:443", "500")), Deferred, "connect"),
-    (answer(500, error(f'{LITELLM} {{"error": {{"message": "no GPU"}}}}', "500")), Deferred, "no GPU"),
+    (answer(500, error(f"{LITELLM} Cannot connect to host video.example:443", "500")), Unresolved, "connect"),
+    (answer(500, error(f'{LITELLM} {{"error": {{"message": "no GPU"}}}}', "500")), Unresolved, "no GPU"),
     (answer(500, error("litellm.APIConnectionError: OpenAIException - Server disconnected")), Unresolved, "disconn"),
     (answer(500, error("Connection error.", None, "upstream_error")), Unresolved, "Connection error"),
     (answer(500, error("Remote end closed connection without response")), Unresolved, "Remote end"),
@@ -287,7 +352,7 @@ REFUSED_SUBMITS = [
     (answer(500, error("peer closed connection (incomplete chunked read)")), Unresolved, "peer closed"),
     (answer(500, error("socket hang up", "ECONNRESET")), Unresolved, "hang up"),
     (answer(500, error("error sending request for url (https://video.example/v1/videos)")), Unresolved, "sending"),
-    (answer(500, error("dial tcp 10.0.0.2:443: connect: connection refused")), Deferred, "refused"),
+    (answer(500, error("dial tcp 10.0.0.2:443: connect: connection refused")), Unresolved, "refused"),
     (answer(409, error("the task already exists")), Unresolved, "exists"),
     (answer(500, HTML), Unresolved, "web page"),
     (answer(500), Unresolved, "no body"),
@@ -322,7 +387,6 @@ def test_submits_that_brought_no_video(refused: Answer, kind: type[SorawatchErro
         (answer(401), "SORAWATCH_API_KEY"),
         (answer(404, error("no such model", "model_not_found")), "video.model"),
         (answer(404, HTML), "api.base_url"),
-        (answer(302, Location="https://x/"), "api.base_url"),
         (answer(402), "api.key_file"),
     ],
 )
@@ -345,6 +409,71 @@ def test_a_crowd_of_our_own_jobs(refused: Answer):
     with pytest.raises(Deferred) as raised:
         read_submit(refused, NOW)
     assert raised.value.crowded
+
+
+@pytest.mark.parametrize(
+    ("lost", "cause"),
+    [
+        (answer(500, new_api("insufficient_user_quota", "用户额度不足")), "credit"),
+        (answer(500, error("Incorrect API key provided", "invalid_api_key")), "API key"),
+        (answer(500, error("当前模型不可用", "model_unavailable")), "model"),
+        (answer(302, Location="https://x/"), "elsewhere"),
+        (answer(500, error("oops")), None),
+    ],
+)
+def test_the_words_of_a_lost_answer_may_stop_others_and_never_prove_anything(lost: Answer, cause: str | None):
+    with pytest.raises(Unresolved) as raised:
+        read_submit(lost, NOW)
+    assert (cause is None) == (raised.value.cause is None)
+    assert cause is None or cause in str(raised.value.cause)
+
+
+@pytest.mark.parametrize(
+    ("body", "video_id"),
+    [
+        ({"task_id": "t1"}, "t1"),
+        ({"taskId": "t1"}, "t1"),
+        ({"video_id": "t1"}, "t1"),
+        ({"request_id": "t1"}, "t1"),
+        ({"generation_id": "t1"}, "t1"),
+        ({"code": "success", "data": "t1"}, "t1"),
+        ({"code": 0, "data": {"task": {"id": "t1"}}}, "t1"),
+        ({"result": {"id": "t1"}}, "t1"),
+        ({"output": {"task_id": "t1", "task_status": "PENDING"}, "request_id": "r1"}, "t1"),
+        ({"code": 0, "message": "SUCCEED", "request_id": "r1", "data": {"task_id": "t1"}}, "t1"),
+        ({"id": "t1", "status": "queued", "hook_results": {}}, "t1"),
+    ],
+)
+def test_ids_under_every_name(body: dict[str, object], video_id: str):
+    assert read_submit(answer(200, body), NOW).id == video_id
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"status": "done", "video": {"url": "https://x/v.mp4"}}, Status.COMPLETED),
+        ({"data": [{"task_id": "t1", "status": "SUCCESS"}]}, Status.COMPLETED),
+        ({"id": "t1", "status": ["queued", "completed"]}, Status.COMPLETED),
+        ({"id": "t1", "status": 2}, Status.RUNNING),
+        ({"status": 200, "message": "ok", "data": {"id": "t1", "status": "failed"}}, Status.FAILED),
+        ({"status": "success", "data": {"status": "processing"}}, Status.RUNNING),
+        ({"id": "t1", "status": "Request Moderated"}, Status.FAILED),
+        *(({"id": "t1", "status": word}, Status.COMPLETED) for word in ("succeed", "ready", "finish")),
+        *(
+            ({"id": "t1", "status": word}, Status.FAILED)
+            for word in ("aborted", "rejected", "timeout", "timed_out", "Timed Out", "blocked")
+        ),
+    ],
+)
+def test_a_status_wherever_it_stands(body: dict[str, object], status: Status):
+    assert read_video(answer(200, body), NOW).status is status
+
+
+def test_a_page_that_names_a_video_it_does_not_show_was_filtered():
+    page = {"object": "list", "data": [JOB], "first_id": "video_1", "last_id": "video_0", "has_more": False}
+    assert read_page(answer(200, page), NOW).filtered
+    assert not read_page(answer(200, page | {"last_id": "video_1"}), NOW).filtered
+    assert read_page(answer(200, {"object": "list", "data": None, "has_more": False}), NOW).videos == ()
 
 
 def test_a_rate_limit_is_no_crowd_and_its_wait_is_kept():
@@ -433,7 +562,8 @@ def test_pages(body: object, has_more: bool | None):
         (answer(500, HTML), Deferred),
         (answer(429), Deferred),
         (answer(401), Blocked),
-        (answer(403), Blocked),
+        (answer(403), Rejected),
+        (answer(400, error("No connected db.", None, "no_db_connection")), Blocked),
     ],
 )
 def test_lists_that_cannot_be_had(refused: Answer, kind: type[SorawatchError]):
@@ -552,9 +682,14 @@ def test_whatever_a_server_says_is_a_video_or_one_of_our_errors(status: int, bod
             assert len(str(refusal)) < 1000
 
 
-@given(st.integers(100, 599), BODIES)
-def test_only_a_client_error_or_an_explicit_one_proves_a_submit_unaccepted(status: int, body: bytes):
-    """A 5xx, or a 2xx, without an error of the API's own is never taken for a refusal."""
-    given_answer = Answer(status, {}, body)
-    assume(given_answer.complaint is None and not 300 <= status < 500 and status != 501)
+@given(st.integers(100, 599), BODIES, st.sampled_from([{}, {"Retry-After": "5"}]))
+def test_only_the_apis_own_4xx_or_its_503_proves_a_submit_unaccepted(status: int, body: bytes, headers: dict[str, str]):
+    assume(not 400 <= status < 500 and status not in {503, 529} and not 200 <= status < 300)
+    assert isinstance(outcome_of(read_submit, Answer(status, headers, body), SorawatchError), Unresolved | Video)
+
+
+@given(st.sampled_from([200, 201, 503, 529]), BODIES)
+def test_without_an_error_in_the_body_nothing_proves_a_submit_unaccepted(status: int, body: bytes):
+    given_answer = Answer(status, {"Retry-After": "5"}, body)
+    assume(given_answer.complaint is None)
     assert isinstance(outcome_of(read_submit, given_answer, SorawatchError), Unresolved | Video)

@@ -54,6 +54,7 @@ class TestMoney:
             until=DAY_ENDS,
             limit="limits.usd_per_day",
             lasting=True,
+            priced=True,
         )
 
     def test_the_month_has_a_cap_of_its_own(self):
@@ -67,6 +68,7 @@ class TestMoney:
             folder="cats",
             limit="limits.usd_per_month in cats/_defaults.yaml",
             lasting=True,
+            priced=True,
         )
 
     def test_zero_buys_nothing_until_a_person_changes_it(self):

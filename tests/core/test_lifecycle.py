@@ -51,7 +51,9 @@ OUTCOMES: dict[str, o.Outcome] = {
         (o.Candidate("video_2", certain=True, differs=True), o.Candidate("video_1", certain=True)), complete=True
     ),
     "found twice": o.Searched(tuple(o.Candidate(f"video_{n}", certain=True) for n in (1, 2)), complete=True),
-    "not in the list": o.Searched((), complete=True),
+    "not in the list": o.Searched((), complete=True, witnessed=True),
+    "not in a list of nothing of ours": o.Searched((), complete=True),
+    "not in it yet": o.Searched((), complete=True, expectant=True),
     "not in part of the list": o.Searched((), complete=False),
     "no list": o.Unlisted("HTTP 404"),
     "pending": o.Pending(40),
@@ -130,6 +132,8 @@ def test_every_transition():
             "found beside another model's": "rendering",
             "found twice": "held",
             "not in the list": "uncertain",
+            "not in a list of nothing of ours": "uncertain",
+            "not in it yet": "uncertain",
             "not in part of the list": "held",
             "no list": "held",
             **stays(State.UNCERTAIN),
@@ -295,7 +299,13 @@ class TestSubmit:
     def test_a_lost_answer_is_looked_for_a_little_later(self, sent: Job):
         uncertain = after(sent, Action.SUBMIT, o.Unknown("timed out"))
         assert uncertain == replace(
-            sent, state=State.UNCERTAIN, attempts=0, lost_at=NOW, reason="timed out", due_at=NOW + 5000
+            sent,
+            state=State.UNCERTAIN,
+            attempts=0,
+            lost_at=NOW,
+            reason="timed out",
+            lost_reason="timed out",
+            due_at=NOW + 5000,
         )
 
     @pytest.mark.parametrize("outcome", ["reference lost", "failed for now", "failed for good", "halted"])
@@ -350,6 +360,31 @@ class TestResolve:
         assert retried is not None
         assert (retried.state, retried.losses) == (State.READY, 0)
         assert after(again, Action.RESOLVE, OUTCOMES["found"]).losses == 0
+
+    def test_a_list_that_shows_nothing_of_ours_is_looked_at_again_and_then_proves_nothing(self):
+        first = after(self.LOST, Action.RESOLVE, OUTCOMES["not in a list of nothing of ours"])
+        assert (first.state, first.misses, first.due_at) == (State.UNCERTAIN, 0, NOW + 30_000)
+        held = after(first, Action.RESOLVE, OUTCOMES["not in a list of nothing of ours"])
+        assert held.state is State.HELD
+        assert "its list shows no video of ours, so it may be another account's, or late" in held.reason
+
+    def test_another_order_on_its_way_is_waited_for_so_long_and_no_longer(self):
+        waits = [self.LOST]
+        for _ in range(3):
+            waits.append(after(waits[-1], Action.RESOLVE, OUTCOMES["not in it yet"]))
+        assert {job.state for job in waits} == {State.UNCERTAIN}
+        assert waits[-1].witness_until == NOW + 360_000
+        over = replace(waits[-1], witness_until=NOW)
+        assert after(over, Action.RESOLVE, OUTCOMES["not in it yet"]).state is State.HELD
+        once = after(waits[-1], Action.RESOLVE, OUTCOMES["not in the list"])
+        assert after(once, Action.RESOLVE, OUTCOMES["not in the list"]).state is State.READY
+
+    def test_what_moderation_refused_is_not_ordered_again_however_it_was_told(self):
+        lost = replace(self.LOST, lost_reason="the server answered HTTP 500: moderation_blocked", misses=1)
+        refused = after(lost, Action.RESOLVE, OUTCOMES["not in the list"])
+        assert (refused.state, refused.charged, refused.token) == (State.REJECTED, Charged.NO, None)
+        policy = replace(POLICY, resubmit_lost=True)
+        assert after(lost, Action.RESOLVE, OUTCOMES["no list"], policy).state is State.HELD
 
     def test_words_that_are_ours_under_another_model_are_looked_at_twice_and_never_bought_again(self):
         once = after(self.LOST, Action.RESOLVE, OUTCOMES["found under another model"])
@@ -520,6 +555,7 @@ class TestPoll:
         [
             ("expired", "the video has expired on the server: gone"),
             ("cancelled", "the video has been cancelled on the server: gone"),
+            ("rejected", "the video has been rejected on the server: gone"),
         ],
     )
     def test_a_video_that_was_ended_may_be_charged_and_is_not_ordered_again(self, code: str, told: str):
@@ -527,7 +563,56 @@ class TestPoll:
         rejected = after(self.RENDERING, Action.POLL, ended, replace(POLICY, failed_generations=9))
         assert (rejected.state, rejected.reason, rejected.charged) == (State.REJECTED, told, Charged.PERHAPS)
         assert rejected.video_id == "video_0"
-        assert rejected.mend.endswith("Moving the pair back into the inbox orders it again, at its price.")
+        assert rejected.mend.endswith("Moving the pair back into the inbox orders it again.")
+
+    def test_what_cannot_be_understood_for_too_long_is_held_and_an_outage_is_not(self):
+        old = replace(self.RENDERING, changed_at=NOW - 86_400_000)
+        held = after(old, Action.POLL, o.FailedForNow("the server answered HTTP 200 with no body", counts=False))
+        assert (held.state, held.video_id, held.charged) == (State.HELD, "video_0", Charged.PERHAPS)
+        assert "told nothing of the video for 24 hours" in held.reason
+        outage = o.FailedForNow("no route", counts=False, answered=False)
+        assert after(old, Action.POLL, outage).state is State.RENDERING
+
+
+class TestFree:
+    """A model that costs nothing."""
+
+    LOST = job_in(State.UNCERTAIN, price=0, charged=Charged.NO, lost_reason="timed out")
+
+    @pytest.mark.parametrize(
+        "outcome", ["not in the list", "not in a list of nothing of ours", "no list", "perhaps found", "found twice"]
+    )
+    def test_a_lost_answer_is_ordered_again_three_times_at_most(self, outcome: str):
+        job, seen = self.LOST, []
+        for _ in range(4):
+            job = after(job, Action.RESOLVE, OUTCOMES[outcome])
+            seen.append((job.state, job.reorders))
+            assert "charged" not in job.reason
+            if job.state is State.READY:
+                job = begin(job, Action.SUBMIT, now=NOW, token="new", price=0)
+                job = after(job, Action.SUBMIT, o.Unknown("timed out"))
+        assert seen == [(State.READY, 1), (State.READY, 2), (State.READY, 3), (State.HELD, 3)]
+        again = lifecycle.retry(job, NOW)
+        assert again is not None
+        assert (again.state, again.reorders) == (State.READY, 0)
+
+    def test_one_that_the_list_shows_is_adopted(self):
+        assert after(self.LOST, Action.RESOLVE, OUTCOMES["found"]).state is State.RENDERING
+
+    def test_a_video_that_the_server_forgot_is_ordered_again(self):
+        rendering = job_in(State.RENDERING, price=0, charged=Charged.NO, misses=7)
+        again = after(rendering, Action.POLL, OUTCOMES["failed for now"])
+        assert (again.state, again.video_id, again.token, again.reorders) == (State.READY, None, None, 1)
+        assert "the server was probably restarted" in again.reason
+        held = after(replace(rendering, reorders=3), Action.POLL, OUTCOMES["failed for now"])
+        assert held.state is State.HELD
+        assert "charged" not in held.reason
+
+    def test_nothing_is_ever_charged(self):
+        sent = begin(job_in(State.READY), Action.SUBMIT, now=NOW, token="new", price=0)
+        rendering = after(sent, Action.SUBMIT, o.Accepted("video_1"))
+        rendered = after(rendering, Action.POLL, o.Rendered())
+        assert {sent.charged, rendering.charged, rendered.charged} == {Charged.NO}
 
 
 class TestDeliver:
@@ -639,6 +724,7 @@ def test_a_submit_met_after_a_crash_is_looked_for_at_once():
         changed_at=NOW,
         lost_at=NOW,
         reason="sorawatch was stopped while the order was being submitted",
+        lost_reason="sorawatch was stopped while the order was being submitted",
     )
 
 
@@ -718,7 +804,7 @@ class Life(RuleBasedStateMachine):
             assert before.video_id is not None
             self.failed.add(before.video_id)
         if before.state is State.UNCERTAIN and job.state is State.READY:
-            proved = outcome == o.Searched((), complete=True)
+            proved = outcome == OUTCOMES["not in the list"]
             assert proved or self.policy.resubmit_lost
             self.leave_to_buy += not proved
         standing = standing_after(action, outcome, job)

@@ -61,8 +61,9 @@ def test_a_submit_is_released_only_where_it_surely_was_not_accepted(outcome: o.O
 @pytest.mark.parametrize(
     ("misses", "outcome", "expected"),
     [
-        (0, o.Searched((), complete=True), None),
-        (1, o.Searched((), complete=True), Standing.RELEASED),
+        (0, o.Searched((), complete=True, witnessed=True), None),
+        (1, o.Searched((), complete=True, witnessed=True), Standing.RELEASED),
+        (1, o.Searched((), complete=True), None),
         (1, o.Searched((), complete=False), None),
         (1, o.Searched((o.Candidate("video_1", certain=True),), complete=True), None),
         (1, o.Searched((o.Candidate("video_1", certain=False),), complete=True), None),

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 
+from sorawatch.core.budget import Exclusion
 from sorawatch.core.job import FINAL, Charged, Job, Pair, Stamp, State
 from sorawatch.core.order import Aim, Fit, Focus, Order, Point, Size
 from sorawatch.core.purchase import Standing
@@ -502,11 +503,22 @@ class TestMoney:
         with store.turn() as turn:
             for number, folder in enumerate(["cats", "cats/old", "dogs"]):
                 turn.add([job(f"{number:08}", State.READY, pair=replace(job().pair, folder=folder))])
-            assert [each.pair.folder for each in turn.due([State.READY], 9, HORIZON, ["cats"])] == ["dogs"]
-            assert turn.count(State.READY, ["cats/old"]) == 2
-            assert (turn.counts(shut=["cats"]), turn.counts(shut=[""])) == ({State.READY: 1}, {})
-            claimed = turn.claim([State.READY], 9, HORIZON, LEASE, ["cats/old", "dogs"])
+            assert [each.pair.folder for each in turn.due([State.READY], 9, HORIZON, [Exclusion("cats")])] == ["dogs"]
+            assert turn.count(State.READY, [Exclusion("cats/old")]) == 2
+            assert turn.counts(excluded=[Exclusion("cats")]) == {State.READY: 1}
+            assert turn.counts(excluded=[Exclusion()]) == {}
+            claimed = turn.claim([State.READY], 9, HORIZON, LEASE, [Exclusion("cats/old"), Exclusion("dogs")])
             assert [each.pair.folder for each in claimed] == ["cats"]
+
+    def test_models_are_passed_over_by_themselves(self, store):
+        with store.turn() as turn:
+            for number, model in enumerate(["sora-2", "wan", "sora-2"]):
+                named = replace(job().order, model=model)
+                pair = replace(job().pair, folder=("cats", "cats", "dogs")[number])
+                turn.add([job(f"{number:08}", State.READY, order=named, pair=pair)])
+            without = [Exclusion(models=("sora-2",))]
+            assert [each.id for each in turn.due([State.READY], 9, HORIZON, without)] == ["00000001"]
+            assert turn.count(State.READY, [Exclusion("cats", ("sora-2",))]) == 2
 
     def test_what_is_told_of_it(self, store):
         under_way = self.buy(store, "under way", 100)
@@ -660,7 +672,7 @@ class TestOpening:
             turn.buy(done)
         store.close()
         with closing(sqlite3.connect(path)) as older:
-            for column in ("losses", "obstacle"):
+            for column in ("losses", "obstacle", "reorders", "lost_reason", "witness_until"):
                 older.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
             for column in ("folder", "image", "model", "size", "seconds", "clip"):
                 older.execute(f"ALTER TABLE purchases DROP COLUMN {column}")

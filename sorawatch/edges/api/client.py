@@ -142,7 +142,7 @@ class VideoApi:
             if isinstance(fault, requests.exceptions.SSLError):
                 why = f"there is no safe connection to the server ({told(fault)})"
                 raise Blocked(why, _TLS_MEND, passing=True) from fault
-            raise Deferred(f"the server cannot be reached ({told(fault)})", everyone=True) from fault
+            raise _out_of_reach(fault) from fault
         return answers.read_submit(answer, time.time())
 
     def retrieve(self, video_id: str) -> Video:
@@ -217,7 +217,7 @@ class VideoApi:
         try:
             return _AGAIN(once)
         except FAULTS as fault:
-            raise Deferred(f"the server cannot be reached ({told(fault)})", everyone=True) from fault
+            raise _out_of_reach(fault) from fault
 
     def _read(self, response: Response, auth: Auth) -> Answer:
         """The whole answer, without the key should it echo that. One too long, or too slow, is a fault."""
@@ -246,6 +246,10 @@ class VideoApi:
 def _is_clip(response: Response) -> bool:
     kind = response.headers.get("Content-Type", "").lower()
     return response.status_code in {200, 206} and not kind.startswith(("application/json", "text/html"))
+
+
+def _out_of_reach(fault: BaseException) -> Deferred:
+    return Deferred(f"the server cannot be reached ({told(fault)})", everyone=True, answered=False)
 
 
 def _passing(fault: BaseException) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sorawatch.core.budget import Exclusion
 from sorawatch.core.job import FINAL, IN_FLIGHT, State
 from sorawatch.core.purchase import Standing
 from sorawatch.edges.store.tables import commands, history, jobs, notes, purchases
@@ -21,9 +22,17 @@ def is_below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:
     return sa.or_(column == folder, sa.and_(column >= f"{folder}/", column < f"{folder}0"))
 
 
-def outside(column: sa.Column[str], shut: Iterable[str]) -> sa.ColumnElement[bool]:
-    """Whether the folder in ``column`` lies in none of the folders ``shut``."""
-    return sa.and_(sa.true(), *(~is_below(column, folder) for folder in shut))
+def outside(excluded: Iterable[Exclusion]) -> sa.ColumnElement[bool]:
+    """Whether a job is none of those that are passed over."""
+    return sa.and_(sa.true(), *(~_covered(each) for each in excluded))
+
+
+def _covered(exclusion: Exclusion) -> sa.ColumnElement[bool]:
+    below = is_below(jobs.c.folder, exclusion.folder)
+    # A job that could not be understood has no model.
+    return (
+        below if exclusion.models is None else sa.and_(below, sa.func.coalesce(jobs.c.model, "").in_(exclusion.models))
+    )
 
 
 CLAIMABLE = (
@@ -97,7 +106,7 @@ def save(columns: frozenset[str]) -> sa.Update:
 
 
 @lru_cache(maxsize=256)
-def due(states: tuple[State, ...], shut: tuple[str, ...]) -> sa.Select[Any]:
+def due(states: tuple[State, ...], excluded: tuple[Exclusion, ...]) -> sa.Select[Any]:
     """At most ``most`` due jobs, the most urgent first, their rows locked where the database can.
 
     A claim of our own never lapses for ourselves: what it stands for is still being done, however far the
@@ -110,7 +119,7 @@ def due(states: tuple[State, ...], shut: tuple[str, ...]) -> sa.Select[Any]:
             jobs.c.state.in_(states),
             sa.or_(jobs.c.due_at <= sa.bindparam("now"), jobs.c.due_at > sa.bindparam("horizon")),
             sa.or_(jobs.c.lease_owner.is_(None), lapsed),
-            outside(jobs.c.folder, shut),
+            outside(excluded),
         )
         .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.image_mtime_ns, jobs.c.image, jobs.c.id)
         .limit(sa.bindparam("most"))
@@ -119,9 +128,9 @@ def due(states: tuple[State, ...], shut: tuple[str, ...]) -> sa.Select[Any]:
 
 
 @lru_cache(maxsize=256)
-def claim(states: tuple[State, ...], shut: tuple[str, ...]) -> sa.UpdateBase:
+def claim(states: tuple[State, ...], excluded: tuple[Exclusion, ...]) -> sa.UpdateBase:
     """Take those that are `due`, for ``me`` until ``until``, and return them."""
-    chosen = due(states, shut).with_only_columns(jobs.c.id).cte("due")
+    chosen = due(states, excluded).with_only_columns(jobs.c.id).cte("due")
     return (
         jobs.update()
         .where(jobs.c.id.in_(sa.select(chosen.c.id)))
@@ -139,9 +148,9 @@ def next_due(states: frozenset[State]) -> sa.Select[Any]:
 
 
 @lru_cache(maxsize=256)
-def how_many(state: State, shut: tuple[str, ...]) -> sa.Select[Any]:
-    """Jobs in this state, outside the folders ``shut``."""
-    return _count(sa.and_(jobs.c.state == state, outside(jobs.c.folder, shut)))
+def how_many(state: State, excluded: tuple[Exclusion, ...]) -> sa.Select[Any]:
+    """Jobs in this state that are not passed over."""
+    return _count(sa.and_(jobs.c.state == state, outside(excluded)))
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sorawatch.core.naming import legible
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 class FileName(sa.TypeDecorator[str]):
@@ -72,6 +72,9 @@ jobs = sa.Table(
     sa.Column("lost_at", sa.BigInteger),
     sa.Column("misses", sa.Integer, nullable=False),
     sa.Column("losses", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("reorders", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("lost_reason", Prose, nullable=False, server_default=""),
+    sa.Column("witness_until", sa.BigInteger),
     sa.Column("video_id", Prose),
     sa.Column("progress", sa.Integer),
     sa.Column("generations", sa.Integer, nullable=False),

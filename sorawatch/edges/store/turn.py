@@ -9,9 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sorawatch.core.budget import Exclusion
 from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.core.naming import likeness, order_key
-from sorawatch.core.purchase import Purchase, Standing
+from sorawatch.core.purchase import Purchase, Standing, Witness
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.books import Books
 from sorawatch.edges.store.clock import database_time
@@ -95,17 +96,15 @@ class Turn:
         query = sa.select(jobs).where(jobs.c.state.in_([*states]))
         return self._all(query.order_by(jobs.c.changed_at.desc(), jobs.c.id).limit(limit))
 
-    def counts(self, states: Iterable[State] = State, shut: Iterable[str] = ()) -> dict[State, int]:
-        """How many jobs are in each of these states, if any; those that wait for a submit in ``shut`` do not count."""
-        counted = sa.and_(
-            jobs.c.state.in_([*states]), sa.or_(jobs.c.state.not_in([*UNPAID]), outside(jobs.c.folder, shut))
-        )
+    def counts(self, states: Iterable[State] = State, excluded: Iterable[Exclusion] = ()) -> dict[State, int]:
+        """How many jobs are in each of these states, if any. Those that are ``excluded`` and unpaid do not count."""
+        counted = sa.and_(jobs.c.state.in_([*states]), sa.or_(jobs.c.state.not_in([*UNPAID]), outside(excluded)))
         query = sa.select(jobs.c.state, sa.func.count()).where(counted).group_by(jobs.c.state)
         return {State(state): count for state, count in self._connection.execute(query)}
 
-    def count(self, state: State, shut: Iterable[str] = ()) -> int:
-        """How many jobs are in this state, outside the folders ``shut``."""
-        return int(self._connection.scalar(statements.how_many(state, tuple(shut))) or 0)
+    def count(self, state: State, excluded: Iterable[Exclusion] = ()) -> int:
+        """How many jobs are in this state that are not ``excluded``."""
+        return int(self._connection.scalar(statements.how_many(state, tuple(excluded))) or 0)
 
     def in_flight(self, folder: str = "") -> int:
         """How many jobs of this folder and those below it take one of the server's places, or may."""
@@ -167,19 +166,21 @@ class Turn:
 
     # claims
 
-    def due(self, states: Sequence[State], limit: int, horizon: int, shut: Iterable[str] = ()) -> Iterator[Job]:
-        """Jobs that could be claimed, outside the folders ``shut``, the most urgent first; nothing is written.
+    def due(
+        self, states: Sequence[State], limit: int, horizon: int, excluded: Iterable[Exclusion] = ()
+    ) -> Iterator[Job]:
+        """Jobs that could be claimed and are not ``excluded``, the most urgent first; nothing is written.
 
         A ``due_at`` further off than ``horizon`` milliseconds is of a clock that was wrong then, so it counts as past.
         """
-        query = statements.due(tuple(states), tuple(shut))
+        query = statements.due(tuple(states), tuple(excluded))
         # All rows are fetched, for what follows may write to the table; each is a job only once it is asked for.
         return map(job_of, self._connection.execute(query, self._bounds(limit, horizon)).all())
 
     def claim(
-        self, states: Sequence[State], limit: int, horizon: int, lease_ms: int, shut: Iterable[str] = ()
+        self, states: Sequence[State], limit: int, horizon: int, lease_ms: int, excluded: Iterable[Exclusion] = ()
     ) -> list[Job]:
-        """Take due jobs in these states, outside the folders ``shut``, for this daemon, the most urgent first."""
+        """Take due jobs in these states that are not ``excluded``, for this daemon, the most urgent first."""
         # A daemon asks for each state at every turn, and mostly there is nothing: one question answers them all.
         if self._claimable is None:
             bounds = {"now": self.now, "horizon": self.now + horizon}
@@ -187,7 +188,7 @@ class Turn:
         if self._claimable.isdisjoint(states):
             return []
         bounds = self._bounds(limit, horizon) | {"until": self.now + lease_ms}
-        return sorted(self._all(statements.claim(tuple(states), tuple(shut)), bounds), key=_urgency)
+        return sorted(self._all(statements.claim(tuple(states), tuple(excluded)), bounds), key=_urgency)
 
     def _bounds(self, limit: int, horizon: int) -> dict[str, Any]:
         return {"now": self.now, "horizon": self.now + horizon, "me": self._owner, "most": limit}
@@ -208,6 +209,12 @@ class Turn:
         self._connection.execute(jobs.update().where(waiting, wanted).values(due_at=self.now))
         self._claimable = None
         self._ahead.clear()
+
+    def bring_forward(self, states: Iterable[State]) -> None:
+        """Make jobs in these states due now that would be later. One that is overdue stays so, for its age counts."""
+        later = sa.and_(jobs.c.due_at > self.now, jobs.c.lease_owner.is_(None))
+        self._connection.execute(jobs.update().where(jobs.c.state.in_([*states]), later).values(due_at=self.now))
+        self._claimable = None
 
     def release(self, job: Job) -> None:
         """Give a claim back without having done anything."""
@@ -297,6 +304,31 @@ class Turn:
         """Those of these ids that some purchase has."""
         query = sa.select(purchases.c.video_id).where(purchases.c.video_id.in_([*video_ids]))
         return set(self._connection.scalars(query))
+
+    def is_of_another(self, video_id: str, job: Job) -> bool:
+        """Whether another job bought, or follows, this video."""
+        bought = sa.select(purchases.c.token).where(purchases.c.video_id == video_id, purchases.c.job_id != job.id)
+        return self._connection.execute(bought.limit(1)).first() is not None or self.follower(video_id, job) is not None
+
+    def witnesses(self, limit: int) -> list[Witness]:
+        """The latest videos that were bought, the oldest of them first."""
+        bought = sa.select(purchases.c.video_id, purchases.c.job_id, purchases.c.at, jobs.c.prompt)
+        query = bought.join(jobs, jobs.c.id == purchases.c.job_id, isouter=True).where(
+            purchases.c.video_id.is_not(None)
+        )
+        rows = self._connection.execute(query.order_by(purchases.c.at.desc()).limit(limit)).all()
+        return [Witness(row.video_id, row.job_id, row.at, row.prompt) for row in reversed(rows)]
+
+    def submitting(self, model: str | None) -> int:
+        """How many orders that cost money, or may, are being submitted: for a model, or all."""
+        priced = sa.or_(jobs.c.price.is_(None), jobs.c.price != 0)
+        query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state == State.SUBMITTING, priced)
+        return int(self._connection.scalar(query if model is None else query.where(jobs.c.model == model)) or 0)
+
+    def being_sent(self, model: str) -> int:
+        """How many orders for a model are being submitted."""
+        query = sa.select(sa.func.count()).select_from(jobs)
+        return int(self._connection.scalar(query.where(jobs.c.state == State.SUBMITTING, jobs.c.model == model)) or 0)
 
     @property
     def books(self) -> Books:

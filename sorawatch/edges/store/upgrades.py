@@ -32,10 +32,15 @@ def _losses_and_obstacles_are_kept(connection: sa.Connection) -> None:
     _add(connection, jobs.c.obstacle)
 
 
+def _lost_answers_are_told_apart(connection: sa.Connection) -> None:
+    for name in ("reorders", "lost_reason", "witness_until"):
+        _add(connection, jobs.c[name])
+
+
 def _add(connection: sa.Connection, column: sa.Column[Any]) -> None:
     written = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
     connection.execute(sa.text(f"ALTER TABLE {column.table.name} ADD COLUMN {written}"))
 
 
-_STEPS = (_purchases_stand_alone, _losses_and_obstacles_are_kept)
+_STEPS = (_purchases_stand_alone, _losses_and_obstacles_are_kept, _lost_answers_are_told_apart)
 """The first leads from version 1 to 2."""

@@ -1,0 +1,70 @@
+"""The videos that an earlier run left at the server: each is asked for at the start, before anything new is ordered.
+
+Clips expire, so a daemon that was away says at once which it can still fetch, and for which it came too late.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from sorawatch.core.job import Change, Job, State
+from sorawatch.core.naming import on_a_line
+
+logger = logging.getLogger("sorawatch")
+
+STATES = frozenset({State.RENDERING, State.RENDERED})
+"""A job in these has a video whose clip is not here yet."""
+_TOLD = 20
+"""Pictures that one line names."""
+
+_CAN_BE_FETCHED = "ready to be fetched"
+_STILL_RENDERING = "still being made"
+_TOO_LATE = "came too late or failed"
+_UNKNOWN = "could not be asked after yet"
+
+
+class EarlierVideos:
+    """What is known of them since the start. Used from the daemon's thread."""
+
+    def __init__(self, jobs: Iterable[Job] = ()) -> None:
+        self._awaited = {job.id for job in jobs}
+        self._found: dict[str, list[str]] = {}
+
+    @property
+    def awaited(self) -> bool:
+        """Whether some have not been asked after yet."""
+        return bool(self._awaited)
+
+    def learn(self, job_id: str, changes: Iterable[Change]) -> None:
+        """An action for a job has come to something. Once all were asked after, that is logged."""
+        if job_id not in self._awaited:
+            return
+        self._awaited.discard(job_id)
+        for before, after in changes:
+            if after.id == job_id and before is not None:
+                self._found.setdefault(_what(before, after), []).append(on_a_line(after.pair.path))
+        if not self._awaited:
+            self._tell()
+
+    def _tell(self) -> None:
+        parts = []
+        for what in (_CAN_BE_FETCHED, _STILL_RENDERING, _TOO_LATE, _UNKNOWN):
+            if paths := self._found.get(what):
+                more = f" and {len(paths) - _TOLD} more" if len(paths) > _TOLD else ""
+                parts.append(f"{len(paths)} {what} ({', '.join(paths[:_TOLD])}{more})")
+        if parts:
+            level = logging.WARNING if _TOO_LATE in self._found else logging.INFO
+            logger.log(level, "of the videos that were ordered before this start: %s", "; ".join(parts))
+
+
+def _what(before: Job, after: Job) -> str:
+    match after.state:
+        case State.RENDERED | State.DELIVERED | State.DONE:
+            return _CAN_BE_FETCHED
+        case State.REJECTED | State.FAILED | State.HELD | State.READY:
+            return _TOO_LATE
+        case _ if after.attempts > before.attempts:
+            return _UNKNOWN
+        case _:
+            return _STILL_RENDERING

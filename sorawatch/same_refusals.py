@@ -1,0 +1,90 @@
+"""The circuit breaker for refusals that say the same: no inbox is emptied into the errors folder for one setting."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sorawatch.core import outcome as o
+from sorawatch.core import same_refusals as core
+from sorawatch.core.job import Change, Job, State
+from sorawatch.core.lifecycle import retry
+from sorawatch.core.same_refusals import SameRefusals
+from sorawatch.edges.store import LeaseLost, Turn
+
+_NOTE = "same-refusals"
+_MEND = (
+    "So it is a setting and not a picture, and nothing was failed for it. Correct what the server objects to, in the "
+    "configuration, the sidecars or _defaults.yaml; `sorawatch resume` tries again at once."
+)
+
+
+class SameRefusalsBreaker:
+    """Keeps in the state what each model's orders were refused with. Used from the daemon's thread, within a turn."""
+
+    def __init__(self, server: str) -> None:
+        """``server`` is the base URL."""
+        self._server = server
+
+    def judge(self, turn: Turn, job: Job, refusal: o.FailedForGood) -> tuple[o.FailedForGood | o.Halted, list[Change]]:
+        """What a refusal comes to: of this order alone, or of all for its model once three pictures met the same.
+
+        Returns:
+            The outcome for ``job``, and the other jobs that were put back, as they were and as they are.
+        """
+        assert job.order is not None
+        model, notes = job.order.model, self._notes(turn)
+        known = notes[model] = core.refused(notes.get(model), job.id, job.digest, refusal.reason)
+        if not known.is_open:
+            self._write(turn, notes)
+            return refusal, []
+        others = [turn.job(job_id) for job_id, _ in known.pictures if job_id != job.id]
+        going = [other.id for other in others if other is not None and other.state is State.REJECTED]
+        filed = [other for other in others if other is not None and other.state is State.FAILED]
+        notes[model] = replace(known, restore=tuple(dict.fromkeys((*known.restore, *going))))
+        self._write(turn, notes)
+        reason = f"{core.ALIKE} different pictures were refused in the same words: {refusal.reason}"
+        halted = o.Halted(reason, _MEND, passing=False, model=True)
+        return halted, [change for other in filed for change in _put_back(turn, other)]
+
+    def accepted(self, turn: Turn, model: str) -> None:
+        """An order for this model was accepted: what was refused was about its own picture."""
+        notes = self._notes(turn)
+        if notes.pop(model, None) is not None:
+            self._write(turn, notes)
+
+    def filed(self, turn: Turn, job: Job) -> Job:
+        """A job whose pair has just reached the errors folder; it comes back if it was put back meanwhile."""
+        notes = self._notes(turn)
+        for model, known in notes.items():
+            if job.id in known.restore:
+                notes[model] = replace(known, restore=tuple(each for each in known.restore if each != job.id))
+                self._write(turn, notes)
+                return retry(job, turn.now) or job
+        return job
+
+    def clear(self, turn: Turn) -> None:
+        """Count anew; what is to come back still does."""
+        notes = {model: replace(known, pictures=()) for model, known in self._notes(turn).items() if known.restore}
+        if notes != self._notes(turn):
+            self._write(turn, notes)
+
+    def _notes(self, turn: Turn) -> dict[str, SameRefusals]:
+        kept = (turn.note(_NOTE) or {}).get(self._server, {})
+        return {model: core.from_json(known) for model, known in kept.items()}
+
+    def _write(self, turn: Turn, notes: dict[str, SameRefusals]) -> None:
+        servers = {server: kept for server, kept in (turn.note(_NOTE) or {}).items() if server != self._server}
+        if notes:
+            servers[self._server] = {model: core.to_json(known) for model, known in notes.items()}
+        turn.write_note(_NOTE, servers or None)
+
+
+def _put_back(turn: Turn, job: Job) -> list[Change]:
+    after = retry(job, turn.now)
+    if after is None:
+        return []
+    try:
+        turn.save(after, job)
+    except LeaseLost:
+        return []
+    return [(job, after)]

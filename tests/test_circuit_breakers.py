@@ -1,0 +1,191 @@
+"""What stops submissions, through the whole daemon: how many orders are paid for while a server answers nonsense."""
+
+from __future__ import annotations
+
+import pytest
+
+from sorawatch.simulator import Fault
+from tests.yard import Yard, wait_until
+
+NO_LIST = Fault("answer_before", on="list", status=404, shape="detail_text", times=None)
+LOST = Fault("answer_after", on="create", status=504, shape="html", times=None)
+
+
+def drop_many(yard: Yard, count: int = 30) -> None:
+    for number in range(count):
+        yard.drop(f"{number:02}.jpg")
+
+
+@pytest.mark.parametrize("in_flight", [4, 20])
+def test_where_every_answer_is_lost_three_orders_are_paid_for_and_no_more(yard: Yard, in_flight: int) -> None:
+    yard.set("limits", in_flight=in_flight)
+    drop_many(yard)
+    yard.simulator.inject(LOST, NO_LIST)
+    assert not yard.run_once()
+    assert yard.simulator.ledger().creates == 3, "two that open the breaker, and one probe"
+    assert not yard.run_once(), "nothing is forgotten over a restart"
+    assert yard.simulator.ledger().creates == 3
+    assert yard.files("errors") == {}
+    assert len(yard.files("inbox")) == 60
+
+
+def test_it_says_what_happened_and_goes_on_when_a_person_says_so(yard: Yard) -> None:
+    drop_many(yard, 6)
+    yard.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=3), NO_LIST)
+    with yard.running():
+        wait_until(lambda: yard.counts().get("held") == 3)
+        wait_until(lambda: "answers to 3 orders were lost" in yard.told())
+        assert "`sorawatch resume` sends the next order at once" in yard.told()
+        yard.cli("resume")
+        wait_until(lambda: len(yard.files("outbox")) == 3)
+    assert yard.simulator.ledger().creates == 6
+
+
+def test_a_list_that_shows_them_lets_orders_go_on_by_adoption(yard: Yard) -> None:
+    drop_many(yard)
+    yard.simulator.inject(LOST)
+    assert yard.run_once()
+    ledger = yard.simulator.ledger()
+    assert (ledger.creates, ledger.duplicates) == (30, 0)
+    assert len(yard.files("outbox")) == 30
+
+
+def test_a_probe_that_is_accepted_opens_the_way_and_settles_what_was_lost(yard: Yard) -> None:
+    yard.set("api", timeout_seconds=1)
+    drop_many(yard, 8)
+    yard.simulator.inject(Fault("answer_before", on="create", status=504, shape="html", times=2))
+    assert yard.run_once()
+    ledger = yard.simulator.ledger()
+    assert (ledger.creates, ledger.duplicates) == (8, 0)
+    assert len(yard.files("outbox")) == 8
+
+
+def test_an_id_that_another_job_has_is_no_video_of_this_one(yard: Yard) -> None:
+    yard.drop("first.jpg")
+    assert yard.run_once()
+    (video,) = yard.simulator.ledger().videos
+    yard.drop("second.jpg")
+    yard.simulator.inject(
+        Fault("answer_after", on="create", status=200, shape="raw", message=f'{{"id": "{video.id}"}}'), NO_LIST
+    )
+    assert not yard.run_once()
+    assert yard.counts() == {"done": 1, "held": 1}
+    assert "another job's video" in yard.cli("show", "second.jpg")
+    assert yard.simulator.ledger().creates == 2
+
+
+def test_a_lost_answer_that_names_a_cause_stops_the_others_at_once(yard: Yard) -> None:
+    drop_many(yard, 6)
+    yard.set("limits", in_flight=1)
+    yard.simulator.inject(
+        Fault("answer_after", on="create", status=500, message="用户额度不足", code="insufficient_user_quota", times=1),
+        NO_LIST,
+    )
+    with yard.running():
+        wait_until(lambda: "nothing is submitted" in yard.told())
+        assert "用户额度不足" in yard.told()
+        assert yard.simulator.ledger().creates == 1
+        wait_until(lambda: len(yard.files("outbox")) == 5)
+    assert yard.simulator.ledger().creates == 6
+
+
+REFUSALS = [
+    Fault("answer_before", on="create", status=422, shape="detail_list", message="Field required", times=None),
+    Fault("answer_before", on="create", status=400, message="Unknown parameter: 'seed'.", times=None),
+    Fault("answer_before", on="create", status=200, shape="code_message", code=400, message="bad size", times=None),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda fault: fault.message)
+def test_refusals_that_say_the_same_empty_no_inbox(yard: Yard, refusal: Fault) -> None:
+    drop_many(yard)
+    yard.simulator.inject(refusal)
+    with yard.running():
+        wait_until(lambda: "3 different pictures were refused in the same words" in yard.told())
+        wait_until(lambda: yard.files("errors") == {} and len(yard.files("inbox")) == 60)
+        wait_until(lambda: set(yard.counts()) <= {"found", "ready", "cancelled"})
+        assert yard.simulator.ledger().rejected <= 5
+        yard.simulator.clear_faults()
+        yard.cli("resume")
+        wait_until(lambda: len(yard.files("outbox")) == 30)
+    assert yard.simulator.ledger().creates == 30
+
+
+def test_refusals_of_the_pictures_themselves_stop_nobody(yard: Yard) -> None:
+    drop_many(yard, 6)
+    yard.simulator.inject(
+        Fault("answer_before", on="create", status=400, code="content_policy_violation", message="no", times=5)
+    )
+    assert not yard.run_once()
+    assert yard.counts() == {"failed": 5, "done": 1}
+
+
+def test_a_model_that_is_not_offered_keeps_back_its_own_orders_alone(yard: Yard) -> None:
+    for number in range(8):
+        yard.drop(f"{number}.jpg", prompt=f"gone {number}", model="sora-2-pro")
+    yard.drop("9.jpg", prompt="there")
+    yard.simulator.inject(
+        Fault("answer_before", on="create", status=404, code="model_not_found", prompt="gone", times=None)
+    )
+    assert not yard.run_once()
+    assert yard.counts() == {"ready": 8, "done": 1} or yard.counts().get("done") == 1
+    assert yard.simulator.ledger().rejected == 1
+    with yard.running():
+        wait_until(lambda: "nothing is submitted for the model sora-2-pro" in yard.told())
+
+
+def test_what_costs_nothing_does_not_wait_at_a_cap_on_money(yard: Yard) -> None:
+    yard.set("models", **{"sora-2": {"usd_per_second": 0.1}, "sora-2-pro": {"usd_per_second": 0}})
+    yard.set("limits", usd_per_day=1)
+    for number in range(12):
+        yard.drop(f"dear {number:02}.jpg", priority=5)
+    for number in range(4):
+        yard.drop(f"free {number}.jpg", model="sora-2-pro")
+    assert not yard.run_once()
+    assert len([name for name in yard.files("outbox") if name.startswith("free")]) == 4
+    assert len([name for name in yard.files("outbox") if name.startswith("dear")]) == 1
+
+
+def test_what_costs_nothing_goes_on_while_answers_get_lost_and_is_ordered_again_three_times(yard: Yard) -> None:
+    yard.set("models", **{"sora-2": {"usd_per_second": 0}})
+    yard.drop("beach.jpg")
+    yard.simulator.inject(LOST, NO_LIST)
+    assert not yard.run_once()
+    assert yard.simulator.ledger().creates == 4
+    told = yard.cli("show", "beach.jpg")
+    assert "held" in told
+    assert "charged" not in told.replace("charged         no", "")
+
+
+def test_a_server_that_forgot_a_free_video_is_given_the_order_again(yard: Yard) -> None:
+    yard.set("models", **{"sora-2": {"usd_per_second": 0}})
+    yard.drop("beach.jpg")
+    yard.simulator.inject(Fault("answer_before", on="retrieve", status=404, message="Video not found", times=8))
+    assert yard.run_once()
+    assert yard.simulator.ledger().creates == 2
+    assert any("the server was probably restarted" in after.reason for _, after in yard.changes)
+
+
+def test_polls_that_stay_unreadable_end_as_held(yard: Yard) -> None:
+    yard.set("polling", stall_minutes=0.001, abandon_hours=0.0003)
+    yard.drop("beach.jpg")
+    yard.simulator.inject(Fault("answer_before", on="retrieve", status=200, shape="html", times=None))
+    assert not yard.run_once()
+    assert yard.counts() == {"held": 1}
+    assert "told nothing of the video" in yard.cli("show", "beach.jpg")
+
+
+def test_videos_of_an_earlier_run_are_asked_for_before_anything_is_ordered(
+    yard: Yard, caplog: pytest.LogCaptureFixture
+) -> None:
+    yard.drop("early.jpg")
+    yard.simulator.inject(Fault("generation_hangs"))
+    with yard.running():
+        wait_until(lambda: yard.counts() == {"rendering": 1})
+    yard.simulator.finish()
+    yard.drop("late.jpg")
+    caplog.set_level("INFO")
+    assert yard.run_once()
+    assert "of the videos that were ordered before this start: 1 ready to be fetched (early.jpg)" in caplog.text
+    states = [(after.pair.image, after.state.value) for _, after in yard.changes]
+    assert states.index(("early.jpg", "rendered")) < states.index(("late.jpg", "submitting"))
