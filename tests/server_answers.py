@@ -89,6 +89,9 @@ LOST = [
 ]  # fmt: skip
 """The order may have been taken: never sent again, held where no list can tell."""
 
+LOST_FOR_ALL = {"500 no credit", "303 See Other", "307 elsewhere"}
+"""Lost answers whose words concern every model."""
+
 SHOWN_ID = ["200 another name for the id", "202 new-api wraps an upstream's 202"]
 """Lost answers in which something looks like an id: it is told, so that a person can adopt the video."""
 
