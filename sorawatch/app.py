@@ -42,6 +42,8 @@ USER_AGENT = f"sorawatch/{__version__}"
 
 _LATEST = 1.5
 """Times the time-out: for so long after a submit a server may take it, and half as long again its list may lag."""
+_SAME_AGAIN = 24
+"""Times `retries.first_seconds`: for so long an odd clip must stay the same before it is what the server has."""
 
 _WITNESS = 6.0
 """Times the time-out: so long a lost order waits for another one that shows that the list can be believed."""
@@ -169,7 +171,17 @@ def opened(
             watch = config.watch
             inbox = Inbox(config.folders.inbox, ignore=watch.ignore, settle_seconds=watch.settle_seconds)
             return Parts(
-                Performer(config.folders, work, api, pictures, config.catalogue, config.reference, uploads, witnesses),
+                Performer(
+                    config.folders,
+                    work,
+                    api,
+                    pictures,
+                    config.catalogue,
+                    config.reference,
+                    uploads,
+                    witnesses,
+                    _SAME_AGAIN * config.retries.first_seconds,
+                ),
                 Intake(inbox, config.defaults, config.catalogue, gate.check),
                 vigil,
                 admission(config),

@@ -90,6 +90,7 @@ class Daemon:
         self._housekeeping = Housekeeping(parts.keep_days)
         self._pacing = Pacing()
         self._earlier = EarlierVideos()
+        self._clips_waiting = 0
         self._rhythm = Rhythm(self._policy.waits.poll_min)
         self._changes: list[Change] = []
         self._starts: list[tuple[Action, Job]] = []
@@ -329,8 +330,8 @@ class Daemon:
 
     def _admit(self, turn: Turn) -> None:
         admitted = None
-        clips_wait = self._earlier.awaited or turn.count(State.RENDERED) > max(_CLIPS_WAITING, self._admission.places)
-        if self._pause_reason() is None and self._lookout.last is not None and not clips_wait:
+        self._clips_waiting = turn.count(State.RENDERED)
+        if self._pause_reason() is None and self._lookout.last is not None and not self._earlier.awaited:
             outstanding = self._hands.busy(Action.SUBMIT)
             blocks = self._breakers.blocks
             places = blocks.places(self._hands.room(Action.SUBMIT), outstanding, turn.now)
@@ -370,6 +371,8 @@ class Daemon:
     def _pause_reason(self) -> str | None:
         if self._paused:
             return PAUSED
+        if self._clips_waiting > max(_CLIPS_WAITING, self._admission.places):
+            return f"{self._clips_waiting} finished clips wait to be fetched, and they come before new orders"
         return self._lookout.objection or self._hands.hanging
 
     def _verdict(self) -> bool | None:

@@ -13,16 +13,18 @@ from pathlib import Path
 from sorawatch.config import Folders
 from sorawatch.core import outcome as o
 from sorawatch.core.answers import Status, Video
+from sorawatch.core.facts import Event, Facts, about
 from sorawatch.core.finish import Finish, Format
 from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import Job, Pair, Stamp, State, path_in
 from sorawatch.core.lifecycle import Action
-from sorawatch.core.naming import clip_name, error_name, stem_of
+from sorawatch.core.naming import clip_name, error_name, on_a_line, stem_of
 from sorawatch.core.notice import error_text
 from sorawatch.core.order import Model, Order
 from sorawatch.core.pairing import ERROR_SUFFIX
 from sorawatch.core.record import to_record
-from sorawatch.edges import clip, images, inbox, lock, mounts, outbox
+from sorawatch.downloads import Downloads
+from sorawatch.edges import images, inbox, lock, mounts, outbox
 from sorawatch.edges.api import VideoApi
 from sorawatch.edges.work import Kept, WorkFolder
 from sorawatch.errors import Blocked, Damaged, Deferred, ModelUnknown, Rejected, SorawatchError, Unresolved
@@ -50,7 +52,9 @@ class Performer:
         finish: Finish,
         uploads: Uploads,
         witnesses: Witnesses,
+        same_again_seconds: float,
     ) -> None:
+        """``same_again_seconds``: as `Downloads` has them."""
         self._folders = folders
         self._pictures = pictures
         self._finish = finish
@@ -58,6 +62,7 @@ class Performer:
         self._api = api
         self._search = Search(api, witnesses)
         self._witnesses = witnesses
+        self._downloads = Downloads(api, work, same_again_seconds)
         self._catalogue = catalogue
         self._uploads = uploads
         self._recorded: set[str] = set()
@@ -227,31 +232,16 @@ class Performer:
 
     def _deliver(self, job: Job) -> o.Outcome:
         assert job.video_id is not None
-        folder = self._work.folder(job.id)
-        whole, part = folder / Kept.CLIP, folder / Kept.PART
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if not whole.exists():
-                self._download(job.video_id, part)
-                os.replace(part, whole)
-                outbox.fsync_folder(folder)
-        except OSError as error:
-            raise translate(error, str(folder)) from error
-        item = outbox.Item(whole, clip_name(job.pair.image), keep=True)
-        (name,) = self._place([item], self._folders.outbox, job.pair.folder, folder / Kept.PUBLISHING)
-        return o.Delivered(path_in(job.pair.folder, name))
-
-    def _download(self, video_id: str, part: Path) -> None:
-        part.touch()
-        with open(part, "r+b") as file:
-            self._api.download(video_id, file)
-            file.flush()
-            os.fsync(file.fileno())
-            try:
-                clip.check(file)
-            except Deferred:
-                part.unlink()
-                raise
+        fetched = self._downloads.fetch(job.id, job.video_id)
+        if isinstance(fetched, o.FailedForNow):
+            return fetched
+        item = outbox.Item(fetched.path, clip_name(job.pair.image, fetched.suffix), keep=True)
+        intent = self._work.folder(job.id) / Kept.PUBLISHING
+        (name,) = self._place([item], self._folders.outbox, job.pair.folder, intent)
+        if fetched.note:
+            facts = Facts(Event.PROGRESS, job=job.id, file=job.pair.path, video=job.video_id, why=fetched.note)
+            logger.warning("%s [%s]: %s", on_a_line(job.pair.path), job.id, fetched.note, extra=about(facts))
+        return o.Delivered(path_in(job.pair.folder, name), fetched.note)
 
     def _archive(self, job: Job) -> o.Outcome:
         delivered = job.state is State.DELIVERED

@@ -194,7 +194,7 @@ def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> 
         ("what to do", Text(tame(job.mend))),
         ("order", Text(_order(job))),
         ("prompt", Text(tame(job.order.prompt) if job.order else "")),
-        ("picture's note", Text(job.note)),
+        ("note", Text(tame(job.note))),
         ("price", Text("" if job.price is None else dollars(job.price))),
         ("charged", job.charged.value),
         ("video", Text(tame(job.video_id or ""))),

@@ -75,7 +75,7 @@ class Search:
         assert job.order is not None
         begun, ended = job.submitted_at // 1000 - LIST_SLACK, (job.lost_at or job.submitted_at) // 1000 + LIST_SLACK
         try:
-            videos, complete_from = self._videos_since(begun)
+            videos, complete_from, filtered = self._videos_since(begun)
         except Rejected as error:
             return o.Unlisted(str(error))
         prompt, rewritten = job.order.prompt, self._rewrites(videos)
@@ -88,37 +88,43 @@ class Search:
             for video in videos.values()
             if (rewritten or _resembles(video, prompt))
             and (video.created_at is None or video.created_at >= begun - _DAY)
+            and self._witnesses.owner(video.id) in {None, job.id}
         )
-        if complete_from is None or candidates:
+        if filtered and not candidates:
+            return o.Unlisted("its list leaves out videos that it names")
+        if complete_from is None or any(candidate.certain for candidate in candidates):
             return o.Searched(candidates, complete_from is not None)
-        if (hidden := self._hidden(job, videos, complete_from)) is not None:
+        looked_before = job.misses > 0 or job.witness_until is not None
+        hidden = self._hidden(job, videos, complete_from) if looked_before else None
+        if hidden is not None and not candidates:
             return o.Unlisted(f"its list does not show {hidden}, which it has")
-        return o.Searched((), complete=True, witnessed=self._shows_ours(videos))
+        return o.Searched(candidates, complete=True, witnessed=hidden is None and self._shows_ours(videos))
 
-    def _videos_since(self, since: int) -> tuple[dict[str, Video], int | None]:
-        """The server's videos from ``since`` (Unix seconds) on, and from when on they are surely all; None: never.
+    def _videos_since(self, since: int) -> tuple[dict[str, Video], int | None, bool]:
+        """The server's videos from ``since`` (Unix seconds) on, from when on they are surely all, and whether some are
+        left out. None: never.
 
         A list proves that a video is missing only if the server says that it ends, or if it goes back, newest
         first all the way, to before ``since``.
         """
         videos: dict[str, Video] = {}
-        after, newest_first, last, whole = None, True, None, True
+        after, newest_first, last, filtered = None, True, None, False
         for _ in range(_PAGES):
             page = self._api.page(after=after)
-            whole &= not page.filtered
+            filtered |= page.filtered
             fresh = [video for video in page.videos if video.id not in videos]
             videos |= {video.id: video for video in fresh}
             for video in fresh:
                 newest_first &= video.created_at is not None and (last is None or video.created_at <= last)
                 last = video.created_at
             if page.has_more is False:
-                return videos, 0 if whole else None
+                return videos, None if filtered else 0, filtered
             if newest_first and last is not None and last < since:
-                return videos, since if whole else None
+                return videos, None if filtered else since, filtered
             if not fresh:
                 break
             after = fresh[-1].id
-        return videos, None
+        return videos, None, filtered
 
     def _rewrites(self, listed: dict[str, Video]) -> bool:
         """Whether the list tells other words of a video of ours than it was ordered with: then it may of any."""

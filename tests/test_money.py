@@ -185,9 +185,20 @@ def test_an_unknown_price_under_a_folders_cap_is_refused_with_the_line_to_add(ya
     text = " ".join(error(yard, "cats/a.error.txt").split())
     assert "the price of wan at 1280x720 is not known, which limits.usd_per_month in cats/_defaults.yaml" in text
     assert (
-        'Add "usd_per_second: 0.10", with its own price (0 if it is free), to models.wan in the configuration' in text
+        'Add "usd_per_second: 0.10" or "usd_per_video: 0.80", with its own price (0 if it is free), to models.wan in the'
+        " configuration" in text
     )
     assert yard.simulator.ledger().creates == 0
+
+
+def test_a_price_of_a_clip_is_what_counts_whatever_its_length(yard: Yard) -> None:
+    yard.set("models", **{"sora-2": {"usd_per_video": 0.5}})
+    yard.set("limits", usd_per_day=1.1)
+    for name, seconds in (("a.jpg", 4), ("b.jpg", 12), ("c.jpg", 8)):
+        yard.drop(name, seconds=seconds)
+    assert not yard.run_once()
+    assert yard.simulator.ledger().creates == 2
+    assert "$1.00 spent, $0.00 reserved" in yard.told()
 
 
 def test_a_cap_of_zero_buys_nothing_and_fails_nobody(yard: Yard) -> None:

@@ -342,6 +342,25 @@ def with_a_small_budget(yard: Yard) -> str:
     return paused(yard)
 
 
+def with_every_answer_lost(yard: Yard) -> str:
+    yard.simulator.inject(
+        Fault("answer_before", on="create", status=504, shape="html", times=None),
+        Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
+    )
+    for number in range(6):
+        yard.drop(f"{number}.jpg")
+    with yard.running():
+        wait_until(lambda: yard.counts().get("held", 0) >= 2)
+        return wait_until(lambda: told if "nothing is submitted" in (told := yard.told()) else None)
+
+
+def with_a_wrong_setting(yard: Yard) -> str:
+    yard.simulator.inject(Fault("answer_before", on="create", status=422, shape="detail_list", times=None))
+    for number in range(0, 250, 50):
+        yard.drop(f"{chr(97 + number // 10)}.jpg")
+    return paused(yard)
+
+
 def with_a_share_that_is_gone(yard: Yard) -> str:
     yard.run_once()
     (yard.inbox / ".sorawatch").unlink()
@@ -379,7 +398,9 @@ def with_its_state_lost(yard: Yard) -> str:
 
 TROUBLES: dict[str, Callable[[Yard], str]] = {
     "nothing is submitted: the server refuses the API key": with_a_wrong_key,
-    "nothing is submitted: the server does not offer the model": with_a_model_that_the_server_has_not,
+    "nothing is submitted for the model …: the server does not offer the model": with_a_model_that_the_server_has_not,
+    "the answers to … orders were lost": with_every_answer_lost,
+    "3 different pictures were refused in the same words": with_a_wrong_setting,
     "nothing is submitted: limits.usd_per_day … is reached": with_a_small_budget,
     "has lost its file .sorawatch": with_a_share_that_is_gone,
     State.HELD.value: with_a_lost_answer,

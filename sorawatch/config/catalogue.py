@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Price = tuple[int | None, tuple[tuple[Size, int], ...]]
+"""Micro-dollars for all sizes, None where unknown, and those that differ by size."""
+_NO_PRICE: Price = (None, ())
+_NOT_LISTED = Size(1, 1)
+"""A size that no model has prices for."""
 _HD = (Size(720, 1280), Size(1280, 720))
 _TALL = (Size(1024, 1792), Size(1792, 1024))
 _FULL_HD = (Size(1080, 1920), Size(1920, 1080))
@@ -51,26 +56,31 @@ def check_prices(catalogue: Mapping[str, Model], limits: Limits, section: Sectio
     for model in catalogue.values():
         if named and (unpriced := _unpriced(model)):
             what = f"has no price for {unpriced}, which {named} has to count"
-            mend = 'Add "usd_per_second: 0.10" below it, with its own price (0 if it is free), or set the cap to null.'
-            section.note(model.name, what, mend)
+            add = 'Add "usd_per_second: 0.10" or "usd_per_video: 0.80" below it, with its own price (0 if it is free),'
+            section.note(model.name, what, f"{add} or set the cap to null.")
 
 
 def _unpriced(model: Model) -> str | None:
-    if model.micros_per_second is not None:
+    if model.sizes is not None:
+        return ", ".join(str(size) for size in model.sizes if model.price(size, 1) is None) or None
+    if model.price(_NOT_LISTED, 1) is not None:
         return None
-    priced = dict(model.micros_per_second_by_size)
-    if model.sizes is None:
-        return "sizes not listed in usd_per_second" if priced else "any size"
-    return ", ".join(str(size) for size in model.sizes if size not in priced) or None
+    by_size = (("usd_per_second", model.micros_per_second_by_size), ("usd_per_video", model.micros_per_video_by_size))
+    listing = " and ".join(key for key, prices in by_size if prices)
+    return f"sizes not listed in {listing}" if listing else "any size"
 
 
 def _model(section: Section, name: str) -> Model:
     base = BUILT_IN.get(name, Model(name, None, None))
-    flat, by_size = section.get("usd_per_second", _price, (base.micros_per_second, base.micros_per_second_by_size))
+    a_second = section.get("usd_per_second", _price, (base.micros_per_second, base.micros_per_second_by_size))
+    a_video = section.get("usd_per_video", _price, _NO_PRICE)
+    if a_video != _NO_PRICE and section.node("usd_per_second") is None:
+        # Whoever names what a clip costs does not mean: on top of the built-in price.
+        a_second = _NO_PRICE
     sizes = section.get("sizes", _any_or(size), base.sizes)
     lengths = section.get("seconds", _lengths, base.seconds)
     section.close()
-    return Model(name, sizes, lengths, flat, by_size)
+    return Model(name, sizes, lengths, *a_second, *a_video)
 
 
 def _any_or(check: Check[T], more: str = "") -> Check[tuple[T, ...] | None]:
@@ -94,7 +104,7 @@ def _lengths(node: Node) -> tuple[int, ...] | None:
     return _any_or(seconds, " a range such as 1-10,")(node)
 
 
-def _price(node: Node) -> tuple[int | None, tuple[tuple[Size, int], ...]]:
+def _price(node: Node) -> Price:
     """One price for all sizes, a price for each, or null where it is unknown."""
     if isinstance(node.value, Mapping):
         return None, tuple((size(Node(key, key)), micros(price)) for key, price in node.value.items())

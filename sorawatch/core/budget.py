@@ -81,10 +81,10 @@ def refusal(scopes: Iterable[Scope], order: Order, price: int | None) -> Rejecte
             if not limits.of_money:
                 continue
             what = f"the price of {order.model} at {order.size} is not known"
-            mend = f'Add "usd_per_second: 0.10", with its own price (0 if it is free), to models.{order.model} in the'
+            add = 'Add "usd_per_second: 0.10" or "usd_per_video: 0.80", with its own price (0 if it is free)'
             return Rejected(
                 f"{what}, which {scope.named(next(iter(limits.of_money)))} has to count",
-                f"{mend} configuration; then move the pair back.",
+                f"{add}, to models.{order.model} in the configuration; then move the pair back.",
             )
         if limits.micros_per_clip is not None and price > limits.micros_per_clip:
             cap = f"{scope.named('limits.usd_per_clip')} of {dollars(limits.micros_per_clip)}"

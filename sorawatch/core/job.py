@@ -121,7 +121,8 @@ class Job:
     digest: str = ""
     """SHA-256 of the image's bytes; empty until prepared."""
     note: str = ""
-    """What was done to the picture that a person may want to know, such as ``upscaled 2.3×``."""
+    """What was done to the picture, such as ``upscaled 2.3×``, and what is odd about the clip, if a person may want to
+    know it."""
     price: int | None = None
     """What the order costs; None where that is not known, or nothing was submitted yet."""
     token: str | None = None

@@ -22,8 +22,8 @@ from sorawatch.core.schedule import BLANK, Look, Outlook, backoff, next_poll, st
 MISSES_THAT_PROVE = 2
 """Complete lists in a row without an order whose answer was lost, before it counts as not arrived."""
 LOSSES_THAT_DISPROVE = 3
-"""Losses of one order in a row after which its list is not believed: a list that shows nothing is likelier than that
-all of them were lost."""
+"""Losses of one order in a row after which it is held, whatever a list or the configuration says: a list that shows
+nothing is likelier than that all of them were lost."""
 
 
 _WITNESS_SHARE = 1 / 12
@@ -151,7 +151,8 @@ def advance(
         case Action.POLL, o.FailedForNow():
             return _unpolled(job, outcome, now, policy, jitter)
         case Action.DELIVER, o.Delivered():
-            return replace(_enter(job, State.DELIVERED, now), clip=outcome.clip)
+            note = "; ".join(filter(None, (job.note, outcome.note)))
+            return replace(_enter(job, State.DELIVERED, now), clip=outcome.clip, note=note)
         case Action.DELIVER, o.FailedForNow():
             return _retry_or(_give_up_clip, job, outcome, now, policy, jitter)
         case Action.ARCHIVE, o.Filed():
@@ -423,8 +424,8 @@ def _lag(policy: Policy) -> int:
 def _undecidable(job: Job, why: str, now: int, policy: Policy) -> Job:
     if job.price == 0:
         return _order_again(job, now, f"{_lost(job)}, and {why}", policy)
-    if policy.resubmit_lost and not _spoke_of_moderation(job):
-        return _unsent(_enter(job, State.READY, now))
+    if policy.resubmit_lost and not _spoke_of_moderation(job) and job.losses + 1 < LOSSES_THAT_DISPROVE:
+        return replace(_unsent(_enter(job, State.READY, now)), losses=job.losses + 1)
     return _held_as_lost(job, now, f"the server cannot say whether it arrived: {why}")
 
 

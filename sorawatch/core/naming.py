@@ -51,9 +51,9 @@ def stem_of(image: str) -> str:
     return image.rpartition(".")[0] or image
 
 
-def clip_name(image: str) -> str:
+def clip_name(image: str, suffix: str = ".mp4") -> str:
     """``beach.mp4`` for ``beach.jpg``."""
-    return fitted(stem_of(image), ".mp4")
+    return fitted(stem_of(image), suffix)
 
 
 def error_name(image: str) -> str:

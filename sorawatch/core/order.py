@@ -110,19 +110,37 @@ class Model:
     sizes: tuple[Size, ...] | None
     seconds: tuple[int, ...] | None
     micros_per_second: int | None = None
-    """Price in micro-dollars a second of clip; None where unknown."""
+    """Price in micro-dollars a second of clip; None where there is none, or it is not known."""
     micros_per_second_by_size: tuple[tuple[Size, int], ...] = ()
     """Prices that differ from ``micros_per_second`` by size."""
+    micros_per_video: int | None = None
+    """Price in micro-dollars a clip, whatever its length, on top of that of its seconds."""
+    micros_per_video_by_size: tuple[tuple[Size, int], ...] = ()
+    """Prices that differ from ``micros_per_video`` by size."""
 
     def price(self, size: Size, seconds: int) -> int | None:
-        """The price of one clip in micro-dollars, or None where the catalogue names none."""
-        rate = dict(self.micros_per_second_by_size).get(size, self.micros_per_second)
-        return None if rate is None else rate * seconds
+        """The price of one clip in micro-dollars, or None where the catalogue names none.
+
+        A price that is named for other sizes only is not known for this one.
+        """
+        total = None
+        for flat, by_size, times in (
+            (self.micros_per_second, self.micros_per_second_by_size, seconds),
+            (self.micros_per_video, self.micros_per_video_by_size, 1),
+        ):
+            if flat is None and not by_size:
+                continue
+            if (rate := dict(by_size).get(size, flat)) is None:
+                return None
+            total = (total or 0) + rate * times
+        return total
 
     @property
     def is_free(self) -> bool:
         """Whether every clip of it costs nothing."""
-        return {self.micros_per_second, *dict(self.micros_per_second_by_size).values()} == {0}
+        by_size = (*self.micros_per_second_by_size, *self.micros_per_video_by_size)
+        prices = {self.micros_per_second, self.micros_per_video, *(price for _, price in by_size)}
+        return prices - {None} == {0}
 
     def resolve(self, aim: Size | Aim, picture: Size) -> Size:
         """The exact size for ``aim`` and an upright ``picture``: of the sizes that lie the right way, the smallest."""

@@ -91,9 +91,10 @@ class GenerationFailed:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """DELIVER published a whole clip at this path below the outbox."""
+    """DELIVER published a clip at this path below the outbox. ``note`` is what a person should know of it."""
 
     clip: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from typing import Any
 ALIKE = 3
 """Different pictures refused in the same words, after which no other is sent."""
 
+_REMEMBERED = 12
+"""Refusals in the same words that are put back together, of copies of the same picture too."""
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`|“[^”]*”|«[^»]*»|「[^」]*」")
 _IDS = re.compile(r"\S*\d\S*|https?:\S+", re.ASCII)
 
@@ -36,8 +38,7 @@ def refused(before: SameRefusals | None, job_id: str, digest: str, text: str) ->
     """What is known after one more refusal. Other words begin anew."""
     words = essence(text)
     known = before if before is not None and before.words == words else SameRefusals(words)
-    latest = [(job, picture) for job, picture in known.pictures if picture != digest]
-    return replace(known, pictures=tuple([*latest, (job_id, digest)][-ALIKE:]))
+    return replace(known, pictures=(*known.pictures, (job_id, digest))[-_REMEMBERED:])
 
 
 def to_json(known: SameRefusals) -> dict[str, Any]:

@@ -6,11 +6,13 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from sorawatch.core.fsfaults import translate
+from sorawatch.core.sighting import Sighting
 
 
 class Kept(StrEnum):
@@ -21,6 +23,9 @@ class Kept(StrEnum):
     PART = "clip.part"
     """The clip as far as it is loaded."""
     CLIP = "clip.mp4"
+    """The clip, whole; of what kind its bytes say."""
+    SIGHTING = "sighting.json"
+    """Which bytes came that are no whole MP4, and when."""
     ERROR = "error.txt"
     PUBLISHING = "publish.json"
     ARCHIVING = "archive.json"
@@ -89,14 +94,28 @@ class WorkFolder:
         Raises:
             Blocked, Deferred: if it is there and cannot be read.
         """
-        path = self.folder(job_id) / Kept.RECORD
+        return self._read(job_id, Kept.RECORD)
+
+    def write_sighting(self, job_id: str, sighting: Sighting) -> None:
+        """Keep which bytes came that are no whole MP4; on disk when this returns.
+
+        Raises:
+            Blocked, Deferred: if it cannot be written.
+        """
+        self._write(job_id, Kept.SIGHTING, json.dumps(asdict(sighting)).encode("ascii"))
+
+    def sighting(self, job_id: str) -> Sighting | None:
+        """What `write_sighting` last kept of a job; None if nothing, or nothing that makes sense.
+
+        Raises:
+            Blocked, Deferred: if it is there and cannot be read.
+        """
+        kept = self._read(job_id, Kept.SIGHTING) or {}
         try:
-            record = json.loads(path.read_bytes())
-        except (FileNotFoundError, ValueError):
+            times = float(kept["seen_at"]), float(kept["watched_since"])
+            return Sighting(str(kept["digest"]), int(kept["length"]), str(kept["suffix"]), *times)
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
-        except OSError as error:
-            raise translate(error, str(path)) from error
-        return record if isinstance(record, dict) else None
 
     def jobs(self) -> list[str]:
         """The jobs that have a folder.
@@ -117,6 +136,16 @@ class WorkFolder:
                 if path.name in {*Kept} or (path.name.startswith(".") and path.name.endswith(".part")):
                     path.unlink()
             folder.rmdir()
+
+    def _read(self, job_id: str, name: str) -> dict[str, Any] | None:
+        path = self.folder(job_id) / name
+        try:
+            document = json.loads(path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        except OSError as error:
+            raise translate(error, str(path)) from error
+        return document if isinstance(document, dict) else None
 
     def _write(self, job_id: str, name: str, data: bytes) -> None:
         """Write a file of a job whole, with the folders it lies in."""

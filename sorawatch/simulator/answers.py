@@ -31,11 +31,12 @@ class Answer:
     status: int = 200
     body: bytes = b""
     media_type: str = "application/json"
+    """The Content-Type; empty for none."""
     headers: Mapping[str, str] = field(default_factory=dict)
     ranged: bool = False
     """Whether a Range header of the request is honoured."""
     mirror: str = ""
-    """Where else the same body is to be had."""
+    """Where else the same body, or the clip that it tells of, is to be had."""
     manner: Manner = Manner.WHOLE
     seconds: float = 0.0
 

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -122,6 +122,9 @@ class Service:
     async def _exchange(self, call: Call, handle: Callable[[Call], Awaitable[Answer]]) -> Answer:
         contract.authorize(call.request.headers.get("Authorization"), self._settings.key)
         await self._identify(call)
+        return await self._with_faults(call, handle)
+
+    async def _with_faults(self, call: Call, handle: Callable[[Call], Awaitable[Answer]]) -> Answer:
         for fault in call.taken(self.faults, Stage.BEFORE):
             if not KINDS[fault.kind].delays:
                 return KINDS[fault.kind].effect(fault, Answer())
@@ -186,7 +189,8 @@ class Service:
     async def _retrieve(self, call: Call) -> Answer:
         assert call.video is not None
         self.books.polled(call.video)
-        return Answer.of(call.video.resource())
+        mirror = self._mirror(call.video) if call.video.outcome == "completed" else ""
+        return replace(Answer.of(call.video.resource()), mirror=mirror)
 
     async def _delete(self, call: Call) -> Answer:
         assert call.video is not None
@@ -209,7 +213,8 @@ class Service:
 
     async def _storage(self, request: Request) -> Answer:
         self.storage_requests.append(dict(request.headers))
-        return await self._clip(self.books.find(unquote(request.path_params["id"])))
+        video = self.books.find(unquote(request.path_params["id"]))
+        return await self._with_faults(Call("storage", request, video=video), lambda _: self._clip(video))
 
     async def _clip(self, video: Video) -> Answer:
         if video.outcome is None:
@@ -221,8 +226,11 @@ class Service:
         key = self._key(video)
         clip = await self._renderer.clip(key)
         self.books.downloaded(video)
-        mirror = f"{self._storage_root}/storage/{quote(video.plan.id, safe='')}"
-        return Answer(200, clip, "video/mp4", {"ETag": key.etag}, ranged=True, mirror=mirror)
+        return Answer(200, clip, "video/mp4", {"ETag": key.etag}, ranged=True, mirror=self._mirror(video))
+
+    def _mirror(self, video: Video) -> str:
+        """Where a clip is to be had without a key."""
+        return f"{self._storage_root}/storage/{quote(video.plan.id, safe='')}"
 
     def _key(self, video: Video) -> ClipKey:
         width, _, height = video.order.size.partition("x")

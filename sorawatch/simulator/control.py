@@ -52,7 +52,7 @@ class Simulator:
         return tuple(self._service.submits)
 
     def storage_requests(self) -> tuple[Mapping[str, str], ...]:
-        """The headers, with names in lower case, of each request that a ``redirect`` fault led to the storage host."""
+        """The headers, with names in lower case, of each request that reached the storage host."""
         return tuple(self._service.storage_requests)
 
     def _finish(self, videos: list[Video], timeout: float) -> None:

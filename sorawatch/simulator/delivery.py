@@ -76,7 +76,8 @@ _MANNERS: Mapping[Manner, Callable[[Answer, asyncio.Transport, Receive, Send], A
 
 
 async def _start(answer: Answer, send: Send) -> None:
-    headers = {"Content-Type": answer.media_type, "Content-Length": str(len(answer.body)), **answer.headers}
+    media_type = {"Content-Type": answer.media_type} if answer.media_type else {}
+    headers = {**media_type, "Content-Length": str(len(answer.body)), **answer.headers}
     lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": lines})
 

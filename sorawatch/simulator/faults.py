@@ -15,12 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from sorawatch.simulator import telling
+from sorawatch.simulator import clip_faults, telling
 from sorawatch.simulator.answers import Answer, Manner
 from sorawatch.simulator.bodies import SHAPES, canned
 from sorawatch.simulator.ledger import Plan
 
-OPERATIONS = ("create", "retrieve", "list", "content", "delete", "models")
+OPERATIONS = ("create", "retrieve", "list", "content", "delete", "models", "storage")
+"""``storage`` is a request for a clip on the host that a ``redirect`` or a ``link`` leads to."""
 
 
 class Stage(Enum):
@@ -69,9 +70,10 @@ class Fault:
     """The Retry-After header: seconds or a date."""
     retry_after_ms: int | None = None
     word: str = ""
-    """What stands in place of the status, or what the prompts contain that a list hides."""
+    """What stands in place of the status, or what the prompts contain that a list hides; of kinds about a clip see
+    ``clip_faults``."""
     location: str | None = None
-    """Where a redirect leads; None is this server's own storage host, which records the headers it is sent."""
+    """Where a redirect or a link leads; None is this server's own storage host, which records the headers it gets."""
 
     def __post_init__(self) -> None:
         operations = (None, "any", *OPERATIONS)
@@ -253,7 +255,7 @@ KINDS: Mapping[str, Kind] = {
     "seconds_other": _after("list", telling.with_values(seconds="1")),
     "model_other": _after("list", telling.of_videos(lambda fault, video: {**video, "model": fault.word})),
     # What is told of all videos
-    "list_empty": _after("list", telling.of_document(lambda _, page: {**page, "data": [], "has_more": False})),
+    "list_empty": _after("list", telling.of_document(telling.emptied)),
     "list_lagging": _after("list", telling.hiding(telling.is_young)),
     "list_unfinished_hidden": _after("list", telling.hiding(telling.is_unfinished)),
     "list_hidden": _after("list", telling.hiding(telling.has_word)),
@@ -262,6 +264,11 @@ KINDS: Mapping[str, Kind] = {
     "list_without_has_more": _after("list", telling.of_document(telling.without("has_more"))),
     # The clip
     "redirect": _after("content", _elsewhere),
+    "link": _after("retrieve", clip_faults.linked),
+    "content_type": _after("content", clip_faults.typed),
+    "padded": _after("content", clip_faults.padded),
+    "indexed_twice": _after("content", clip_faults.indexed_twice),
+    "container": _after("content", clip_faults.contained),
     "gzip": _after("content", _gzipped),
     "cut": _after("content", _travelling(Manner.CUT)),
     "stall": _after("content", _travelling(Manner.STALL)),

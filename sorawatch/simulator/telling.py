@@ -69,6 +69,11 @@ def filtered(fault: Fault, page: Document) -> Document:
     return {**page, "data": [video for video in _data(page) if not has_word(fault, video)]}
 
 
+def emptied(_: Fault, page: Document) -> Document:
+    """A list that shows nothing, and says that there is no more."""
+    return {**_page(page, []), "has_more": False}
+
+
 def is_young(fault: Fault, video: Document) -> bool:
     """Whether the video was ordered within the last ``fault.seconds``."""
     created_at = video["created_at"]

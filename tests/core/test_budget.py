@@ -135,7 +135,7 @@ class TestWhatNeverFits:
             told = self.told(limits, None)
             assert told is not None
             assert "the price of sora-2 at 1280x720 is not known, which limits.usd_per_" in told
-            assert '"usd_per_second: 0.10"' in told
+            assert '"usd_per_second: 0.10" or "usd_per_video: 0.80"' in told
             assert "models.sora-2" in told
 
 

@@ -228,6 +228,15 @@ def test_a_submit_is_written_down_before_it_is_sent():
     )
 
 
+def test_what_is_odd_about_a_clip_is_noted_beside_what_was_done_to_the_picture():
+    def noted(before: str, told: str) -> str:
+        return after(job_in(State.RENDERED, note=before), Action.DELIVER, o.Delivered("beach.webm", told)).note
+
+    assert noted("upscaled 2.3×", "a WebM video") == "upscaled 2.3×; a WebM video"
+    assert noted("", "a WebM video") == "a WebM video"
+    assert noted("upscaled 2.3×", "") == "upscaled 2.3×"
+
+
 def test_what_people_and_the_inbox_can_do():
     def became(change: Callable[..., Job | None], job: Job, *arguments: object) -> str | None:
         try:

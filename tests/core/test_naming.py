@@ -54,6 +54,7 @@ def test_stem(image: str, stem: str):
 
 def test_what_is_named_after_an_image():
     assert clip_name("my.beach.JPG") == "my.beach.mp4"
+    assert clip_name("my.beach.JPG", ".webm") == "my.beach.webm"
     assert error_name("my.beach.JPG") == "my.beach.error.txt"
 
 

@@ -77,6 +77,23 @@ class TestPrice:
         by_size = Model("mine", None, None, None, ((WIDE, 7),))
         assert (by_size.price(WIDE, 8), by_size.price(TALL, 8)) == (56, None)
 
+    def test_is_that_of_the_clip_and_of_its_seconds(self):
+        assert Model("m", None, None, None, (), 250_000).price(WIDE, 8) == 250_000
+        assert Model("m", None, None, 10_000, (), 250_000).price(WIDE, 8) == 330_000
+        assert Model("m", None, None, None, (), None, ((WIDE, 7),)).price(WIDE, 8) == 7
+        assert Model("m", None, None, 0, (), 0).price(WIDE, 8) == 0
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            Model("m", None, None, 10_000, (), None, ((WIDE, 7),)),
+            Model("m", None, None, None, ((WIDE, 7),), 250_000),
+        ],
+    )
+    def test_is_unknown_where_a_part_of_it_is(self, model: Model):
+        assert model.price(WIDE, 8) is not None
+        assert model.price(TALL, 8) is None
+
     def test_may_be_nothing(self):
         assert Model("own", None, None, 0).price(WIDE, 8) == 0
 

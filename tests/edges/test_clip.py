@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sorawatch.edges.clip import check
+from sorawatch.edges.clip import NotWhole, check
 from sorawatch.errors import Deferred
 
 
@@ -56,6 +56,13 @@ def refusal(clip: bytes) -> str:
     with pytest.raises(Deferred) as raised:
         check(io.BytesIO(clip))
     return str(raised.value)
+
+
+def refused(clip: bytes) -> type[Deferred]:
+    """The very class of the refusal."""
+    with pytest.raises(Deferred) as raised:
+        check(io.BytesIO(clip))
+    return raised.type
 
 
 @pytest.mark.parametrize(
@@ -108,8 +115,6 @@ def test_a_zero_tail_within_the_last_frame_is_refused():
     [
         b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>",
         b'{"error": {"message": "not ready"}}',
-        WHOLE + b"\n",
-        WHOLE + bytes(8),
         WHOLE[4:],
         box(b"free", b"") + WHOLE,
         WHOLE + top_level(WHOLE)[b"moov"],
@@ -121,8 +126,6 @@ def test_a_zero_tail_within_the_last_frame_is_refused():
     ids=[
         "html",
         "json",
-        "newline",
-        "nulls",
         "headless",
         "no-ftyp-first",
         "two-moovs",
@@ -134,6 +137,66 @@ def test_a_zero_tail_within_the_last_frame_is_refused():
 )
 def test_what_is_no_clip_is_refused(clip: bytes):
     assert "not a whole MP4" in refusal(clip)
+
+
+PADDINGS = {
+    "newline": b"\n",
+    "few nulls": bytes(3),
+    "nulls": bytes(8),
+    "a block of nulls": bytes(4096),
+    "words": b"-- end of the file --",
+    "spaces": b" " * 512,
+    "high bytes": b"\xff" * 100,
+}
+
+
+@pytest.mark.parametrize("padding", PADDINGS.values(), ids=PADDINGS.keys())
+@pytest.mark.parametrize("clip", [WHOLE, FAST_START, FRAGMENTED], ids=["plain", "faststart", "fragmented"])
+def test_padding_behind_whole_boxes_is_no_fault(clip: bytes, padding: bytes):
+    check(io.BytesIO(clip + padding))
+
+
+@pytest.mark.parametrize("cut", [1, 5, 9, 40])
+@pytest.mark.parametrize("kind", [b"moof", b"mdat", b"free"])
+def test_a_last_box_that_is_cut_off_is_no_padding(kind: bytes, cut: int):
+    last = box(kind, b"x" * 100)
+    assert refused(FAST_START + last[: len(last) - cut]) is NotWhole
+    assert refused(FAST_START + last[:6]) is NotWhole
+
+
+@pytest.mark.parametrize("share", [0.5, 0.7, 0.9])
+def test_a_fragmented_clip_whose_rest_is_zeros_is_refused(share: float):
+    clip = encode(movflags="frag_every_frame+empty_moov")
+    kept = int(len(clip) * share)
+    assert refused(clip[:kept] + bytes(len(clip) - kept)) is NotWhole
+
+
+def test_a_fragment_without_its_content_is_refused():
+    clip = encode(movflags="frag_every_frame+empty_moov")
+    last = clip.rindex(b"mdat") - 4
+    assert refused(clip[:last]) is NotWhole
+    assert refused(clip[:last] + bytes(len(clip) - last)) is NotWhole
+
+
+MISSING = [WHOLE[:-1], WHOLE[: len(WHOLE) // 2], FAST_START[:-40] + bytes(40), b"", top_level(WHOLE)[b"ftyp"]]
+ODD = [
+    WHOLE + top_level(WHOLE)[b"moov"],
+    box(b"free", bytes(8)) + FRAGMENTED,
+    FRAGMENTED + top_level(FRAGMENTED)[b"moov"],
+    b"\x1a\x45\xdf\xa3 a WebM",
+    b"<html>",
+]
+
+
+@pytest.mark.parametrize(("clips", "kind"), [(MISSING, NotWhole), (ODD, Deferred)], ids=["missing", "odd"])
+def test_missing_bytes_are_told_from_odd_ones(clips: list[bytes], kind: type[Deferred]):
+    assert {refused(clip) for clip in clips} == {kind}
+
+
+def test_missing_bytes_are_told_first_of_a_clip_with_several_faults():
+    zeros = FAST_START[:-40] + bytes(40)
+    assert refused(zeros + top_level(WHOLE)[b"moov"]) is NotWhole
+    assert refused(box(b"free", b"") + WHOLE[:-1]) is NotWhole
 
 
 @given(st.data())

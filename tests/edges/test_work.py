@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sorawatch.core.sighting import Sighting
 from sorawatch.edges.work import WorkFolder
 from sorawatch.errors import Blocked, Deferred
 
@@ -44,6 +45,24 @@ def test_a_reference_is_replaced_whole(work):
 def test_an_empty_reference_is_none(work):
     work.stage("job", b"")
     assert work.reference("job") is None
+
+
+def test_a_sighting_comes_back_and_goes_with_the_rest(work):
+    sighting = Sighting("d1e5", 7, ".webm", 1000.5, 900.25)
+    assert work.sighting("job") is None
+    work.write_sighting("job", sighting)
+    assert work.sighting("job") == sighting
+    work.discard("job")
+    assert not work.folder("job").exists()
+
+
+@pytest.mark.parametrize(
+    "spoiled", ["", "[]", "{}", '{"digest": "d1e5"}', '{"digest": 1, "length": {}, "suffix": 2, "seen_at": "x"}']
+)
+def test_a_sighting_that_makes_no_sense_is_none(work, spoiled):
+    work.write_sighting("job", Sighting("d1e5", 7, ".webm", 1000.5, 900.25))
+    (work.folder("job") / "sighting.json").write_text(spoiled)
+    assert work.sighting("job") is None
 
 
 json = st.recursive(

@@ -8,9 +8,10 @@ harmless reset look like a lost answer.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import requests
 import urllib3
@@ -20,23 +21,25 @@ from urllib3.filepost import encode_multipart_formdata
 
 from sorawatch.core import answers
 from sorawatch.core.answers import Answer, Page, Video
+from sorawatch.core.clip_links import clip_links, holds_clip
 from sorawatch.core.refusals import KEY_MEND
-from sorawatch.edges.api.part import OVERLAP, Part
+from sorawatch.edges.api.fetching import LARGEST_ANSWER, Refusal, fetch, unpack
+from sorawatch.edges.api.part import Part
 from sorawatch.edges.api.transport import FAULTS, Auth, Body, Session, chunks, origin, told
-from sorawatch.errors import Blocked, Deferred, Rejected, Unresolved
+from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from requests import Response
 
 CONNECT_SECONDS = 10.0
 MODELS_SECONDS = 10.0
 """How long the list of models is waited for, which only makes a message more helpful."""
-LARGEST_ANSWER = 8 << 20
-"""Bytes of a JSON answer that are read; a page of 100 videos with the longest prompts has 3.2 million."""
 
 _TLS_MEND = "Correct api.base_url, or name in REQUESTS_CA_BUNDLE the file of whoever signed its certificate."
+_SHOWN_DATA = 40
+"""Characters of a link that holds a clip that a message repeats."""
 _SHORTEST_SECRET = 6
 """Characters: anything shorter would be found, and redacted, where it is only part of a number or a word."""
 
@@ -162,8 +165,10 @@ class VideoApi:
     def download(self, video_id: str, part: BinaryIO) -> int:
         """Fetch a finished clip into ``part``, going on where an earlier call broke off. Returns its bytes.
 
-        What came before a failure stays in ``part``. Whether the bytes are a clip is not looked at: empty ``part``
-        before the next call if they are not.
+        It is asked for at the video's ``/content``. Where that gives none, the links in its answer and then those in
+        the video's own are followed, as far as a redirect would be, without the key and the headers for this server.
+        What came before a failure stays in ``part``. Whether the bytes are a whole clip is not looked at: empty
+        ``part`` before the next call if they are not.
 
         Args:
             part: a seekable file, open for reading and writing (``r+b``).
@@ -173,22 +178,50 @@ class VideoApi:
             Rejected: the clip has expired.
             Blocked: the key is refused, or the disk takes no more.
         """
-        auth = self._auth()
-        target = Part(part)
-        start = max(target.size - OVERLAP, 0)
-        headers = {"Range": f"bytes={start}-"} if start else {}
-        url = f"{self._url(video_id)}/content"
+        auth, target = self._auth(), Part(part)
+        refusal = fetch(self._session, f"{self._url(video_id)}/content", auth, self._timeout, target)
+        if refusal is None:
+            return target.size
+        error, fruitless = self._no_clip(refusal), []
+        if isinstance(error, Deferred) and (error.retry_after is not None or refusal.answer.effective_status == 429):
+            raise error
+        for link in self._links(refusal, video_id):
+            why = self._follow(link, auth.for_others(), target)
+            if not why:
+                return target.size
+            fruitless.append(why)
+        if isinstance(error, Deferred | Rejected):
+            error.args = (". ".join((str(error), *fruitless)),)
+        raise error
+
+    def _follow(self, link: str, auth: Auth, target: Part) -> str:
+        """Fetch the clip at ``link`` into ``target``. Returns nothing, or a sentence about a link that gives none."""
+        had = target.size
         try:
-            with self._session.get(url, headers=headers, auth=auth, timeout=self._timeout, stream=True) as response:
-                if not _is_clip(response):
-                    raise self._no_clip(response, auth, target)
-                total = target.begin(response, start)
-                for chunk in chunks(response):
-                    target.take(chunk)
-        except FAULTS as fault:
-            raise Deferred(f"the download broke off ({told(fault)})", everyone=True) from fault
-        target.finish(total)
-        return target.size
+            if holds_clip(link):
+                unpack(link, target)
+                return ""
+            refusal = fetch(self._session, link, auth, self._timeout, target)
+        except Deferred as error:
+            if target.size > had:
+                raise
+            shown = f"{link[:_SHOWN_DATA]}…" if holds_clip(link) else link
+            return f"The server links to {shown}, which gives no clip either: {error}"
+        return f"The server links to {link}, which gives no clip either: {refusal.answer}" if refusal else ""
+
+    def _links(self, refusal: Refusal, video_id: str) -> Iterator[str]:
+        """The links in an answer that is no clip, then those that the video itself has now."""
+        known = []
+        if refusal.answer.ok:
+            known = _resolved(refusal.url, clip_links(refusal.answer.document))
+            yield from known
+        try:
+            answer = self._get(self._url(video_id))
+        except SorawatchError:
+            return
+        if answer.ok:
+            fresh = _resolved(self._url(video_id), clip_links(answer.document))
+            yield from (link for link in fresh if link not in known)
 
     def _url(self, video_id: str) -> str:
         return f"{self._base_url}/videos/{quote(video_id, safe='')}"
@@ -232,20 +265,21 @@ class VideoApi:
         headers = {name: auth.redact(value) for name, value in response.headers.items()}
         return Answer(response.status_code, headers, auth.redact_bytes(bytes(body)))
 
-    def _no_clip(self, response: Response, auth: Auth, target: Part) -> Deferred | Rejected | Blocked:
-        if response.status_code == 416:
-            target.restart()
-            return Deferred("the clip on the server is shorter than what was downloaded of it; it starts afresh")
-        answer = self._read(response, auth)
-        if origin(response.url) != origin(self._base_url):
+    def _no_clip(self, refusal: Refusal) -> Deferred | Rejected | Blocked:
+        if origin(refusal.url) != origin(self._base_url):
             # A signed link that ran out is no fault of the key, and the next request is given a new one.
-            return Deferred(f"{origin(response.url)[1]}, where the server keeps its clips, answered {answer}")
-        return answers.content_refusal(answer, time.time())
+            host = origin(refusal.url)[1]
+            return Deferred(f"{host}, where the server keeps its clips, answered {refusal.answer}")
+        return answers.content_refusal(refusal.answer, time.time())
 
 
-def _is_clip(response: Response) -> bool:
-    kind = response.headers.get("Content-Type", "").lower()
-    return response.status_code in {200, 206} and not kind.startswith(("application/json", "text/html"))
+def _resolved(url: str, links: Iterable[str]) -> list[str]:
+    """``links`` as they are meant in an answer from ``url``; senseless ones are left out."""
+    resolved = []
+    for link in links:
+        with suppress(ValueError):
+            resolved.append(urljoin(url, link))
+    return resolved
 
 
 def _out_of_reach(fault: BaseException) -> Deferred:

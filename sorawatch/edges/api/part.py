@@ -31,6 +31,17 @@ class Part:
         with _disk():
             self.size = file.seek(0, os.SEEK_END)
 
+    def holds(self, head: bytes, start: int) -> bool:
+        """Whether what is here from byte ``start`` on is ``head``, as far as both go.
+
+        Raises:
+            Blocked, Deferred: if the disk fails, as in all other methods.
+        """
+        with _disk():
+            self._file.seek(start)
+            known = self._file.read(len(head))
+        return bool(known and head) and head.startswith(known)
+
     def begin(self, response: Response, start: int) -> int | None:
         """Make ready for the body of a 200 or 206. Returns the bytes of the whole clip, if the server tells.
 
@@ -39,7 +50,6 @@ class Part:
 
         Raises:
             Deferred: if another part of it comes.
-            Blocked, Deferred: if the disk fails, as in all other methods.
         """
         encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
         if response.status_code == 200:

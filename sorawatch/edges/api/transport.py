@@ -38,16 +38,17 @@ class Session(requests.Session):
         self.max_redirects = 5
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._private = private
-        self._environment: dict[str, Any] = {}
+        self._environments: dict[tuple[str, str | None, int | None], dict[str, Any]] = {}
         self._prepared: dict[str, PreparedRequest] = {}
 
     def merge_environment_settings(
         self, url: str | bytes | None, proxies: Any, stream: bool | None, verify: Any, cert: Any
     ) -> Any:
-        # Every request begins at one server, and looking its proxy up is a fifth of the work of a poll.
-        if not self._environment:
-            self._environment = dict(super().merge_environment_settings(url, proxies, None, verify, cert))
-        return self._environment | {"stream": stream}
+        # Nearly every request begins at one server, and looking its proxy up is a fifth of the work of a poll.
+        where = origin(url if isinstance(url, str) else None)
+        if where not in self._environments:
+            self._environments[where] = dict(super().merge_environment_settings(url, proxies, None, verify, cert))
+        return self._environments[where] | {"stream": stream}
 
     def fetch(self, url: str, params: Mapping[str, str] | None, auth: Auth, timeout: tuple[float, float]) -> Response:
         """A GET as ``get`` makes it, without the half of its work that is the same for each of a thousand polls.
@@ -101,6 +102,12 @@ class Auth(AuthBase):
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
         r.headers.update(self._headers)
         return r
+
+    def for_others(self) -> Auth:
+        """One for requests to other servers: it redacts the same and adds nothing."""
+        other = Auth(None, "none", {})
+        other._secrets = self._secrets
+        return other
 
     def redact(self, text: str) -> str:
         for secret in self._secrets:

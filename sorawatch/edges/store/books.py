@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import State
+from sorawatch.core.job import Charged, State
 from sorawatch.core.purchase import Standing
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.tables import jobs, purchases
@@ -17,11 +17,11 @@ _UNDER_WAY = (State.SUBMITTING, State.UNCERTAIN, State.RENDERING, State.RENDERED
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """Micro-dollars since some moment. What a held job may have cost counts as spent."""
+    """Micro-dollars since some moment."""
 
     spent: int = 0
     reserved: int = 0
-    """For orders under way."""
+    """For orders under way, and for what a held job may have cost, until that is known."""
     clips: int = 0
     """Delivered."""
 
@@ -43,7 +43,7 @@ class Entry:
     seconds: int | None
     micros: int | None
     reserved: bool
-    """Its order is under way; else it is spent."""
+    """Its order is under way, or nobody knows yet whether it was charged; else it is spent."""
     video_id: str | None
     clip: str | None
 
@@ -83,7 +83,10 @@ def _counts() -> sa.ColumnElement[bool]:
 
 
 def _reserved() -> sa.ColumnElement[bool]:
+    unknown = sa.and_(jobs.c.state == State.HELD, jobs.c.charged == Charged.PERHAPS)
     going = sa.select(jobs.c.id).where(
-        jobs.c.id == purchases.c.job_id, jobs.c.token == purchases.c.token, jobs.c.state.in_([*_UNDER_WAY])
+        jobs.c.id == purchases.c.job_id,
+        jobs.c.token == purchases.c.token,
+        sa.or_(jobs.c.state.in_([*_UNDER_WAY]), unknown),
     )
     return sa.and_(purchases.c.standing == Standing.OPEN, sa.exists(going))
