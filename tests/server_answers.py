@@ -85,9 +85,16 @@ LOST = [
     Row("200 OpenRouter with a 502", 200, {"error": {"message": "Provider returned error", "code": 502, "metadata": {"raw": "upstream timed out", "provider_name": "Sora"}}, "user_id": "org_1"}),
     Row("200 the request's id beside an error", 200, {"request_id": "req_20261102", "error": {"message": "upstream did not answer"}}),
     Row("200 another name for the id", 200, {"video": {"uuid": "{id}"}, "accepted": True}, ("video", "accepted")),
+    Row("200 new-api finds no id", 200, new_api("invalid_response", "task_id is empty")),
+    Row("200 queued, with words about others", 200, {"code": "queued", "message": "Task submitted. Too many running tasks, it starts later"}),
     Row("202 new-api wraps an upstream's 202", 202, new_api("fail_to_fetch_task", '{"id": "{id}", "status": "queued"}')),
+    Row("202 new-api wraps an upstream's 202 with the prompt", 202, new_api("fail_to_fetch_task", '{"id": "{id}", "status": "queued", "prompt": "a real person smiles"}')),
+    Row("503 that quotes the prompt", 503, {"error": {"message": "upstream returned 504 for 'an overloaded truck'"}}),
 ]  # fmt: skip
 """The order may have been taken: never sent again, held where no list can tell."""
+
+LOST_FOR_ALL = {"500 no credit", "303 See Other", "307 elsewhere"}
+"""Lost answers whose words concern every model."""
 
 SHOWN_ID = ["200 another name for the id", "202 new-api wraps an upstream's 202"]
 """Lost answers in which something looks like an id: it is told, so that a person can adopt the video."""

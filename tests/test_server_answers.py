@@ -6,8 +6,11 @@ Whatever a server answers, no picture is bought twice, and only a refused key is
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +26,7 @@ PRICE = 800_000
 
 NO_LIST = Fault("answer_before", on="list", status=404, shape="detail_text", times=None)
 
-LATE = 1.0
+LATE = 0.5
 """Seconds for one request where a test waits until a list proves something, which is half as long again."""
 
 
@@ -44,6 +47,11 @@ def drained(yard: Yard, seconds: float = 15) -> bool:
             timer.cancel()
     assert not late.is_set(), f"not drained within {seconds:g} s: {told_of(yard)}"
     return well
+
+
+def latest(yard: Yard) -> dict[str, Job]:
+    """Every job as it is now, by its picture."""
+    return {after.pair.path: after for _, after in yard.changes}
 
 
 def only_job(yard: Yard) -> Job:
@@ -85,6 +93,23 @@ def assert_delivered(yard: Yard, creates: int = 1, pictures: int = 1) -> None:
     assert (ledger.creates, ledger.duplicates) == (creates, creates - pictures)
 
 
+def sold(count: int) -> dict[str, dict[str, object]]:
+    """The first of the models that the simulator of `apart` sells, as a configuration describes them."""
+    return {f"m{number}": {"sizes": ["1280x720"], "seconds": [8], "usd_per_second": 0.1} for number in range(count)}
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Iterator[Yard]:
+    """A yard whose simulator sells many models, so that each order can have its own."""
+    prices = {"1280x720": Decimal("0.10")}
+    models = tuple(simulator.ModelCard(f"m{number}", "standard", prices, ("8",)) for number in range(50))
+    settings = simulator.Settings(generation_seconds=0.1, frames_per_second=1, models=models)
+    with simulator.running(settings) as sim:
+        yard = Yard(tmp_path, sim)
+        yield yard
+        yard.close()
+
+
 @pytest.fixture
 def beach(yard: Yard) -> Yard:
     yard.drop("beach.jpg")
@@ -94,11 +119,63 @@ def beach(yard: Yard) -> Yard:
 # Orders that were perhaps taken
 
 
-@each(rows.LOST)
-def test_a_lost_answer_is_held_however_often_it_comes(beach: Yard, row: Row) -> None:
+def bought_apart(yard: Yard, answers: list[Row], kind: str, **options: Any) -> dict[str, Job]:
+    """What became of as many pictures, each ordered of a model of its own, by the name of the row each was answered with.
+
+    Where lost answers or refusals stop further orders, they stop those for their own model.
+    """
+    yard.set("limits", in_flight=2 * len(answers))
+    yard.set("models", **sold(len(answers)))
+    for number, row in enumerate(answers):
+        yard.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}")
+        yard.simulator.inject(row.fault(kind, "create", prompt=f"picture {number};", **options))
+    drained(yard, 30)
+    jobs = latest(yard)
+    return {row.name: jobs[f"{number}.jpg"] for number, row in enumerate(answers)}
+
+
+OF_ONE_MODEL = [row for row in rows.LOST if row.name not in rows.LOST_FOR_ALL]
+
+
+def as_lost(jobs: dict[str, Job]) -> dict[str, tuple[str, Charged]]:
+    return {name: (job.state.value, job.charged) for name, job in jobs.items()}
+
+
+@pytest.mark.parametrize("kind", ["answer_after", "answer_before"], ids=["taken", "not taken"])
+def test_lost_answers_are_held_and_never_sent_again(apart: Yard, kind: str) -> None:
+    answers = [row for row in OF_ONE_MODEL if kind == "answer_after" or "{id}" not in str(row.body)]
+    apart.simulator.inject(NO_LIST)
+    jobs = bought_apart(apart, answers, kind)
+    held = dict.fromkeys(jobs, ("held", Charged.PERHAPS))
+    assert as_lost(jobs) == held
+    says = {row.name: (*row.says, "It may have been charged ($0.80)", "sorawatch adopt") for row in answers}
+    missing = {
+        name: [words for words in says[name] if words not in f"{job.reason} {job.mend}"] for name, job in jobs.items()
+    }
+    assert {name: words for name, words in missing.items() if words} == {}
+    assert_no_key_is_blamed(told_of(apart))
+    assert len(apart.files("inbox")) == 2 * len(answers)
+    assert apart.simulator.ledger().creates == (len(answers) if kind == "answer_after" else 0)
+    # A restart changes nothing.
+    drained(apart)
+    assert as_lost(latest(apart)) == {job.pair.path: held[name] for name, job in jobs.items()}
+    assert apart.simulator.ledger().creates == (len(answers) if kind == "answer_after" else 0)
+
+
+@each([row for row in rows.LOST if row.name in rows.LOST_FOR_ALL])
+def test_a_lost_answer_that_concerns_everybody_is_held_all_the_same(beach: Yard, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
     assert not drained(beach)
     assert_held_as_lost(beach, 1, row.says)
+    assert not drained(beach)
+    assert_held_as_lost(beach, 1, row.says)
+
+
+def test_lost_answers_are_found_in_the_list(apart: Yard) -> None:
+    jobs = bought_apart(apart, OF_ONE_MODEL, "answer_after")
+    assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(jobs, "done")
+    assert (apart.simulator.ledger().creates, apart.simulator.ledger().duplicates) == (len(jobs), 0)
+    assert all("uncertain" in apart.states(job.pair.path) for job in jobs.values())
 
 
 def test_what_was_perhaps_charged_is_reserved_until_it_is_known(beach: Yard) -> None:
@@ -109,29 +186,6 @@ def test_what_was_perhaps_charged_is_reserved_until_it_is_known(beach: Yard) -> 
     beach.cli("adopt", "beach.jpg", video.id)
     assert drained(beach)
     assert (beach.status().today.spent, beach.status().today.reserved) == (PRICE, 0)
-
-
-@each([row for row in rows.LOST if "{id}" not in str(row.body)][::3])
-def test_a_lost_answer_is_held_though_nothing_was_taken(beach: Yard, row: Row) -> None:
-    beach.simulator.inject(row.fault("answer_before", "create"), NO_LIST)
-    assert not drained(beach)
-    assert_held_as_lost(beach, 0, row.says)
-
-
-@each(rows.LOST[1::3])
-def test_a_lost_answer_is_found_in_the_list(beach: Yard, row: Row) -> None:
-    beach.simulator.inject(row.fault("answer_after", "create"))
-    assert drained(beach)
-    assert_delivered(beach)
-    assert "uncertain" in beach.states("beach.jpg")
-
-
-@each(rows.LOST[2::6])
-def test_a_restart_does_not_buy_what_was_lost(beach: Yard, row: Row) -> None:
-    beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
-    for _ in range(3):
-        assert not drained(beach)
-        assert_held_as_lost(beach, 1)
 
 
 @each([row for row in rows.LOST if row.name in rows.SHOWN_ID])
@@ -157,23 +211,23 @@ def test_the_video_of_another_job_is_a_lost_answer(yard: Yard) -> None:
 # Orders that were taken
 
 
-@each(rows.TAKEN)
-def test_an_id_is_found_wherever_it_stands(beach: Yard, row: Row) -> None:
-    beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
-    assert drained(beach)
-    assert_delivered(beach)
-    assert "uncertain" not in beach.states("beach.jpg")
+def test_an_id_is_found_wherever_it_stands(apart: Yard) -> None:
+    apart.simulator.inject(NO_LIST)
+    jobs = bought_apart(apart, rows.TAKEN, "answer_after")
+    assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(jobs, "done")
+    assert {name for name, job in jobs.items() if "uncertain" in apart.states(job.pair.path)} == set()
+    assert apart.simulator.ledger().creates == len(jobs)
 
 
 # Orders that were not taken
 
 
-@each(rows.LATER)
-def test_what_was_refused_for_now_is_sent_again(beach: Yard, row: Row) -> None:
-    beach.simulator.inject(row.fault("answer_before", "create", times=2))
-    assert drained(beach)
-    assert_delivered(beach)
-    assert "uncertain" not in beach.states("beach.jpg")
+def test_what_was_refused_for_now_is_sent_again(apart: Yard) -> None:
+    apart.set("retries", attempts=1000, first_seconds=0.01, max_seconds=0.05)
+    jobs = bought_apart(apart, rows.LATER, "answer_before", times=2)
+    assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(jobs, "done")
+    assert {name for name, job in jobs.items() if "uncertain" in apart.states(job.pair.path)} == set()
+    assert apart.simulator.ledger().creates == len(jobs)
 
 
 def refused(yard: Yard, answers: list[Row]) -> dict[str, str]:
@@ -241,18 +295,21 @@ def test_what_nobody_knows_is_quoted_and_no_key_is_blamed(beach: Yard, row: Row)
     assert_no_key_is_blamed(told)
 
 
-@each(rows.MODEL)
-def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(yard: Yard, row: Row) -> None:
-    yard.drop("wanted.jpg", "picture a", priority=1)
-    yard.drop("other.jpg", "picture b", model="sora-2-pro")
-    yard.simulator.inject(row.fault("answer_before", "create", prompt="picture a"))
-    with yard.running():
-        wait_until(lambda: yard.counts() == {"ready": 1, "done": 1} and yard.status().pauses, 8, yard.told)
-        told = told_of(yard)
-    assert "model" in told
+def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(apart: Yard) -> None:
+    apart.set("models", **sold(len(rows.MODEL) + 1))
+    for number, row in enumerate(rows.MODEL):
+        apart.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}", priority=1)
+        apart.simulator.inject(row.fault("answer_before", "create", prompt=f"picture {number};"))
+    apart.drop("other.jpg", "another picture", model=f"m{len(rows.MODEL)}")
+    with apart.running():
+        wait_until(lambda: apart.counts() == {"ready": len(rows.MODEL), "done": 1}, 10, apart.told)
+        wait_until(lambda: len(apart.status().pauses) == len(rows.MODEL), 10, apart.told)
+        pauses = [pause.model for pause in apart.status().pauses]
+        told = told_of(apart)
+    assert sorted(pauses) == sorted(sold(len(rows.MODEL)))
     assert_no_key_is_blamed(told)
-    assert yard.files("errors") == {}
-    assert list(yard.files("outbox")) == ["other.mp4"]
+    assert apart.files("errors") == {}
+    assert list(apart.files("outbox")) == ["other.mp4"]
 
 
 def test_a_check_with_a_key_that_litellm_refuses_does_not_say_ready(yard: Yard) -> None:
@@ -281,18 +338,27 @@ def test_what_moderation_refuses_of_a_job_is_not_ordered_again(yard: Yard) -> No
         assert "moderation" in path.read_text()
 
 
-@pytest.mark.parametrize("word", ["succeed", "Succeed", "ready", "Ready", "finish", "FINISH"])
-def test_words_for_a_finished_video(beach: Yard, word: str) -> None:
-    beach.simulator.inject(Fault("status_word", on="retrieve", when="completed", word=word, times=None))
-    assert drained(beach)
-    assert_delivered(beach)
+def polled(yard: Yard, faults: dict[str, Fault]) -> dict[str, Job]:
+    """What became of as many pictures, by the name of the fault that each met."""
+    yard.set("limits", in_flight=2 * len(faults))
+    for number, fault in enumerate(faults.values()):
+        yard.drop(f"{number}.jpg", f"picture {number};")
+        yard.simulator.inject(replace(fault, prompt=f"picture {number};"))
+    drained(yard, 30)
+    jobs = latest(yard)
+    assert yard.simulator.ledger().creates == len(faults)
+    return {name: jobs[f"{number}.jpg"] for number, name in enumerate(faults)}
 
 
-@each(rows.FINISHED)
-def test_a_finished_video_is_seen_wherever_it_is_told(beach: Yard, row: Row) -> None:
-    beach.simulator.inject(row.fault("answer_after", "retrieve", when="completed"))
-    assert drained(beach)
-    assert_delivered(beach)
+def test_a_finished_video_is_seen_whatever_the_word_and_wherever_it_stands(yard: Yard) -> None:
+    words = ("succeed", "Succeed", "ready", "Ready", "finish", "FINISH")
+    faults = {word: Fault("status_word", on="retrieve", when="completed", word=word, times=None) for word in words}
+    faults |= {row.name: row.fault("answer_after", "retrieve", when="completed") for row in rows.FINISHED}
+    # What nobody knows is waited out.
+    numbers = {f"status {number}": {"id": "{id}", "object": "video", "status": number} for number in (0, 1, 5)}
+    faults |= {name: Row("", 200, body).fault("answer_after", "retrieve", times=2) for name, body in numbers.items()}
+    jobs = polled(yard, faults)
+    assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(faults, "done")
 
 
 WORDS_FOR_FAILED = [
@@ -300,33 +366,18 @@ WORDS_FOR_FAILED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("word", WORDS_FOR_FAILED)
-def test_words_for_a_video_that_will_not_come(beach: Yard, word: str) -> None:
-    beach.set("retries", failed_generations=0)
-    beach.simulator.inject(Fault("status_word", on="retrieve", word=word, times=None))
-    assert not drained(beach)
-    assert only_job(beach).state.value in {"failed", "held"}
-    assert beach.simulator.ledger().creates == 1
+def test_words_for_a_video_that_will_not_come(yard: Yard) -> None:
+    yard.set("retries", failed_generations=0)
+    faults = {word: Fault("status_word", on="retrieve", word=word, times=None) for word in WORDS_FOR_FAILED}
+    assert {name for name, job in polled(yard, faults).items() if job.state.value not in {"failed", "held"}} == set()
 
 
-@pytest.mark.parametrize("status", [1, 5, 0])
-def test_a_number_for_a_status_is_waited_out(beach: Yard, status: int) -> None:
-    row = Row("", 200, {"id": "{id}", "object": "video", "status": status})
-    beach.simulator.inject(row.fault("answer_after", "retrieve", times=2))
-    assert drained(beach)
-    assert_delivered(beach)
-
-
-@each(rows.UNREADABLE_POLLS)
-def test_polls_that_stay_unreadable_end_as_held(beach: Yard, row: Row) -> None:
-    beach.set("polling", stall_minutes=0.01, abandon_hours=0.0003)
-    beach.simulator.inject(row.fault("answer_before", "retrieve"))
-    assert not drained(beach)
-    job = only_job(beach)
-    assert (job.state.value, job.charged) == ("held", Charged.PERHAPS), job.reason
-    assert beach.simulator.ledger().creates == 1
-    assert "may have been charged" in told_of(beach)
-    assert_no_key_is_blamed(told_of(beach))
+def test_polls_that_stay_unreadable_end_as_held(yard: Yard) -> None:
+    yard.set("polling", stall_minutes=0.01, abandon_hours=0.0003)
+    jobs = polled(yard, {row.name: row.fault("answer_before", "retrieve") for row in rows.UNREADABLE_POLLS})
+    assert as_lost(jobs) == dict.fromkeys(jobs, ("held", Charged.PERHAPS))
+    assert {name for name, job in jobs.items() if "may have been charged" not in job.reason} == set()
+    assert_no_key_is_blamed(told_of(yard))
 
 
 @pytest.mark.parametrize(
@@ -360,12 +411,11 @@ def test_a_paid_video_that_is_unknown_for_good_is_not_bought_again(beach: Yard, 
 
 
 @pytest.mark.parametrize("faults", rows.NO_PROOF.values(), ids=rows.NO_PROOF)
-@pytest.mark.parametrize("kind", ["answer_after", "answer_before"], ids=["taken", "not taken"])
-def test_a_list_that_proves_nothing_orders_nothing_again(beach: Yard, kind: str, faults: list[Fault]) -> None:
+def test_a_list_that_proves_nothing_orders_nothing_again(beach: Yard, faults: list[Fault]) -> None:
     beach.set("api", timeout_seconds=LATE)
-    beach.simulator.inject(Fault(kind, on="create", status=504, shape="html", times=None), *faults)
+    beach.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), *faults)
     assert not drained(beach)
-    assert_held_as_lost(beach, int(kind == "answer_after"))
+    assert_held_as_lost(beach, 1)
 
 
 def test_a_list_of_finished_videos_only_proves_nothing(patient_yard: Yard) -> None:
@@ -432,13 +482,16 @@ def test_a_list_that_hides_what_was_taken_buys_nothing_after_a_restart(yard: Yar
     assert_no_key_is_blamed(told_of(yard))
 
 
-def test_a_list_that_lags_for_a_while_shows_the_order_in_the_end(yard: Yard) -> None:
-    delivered_before(yard)
+@pytest.mark.parametrize("before", [True, False], ids=["witness", "no witness"])
+def test_a_list_that_lags_for_a_while_shows_the_order_in_the_end(yard: Yard, before: bool) -> None:
+    if before:
+        delivered_before(yard)
+    yard.drop("beach.jpg")
     yard.simulator.inject(
-        Fault("answer_after", on="create", status=504, shape="html"), Fault("list_lagging", seconds=3600, times=1)
+        Fault("answer_after", on="create", status=504, shape="html"), Fault("list_hidden", word="beach", times=1)
     )
     assert drained(yard)
-    assert_delivered(yard, 2, 2)
+    assert_delivered(yard, 1 + before, 1 + before)
 
 
 # How a clip arrives

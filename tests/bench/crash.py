@@ -7,6 +7,20 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    parts = ("single", "pairs", "outside", "unlisted", "network", "linkless", "apart", "faults", "naive")
+    parts = (
+        "single",
+        "pairs",
+        "outside",
+        "unlisted",
+        "network",
+        "linkless",
+        "apart",
+        "faults",
+        "unproved",
+        "lasting",
+        "answered",
+        "crowd",
+        "naive",
+    )
     command = [sys.executable, "-m", "tests.crash", *(word for part in parts for word in ("--part", part))]
     sys.exit(subprocess.run(command, cwd=Path(__file__).parents[2], check=False).returncode)

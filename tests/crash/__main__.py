@@ -8,7 +8,7 @@ from functools import partial
 
 from tests.crash.campaign import Moments, conduct, moments
 from tests.crash.parts import NAIVE, PARTS, Part, run, story, table
-from tests.crash.scene import Disk
+from tests.crash.scene import Disk, Listing
 from tests.crash.trial import Kill, Trial
 
 
@@ -19,17 +19,19 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="show the moments and their numbers")
     parser.add_argument("--point", help="die at this moment alone: its number or its name")
     parser.add_argument("--then", type=int, help="and again at so manyth moment of the next run")
-    parser.add_argument("--no-list", action="store_true", help="the server has no list")
+    parser.add_argument(
+        "--listing", type=Listing, choices=[*Listing], default=Listing.GOOD, help="what the server's list is worth"
+    )
     parser.add_argument("--disk", type=Disk, choices=[*Disk], default=Disk.ONE, help="what the folders lie on")
     options = parser.parse_args()
-    setting = Trial((), listed=not options.no_list, disk=options.disk)
+    setting = Trial((), options.listing, options.disk)
     if options.list:
         for number, moment in enumerate(moments(setting).every, 1):
             print(f"{number:4} {moment}")
         return 0
     if options.point:
         kills: tuple[Kill, ...] = (_moment(options.point, setting), *([options.then] if options.then else []))
-        return _repeat(Trial(kills, setting.listed, setting.disk))
+        return _repeat(Trial(kills, setting.listing, setting.disk))
     return _prove([NAIVE if name == "naive" else PARTS[name] for name in options.part or PARTS], options.sample)
 
 
@@ -45,7 +47,11 @@ def _repeat(trial: Trial) -> int:
     if not result.met:
         print(f"the run ended before the moment came: {trial.kills}")
         return 1
-    print(story(result) if result.verdict.tally.complaints else f"nothing is wrong after {result.verdict.deaths}")
+    print(
+        story(result, "single")
+        if result.verdict.tally.complaints
+        else f"nothing is wrong after {result.verdict.deaths}"
+    )
     return bool(result.verdict.tally.complaints)
 
 

@@ -9,11 +9,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
+from typing import Any
 
 from tests.crash import trial as daemon
 from tests.crash.effects import Side
 from tests.crash.processes import at_once, simulated
+from tests.crash.scene import Listing
 from tests.crash.trial import Kill, Trial, Verdict
 
 PLACES = 3 * (os.cpu_count() or 1)
@@ -23,7 +25,13 @@ ORDINARY = Trial(())
 
 Task = Callable[[Callable[[str], None]], None]
 
-_NO_LIST = {"kind": "answer_before", "on": "list", "status": 404, "times": None}
+_LISTINGS: dict[Listing, tuple[dict[str, Any], ...]] = {
+    Listing.GOOD: (),
+    Listing.NONE: ({"kind": "answer_before", "on": "list", "status": 404, "times": None},),
+    Listing.LAGGING: ({"kind": "list_lagging", "seconds": 3600, "times": None},),
+    Listing.LYING: ({"kind": "list_hidden", "times": None},),
+    Listing.FOREIGN: ({"kind": "list_foreign", "times": None},),
+}
 
 _ATTEMPTS = 4
 """How often a trial is begun anew that did not meet the moment it was to die at: threads race."""
@@ -95,9 +103,9 @@ def in_pairs(points: Sequence[Kill], count: int, seed: int, trial: Trial = ORDIN
 def conduct(
     trials: Sequence[Trial], carry_out: Callable[[str, Trial], Task] = daemon.carry_out, places: int = PLACES
 ) -> Iterator[Result]:
-    """Carry out all trials, which must agree in their server's list, each until it has died as it was to."""
-    for first in range(0, len(trials), _PER_SIMULATOR):
-        left = list(trials[first : first + _PER_SIMULATOR])
+    """Carry out all trials, each until it has died as it was to."""
+    for together in _together(trials):
+        left = together
         with _server(left[0]) as server:
             for attempt in range(1, _ATTEMPTS + 1):
                 again = []
@@ -110,13 +118,20 @@ def conduct(
                 left = again
 
 
+def _together(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
+    """The trials that can share a simulator."""
+    for _, alike in groupby(sorted(trials, key=lambda trial: trial.listing), lambda trial: trial.listing):
+        left = [*alike]
+        yield from (left[first : first + _PER_SIMULATOR] for first in range(0, len(left), _PER_SIMULATOR))
+
+
 def _nearer(trial: Trial) -> Trial:
     """The trial with numbered deaths that come earlier: the run had ended before."""
     return replace(trial, kills=tuple(max(1, kill // 3) if isinstance(kill, int) else kill for kill in trial.kills))
 
 
 def _server(trial: Trial) -> AbstractContextManager[str]:
-    return simulated() if trial.listed else simulated(_NO_LIST)
+    return simulated(*_LISTINGS[trial.listing])
 
 
 def _is_same(moment: str, next_: str) -> bool:

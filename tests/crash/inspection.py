@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sorawatch import report
-from sorawatch.core.job import Job, State
+from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.edges import clip
 from sorawatch.edges.work import WorkFolder
 from sorawatch.errors import SorawatchError
-from tests.crash.scene import BROKEN, ORDERS, VISITED, Disk, Scene, sidecar
+from tests.crash.scene import BROKEN, ORDERS, VISITED, Disk, Listing, Scene, sidecar
 
 _LAST_WORDS = b"How to try again"
 _REASON = ".error.txt"
@@ -44,7 +44,8 @@ class Inspection:
         self.broken = 0
         self._scene = scene
         self._work = WorkFolder.beside(scene.root / "state.db")
-        self._unanswered: set[str] = set()
+        self.lost: set[str] = set()
+        """Pictures the answer to whose submit was lost, to a kill or to a fault."""
 
     def after_a_kill(self) -> list[Job]:
         """Nothing may be missing, and nothing unfinished be visible. Returns the jobs."""
@@ -59,17 +60,17 @@ class Inspection:
             record = self._work.record(job.id) or {}
             known = record.get("video_id") and record.get("token") == job.token
             if job.state in {State.SUBMITTING, State.UNCERTAIN} and not known:
-                self._unanswered.add(job.pair.path)
+                self.lost.add(job.pair.path)
         return jobs
 
     def at_the_end(self) -> Tally:
-        """All is done; without a list, exactly those are held whose submit's answer a kill has cost."""
-        held = set() if self._scene.listed else self._unanswered
-        self._check_jobs(held)
-        homes = {BROKEN: "errors"} | {name: "inbox" if name in held else "processed" for name in ORDERS}
+        """All is done, but for orders whose answer was lost and which no list can show."""
+        held, waiting = self._left()
+        kept = held | waiting
+        homes = {BROKEN: "errors"} | {name: "inbox" if name in kept else "processed" for name in ORDERS}
         self._check_inputs(at_most=1, homes=homes | {sidecar(name): home for name, home in homes.items()})
         clips = {self._told(path) for path in self._scene.visible("outbox")}
-        expected = {f"outbox/{Path(name).with_suffix('.mp4')}" for name in ORDERS if name not in held}
+        expected = {f"outbox/{Path(name).with_suffix('.mp4')}" for name in ORDERS if name not in kept}
         self._require(clips == expected, f"there are {sorted(clips)} and not {sorted(expected)}")
         self.check_clips(reserved=False)
         reasons = [path.name for path in self._scene.visible("errors", _REASON)]
@@ -102,20 +103,36 @@ class Inspection:
                     self.broken += 1
                     self.complaints.append(f"{self._told(path)}: {error}")
 
-    def _check_jobs(self, held: set[str]) -> None:
+    def _left(self) -> tuple[set[str], set[str]]:
+        """The pictures whose jobs are held, and those that wait for their turn; every other is done.
+
+        An order is held where its answer was lost and the list does not show it. It is never sent again where the
+        list proves nothing. Lost answers of two orders may keep further ones from being sent at all.
+        """
         try:
             jobs = report.snapshot(self._scene.load()).jobs
         except SorawatchError as error:
             self.complaints.append(f"the state cannot be read: {error}")
-            return
-        ended = Counter((job.pair.path, job.state) for job in jobs)
-        expected = Counter((name, State.HELD if name in held else State.DONE) for name in ORDERS)
-        expected[BROKEN, State.FAILED] = 1
+            return set(), set()
+        bought = {self._scene.prompts[video["prompt"]] for video in self._scene.bought()}
+        good = self._scene.listing is Listing.GOOD
+        held = {job.pair.path for job in jobs if job.state is State.HELD}
+        waiting = {job.pair.path for job in jobs if job.state in UNPAID}
         told = [f"{job.pair.path} {job.state} {job.short_reason}".rstrip() for job in jobs]
+        for name in held - (self.lost - bought if good else self.lost):
+            self.complaints.append(f"{name} is held for nothing: {told}")
+        for name in waiting - ({*ORDERS} - bought if len(self.lost) > 1 else set()):
+            self.complaints.append(f"{name} waits for nothing: {told}")
+        for name in set() if good else self.lost - held - waiting:
+            self.complaints.append(f"{name} went on although nothing can tell what became of it: {told}")
+        ended = Counter((job.pair.path, job.state) for job in jobs if job.pair.path not in held | waiting)
+        expected = Counter((name, State.DONE) for name in ORDERS if name not in held | waiting)
+        expected[BROKEN, State.FAILED] = 1
         self._require(ended == expected, f"the jobs ended as {told}")
-        going_on = {job.id for job in jobs if job.state is State.HELD}
+        going_on = {job.id for job in jobs if job.state not in FINAL}
         left = {path.name for path in self._work.root.iterdir()}
         self._require(left == going_on, f"the work folder holds {left}")
+        return held, waiting
 
     def _check_inputs(self, *, at_most: int, homes: Mapping[str, str] | None = None) -> None:
         """Every input is in so many places, whole, and in ``homes`` if they are known; nothing else is with them."""

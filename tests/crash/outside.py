@@ -54,15 +54,15 @@ def carry_out(server: str, trial: Trial) -> Callable[[Callable[[str], None]], No
             inspection = Inspection(scene)
             deaths = []
             for kill in trial.kills:
-                with _daemon(scene, "run") as daemon:
-                    if not _await(scene, str(kill), daemon):
+                with daemon(scene, "run") as process:
+                    if not _await(scene, str(kill), process):
                         inspection.complaints.append(f"not within {_PATIENCE:g} s: {kill}")
-                    daemon.kill()
-                    if daemon.wait(_PATIENCE) == -signal.SIGKILL:
+                    process.kill()
+                    if process.wait(_PATIENCE) == -signal.SIGKILL:
                         deaths.append(str(kill))
                 inspection.after_a_kill()
-            with _daemon(scene, "run", "--once") as daemon:
-                status = daemon.wait(_PATIENCE)
+            with daemon(scene, "run", "--once") as process:
+                status = process.wait(_PATIENCE)
             if status not in {0, 1}:
                 inspection.complaints.append(f"the last run ended with status {status}")
             tally = inspection.at_the_end()
@@ -72,19 +72,20 @@ def carry_out(server: str, trial: Trial) -> Callable[[Callable[[str], None]], No
     return task
 
 
-def _daemon(scene: Scene, *arguments: str) -> subprocess.Popen[bytes]:
+def daemon(scene: Scene, *arguments: str) -> subprocess.Popen[bytes]:
+    """``sorawatch ARGUMENTS`` on the scene, as a process of its own."""
     command = [sys.executable, "-m", "sorawatch", *arguments, "-c", str(scene.root / "config.yaml")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(_ROOT)])}
     with open(scene.root.parent / "daemon.log", "a", encoding="utf-8") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
 
-def _await(scene: Scene, kill: str, daemon: subprocess.Popen[bytes]) -> bool:
+def _await(scene: Scene, kill: str, process: subprocess.Popen[bytes]) -> bool:
     """Whether the moment of ``kill`` came, or the daemon ended, in good time."""
     number, _, rest = kill.partition(" ")
     sign, _, pause = rest.partition(" + ")
     end = time.monotonic() + _PATIENCE
-    while _SIGNS[sign](scene) < int(number) and daemon.poll() is None:
+    while _SIGNS[sign](scene) < int(number) and process.poll() is None:
         if time.monotonic() > end:
             return False
         time.sleep(0.005)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tests.crash import faults, naive, outside
+from tests.crash import crowd, faults, naive, outside
 from tests.crash import trial as daemon
 from tests.crash.campaign import ORDINARY, Result, Task, conduct, in_pairs, moments, singly
-from tests.crash.scene import Disk
+from tests.crash.scene import Disk, Listing
 from tests.crash.trial import Kill, Trial
 
-_UNLISTED = Trial((), listed=False)
+_UNLISTED = Trial((), Listing.NONE)
 
 PAIRS = 60
 OUTSIDE = 12
@@ -48,6 +48,10 @@ PARTS = {
     "linkless": Part("file system without links", lambda: _on(Disk.LINKLESS)),
     "apart": Part("each folder on its own disk", lambda: _on(Disk.APART)),
     "faults": Part("server at fault, every way", faults.each),
+    "unproved": Part("lost, with a list that is no use", faults.without_proof),
+    "lasting": Part("every answer lost, for ever", faults.lasting),
+    "answered": Part("killed after a lost answer", faults.killed),
+    "crowd": Part("hundreds of lost answers", crowd.draw, crowd.carry_out),
 }
 
 NAIVE = Part(
@@ -100,28 +104,28 @@ def run(part: Part, tell: Callable[[str], None], sample: int | None = None) -> S
     for result in conduct(trials[::step], part.carry_out):
         total.results.append(result)
         if result.verdict.tally.complaints:
-            tell(story(result))
+            tell(story(result, next((name for name, each in PARTS.items() if each is part), "naive")))
     return total
 
 
-def story(result: Result) -> str:
-    """What is wrong with a trial, and the command that repeats it."""
+def story(result: Result, name: str) -> str:
+    """What is wrong with a trial of the part ``name``, and the command that repeats it."""
     verdict, trial = result.verdict, result.trial
     died = " and then ".join(verdict.deaths) or f"nowhere, with {trial.fault}"
     lines = [f"killed {died}:", *(f"  {complaint}" for complaint in verdict.tally.complaints)]
-    lines.append(f"  again: {_command(trial)}")
+    lines.append(f"  again: {_command(trial, name)}")
     return "\n".join([*lines, *(f"  | {line}" for line in verdict.log.splitlines())])
 
 
-def _command(trial: Trial) -> str:
+def _command(trial: Trial, name: str) -> str:
     words = ["python -m tests.crash"]
-    if trial.fault:
-        return f"{words[0]} --part faults"
-    if any(str(kill).endswith(" ms") for kill in trial.kills):
-        return f"{words[0]} --part outside"
+    if trial.fault or any(str(kill).endswith(" ms") for kill in trial.kills):
+        return f"{words[0]} --part {name}"
     for option, kill in zip(("--point", "--then"), trial.kills, strict=False):
         words.append(f"{option} {_quoted(kill)}")
-    words += ["--no-list"] * (not trial.listed) + [f"--disk {trial.disk}"] * (trial.disk is not Disk.ONE)
+    words += [f"--listing {trial.listing}"] * (trial.listing is not Listing.GOOD) + [f"--disk {trial.disk}"] * (
+        trial.disk is not Disk.ONE
+    )
     return " ".join(words)
 
 

@@ -41,6 +41,20 @@ class Disk(StrEnum):
     """A file system for each folder."""
 
 
+class Listing(StrEnum):
+    """What the server's list is worth."""
+
+    GOOD = "good"
+    NONE = "none"
+    """There is none."""
+    LAGGING = "lagging"
+    """It shows nothing that is younger than an hour."""
+    LYING = "lying"
+    """It shows none of ours, which the server has all the same."""
+    FOREIGN = "foreign"
+    """It is the list of another account."""
+
+
 @dataclass
 class Scene:
     """One inbox of orders, named apart from all others by ``tag``, and the simulator at ``server``."""
@@ -48,8 +62,7 @@ class Scene:
     root: Path
     server: str
     tag: str
-    listed: bool = True
-    """Whether the server has a list."""
+    listing: Listing = Listing.GOOD
     disk: Disk = Disk.ONE
 
     def __post_init__(self) -> None:
@@ -85,7 +98,7 @@ class Scene:
     def _settings(self) -> dict[str, Any]:
         return {
             "state": "state.db",
-            "api": {"base_url": f"{self.server}/v1", "key_file": "api.key", "timeout_seconds": 10},
+            "api": {"base_url": f"{self.server}/v1", "key_file": "api.key", "timeout_seconds": 5},
             "watch": {"settle_seconds": 0.05, "rescan_seconds": 0.5},
             "polling": {"min_seconds": 0.05, "max_seconds": 0.2},
             "retries": {"first_seconds": 0.05, "max_seconds": 0.2, "attempts": 8},

@@ -21,7 +21,7 @@ from tests.crash.effects import CFunction, Observer, Side, c_functions
 from tests.crash.inspection import Inspection, Tally
 from tests.crash.names import Names
 from tests.crash.processes import KILLED, Child, inject
-from tests.crash.scene import OVEN, Disk, Scene
+from tests.crash.scene import OVEN, Disk, Listing, Scene
 
 ROOM = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where the folders are made: in memory, for a killed process loses nothing that it had written."""
@@ -42,10 +42,10 @@ Kill = str | int
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """``kills`` are the deaths of as many runs in a row; ``fault`` befalls every order once."""
+    """``kills`` are the deaths of as many runs in a row; ``fault`` befalls every order, each as often as it says."""
 
     kills: tuple[Kill, ...]
-    listed: bool = True
+    listing: Listing = Listing.GOOD
     disk: Disk = Disk.ONE
     fault: Fault | None = None
 
@@ -100,7 +100,7 @@ def lay_out(folder: Path, server: str, trial: Trial) -> Scene:
     """The scene of ``trial`` in an empty folder."""
     root = folder / "yard"
     root.mkdir()
-    scene = Scene(root, server, folder.name, trial.listed, trial.disk)
+    scene = Scene(root, server, folder.name, trial.listing, trial.disk)
     # However slow this machine is, the first two polls find a video unfinished.
     inject(
         server, *({"kind": "status_word", "word": "in_progress", "prompt": each, "times": 2} for each in scene.prompts)
@@ -113,6 +113,8 @@ def lay_out(folder: Path, server: str, trial: Trial) -> Scene:
 
 def _verdict(scene: Scene, trial: Trial) -> Verdict:
     names, inspection = Names(scene.root, scene.prompts), Inspection(scene)
+    if trial.fault is not None and loses_the_answer(trial.fault):
+        inspection.lost.update(scene.prompts.values())
     deaths: list[str] = []
     for kill in (*trial.kills, None):
         child = Child.start(partial(_live, scene, names, kill))
@@ -130,8 +132,19 @@ def _verdict(scene: Scene, trial: Trial) -> Verdict:
     return Verdict(tuple(deaths), tally, log, _hit(scene, trial.fault) if trial.fault else 0)
 
 
+def loses_the_answer(fault: Fault) -> bool:
+    """Whether nobody knows after it if an order was taken: of what befalls creates, only a 429 proves that it was not."""
+    if fault.on != "create":
+        return False
+    return fault.kind in {"lost_before", "lost_after", "hang_after"} or (
+        fault.kind in {"answer_before", "answer_after"} and fault.status != 429
+    )
+
+
 def _hit(scene: Scene, kind: Fault) -> int:
-    """How many of the scene's orders the fault of its trial has hit."""
+    """How many of the scene's orders the fault of its trial has hit; one for ever is known by what was bought."""
+    if kind.times is None:
+        return len({video["prompt"] for video in scene.bought()})
     waiting = sum(fault["kind"] == kind.kind and fault["prompt"] in scene.prompts for fault in inject(scene.server))
     return len(scene.prompts) - waiting
 
