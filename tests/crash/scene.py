@@ -51,6 +51,8 @@ class Scene:
     listed: bool = True
     """Whether the server has a list."""
     disk: Disk = Disk.ONE
+    takes: int = 1
+    """How often each order is to be made: more than once only on purpose."""
 
     def __post_init__(self) -> None:
         self.prompts = {f"{self.tag}: {words}": name for name, words in ORDERS.items()}
