@@ -132,8 +132,8 @@ class Blocks:
             self._mark = self._key_mark()
         return wanted
 
-    def is_open(self, model: str, now: int, outstanding: Callable[[], int]) -> bool:
-        """Whether an order for ``model`` may go, as far as that model goes: one canary, once the wait is over.
+    def lets_through(self, model: str, now: int, outstanding: Callable[[], int]) -> bool:
+        """Whether an order for ``model`` may go, as far as its model matters: one canary, once the wait is over.
 
         Args:
             outstanding: counts the orders for it that are being submitted; asked only where that matters.

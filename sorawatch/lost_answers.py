@@ -78,8 +78,7 @@ class LostAnswersBreaker:
                 everyone = outcome.cause is not None and not outcome.cause.model
                 self._change(turn, job, _EVERY_MODEL if everyone else model, outcome)
             case Action.SUBMIT, o.Accepted():
-                self._proven.add(model)
-                self._forget(turn, {model, _EVERY_MODEL})
+                self._accepted(turn, job, model)
             case Action.RESOLVE, _ if after.state is State.RENDERING:
                 self._settle(turn, job.id)
             case _:
@@ -134,6 +133,14 @@ class LostAnswersBreaker:
         sent = job.submitted_at or turn.now
         notes[scope] = core.lost(notes.get(scope), job.id, sent, outcome, turn.now, self.waits)
         self._write(turn, notes)
+
+    def _accepted(self, turn: Turn, job: Job, model: str) -> None:
+        """Answers come again. An order that was sent before a breaker opened says nothing of it."""
+        notes, sent = self._notes(turn), job.submitted_at or turn.now
+        earlier = {scope for scope, known in notes.items() if known.opened_at is not None and sent < known.opened_at}
+        if model not in earlier:
+            self._proven.add(model)
+        self._forget(turn, {model, _EVERY_MODEL} - earlier)
 
     def _settle(self, turn: Turn, job_id: str) -> None:
         notes = self._notes(turn)

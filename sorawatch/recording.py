@@ -32,7 +32,7 @@ class Breakers:
 
     def has_room(self, turn: Turn, model: str, price: int | None) -> bool:
         """Whether an order for this model, at this price in micro-dollars, may be sent now."""
-        if not self.blocks.is_open(model, turn.now, lambda: turn.being_sent(model)):
+        if not self.blocks.lets_through(model, turn.now, lambda: turn.being_sent(model)):
             return False
         return price == 0 or self.lost.room(turn, model) > 0
 

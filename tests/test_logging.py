@@ -105,7 +105,7 @@ def test_a_log_file_that_cannot_be_written_is_named(yard: Yard) -> None:
 
 def test_the_key_is_nowhere_in_the_most_talkative_log(yard: Yard) -> None:
     yard.set("logging", level="debug", prompts=True)
-    yard.simulator.inject(Fault("answer_before", on="create", status=500, message=f"Bearer {KEY} refused"))
+    yard.simulator.inject(Fault("answer_before", on="create", status=429, message=f"Bearer {KEY} refused"))
     yard.drop("beach.jpg", f"waves and {KEY}")
     process = yard.spawn("run", "--once", stderr=subprocess.STDOUT)
     told, _ = process.communicate(timeout=60)
