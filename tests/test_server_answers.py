@@ -452,6 +452,23 @@ def test_a_good_list_that_shows_an_earlier_video_proves_that_an_order_never_arri
     assert yard.simulator.ledger().lists >= 2
 
 
+def test_a_good_list_proves_it_also_where_another_picture_was_ordered_in_the_same_words(yard: Yard) -> None:
+    yard.set("api", timeout_seconds=LATE)
+    yard.drop("first.jpg", "the same words")
+    assert drained(yard)
+    yard.drop("beach.jpg", "the same words")
+    yard.simulator.inject(Fault("lost_before", on="create"))
+    assert drained(yard)
+    assert_delivered(yard, 2, 2)
+
+
+def test_a_good_list_proves_it_also_of_an_order_whose_first_video_failed(yard: Yard) -> None:
+    delivered_before(yard)
+    yard.simulator.inject(Fault("generation_fails"), Fault("lost_before", on="create", after=1))
+    assert drained(yard)
+    assert [video.status for video in yard.simulator.ledger().videos] == ["completed", "failed", "completed"]
+
+
 def test_a_good_list_that_shows_a_later_video_proves_that_an_order_never_arrived(yard: Yard) -> None:
     yard.set("api", timeout_seconds=LATE)
     yard.drop("beach.jpg", priority=1)
