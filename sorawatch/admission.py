@@ -11,13 +11,15 @@ from sorawatch.core import outcome as o
 from sorawatch.core.allowance import Allowance, crowded, effective, finished
 from sorawatch.core.budget import Closed, Exclusion, Scope, Usage, admit, refusal
 from sorawatch.core.calendar import Period, day_of, month_of
+from sorawatch.core.catching_up import caught_up
 from sorawatch.core.job import UNPAID, Job, State
-from sorawatch.core.lifecycle import Action, begin, reject, resume, vanish
+from sorawatch.core.lifecycle import Action, begin, reject, vanish
 from sorawatch.core.limits import Limits
 from sorawatch.core.naming import on_a_line
 from sorawatch.core.order import Model, Size
 from sorawatch.core.patience import Policy
 from sorawatch.core.purchase import Standing
+from sorawatch.core.repeat import is_same
 from sorawatch.edges.store import Turn
 
 _CANDIDATES = 64
@@ -25,9 +27,6 @@ _CANDIDATES = 64
 
 _TWIN_PAUSE = 1_000
 """Milliseconds between two looks at a job that waits for its twin."""
-
-DUPLICATE_DAYS = 30
-"""For so long a delivered order keeps identical ones away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,8 @@ class Admission:
     refuse_duplicates: bool
     zone: tzinfo | None
     lease_ms: int
+    keep_ms: int
+    """For so long a delivered order keeps the same ones away: its record is kept as long."""
     server: str = ""
     """The base URL: what is learnt of a server's answers holds for it alone."""
 
@@ -177,30 +178,52 @@ class Admission:
         if after != before:
             turn.write_note("allowance", after and asdict(after))
 
+    def reunited(self, turn: Turn, job: Job) -> list[tuple[Job, Job]]:
+        """What changed, on disk already, where ``job`` is ready and made of the pair of another job that goes on.
+
+        Such a pair was touched, or got other metadata, and is what the older job files in the end.
+        """
+        if job.state is not State.READY:
+            return []
+        older = next((each for each in turn.orders.going_on(job.pair) if is_same(each, job)), None)
+        if older is None:
+            return []
+        touched = replace(older, pair=job.pair, digest=job.digest)
+        turn.amend(touched, older)
+        after = vanish(job, turn.now, f"the same pair as job {older.id}, which goes on")
+        turn.save(after, job)
+        return [(older, touched), (job, after)]
+
     def _without_buying(self, turn: Turn, job: Job) -> list[tuple[Job, Job]]:
         """What changed, on disk already, where ``job`` goes on without a purchase; nothing if it must be bought."""
-        resumed = self._resumed(turn, job)
-        if resumed is not None:
-            turn.save(resumed, job)
-            return [(job, resumed)]
-        twin = turn.same_order(job, since=turn.now - DUPLICATE_DAYS * 86_400_000)
-        if twin is None:
+        after = self._resumed(turn, job)
+        if after is None:
+            reunited = self.reunited(turn, job)
+            if reunited or not self.refuse_duplicates:
+                return reunited
+            after = self._kept_away(turn, job)
+        if after is None:
             return []
-        changes: list[tuple[Job, Job]] = []
-        if twin.state is not State.DONE and twin.pair.path == job.pair.path:
-            touched = replace(twin, pair=job.pair)
-            turn.amend(touched, twin)
-            changes.append((twin, touched))
-            after = vanish(job, turn.now, f"the same pair as job {twin.id}, which goes on")
-        elif not self.refuse_duplicates:
-            return []
-        elif twin.state in {State.DONE, State.HELD}:
-            after = self._refused(turn, job, twin)
-        else:
-            reason = f"waits for job {twin.id}, which is the same order"
-            after = replace(job, due_at=turn.now + _TWIN_PAUSE, reason=reason)
         turn.save(after, job)
-        return [*changes, (job, after)]
+        return [(job, after)]
+
+    def _kept_away(self, turn: Turn, job: Job) -> Job | None:
+        """The job refused as a duplicate, or waiting for another one of the same order; None if there is none."""
+        since = turn.now - self.keep_ms
+        twin = turn.same_order(job, since)
+        if twin is None:
+            delivered = turn.orders.delivered(job, since)
+            if delivered is None:
+                return None
+            return _refused(job, turn.now, delivered.job_id, _as_clip(delivered.clip))
+        match twin.state:
+            case State.DONE:
+                return _refused(job, turn.now, twin.id, _as_clip(twin.clip))
+            case State.HELD:
+                return _refused(job, turn.now, twin.id, f"which is held: {twin.reason}")
+            case _:
+                reason = f"waits for job {twin.id}, which is the same order"
+                return replace(job, due_at=turn.now + _TWIN_PAUSE, reason=reason)
 
     def _forbidden(self, turn: Turn, job: Job, quotas: Sequence[Scope]) -> list[tuple[Job, Job]]:
         after = self.looked_over(job, turn.now, quotas)
@@ -210,23 +233,31 @@ class Admission:
         return [(job, after)]
 
     def _resumed(self, turn: Turn, job: Job) -> Job | None:
-        """The job following a video that an earlier try of the same order bought, if there is one nobody follows."""
+        """The job going on with what an earlier try of the same order bought, if nobody else does."""
         for purchase in turn.purchases_like(job):
-            if purchase.standing is not Standing.OPEN or purchase.video_id is None:
+            buyer = turn.job(purchase.job_id)
+            if purchase.clip is not None and buyer is not None and buyer.id == job.id:
+                return caught_up(job, purchase, turn.now)
+            if purchase.standing is not Standing.OPEN or turn.orders.has_follower(purchase, job):
                 continue
-            holder = turn.job(purchase.job_id)
-            if holder is None or holder.state in {State.FAILED, State.CANCELLED}:
-                resumed = resume(job, purchase.video_id, turn.now, self.policy)
-                return replace(resumed, token=purchase.token, price=purchase.micros)
+            is_given_up = buyer is None or buyer.state in {State.FAILED, State.CANCELLED}
+            # Jobs are kept as long: a state that does not know the buyer has lost it, and what came of the submit.
+            is_lost = buyer is None and purchase.at >= turn.now - self.keep_ms
+            if job.token == purchase.token or is_lost or (is_given_up and purchase.video_id is not None):
+                return caught_up(job, purchase, turn.now)
         return None
 
-    @staticmethod
-    def _refused(turn: Turn, job: Job, twin: Job) -> Job:
-        mend = "To have it again, change the prompt, or set `duplicates: allow` in the configuration."
-        if twin.state is State.DONE:
-            clip = on_a_line(twin.clip or "")
-            return reject(job, turn.now, f"it is the same order as job {twin.id}, delivered as {clip}", mend)
-        return reject(job, turn.now, f"it is the same order as job {twin.id}, which is held: {twin.reason}", mend)
+
+def _refused(job: Job, now: int, twin: str, what_became_of_it: str) -> Job:
+    mend = (
+        f"To have it once more, run `sorawatch retry --another {job.id}`. "
+        "To have no order refused as a duplicate, set `duplicates: allow` in the configuration."
+    )
+    return reject(job, now, f"it is the same order as job {twin}, {what_became_of_it}", mend)
+
+
+def _as_clip(clip: str | None) -> str:
+    return f"delivered as {on_a_line(clip or '')}"
 
 
 def allowance(turn: Turn) -> Allowance | None:

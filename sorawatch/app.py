@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sorawatch import __version__
 from sorawatch.admission import Admission
+from sorawatch.bookkeeping import Bookkeeping
 from sorawatch.config import Config, Duplicates, KeySource, UnresolvedSubmit, find_headers, find_key
 from sorawatch.core.job import FINAL, Job, State
 from sorawatch.core.patience import Policy
@@ -18,17 +19,19 @@ from sorawatch.daemon import LEASE_MS, Daemon
 from sorawatch.edges import images, lock, outbox
 from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.inbox import Inbox
+from sorawatch.edges.ledger import Ledger
 from sorawatch.edges.lock import Lock
 from sorawatch.edges.logs import SECRETS
 from sorawatch.edges.manager import Manager
 from sorawatch.edges.store import Store, Turn
 from sorawatch.errors import Blocked, ConfigError, UsageError
 from sorawatch.hands import CONNECTIONS
+from sorawatch.housekeeping import DAY_MS
 from sorawatch.intake import Intake
 from sorawatch.messages import Listener, Parts
 from sorawatch.perform import Performer
 from sorawatch.pulse import Pulse
-from sorawatch.recovery import reconcile
+from sorawatch.recovery import TakenIn, reconcile, take_in
 from sorawatch.reloading import Reloading
 from sorawatch.search import WITNESSES, Witnesses
 from sorawatch.vigil import Vigil
@@ -76,8 +79,10 @@ def policy(config: Config) -> Policy:
 def admission(config: Config) -> Admission:
     """What may be submitted."""
     refuse = config.duplicates is Duplicates.REFUSE
+    keep_ms = config.keep_days * DAY_MS
+    server = config.api.base_url
     return Admission(
-        config.limits, policy(config), config.catalogue, refuse, config.timezone, LEASE_MS, config.api.base_url
+        config.limits, policy(config), config.catalogue, refuse, config.timezone, LEASE_MS, keep_ms, server
     )
 
 
@@ -145,15 +150,17 @@ def opened(
         stack.enter_context(where.alone())
         work.create()
         left = work.jobs()
-        store = where.open(clock)
+        store, ledger = where.open(clock), where.ledger
         stack.callback(store.close)
         with store.turn() as turn:
             mark_folders(config, turn, shared=store.is_shared)
             for job in reconcile(turn, work, admission(config)):
                 logger.warning("%s [%s]: taken up again from %s", job.pair.path, job.id, work.folder(job.id))
+            lacking = _taken_in(turn, ledger).lacking
             witnesses = Witnesses(turn.witnesses(WITNESSES))
             going_on = {job.id for job in turn.jobs({*State} - FINAL)}
             gate = _Gate(config.folders.inbox, _name(turn) if store.is_shared else None)
+        ledger.write(lacking)
         # Only what was there before the state was read: other daemons may share the folder, and begin with jobs.
         for job_id in {*left} - going_on:
             work.discard(job_id)
@@ -191,7 +198,7 @@ def opened(
             )
 
         yield Daemon(
-            store,
+            Bookkeeping(store, ledger),
             parts(config),
             forget=work.discard,
             uploads=uploads,
@@ -301,11 +308,11 @@ def wish(config: Config, wishes: Sequence[Wish]) -> bool:
     return running
 
 
-def recover(config: Config) -> list[Job]:
-    """Make a new state from the work folder; a damaged one is kept aside under another name.
+def recover(config: Config) -> tuple[list[Job], int]:
+    """Make a new state from the work folder and the ledger; a damaged one is kept aside under another name.
 
     Returns:
-        The jobs that were taken up.
+        The jobs that were taken up, and how many orders the ledger told of.
 
     Raises:
         UsageError: if the state is in order, or a daemon works on it.
@@ -320,4 +327,16 @@ def recover(config: Config) -> list[Job]:
         with store.turn() as turn:
             # All of them were worked with before the state was lost: none is made anew where a share is not mounted.
             turn.write_note("marked", [str(folder) for folder in config.folders.roots.values()])
-            return reconcile(turn, where.work, admission(config))
+            jobs = {job.id: job for job in reconcile(turn, where.work, admission(config))}
+            told = _taken_in(turn, where.ledger)
+            return [*(jobs | {job.id: job for job in told.jobs}).values()], told.orders
+
+
+def _taken_in(turn: Turn, ledger: Ledger) -> TakenIn:
+    """What the ledger tells, written down and logged."""
+    told = take_in(turn, ledger.read())
+    if told.orders:
+        logger.warning("%d orders are known again from the ledger", told.orders)
+    for job in told.jobs:
+        logger.warning("%s [%s]: %s, as the ledger tells", job.pair.path, job.id, job.state)
+    return told

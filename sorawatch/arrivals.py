@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 from sorawatch.admission import Admission
-from sorawatch.core.job import UNPAID, Change
+from sorawatch.core.job import UNPAID, Change, Job
 from sorawatch.core.lifecycle import vanish
 from sorawatch.edges.store import LeaseLost, Turn
 from sorawatch.intake import Look, new_job
@@ -24,10 +25,17 @@ def heed(turn: Turn, look: Look, register: Register, admission: Admission, patie
         The jobs that changed, as they were and as they are.
     """
     changes: list[Change] = [*_vanished(turn, look, register, patience)]
-    new = [new_job(each, turn.now) for each in look.new if not register.knows(each.pair)]
+    new = [_as_asked_for(turn, new_job(each, turn.now)) for each in look.new if not register.knows(each.pair)]
     jobs = [admission.looked_over(job, turn.now, look.quotas) for job in new]
     turn.add(jobs)
     return changes + [(None, job) for job in jobs]
+
+
+def _as_asked_for(turn: Turn, job: Job) -> Job:
+    """The job, of another take where one was asked for and its pair was moved back into the inbox for that."""
+    if job.order is None:
+        return job
+    return replace(job, order=replace(job.order, take=turn.orders.take_of(job.pair)))
 
 
 def _vanished(turn: Turn, look: Look, register: Register, patience: float) -> Iterator[Change]:

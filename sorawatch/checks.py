@@ -157,7 +157,8 @@ def _state(config: Config) -> Finding:
         if where.keeper.is_there():
             with closing(Store.open_for_reading(where.keeper)) as store, store.turn() as turn:
                 told = "a daemon is running on it" if where.is_worked_on(turn) else "can be read"
-            for needed in (where.file.parent, where.file) if where.file else ():
+            ledger = [where.ledger.path] if where.ledger.path.exists() else []
+            for needed in (where.file.parent, where.file, *ledger) if where.file else ():
                 if not os.access(needed, os.R_OK | os.W_OK, effective_ids=True):
                     mend = f"Let the user who runs sorawatch write it: chown or chmod {shlex.quote(str(needed))}"
                     return Finding(f"state, {place}: {needed} cannot be written by this user", mend, grave=True)

@@ -23,7 +23,7 @@ from sorawatch.errors import ConfigError, UsageError
 from sorawatch.service.verify import is_served, verify
 from sorawatch.simulator import Settings
 from sorawatch.terminal import FAILED, err, explain, out
-from sorawatch.wishes import Wish
+from sorawatch.wishes import ANOTHER, Wish
 
 
 class _Commands(TyperGroup):
@@ -218,9 +218,18 @@ def _ask(context: typer.Context, config_path: Path | None, wishes: list[Wish], d
 
 
 @cli.command("retry")
-def _retry(context: typer.Context, jobs: JobArguments, config_path: ConfigOption = None) -> None:
+def _retry(
+    context: typer.Context,
+    jobs: JobArguments,
+    config_path: ConfigOption = None,
+    another: Annotated[
+        bool, typer.Option("--another", help="Order one more of what was refused as a duplicate, or has ended.")
+    ] = False,
+) -> None:
     """Try jobs again now: failed, cancelled, held or waiting ones."""
-    _ask(context, config_path, [Wish("retry", job) for job in jobs], f"Asked to try {', '.join(jobs)} again")
+    told = ", ".join(jobs)
+    done = f"Asked to order {told} once more" if another else f"Asked to try {told} again"
+    _ask(context, config_path, [Wish("retry", job, ANOTHER if another else None) for job in jobs], done)
 
 
 @cli.command("cancel")
@@ -242,10 +251,13 @@ def _adopt(
 
 @cli.command("recover")
 def _recover(context: typer.Context, config_path: ConfigOption = None) -> None:
-    """Make a new state from the work folder, when the state file is gone or damaged."""
+    """Make a new state from the work folder and the ledger, when the state file is gone or damaged."""
     logs.set_up([logs.stderr_handler(os.environ)], "info", prompts=False)
-    jobs = app.recover(_load(context, config_path))
-    out.print(f"Made a new state and took {len(jobs)} unfinished jobs up again. `sorawatch run` goes on with them.")
+    jobs, orders = app.recover(_load(context, config_path))
+    known = f" {orders} orders are known again from the ledger." if orders else ""
+    out.print(
+        f"Made a new state and took {len(jobs)} unfinished jobs up again.{known} `sorawatch run` goes on with them."
+    )
 
 
 @cli.command("pause")

@@ -13,6 +13,7 @@ from functools import partial
 
 from sorawatch import arrivals, earlier_videos
 from sorawatch.blocks import Blocks
+from sorawatch.bookkeeping import Bookkeeping
 from sorawatch.bulletin import PAUSED, Bulletin, Cause
 from sorawatch.closures import Closures
 from sorawatch.core import outcome as o
@@ -21,7 +22,7 @@ from sorawatch.core.facts import Event, Facts, about
 from sorawatch.core.job import FINAL, UNPAID, Change, Job, State
 from sorawatch.core.lifecycle import ACTIONS, Action
 from sorawatch.earlier_videos import EarlierVideos
-from sorawatch.edges.store import Store, Turn
+from sorawatch.edges.store import Turn
 from sorawatch.errors import Blocked
 from sorawatch.hands import Done, Hands
 from sorawatch.housekeeping import Housekeeping
@@ -49,7 +50,7 @@ _STOP_SIGN = 5.0
 """Seconds between two signs to the service manager that the end is waited for."""
 _CLIPS_WAITING = 24
 """Finished clips that wait to be fetched, above which nothing new is ordered: they expire at the server."""
-_UNSENT = o.FailedForNow("it was not sent, for the state could not be written", counts=False)
+_UNSENT = o.FailedForNow("it was not sent, for the state or its ledger could not be written", counts=False)
 _CLAIMED = (
     State.RENDERED, State.RENDERING, State.UNCERTAIN, State.DELIVERED, State.REJECTED, State.WITHDRAWN, State.RESTORING
 )  # fmt: skip
@@ -61,7 +62,7 @@ class Daemon:
 
     def __init__(
         self,
-        store: Store,
+        store: Bookkeeping,
         parts: Parts,
         *,
         forget: Callable[[str], None],
@@ -284,6 +285,7 @@ class Daemon:
         changes = record(turn, done, self._admission, self._breakers, self._pacing)
         self._earlier.learn(done.job_id, changes)
         self._changes += changes
+        self._changes += [each for _, after in changes for each in self._admission.reunited(turn, after)]
 
     def _announce(self) -> None:
         """After the commit: remember, tell whoever listens, tidy up."""
@@ -373,7 +375,7 @@ class Daemon:
             return PAUSED
         if self._clips_waiting > max(_CLIPS_WAITING, self._admission.places):
             return f"{self._clips_waiting} finished clips wait to be fetched, and they come before new orders"
-        return self._lookout.objection or self._hands.hanging
+        return self._lookout.objection or self._hands.hanging or self._store.objection
 
     def _verdict(self) -> bool | None:
         """With ``once``: None while something goes on, else whether all that was there became clips."""

@@ -1,6 +1,7 @@
 """The videos that an earlier run left at the server: each is asked for at the start, before anything new is ordered.
 
-Clips expire, so a daemon that was away says at once which it can still fetch, and for which it came too late.
+Clips expire, so those that are finished are fetched first, and what came of each is said at once: a daemon that was
+away may have come too late for some.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ STATES = frozenset({State.RENDERING, State.RENDERED})
 _TOLD = 20
 """Pictures that one line names."""
 
-_CAN_BE_FETCHED = "ready to be fetched"
+_FETCHED = "fetched"
 _STILL_RENDERING = "still being made"
 _TOO_LATE = "came too late or failed"
 _UNKNOWN = "could not be asked after yet"
@@ -33,12 +34,12 @@ class EarlierVideos:
 
     @property
     def awaited(self) -> bool:
-        """Whether some have not been asked after yet."""
+        """Whether some have not been asked after, or are finished and have not been fetched yet."""
         return bool(self._awaited)
 
     def learn(self, job_id: str, changes: Iterable[Change]) -> None:
-        """An action for a job has come to something. Once all were asked after, that is logged."""
-        if job_id not in self._awaited:
+        """An action for a job has come to something. Once that is so of all, it is logged."""
+        if job_id not in self._awaited or any(_is_to_be_fetched(before, after) for before, after in changes):
             return
         self._awaited.discard(job_id)
         for before, after in changes:
@@ -49,7 +50,7 @@ class EarlierVideos:
 
     def _tell(self) -> None:
         parts = []
-        for what in (_CAN_BE_FETCHED, _STILL_RENDERING, _TOO_LATE, _UNKNOWN):
+        for what in (_FETCHED, _STILL_RENDERING, _TOO_LATE, _UNKNOWN):
             if paths := self._found.get(what):
                 more = f" and {len(paths) - _TOLD} more" if len(paths) > _TOLD else ""
                 parts.append(f"{len(paths)} {what} ({', '.join(paths[:_TOLD])}{more})")
@@ -58,10 +59,14 @@ class EarlierVideos:
             logger.log(level, "of the videos that were ordered before this start: %s", "; ".join(parts))
 
 
+def _is_to_be_fetched(before: Job | None, after: Job) -> bool:
+    return after.state is State.RENDERED and before is not None and before.state is State.RENDERING
+
+
 def _what(before: Job, after: Job) -> str:
     match after.state:
-        case State.RENDERED | State.DELIVERED | State.DONE:
-            return _CAN_BE_FETCHED
+        case State.DELIVERED | State.DONE:
+            return _FETCHED
         case State.REJECTED | State.FAILED | State.HELD | State.READY:
             return _TOO_LATE
         case _ if after.attempts > before.attempts:

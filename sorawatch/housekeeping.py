@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import time
 
-from sorawatch.admission import DUPLICATE_DAYS
 from sorawatch.edges.store import Turn
 
 logger = logging.getLogger("sorawatch")
 
-_DAY = 86_400_000
-"""Milliseconds."""
+DAY_MS = 86_400_000
 _PAUSE = 3600.0
 """Seconds between two looks for what is old."""
 _BATCH = 500
@@ -22,15 +20,15 @@ class Housekeeping:
     """Forgets ended jobs that are older than anybody asks for. Used from the daemon's thread."""
 
     def __init__(self, keep_days: int) -> None:
-        self._keep = keep_days * _DAY
+        self._keep = keep_days * DAY_MS
         self._due_at = 0.0
 
     def tidy(self, turn: Turn) -> None:
         """Forget some old jobs, if it is time."""
         if time.monotonic() < self._due_at:
             return
-        gone = turn.prune(turn.now - self._keep, turn.now - DUPLICATE_DAYS * _DAY, _BATCH)
+        gone = turn.prune(turn.now - self._keep, _BATCH)
         if gone < _BATCH:
             self._due_at = time.monotonic() + _PAUSE
         if gone:
-            logger.info("forgot %d jobs that ended more than %d days ago", gone, self._keep // _DAY)
+            logger.info("forgot %d jobs that ended more than %d days ago", gone, self._keep // DAY_MS)

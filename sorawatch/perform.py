@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -117,7 +118,8 @@ class Performer:
                 raise
             return o.Partial(str(error), error.mend)
         self._work.write_record(job.id, to_record(replace(job, order=replace(order, size=reference.size))))
-        return o.Prepared(reference.size, reference.digest, reference.note)
+        sent = hashlib.sha256(reference.data).hexdigest()
+        return o.Prepared(reference.size, reference.digest, reference.note, sent)
 
     def _staged(self, job: Job, order: Order) -> images.Reference:
         """The reference, made and kept in the work folder."""
@@ -250,14 +252,14 @@ class Performer:
         pair = job.pair
         source = self._folders.inbox / pair.folder
         items = [outbox.Item(source / name, name) for name in pair.names] if self._is_unchanged(pair) else []
-        if not delivered:
-            text = work / Kept.ERROR
-            try:
-                work.mkdir(mode=0o700, exist_ok=True)
+        try:
+            work.mkdir(mode=0o700, exist_ok=True)
+            if not delivered:
+                text = work / Kept.ERROR
                 outbox.write_durably(text, error_text(job).encode("utf-8", "replace"))
-            except OSError as error:
-                raise translate(error, str(work)) from error
-            items.append(outbox.Item(text, error_name(pair.image), keep=True))
+                items.append(outbox.Item(text, error_name(pair.image), keep=True))
+        except OSError as error:
+            raise translate(error, str(work)) from error
         return o.Filed(self._place(items, root, pair.folder, work / Kept.ARCHIVING) if items else ())
 
     def _is_unchanged(self, pair: Pair) -> bool:
@@ -271,21 +273,33 @@ class Performer:
             yield inbox.stamp(folder / name), listed
 
     def _restore(self, job: Job) -> o.Outcome:
-        source = self._folders.errors / job.pair.folder
         texts = [name for name in job.filed if name.endswith(ERROR_SUFFIX)]
+        # Whatever lies in the errors folder has its text beside it.
+        root, called = (self._folders.errors, "errors") if texts else (self._folders.processed, "processed")
+        lock.require_marker(root)
+        source = root / job.pair.folder
         items = [outbox.Item(source / name, name) for name in job.filed if name not in texts]
         intent = self._work.folder(job.id) / Kept.RESTORING
         if not intent.exists() and all(inbox.stamp(item.source) is None for item in items):
             mend = "Drop the pair into the inbox again."
-            return o.FailedForGood(f"{job.pair.image} is no longer in the errors folder", mend)
+            return o.FailedForGood(f"{job.pair.image} is no longer in the {called} folder", mend)
         try:
             intent.parent.mkdir(mode=0o700, exist_ok=True)
-            self._place(items, self._folders.inbox, job.pair.folder, intent)
+            names = self._place(items, self._folders.inbox, job.pair.folder, intent)
             for name in texts:
                 (source / name).unlink(missing_ok=True)
         except OSError as error:
             raise translate(error, str(intent.parent)) from error
-        return o.Restored()
+        return o.Restored(self._as_it_lies(job.pair.folder, names))
+
+    def _as_it_lies(self, folder: str, names: Sequence[str]) -> Pair | None:
+        """The pair of these names in the inbox, the image's first; None if the image is not there."""
+        found = [(name, inbox.stamp(self._folders.inbox / folder / name)) for name in names]
+        match [(name, stamp) for name, stamp in found if stamp is not None]:
+            case [(image, stamp), *sidecars] if image == names[0]:
+                return Pair(folder, image, stamp, *(sidecars[0] if sidecars else ()))
+            case _:
+                return None
 
     def _place(self, items: Sequence[outbox.Item], root: Path, folder: str, intent: Path) -> tuple[str, ...]:
         lock.require_marker(root)

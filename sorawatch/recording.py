@@ -98,6 +98,8 @@ def _in_context(turn: Turn, job: Job, done: Done, breakers: Breakers) -> tuple[o
             return o.Unknown(f"the server answered with the id of another job's video ({video_id})"), []
         case Action.RESOLVE, o.Accepted(video_id=video_id) if turn.is_of_another(video_id, job):
             return o.Unlisted(f"it answered with the id of another job's video ({video_id})"), []
+        case Action.RESTORE, o.Restored() as restored if breakers.refusals.restored(turn, job):
+            return replace(restored, goes_on=True), []
         case Action.SUBMIT, o.FailedForGood(own=False) as refusal:
             return breakers.refusals.judge(turn, job, refusal)
         case _, outcome:

@@ -1,14 +1,18 @@
-"""From the work folder back into the state: jobs that it does not know, or knows less of than their own record."""
+"""Back into the state what it does not know: from the records in the work folder, and from the ledger."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from sorawatch.admission import Admission
-from sorawatch.core.job import UNPAID, Job
+from sorawatch.core.catching_up import caught_up
+from sorawatch.core.job import FINAL, UNPAID, Job, State
+from sorawatch.core.purchase import Purchase, merged, untold
 from sorawatch.core.record import from_record
-from sorawatch.edges.store import Turn
+from sorawatch.edges.store import LeaseLost, Turn
 from sorawatch.edges.work import WorkFolder
 
 logger = logging.getLogger("sorawatch")
@@ -48,3 +52,47 @@ def reconcile(turn: Turn, work: WorkFolder, admission: Admission) -> list[Job]:
                 turn.know_video(job.token, job.video_id)
         taken_up.append(job)
     return taken_up
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What came of a ledger."""
+
+    orders: int
+    """Purchases of which the state knew less."""
+    jobs: list[Job]
+    """Those that were set right for it."""
+    lacking: list[Purchase]
+    """What the state knows and the ledger does not tell."""
+
+
+def take_in(turn: Turn, ledger: Mapping[str, Purchase]) -> TakenIn:
+    """Write down what the ledger, by tokens, tells and the state does not know, and go on with the jobs from there."""
+    known = turn.orders.all()
+    news: dict[str, Purchase] = {}
+    for token, told in ledger.items():
+        before = known.get(token)
+        whole = told if before is None else merged(told, before)
+        if before is None or _account(before) != _account(whole):
+            turn.orders.put(whole)
+            known[token] = news[token] = whole
+    lacking = untold(known.values(), ledger)
+    taken_up = []
+    latest = {purchase.job_id: purchase for purchase in news.values()}
+    for job in turn.jobs({*State} - FINAL) if news else ():
+        mine = [each for each in (latest.get(job.id), known.get(job.token or "")) if each is not None]
+        purchase = max(mine, key=lambda each: each.at, default=None)
+        if purchase is None or purchase.token not in news:
+            continue
+        after = caught_up(job, purchase, turn.now)
+        if after is None or after == job:
+            continue
+        # Another daemon may be preparing it this very moment; before it is bought, its order is looked up again.
+        with suppress(LeaseLost):
+            turn.save(after, job)
+            taken_up.append(after)
+    return TakenIn(len(news), taken_up, lacking)
+
+
+def _account(purchase: Purchase) -> tuple[object, ...]:
+    return purchase.at, purchase.standing, purchase.video_id, purchase.clip, purchase.reference_key

@@ -17,6 +17,8 @@ class Register:
         """Begin with ``jobs``, the oldest first."""
         self._pairs: dict[str, dict[str, Pair]] = {}
         """By path, then by job, the oldest job first."""
+        self._paths: dict[str, str] = {}
+        """By job: a pair that is moved back into the inbox may come to lie under another name."""
         self._unpaid: dict[str, Pair] = {}
         self._missed: dict[str, float] = {}
         """Since when the pairs of unpaid jobs were found otherwise, by a monotonic clock."""
@@ -25,13 +27,15 @@ class Register:
 
     def enter(self, job: Job) -> None:
         """Take in a job as it is now."""
-        if job.state not in FINAL:
-            self._pairs.setdefault(job.pair.path, {})[job.id] = job.pair
-        else:
-            pairs = self._pairs.get(job.pair.path, {})
+        path = self._paths.pop(job.id, job.pair.path)
+        if job.state in FINAL or path != job.pair.path:
+            pairs = self._pairs.get(path, {})
             pairs.pop(job.id, None)
             if not pairs:
-                self._pairs.pop(job.pair.path, None)
+                self._pairs.pop(path, None)
+        if job.state not in FINAL:
+            self._pairs.setdefault(job.pair.path, {})[job.id] = job.pair
+            self._paths[job.id] = job.pair.path
         if job.state in UNPAID:
             self._unpaid[job.id] = job.pair
         else:

@@ -128,6 +128,7 @@ def job_as_json(job: Job) -> dict[str, object]:
         "model": order.model if order else None,
         "size": str(order.size) if order else None,
         "seconds": order.seconds if order else None,
+        "take": order.take if order else None,
         "price_usd": _usd(job.price),
         "charged": job.charged.value,
         "video_id": job.video_id,

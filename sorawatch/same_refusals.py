@@ -40,7 +40,8 @@ class SameRefusalsBreaker:
         others = [turn.job(job_id) for job_id, _ in known.pictures if job_id != job.id]
         going = [other.id for other in others if other is not None and other.state is State.REJECTED]
         filed = [other for other in others if other is not None and other.state is State.FAILED]
-        notes[model] = replace(known, restore=tuple(dict.fromkeys((*known.restore, *going))))
+        back = (*known.restore, *going, *(other.id for other in filed))
+        notes[model] = replace(known, restore=tuple(dict.fromkeys(back)))
         self._write(turn, notes)
         reason = f"{core.ALIKE} different pictures were refused in the same words: {refusal.reason}"
         halted = o.Halted(reason, _MEND, passing=False, model=True)
@@ -49,24 +50,30 @@ class SameRefusalsBreaker:
     def accepted(self, turn: Turn, model: str) -> None:
         """An order for this model was accepted: what was refused was about its own picture."""
         notes = self._notes(turn)
-        if notes.pop(model, None) is not None:
+        if model in notes and notes[model].pictures:
+            notes[model] = replace(notes[model], pictures=())
             self._write(turn, notes)
 
     def filed(self, turn: Turn, job: Job) -> Job:
         """A job whose pair has just reached the errors folder; it comes back if it was put back meanwhile."""
+        put_back = any(job.id in known.restore for known in self._notes(turn).values())
+        return (retry(job, turn.now) if put_back else None) or job
+
+    def restored(self, turn: Turn, job: Job) -> bool:
+        """Whether a job whose pair is in the inbox again was put back, and goes on itself."""
         notes = self._notes(turn)
         for model, known in notes.items():
             if job.id in known.restore:
                 notes[model] = replace(known, restore=tuple(each for each in known.restore if each != job.id))
                 self._write(turn, notes)
-                return retry(job, turn.now) or job
-        return job
+                return True
+        return False
 
     def clear(self, turn: Turn) -> None:
         """Count anew; what is to come back still does."""
-        notes = {model: replace(known, pictures=()) for model, known in self._notes(turn).items() if known.restore}
-        if notes != self._notes(turn):
-            self._write(turn, notes)
+        notes = self._notes(turn)
+        if notes:
+            self._write(turn, {model: replace(known, pictures=()) for model, known in notes.items()})
 
     def _notes(self, turn: Turn) -> dict[str, SameRefusals]:
         kept = (turn.note(_NOTE) or {}).get(self._server, {})
@@ -74,6 +81,7 @@ class SameRefusalsBreaker:
 
     def _write(self, turn: Turn, notes: dict[str, SameRefusals]) -> None:
         servers = {server: kept for server, kept in (turn.note(_NOTE) or {}).items() if server != self._server}
+        notes = {model: known for model, known in notes.items() if known.pictures or known.restore}
         if notes:
             servers[self._server] = {model: core.to_json(known) for model, known in notes.items()}
         turn.write_note(_NOTE, servers or None)

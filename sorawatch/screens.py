@@ -193,6 +193,7 @@ def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> 
         ("not moved yet", Text(tame(job.obstacle))),
         ("what to do", Text(tame(job.mend))),
         ("order", Text(_order(job))),
+        ("take", str(job.order.take) if job.order and job.order.take > 1 else ""),
         ("prompt", Text(tame(job.order.prompt) if job.order else "")),
         ("note", Text(tame(job.note))),
         ("price", Text("" if job.price is None else dollars(job.price))),

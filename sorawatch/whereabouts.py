@@ -15,12 +15,15 @@ from sorawatch.config import Config
 from sorawatch.config.sections import WORK
 from sorawatch.core.fsfaults import translate
 from sorawatch.edges import lock, mounts
+from sorawatch.edges.ledger import Ledger
 from sorawatch.edges.lock import Lock
 from sorawatch.edges.store import Keeper, PostgresDatabase, SqliteFile, Store, Turn
 from sorawatch.edges.work import WorkFolder
 from sorawatch.errors import ConfigError, DamagedState, Problem, UsageError
 
 logger = logging.getLogger("sorawatch")
+
+_LEDGER = ".ledger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,18 @@ class Whereabouts:
     def home(self) -> Path:
         """The folder that must be writable."""
         return self.work.root if self.file is None else self.file.parent
+
+    @property
+    def ledger(self) -> Ledger:
+        """What tells of all that was bought, should the state be lost or an older one be put back.
+
+        Machines that share a state write one each. It lies in the work folder there, which alone must be writable, and
+        those of all are read where they share that, too.
+        """
+        if self.file is not None:
+            return Ledger(self.file.with_name(f"{self.file.name}{_LEDGER}"))
+        mine = self.work.root / f"{socket.gethostname()}{_LEDGER}"
+        return Ledger(mine, sorted({*self.work.root.glob(f"*{_LEDGER}")} - {mine}))
 
     @contextmanager
     def alone(self) -> Iterator[None]:

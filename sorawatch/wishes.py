@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 
 from sorawatch.core.job import IN_FLIGHT, Change, Job, State
 from sorawatch.core.lifecycle import ACTIONS, resume, retry, withdraw
-from sorawatch.core.naming import legible
+from sorawatch.core.naming import job_id, legible
 from sorawatch.core.patience import Policy
+from sorawatch.core.repeat import another, require_repeatable
 from sorawatch.edges.store import LeaseLost, Turn
 from sorawatch.errors import Rejected
 
 logger = logging.getLogger("sorawatch")
+
+ANOTHER = "another"
+"""The argument of ``retry`` that asks for one more of what the job ordered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ def find(turn: Turn, text: str) -> Job:
 
 
 def foresee(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> Job | None:
-    """The job as the wish would leave it; None where it is about no job.
+    """The job as the wish would leave it, or a new one that it would make; None where it is about no job.
 
     Raises:
         Rejected: if it cannot be granted, with the reason in words.
@@ -45,6 +50,9 @@ def foresee(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> Job | No
     if job is None:
         return None
     match wish.verb:
+        case "retry" if wish.argument == ANOTHER:
+            require_repeatable(job)
+            return another(job, turn.orders.next_take(job), job_id(os.urandom(5)), turn.now)
         case "retry":
             return _or_refuse(retry(job, turn.now), job, "tried again")
         case "cancel":
@@ -62,7 +70,7 @@ def grant(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> list[Chang
     """Carry a wish out.
 
     Returns:
-        The job it changed, as it was and as it is.
+        The jobs it changed, as they were and as they are.
 
     Raises:
         Rejected: as `foresee`.
@@ -71,6 +79,11 @@ def grant(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> list[Chang
     if job is None or after is None:
         turn.write_note("paused", {"since" if wish.verb == "pause" else "resumed": turn.now})
         return []
+    if after.id != job.id:
+        left = replace(job, filed=())
+        turn.save(left, job)
+        turn.add([after])
+        return [(job, left), (None, after)]
     if after.video_id and after.video_id != job.video_id and job.token:
         turn.know_video(job.token, after.video_id)
     if job.state in ACTIONS and after.state is job.state:

@@ -44,7 +44,7 @@ class Admissions(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.store, _ = Store.create_or_open(Path(self.folder.name, "state.db"), "one", lambda: self.now)
         catalogue = {"wan": Model("wan", None, None, micros_per_second=1)}
-        self.admission = Admission(WHOLE, Policy(Waits()), catalogue, True, UTC, 600_000)
+        self.admission = Admission(WHOLE, Policy(Waits()), catalogue, True, UTC, 600_000, 90 * DAY)
         self.jobs = 0
         self.open: dict[str, Job] = {}
         self.bought: list[tuple[Job, int]] = []

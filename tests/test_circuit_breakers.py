@@ -100,7 +100,7 @@ def test_refusals_that_say_the_same_empty_no_inbox(yard: Yard, refusal: Fault) -
     with yard.running():
         wait_until(lambda: "3 different pictures were refused in the same words" in yard.told())
         wait_until(lambda: yard.files("errors") == {} and len(yard.files("inbox")) == 60)
-        wait_until(lambda: set(yard.counts()) <= {"found", "ready", "cancelled"})
+        wait_until(lambda: set(yard.counts()) <= {"found", "ready"})
         assert yard.simulator.ledger().rejected <= 5
         yard.simulator.clear_faults()
         yard.cli("resume")
@@ -150,9 +150,9 @@ def test_what_costs_nothing_goes_on_while_answers_get_lost_and_is_ordered_again_
     yard.simulator.inject(LOST, NO_LIST)
     assert not yard.run_once()
     assert yard.simulator.ledger().creates == 4
-    told = yard.cli("show", "beach.jpg")
-    assert "held" in told
-    assert "charged" not in told.replace("charged         no", "")
+    (job,) = yard.status().jobs
+    assert (job.state.value, job.charged.value) == ("held", "no")
+    assert "charged" not in job.reason + job.mend
 
 
 def test_a_server_that_forgot_a_free_video_is_given_the_order_again(yard: Yard) -> None:
@@ -184,6 +184,25 @@ def test_videos_of_an_earlier_run_are_asked_for_before_anything_is_ordered(
     yard.drop("late.jpg")
     caplog.set_level("INFO")
     assert yard.run_once()
-    assert "of the videos that were ordered before this start: 1 ready to be fetched (early.jpg)" in caplog.text
+    assert "of the videos that were ordered before this start: 1 fetched (early.jpg)" in caplog.text
     states = [(after.pair.image, after.state.value) for _, after in yard.changes]
-    assert states.index(("early.jpg", "rendered")) < states.index(("late.jpg", "submitting"))
+    assert states.index(("early.jpg", "delivered")) < states.index(("late.jpg", "submitting"))
+
+
+def test_a_clip_for_which_it_came_too_late_is_named_at_once(yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("kept", "gone", "slow"):
+        yard.drop(f"{name}.jpg", prompt=name)
+    yard.simulator.inject(Fault("generation_hangs", times=3))
+    with yard.running():
+        wait_until(lambda: yard.counts() == {"rendering": 3})
+    for video in yard.simulator.ledger().videos:
+        if video.prompt != "slow":
+            yard.simulator.complete(video.id)
+    yard.simulator.inject(
+        Fault("answer_before", on="content", status=410, message="The video has expired", prompt="gone", times=None)
+    )
+    caplog.set_level("INFO")
+    with yard.running():
+        wait_until(lambda: "ordered before this start" in caplog.text)
+    told = next(line for line in caplog.messages if "ordered before this start" in line)
+    assert told.endswith(": 1 fetched (kept.jpg); 1 still being made (slow.jpg); 1 came too late or failed (gone.jpg)")

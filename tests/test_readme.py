@@ -29,6 +29,7 @@ from sorawatch.core.sidecar import make_order, read_settings
 from sorawatch.edges import images, yamlfile
 from sorawatch.edges.images.picture import MAX_DECODED, MAX_PIXELS
 from sorawatch.edges.images.source import MAX_BYTES
+from sorawatch.errors import Blocked
 from sorawatch.simulator import Fault, ModelCard, Settings
 from sorawatch.whereabouts import Whereabouts
 from tests.yard import KEY, Yard, wait_until
@@ -396,6 +397,31 @@ def with_its_state_lost(yard: Yard) -> str:
     return told
 
 
+def with_a_duplicate(yard: Yard) -> str:
+    for name in ("first.jpg", "second.jpg"):
+        (yard.inbox / name).write_bytes(sample("beach.jpg"))
+        (yard.inbox / name).with_suffix(".yaml").write_text("prompt: waves\n")
+    assert not yard.run_once()
+    (told,) = yard.errors.glob("*.error.txt")
+    assert "sorawatch retry --another" in told.read_text()
+    return told.read_text()
+
+
+def with_its_ledger_in_the_way(yard: Yard) -> str:
+    yard.run_once()
+    (yard.root / "state.db.ledger").mkdir()
+    with pytest.raises(Blocked):
+        yard.run_once()
+    (yard.root / "state.db.ledger").rmdir()
+    with yard.running():
+        (yard.root / "state.db.ledger").mkdir()
+        yard.drop("beach.jpg")
+        told = wait_until(lambda: told if "the ledger" in (told := yard.told()) else None)
+        (yard.root / "state.db.ledger").rmdir()
+        wait_until(lambda: len(yard.files("outbox")) == 1)
+    return told
+
+
 TROUBLES: dict[str, Callable[[Yard], str]] = {
     "nothing is submitted: the server refuses the API key": with_a_wrong_key,
     "nothing is submitted for the model …: the server does not offer the model": with_a_model_that_the_server_has_not,
@@ -405,7 +431,9 @@ TROUBLES: dict[str, Callable[[Yard], str]] = {
     "has lost its file .sorawatch": with_a_share_that_is_gone,
     State.HELD.value: with_a_lost_answer,
     "another sorawatch (pid …) already works on …": with_a_second_daemon,
+    "it is the same order as job …": with_a_duplicate,
     "the state file … is gone": with_its_state_lost,
+    "the ledger cannot be written": with_its_ledger_in_the_way,
 }
 
 

@@ -78,3 +78,14 @@ def test_the_end_of_a_job_nobody_entered_is_nothing():
     register = Register()
     register.enter(job("a", FIRST, State.DONE))
     assert register.pairs() == {}
+
+
+def test_a_pair_that_comes_to_lie_under_another_name_is_known_by_that_alone() -> None:
+    there = Pair("", "beach.jpg", Stamp(1, 1))
+    here = Pair("", "beach (2).jpg", Stamp(1, 1))
+    register = Register([job("a", there, State.RESTORING)])
+    assert register.knows(there)
+    register.enter(job("a", here, State.FOUND))
+    assert (register.knows(there), register.knows(here)) == (False, True)
+    register.enter(job("a", here, State.CANCELLED))
+    assert register.pairs() == {}

@@ -42,7 +42,7 @@ class WatchMode(StrEnum):
 
 
 class Duplicates(StrEnum):
-    """What becomes of an order identical to one delivered in the last 30 days."""
+    """What becomes of the same order as one that was delivered and is still remembered."""
 
     REFUSE = "refuse"
     ALLOW = "allow"

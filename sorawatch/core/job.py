@@ -120,6 +120,8 @@ class Job:
     """What keeps the pair from being filed now; ``reason`` stays why the job ended."""
     digest: str = ""
     """SHA-256 of the image's bytes; empty until prepared."""
+    reference_digest: str = ""
+    """SHA-256 of the reference's bytes; empty until prepared, and where an older sorawatch did that."""
     note: str = ""
     """What was done to the picture, such as ``upscaled 2.3×``, and what is odd about the clip, if a person may want to
     know it."""

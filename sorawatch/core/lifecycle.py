@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from sorawatch.core import outcome as o
 from sorawatch.core.error_words import MODERATION
-from sorawatch.core.job import UNPAID, Charged, Job, State
+from sorawatch.core.job import UNPAID, Charged, Job, Pair, State
 from sorawatch.core.notice import may_be, stake, tried, ways_on
 from sorawatch.core.patience import MAY_GROW, Policy, abandoned, may_grow_until, stalled, unreadable, watched_since
 from sorawatch.core.refusals import CONTENT_MEND
@@ -114,7 +114,8 @@ def advance(
         case Action.PREPARE, o.Prepared():
             assert job.order is not None
             order = replace(job.order, size=outcome.size)
-            return replace(_enter(job, State.READY, now), order=order, digest=outcome.digest, note=outcome.note)
+            ready = replace(_enter(job, State.READY, now), order=order, digest=outcome.digest, note=outcome.note)
+            return replace(ready, reference_digest=outcome.reference_digest)
         case Action.PREPARE, o.Partial():
             if (until := may_grow_until(job, now, policy.damaged_grace_seconds)) is None:
                 return reject(job, now, outcome.reason, outcome.mend)
@@ -159,10 +160,11 @@ def advance(
             return replace(_enter(job, _END[job.state], now), filed=outcome.names, reason=job.reason, mend=job.mend)
         case Action.ARCHIVE, (o.FailedForNow() | o.Halted()):
             return replace(_retry(job, job.reason, outcome.retry_after, now, policy, jitter), obstacle=outcome.reason)
+        case Action.RESTORE, o.Restored(pair=Pair() as pair, goes_on=True):
+            return replace(_enter(job, State.FOUND, now), pair=pair, filed=(), digest="", reference_digest="")
         case Action.RESTORE, o.Restored():
-            return replace(
-                _enter(job, State.CANCELLED, now), filed=(), reason="moved back into the inbox to be tried again"
-            )
+            back = "moved back into the inbox to be tried again"
+            return replace(_enter(job, State.CANCELLED, now), pair=outcome.pair or job.pair, filed=(), reason=back)
         case ((Action.PREPARE | Action.DELIVER | Action.RESTORE), o.FailedForGood()):
             return reject(job, now, outcome.reason, outcome.mend)
         case _, (o.FailedForNow() | o.Halted()):

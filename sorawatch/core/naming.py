@@ -100,10 +100,15 @@ def _bytes(text: str) -> bytes:
 
 
 def order_key(digest: str, order: Order) -> str:
-    """Names what is bought: orders of equal key would give the same clip twice."""
+    """Names what is bought: orders of equal key would give the same clip twice.
+
+    Args:
+        digest: of the picture's file, or of the reference image made from it.
+    """
     focused = order.fit is Fit.CROP and order.focus is not Focus.CENTRE
     framing = f"{order.fit} {order.focus}" if focused else order.fit.value
-    return _hash((digest, order.prompt, order.model, str(order.size), str(order.seconds), framing))
+    take = () if order.take == 1 else (f"take {order.take}",)
+    return _hash((digest, order.prompt, order.model, str(order.size), str(order.seconds), framing, *take))
 
 
 def likeness(order: Order) -> str:

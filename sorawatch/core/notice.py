@@ -25,8 +25,9 @@ def error_text(job: Job) -> str:
         (f"{on_a_line(job.pair.image)} was not made into a video", job.reason or "No reason is known."),
         ("Was it charged?", _charged(job)),
         ("What to do", job.mend or "Read the reason above; if it has passed, try again."),
-        ("How to try again", _RETRY.format(what=what, job=job.id)),
     ]
+    if "`sorawatch retry" not in job.mend:
+        sections.append(("How to try again", _RETRY.format(what=what, job=job.id)))
     lines = [f"{title}\n    {_indented(text)}" for title, text in sections]
     if job.order is not None:
         lines.append(f"What was ordered\n    {_indented(_ordered(job.order))}")

@@ -163,3 +163,5 @@ class Order:
     fit: Fit = Fit.CROP
     priority: int = 0
     focus: Focus | Point = Focus.CENTRE
+    take: int = 1
+    """2, 3 … where a person asked for one more of what was ordered before."""

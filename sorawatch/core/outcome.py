@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sorawatch.core.answers import Failure
+    from sorawatch.core.job import Pair
     from sorawatch.core.order import Size
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """PREPARE staged a reference of exactly ``size``, cut from the image with this SHA-256."""
+    """PREPARE staged a reference of exactly ``size``, cut from an image; ``digest`` and ``reference_digest`` are the
+    SHA-256 of the one and the other."""
 
     size: Size
     digest: str
     note: str
+    reference_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,13 @@ class Filed:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """RESTORE moved the pair back into the inbox, where it is found like any other."""
+    """RESTORE moved the pair back into the inbox, where it is found like any other.
+
+    ``pair`` is how it lies there, None if it was taken away at once. ``goes_on``: the job itself takes it up again.
+    """
+
+    pair: Pair | None = None
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

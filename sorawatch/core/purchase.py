@@ -1,8 +1,9 @@
-"""One submit and what became of it: the ledger that spending is counted from."""
+"""One submit and what became of it: what spending is counted from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sorawatch.core import outcome as o
@@ -23,7 +24,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """One submit. ``at`` is milliseconds of the store's clock, ``micros`` its price in micro-dollars."""
+    """One submit. ``at`` is milliseconds of the store's clock, ``micros`` its price in micro-dollars.
+
+    None is what an older sorawatch did not write down, or what is not known yet.
+    """
 
     token: str
     job_id: str
@@ -31,6 +35,71 @@ class Purchase:
     micros: int | None
     standing: Standing
     video_id: str | None
+    order_key: str
+    likeness: str
+    reference_key: str | None = None
+    folder: str | None = None
+    image: str | None = None
+    model: str | None = None
+    size: str | None = None
+    seconds: int | None = None
+    take: int = 1
+    clip: str | None = None
+    """Its path below the outbox, once it was delivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoKnown:
+    """The server's id of what was bought with this token."""
+
+    token: str
+    video_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of the purchase with this token."""
+
+    token: str
+    standing: Standing
+    clip: str | None
+
+
+LedgerEntry = Purchase | VideoKnown | Settled
+"""What the ledger tells in one line: an order about to be sent, its video, its end."""
+
+
+def posted(purchase: Purchase | None, entry: LedgerEntry) -> Purchase | None:
+    """A purchase with what ``entry`` tells of it; None while it is not known what was bought."""
+    match entry:
+        case Purchase():
+            return entry if purchase is None else merged(purchase, entry)
+        case VideoKnown() if purchase is not None:
+            return replace(purchase, video_id=entry.video_id)
+        case Settled() if purchase is not None:
+            return replace(purchase, standing=entry.standing, clip=entry.clip or purchase.clip)
+        case _:
+            return purchase
+
+
+def merged(one: Purchase, other: Purchase) -> Purchase:
+    """All that two accounts of the same purchase tell.
+
+    An older account knows less, for what was settled does not open again. Where both have settled it, differently,
+    money counts as spent.
+    """
+    standing = next(each for each in _BY_WEIGHT if each in {one.standing, other.standing})
+    known = {name: getattr(other, name) for name in _LEARNT if getattr(one, name) is None}
+    return replace(one, standing=standing, **known)
+
+
+def untold(purchases: Iterable[Purchase], ledger: Mapping[str, Purchase]) -> list[Purchase]:
+    """Those of which the ledger, by tokens, does not tell, or less."""
+    return [each for each in purchases if (told := ledger.get(each.token)) is None or merged(told, each) != told]
+
+
+_BY_WEIGHT = (Standing.SPENT, Standing.RELEASED, Standing.OPEN)
+_LEARNT = ("video_id", "clip", "reference_key")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ if __name__ == "__main__":
         "network",
         "linkless",
         "apart",
+        "another",
         "faults",
         "unproved",
         "lasting",

@@ -40,7 +40,7 @@ CAN_COME_TO = {
 """What the performer, and the hands where it breaks, can make of each action."""
 
 OUTCOMES: dict[str, o.Outcome] = {
-    "prepared": o.Prepared(Size(1280, 720), "d" * 64, "cropped"),
+    "prepared": o.Prepared(Size(1280, 720), "d" * 64, "cropped", "r" * 64),
     "not whole": o.Partial("cut off", "Copy it again."),
     "accepted": o.Accepted("video_1"),
     "found": o.Searched((o.Candidate("video_1", certain=True),), complete=True),
@@ -64,6 +64,7 @@ OUTCOMES: dict[str, o.Outcome] = {
     "delivered": o.Delivered("trip/beach.mp4"),
     "filed": o.Filed(("beach.jpg", "beach.yaml")),
     "restored": o.Restored(),
+    "put back": o.Restored(PAIR, goes_on=True),
     "reference lost": o.ReferenceLost(),
     "failed for now": o.FailedForNow("HTTP 500"),
     "out of reach": o.FailedForNow("no route", counts=False),
@@ -156,6 +157,7 @@ def test_every_transition():
         (State.WITHDRAWN, Action.ARCHIVE): {"filed": "cancelled", **stays(State.WITHDRAWN)},
         (State.RESTORING, Action.RESTORE): {
             "restored": "cancelled",
+            "put back": "found",
             "failed for good": "rejected",
             **stays(State.RESTORING),
         },
@@ -278,13 +280,14 @@ def test_what_people_and_the_inbox_can_do():
 class TestPrepare:
     def test_settles_the_size_that_was_left_open(self):
         found = job_in(State.FOUND, order=replace(ORDER, size=Aim.AUTO), digest="")
-        ready = after(found, Action.PREPARE, o.Prepared(Size(720, 1280), "e" * 64, "cropped a little"))
+        ready = after(found, Action.PREPARE, o.Prepared(Size(720, 1280), "e" * 64, "cropped a little", "f" * 64))
         assert ready == replace(
             found,
             state=State.READY,
             changed_at=NOW,
             order=replace(ORDER, size=Size(720, 1280)),
             digest="e" * 64,
+            reference_digest="f" * 64,
             note="cropped a little",
         )
 

@@ -190,9 +190,15 @@ class TestKeys:
     def test_the_priority_buys_nothing_else(self):
         assert order_key("d", replace(ORDER, priority=9)) == order_key("d", ORDER)
 
+    def test_takes_are_other_orders_which_a_list_cannot_tell_apart(self):
+        takes = [replace(ORDER, take=take) for take in (1, 2, 3)]
+        assert len({order_key("d", order) for order in takes}) == 3
+        assert len({likeness(order) for order in takes}) == 1
+
     def test_keys_do_not_change_between_versions(self):
         """They are in the store, and what they tell is whether an order was bought before."""
         assert order_key("d" * 64, ORDER) == "8e85f255457daf92608d222e477c368569222222d013899a6fae7373b405d63b"
+        assert order_key("d" * 64, replace(ORDER, take=1)) == order_key("d" * 64, ORDER)
         assert likeness(ORDER) == "0104cb9c289dec9198086c819fd7712582803c4309e620ab19e0426108995320"
 
 

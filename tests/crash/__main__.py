@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from functools import partial
 
 from tests.crash.campaign import Moments, conduct, moments
@@ -23,15 +24,16 @@ def main() -> int:
         "--listing", type=Listing, choices=[*Listing], default=Listing.GOOD, help="what the server's list is worth"
     )
     parser.add_argument("--disk", type=Disk, choices=[*Disk], default=Disk.ONE, help="what the folders lie on")
+    parser.add_argument("--another", action="store_true", help="all was delivered before, and is ordered once more")
     options = parser.parse_args()
-    setting = Trial((), options.listing, options.disk)
+    setting = Trial((), options.listing, options.disk, another=options.another)
     if options.list:
         for number, moment in enumerate(moments(setting).every, 1):
             print(f"{number:4} {moment}")
         return 0
     if options.point:
         kills: tuple[Kill, ...] = (_moment(options.point, setting), *([options.then] if options.then else []))
-        return _repeat(Trial(kills, setting.listing, setting.disk))
+        return _repeat(replace(setting, kills=kills))
     return _prove([NAIVE if name == "naive" else PARTS[name] for name in options.part or PARTS], options.sample)
 
 

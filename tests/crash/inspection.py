@@ -70,7 +70,9 @@ class Inspection:
         homes = {BROKEN: "errors"} | {name: "inbox" if name in kept else "processed" for name in ORDERS}
         self._check_inputs(at_most=1, homes=homes | {sidecar(name): home for name, home in homes.items()})
         clips = {self._told(path) for path in self._scene.visible("outbox")}
-        expected = {f"outbox/{Path(name).with_suffix('.mp4')}" for name in ORDERS if name not in kept}
+        numbers = ["", *(f" ({take})" for take in range(2, self._scene.takes + 1))]
+        stems = [Path(name).with_suffix("") for name in ORDERS if name not in kept]
+        expected = {f"outbox/{stem}{number}.mp4" for stem in stems for number in numbers}
         self._require(clips == expected, f"there are {sorted(clips)} and not {sorted(expected)}")
         self.check_clips(reserved=False)
         reasons = [path.name for path in self._scene.visible("errors", _REASON)]
@@ -82,12 +84,14 @@ class Inspection:
         self.complaints += [f"{name} was bought {times} times too often" for name, times in again.items()]
         missing = sum(not copies for copies in self._copies().values())
         complaints = tuple(dict.fromkeys(self.complaints))
-        return Tally(complaints, len(ORDERS), creates, sum(again.values()), missing, self.broken, len(held))
+        return Tally(
+            complaints, len(ORDERS) * self._scene.takes, creates, sum(again.values()), missing, self.broken, len(held)
+        )
 
     def purchases(self) -> tuple[int, dict[str, int]]:
         """How many orders the server accepted, and how many too often by picture: failed generations do not count."""
         prompts, videos = self._scene.prompts, self._scene.bought()
-        again = Counter(dict.fromkeys(prompts.values(), -1))
+        again = Counter(dict.fromkeys(prompts.values(), -self._scene.takes))
         again.update(prompts[video["prompt"]] for video in videos if video["status"] != "failed")
         return len(videos), dict(+again)
 
@@ -131,6 +135,9 @@ class Inspection:
         ended = Counter((job.pair.path, job.state) for job in jobs if job.pair.path not in held | waiting)
         expected = Counter((name, State.DONE) for name in ORDERS if name not in held | waiting)
         expected[BROKEN, State.FAILED] = 1
+        for name in ORDERS if self._scene.takes > 1 else ():
+            # One is done; one moved its pair back, and one was found there, for each take after the first.
+            expected[name, State.DONE], expected[name, State.CANCELLED] = self._scene.takes, self._scene.takes - 1
         self._require(ended == expected, f"the jobs ended as {told}")
         going_on = {job.id for job in jobs if job.state not in FINAL}
         left = {path.name for path in self._work.root.iterdir()}

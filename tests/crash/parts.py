@@ -39,6 +39,16 @@ def _on(disk: Disk) -> list[Trial]:
     return singly((point for point in moments(setting).telling if point not in ordinary), setting)
 
 
+def _another() -> list[Trial]:
+    """The moments that only an order made once more brings, and those around what tells it from the first."""
+    ordinary, setting = {*moments().every}, Trial((), another=True)
+    near = ("becomes found", "becomes ready", "becomes submitting", "state.db.ledger")
+    return singly(
+        (point for point in moments(setting).telling if point not in ordinary or any(word in point for word in near)),
+        setting,
+    )
+
+
 PARTS = {
     "single": Part("killed once, at every moment", lambda: singly(moments().telling)),
     "pairs": Part("killed again while recovering", lambda: in_pairs(moments().telling, PAIRS, SEED)),
@@ -47,6 +57,7 @@ PARTS = {
     "network": Part("links, but no careful rename", lambda: _on(Disk.NETWORK)),
     "linkless": Part("file system without links", lambda: _on(Disk.LINKLESS)),
     "apart": Part("each folder on its own disk", lambda: _on(Disk.APART)),
+    "another": Part("ordered once more, on purpose", _another),
     "faults": Part("server at fault, every way", faults.each),
     "unproved": Part("lost, with a list that is no use", faults.without_proof),
     "lasting": Part("every answer lost, for ever", faults.lasting),
@@ -126,6 +137,7 @@ def _command(trial: Trial, name: str) -> str:
     words += [f"--listing {trial.listing}"] * (trial.listing is not Listing.GOOD) + [f"--disk {trial.disk}"] * (
         trial.disk is not Disk.ONE
     )
+    words += ["--another"] * trial.another
     return " ".join(words)
 
 

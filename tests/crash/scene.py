@@ -64,6 +64,8 @@ class Scene:
     tag: str
     listing: Listing = Listing.GOOD
     disk: Disk = Disk.ONE
+    takes: int = 1
+    """How often each order is to be made: more than once only on purpose."""
 
     def __post_init__(self) -> None:
         self.prompts = {f"{self.tag}: {words}": name for name, words in ORDERS.items()}

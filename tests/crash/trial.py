@@ -15,8 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sorawatch import app
+from sorawatch import app, report
+from sorawatch.core.job import State
 from sorawatch.simulator import Fault
+from sorawatch.wishes import ANOTHER, Wish
 from tests.crash.effects import CFunction, Observer, Side, c_functions
 from tests.crash.inspection import Inspection, Tally
 from tests.crash.names import Names
@@ -42,12 +44,16 @@ Kill = str | int
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """``kills`` are the deaths of as many runs in a row; ``fault`` befalls every order, each as often as it says."""
+    """``kills`` are the deaths of as many runs in a row; ``fault`` befalls every order, each as often as it says.
+
+    With ``another`` all orders were delivered before, and one more of each was asked for.
+    """
 
     kills: tuple[Kill, ...]
     listing: Listing = Listing.GOOD
     disk: Disk = Disk.ONE
     fault: Fault | None = None
+    another: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ def trace(server: str, trial: Trial) -> Callable[[Callable[[str], None]], None]:
     def task(say: Callable[[str], None]) -> None:
         with TemporaryDirectory(dir=ROOM) as folder:
             scene = lay_out(Path(folder), server, trial)
-            child = Child.start(partial(_live, scene, Names(scene.root, scene.prompts), None))
+            child = Child.start(partial(_live, scene, _names(scene), None))
             child.wait(_PATIENCE)
             say(child.said.decode())
 
@@ -100,7 +106,7 @@ def lay_out(folder: Path, server: str, trial: Trial) -> Scene:
     """The scene of ``trial`` in an empty folder."""
     root = folder / "yard"
     root.mkdir()
-    scene = Scene(root, server, folder.name, trial.listing, trial.disk)
+    scene = Scene(root, server, folder.name, trial.listing, trial.disk, takes=2 if trial.another else 1)
     # However slow this machine is, the first two polls find a video unfinished.
     inject(
         server, *({"kind": "status_word", "word": "in_progress", "prompt": each, "times": 2} for each in scene.prompts)
@@ -108,11 +114,31 @@ def lay_out(folder: Path, server: str, trial: Trial) -> Scene:
     inject(server, *({"kind": "generation_fails", "prompt": each} for each in scene.prompts if OVEN in each))
     if trial.fault is not None:
         inject(server, *(asdict(replace(trial.fault, prompt=each)) for each in scene.prompts))
+    if trial.another:
+        Child.start(partial(_deliver_and_ask_for_another, scene)).wait(_PATIENCE)
     return scene
 
 
+def _deliver_and_ask_for_another(scene: Scene, _say: Callable[[str], None]) -> None:
+    logging.basicConfig(filename=scene.root.parent / "daemon.log", level=logging.INFO)
+    loaded = scene.load()
+    with app.opened(loaded, {}) as daemon:
+        daemon.run(once=True)
+    done = [job.id for job in report.snapshot(loaded).jobs if job.state is State.DONE]
+    app.wish(loaded, [Wish("retry", job_id, ANOTHER) for job_id in done])
+
+
+def _names(scene: Scene) -> Names:
+    """The names of all that there is already."""
+    names = Names(scene.root, scene.prompts)
+    if scene.takes > 1:
+        for job in report.snapshot(scene.load()).jobs:
+            names.learn(None, job)
+    return names
+
+
 def _verdict(scene: Scene, trial: Trial) -> Verdict:
-    names, inspection = Names(scene.root, scene.prompts), Inspection(scene)
+    names, inspection = _names(scene), Inspection(scene)
     if trial.fault is not None and loses_the_answer(trial.fault):
         inspection.lost.update(scene.prompts.values())
     deaths: list[str] = []

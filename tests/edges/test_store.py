@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql
 from sorawatch.core.budget import Exclusion
 from sorawatch.core.job import FINAL, Charged, Job, Pair, Stamp, State
 from sorawatch.core.order import Aim, Fit, Focus, Order, Point, Size
-from sorawatch.core.purchase import Standing
+from sorawatch.core.purchase import Settled, Standing, VideoKnown
 from sorawatch.edges.store import Command, Keeper, LeaseLost, PostgresDatabase, Spending, Store, Turn
 from sorawatch.edges.store.sqlite import has_safe_wal
 from sorawatch.errors import Blocked, UsageError
@@ -233,13 +233,13 @@ class TestJobs:
         with store.turn() as turn:
             turn.buy(saved_in(turn, "failed"))
         with store.turn() as turn:
-            assert turn.prune(before=10, delivered_before=3, limit=5) == 1
+            assert turn.prune(before=5, limit=5) == 1
             assert {each.id for each in turn.jobs({*State})} == {"done", "recent", "held"}
             assert (turn.history("failed"), len(turn.history("done"))) == ([], 1)
             assert turn.has_purchase("t")
-            assert turn.prune(before=10, delivered_before=9, limit=5) == 1
-            assert turn.prune(before=100, delivered_before=100, limit=0) == 0
-            assert turn.prune(before=10, delivered_before=100, limit=5) == 0
+            assert turn.prune(before=10, limit=5) == 1
+            assert turn.prune(before=100, limit=0) == 0
+            assert turn.prune(before=10, limit=5) == 0
 
 
 class TestFind:
@@ -672,9 +672,12 @@ class TestOpening:
             turn.buy(done)
         store.close()
         with closing(sqlite3.connect(path)) as older:
-            for column in ("losses", "obstacle", "reorders", "lost_reason", "witness_until"):
+            for index in ("jobs_by_take", "jobs_by_reference", "purchases_by_reference"):
+                older.execute(f"DROP INDEX {index}")
+            added = ("losses", "obstacle", "take", "reference_key", "reference_digest")
+            for column in (*added, "reorders", "lost_reason", "witness_until"):
                 older.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
-            for column in ("folder", "image", "model", "size", "seconds", "clip"):
+            for column in ("folder", "image", "model", "size", "seconds", "clip", "take", "reference_key"):
                 older.execute(f"ALTER TABLE purchases DROP COLUMN {column}")
             older.execute("UPDATE notes SET value = '1' WHERE key = 'schema'")
             older.execute("INSERT INTO notes VALUES ('pace', '17')")
@@ -921,6 +924,13 @@ class TestDialects(OfAFile):
             turn.same_order(submitting, 0)
             turn.being_submitted(submitting)
             turn.purchases_like(submitting)
+            (purchase,) = turn.orders.all().values()
+            turn.orders.put(purchase)
+            turn.orders.delivered(submitting, 0)
+            turn.orders.has_follower(purchase, submitting)
+            turn.orders.going_on(submitting.pair)
+            turn.orders.next_take(submitting)
+            turn.orders.take_of(submitting.pair)
             turn.rivals(submitting)
             turn.has_purchase("t")
             turn.known_videos(["video_1"])
@@ -977,3 +987,86 @@ def test_two_daemons_never_hold_one_job(tmp_path_factory, data):
     finally:
         for store in stores.values():
             store.close()
+
+
+class TestOrders:
+    SENT = job("a", State.RENDERING, token="t", price=5, reference_digest="r" * 64)
+
+    @pytest.fixture(autouse=True)
+    def _bought(self, store):
+        with store.turn() as turn:
+            turn.add([self.SENT])
+            turn.buy(self.SENT)
+
+    @pytest.mark.parametrize(("digest", "reference"), [("e", "r"), ("d", "s"), ("d", "r")])
+    def test_are_the_same_by_the_picture_or_by_the_reference(self, store, digest, reference):
+        with store.turn() as turn:
+            turn.settle("t", Standing.SPENT, "a.mp4")
+            like = job("z", digest=digest * 64, reference_digest=reference * 64)
+            assert turn.same_order(like, since=0) is not None
+            (purchase,) = turn.purchases_like(like)
+            assert turn.orders.delivered(like, since=purchase.at) == purchase
+            assert turn.orders.delivered(like, since=purchase.at + 1) is None
+            other = job("z", digest="e" * 64, reference_digest="s" * 64)
+            assert (turn.same_order(other, since=0), turn.purchases_like(other)) == (None, [])
+
+    def test_without_a_known_reference_are_told_by_the_picture_alone(self, store):
+        """As an older version has left them."""
+        with store.turn() as turn:
+            older = job("z", digest="e" * 64)
+            assert (turn.same_order(older, since=0), turn.purchases_like(older)) == (None, [])
+            assert turn.same_order(job("z"), since=0) is not None
+
+    def test_takes_are_counted_over_jobs_and_purchases(self, store):
+        with store.turn() as turn:
+            assert turn.orders.next_take(self.SENT) == 2
+            second = replace(self.SENT, id="b", token="u", order=replace(ORDER, take=2))
+            turn.add([replace(second, state=State.CANCELLED)])
+            assert turn.orders.next_take(self.SENT) == 3
+            turn.buy(replace(second, token="v", order=replace(ORDER, take=3)))
+            assert turn.orders.next_take(self.SENT) == 4
+            assert turn.orders.next_take(replace(self.SENT, digest="e" * 64)) == 4
+            assert turn.orders.next_take(replace(self.SENT, digest="e" * 64, reference_digest="s" * 64)) == 2
+
+    def test_a_pair_that_was_moved_back_is_of_the_take_that_was_asked_for(self, store):
+        pair = Pair("trip", "a.jpg", Stamp(5, 7), "a.yaml", Stamp(1, 1))
+        with store.turn() as turn:
+            second = replace(job("b"), pair=pair, order=replace(ORDER, take=2), state=State.RESTORING, created_at=1)
+            turn.add([second])
+            assert turn.orders.take_of(pair) == 2
+            assert turn.orders.take_of(replace(pair, image="a (2).jpg", sidecar=None)) == 2
+            assert turn.orders.take_of(replace(pair, image_stamp=Stamp(5, 8))) == 1
+            assert turn.orders.take_of(replace(pair, folder="")) == 1
+            failed = replace(second, state=State.FAILED, filed=("a (3).jpg", "a (3).error.txt"))
+            turn.save(failed, second)
+            assert turn.orders.take_of(replace(pair, image="a (3).jpg")) == 2
+            assert turn.orders.take_of(replace(pair, image="a (2).jpg")) == 1
+            turn.add([replace(failed, id="c", order=replace(ORDER, take=3), created_at=2)])
+            assert turn.orders.take_of(pair) == 3
+
+    def test_a_purchase_is_followed_by_one_job(self, store):
+        with store.turn() as turn:
+            (purchase,) = turn.orders.all().values()
+            assert turn.orders.has_follower(purchase, job("z"))
+            assert not turn.orders.has_follower(purchase, self.SENT)
+            turn.save(replace(self.SENT, state=State.FAILED), self.SENT)
+            assert not turn.orders.has_follower(purchase, job("z"))
+
+    def test_what_is_told_elsewhere_is_put_in_place_of_what_is_known(self, store):
+        with store.turn() as turn:
+            (purchase,) = turn.orders.all().values()
+            delivered = replace(purchase, standing=Standing.SPENT, clip="a \udcff.mp4", video_id="video_1")
+            turn.orders.put(delivered)
+            turn.orders.put(replace(delivered, token="u", at=purchase.at + 1))
+            assert turn.orders.all() == {"t": delivered, "u": replace(delivered, token="u", at=purchase.at + 1)}
+
+    def test_what_is_bought_and_settled_is_to_be_entered_into_the_ledger(self, store):
+        with store.turn() as turn:
+            sent = replace(self.SENT, id="b", token="u")
+            turn.buy(sent)
+            turn.know_video("u", "video_1")
+            turn.settle("u", Standing.SPENT, "b.mp4")
+            bought, *rest = turn.entries
+            known = turn.orders.all()["u"]
+            assert bought == replace(known, standing=Standing.OPEN, video_id=None, clip=None)
+            assert rest == [VideoKnown("u", "video_1"), Settled("u", Standing.SPENT, "b.mp4")]

@@ -165,7 +165,8 @@ def test_the_pace_is_that_of_all_together(database: str) -> None:
     now = 1_700_000_000_000
     stores = [Store.create_or_open(PostgresDatabase(database), name, lambda: now)[0] for name in ("one", "two")]
     catalogue = {"wan": Model("wan", None, None, micros_per_second=1)}
-    admission = Admission(Limits(in_flight=9, submits_per_minute=60), Policy(Waits()), catalogue, True, None, 600_000)
+    limits = Limits(in_flight=9, submits_per_minute=60)
+    admission = Admission(limits, Policy(Waits()), catalogue, True, None, 600_000, 90 * 86_400_000)
     jobs = [
         Job(name, State.READY, Pair("", f"{name}.jpg", Stamp(1, 1)), now, now, now, Order(name, "wan", Size(64, 36), 4))
         for name in ("a", "b", "c")
@@ -311,3 +312,40 @@ def test_a_state_lost_while_orders_are_under_way_is_recovered(patient_fleet: Fle
     with daemon(one):
         wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one))
     pledge.keep(clips=1)
+
+
+def test_what_was_bought_is_known_when_the_state_is_lost(fleet: Fleet, cluster: Cluster) -> None:
+    """From the ledgers of all machines, put together for the one that is started first."""
+    one, two = fleet.first, fleet.machine()
+    pledge = Pledge(one)
+    for machine, name in ((one, "a.jpg"), (two, "b.jpg")):
+        pledge.drop(name)
+        with daemon(machine) as running:
+            wait_until(lambda name=name: name in one.files("processed"), told=lambda: reasons(one) + running.log)
+    ledgers = [*(two.root / "work").glob("*.ledger")]
+    (two.root / "work").rename(two.root / "gone")
+    (one.root / "work" / "two.ledger").write_bytes((two.root / "gone" / ledgers[0].name).read_bytes())
+    one.set("state", value=cluster.database())
+    for path in one.processed.iterdir():
+        if path.name.startswith(("a.", "b.")):
+            path.rename(one.inbox / path.name)
+    with daemon(one) as running:
+        wait_until(lambda: len(one.files("errors")) == 6, told=lambda: reasons(one) + running.log)
+    pledge.keep(clips=2)
+    assert "$1.60 spent" in one.cli("report")
+
+
+def test_one_more_is_ordered_once_whoever_finds_its_pair(fleet: Fleet) -> None:
+    one, two = fleet.first, fleet.machine()
+    pledge = Pledge(one)
+    pledge.drop("a.jpg")
+    with daemon(one) as first, daemon(two) as second:
+        wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one) + logs(first, second))
+        wait_until(lambda: ended(one))
+        (done,) = one.status().jobs
+        two.cli("retry", "--another", done.id)
+        wait_until(lambda: len(one.files("outbox")) == 2, told=lambda: reasons(one) + logs(first, second))
+        wait_until(lambda: len(one.files("processed")) == 2 and ended(one), told=lambda: reasons(one))
+    pledge.everything_whole()
+    assert one.simulator.ledger().creates == 2
+    assert one.files("errors") == {}

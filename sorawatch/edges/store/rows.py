@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
 from sorawatch.core.naming import likeness, order_key
 from sorawatch.core.order import Fit, Order, parse_focus, parse_size
+from sorawatch.core.purchase import Purchase, Standing
 
 
 def row_of(job: Job) -> dict[str, Any]:
@@ -36,13 +38,16 @@ def row_of(job: Job) -> dict[str, Any]:
         "fit": order.fit.value if order else None,
         "focus": str(order.focus) if order else None,
         "priority": order.priority if order else 0,
+        "take": order.take if order else 1,
         "order_key": order_key(job.digest, order) if order and job.digest else None,
+        "reference_key": order_key(job.reference_digest, order) if order and job.reference_digest else None,
         "likeness": likeness(order) if order else None,
         "attempts": job.attempts,
         "reason": job.reason,
         "mend": job.mend,
         "obstacle": job.obstacle,
         "digest": job.digest,
+        "reference_digest": job.reference_digest,
         "note": job.note,
         "price": job.price,
         "token": job.token,
@@ -62,6 +67,26 @@ def row_of(job: Job) -> dict[str, Any]:
     }
 
 
+def keys_of(job: Job) -> dict[str, str | None]:
+    """What a prepared job orders, by its picture (``order``) and by its reference, where that is known."""
+    row = row_of(job)
+    return {"order": row["order_key"], "reference": row["reference_key"]}
+
+
+def purchase_of(job: Job, at: int) -> Purchase:
+    """The purchase of a job that is about to be submitted under its token."""
+    row = row_of(job)
+    copied = ("token", "order_key", "reference_key", "likeness", "folder", "image", "model", "size", "seconds", "take")
+    told = {name: row[name] for name in copied}
+    return Purchase(job_id=job.id, at=at, micros=job.price, standing=Standing.OPEN, video_id=None, **told)
+
+
+def purchase_in(row: Mapping[Any, Any]) -> Purchase:
+    """The purchase that a row of all columns holds."""
+    values = {field.name: row[field.name] for field in fields(Purchase)}
+    return Purchase(**{**values, "standing": Standing(row["standing"])})
+
+
 _PLAIN = frozenset({"changed_at", "due_at", "attempts", "reason", "mend", "obstacle", "misses", "progress"})
 """Columns that hold a field of the same name as it is, of those that change often."""
 
@@ -77,7 +102,7 @@ def job_of(row: sa.Row[Any]) -> Job:
     order = None
     if row.prompt is not None:
         size, focus = parse_size(row.size), parse_focus(row.focus)
-        order = Order(row.prompt, row.model, size, row.seconds, Fit(row.fit), row.priority, focus)
+        order = Order(row.prompt, row.model, size, row.seconds, Fit(row.fit), row.priority, focus, row.take)
     sidecar_stamp = None if row.sidecar is None else Stamp(row.sidecar_size, row.sidecar_mtime_ns)
     image_stamp = Stamp(row.image_size, row.image_mtime_ns)
     return Job(
@@ -93,6 +118,7 @@ def job_of(row: sa.Row[Any]) -> Job:
         mend=row.mend,
         obstacle=row.obstacle,
         digest=row.digest,
+        reference_digest=row.reference_digest,
         note=row.note,
         price=row.price,
         token=row.token,

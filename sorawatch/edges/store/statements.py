@@ -35,6 +35,12 @@ def _covered(exclusion: Exclusion) -> sa.ColumnElement[bool]:
     )
 
 
+def same_keys(table: sa.Table) -> sa.ColumnElement[bool]:
+    """Whether a row is of the order whose keys are ``order``, by the picture, and ``reference``, which may be None."""
+    by_picture = table.c.order_key == sa.bindparam("order")
+    return sa.or_(by_picture, table.c.reference_key == sa.bindparam("reference", type_=sa.String))
+
+
 CLAIMABLE = (
     sa.select(jobs.c.state)
     .distinct()
@@ -60,16 +66,12 @@ SETTLE = (
     .where(purchases.c.token == sa.bindparam("this"))
     .values(standing=sa.bindparam("stands"), clip=sa.bindparam("delivered"))
 )
-PURCHASES_LIKE = (
-    sa.select(purchases)
-    .where(purchases.c.order_key == sa.bindparam("order"))
-    .order_by(purchases.c.at, purchases.c.token)
-)
+PURCHASES_LIKE = sa.select(purchases).where(same_keys(purchases)).order_by(purchases.c.at, purchases.c.token)
 
 SAME_ORDER = (
     sa.select(jobs)
     .where(
-        jobs.c.order_key == sa.bindparam("order"),
+        same_keys(jobs),
         jobs.c.id != sa.bindparam("this"),
         sa.or_(
             sa.and_(jobs.c.state == State.DONE, jobs.c.changed_at >= sa.bindparam("since")),

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from sorawatch.core.budget import Exclusion
 from sorawatch.core.job import FINAL, UNPAID, Job, State
-from sorawatch.core.naming import likeness, order_key
-from sorawatch.core.purchase import Purchase, Standing, Witness
+from sorawatch.core.naming import likeness
+from sorawatch.core.purchase import LedgerEntry, Purchase, Settled, Standing, VideoKnown, Witness
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.books import Books
 from sorawatch.edges.store.clock import database_time
 from sorawatch.edges.store.keeper import Keeper
+from sorawatch.edges.store.orders import Orders
 from sorawatch.edges.store.peers import Peers
 from sorawatch.edges.store.pruning import prune
-from sorawatch.edges.store.rows import changed_columns, job_of, row_of
+from sorawatch.edges.store.rows import changed_columns, job_of, keys_of, purchase_in, purchase_of, row_of
 from sorawatch.edges.store.statements import CLAIMABLE, MANY, ONE, TELL, outside
 from sorawatch.edges.store.tables import commands, history, jobs, notes, purchases
 
@@ -64,6 +65,8 @@ class Turn:
         """States with jobs to claim; None once something was written since they were asked for."""
         self._notes: dict[str, str | None] = {}
         """As read or written in this transaction."""
+        self.entries: list[LedgerEntry] = []
+        """What is to be entered into the ledger once the transaction is on disk."""
         self._ahead: dict[str, Job] = {}
         """Jobs that were read ahead and have not been asked for or changed since, by their ids."""
 
@@ -144,18 +147,17 @@ class Turn:
         if before.state is not job.state:
             self._connection.execute(TELL, self._event(job))
 
-    def prune(self, before: int, delivered_before: int, limit: int) -> int:
+    def prune(self, before: int, limit: int) -> int:
         """Forget jobs that ended before ``before``, and their history; of purchases nothing is ever forgotten.
 
         Args:
             before: milliseconds of the store's clock.
-            delivered_before: delivered ones must have ended before this too, for they keep duplicates away.
             limit: at the most so many at once, the oldest first.
 
         Returns:
             How many were forgotten.
         """
-        return prune(self._connection, before, delivered_before, limit)
+        return prune(self._connection, before, limit)
 
     def history(self, job_id: str) -> list[Event]:
         query = sa.select(history).where(history.c.job_id == job_id).order_by(history.c.number)
@@ -236,9 +238,7 @@ class Turn:
 
     def same_order(self, job: Job, since: int) -> Job | None:
         """Another job that buys, or since then delivered, what ``job`` asks for."""
-        assert job.order is not None
-        order = order_key(job.digest, job.order)
-        return self._first(statements.SAME_ORDER, {"order": order, "this": job.id, "since": since})
+        return self._first(statements.SAME_ORDER, {**keys_of(job), "this": job.id, "since": since})
 
     def being_submitted(self, job: Job) -> bool:
         """Whether a submit that a server's list could not tell from this one is open."""
@@ -250,27 +250,19 @@ class Turn:
 
     def buy(self, job: Job) -> None:
         """Write down that ``job`` is about to be submitted under its token."""
-        row = row_of(job)
-        copied = ("token", "order_key", "likeness", "folder", "image", "model", "size", "seconds")
-        self._connection.execute(
-            statements.BUY,
-            {
-                **{name: row[name] for name in copied},
-                "job_id": job.id,
-                "at": self.now,
-                "micros": job.price,
-                "standing": Standing.OPEN,
-                "video_id": None,
-            },
-        )
+        purchase = purchase_of(job, self.now)
+        self._connection.execute(statements.BUY, asdict(purchase))
+        self.entries.append(purchase)
 
     def settle(self, token: str, standing: Standing, clip: str | None = None) -> None:
         """What became of a purchase, and the path of its clip below the outbox."""
         self._connection.execute(statements.SETTLE, {"this": token, "stands": standing, "delivered": clip})
+        self.entries.append(Settled(token, standing, clip))
 
     def know_video(self, token: str, video_id: str) -> None:
         """Write down which video a purchase bought."""
         self._connection.execute(statements.KNOW_VIDEO, {"this": token, "video": video_id})
+        self.entries.append(VideoKnown(token, video_id))
 
     def has_purchase(self, token: str) -> bool:
         """Whether a submit of this token is written down."""
@@ -278,8 +270,7 @@ class Turn:
 
     def purchases_like(self, job: Job) -> list[Purchase]:
         """Purchases of exactly this order."""
-        assert job.order is not None
-        return self._purchases(statements.PURCHASES_LIKE, {"order": order_key(job.digest, job.order)})
+        return self._purchases(statements.PURCHASES_LIKE, keys_of(job))
 
     def rivals(self, job: Job) -> list[Purchase]:
         """Other submits without a known video, of the same day, that a server's list could not tell from this job's."""
@@ -331,6 +322,11 @@ class Turn:
         return int(self._connection.scalar(query.where(jobs.c.state == State.SUBMITTING, jobs.c.model == model)) or 0)
 
     @property
+    def orders(self) -> Orders:
+        """What was ordered before, and by whom."""
+        return Orders(self._connection)
+
+    @property
     def books(self) -> Books:
         """The purchases as a person wants them told."""
         return Books(self._connection)
@@ -372,10 +368,7 @@ class Turn:
         return None if row is None else job_of(row)
 
     def _purchases(self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None) -> list[Purchase]:
-        return [
-            Purchase(row.token, row.job_id, row.at, row.micros, Standing(row.standing), row.video_id)
-            for row in self._connection.execute(query, parameters)
-        ]
+        return [purchase_in(row) for row in self._connection.execute(query, parameters).mappings()]
 
 
 def _is_news(before: Job, after: Job) -> bool:

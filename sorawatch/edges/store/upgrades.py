@@ -32,9 +32,14 @@ def _losses_and_obstacles_are_kept(connection: sa.Connection) -> None:
     _add(connection, jobs.c.obstacle)
 
 
-def _lost_answers_are_told_apart(connection: sa.Connection) -> None:
-    for name in ("reorders", "lost_reason", "witness_until"):
+def _what_was_lost_and_taken_is_kept(connection: sa.Connection) -> None:
+    for name in ("reorders", "lost_reason", "witness_until", "take", "reference_key", "reference_digest"):
         _add(connection, jobs.c[name])
+    for name in ("take", "reference_key"):
+        _add(connection, purchases.c[name])
+    for index in (*jobs.indexes, *purchases.indexes):
+        if index.name in {"jobs_by_reference", "jobs_by_take", "purchases_by_reference"}:
+            index.create(connection)
 
 
 def _add(connection: sa.Connection, column: sa.Column[Any]) -> None:
@@ -42,5 +47,5 @@ def _add(connection: sa.Connection, column: sa.Column[Any]) -> None:
     connection.execute(sa.text(f"ALTER TABLE {column.table.name} ADD COLUMN {written}"))
 
 
-_STEPS = (_purchases_stand_alone, _losses_and_obstacles_are_kept, _lost_answers_are_told_apart)
+_STEPS = (_purchases_stand_alone, _losses_and_obstacles_are_kept, _what_was_lost_and_taken_is_kept)
 """The first leads from version 1 to 2."""

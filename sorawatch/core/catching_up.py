@@ -1,0 +1,61 @@
+"""A job of which its purchase knows more than the state, as after an older state was put back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sorawatch.core.job import UNPAID, Charged, Job, State
+from sorawatch.core.order import parse_size
+from sorawatch.core.purchase import Purchase, Standing
+
+_OPEN_TO_NEWS = UNPAID | {State.SUBMITTING, State.UNCERTAIN, State.RENDERING, State.RENDERED, State.HELD}
+
+
+def caught_up(job: Job, purchase: Purchase, now: int) -> Job | None:
+    """The job where its purchase has come to; None if it is there already, or must be bought anew.
+
+    Args:
+        now: milliseconds of the store's clock.
+    """
+    if job.state not in _OPEN_TO_NEWS or job.order is None:
+        return None
+    bought = replace(
+        job,
+        order=replace(job.order, size=parse_size(purchase.size)) if purchase.size else job.order,
+        due_at=now,
+        changed_at=now,
+        attempts=0,
+        misses=0,
+        reason="",
+        mend="",
+        price=purchase.micros,
+        token=purchase.token,
+        submitted_at=purchase.at,
+        lost_at=None,
+        video_id=purchase.video_id,
+        progress=None,
+        charged=Charged.PERHAPS,
+    )
+    match purchase.standing:
+        case Standing.SPENT if purchase.clip is not None:
+            return replace(bought, state=State.DELIVERED, charged=Charged.YES, clip=purchase.clip)
+        case Standing.SPENT if job.state in UNPAID:
+            mend = "Move the pair back into the inbox to order it again, at its price."
+            reason = "it was ordered before and charged, but there is no clip, as the ledger says"
+            return replace(bought, state=State.REJECTED, charged=Charged.YES, reason=reason, mend=mend)
+        case Standing.OPEN if job.state not in UNPAID and _is_known(job, purchase):
+            return None
+        case Standing.OPEN if not job.digest:
+            # Its picture is to be prepared first, lest it cannot be ordered again where the server has lost it.
+            return replace(job, token=purchase.token, charged=Charged.PERHAPS)
+        case Standing.OPEN if purchase.video_id is None:
+            reason = "it was submitted before, as the ledger says; whether it arrived is not known"
+            return replace(bought, state=State.UNCERTAIN, lost_at=now, reason=reason)
+        case Standing.OPEN:
+            return replace(bought, state=State.RENDERING)
+        case _:
+            return None
+
+
+def _is_known(job: Job, purchase: Purchase) -> bool:
+    return job.token == purchase.token and purchase.video_id in {None, job.video_id}

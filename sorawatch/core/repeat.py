@@ -1,0 +1,65 @@
+"""The same order again: by mistake, or on purpose as another take of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sorawatch.core.job import FINAL, UNPAID, Job, State
+from sorawatch.core.naming import order_key
+from sorawatch.errors import Rejected
+
+
+def is_same(one: Job, other: Job) -> bool:
+    """Whether two prepared jobs order the same, takes aside."""
+    if one.order is None or other.order is None:
+        return False
+    digests = ((one.digest, other.digest), (one.reference_digest, other.reference_digest))
+    terms = {order_key("", replace(order, take=1)) for order in (one.order, other.order)}
+    return len(terms) == 1 and any(first and first == second for first, second in digests)
+
+
+def another(job: Job, take: int, job_id: str, now: int) -> Job:
+    """A new job that moves the pair of ``job`` back into the inbox, where it is found as this take of its order.
+
+    Args:
+        job_id: of the new job.
+        now: milliseconds of the store's clock.
+    """
+    assert job.order is not None
+    return Job(
+        job_id,
+        State.RESTORING,
+        job.pair,
+        created_at=now,
+        due_at=now,
+        changed_at=now,
+        order=replace(job.order, take=take),
+        reason=f"job {job.id} is ordered once more, as take {take}",
+        digest=job.digest,
+        reference_digest=job.reference_digest,
+        note=job.note,
+        filed=job.filed,
+    )
+
+
+def require_repeatable(job: Job) -> None:
+    """Raises: Rejected: if no other take can be ordered of the job now, with what to do."""
+    command = f"`sorawatch retry --another {job.id}`"
+    if job.state is State.RESTORING:
+        why = "its pair is just being moved back into the inbox"
+        mend = f"`sorawatch show {job.id}` says what comes of it."
+    elif job.state in UNPAID:
+        why, mend = "it waits in the inbox to be ordered at all", f"Run {command} once it is delivered."
+    elif job.state is State.HELD:
+        why = "it is held, and its pair is still in the inbox"
+        mend = f"`sorawatch show {job.id}` names the ways on; run {command} when it has ended."
+    elif job.state not in FINAL:
+        why, mend = f"it is {job.state}, and its pair is still in the inbox", f"Run {command} once it is delivered."
+    elif not job.filed:
+        why = "its pair is not where sorawatch has put it any more"
+        mend = "Drop the pair into the inbox; if it is refused as a duplicate, the text beside it names the command."
+    elif job.order is None or not job.digest:
+        why, mend = "it was never ordered", f"`sorawatch retry {job.id}` tries it again."
+    else:
+        return
+    raise Rejected(f"job {job.id} cannot be ordered once more now: {why}", mend)
