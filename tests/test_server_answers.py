@@ -95,13 +95,13 @@ def assert_delivered(yard: Yard, creates: int = 1, pictures: int = 1) -> None:
 
 def sold(count: int) -> dict[str, dict[str, object]]:
     """The first of the models that the simulator of `apart` sells, as a configuration describes them."""
-    return {f"m{number}": {"sizes": ["1280x720"], "seconds": [8], "usd_per_second": 0.1} for number in range(count)}
+    return {f"m{number}": {"sizes": ["320x180"], "seconds": [8], "usd_per_second": 0.1} for number in range(count)}
 
 
 @pytest.fixture
 def apart(tmp_path: Path) -> Iterator[Yard]:
-    """A yard whose simulator sells many models, so that each order can have its own."""
-    prices = {"1280x720": Decimal("0.10")}
+    """A yard whose simulator sells many models of small clips, so that each order can have its own."""
+    prices = {"320x180": Decimal("0.10")}
     models = tuple(simulator.ModelCard(f"m{number}", "standard", prices, ("8",)) for number in range(50))
     settings = simulator.Settings(generation_seconds=0.1, frames_per_second=1, models=models)
     with simulator.running(settings) as sim:
@@ -127,7 +127,7 @@ def bought_apart(yard: Yard, answers: list[Row], kind: str, **options: Any) -> d
     yard.set("limits", in_flight=2 * len(answers))
     yard.set("models", **sold(len(answers)))
     for number, row in enumerate(answers):
-        yard.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}")
+        yard.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}", size="320x180")
         yard.simulator.inject(row.fault(kind, "create", prompt=f"picture {number};", **options))
     drained(yard, 30)
     jobs = latest(yard)
@@ -298,9 +298,9 @@ def test_what_nobody_knows_is_quoted_and_no_key_is_blamed(beach: Yard, row: Row)
 def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(apart: Yard) -> None:
     apart.set("models", **sold(len(rows.MODEL) + 1))
     for number, row in enumerate(rows.MODEL):
-        apart.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}", priority=1)
+        apart.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}", size="320x180", priority=1)
         apart.simulator.inject(row.fault("answer_before", "create", prompt=f"picture {number};"))
-    apart.drop("other.jpg", "another picture", model=f"m{len(rows.MODEL)}")
+    apart.drop("other.jpg", "another picture", model=f"m{len(rows.MODEL)}", size="320x180")
     with apart.running():
         wait_until(lambda: apart.counts() == {"ready": len(rows.MODEL), "done": 1}, 10, apart.told)
         wait_until(lambda: len(apart.status().pauses) == len(rows.MODEL), 10, apart.told)
@@ -342,7 +342,7 @@ def polled(yard: Yard, faults: dict[str, Fault]) -> dict[str, Job]:
     """What became of as many pictures, by the name of the fault that each met."""
     yard.set("limits", in_flight=2 * len(faults))
     for number, fault in enumerate(faults.values()):
-        yard.drop(f"{number}.jpg", f"picture {number};")
+        yard.drop(f"{number}.jpg", f"picture {number};", seconds=4)
         yard.simulator.inject(replace(fault, prompt=f"picture {number};"))
     drained(yard, 30)
     jobs = latest(yard)
@@ -450,6 +450,23 @@ def test_a_good_list_that_shows_an_earlier_video_proves_that_an_order_never_arri
     assert drained(yard)
     assert_delivered(yard, 2, 2)
     assert yard.simulator.ledger().lists >= 2
+
+
+def test_a_good_list_proves_it_also_where_another_picture_was_ordered_in_the_same_words(yard: Yard) -> None:
+    yard.set("api", timeout_seconds=LATE)
+    yard.drop("first.jpg", "the same words")
+    assert drained(yard)
+    yard.drop("beach.jpg", "the same words")
+    yard.simulator.inject(Fault("lost_before", on="create"))
+    assert drained(yard)
+    assert_delivered(yard, 2, 2)
+
+
+def test_a_good_list_proves_it_also_of_an_order_whose_first_video_failed(yard: Yard) -> None:
+    delivered_before(yard)
+    yard.simulator.inject(Fault("generation_fails"), Fault("lost_before", on="create", after=1))
+    assert drained(yard)
+    assert [video.status for video in yard.simulator.ledger().videos] == ["completed", "failed", "completed"]
 
 
 def test_a_good_list_that_shows_a_later_video_proves_that_an_order_never_arrived(yard: Yard) -> None:

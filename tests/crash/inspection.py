@@ -110,20 +110,23 @@ class Inspection:
     def _left(self) -> tuple[set[str], set[str]]:
         """The pictures whose jobs are held, and those that wait for their turn; every other is done.
 
-        An order is held where its answer was lost and the list does not show it. It is never sent again where the
-        list proves nothing. Lost answers of two orders may keep further ones from being sent at all.
+        An order is held where its answer was lost and the list does not show it, a good list only if it shows no
+        other order either. It is never sent again where the list proves nothing. Lost answers of two orders may keep
+        further ones from being sent at all.
         """
         try:
             jobs = report.snapshot(self._scene.load()).jobs
         except SorawatchError as error:
             self.complaints.append(f"the state cannot be read: {error}")
             return set(), set()
-        bought = {self._scene.prompts[video["prompt"]] for video in self._scene.bought()}
+        bought = {self._scene.prompts[video["prompt"]] for video in self._scene.bought() if video["status"] != "failed"}
         good = self._scene.listing is Listing.GOOD
         held = {job.pair.path for job in jobs if job.state is State.HELD}
         waiting = {job.pair.path for job in jobs if job.state in UNPAID}
         told = [f"{job.pair.path} {job.state} {job.short_reason}".rstrip() for job in jobs]
-        for name in held - (self.lost - bought if good else self.lost):
+        shown = {job.pair.path for job in jobs if job.state is State.DONE} if good else set()
+        undecided = self.lost - bought if good else self.lost
+        for name in held if shown else held - undecided:
             self.complaints.append(f"{name} is held for nothing: {told}")
         for name in waiting - ({*ORDERS} - bought if len(self.lost) > 1 else set()):
             self.complaints.append(f"{name} waits for nothing: {told}")
