@@ -48,6 +48,11 @@ class Witnesses:
         while len(self._known) > WITNESSES:
             self._known.pop(next(iter([*self._known])), None)
 
+    def may_be(self, video_id: str, job: Job) -> bool:
+        """Whether the video may be what the present submit of ``job`` bought: no other submit is known to have."""
+        witness = self._known.get(video_id)
+        return witness is None or (witness.job_id == job.id and witness.ordered_at == job.submitted_at)
+
     def owner(self, video_id: str) -> str | None:
         """The job whose video this is, as far as is remembered."""
         witness = self._known.get(video_id)
@@ -88,7 +93,7 @@ class Search:
             for video in videos.values()
             if (rewritten or _resembles(video, prompt))
             and (video.created_at is None or video.created_at >= begun - _DAY)
-            and self._witnesses.owner(video.id) in {None, job.id}
+            and self._witnesses.may_be(video.id, job)
         )
         if filtered and not candidates:
             return o.Unlisted("its list leaves out videos that it names")

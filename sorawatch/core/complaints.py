@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 LONGEST_QUOTE = 300
 """Characters of a server's text that our messages repeat."""
 
+_QUOTED = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|`[^`]*`|“[^”]*”|«[^»]*»|「[^」]*」")
 _HTTP_ERROR = re.compile("[45][0-9][0-9]")
 _KINDS = (
     (re.compile(r"rate_?limit|too many requests"), 429),
     (re.compile(r"overloaded|unavailable|try again"), 503),
     (re.compile(r"server_error|internal|upstream|time[d-]? ?out"), 500),
 )
+_ERROR_KEYS = frozenset({"error", "errors", "detail", "base_resp", "ErrCode"})
 _SUCCESS = frozenset({"0", "200", "201", "202", "success", "ok"})
 
 
@@ -76,6 +78,17 @@ class Answer:
         """Everything that the complaint says, in lower case."""
         return self.complaint.words if self.complaint else ""
 
+    @property
+    def own_words(self) -> str:
+        """What the complaint says without quotations. Beside a bare code in a 2xx, such as ``queued``, a text says
+        nothing of a refusal: then it is the code alone.
+        """
+        if self.complaint is None:
+            return ""
+        code = self.complaint.code or ""
+        bare = self.ok and isinstance(self.document, dict) and not self.document.keys() & _ERROR_KEYS
+        return code.casefold() if bare and not code.isdecimal() else unquoted(self.complaint.words)
+
     def __str__(self) -> str:
         """``HTTP 400: the server's own words``, on one line and never long."""
         if self.complaint:
@@ -110,6 +123,11 @@ class Complaint:
 
 def _keys(document: dict[str, object]) -> str:
     return f"the keys {quote(', '.join(document))}" if document else "no keys"
+
+
+def unquoted(text: str) -> str:
+    """``text`` without what it quotes: a prompt, a name, or another answer as JSON, which say nothing of the matter."""
+    return _QUOTED.sub(" ", text.partition('{"')[0])
 
 
 def quote(text: str) -> str:
@@ -155,9 +173,10 @@ def read_complaint(document: object, depth: int = 3) -> Complaint | None:
 def _flat(error: dict[str, object]) -> Complaint:
     text = error.get("message") or error.get("msg") or error.get("detail")
     metadata = error.get("metadata")
-    if isinstance(metadata, dict) and isinstance(metadata.get("raw"), str) and isinstance(text, str):
+    if isinstance(metadata, dict) and isinstance(raw := metadata.get("raw"), str) and isinstance(text, str):
         # OpenRouter's own text is always "Provider returned error".
-        text = f"{text}: {metadata['raw']}"
+        inner = _unwrap(Complaint(raw), 1)
+        text = f"{text}: {inner.text}"
     return Complaint(_word(text) or "", _word(error.get("code")), _word(error.get("type")))
 
 

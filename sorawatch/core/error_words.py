@@ -94,7 +94,9 @@ CAPACITY = re.compile(
 RATE_LIMIT = re.compile(r"rate[ _-]?limit|too[ _]many[ _]requests|throttl|请求过于频繁|请求频率|速率限制")
 
 REFUSAL = re.compile(
-    r"invalid|bad[_ ]request|validation|unsupported|not supported|missing|required|malformed|unprocessable|out of range"
+    r"(?:invalid|unsupported|missing)[_ -]?"
+    r"(?:request|param|argument|input|value|field|prompt|image|size|seconds|format|type|required)"
+    r"|bad[_ -]?request|validation[_ -]?(?:error|failed)|required[_ -]?(?:param|field)|unprocessable"
 )
 """The words in which an error's code or type says that the request was refused as it is."""
 

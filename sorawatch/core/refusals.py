@@ -41,7 +41,7 @@ def submit_refusal(answer: Answer, now: float) -> Deferred | Rejected | Unresolv
     if 400 <= answer.status < 500:
         return _client_error(answer, now)
     if answer.status in {503, 529} and _takes_none(answer):
-        return _cause(answer) or _no_capacity(answer, now)
+        return _cause(answer, answer.own_words) or _no_capacity(answer, now)
     if answer.ok and (found := _refusal_as_success(answer, now)) is not None:
         return found
     return _unresolved(answer)
@@ -52,9 +52,9 @@ def _client_error(answer: Answer, now: float) -> Deferred | Rejected | Unresolve
     status, words = answer.status, answer.words
     if status in NOT_A_REFUSAL or (status == 409 and words_of.TWIN.search(words)):
         return _unresolved(answer)
-    if (refused := _about_this_order(answer)) is not None:
+    if (refused := _about_this_order(answer, words)) is not None:
         return refused
-    if (blocked := _cause(answer)) is not None:
+    if (blocked := _cause(answer, words)) is not None:
         return blocked
     if status == 410:
         return ModelUnknown(f"the server says that this is gone ({answer})", MODEL_MEND)
@@ -79,11 +79,12 @@ def _refusal_as_success(answer: Answer, now: float) -> Deferred | Rejected | Blo
     if complaint is None or answer.stated_status in {500, 501, 502, 504, 505, *NOT_A_REFUSAL}:
         return None
     if answer.stated_status in {503, 529}:
-        return (_cause(answer) or _no_capacity(answer, now)) if _takes_none(answer) else None
-    if (found := _about_this_order(answer) or _cause(answer)) is not None:
+        return (_cause(answer, answer.own_words) or _no_capacity(answer, now)) if _takes_none(answer) else None
+    words = answer.own_words
+    if (found := _about_this_order(answer, words) or _cause(answer, words)) is not None:
         return found
-    crowded = words_of.CROWDED.search(answer.words) is not None
-    if crowded or answer.stated_status == 429 or words_of.RATE_LIMIT.search(answer.words):
+    crowded = words_of.CROWDED.search(words) is not None
+    if crowded or answer.stated_status == 429 or words_of.RATE_LIMIT.search(words):
         wait = retry_after(answer.headers, now)
         return Deferred(f"the server wants us to wait ({answer})", retry_after=wait, crowded=crowded, everyone=True)
     kind = f"{complaint.code or ''} {complaint.type or ''}".casefold()
@@ -97,7 +98,7 @@ def _takes_none(answer: Answer) -> bool:
     if answer.complaint is None or answer.of_a_middleman or words_of.TWIN.search(answer.words):
         return False
     return asks_to_wait(answer.headers) or any(
-        pattern.search(answer.words) for pattern in (words_of.CAPACITY, words_of.CROWDED)
+        pattern.search(answer.own_words) for pattern in (words_of.CAPACITY, words_of.CROWDED)
     )
 
 
@@ -110,20 +111,20 @@ def _no_capacity(answer: Answer, now: float) -> Deferred:
     )
 
 
-def _about_this_order(answer: Answer) -> Rejected | None:
-    """A refusal of this prompt or this picture, which says nothing of other orders."""
-    if words_of.MODERATION.search(answer.words):
+def _about_this_order(answer: Answer, words: str) -> Rejected | None:
+    """A refusal of this prompt or this picture, going by the words, which says nothing of other orders."""
+    if words_of.MODERATION.search(words):
         return Rejected(f"the server's moderation refused the order ({answer})", CONTENT_MEND, own=True)
-    if words_of.SIZE_MISMATCH.search(answer.words):
+    if words_of.SIZE_MISMATCH.search(words):
         mend = "Check that the size is one that the model has, then move the pair back into the inbox."
         why = f"the server says that the picture does not have the size of the order ({answer})"
         return Rejected(why, mend, own=True)
     return None
 
 
-def _cause(answer: Answer) -> Blocked | None:
+def _cause(answer: Answer, words: str) -> Blocked | None:
     """What stops other orders too, going by the words: the credit, the model, the key. Of a 401 no words are needed."""
-    status, words = answer.effective_status, answer.words
+    status = answer.effective_status
     if status == 402 or words_of.CREDIT.search(words):
         return Blocked(f"the account has no credit left ({answer})", QUOTA_MEND, keyed=True)
     if words_of.MODEL.search(words):
@@ -139,7 +140,7 @@ def _cause(answer: Answer) -> Blocked | None:
 
 def _unresolved(answer: Answer) -> Unresolved:
     """The order may have been accepted. What the words say of others is kept, and whatever may be its id is told."""
-    cause, reason = _cause(answer), f"the order may have been accepted: the server answered {answer}"
+    cause, reason = _cause(answer, answer.own_words), f"the order may have been accepted: the server answered {answer}"
     if 300 <= answer.status < 400:
         location = next((value for name, value in answer.headers.items() if name.lower() == "location"), "nowhere")
         elsewhere = f"the server sends submits elsewhere (HTTP {answer.status} to {quote(location)})"
@@ -204,7 +205,7 @@ def _closed(answer: Answer) -> Blocked | None:
     """The account, the key or the way to the server is shut, whatever was asked for."""
     if answer.effective_status >= 500 and not words_of.CREDIT.search(answer.words):
         return None
-    cause = _cause(answer)
+    cause = _cause(answer, answer.words)
     return None if isinstance(cause, ModelUnknown) else cause
 
 
