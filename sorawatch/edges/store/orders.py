@@ -26,9 +26,7 @@ _DELIVERED = (
 )
 _FOLLOWS = (
     sa.select(jobs.c.id)
-    .where(
-        jobs.c.token == sa.bindparam("bought_as"), jobs.c.id != sa.bindparam("this"), jobs.c.state.not_in(_GIVEN_UP)
-    )
+    .where(jobs.c.token == sa.bindparam("bought_as"), jobs.c.id != sa.bindparam("this"), jobs.c.state.not_in(_GIVEN_UP))
     .limit(1)
 )
 _OF_THIS_PLACE = (
