@@ -188,7 +188,8 @@ class Admission:
         older = next((each for each in turn.orders.going_on(job.pair) if is_same(each, job)), None)
         if older is None:
             return []
-        touched = replace(older, pair=job.pair, digest=job.digest)
+        reference = older.reference_digest or job.reference_digest
+        touched = replace(older, pair=job.pair, digest=job.digest, reference_digest=reference)
         turn.amend(touched, older)
         after = vanish(job, turn.now, f"the same pair as job {older.id}, which goes on")
         turn.save(after, job)

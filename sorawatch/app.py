@@ -332,11 +332,15 @@ def recover(config: Config) -> tuple[list[Job], int]:
             return [*(jobs | {job.id: job for job in told.jobs}).values()], told.orders
 
 
+def counted(orders: int) -> str:
+    return f"{orders} order{'' if orders == 1 else 's'}"
+
+
 def _taken_in(turn: Turn, ledger: Ledger) -> TakenIn:
     """What the ledger tells, written down and logged."""
     told = take_in(turn, ledger.read())
     if told.orders:
-        logger.warning("%d orders are known again from the ledger", told.orders)
+        logger.warning("known again from the ledger: %s", counted(told.orders))
     for job in told.jobs:
         logger.warning("%s [%s]: %s, as the ledger tells", job.pair.path, job.id, job.state)
     return told

@@ -10,6 +10,9 @@ from sorawatch.edges.ledger import Ledger
 from sorawatch.edges.store import Store, Turn
 from sorawatch.errors import Blocked
 
+_PAUSE = 5.0
+"""Seconds between two tries to write the ledger."""
+
 
 class Bookkeeping:
     """A `Store` as the daemon works on it. Used from its thread."""
@@ -52,4 +55,9 @@ class Bookkeeping:
     def objection(self) -> str | None:
         """Why nothing may be submitted, if the ledger could not be written."""
         trouble = self._ledger.trouble
-        return None if trouble is None else f"{trouble}. {trouble.mend}"
+        return None if trouble is None else f"{trouble}. {trouble.mend}".rstrip(".")
+
+    @property
+    def rest(self) -> float:
+        """Seconds until the next turn at the most."""
+        return float("inf") if self._ledger.trouble is None else _PAUSE

@@ -254,7 +254,7 @@ def _recover(context: typer.Context, config_path: ConfigOption = None) -> None:
     """Make a new state from the work folder and the ledger, when the state file is gone or damaged."""
     logs.set_up([logs.stderr_handler(os.environ)], "info", prompts=False)
     jobs, orders = app.recover(_load(context, config_path))
-    known = f" {orders} orders are known again from the ledger." if orders else ""
+    known = f" Known again from the ledger: {app.counted(orders)}." if orders else ""
     out.print(
         f"Made a new state and took {len(jobs)} unfinished jobs up again.{known} `sorawatch run` goes on with them."
     )

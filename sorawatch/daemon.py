@@ -219,7 +219,7 @@ class Daemon:
             self._lookout.start_if_due(self._register.pairs)
         dues = [due, *(each.until for each in self._closures), *(each.until for each in self._blocked)]
         waits = (max((at - now) / 1000, self._rhythm.spacing) for at in dues if at is not None and at > now)
-        return max(0.0, min(self._pulse.rest, self._lookout.rest, self._neighbours.rest, *waits))
+        return max(0.0, min(self._pulse.rest, self._lookout.rest, self._neighbours.rest, self._store.rest, *waits))
 
     def _heed_neighbours(self, turn: Turn) -> None:
         news, changes = self._neighbours.heed(turn)

@@ -119,7 +119,7 @@ class Whereabouts:
             raise UsageError(
                 f"{self.keeper.name} is gone or empty, but {self.work.root} still holds {left} unfinished jobs, "
                 "which may be paid for. Put the state back, or run `sorawatch recover`, which makes a new one "
-                "from that folder."
+                "from that folder and the ledger."
             )
         return Store.create_or_open(self.keeper, new_owner(), clock)[0]
 

@@ -227,6 +227,23 @@ class TestAnother:
         assert yard.run_once()
         assert {*yard.files("outbox")} == {"beach.mp4", "beach (2).mp4"}
 
+    def test_that_gets_other_metadata_while_it_is_rendered_stays_what_it_is(self, patient_yard: Yard) -> None:
+        yard = patient_yard
+        image = yard.drop("beach.jpg")
+        with yard.running():
+            yard.simulator.wait_for(lambda ledger: ledger.creates == 1)
+            yard.simulator.finish_all()
+            wait_until(lambda: "done" in yard.states("beach.jpg"))
+            (done,) = yard.status().jobs
+            yard.cli("retry", "--another", done.id)
+            yard.simulator.wait_for(lambda ledger: ledger.creates == 2)
+            annotate(image)
+            wait_until(lambda: yard.states("beach.jpg").count("cancelled") == 2)
+            yard.simulator.finish_all()
+            wait_until(lambda: yard.states("beach.jpg").count("done") == 2)
+        assert yard.simulator.ledger().creates == 2
+        assert yard.files("errors") == {}
+
     def test_whose_name_is_taken_meanwhile(self, yard: Yard, duplicate: str) -> None:
         yard.drop("beach.jpg", "something else")
         yard.cli("retry", "--another", duplicate)

@@ -201,7 +201,7 @@ class TestALostState:
                 yard.drop("other.jpg")
                 wait_until(lambda: "rendering" in yard.states("other.jpg"))
         told = yard.cli("recover")
-        assert "took 1 unfinished jobs up again. 2 orders are known again from the ledger." in told
+        assert "took 1 unfinished jobs up again. Known again from the ledger: 2 orders." in told
         drop_again(yard)
         yard.simulator.finish_all()
         assert not yard.run_once()

@@ -55,7 +55,7 @@ def require_repeatable(job: Job) -> None:
         mend = f"`sorawatch show {job.id}` names the ways on; run {command} when it has ended."
     elif job.state not in FINAL:
         why, mend = f"it is {job.state}, and its pair is still in the inbox", f"Run {command} once it is delivered."
-    elif not job.filed:
+    elif not job.filed or (job.state is State.DONE and not job.digest):
         why = "its pair is not where sorawatch has put it any more"
         mend = "Drop the pair into the inbox; if it is refused as a duplicate, the text beside it names the command."
     elif job.order is None or not job.digest:

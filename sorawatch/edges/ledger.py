@@ -11,7 +11,7 @@ import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ logger = logging.getLogger("sorawatch")
 _MODE = 0o600
 _NAMES: dict[type[LedgerEntry], str] = {Purchase: "bought", VideoKnown: "video", Settled: "settled"}
 _KINDS = {name: kind for kind, name in _NAMES.items()}
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NAMES}
 
 
 class Ledger:
@@ -97,7 +98,8 @@ class Ledger:
 
 
 def _line(entry: LedgerEntry) -> str:
-    known = {name: value for name, value in asdict(entry).items() if value is not None}
+    values = {name: getattr(entry, name) for name in _FIELDS[type(entry)]}
+    known = {name: value for name, value in values.items() if value is not None}
     return json.dumps({"entry": _NAMES[type(entry)], **known}, separators=(",", ":")) + "\n"
 
 
@@ -124,7 +126,7 @@ def _read(line: bytes) -> LedgerEntry | None:
     try:
         told: dict[str, Any] = json.loads(line)
         kind = _KINDS[told["entry"]]
-        known = {field.name: told[field.name] for field in fields(kind) if field.name in told}
+        known = {name: told[name] for name in _FIELDS[kind] if name in told}
         if "standing" in known:
             known["standing"] = Standing(known["standing"])
         if kind is Purchase:

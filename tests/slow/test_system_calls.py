@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.slow.injection import Injection, count, failing, require_strace, suffer
-from tests.slow.scene import Pledge, attempts, daemon, reasons, start
+from tests.slow.scene import Pledge, attempts, daemon, pauses, reasons, start
 from tests.yard import Yard, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -100,12 +100,24 @@ def test_a_work_folder_that_ails_for_long_is_no_reason_to_give_an_order_up(yard:
     pledge.drop("0.jpg")
     with daemon(yard) as running, pledge.watching():
         wait_until(lambda: yard.counts() == {"ready": 1}, told=yard.counts)
-        with failing(running, "fsync", "EIO"):
+        with failing(running, "fsync", "EIO", yard.root / "state.db.work"):
             yard.cli("resume")
             wait_until(lambda: running.log.count("submitting") >= 12, told=lambda: f"{reasons(yard)}\n{running.log}")
             assert yard.simulator.ledger().creates == 0
             assert yard.counts().keys() <= {"ready", "submitting"}
         wait_until(lambda: len(yard.files("processed")) == 2, told=lambda: reasons(yard))
+    pledge.keep(clips=1)
+
+
+def test_a_ledger_that_cannot_be_written_for_a_while(yard: Yard) -> None:
+    assert yard.run_once()
+    pledge = Pledge(yard)
+    with daemon(yard) as running, pledge.watching():
+        with failing(running, "fsync", "EIO", yard.root / "state.db.ledger"):
+            pledge.drop("0.jpg")
+            wait_until(lambda: "the ledger cannot be written" in pauses(yard), told=lambda: running.log)
+            assert yard.simulator.ledger().creates == 0
+        wait_until(lambda: len(yard.files("processed")) == 2, told=lambda: f"{reasons(yard)}\n{running.log}")
     pledge.keep(clips=1)
 
 

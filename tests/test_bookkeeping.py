@@ -1,0 +1,82 @@
+"""What the state knows of money the ledger is told, at once or as soon as it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from sorawatch.bookkeeping import Bookkeeping
+from sorawatch.core.job import Job, Pair, Stamp, State
+from sorawatch.core.order import Order, Size
+from sorawatch.core.purchase import Standing
+from sorawatch.edges.ledger import Ledger
+from sorawatch.edges.store import Store
+from sorawatch.errors import Blocked
+
+ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
+SENT = Job("a", State.SUBMITTING, Pair("", "a.jpg", Stamp(1, 1)), 1, 1, 1, ORDER, digest="d" * 64, token="t", price=5)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store.create_or_open(tmp_path / "state.db", "one")[0]) as store:
+        yield store
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db.ledger"
+
+
+def fail(_done: None = None) -> None:
+    raise Blocked("no disk", "find it")
+
+
+def test_what_is_bought_and_settled_is_told(store: Store, path: Path) -> None:
+    books = Bookkeeping(store, Ledger(path))
+    with books.turn() as turn:
+        turn.buy(SENT)
+    with books.turn() as turn:
+        turn.settle("t", Standing.SPENT, "a.mp4")
+        known = turn.orders.all()
+    assert Ledger(path).read() == known
+
+
+def test_what_is_not_on_disk_is_not_told(store: Store, path: Path) -> None:
+    books = Bookkeeping(store, Ledger(path))
+    with pytest.raises(Blocked), books.turn() as turn:
+        fail(turn.buy(SENT))
+    assert Ledger(path).read() == {}
+
+
+def test_what_came_to_be_on_disk_against_all_signs_is_told_with_the_next_turn(store: Store, path: Path) -> None:
+    """A disk may fail in the very moment after the commit."""
+    books = Bookkeeping(store, Ledger(path))
+    with pytest.raises(Blocked), books.turn():
+        fail()
+    with store.turn() as turn:
+        turn.buy(SENT)
+        known = turn.orders.all()
+    with books.turn():
+        pass
+    assert Ledger(path).read() == known
+
+
+def test_without_the_ledger_nothing_is_bought_and_all_else_goes_on(store: Store, path: Path) -> None:
+    books = Bookkeeping(store, Ledger(path))
+    path.mkdir()
+    with pytest.raises(Blocked, match="the ledger cannot be written"), books.turn() as turn:
+        turn.buy(SENT)
+    assert books.objection is not None
+    with books.turn() as turn:
+        turn.settle("t", Standing.RELEASED)
+        known = turn.orders.all()
+    assert books.objection is not None
+    path.rmdir()
+    with books.turn():
+        pass
+    assert books.objection is None
+    assert Ledger(path).read() == known
