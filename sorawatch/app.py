@@ -26,7 +26,7 @@ from sorawatch.edges.manager import Manager
 from sorawatch.edges.store import Store, Turn
 from sorawatch.errors import Blocked, ConfigError, UsageError
 from sorawatch.hands import CONNECTIONS
-from sorawatch.housekeeping import DAY_MS
+from sorawatch.housekeeping import delivered_ms
 from sorawatch.intake import Intake
 from sorawatch.messages import Listener, Parts
 from sorawatch.perform import Performer
@@ -79,7 +79,7 @@ def policy(config: Config) -> Policy:
 def admission(config: Config) -> Admission:
     """What may be submitted."""
     refuse = config.duplicates is Duplicates.REFUSE
-    keep_ms = config.keep_days * DAY_MS
+    keep_ms = delivered_ms(config.keep_days)
     server = config.api.base_url
     return Admission(
         config.limits, policy(config), config.catalogue, refuse, config.timezone, LEASE_MS, keep_ms, server
@@ -285,6 +285,7 @@ def wish(config: Config, wishes: Sequence[Wish]) -> bool:
     Raises:
         Rejected: if one of them cannot be granted; then none is.
         UsageError: if there is no state yet.
+        Blocked: if the state or its ledger cannot be written.
     """
     where = Whereabouts.of(config)
     store = Store.open_for_reading(where.keeper)
@@ -305,6 +306,8 @@ def wish(config: Config, wishes: Sequence[Wish]) -> bool:
                     turn.command(each.verb, job.id if job else None, each.argument)
                 else:
                     grant(turn, each, job, policy(config))
+        # Else the next start would take the ledger's older word for news.
+        where.ledger.write(turn.entries)
     return running
 
 

@@ -16,18 +16,27 @@ _BATCH = 500
 """Jobs forgotten in one turn: few enough to hold nobody up."""
 
 
+_DELIVERED_DAYS = 30
+"""For so long, at the least, the record of a delivered order is kept, as it refuses the same order."""
+
+
+def delivered_ms(keep_days: int) -> int:
+    """Milliseconds for which the record of a delivered order is kept."""
+    return max(keep_days, _DELIVERED_DAYS) * DAY_MS
+
+
 class Housekeeping:
     """Forgets ended jobs that are older than anybody asks for. Used from the daemon's thread."""
 
     def __init__(self, keep_days: int) -> None:
-        self._keep = keep_days * DAY_MS
+        self._keep, self._keep_delivered = keep_days * DAY_MS, delivered_ms(keep_days)
         self._due_at = 0.0
 
     def tidy(self, turn: Turn) -> None:
         """Forget some old jobs, if it is time."""
         if time.monotonic() < self._due_at:
             return
-        gone = turn.prune(turn.now - self._keep, _BATCH)
+        gone = turn.prune(turn.now - self._keep, turn.now - self._keep_delivered, _BATCH)
         if gone < _BATCH:
             self._due_at = time.monotonic() + _PAUSE
         if gone:

@@ -239,7 +239,7 @@ class TestBilling:
         assert yard.status().today.spent == spent
         assert ("Was it charged?\n    No." in error(yard, "beach.error.txt")) is not billed
 
-    def test_a_held_order_counts_as_spent(self, yard: Yard) -> None:
+    def test_a_held_order_stays_reserved(self, yard: Yard) -> None:
         yard.set("limits", usd_per_day=1.2)
         yard.simulator.inject(
             Fault("lost_after", on="create"), Fault("answer_before", on="list", status=404, times=None)
@@ -248,7 +248,7 @@ class TestBilling:
         yard.drop("waits.jpg")
         assert not yard.run_once()
         assert yard.counts() == {"held": 1, "ready": 1}
-        assert "today: $0.80 spent, $0.00 reserved, $0.40 left of $1.20, 0 clips" in yard.told()
+        assert "today: $0.00 spent, $0.80 reserved, $0.40 left of $1.20, 0 clips" in yard.told()
 
 
 class TestReport:

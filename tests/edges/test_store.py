@@ -233,13 +233,13 @@ class TestJobs:
         with store.turn() as turn:
             turn.buy(saved_in(turn, "failed"))
         with store.turn() as turn:
-            assert turn.prune(before=5, limit=5) == 1
+            assert turn.prune(before=5, delivered_before=5, limit=5) == 1
             assert {each.id for each in turn.jobs({*State})} == {"done", "recent", "held"}
             assert (turn.history("failed"), len(turn.history("done"))) == ([], 1)
             assert turn.has_purchase("t")
-            assert turn.prune(before=10, limit=5) == 1
-            assert turn.prune(before=100, limit=0) == 0
-            assert turn.prune(before=10, limit=5) == 0
+            assert turn.prune(before=10, delivered_before=10, limit=5) == 1
+            assert turn.prune(before=100, delivered_before=100, limit=0) == 0
+            assert turn.prune(before=10, delivered_before=10, limit=5) == 0
 
 
 class TestFind:

@@ -147,17 +147,18 @@ class Turn:
         if before.state is not job.state:
             self._connection.execute(TELL, self._event(job))
 
-    def prune(self, before: int, limit: int) -> int:
+    def prune(self, before: int, delivered_before: int, limit: int) -> int:
         """Forget jobs that ended before ``before``, and their history; of purchases nothing is ever forgotten.
 
         Args:
             before: milliseconds of the store's clock.
+            delivered_before: the same for delivered jobs, which refuse the same order.
             limit: at the most so many at once, the oldest first.
 
         Returns:
             How many were forgotten.
         """
-        return prune(self._connection, before, limit)
+        return prune(self._connection, before, delivered_before, limit)
 
     def history(self, job_id: str) -> list[Event]:
         query = sa.select(history).where(history.c.job_id == job_id).order_by(history.c.number)
