@@ -154,6 +154,9 @@ def opened(
         stack.callback(store.close)
         with store.turn() as turn:
             mark_folders(config, turn, shared=store.is_shared)
+            if not store.is_shared:
+                # A claim of an earlier run must not keep a job from being set right.
+                turn.peers.void(turn.peers.gone())
             for job in reconcile(turn, work, admission(config)):
                 logger.warning("%s [%s]: taken up again from %s", job.pair.path, job.id, work.folder(job.id))
             lacking = _taken_in(turn, ledger).lacking
