@@ -49,18 +49,19 @@ def test_every_attempt_is_told_with_its_reason(yard: Yard) -> None:
 
 
 def test_what_ended_long_ago_is_forgotten(yard: Yard) -> None:
-    yard.set("keep_days", value=1)
+    yard.set("keep_days", value=2)
     yard.drop("bad.jpg", seconds=5)
     yard.drop("beach.jpg")
     assert not yard.run_once()
-    yard.age(days=20)
-    yard.run_once()
-    assert yard.counts() == {"done": 1}
+    yard.age(days=1)
     yard.drop("again.jpg", "waves around beach")
     (yard.inbox / "again.jpg").write_bytes((yard.processed / "beach.jpg").read_bytes())
     assert not yard.run_once()
     assert "it is the same order as job" in (yard.errors / "again.error.txt").read_text()
-    yard.age(days=20)
+    yard.age(days=1.5)
+    yard.run_once()
+    assert yard.counts() == {"failed": 1}
+    yard.age(days=1)
     yard.run_once()
     assert yard.counts() == {}
 
