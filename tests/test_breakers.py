@@ -14,6 +14,8 @@ from tests.server_answers import Row
 from tests.test_server_answers import NO_LIST, assert_delivered, drained, each, only_job, told_of
 from tests.yard import Yard, wait_until
 
+pytestmark = pytest.mark.slow
+
 FREE = {"sora-2": {"usd_per_second": 0}}
 
 MANY = 30

@@ -15,6 +15,8 @@ import pytest
 from sorawatch.simulator import Fault
 from tests.yard import Yard, wait_until
 
+pytestmark = pytest.mark.slow
+
 STATES = Path(__file__).parent / "states"
 """A state of schema 3 and the pictures in it: ``beach`` was delivered, ``harbour`` is ready."""
 

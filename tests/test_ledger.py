@@ -16,6 +16,8 @@ import pytest
 from sorawatch.simulator import Fault
 from tests.yard import Yard, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def afterwards_put_back(yard: Yard, *, work: bool = True) -> Iterator[None]:

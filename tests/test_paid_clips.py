@@ -13,6 +13,8 @@ from PIL import Image
 from sorawatch.simulator import Fault
 from tests.yard import KEY, Yard, wait_until
 
+pytestmark = pytest.mark.slow
+
 MISSING = Fault("answer_before", on="content", status=404, shape="detail_text", message="Not Found", times=None)
 
 

@@ -21,6 +21,8 @@ from tests import server_answers as rows
 from tests.server_answers import Row
 from tests.yard import Yard, wait_until
 
+pytestmark = pytest.mark.slow
+
 PRICE = 800_000
 """Micro-dollars of one clip as the yard orders it."""
 
