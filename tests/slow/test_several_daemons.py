@@ -322,6 +322,7 @@ def test_what_was_bought_is_known_when_the_state_is_lost(fleet: Fleet, cluster: 
         pledge.drop(name)
         with daemon(machine) as running:
             wait_until(lambda name=name: name in one.files("processed"), told=lambda: reasons(one) + running.log)
+            wait_until(lambda: ended(one))
     ledgers = [*(two.root / "work").glob("*.ledger")]
     (two.root / "work").rename(two.root / "gone")
     (one.root / "work" / "two.ledger").write_bytes((two.root / "gone" / ledgers[0].name).read_bytes())
