@@ -47,11 +47,6 @@ class Closures:
         """The orders that wait until a person, or the calendar, lets them go on."""
         return [admission.exclusion(each) for each in self._closed if each.lasting]
 
-    @property
-    def last(self) -> bool:
-        """Whether any orders wait until a person, or the calendar, lets them go on."""
-        return any(each.lasting for each in self._closed)
-
 
 def _got_past(job: Job, closed: Closed) -> bool:
     return is_below(job.pair.folder, closed.folder) and (job.price != 0 or not closed.priced)

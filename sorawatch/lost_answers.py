@@ -40,7 +40,7 @@ class Open:
     @property
     def waits_long(self) -> bool:
         """Whether the first paid probe was of no avail, so that it takes an hour, or a person."""
-        return self.known.until is None or self.known.probes > 0
+        return self.known.waits_for_a_person or self.known.probes > 0
 
     @property
     def reason(self) -> str:

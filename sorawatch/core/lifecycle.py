@@ -24,8 +24,6 @@ MISSES_THAT_PROVE = 2
 LOSSES_THAT_DISPROVE = 3
 """Losses of one order in a row after which it is held, whatever a list or the configuration says: a list that shows
 nothing is likelier than that all of them were lost."""
-
-
 _WITNESS_SHARE = 1 / 12
 """Of the wait for another order that shows what a list is worth: the time between two looks."""
 MOST_REORDERS = 3
