@@ -16,6 +16,7 @@ from sorawatch.core.lifecycle import Action
 from sorawatch.core.lost_answers import LostAnswers
 from sorawatch.core.schedule import Waits, is_due
 from sorawatch.edges.store import Turn
+from sorawatch.server_notes import ServerNotes
 
 _NOTE = "lost-answers"
 _EVERY_MODEL = ""
@@ -59,7 +60,7 @@ class LostAnswersBreaker:
 
     def __init__(self, server: str, waits: Waits) -> None:
         """``server`` is the base URL."""
-        self._server = server
+        self._kept = ServerNotes(_NOTE, server)
         self.waits = waits
         self._proven: set[str] = set()
         """Models of which this run has had an order accepted, and no answer lost since."""
@@ -155,11 +156,7 @@ class LostAnswersBreaker:
 
     def _notes(self, turn: Turn) -> dict[str, LostAnswers]:
         """What is known of this server, by model."""
-        kept = (turn.note(_NOTE) or {}).get(self._server, {})
-        return {scope: core.from_json(known) for scope, known in kept.items()}
+        return {scope: core.from_json(known) for scope, known in self._kept.read(turn).items()}
 
     def _write(self, turn: Turn, notes: dict[str, LostAnswers]) -> None:
-        servers = {server: kept for server, kept in (turn.note(_NOTE) or {}).items() if server != self._server}
-        if notes:
-            servers[self._server] = {scope: core.to_json(known) for scope, known in notes.items()}
-        turn.write_note(_NOTE, servers or None)
+        self._kept.write(turn, {scope: core.to_json(known) for scope, known in notes.items()})

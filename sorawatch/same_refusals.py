@@ -10,6 +10,7 @@ from sorawatch.core.job import Change, Job, State
 from sorawatch.core.lifecycle import retry
 from sorawatch.core.same_refusals import SameRefusals
 from sorawatch.edges.store import LeaseLost, Turn
+from sorawatch.server_notes import ServerNotes
 
 _NOTE = "same-refusals"
 _MEND = (
@@ -23,7 +24,7 @@ class SameRefusalsBreaker:
 
     def __init__(self, server: str) -> None:
         """``server`` is the base URL."""
-        self._server = server
+        self._kept = ServerNotes(_NOTE, server)
 
     def judge(self, turn: Turn, job: Job, refusal: o.FailedForGood) -> tuple[o.FailedForGood | o.Halted, list[Change]]:
         """What a refusal comes to: of this order alone, or of all for its model once three pictures met the same.
@@ -76,15 +77,11 @@ class SameRefusalsBreaker:
             self._write(turn, {model: replace(known, pictures=()) for model, known in notes.items()})
 
     def _notes(self, turn: Turn) -> dict[str, SameRefusals]:
-        kept = (turn.note(_NOTE) or {}).get(self._server, {})
-        return {model: core.from_json(known) for model, known in kept.items()}
+        return {model: core.from_json(known) for model, known in self._kept.read(turn).items()}
 
     def _write(self, turn: Turn, notes: dict[str, SameRefusals]) -> None:
-        servers = {server: kept for server, kept in (turn.note(_NOTE) or {}).items() if server != self._server}
-        notes = {model: known for model, known in notes.items() if known.pictures or known.restore}
-        if notes:
-            servers[self._server] = {model: core.to_json(known) for model, known in notes.items()}
-        turn.write_note(_NOTE, servers or None)
+        told = {model: known for model, known in notes.items() if known.pictures or known.restore}
+        self._kept.write(turn, {model: core.to_json(known) for model, known in told.items()})
 
 
 def _put_back(turn: Turn, job: Job) -> list[Change]:
