@@ -7,7 +7,7 @@ def main() -> None:
     """The console script."""
     # What is loaded now stays for good. Looking through it for garbage again and again takes a seventh of the start.
     gc.disable()
-    from sorawatch.cli import cli  # noqa: PLC0415 -- only here is it loaded in this way
+    from sorawatch.cli.main import cli  # noqa: PLC0415 -- only here is it loaded in this way
 
     gc.freeze()
     gc.enable()

@@ -1,4 +1,4 @@
-"""Draws the photos of ``sorawatch.samples``, the same each time: ``python tests/draw_samples.py [FOLDER]``."""
+"""Draws the photos of ``sorawatch.cli.samples``, the same each time: ``python tests/draw_samples.py [FOLDER]``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageDraw, ImageFilter
 
-SAMPLES = Path(__file__).parent.parent / "sorawatch" / "samples"
+SAMPLES = Path(__file__).parent.parent / "sorawatch" / "cli" / "samples"
 
 Array = np.ndarray
 Point = tuple[float, float]

@@ -10,7 +10,7 @@ import av
 from PIL import Image, ImageOps
 from rich.console import Console
 
-from sorawatch import demo
+from sorawatch.cli import demo
 
 HERE = Path(__file__).parents[1] / ".github"
 WIDTH, HEIGHT, GAP = 400, 300, 8

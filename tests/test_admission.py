@@ -12,14 +12,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sorawatch.admission import Admission
 from sorawatch.core.budget import Scope, is_below
 from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Model, Order, Size
-from sorawatch.core.patience import Policy
 from sorawatch.core.purchase import Standing
+from sorawatch.core.retry_policy import Policy
 from sorawatch.core.schedule import Waits
+from sorawatch.daemon.submission.admission import Admission
 from sorawatch.edges.store import Store
 
 SIZE = Size(1280, 720)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sorawatch.blocks import Block, Blocks
 from sorawatch.core import outcome as o
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.schedule import Waits
+from sorawatch.daemon.submission.circuit_breaker import Block, Blocks
 
 NOW = 1_760_000_000_000
 MINUTE = 60_000

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sorawatch.bookkeeping import Bookkeeping
 from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.order import Order, Size
 from sorawatch.core.purchase import Standing
+from sorawatch.daemon.ledgered_store import Bookkeeping
 from sorawatch.edges.ledger import Ledger
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from sorawatch import __version__, checks, config, simulator
+from sorawatch import __version__, config, simulator
+from sorawatch.cli import check
 from sorawatch.edges.store import Store
 from sorawatch.errors import ConfigError
 from tests.yard import KEY, Yard, picture, wait_until
@@ -99,7 +100,7 @@ def test_check_finds_a_state_that_may_not_be_written(unprivileged: Path) -> None
     for kept, mode in ((unprivileged / "st", 0o555), (unprivileged / "st/state.db", 0o444)):
         usual = kept.stat().st_mode
         kept.chmod(mode)
-        (found,) = (each for each in checks.check(loaded, {}) if each.what.startswith("state, "))
+        (found,) = (each for each in check.check(loaded, {}) if each.what.startswith("state, "))
         assert found.grave
         assert found.what == f"state, {unprivileged}/st/state.db: {kept} cannot be written by this user"
         assert found.mend.endswith(f"chown or chmod {kept}")
@@ -112,7 +113,7 @@ def test_places_out_of_reach_are_no_fault_of_sorawatch(unprivileged: Path) -> No
         config.find(unprivileged / "closed/config.yaml", {})
     path = unprivileged / "config.yaml"
     path.write_text("{folders: {inbox: closed/in}, state: closed/state.db}")
-    told = [each.what for each in checks.check(config.load(path, {}), {}) if each.grave]
+    told = [each.what for each in check.check(config.load(path, {}), {}) if each.grave]
     assert f"folders.inbox, {unprivileged}/closed/in: Permission denied" in told
     assert f"state: {unprivileged}/closed/state.db: Permission denied. Access is refused" in told
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from sorawatch import config
 from sorawatch.config import Billing, Duplicates, Limits, UnresolvedSubmit, WatchMode
-from sorawatch.core.finish import Finish, Format
 from sorawatch.core.order import MICROS, Aim, Fit, Model, Point, Size
+from sorawatch.core.reference_format import Finish, Format
 from sorawatch.core.sidecar import make_order, read_settings
-from sorawatch.core.tree import MAX_BYTES
+from sorawatch.core.yaml_tree import MAX_BYTES
 from sorawatch.edges import yamlfile
 from sorawatch.errors import ConfigError, Rejected
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sorawatch import config, report
+from sorawatch import config
+from sorawatch.app import status
 from sorawatch.core.job import Job
 from sorawatch.simulator import Fault
 from tests.yard import Yard, picture, wait_until
@@ -22,11 +23,11 @@ _AWAY = 3600
 
 
 def jobs(yard: Yard) -> tuple[Job, ...]:
-    return report.snapshot(config.load(yard.root / "config.yaml", {})).jobs
+    return status.snapshot(config.load(yard.root / "config.yaml", {})).jobs
 
 
 def pauses(yard: Yard) -> str:
-    note = report.snapshot(config.load(yard.root / "config.yaml", {})).note
+    note = status.snapshot(config.load(yard.root / "config.yaml", {})).note
     return " ".join(str(pause["reason"]) for pause in note["pauses"])
 
 

@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from sorawatch import config
-from sorawatch.core.finish import Finish
-from sorawatch.core.tree import Node
+from sorawatch.core.reference_format import Finish
+from sorawatch.core.yaml_tree import Node
 from sorawatch.edges import yamlfile
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.yaml"

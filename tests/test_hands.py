@@ -10,8 +10,8 @@ import pytest
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action
-from sorawatch.hands import Done, Hands
-from sorawatch.workers import Mailbox
+from sorawatch.daemon.actions.executor import Done, Hands
+from sorawatch.daemon.mailbox import Mailbox
 from tests.yard import wait_until
 
 JOB = Job("a", State.SUBMITTING, Pair("", "a.jpg", Stamp(1, 1)), created_at=1, due_at=1, changed_at=1, token="t")
@@ -106,7 +106,7 @@ def test_there_is_no_room_beyond_a_full_queue(mailbox):
 
 
 def test_what_comes_to_no_end_is_named_until_it_does(mailbox, monkeypatch):
-    monkeypatch.setattr("sorawatch.hands._PATIENCE", {Action.ARCHIVE: 0.1})
+    monkeypatch.setattr("sorawatch.daemon.actions.executor._PATIENCE", {Action.ARCHIVE: 0.1})
     released = threading.Event()
 
     def perform(action: Action, job: Job) -> o.Outcome:

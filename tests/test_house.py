@@ -36,5 +36,5 @@ def test_the_wheel_holds_all_that_is_needed_at_run_time(tmp_path: Path) -> None:
     )
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"sorawatch/config.example.yaml", "sorawatch/py.typed", "sorawatch/samples/beach.jpg"} <= names
+    assert {"sorawatch/config.example.yaml", "sorawatch/py.typed", "sorawatch/cli/samples/beach.jpg"} <= names
     assert not {name for name in names if name.startswith("tests")}

@@ -9,9 +9,9 @@ import pytest
 
 from sorawatch.core.order import Fit, Model, Order, Size
 from sorawatch.core.sidecar import Settings
+from sorawatch.daemon.intake.scan import Intake, Look, order_beside
 from sorawatch.edges.inbox import Inbox
 from sorawatch.errors import Blocked, Deferred, Rejected
-from sorawatch.intake import Intake, Look, order_beside
 
 SIZE = Size(1280, 720)
 CATALOGUE = {"sora-2": Model("sora-2", (SIZE, Size(720, 1280)), (4, 8, 12), 100_000)}

@@ -12,12 +12,12 @@ import pytest
 from sorawatch.config import WatchMode
 from sorawatch.core.order import Fit, Model, Size
 from sorawatch.core.sidecar import Settings
+from sorawatch.daemon.intake.scan import Intake, Look
+from sorawatch.daemon.intake.scan_scheduler import Looked, Lookout
+from sorawatch.daemon.intake.watcher import Vigil
+from sorawatch.daemon.mailbox import Mailbox
 from sorawatch.edges.inbox import Inbox
 from sorawatch.errors import Blocked
-from sorawatch.intake import Intake, Look
-from sorawatch.lookout import Looked, Lookout
-from sorawatch.vigil import Vigil
-from sorawatch.workers import Mailbox
 from tests.yard import wait_until
 
 RESCAN = 3600.0
@@ -172,7 +172,7 @@ class TestTrouble:
         assert post.look() is not None
 
     def test_a_look_that_hangs_is_trouble_until_it_ends(self, post, monkeypatch):
-        monkeypatch.setattr("sorawatch.lookout._PATIENCE", 0.2)
+        monkeypatch.setattr("sorawatch.daemon.intake.scan_scheduler._PATIENCE", 0.2)
         post.open.clear()
         post.start()
         post.entered.acquire()

@@ -28,7 +28,8 @@ from hypothesis.stateful import (
 )
 from PIL import Image
 
-from sorawatch import app, config
+from sorawatch import config
+from sorawatch.app import build
 from sorawatch.edges import clip
 from tests.yard import Yard
 
@@ -123,7 +124,7 @@ class Promises(RuleBasedStateMachine):
             try:
                 if dies_at is not None:
                     _die_at(dies_at)
-                with app.opened(config.load(path, {}), {}) as daemon:
+                with build.opened(config.load(path, {}), {}) as daemon:
                     daemon.run(once=True)
                 status = 0
             finally:

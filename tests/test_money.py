@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sorawatch import config, statement
-from sorawatch.bulletin import Pause
+from sorawatch import config
+from sorawatch.cli import report
+from sorawatch.daemon.upkeep.status_note import Pause
 from sorawatch.simulator import Fault
 from tests.yard import Yard, wait_until
 
@@ -301,4 +302,4 @@ class TestReport:
         with yard.running(clock):
             wait_until(lambda: len(yard.files("outbox")) == 1)
         loaded = config.load(yard.root / "config.yaml", {})
-        assert [len(statement.read(loaded, month).entries) for month in ("2026-02", "2026-03")] == [0, 1]
+        assert [len(report.read(loaded, month).entries) for month in ("2026-02", "2026-03")] == [0, 1]

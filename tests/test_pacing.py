@@ -8,8 +8,8 @@ import pytest
 
 from sorawatch.core.job import State
 from sorawatch.core.schedule import Look
+from sorawatch.daemon.actions.render_times import Pacing, length
 from sorawatch.edges.store import Store
-from sorawatch.pacing import Pacing, length
 from tests.yard import Yard
 
 

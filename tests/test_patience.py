@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from sorawatch import journal
+from sorawatch.daemon.upkeep import job_log
 from sorawatch.simulator import Fault
 from tests.yard import Yard, wait_until
 
@@ -21,7 +21,7 @@ def test_a_render_without_end_is_reported_once_then_held_and_fetched_after_all(
     yard.drop("beach.jpg")
     assert not yard.run_once()
     for change in yard.changes:
-        journal.log_change(*change)
+        job_log.log_change(*change)
     assert [record.message for record in caplog.records if "stalled:" in record.message] != []
     assert len([record for record in caplog.records if "stalled:" in record.message]) == 1
     assert "comes to no end" in yard.cli("status")

@@ -15,7 +15,8 @@ from PIL import Image
 from rich.console import Console
 from rich.style import Style
 
-from sorawatch import config, preview
+from sorawatch import config
+from sorawatch.cli import preview
 from sorawatch.core.order import Size
 from sorawatch.edges.images import Thumbnail
 from sorawatch.errors import UsageError

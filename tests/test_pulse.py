@@ -15,14 +15,14 @@ from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.sidecar import Settings
+from sorawatch.daemon.actions.executor import Done, Hands
+from sorawatch.daemon.intake.scan import Intake
+from sorawatch.daemon.intake.scan_scheduler import Looked, Lookout
+from sorawatch.daemon.intake.watcher import Vigil
+from sorawatch.daemon.mailbox import Mailbox
+from sorawatch.daemon.upkeep.heartbeat import Pulse
 from sorawatch.edges.inbox import Inbox
-from sorawatch.edges.manager import Manager, is_started_by_systemd
-from sorawatch.hands import Done, Hands
-from sorawatch.intake import Intake
-from sorawatch.lookout import Looked, Lookout
-from sorawatch.pulse import Pulse
-from sorawatch.vigil import Vigil
-from sorawatch.workers import Mailbox
+from sorawatch.edges.sd_notify import Manager, is_started_by_systemd
 from tests.manager import Notified, listening
 from tests.yard import Yard, wait_until
 

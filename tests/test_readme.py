@@ -20,18 +20,19 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from sorawatch import cli, config, samples, simulator
-from sorawatch.core.finish import Finish, Format
+from sorawatch import config, simulator
+from sorawatch.app.state import Whereabouts
+from sorawatch.cli import main, samples
 from sorawatch.core.job import State
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Aim, Fit, Focus, Order
+from sorawatch.core.reference_format import Finish, Format
 from sorawatch.core.sidecar import make_order, read_settings
 from sorawatch.edges import images, yamlfile
 from sorawatch.edges.images.picture import MAX_DECODED, MAX_PIXELS
 from sorawatch.edges.images.source import MAX_BYTES
 from sorawatch.errors import Blocked
 from sorawatch.simulator import Fault, ModelCard, Settings
-from sorawatch.whereabouts import Whereabouts
 from tests.yard import KEY, Yard, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -173,12 +174,12 @@ class TestTheRealThing:
 
 
 def usage(*words: str) -> str:
-    shown = CliRunner().invoke(cli.cli, [*words, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    shown = CliRunner().invoke(main.cli, [*words, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert shown.exit_code == 0, shown.output
     return shown.output
 
 
-KNOWN = {each.name for each in (*cli.cli.registered_commands, *cli.cli.registered_groups)}
+KNOWN = {each.name for each in (*main.cli.registered_commands, *main.cli.registered_groups)}
 COMMANDS = [command for row in table("Commands") for command in quoted(row[0])]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sorawatch.core.job import Job, Pair, Stamp, State
-from sorawatch.register import Register
+from sorawatch.daemon.intake.known_pairs import Register
 
 FIRST = Pair("", "beach.jpg", Stamp(1, 1))
 CHANGED = Pair("", "beach.jpg", Stamp(2, 2))

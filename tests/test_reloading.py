@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from sorawatch import config
-from sorawatch.daemon import Daemon
+from sorawatch.daemon.loop import Daemon
 from sorawatch.edges import lock
 from tests.manager import listening
 from tests.yard import Yard, wait_until

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from sorawatch import app, config, simulator
+from sorawatch import config, simulator
+from sorawatch.app import build
 from sorawatch.core.job import Charged, Job
 from sorawatch.simulator import Fault
 from tests import server_answers as rows
@@ -40,7 +41,7 @@ def drained(yard: Yard, seconds: float = 15) -> bool:
     """As `Yard.run_once`; fails if it takes so many seconds, for a pause may last."""
     loaded = config.load(yard.write_config(), {})
     late = threading.Event()
-    with app.opened(loaded, {}, [lambda before, after: yard.changes.append((before, after))]) as daemon:
+    with build.opened(loaded, {}, [lambda before, after: yard.changes.append((before, after))]) as daemon:
         timer = threading.Timer(seconds, lambda: (late.set(), daemon.stop()))
         timer.start()
         try:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from sorawatch import config
+from sorawatch.cli.service import described, install, removal
+from sorawatch.cli.service.account import ENTER, READ, WRITE, Account
+from sorawatch.cli.service.unit import File, Places, Plan, made, unit, writable
 from sorawatch.config import Config
 from sorawatch.errors import UsageError
-from sorawatch.service import described, install, removal
-from sorawatch.service.account import ENTER, READ, WRITE, Account
-from sorawatch.service.unit import File, Places, Plan, made, unit, writable
 
 UNITS = Path(__file__).parents[1] / "systemd"
 SHIPPED = {name: (UNITS / name).read_text() for name in ("sorawatch.service", "sorawatch@.service")}

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from sorawatch import config, report, vigil
+from sorawatch import config
+from sorawatch.app import status
 from sorawatch.config import WatchMode
+from sorawatch.daemon.intake import watcher
+from sorawatch.daemon.intake.watcher import Vigil, judge
 from sorawatch.edges.mounts import Mount
 from sorawatch.errors import UsageError
-from sorawatch.vigil import Vigil, judge
 from tests.yard import Yard, wait_until
 
 
@@ -29,28 +31,28 @@ def mounted(*kinds: str) -> tuple[Mount, ...]:
 class TestJudging:
     @pytest.mark.parametrize("kind", ["ext4", "btrfs", "tmpfs", "vfat", "fuseblk", ""])
     def test_disks_of_this_machine_tell_all(self, kind):
-        means = vigil._judged(mounted(kind), WatchMode.AUTO)
+        means = watcher._judged(mounted(kind), WatchMode.AUTO)
         assert means.events
         assert means.told(30).startswith("changes in the inbox are noticed by events: it lies on ")
 
     @pytest.mark.parametrize("kind", ["nfs4", "cifs", "smb3", "fuse.sshfs", "fuse.rclone", "9p", "virtiofs"])
     def test_shares_do_not(self, kind):
-        means = vigil._judged(mounted(kind), WatchMode.AUTO)
+        means = watcher._judged(mounted(kind), WatchMode.AUTO)
         assert not means.events
         told = means.told(30)
         assert told.startswith("changes in the inbox are found by listing it every 30 s: ")
         assert kind in told
 
     def test_layers_and_shares_within_the_inbox_do_so_in_part(self):
-        assert "a layer below" in vigil._judged(mounted("overlay"), WatchMode.AUTO).why
-        means = vigil._judged(mounted("ext4", "xfs", "nfs4"), WatchMode.AUTO)
+        assert "a layer below" in watcher._judged(mounted("overlay"), WatchMode.AUTO).why
+        means = watcher._judged(mounted("ext4", "xfs", "nfs4"), WatchMode.AUTO)
         assert means.events
         assert "/inbox/2 (nfs4)" in means.why
         assert "/inbox/1" not in means.why
 
     @pytest.mark.parametrize(("mode", "events"), [(WatchMode.NATIVE, True), (WatchMode.POLLING, False)])
     def test_a_person_decides_otherwise(self, mode, events):
-        assert vigil._judged(mounted("fuse.sshfs" if events else "ext4"), mode).events is events
+        assert watcher._judged(mounted("fuse.sshfs" if events else "ext4"), mode).events is events
 
     def test_this_machine(self, mount, tmp_path):
         disk = mount("size=1m")
@@ -181,7 +183,7 @@ def own_limit(watches: int) -> list[str]:
 def watching(yard: Yard) -> dict[str, str]:
     """What the daemon has posted of how it notices changes."""
     try:
-        return report.snapshot(config.load(yard.root / "config.yaml", {})).note.get("watching") or {}
+        return status.snapshot(config.load(yard.root / "config.yaml", {})).note.get("watching") or {}
     except UsageError:
         return {}  # it has not made its state yet
 

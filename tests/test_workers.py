@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from sorawatch import workers
-from sorawatch.workers import Crew, Mailbox
+from sorawatch.daemon import threads
+from sorawatch.daemon.mailbox import Mailbox
+from sorawatch.daemon.threads import Crew
 
 
 class TestMailbox:
@@ -42,7 +43,7 @@ class TestMailbox:
 
     def test_in_a_rush_it_waits_for_more(self, monkeypatch):
         mailbox: Mailbox[str] = Mailbox()
-        monkeypatch.setattr(workers.time, "sleep", lambda seconds: seconds > 0 and mailbox.put("later"))
+        monkeypatch.setattr(threads.time, "sleep", lambda seconds: seconds > 0 and mailbox.put("later"))
         mailbox.put("alone")
         assert mailbox.collect(0, spacing=3600) == ["alone"]
         mailbox.put("soon after")
@@ -81,7 +82,7 @@ class TestCrew:
         released.set()
 
     def test_it_grows_where_tasks_wait_long(self, monkeypatch):
-        monkeypatch.setattr(workers, "_LONG", -1.0)
+        monkeypatch.setattr(threads, "_LONG", -1.0)
         mailbox: Mailbox[int] = Mailbox()
         crew, met = Crew("grows", 1, 2), threading.Barrier(2)
         for _ in range(4):

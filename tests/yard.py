@@ -20,9 +20,11 @@ import yaml
 from PIL import Image
 from rich.console import Console
 
-from sorawatch import app, config, report, screens, simulator
+from sorawatch import config, simulator
+from sorawatch.app import build, status
+from sorawatch.cli import screens
 from sorawatch.core.job import Job
-from sorawatch.daemon import Daemon
+from sorawatch.daemon.loop import Daemon
 from sorawatch.errors import UsageError
 
 KEY = "sk-simulated"
@@ -118,14 +120,14 @@ class Yard:
     def run_once(self, **environ: str) -> bool:
         """Drain the inbox with a daemon of this process."""
         loaded = config.load(self.write_config(), environ)
-        with app.opened(loaded, environ, [self._note]) as daemon:
+        with build.opened(loaded, environ, [self._note]) as daemon:
             return daemon.run(once=True)
 
     @contextmanager
     def running(self, clock: Callable[[], int] | None = None) -> Iterator[Daemon]:
         """A daemon of this process, in a thread, until the block ends; ``clock`` gives it milliseconds since 1970."""
         loaded = config.load(self.write_config(), {})
-        with app.opened(loaded, {}, [self._note], clock=clock) as daemon:
+        with build.opened(loaded, {}, [self._note], clock=clock) as daemon:
             thread = threading.Thread(target=daemon.run)
             thread.start()
             try:
@@ -185,9 +187,9 @@ class Yard:
             if not any(part.startswith(".") for part in path.relative_to(root).parts)
         }
 
-    def status(self) -> report.Snapshot:
+    def status(self) -> status.Snapshot:
         """How things stand, by the state file."""
-        return report.snapshot(config.load(self.root / "config.yaml", {}))
+        return status.snapshot(config.load(self.root / "config.yaml", {}))
 
     def told(self) -> str:
         """What ``sorawatch status`` prints."""
@@ -198,7 +200,7 @@ class Yard:
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state, by the state file; empty while there is none."""
         try:
-            snapshot = report.snapshot(config.load(self.root / "config.yaml", {}))
+            snapshot = status.snapshot(config.load(self.root / "config.yaml", {}))
         except UsageError:
             return {}
         return {state.value: count for state, count in snapshot.counts.items()}

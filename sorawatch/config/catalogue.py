@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sorawatch.core.order import Model, Size
 from sorawatch.core.schema import Check, CheckError, Section, micros, shown
 from sorawatch.core.sidecar import seconds, size
-from sorawatch.core.tree import Node
+from sorawatch.core.yaml_tree import Node
 
 if TYPE_CHECKING:
     from sorawatch.core.limits import Limits

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sorawatch.config.checks import KEY_BELONGS
+from sorawatch.config.rules import KEY_BELONGS
 from sorawatch.core.schema import CheckError, shown, text
 from sorawatch.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from sorawatch.config.sections import Api, Config
     from sorawatch.core.schema import Section
-    from sorawatch.core.tree import Node
+    from sorawatch.core.yaml_tree import Node
 
 BEARER, NO_KEY = "bearer", "none"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sorawatch.config import checks, dialect
+from sorawatch.config import dialect, rules
 from sorawatch.config.catalogue import check_prices, read_models
 from sorawatch.config.sections import (
     KEEP_DAYS,
@@ -30,12 +30,12 @@ from sorawatch.config.sections import (
     Watch,
     WatchMode,
 )
-from sorawatch.core.finish import Finish, Format
 from sorawatch.core.job import Billing
 from sorawatch.core.limits import read_limits
+from sorawatch.core.reference_format import Finish, Format
 from sorawatch.core.schema import LONGEST, Findings, Section, choice, flag, integer, nearest, nullable, positive
 from sorawatch.core.sidecar import Settings, clashes, prompt, read_video
-from sorawatch.core.tree import Invalid, Node, illegible, resolve
+from sorawatch.core.yaml_tree import Invalid, Node, illegible, resolve
 from sorawatch.edges import yamlfile
 from sorawatch.errors import Blocked, ConfigError, Deferred, Problem
 
@@ -115,7 +115,7 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
     folders = _folders(root.section("folders"), path.parent)
     state = _state(root, folders, path.parent)
     work = _work(root, folders, path.parent, state)
-    timezone = root.get("timezone", nullable(checks.timezone), None)
+    timezone = root.get("timezone", nullable(rules.timezone), None)
     api = _api(root.section("api"), path.parent)
     catalogue, models = _catalogue(root)
     config = Config(
@@ -152,42 +152,42 @@ def _catalogue(root: Section) -> tuple[Mapping[str, Model], Section]:
 
 def _folders(section: Section, base: Path) -> Folders:
     default = Folders()
-    check = checks.path(base)
+    check = rules.path(base)
     folders = Folders(
         inbox=section.get("inbox", check, base / default.inbox),
         outbox=section.get("outbox", check, base / default.outbox),
         errors=section.get("errors", check, base / default.errors),
         processed=section.get("processed", check, base / default.processed),
-        file_mode=section.get("file_mode", nullable(checks.mode(0o600)), default.file_mode),
-        dir_mode=section.get("dir_mode", nullable(checks.mode(0o700)), default.dir_mode),
-        group=section.get("group", nullable(checks.group), default.group),
+        file_mode=section.get("file_mode", nullable(rules.mode(0o600)), default.file_mode),
+        dir_mode=section.get("dir_mode", nullable(rules.mode(0o700)), default.dir_mode),
+        group=section.get("group", nullable(rules.group), default.group),
     )
     section.close()
     for (one, first), (other, second) in combinations(folders.roots.items(), 2):
-        if relation := checks.relation(second, first):
-            what = f"{checks.located(second)} {relation} folders.{one}, {checks.located(first)}"
+        if relation := rules.relation(second, first):
+            what = f"{rules.located(second)} {relation} folders.{one}, {rules.located(first)}"
             section.note(other, what, "Give each folder a place outside the others.")
     return folders
 
 
 def _state(root: Section, folders: Folders, base: Path) -> str:
-    state = root.get("state", checks.state(base), STATE)
+    state = root.get("state", rules.state(base), STATE)
     parent = Path(state).parent
     for name, folder in folders.roots.items() if "://" not in state else ():
         # References are staged beside the state: inside the inbox they would be taken for new pictures, and bought.
-        if checks.relation(parent, folder) in {"lies inside", "is the same folder as"}:
+        if rules.relation(parent, folder) in {"lies inside", "is the same folder as"}:
             root.note("state", f"{state} lies inside folders.{name}", "Put it outside the four folders.")
     return state
 
 
 def _work(root: Section, folders: Folders, base: Path, state: str) -> Path | None:
-    work = root.get("work", nullable(checks.path(base)), None)
+    work = root.get("work", nullable(rules.path(base)), None)
     if work is not None and "://" not in state:
         root.note("work", "is only for a state in a database", f"Leave it out: it is {state}.work here.")
     folder = work or base / WORK
     for name, other in folders.roots.items() if "://" in state else ():
         # What belongs to no job is removed from there.
-        if relation := checks.relation(folder, other):
+        if relation := rules.relation(folder, other):
             root.note("work", f"{folder} {relation} folders.{name}, {other}", "Put it outside the four folders.")
     return work
 
@@ -195,8 +195,8 @@ def _work(root: Section, folders: Folders, base: Path, state: str) -> Path | Non
 def _api(section: Section, base: Path) -> Api:
     default = Api()
     api = Api(
-        base_url=section.get("base_url", checks.base_url, default.base_url),
-        key_file=section.get("key_file", nullable(checks.key_file(base)), default.key_file),
+        base_url=section.get("base_url", rules.base_url, default.base_url),
+        key_file=section.get("key_file", nullable(rules.key_file(base)), default.key_file),
         timeout_seconds=section.get("timeout_seconds", positive(LONGEST), default.timeout_seconds),
         unresolved_submit=section.get("unresolved_submit", choice(UnresolvedSubmit), default.unresolved_submit),
         allow_http=section.get("allow_http", flag, default.allow_http),
@@ -209,7 +209,7 @@ def _api(section: Section, base: Path) -> Api:
     section.close()
     dialect.check_fields(section, api)
     secret = api.auth != dialect.NO_KEY or any(value.startswith("$") for _, value in api.headers)
-    if checks.is_exposed(api.base_url) and not api.allow_http and secret:
+    if rules.is_exposed(api.base_url) and not api.allow_http and secret:
         what = f'is "{api.base_url}", over which the key would travel unencrypted'
         section.note("base_url", what, 'Write https://, or add "allow_http: true" in a network you trust.')
     return api
@@ -232,7 +232,7 @@ def _reference(section: Section) -> Finish:
     finish = Finish(
         format=section.get("format", choice(Format), default.format),
         quality=section.get("quality", integer(1, 100), default.quality),
-        background=section.get("background", checks.colour, default.background),
+        background=section.get("background", rules.colour, default.background),
         max_enlargement=section.get("max_enlargement", positive(1000), default.max_enlargement),
     )
     section.close()
@@ -246,7 +246,7 @@ def _watch(section: Section) -> Watch:
         settle_seconds=section.get("settle_seconds", positive(LONGEST), default.settle_seconds),
         rescan_seconds=section.get("rescan_seconds", positive(LONGEST), default.rescan_seconds),
         damaged_grace_seconds=section.get("damaged_grace_seconds", positive(LONGEST), default.damaged_grace_seconds),
-        ignore=section.get("ignore", checks.globs, default.ignore),
+        ignore=section.get("ignore", rules.globs, default.ignore),
     )
     section.close()
     return watch
@@ -301,7 +301,7 @@ def _logging(section: Section, base: Path) -> Logging:
     logging = Logging(
         format=section.get("format", choice(LogFormat), default.format),
         level=section.get("level", choice(LogLevel), default.level),
-        file=section.get("file", nullable(checks.path(base)), default.file),
+        file=section.get("file", nullable(rules.path(base)), default.file),
         prompts=section.get("prompts", flag, default.prompts),
     )
     section.close()

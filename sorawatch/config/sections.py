@@ -7,11 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sorawatch.core.access import Access
-from sorawatch.core.finish import Finish
 from sorawatch.core.job import Billing
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import MICROS, Fit, Focus, Model, Size
+from sorawatch.core.permissions import Access
+from sorawatch.core.reference_format import Finish
 from sorawatch.core.sidecar import Settings
 
 if TYPE_CHECKING:

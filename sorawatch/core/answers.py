@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sorawatch.core import error_words, refusals
-from sorawatch.core.complaints import Answer, quote, read_complaint
+from sorawatch.core.error_bodies import Answer, quote, read_complaint
+from sorawatch.core.http_times import retry_after, unix_seconds, used_up
 from sorawatch.core.refusals import content_refusal, read_refusal
 from sorawatch.core.remote_ids import Record, described, id_of, is_record, job_of, status_of
-from sorawatch.core.times import retry_after, unix_seconds, used_up
 from sorawatch.errors import Rejected
 
 __all__ = [

@@ -12,11 +12,11 @@ from dataclasses import replace
 from enum import StrEnum
 
 from sorawatch.core import outcome as o
+from sorawatch.core.error_text import may_be, stake, tried, ways_on
 from sorawatch.core.error_words import MODERATION
 from sorawatch.core.job import UNPAID, Charged, Job, Pair, State
-from sorawatch.core.notice import may_be, stake, tried, ways_on
-from sorawatch.core.patience import MAY_GROW, Policy, abandoned, may_grow_until, stalled, unreadable, watched_since
 from sorawatch.core.refusals import CONTENT_MEND
+from sorawatch.core.retry_policy import MAY_GROW, Policy, abandoned, may_grow_until, stalled, unreadable, watched_since
 from sorawatch.core.schedule import BLANK, Look, Outlook, backoff, next_poll, stalled_poll
 
 MISSES_THAT_PROVE = 2

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sorawatch.core.schema import Section
-    from sorawatch.core.tree import Node
+    from sorawatch.core.yaml_tree import Node
 
 
 @dataclass(frozen=True, slots=True)

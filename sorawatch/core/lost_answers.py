@@ -2,7 +2,7 @@
 
 Two different orders in a row whose answers were lost open it; so does one whose answer names a cause that concerns
 others. Then one paid probe goes after a wait, a second one an hour later, and after that a person decides. What is
-still unresolved keeps it open: `sorawatch.lost_answers` looks at the jobs.
+still unresolved keeps it open: `sorawatch.daemon.submission.lost_answers_breaker` looks at the jobs.
 """
 
 from __future__ import annotations

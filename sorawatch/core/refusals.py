@@ -12,13 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sorawatch.core import error_words as words_of
-from sorawatch.core.complaints import quote
+from sorawatch.core.error_bodies import quote
+from sorawatch.core.http_times import asks_to_wait, retry_after
 from sorawatch.core.remote_ids import suspected_ids
-from sorawatch.core.times import asks_to_wait, retry_after
 from sorawatch.errors import Blocked, Deferred, ModelUnknown, Rejected, Unresolved
 
 if TYPE_CHECKING:
-    from sorawatch.core.complaints import Answer
+    from sorawatch.core.error_bodies import Answer
 
 KEY_MEND = "Put a valid key into the file that api.key_file names, or into SORAWATCH_API_KEY."
 QUOTA_MEND = "Top up the account, or put the key of another one into the file that api.key_file names."

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sorawatch.core.times import LONGEST_WAIT
+from sorawatch.core.http_times import LONGEST_WAIT
 
 _AGE_SHARE = 0.12
 """Where nothing is known, a render of any length is noticed late by this share of its length."""

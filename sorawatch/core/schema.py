@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
 from sorawatch.core.order import MICROS
-from sorawatch.core.tree import NOTHING, Node
+from sorawatch.core.yaml_tree import NOTHING, Node
 from sorawatch.errors import Problem
 
 T = TypeVar("T")

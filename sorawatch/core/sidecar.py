@@ -25,7 +25,7 @@ from sorawatch.core.schema import (
     suggest,
     text,
 )
-from sorawatch.core.tree import Invalid, Node, decode
+from sorawatch.core.yaml_tree import Invalid, Node, decode
 from sorawatch.errors import Problem, Rejected
 
 if TYPE_CHECKING:

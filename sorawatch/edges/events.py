@@ -27,7 +27,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 from watchdog.utils import BaseThread
 
-from sorawatch.core.fsfaults import translate
+from sorawatch.core.os_errors import translate
 from sorawatch.errors import Blocked, Deferred
 
 _NUDGE_PAUSE = 0.1

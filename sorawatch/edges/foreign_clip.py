@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from sorawatch.core import media
-from sorawatch.core.fsfaults import translate
 from sorawatch.core.media import HEAD, Kind, kind_of
+from sorawatch.core.os_errors import translate
 
 _BLOCK = 1 << 20
 _LONG_ZEROS = 8192

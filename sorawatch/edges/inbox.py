@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sorawatch.core.fsfaults import translate
 from sorawatch.core.job import Pair, Stamp, path_in
 from sorawatch.core.naming import on_a_line
+from sorawatch.core.os_errors import translate
 from sorawatch.core.pairing import PAUSE_NAME, Match, Pairing, fold, is_defaults, is_junk, pair
 from sorawatch.core.settle import Look, Observation, is_whole, next_look, observe, settled
 

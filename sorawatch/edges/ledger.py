@@ -15,7 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from sorawatch.core.fsfaults import translate
+from sorawatch.core.os_errors import translate
 from sorawatch.core.purchase import LedgerEntry, Purchase, Settled, Standing, VideoKnown, posted
 from sorawatch.errors import Blocked
 

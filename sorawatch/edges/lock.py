@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sorawatch.core.fsfaults import translate
+from sorawatch.core.os_errors import translate
 from sorawatch.errors import Blocked, UsageError
 
 MARKER = ".sorawatch"

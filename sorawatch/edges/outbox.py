@@ -23,9 +23,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sorawatch.core.access import Access
-from sorawatch.core.fsfaults import translate
 from sorawatch.core.naming import numbered
+from sorawatch.core.os_errors import translate
+from sorawatch.core.permissions import Access
 from sorawatch.errors import Deferred
 
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from sorawatch.core.fsfaults import translate
 from sorawatch.core.naming import on_a_line
-from sorawatch.core.tree import MAX_BYTES, Invalid, Node, decode, illegible, resolve
+from sorawatch.core.os_errors import translate
+from sorawatch.core.yaml_tree import MAX_BYTES, Invalid, Node, decode, illegible, resolve
 from sorawatch.errors import Deferred, Problem
 
 if TYPE_CHECKING:

@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageDraw, ImageFilter, ImageOps
 
-from sorawatch.core.finish import Finish, Format
 from sorawatch.core.order import Fit, Model, Size
+from sorawatch.core.reference_format import Finish, Format
 from sorawatch.edges.images import Pool, Wish
 from tests.edges.images.test_pool import workers
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sorawatch.core.schedule import Look, Outlook, Waits, next_poll
-from sorawatch.pacing import REMEMBERED, length
+from sorawatch.daemon.actions.render_times import REMEMBERED, length
 
 RENDERS = 600
 WAITS = Waits(poll_min=5, poll_max=30)

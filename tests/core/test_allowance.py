@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sorawatch.core.allowance import Allowance, crowded, effective, finished
+from sorawatch.core.concurrency_limit import Allowance, crowded, effective, finished
 
 NOW = 1_760_000_000_000
 

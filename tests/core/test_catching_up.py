@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from sorawatch.core.catching_up import caught_up
 from sorawatch.core.job import FINAL, Charged, Job, Pair, Stamp, State
 from sorawatch.core.order import Aim, Order, Size
 from sorawatch.core.purchase import Purchase, Standing
+from sorawatch.core.purchase_recovery import caught_up
 
 NOW = 1_760_000_000_000
 ORDER = Order("waves", "sora-2", Size(1280, 720), 8)

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from sorawatch.core.fsfaults import translate
+from sorawatch.core.os_errors import translate
 from sorawatch.errors import Blocked, Deferred
 
 

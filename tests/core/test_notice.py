@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from sorawatch.core.error_text import error_text
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
-from sorawatch.core.notice import error_text
 from sorawatch.core.order import Aim, Fit, Order, Size
 
 PAIR = Pair("trip", "beach.jpg", Stamp(1000, 5), "beach.yaml", Stamp(20, 6))

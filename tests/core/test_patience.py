@@ -9,7 +9,7 @@ import pytest
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action, advance, retry
-from sorawatch.core.patience import Policy
+from sorawatch.core.retry_policy import Policy
 from sorawatch.core.schedule import Waits, stalled_poll
 
 NOW = 1_760_000_000_000

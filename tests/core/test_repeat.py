@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from sorawatch.core.another_take import another, is_same, require_repeatable
 from sorawatch.core.job import FINAL, Job, Pair, Stamp, State
 from sorawatch.core.order import Fit, Order, Size
-from sorawatch.core.repeat import another, is_same, require_repeatable
 from sorawatch.errors import Rejected
 
 ORDER = Order("waves", "sora-2", Size(1280, 720), 8)

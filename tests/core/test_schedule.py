@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sorawatch.core.http_times import LONGEST_WAIT
 from sorawatch.core.schedule import Look, Outlook, Waits, backoff, is_due, next_poll
-from sorawatch.core.times import LONGEST_WAIT
 from tests.bench import polling
 
 WAITS = Waits(first=5, longest=900, poll_min=5, poll_max=30)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sorawatch.config.catalogue import BUILT_IN
 from sorawatch.core.order import Aim, Fit, Focus, Model, Order, Point, Size, parse_focus
 from sorawatch.core.sidecar import Settings, make_order, read_prompt, read_settings
-from sorawatch.core.tree import MAX_BYTES, Invalid
+from sorawatch.core.yaml_tree import MAX_BYTES, Invalid
 from sorawatch.edges import yamlfile
 from sorawatch.errors import Problem, Rejected
 

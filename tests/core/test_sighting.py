@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sorawatch.core.sighting import Sighting
+from sorawatch.core.repeated_download import Sighting
 
 PATIENCE = 120.0
 

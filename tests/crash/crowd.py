@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from sorawatch import report
+from sorawatch.app import status
 from sorawatch.core.job import State
 from sorawatch.simulator import Fault
 from tests.crash.inspection import Tally
@@ -105,7 +105,7 @@ def _verdict(scene: Scene, names: dict[str, str], deaths: tuple[str, ...], compl
     bought = [video["prompt"] for video in _bought(scene, names)]
     again = {names[prompt]: count - 1 for prompt, count in Counter(bought).items() if count > 1}
     complaints += [f"{name} was bought {count} times too often" for name, count in again.items()]
-    counts = report.snapshot(scene.load()).counts
+    counts = status.snapshot(scene.load()).counts
     if scene.listing is Listing.GOOD and counts != {State.DONE: CROWD}:
         complaints.append(f"with a good list the jobs ended as {counts}")
     # A kill may lose as many answers as there are orders in flight at once; they do not count for the breaker.

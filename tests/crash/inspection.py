@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sorawatch import report
+from sorawatch.app import status
 from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.edges import clip
-from sorawatch.edges.work import WorkFolder
+from sorawatch.edges.spool import WorkFolder
 from sorawatch.errors import SorawatchError
 from tests.crash.scene import BROKEN, ORDERS, VISITED, Disk, Listing, Scene, sidecar
 
@@ -115,7 +115,7 @@ class Inspection:
         further ones from being sent at all.
         """
         try:
-            jobs = report.snapshot(self._scene.load()).jobs
+            jobs = status.snapshot(self._scene.load()).jobs
         except SorawatchError as error:
             self.complaints.append(f"the state cannot be read: {error}")
             return set(), set()
@@ -172,7 +172,7 @@ class Inspection:
             for path in filter(Path.is_file, self._scene.root.glob("state.db*")):
                 shutil.copy(path, folder)
             try:
-                return list(report.snapshot(replace(self._scene.load(), state=f"{folder}/state.db")).jobs)
+                return list(status.snapshot(replace(self._scene.load(), state=f"{folder}/state.db")).jobs)
             except SorawatchError:
                 return []
 

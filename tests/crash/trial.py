@@ -15,10 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sorawatch import app, report
+from sorawatch.app import build, control, status
 from sorawatch.core.job import State
+from sorawatch.daemon.upkeep.command_queue import ANOTHER, Wish
 from sorawatch.simulator import Fault
-from sorawatch.wishes import ANOTHER, Wish
 from tests.crash.effects import CFunction, Observer, Side, c_functions
 from tests.crash.inspection import Inspection, Tally
 from tests.crash.names import Names
@@ -122,17 +122,17 @@ def lay_out(folder: Path, server: str, trial: Trial) -> Scene:
 def _deliver_and_ask_for_another(scene: Scene, _say: Callable[[str], None]) -> None:
     logging.basicConfig(filename=scene.root.parent / "daemon.log", level=logging.INFO)
     loaded = scene.load()
-    with app.opened(loaded, {}) as daemon:
+    with build.opened(loaded, {}) as daemon:
         daemon.run(once=True)
-    done = [job.id for job in report.snapshot(loaded).jobs if job.state is State.DONE]
-    app.wish(loaded, [Wish("retry", job_id, ANOTHER) for job_id in done])
+    done = [job.id for job in status.snapshot(loaded).jobs if job.state is State.DONE]
+    control.wish(loaded, [Wish("retry", job_id, ANOTHER) for job_id in done])
 
 
 def _names(scene: Scene) -> Names:
     """The names of all that there is already."""
     names = Names(scene.root, scene.prompts)
     if scene.takes > 1:
-        for job in report.snapshot(scene.load()).jobs:
+        for job in status.snapshot(scene.load()).jobs:
             names.learn(None, job)
     return names
 
@@ -203,7 +203,7 @@ def _live(scene: Scene, names: Names, kill: Kill | None, say: Callable[[str], No
     functions = c_functions()
     observer = watched(names, kill, say)
     _restrict(scene, functions)
-    with app.opened(scene.load(), {}, [names.learn]) as daemon:
+    with build.opened(scene.load(), {}, [names.learn]) as daemon:
         daemon.run(once=True)
     if kill is None:
         say(json.dumps({"moments": observer.moments, "unseen": observer.unseen}))

@@ -28,7 +28,7 @@ from PIL import Image
 from sorawatch.core.answers import Status
 from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.api.client import LARGEST_ANSWER
-from sorawatch.edges.api.part import OVERLAP
+from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.edges.clip import check
 from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
 from sorawatch.simulator import Settings, running

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sorawatch.edges.api.fetching import LARGEST_ANSWER
-from sorawatch.edges.api.part import OVERLAP
+from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.errors import Blocked, Deferred, Rejected
 from tests.edges.test_api import CLIP, KEY, RESET, Reply, Request, Server, Storage, client, reply, serving
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from sorawatch.core.facts import Event, Facts, about
+from sorawatch.core.log_events import Event, Facts, about
 from sorawatch.edges import logs
 from sorawatch.edges.logs.formats import JsonFormatter, PriorityFormatter, TextFormatter
 from sorawatch.edges.logs.journald import JournalHandler, fields

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sorawatch.core.access import Access
 from sorawatch.core.naming import LONGEST_NAME
+from sorawatch.core.permissions import Access
 from sorawatch.edges import outbox
 from sorawatch.edges.outbox import Item
 from sorawatch.errors import Blocked, Deferred

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sorawatch.core.sighting import Sighting
-from sorawatch.edges.work import WorkFolder
+from sorawatch.core.repeated_download import Sighting
+from sorawatch.edges.spool import WorkFolder
 from sorawatch.errors import Blocked, Deferred
 
 

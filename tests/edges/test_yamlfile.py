@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sorawatch.core.tree import MAX_BYTES, Invalid, Node
+from sorawatch.core.yaml_tree import MAX_BYTES, Invalid, Node
 from sorawatch.edges import yamlfile
 from sorawatch.errors import Deferred
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from sorawatch import simulator
-from sorawatch.core.facts import Event
+from sorawatch.core.log_events import Event
 from sorawatch.simulator import Fault, Settings
 from tests.service.machine import ROOT, Container, booted, installation
 from tests.yard import picture, wait_until

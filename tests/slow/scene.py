@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sorawatch import config, report
+from sorawatch import config
+from sorawatch.app import status
 from sorawatch.core.job import FINAL
 from sorawatch.errors import SorawatchError
 from tests.yard import Yard, wait_until
@@ -84,9 +85,9 @@ def reasons(yard: Yard) -> str:
     return "\n".join(f"{job.pair.path} {job.state}: {job.latest}" for job in snapshot.jobs) if snapshot else ""
 
 
-def _snapshot(yard: Yard) -> report.Snapshot | None:
+def _snapshot(yard: Yard) -> status.Snapshot | None:
     try:
-        return report.snapshot(config.load(yard.root / "config.yaml", {}))
+        return status.snapshot(config.load(yard.root / "config.yaml", {}))
     except SorawatchError:
         return None
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from sorawatch.admission import Admission
 from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Model, Order, Size
-from sorawatch.core.patience import Policy
+from sorawatch.core.retry_policy import Policy
 from sorawatch.core.schedule import Waits
+from sorawatch.daemon.submission.admission import Admission
 from sorawatch.edges.store import PostgresDatabase, Store
 from sorawatch.simulator import Fault, Simulator
 from tests.databases import PASSWORD, Cluster

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sorawatch import config, report
-from sorawatch.service.unit import Places, writable
+from sorawatch import config
+from sorawatch.app import status
+from sorawatch.cli.service.unit import Places, writable
 from tests.slow.disks import Disks
 from tests.slow.scene import Pledge, daemon, pauses, reasons
 from tests.slow.shares import Shares
@@ -43,7 +44,7 @@ def patient_share_yard(shares: Shares, patient_yard: Yard) -> Yard:
 
 def watching(yard: Yard) -> str:
     """How the daemon notices changes, as ``status`` tells it."""
-    posted = report.snapshot(config.load(yard.root / "config.yaml", {})).note.get("watching")
+    posted = status.snapshot(config.load(yard.root / "config.yaml", {})).note.get("watching")
     return posted["told"] if posted else ""
 
 

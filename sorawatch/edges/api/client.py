@@ -24,7 +24,7 @@ from sorawatch.core.answers import Answer, Page, Video
 from sorawatch.core.clip_links import clip_links, holds_clip
 from sorawatch.core.refusals import KEY_MEND
 from sorawatch.edges.api.fetching import LARGEST_ANSWER, Refusal, fetch, unpack
-from sorawatch.edges.api.part import Part
+from sorawatch.edges.api.range_download import Part
 from sorawatch.edges.api.transport import FAULTS, Auth, Body, Session, chunks, origin, told
 from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
 

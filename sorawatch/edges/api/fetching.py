@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.answers import Answer
 from sorawatch.core.media import HEAD, is_text, kind_of
-from sorawatch.edges.api.part import OVERLAP
+from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.edges.api.transport import FAULTS, chunks, told
 from sorawatch.errors import Deferred
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from requests import Response
 
-    from sorawatch.edges.api.part import Part
+    from sorawatch.edges.api.range_download import Part
     from sorawatch.edges.api.transport import Auth, Session
 
 LARGEST_ANSWER = 8 << 20

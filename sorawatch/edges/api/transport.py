@@ -13,7 +13,7 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
-from sorawatch.core.complaints import quote
+from sorawatch.core.error_bodies import quote
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

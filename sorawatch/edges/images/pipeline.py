@@ -12,9 +12,9 @@ import math
 
 from PIL import Image, ImageFilter
 
-from sorawatch.core.finish import Colour, Finish, Format
 from sorawatch.core.framing import CENTRE, Framing, frame
 from sorawatch.core.order import Fit, Focus, Point, Size
+from sorawatch.core.reference_format import Colour, Finish, Format
 from sorawatch.edges.images import focus
 from sorawatch.edges.images.colour import to_srgb
 from sorawatch.edges.images.picture import Picture, Raster, translated

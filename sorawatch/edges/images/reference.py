@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sorawatch.core.finish import DEFAULT, Finish
 from sorawatch.core.order import Aim, Fit, Focus, Model, Point, Size
+from sorawatch.core.reference_format import DEFAULT, Finish
 
 
 @dataclass(frozen=True, slots=True)

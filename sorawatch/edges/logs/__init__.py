@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 
-from sorawatch.core.fsfaults import translate
+from sorawatch.core.os_errors import translate
 from sorawatch.edges.logs.formats import JsonFormatter, PriorityFormatter, TextFormatter
 from sorawatch.edges.logs.journald import JournalHandler, sender
 from sorawatch.edges.logs.redaction import SECRETS

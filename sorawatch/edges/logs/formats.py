@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from sorawatch.core.facts import Facts
+from sorawatch.core.log_events import Facts
 from sorawatch.core.naming import legible, tame
 from sorawatch.edges.logs.redaction import SECRETS
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sorawatch.edges.store.books import Entry, Spending
-from sorawatch.edges.store.keeper import Keeper
+from sorawatch.edges.store.database import Keeper
 from sorawatch.edges.store.postgres import PostgresDatabase
+from sorawatch.edges.store.spending import Entry, Spending
 from sorawatch.edges.store.sqlite import SqliteFile
 from sorawatch.edges.store.tables import SCHEMA_VERSION, metadata, notes
 from sorawatch.edges.store.turn import Command, Event, LeaseLost, Turn

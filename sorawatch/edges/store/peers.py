@@ -7,7 +7,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from sorawatch.core.job import Job, State
-from sorawatch.edges.store.keeper import Keeper, presence
+from sorawatch.edges.store.database import Keeper, presence
 from sorawatch.edges.store.rows import job_of
 from sorawatch.edges.store.tables import history, jobs, notes
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sorawatch.edges.store.keeper import Mode, presence
+from sorawatch.edges.store.database import Mode, presence
 from sorawatch.edges.store.tables import commands, history
 from sorawatch.errors import Blocked, DamagedState, UsageError
 

@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from sorawatch.core.fsfaults import translate
-from sorawatch.edges.store.keeper import Mode
+from sorawatch.core.os_errors import translate
+from sorawatch.edges.store.database import Mode
 from sorawatch.errors import Blocked, DamagedState
 
 BUSY_SECONDS = 30

@@ -14,13 +14,13 @@ from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.core.naming import likeness
 from sorawatch.core.purchase import LedgerEntry, Purchase, Settled, Standing, VideoKnown, Witness
 from sorawatch.edges.store import statements
-from sorawatch.edges.store.books import Books
 from sorawatch.edges.store.clock import database_time
-from sorawatch.edges.store.keeper import Keeper
+from sorawatch.edges.store.database import Keeper
 from sorawatch.edges.store.orders import Orders
 from sorawatch.edges.store.peers import Peers
 from sorawatch.edges.store.pruning import prune
 from sorawatch.edges.store.rows import changed_columns, job_of, keys_of, purchase_in, purchase_of, row_of
+from sorawatch.edges.store.spending import Books
 from sorawatch.edges.store.statements import CLAIMABLE, MANY, ONE, TELL, outside
 from sorawatch.edges.store.tables import commands, history, jobs, notes, purchases
 

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import ExifTags, Image
 from pillow_heif import register_heif_opener
 
-from sorawatch.core.finish import Finish
 from sorawatch.core.order import Aim, Fit, Focus, Model, Point, Size
+from sorawatch.core.reference_format import Finish
 from sorawatch.edges.images import Pool, Reference, Wish
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -256,7 +256,7 @@ def test_the_daemon_holds_no_decoder_and_the_worker_no_key(studio: Studio, monke
     studio.good()
     (pid,) = studio.pids
     assert b"sk-secret" not in Path(f"/proc/{pid}/environ").read_bytes()
-    maps = "import sorawatch.app; print(open('/proc/self/maps').read())"
+    maps = "import sorawatch.app.build; print(open('/proc/self/maps').read())"
     loaded = subprocess.run([sys.executable, "-c", maps], capture_output=True, text=True, check=True).stdout
     assert "PIL/_imaging" in Path(f"/proc/{pid}/maps").read_text()
     assert "PIL/" not in loaded

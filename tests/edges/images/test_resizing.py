@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sorawatch.core.finish import Finish, Format
 from sorawatch.core.order import Fit, Size
+from sorawatch.core.reference_format import Finish, Format
 from sorawatch.edges.images import Pool, Wish
 from tests.edges.images.pictures import FREE, Array, save
 from tests.edges.images.test_pool import workers

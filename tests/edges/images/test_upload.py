@@ -11,8 +11,8 @@ import pytest
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from sorawatch.core.finish import Format
 from sorawatch.core.order import Aim, Fit, Size
+from sorawatch.core.reference_format import Format
 from sorawatch.edges.images import Reference, Wish
 from tests.edges.images.pictures import BLUE, FREE, GREEN, RED, SMALL, SORA, Array, flat, near, pool, prepare, save
 from tests.edges.images.profiles import p3_profile

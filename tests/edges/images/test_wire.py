@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sorawatch.core.finish import Finish, Format
 from sorawatch.core.order import Aim, Fit, Focus, Model, Point, Size
+from sorawatch.core.reference_format import Finish, Format
 from sorawatch.edges.images import Reference, Thumbnail, Wish, wire
 from sorawatch.errors import Damaged, Deferred, Rejected
 

@@ -1,0 +1,70 @@
+"""The configuration and the key read anew while the daemon runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from sorawatch import config
+from sorawatch.config import Config
+from sorawatch.core.log_events import Event, Facts, about
+from sorawatch.daemon.messages import Parts, Renewed
+from sorawatch.daemon.upkeep.heartbeat import Pulse
+from sorawatch.errors import Blocked, ConfigError, Deferred
+
+logger = logging.getLogger("sorawatch")
+
+
+class Reloading:
+    """Called in a thread of its own, one call at a time, for the folders named may lie on a share that hangs."""
+
+    def __init__(
+        self,
+        loaded: Config,
+        environ: Mapping[str, str],
+        parts: Callable[[Config], Parts],
+        apply: Callable[[Config], None],
+        pulse: Pulse,
+    ) -> None:
+        """``parts`` makes what the daemon works with; ``apply`` takes over how it logs, where that has changed."""
+        self._config = loaded
+        self._environ = environ
+        self._parts = parts
+        self._apply = apply
+        self._pulse = pulse
+
+    def __call__(self) -> Renewed:
+        """Read the file; one that cannot be used changes nothing."""
+        self._pulse.reloading()
+        try:
+            return self._read()
+        except ConfigError as error:
+            return _refused("; ".join(str(problem) for problem in error.problems))
+        except (Blocked, Deferred) as error:
+            return _refused(f"{error}. {error.mend}" if isinstance(error, Blocked) else str(error))
+        except Exception as error:
+            # The manager waits for the end of the reload, whatever comes of it.
+            logger.exception("the configuration could not be read anew")
+            return _refused(f"a fault in sorawatch: {type(error).__name__}")
+
+    def _read(self) -> Renewed:
+        found = config.load(self._config.path, self._environ)
+        if (source := config.find_key(found, self._environ)) is not None:
+            source.read()
+        kept = config.merged(self._config, found)
+        parts = self._parts(kept)
+        if kept.logging != self._config.logging:
+            self._apply(kept)
+        taken, fixed = config.changed(self._config, found)
+        self._config = kept
+        for key in fixed:
+            logger.warning("%s cannot change while sorawatch runs: what is new there takes effect with a restart", key)
+        what = f"changed: {', '.join(taken)}" if taken else "nothing in it that can change now has"
+        logger.info("the configuration and the key were read anew; %s", what, extra=about(Facts(Event.RELOADED)))
+        return Renewed(parts)
+
+
+def _refused(why: str) -> Renewed:
+    facts = about(Facts(Event.RELOAD_REFUSED, why=why))
+    logger.error("the configuration stays as it was, for the new one cannot be used: %s", why, extra=facts)
+    return Renewed(None, f"the new configuration was refused: {why}")

@@ -1,0 +1,343 @@
+"""Arguments in, exit status out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from sorawatch import __version__, config
+from sorawatch.app import control, recovery, status
+from sorawatch.cli import check, demo, preview, report, run, screens, service
+from sorawatch.cli.service.verify import is_served, verify
+from sorawatch.cli.terminal import FAILED, err, explain, out
+from sorawatch.config import Config
+from sorawatch.core.naming import tame
+from sorawatch.daemon.upkeep.command_queue import ANOTHER, Wish
+from sorawatch.edges import logs
+from sorawatch.errors import ConfigError, UsageError
+from sorawatch.simulator import Settings
+
+
+class _Commands(TyperGroup):
+    """Turns our errors into a line and an exit status; ``--debug``, anywhere, shows the traceback instead."""
+
+    def main(self, args: Any = None, *rest: Any, **options: Any) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        debug = "--debug" in words
+        try:
+            return super().main([word for word in words if word != "--debug"], *rest, **options)
+        except KeyboardInterrupt:
+            sys.exit(run.INTERRUPTED)
+        except Exception as error:
+            if debug:
+                raise
+            sys.exit(explain(error))
+
+
+cli = typer.Typer(
+    cls=_Commands,
+    help="Drop a picture and a prompt into a folder; find a video in another.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    epilog="--debug, anywhere, shows the traceback behind an error.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="The configuration; else $SORAWATCH_CONFIG, ./config.yaml, /etc/sorawatch/config.yaml."
+    ),
+]
+NameOption = Annotated[str, typer.Option("--name", metavar="NAME", help="The service's name.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
+JobArguments = Annotated[
+    list[str], typer.Argument(metavar="JOB…", help="Job ids, or the paths of their pictures in the inbox.")
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"sorawatch {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _global(
+    context: typer.Context,
+    config_path: ConfigOption = None,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    context.obj = config_path
+
+
+def _load(context: typer.Context, path: Path | None) -> Config:
+    return config.load(config.find(path or context.obj, os.environ), os.environ)
+
+
+@cli.command("demo")
+def _demo(
+    folder: Annotated[Path, typer.Option("--dir", help="Where the demo's folders are made.")] = Path("sorawatch-demo"),
+) -> None:
+    """Show the whole product on sample photos: no key, no configuration, no costs."""
+    if not demo.run(folder, out):
+        raise typer.Exit(FAILED)
+
+
+@cli.command("init")
+def _init(folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to begin.")] = Path()) -> None:
+    """Write a commented configuration and make the folders."""
+    path = config.begin(folder)
+    out.print(f"Wrote {escape(str(path))} and made inbox, outbox, errors and processed beside it. Next:")
+    for line in screens.first_steps(path, "" if folder == Path() else f" -c {shlex.quote(str(path))}"):
+        out.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+@cli.command("check")
+def _check(
+    context: typer.Context,
+    service_too: Annotated[bool, typer.Option("--service", help="Look at the installed service instead.")] = False,
+    name: NameOption = "sorawatch",
+    config_path: ConfigOption = None,
+) -> None:
+    """Say everything that would go wrong, and the mend for each."""
+    try:
+        loaded = _load(context, config_path)
+    except ConfigError as error:
+        for problem in error.problems:
+            _print_finding(check.Finding(f"{problem.where}: {problem.what}", problem.mend, grave=True))
+        raise typer.Exit(FAILED) from error
+    grave = 0
+    if not service_too and is_served(loaded, name):
+        option = "" if name == "sorawatch" else f" --name {shlex.quote(name)}"
+        told = f"the service {name} works by this configuration, with a user and a key of its own; this looks as you"
+        _print_finding(check.Finding(told, f"For the service: sorawatch check --service{option}"))
+    for finding in verify(loaded, name) if service_too else check.check(loaded, os.environ):
+        _print_finding(finding)
+        grave += finding.grave
+    if grave:
+        out.print(f"[red]{grave} {'thing' if grave == 1 else 'things'} to mend[/]")
+        raise typer.Exit(FAILED)
+    out.print("[green]ready to run[/]")
+
+
+def _print_finding(finding: check.Finding) -> None:
+    mark = "[red]✗[/]" if finding.grave else "[yellow]![/]" if finding.mend else "[green]✓[/]"
+    out.print(f"{mark} {escape(tame(finding.what))}", soft_wrap=True)
+    if finding.mend:
+        out.print(f"    {escape(tame(finding.mend))}", soft_wrap=True)
+
+
+@cli.command("run")
+def _run(
+    context: typer.Context,
+    config_path: ConfigOption = None,
+    once: Annotated[bool, typer.Option("--once", help="Work off what is there, then end.")] = False,
+) -> None:
+    """Watch the inbox until stopped."""
+    if not run.run(_load(context, config_path), os.environ, err, once=once):
+        raise typer.Exit(FAILED)
+
+
+@cli.command("status")
+def _status(
+    context: typer.Context,
+    config_path: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing it until Ctrl-C.")] = False,
+) -> None:
+    """Show the jobs, what each waits for, what was spent, and what is paused and why."""
+    loaded = _load(context, config_path)
+    if follow and not as_json and out.is_terminal:
+        with Live(screens.status(status.snapshot(loaded), loaded), console=out, auto_refresh=False) as live:
+            while True:
+                time.sleep(1)
+                live.update(screens.status(status.snapshot(loaded), loaded), refresh=True)
+    while True:
+        snapshot = status.snapshot(loaded)
+        if as_json:
+            typer.echo(json.dumps(status.as_json(snapshot), indent=None if follow else 2))
+        else:
+            out.print(screens.status(snapshot, loaded))
+        if not follow:
+            return
+        time.sleep(1)
+
+
+@cli.command("report")
+def _report(
+    context: typer.Context,
+    config_path: ConfigOption = None,
+    month: Annotated[str | None, typer.Option(metavar="MONTH", help="Such as 2026-11; else this month.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets: a line for each order.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List what was spent in a month, and on what."""
+    if as_csv and as_json:
+        raise UsageError("--csv and --json are two ways to print it. Choose one.")
+    loaded = _load(context, config_path)
+    found = report.read(loaded, month)
+    if as_csv:
+        sys.stdout.write(report.as_csv(found, loaded))
+    elif as_json:
+        typer.echo(json.dumps(report.as_json(found, loaded), indent=2))
+    else:
+        out.print(report.shown(found, loaded))
+
+
+@cli.command("show")
+def _show(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(metavar="JOB", help="A job id, or the path of its picture in the inbox.")],
+    config_path: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show all about one job, and all that happened to it."""
+    loaded = _load(context, config_path)
+    found, events, now = status.history(loaded, job)
+    if as_json:
+        typer.echo(json.dumps(status.history_as_json(found, events), indent=2))
+    else:
+        out.print(screens.job_details(found, events, now, loaded))
+
+
+def _ask(context: typer.Context, config_path: Path | None, wishes: list[Wish], done: str) -> None:
+    running = control.wish(_load(context, config_path), wishes)
+    out.print(f"{done}{'' if running else '; no daemon is running, so it takes effect with the next `sorawatch run`'}.")
+
+
+@cli.command("retry")
+def _retry(
+    context: typer.Context,
+    jobs: JobArguments,
+    config_path: ConfigOption = None,
+    another: Annotated[
+        bool, typer.Option("--another", help="Order one more of what was refused as a duplicate, or has ended.")
+    ] = False,
+) -> None:
+    """Try jobs again now: failed, cancelled, held or waiting ones."""
+    told = ", ".join(jobs)
+    done = f"Asked to order {told} once more" if another else f"Asked to try {told} again"
+    _ask(context, config_path, [Wish("retry", job, ANOTHER if another else None) for job in jobs], done)
+
+
+@cli.command("cancel")
+def _cancel(context: typer.Context, jobs: JobArguments, config_path: ConfigOption = None) -> None:
+    """Withdraw jobs that are not paid for yet, or give up held ones; their pairs go to the errors folder."""
+    _ask(context, config_path, [Wish("cancel", job) for job in jobs], f"Asked to cancel {', '.join(jobs)}")
+
+
+@cli.command("adopt")
+def _adopt(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(metavar="JOB")],
+    video_id: Annotated[str, typer.Argument(metavar="VIDEO_ID", help="The server's id of the video.")],
+    config_path: ConfigOption = None,
+) -> None:
+    """Tell a held job which of the server's videos is its own."""
+    _ask(context, config_path, [Wish("adopt", job, video_id)], f"Asked to follow {video_id} for {job}")
+
+
+@cli.command("recover")
+def _recover(context: typer.Context, config_path: ConfigOption = None) -> None:
+    """Make a new state from the work folder and the ledger, when the state file is gone or damaged."""
+    logs.set_up([logs.stderr_handler(os.environ)], "info", prompts=False)
+    jobs, orders = control.recover(_load(context, config_path))
+    known = f" Known again from the ledger: {recovery.counted(orders)}." if orders else ""
+    out.print(
+        f"Made a new state and took {len(jobs)} unfinished jobs up again.{known} `sorawatch run` goes on with them."
+    )
+
+
+@cli.command("pause")
+def _pause(context: typer.Context, config_path: ConfigOption = None) -> None:
+    """Submit nothing more until `resume`; what is paid for goes on."""
+    _ask(context, config_path, [Wish("pause")], "Paused: nothing more is submitted until `sorawatch resume`")
+
+
+@cli.command("resume")
+def _resume(context: typer.Context, config_path: ConfigOption = None) -> None:
+    """Submit again, at once, whatever had stopped it."""
+    _ask(context, config_path, [Wish("resume")], "Resumed")
+
+
+@cli.command("preview")
+def _preview(
+    context: typer.Context,
+    image: Annotated[Path, typer.Argument(metavar="IMAGE")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")] = None,
+    config_path: ConfigOption = None,
+) -> None:
+    """Write the exact reference that would be uploaded, and say what the clip would cost."""
+    previewed = preview.write(_load(context, config_path), image, output, preview.room(out))
+    out.print(f"Wrote {escape(str(previewed.path))}", soft_wrap=True)
+    out.print(preview.shown(previewed))
+
+
+@cli.command("simulate")
+def _simulate(
+    port: Annotated[int, typer.Option(metavar="N", help="Where to listen.", min=0, max=65535)] = 8787,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    key: Annotated[str, typer.Option(help="The only API key that is accepted; empty for any.")] = "sk-simulated",
+    generation_seconds: Annotated[float, typer.Option(help="How long a video takes to be made.", min=0.0)] = 6.0,
+    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines in.")] = False,
+) -> None:
+    """Serve the video API with simulated clips, for trying configurations or other clients."""
+    settings = Settings(key=key or None, generation_seconds=generation_seconds)
+    demo.simulate(host, port, settings, allow_remote=allow_remote, console=out)
+
+
+services = typer.Typer(help="Run this configuration as a service of systemd.", no_args_is_help=True)
+cli.add_typer(services, name="service")
+
+
+@services.command("install")
+def _install(
+    context: typer.Context,
+    name: NameOption = "sorawatch",
+    user: Annotated[
+        str, typer.Option(metavar="USER", help="Who the service runs as; is made if need be.")
+    ] = "sorawatch",
+    dry_run: DryRunOption = False,
+    config_path: ConfigOption = None,
+) -> None:
+    """Write the unit, its user, its folders and the file with the key, and start it now and at every boot."""
+    # What this shell's environment overrides does not hold for the service.
+    loaded = config.load(config.find(config_path or context.obj, os.environ), {})
+    _do(service.install(loaded, os.environ, name, user), dry_run=dry_run)
+
+
+@services.command("uninstall")
+def _uninstall(name: NameOption = "sorawatch", dry_run: DryRunOption = False) -> None:
+    """Stop the service and take it away; the state, the key, the folders and the user stay."""
+    _do(service.removal(name), dry_run=dry_run)
+
+
+@services.command("status")
+def _service_status(name: NameOption = "sorawatch") -> None:
+    """Say what systemd knows of the service; exit 1 if it does not run."""
+    runs, lines = service.status(name)
+    for words, value in lines:
+        out.print(f"{words}: {value}", markup=False, soft_wrap=True)
+    if not runs:
+        raise typer.Exit(FAILED)
+
+
+def _do(plan: service.Plan, *, dry_run: bool) -> None:
+    if dry_run:
+        typer.echo(service.described(plan))
+    else:
+        service.carry_out(plan, typer.echo)

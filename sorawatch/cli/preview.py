@@ -1,0 +1,112 @@
+"""``sorawatch preview``: the very reference that would be uploaded, as a file and on the terminal, and its price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.color import Color
+from rich.console import Console, Group, RenderableType
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from sorawatch.config import Config
+from sorawatch.core.budget import dollars
+from sorawatch.core.order import Fit, Order, Size
+from sorawatch.daemon.intake.scan import order_beside
+from sorawatch.edges import images
+from sorawatch.errors import UsageError
+
+_MOST = Size(72, 40)
+"""Columns and lines of the picture on a terminal."""
+_LINES_BESIDE = 10
+"""Lines that a terminal must have besides."""
+_LEAST_COLUMNS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be uploaded for an order, where it was written to, and its price in micro-dollars, if known."""
+
+    order: Order
+    reference: images.Reference
+    price: int | None
+    path: Path
+
+
+def write(config: Config, image: Path, output: Path | None, thumbnail: Size | None) -> Preview:
+    """Prepare a picture as the daemon would, wherever it lies, with the sidecar beside it if there is one.
+
+    The reference is written to ``output``, else beside the picture, else, where that is the inbox, to the current
+    folder; it comes with a small copy of at most ``thumbnail`` pixels.
+
+    Raises:
+        UsageError: if it cannot be written there.
+        Rejected, Deferred, Blocked: as PREPARE would.
+    """
+    path = output or _beside(config, image)
+    if _is_inside(path, config.folders.inbox):
+        told = f"{path} lies in the inbox, where it would be taken for a picture to be made"
+        raise UsageError(f"{told}. Name a file elsewhere with -o.")
+    if path.exists() and image.exists() and path.samefile(image):
+        raise UsageError(f"{path} is the picture itself. Name another file with -o.")
+    order = order_beside(image, config.defaults, config.catalogue)
+    model = config.catalogue[order.model]
+    wish = images.Wish(model, order.size, order.fit, order.focus, config.reference, thumbnail)
+    with images.Pool() as pictures:
+        reference = pictures.prepare(image, wish)
+    try:
+        path.write_bytes(reference.data)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}. Name another file with -o.") from error
+    return Preview(replace(order, size=reference.size), reference, model.price(reference.size, order.seconds), path)
+
+
+def _beside(config: Config, image: Path) -> Path:
+    name = f"{image.stem}.preview{config.reference.format.suffix}"
+    return Path(name) if _is_inside(image, config.folders.inbox) else image.with_name(name)
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def room(console: Console) -> Size | None:
+    """The pixels of a picture of half blocks on this terminal; None where it cannot show one."""
+    width, height = min(console.width, _MOST.width), min(console.height - _LINES_BESIDE, _MOST.height)
+    colours = not console.no_color and console.color_system in {"256", "truecolor"}
+    able = console.is_terminal and colours and console.encoding == "utf-8"
+    return Size(width, 2 * height) if able and width >= _LEAST_COLUMNS and height > 0 else None
+
+
+def shown(preview: Preview) -> RenderableType:
+    """All that the command says, but for the path."""
+    reference, order = preview.reference, preview.order
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_row("picture", f"{reference.source}, upright")
+    if reference.crop is not None:
+        left, top, right, bottom = (round(edge) for edge in reference.crop)
+        laid = f" (focus: {order.focus})" if order.fit is Fit.CROP else ""
+        table.add_row("used of it", f"{right - left}x{bottom - top} pixels at {left},{top}{laid}")
+    table.add_row("reference", f"{reference.size}, {order.fit}, {reference.mime}, {len(reference.data) / 1024:.0f} KiB")
+    if reference.note:
+        table.add_row("note", reference.note)
+    price = "unknown" if preview.price is None else dollars(preview.price)
+    table.add_row("clip", f"{order.model}, {order.seconds} seconds, {price}")
+    return Group(half_blocks(reference.thumbnail), table) if reference.thumbnail else table
+
+
+def half_blocks(thumbnail: images.Thumbnail) -> Text:
+    """Two pixels a character: the upper in the colour of its half block, the lower in that of its background."""
+    width, pixels = thumbnail.size.width, thumbnail.pixels
+    colours = [Color.from_rgb(*pixels[start : start + 3]) for start in range(0, len(pixels), 3)]
+    rows = [colours[start : start + width] for start in range(0, len(colours), width)]
+    text = Text(no_wrap=True)
+    for upper, lower in zip(rows[::2], [*rows[1::2], None], strict=False):
+        for column, colour in enumerate(upper):
+            text.append("▀", Style(color=colour, bgcolor=lower[column] if lower else None))
+        text.append("\n")
+    text.right_crop()
+    return text

@@ -1,0 +1,145 @@
+"""``sorawatch run``: the daemon between its signals, its logs and, on a terminal, a live display."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+
+from sorawatch.app import build, status
+from sorawatch.cli import screens
+from sorawatch.config import Config, LogFormat
+from sorawatch.core.log_events import Event, Facts, about
+from sorawatch.daemon.loop import Daemon
+from sorawatch.daemon.upkeep import job_log
+from sorawatch.edges import logs
+
+INTERRUPTED = 130
+
+_SHOW_CURSOR = b"\x1b[?25h"
+"""Undoes what a live display does to a terminal, for an exit that leaves it no time to."""
+
+logger = logging.getLogger("sorawatch")
+
+
+def run(config: Config, environ: Mapping[str, str], err: Console, *, once: bool) -> bool:
+    """Watch the inbox until stopped, or with ``once`` until all is done. Logs go to ``err`` where it is a terminal.
+
+    Returns:
+        Whether all went well: with ``once``, whether all that was there became clips.
+
+    Raises:
+        SorawatchError: if it cannot start.
+    """
+    hang_ups = _remembered_hang_ups()
+    live = screens.LiveJobs()
+    log = _Logs(environ, err)
+    log.apply(config)
+    with build.opened(config, environ, [job_log.log_change, live], apply=log.apply) as daemon:
+        _heed_signals(daemon)
+        if hang_ups:
+            daemon.reload()
+        live.begin(status.snapshot(config).jobs)
+        with _shown(live, err):
+            return _work(daemon, config, once=once)
+
+
+def _work(daemon: Daemon, config: Config, *, once: bool) -> bool:
+    if once:
+        return daemon.run(once=True)
+    inbox = config.folders.inbox
+    logger.info("watching %s until stopped", inbox, extra=about(Facts(Event.STARTED)))
+    # What was loaded by now stays to the end: no collection need look through it again.
+    gc.freeze()
+    well = daemon.run()
+    what = "stopped; what is under way goes on with the next `sorawatch run`"
+    logger.info(what, extra=about(Facts(Event.STOPPED)))
+    return well
+
+
+@contextmanager
+def _shown(live: screens.LiveJobs, err: Console) -> Iterator[None]:
+    if not err.is_terminal:
+        yield
+        return
+    with Live(live, console=err, refresh_per_second=4, transient=True):
+        yield
+
+
+def _remembered_hang_ups() -> list[int]:
+    """Those that come before there is a daemon to obey them: a wish for a reload must not end the start."""
+    came: list[int] = []
+    if not sys.stderr.isatty():
+        signal.signal(signal.SIGHUP, lambda number, _frame: came.append(number))
+    return came
+
+
+def _heed_signals(daemon: Daemon) -> None:
+    """The first signal to stop stops in good order; the second at once, which loses nothing either.
+
+    A hang-up is a wish for a reload, but on a terminal it says that the terminal was closed.
+    """
+    at_terminal = sys.stderr.isatty()
+    asked = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            daemon.stop()
+            return
+        if at_terminal:
+            os.write(sys.stderr.fileno(), _SHOW_CURSOR)
+        os._exit(INTERRUPTED)
+
+    def reload(_number: int, _frame: FrameType | None) -> None:
+        daemon.reload()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, stop if at_terminal else reload)
+
+
+class _Logs:
+    """Where log lines go, as the configuration has it at the time."""
+
+    def __init__(self, environ: Mapping[str, str], err: Console) -> None:
+        self._environ = environ
+        self._err = err
+
+    def apply(self, config: Config) -> None:
+        """Raises: Blocked, Deferred: if the log file cannot be written; then nothing has changed."""
+        wanted = config.logging
+        as_json = wanted.format is LogFormat.JSON
+        handlers = [logs.file_handler(wanted.file, as_json=as_json)] if wanted.file else []
+        on_terminal = self._err.is_terminal and not as_json
+        handlers.append(_Above(self._err) if on_terminal else logs.stderr_handler(self._environ, as_json=as_json))
+        logs.set_up(handlers, wanted.level, prompts=wanted.prompts)
+
+
+class _Above(logging.Handler):
+    """Prints above the live display."""
+
+    _STYLES = ((logging.ERROR, "red"), (logging.WARNING, "yellow"))
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+        self.setFormatter(logs.TextFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = next((style for level, style in self._STYLES if record.levelno >= level), "default")
+        try:
+            self._console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] [{style}]{escape(self.format(record))}[/]")
+        except OSError:
+            self.handleError(record)

@@ -1,0 +1,98 @@
+"""``sorawatch service``: installs, removes and looks at a systemd service for one configuration."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+
+from sorawatch.cli.service.unit import File, Plan, install, removal
+from sorawatch.errors import UsageError
+
+__all__ = ["Plan", "carry_out", "described", "install", "properties", "removal", "status"]
+
+_STATUS = (
+    ("ActiveState", "state"), ("StatusText", "it says"), ("MainPID", "pid"), ("NRestarts", "restarts"),
+    ("Result", "last result"), ("UnitFileState", "at boot"), ("FragmentPath", "unit"),
+)  # fmt: skip
+
+
+def carry_out(plan: Plan, say: Callable[[str], None]) -> None:
+    """Write the files and run the commands, saying each.
+
+    Raises:
+        UsageError: if one of them fails, or this is not root's to do; what was done before stays done.
+    """
+    if os.geteuid() != 0:
+        raise UsageError("only root can do this. Run it with sudo, or see with --dry-run what it would do.")
+    missing = next((command[0] for command in plan.commands if shutil.which(command[0]) is None), None)
+    if missing:
+        raise UsageError(f"{missing} is not there, so this system is not run by systemd.")
+    for file in plan.files:
+        _write(file)
+        say(f"wrote {file.path}")
+    for command in plan.commands:
+        say(f"# {' '.join(command)}")
+        done = _run(*command)
+        if done.returncode:
+            why = f"{' '.join(command)} failed: {(done.stderr or done.stdout).strip()}"
+            raise UsageError(f"{why}\n{plan.advice}" if plan.advice else why)
+
+
+def described(plan: Plan) -> str:
+    """All that ``carry_out`` would do, as text. Of a secret only its place is told."""
+    parts = [
+        f"# {file.path}, mode {file.mode:04o}\n{'(the API key)' if file.secret else file.text.rstrip()}\n"
+        for file in plan.files
+    ]
+    return "\n".join([*parts, *(f"# {' '.join(command)}" for command in plan.commands)])
+
+
+def status(name: str) -> tuple[bool, list[tuple[str, str]]]:
+    """Whether the service runs, and what systemd tells of it, as names and values.
+
+    Raises:
+        UsageError: if there is no systemd, or it does not know the service.
+    """
+    told = properties(name)
+    if told["LoadState"] == "not-found":
+        raise UsageError(f"there is no service {name}. `sorawatch service install` makes it.")
+    lines = [(words, told[key]) for key, words in _STATUS if told.get(key)]
+    return told["ActiveState"] in {"active", "reloading"}, lines
+
+
+def properties(name: str) -> dict[str, str]:
+    """The unit's properties as systemd has them now.
+
+    Raises:
+        UsageError: if there is no systemd to ask.
+    """
+    wanted = ("LoadState", "NeedDaemonReload", *(key for key, _ in _STATUS))
+    if shutil.which("systemctl") is None:
+        raise UsageError("systemctl is not there, so this system is not run by systemd.")
+    done = _run("systemctl", "show", f"{name}.service", "--property", ",".join(wanted))
+    if done.returncode:
+        raise UsageError(f"systemd cannot be asked: {done.stderr.strip()}")
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+def _write(file: File) -> None:
+    """Write a file whole or not at all, never readable by more than its mode says."""
+    temporary = file.path.with_name(f".{file.path.name}.new")
+    try:
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as out:
+            os.fchmod(descriptor, file.mode)
+            out.write(file.text)
+            out.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, file.path)
+    except OSError as error:
+        raise UsageError(f"{file.path} cannot be written: {error.strerror}.") from error
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- our own words

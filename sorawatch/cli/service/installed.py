@@ -1,0 +1,62 @@
+"""A unit as it is installed, with its drop-ins."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sorawatch.cli.service.unit import Places
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Where a service's unit lies, and what it and its drop-ins say under each key, in order, as far as it holds."""
+
+    unit: Path
+    said: dict[str, list[str]]
+
+    @classmethod
+    def read(cls, name: str) -> Installed | None:
+        """The service ``name``, or the instance ``base@name``; None if there is none in ``/etc``."""
+        unit = Places(name).unit
+        names = [unit.name]
+        base, at, instance = name.partition("@")
+        if at and not unit.is_file():
+            unit = unit.with_name(f"{base}@.service")
+            names.insert(0, unit.name)
+        if not unit.is_file():
+            return None
+        drop_ins = {path.name: path for each in names for path in unit.with_name(f"{each}.d").glob("*.conf")}
+        return cls(unit, _said([unit, *(drop_ins[each] for each in sorted(drop_ins))], instance))
+
+    @property
+    def command(self) -> list[str]:
+        """The words of ``ExecStart=``."""
+        return [word.replace("$$", "$") for word in shlex.split(self.last("ExecStart"))]
+
+    def last(self, key: str, default: str = "") -> str:
+        """What counts where only one value does."""
+        return self.said.get(key, [default])[-1]
+
+    def words(self, key: str) -> list[str]:
+        """All the words of a list."""
+        return [word for value in self.said.get(key, ()) for word in shlex.split(value)]
+
+
+def _said(files: Iterable[Path], instance: str) -> dict[str, list[str]]:
+    """An empty value takes back what was said before."""
+    said: dict[str, list[str]] = {}
+    for file in files:
+        for line in file.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            key, separator, value = (part.strip() for part in line.partition("="))
+            if not separator or key.startswith(("#", ";")):
+                continue
+            if value:
+                meant = re.sub("%([%iI])", lambda match: "%" if match[1] == "%" else instance, value)
+                said.setdefault(key, []).append(meant)
+            else:
+                said.pop(key, None)
+    return said

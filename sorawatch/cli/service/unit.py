@@ -1,0 +1,294 @@
+"""What a systemd service for one configuration consists of: its files and the commands that put them in force."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from sorawatch.app.state import Whereabouts
+from sorawatch.config import Config, KeySource, find_key
+from sorawatch.core.naming import legible
+from sorawatch.edges.mounts import is_network, mounts_at
+from sorawatch.errors import ConfigError, UsageError
+
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
+_PRIVATE = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 -- named to be refused
+_OTHERS_UNITS = (
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
+HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to write, as root. A ``secret`` one is never shown."""
+
+    path: Path
+    text: str
+    mode: int = 0o644
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Files, then commands, in this order. ``advice`` says how to find out why one of them fails."""
+
+    files: tuple[File, ...]
+    commands: tuple[tuple[str, ...], ...]
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the parts of the service ``name`` lie."""
+
+    name: str
+
+    @property
+    def unit(self) -> Path:
+        return Path(f"/etc/systemd/system/{self.name}.service")
+
+    @property
+    def users(self) -> Path:
+        return Path(f"/etc/sysusers.d/{self.name}.conf")
+
+    @property
+    def folders(self) -> Path:
+        return Path(f"/etc/tmpfiles.d/{self.name}.conf")
+
+    @property
+    def key(self) -> Path:
+        return Path("/etc/sorawatch/api.key" if self.name == "sorawatch" else f"/etc/sorawatch/{self.name}.key")
+
+    @property
+    def state(self) -> Path:
+        return Path("/var/lib", self.name)
+
+
+def install(config: Config, environ: Mapping[str, str], name: str, user: str) -> Plan:
+    """What would make a service of this configuration and this interpreter.
+
+    Raises:
+        UsageError: if the service could not work, with the mend.
+    """
+    _require_name(user, "--user")
+    places = _own(name)
+    roots = writable(config, places)
+    for path in (config.path, Path(sys.prefix), *roots):
+        if "\n" in str(path) or legible(str(path)) != str(path):
+            raise UsageError(f"{legible(str(path))!r} cannot be named in a unit, which is UTF-8 and lines. Rename it.")
+    for path, what in ((config.path, "the configuration"), (Path(sys.prefix), "the installation")):
+        if (closed := _closed(path)) is not None:
+            raise UsageError(
+                f"{what} {path} lies below {closed}, which a service of the user {user} may not enter. "
+                f"Put it elsewhere, such as {'/etc/sorawatch' if path == config.path else '/opt/sorawatch'}."
+            )
+    key = _key_file(config, environ, places)
+    check = ("check", "--service", "--name", name, "--config")
+    folders = "".join(
+        f'd "{_escaped(folder)}" :2770 :{user} :{_group(user)} -\n' for folder in made(config, places, roots)
+    )
+    return Plan(
+        (
+            File(places.users, f'u {user} - "sorawatch" {places.state} /usr/sbin/nologin\n'),
+            File(places.folders, folders),
+            *([key] if key is not None else []),
+            File(places.unit, unit(config, places, user, roots)),
+        ),
+        (
+            ("systemd-sysusers", str(places.users)),
+            ("systemd-tmpfiles", "--create", str(places.folders)),
+            ("systemctl", "daemon-reload"),
+            ("systemctl", "enable", name),
+            ("systemctl", "restart", name),
+        ),
+        f"What is wrong is told by: {shlex.join([*this_program(), *check, str(config.path)])}",
+    )
+
+
+def removal(name: str) -> Plan:
+    """What takes a service away again; the state, the key, the folders and the user stay.
+
+    Raises:
+        UsageError: if it is not one of ours.
+    """
+    places = _own(name)
+    paths = (places.unit, places.users, places.folders)
+    return Plan(
+        (),
+        (
+            ("systemctl", "disable", "--now", name),
+            ("rm", "-f", *map(str, paths)),
+            ("systemctl", "daemon-reload"),
+        ),
+    )
+
+
+def writable(config: Config, places: Places) -> tuple[Path, ...]:
+    """The folders that the service must be able to write, beside its own below ``/var/lib``.
+
+    The four folders are one where their common parent is not half the machine: two would be two file systems to a
+    sandbox, between which nothing can be moved, only copied. Of a share it is the whole: a folder in it would be held
+    fast by the sandbox, which then never saw the share go, nor come back.
+    """
+    four, beside = needed(config)
+    parent = Path(os.path.commonpath(four))
+    roots = [*dict.fromkeys(map(_share_or_itself, [parent] if len(parent.parts) > 2 else four))]
+    roots += [each for each in beside if not any(each.is_relative_to(root) for root in (*roots, places.state))]
+    return tuple(roots)
+
+
+def made(config: Config, places: Places, roots: Sequence[Path]) -> list[Path]:
+    """The folders that must exist before the service starts.
+
+    It makes for itself what it needs below ``roots``, but not the folder of a log.
+    """
+    log = config.logging.file
+    way = reversed(log.parents) if log and not log.is_relative_to(places.state) else ()
+    # Each on its own: systemd-tmpfiles goes no further from a folder of the user's to one that it made as root's.
+    return [*roots, *(folder for folder in way if any(root in folder.parents for root in roots))]
+
+
+def needed(config: Config) -> tuple[list[Path], list[Path]]:
+    """The four folders, and those of the state and of a log file."""
+    found = config.folders
+    four = [Path(os.path.normpath(each)) for each in (found.inbox, found.outbox, found.errors, found.processed)]
+    log = config.logging.file
+    return four, [Whereabouts.of(config).home, *([log.parent] if log else [])]
+
+
+def _share_or_itself(folder: Path) -> Path:
+    mount = mounts_at(folder)[0]
+    return Path(mount.point) if is_network(mount.kind) and mount.point != "/" else folder
+
+
+def unit(config: Config, places: Places, user: str, roots: tuple[Path, ...]) -> str:
+    """The unit that is shipped, for this configuration and interpreter."""
+    at_home = [each for each in (config.path, Path(sys.prefix), *roots) if any(map(each.is_relative_to, HOMES))]
+    values = {
+        "ExecStart": " ".join(map(_argument, [*this_program(), "run", "--config", str(config.path)])),
+        "User": user,
+        "Group": _group(user),
+        "StateDirectory": places.name,
+        "ReadWritePaths": " ".join(_word(f"-{root}") for root in roots),
+        "ProtectHome": "read-only" if at_home else "yes",
+    }
+    if _takes_credential(config):
+        values["LoadCredential"] = f"api-key:{places.key}"
+    lines = []
+    for line in shipped("sorawatch.service").splitlines():
+        key = line.partition("=")[0]
+        if key == "LoadCredential" and key not in values:
+            continue
+        lines.append(f"{key}={values[key]}" if key in values else line)
+    header = (
+        f"# {places.unit}\n# Written by `sorawatch service install`.\n"
+        f"# Put changes of your own into a drop-in: systemctl edit {places.name}\n"
+    )
+    text = "\n".join(lines)
+    return header + text[text.index("\n[Unit]") :] + "\n"
+
+
+def shipped(name: str) -> str:
+    """A file of the folder ``systemd`` of the repository."""
+    inside = files("sorawatch") / "systemd" / name
+    if inside.is_file():
+        return inside.read_text(encoding="utf-8")
+    return (Path(__file__).parents[3] / "systemd" / name).read_text(encoding="utf-8")
+
+
+def _require_name(word: str, what: str) -> None:
+    if not NAME.fullmatch(word):
+        raise UsageError(f"{what} is {word!r}. Allowed: small letters, digits, _ and -, a letter first.")
+
+
+def _own(name: str) -> Places:
+    """Where a service of this name lies, unless another program's does already.
+
+    Raises:
+        UsageError: if so, or it cannot be a name.
+    """
+    _require_name(name, "--name")
+    places = Places(name)
+    for unit in (places.unit, *(Path(folder, places.unit.name) for folder in _OTHERS_UNITS)):
+        text = unit.read_text(encoding="utf-8", errors="replace") if unit.exists() else ""
+        if text and "sorawatch" not in text:
+            raise UsageError(f"{unit} is another program's service. Choose another --name.")
+    return places
+
+
+def _closed(path: Path) -> Path | None:
+    """The first folder on the way to ``path`` that is closed to others, or that a service has a private one of."""
+    for folder in reversed(path.resolve().parents):
+        try:
+            if folder in _PRIVATE or not folder.stat().st_mode & 0o001:
+                return folder
+        except OSError:
+            return folder
+    return None
+
+
+def _group(user: str) -> str:
+    """The user's own group; one that is to be made will have a group of its name."""
+    try:
+        return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
+    except KeyError:
+        return user
+
+
+def _takes_credential(config: Config) -> bool:
+    """Whether there is a key, and the configuration does not say itself where."""
+    try:
+        find_key(config, {})
+    except ConfigError:
+        return True
+    return False
+
+
+def _key_file(config: Config, environ: Mapping[str, str], places: Places) -> File | None:
+    """The key as a file for the service manager, where it takes one: that of this environment, or the one there is."""
+    if not _takes_credential(config):
+        return None
+    given = environ.get("SORAWATCH_API_KEY", "").strip()
+    if not given and places.key.exists() and not os.access(places.key, os.R_OK):
+        raise UsageError(f"{places.key} holds the key, and only root may read it. Run this with sudo.")
+    source = KeySource("environment variable SORAWATCH_API_KEY", None, environ)
+    try:
+        key = (source if given else KeySource(str(places.key), places.key, environ)).read()
+    except ConfigError as error:
+        raise UsageError(
+            f"there is no API key: {error.problems[0].what}. Put it into {places.key}, or set $SORAWATCH_API_KEY."
+        ) from error
+    return File(places.key, f"{key}\n", 0o600, secret=True)
+
+
+def this_program() -> list[str]:
+    """The words that run this very installation."""
+    command = Path(sys.prefix, "bin/sorawatch")
+    return [str(command)] if command.exists() else [sys.executable, "-m", "sorawatch"]
+
+
+def _argument(word: str) -> str:
+    """A word of a command line, in which ``$`` begins the name of a variable."""
+    return _word(word).replace("$", "$$")
+
+
+def _word(word: str) -> str:
+    """One word of a unit file."""
+    text = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{text}"' if re.search(r"[\s'\"\\;]", text) else text
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")

@@ -1,0 +1,150 @@
+"""From what lies in the inbox to orders: one look, done in a thread of its own because shares can hang."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sorawatch.core.budget import Scope
+from sorawatch.core.job import Job, Pair, State
+from sorawatch.core.lifecycle import reject
+from sorawatch.core.naming import job_id, on_a_line
+from sorawatch.core.order import Model, Order
+from sorawatch.core.os_errors import translate
+from sorawatch.core.pairing import YAML_SUFFIXES, fold, is_defaults, pair
+from sorawatch.core.sidecar import Settings, make_order, read_prompt, read_settings
+from sorawatch.core.yaml_tree import Invalid
+from sorawatch.daemon.intake.folder_limits import Quotas
+from sorawatch.edges import yamlfile
+from sorawatch.edges.inbox import Arrival, Inbox, Scan, Waiting
+from sorawatch.errors import Blocked, Deferred, Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class NewPair:
+    """A settled pair and what it orders, or why it cannot be understood."""
+
+    pair: Pair
+    order: Order | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the inbox held at one moment."""
+
+    new: tuple[NewPair, ...]
+    waiting: tuple[Waiting, ...]
+    scan: Scan
+    quotas: tuple[Scope, ...] = ()
+    """The limits of single folders."""
+
+
+class Intake:
+    """Looks at the inbox and reads the sidecars of what is new there."""
+
+    def __init__(
+        self, inbox: Inbox, defaults: Settings, catalogue: Mapping[str, Model], check: Callable[[], None]
+    ) -> None:
+        """``check`` raises `Blocked` where the inbox must not be looked at now."""
+        self._inbox = inbox
+        self._defaults = defaults
+        self._catalogue = catalogue
+        self._check = check
+        self._quotas = Quotas(inbox.settle_seconds, lambda path: read_layer(inbox.root / path, path))
+
+    def look(self, known: Mapping[str, Pair], now: float) -> Look:
+        """List the inbox once.
+
+        Args:
+            known: pairs that are jobs already, by path.
+            now: seconds of a monotonic clock.
+
+        Raises:
+            Blocked, Deferred: if the inbox cannot be listed, whole.
+        """
+        self._check()
+        scan = self._inbox.scan(known, now)
+        # A share that went while it was listed looks like a folder from which everything was taken away.
+        self._check()
+        wait = self._quotas.learn(scan.defaults, scan.unlisted, now)
+        if wait is not None:
+            scan = replace(scan, next_look=wait if scan.next_look is None else min(wait, scan.next_look))
+        presets: dict[str, Settings] = {}
+        new: list[NewPair] = []
+        waiting = list(scan.waiting)
+        for arrival in scan.arrivals:
+            try:
+                order = self._order(arrival, presets)
+            except (Deferred, Blocked) as error:
+                waiting.append(Waiting(arrival.pair.path, str(error)))
+                continue
+            if order is None:
+                waiting.append(Waiting(arrival.pair.path, "no sidecar yet, and no default prompt"))
+            else:
+                new.append(NewPair(arrival.pair, order))
+        return Look(tuple(new), tuple(waiting), scan, self._quotas.scopes)
+
+    def _order(self, arrival: Arrival, presets: dict[str, Settings]) -> Order | Rejected | None:
+        """What an arrival orders; ``presets`` keeps the ``_defaults.yaml`` files that were read in this look."""
+        found = arrival.pair
+        if arrival.conflict:
+            return Rejected(arrival.conflict, "Correct the names, then move the files back into the inbox.")
+        for path in arrival.defaults:
+            if path not in presets:
+                presets[path] = read_layer(self._inbox.root / path, path)
+        layers = [*(presets[path] for path in arrival.defaults), self._defaults]
+        if found.sidecar is not None:
+            layers.insert(0, read_layer(self._inbox.root / found.folder / found.sidecar, found.sidecar))
+        elif not any(layer.speaks_of("prompt") for layer in layers):
+            return None
+        try:
+            return make_order(layers, self._catalogue)
+        except Rejected as error:
+            return error
+
+
+def new_job(found: NewPair, now: int) -> Job:
+    """A job for a settled pair, refused already where its order cannot be understood."""
+    job = Job(job_id(os.urandom(5)), State.FOUND, found.pair, created_at=now, due_at=now, changed_at=now)
+    if isinstance(found.order, Rejected):
+        return reject(job, now, str(found.order), found.order.mend)
+    return replace(job, order=found.order)
+
+
+def read_layer(path: Path, name: str) -> Settings:
+    """A sidecar, or a ``_defaults.yaml``; whatever is wrong in it is among its problems.
+
+    Raises:
+        Deferred, Blocked: if it cannot be read now.
+    """
+    name = on_a_line(name)
+    try:
+        data = yamlfile.read(path)
+        if fold(path.name).endswith(YAML_SUFFIXES):
+            return read_settings(yamlfile.load(data, name), of_folder=is_defaults(path.name))
+        return read_prompt(data, name)
+    except Invalid as invalid:
+        return Settings.unreadable(name, *invalid.problems)
+
+
+def order_beside(image: Path, defaults: Settings, catalogue: Mapping[str, Model]) -> Order:
+    """What a picture anywhere would order with the sidecar and the ``_defaults.yaml`` beside it.
+
+    A missing prompt is no fault here, for nothing is ordered.
+
+    Raises:
+        Rejected: with every problem.
+        Deferred, Blocked: if a file cannot be read.
+    """
+    try:
+        names = [path.name for path in image.parent.iterdir()]
+    except OSError as error:
+        raise translate(error, str(image.parent)) from error
+    match = next((match for match in pair(names).matches if match.image == image.name), None)
+    beside = sorted(filter(is_defaults, names), key=fold)
+    if match is not None and match.sidecar is not None:
+        beside.insert(0, match.sidecar)
+    layers = [read_layer(image.parent / name, name) for name in beside]
+    return make_order([*layers, defaults, Settings(prompt="(none yet)")], catalogue)

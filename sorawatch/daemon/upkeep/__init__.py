@@ -1,0 +1,1 @@
+"""Work that goes on beside the jobs: commands, other daemons, retention, heartbeat, status, log."""

@@ -1,0 +1,121 @@
+"""What people ask for with ``retry``, ``cancel``, ``adopt``, ``pause`` and ``resume``, granted within a turn."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, replace
+
+from sorawatch.core.another_take import another, require_repeatable
+from sorawatch.core.job import IN_FLIGHT, Change, Job, State
+from sorawatch.core.lifecycle import ACTIONS, resume, retry, withdraw
+from sorawatch.core.naming import job_id, legible
+from sorawatch.core.retry_policy import Policy
+from sorawatch.edges.store import LeaseLost, Turn
+from sorawatch.errors import Rejected
+
+logger = logging.getLogger("sorawatch")
+
+ANOTHER = "another"
+"""The argument of ``retry`` that asks for one more of what the job ordered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """``verb`` for the job ``job_id``, if it is about one, with an optional ``argument``."""
+
+    verb: str
+    job_id: str | None = None
+    argument: str | None = None
+
+
+def find(turn: Turn, text: str) -> Job:
+    """The job that a person means by ``text``, as `Turn.find` has it.
+
+    Raises:
+        Rejected: if there is none.
+    """
+    job = turn.find(text)
+    if job is None:
+        raise Rejected(f"there is no job {text}", "`sorawatch status` lists the jobs.")
+    return job
+
+
+def foresee(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> Job | None:
+    """The job as the wish would leave it, or a new one that it would make; None where it is about no job.
+
+    Raises:
+        Rejected: if it cannot be granted, with the reason in words.
+    """
+    if job is None:
+        return None
+    match wish.verb:
+        case "retry" if wish.argument == ANOTHER:
+            require_repeatable(job)
+            return another(job, turn.orders.next_take(job), job_id(os.urandom(5)), turn.now)
+        case "retry":
+            return _or_refuse(retry(job, turn.now), job, "tried again")
+        case "cancel":
+            return _or_refuse(withdraw(job, turn.now), job, "cancelled")
+        case "adopt" if job.wants_video and wish.argument:
+            if (other := turn.follower(wish.argument, job)) is not None:
+                why = f"{wish.argument} is the video of {legible(other.pair.path)} (job {other.id})"
+                raise Rejected(why, f"Name the one that the server made for {legible(job.pair.path)}.")
+            return resume(job, wish.argument, turn.now, policy)
+        case verb:
+            return _or_refuse(None, job, {"adopt": "given a video"}.get(verb, verb))
+
+
+def grant(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> list[Change]:
+    """Carry a wish out.
+
+    Returns:
+        The jobs it changed, as they were and as they are.
+
+    Raises:
+        Rejected: as `foresee`.
+    """
+    after = foresee(turn, wish, job, policy)
+    if job is None or after is None:
+        turn.write_note("paused", {"since" if wish.verb == "pause" else "resumed": turn.now})
+        return []
+    if after.id != job.id:
+        left = replace(job, filed=())
+        turn.save(left, job)
+        turn.add([after])
+        return [(job, left), (None, after)]
+    if after.video_id and after.video_id != job.video_id and job.token:
+        turn.know_video(job.token, after.video_id)
+    if job.state in ACTIONS and after.state is job.state:
+        turn.amend(after, job)
+    else:
+        turn.save(after, job)
+    return [(job, after)]
+
+
+def grant_all(turn: Turn, policy: Policy) -> list[Change]:
+    """Carry out all that other processes have asked for since the last turn; what cannot be granted is logged.
+
+    Returns:
+        The jobs that changed, as they were and as they are.
+    """
+    changes: list[Change] = []
+    for command in turn.take_commands():
+        wish = Wish(command.verb, command.job_id, command.argument)
+        try:
+            changes += grant(turn, wish, turn.job(wish.job_id) if wish.job_id else None, policy)
+        except Rejected as error:
+            logger.warning("%s", error)
+        except LeaseLost:
+            # Another daemon is at it this very moment.
+            turn.command(wish.verb, wish.job_id, wish.argument)
+    return changes
+
+
+def _or_refuse(after: Job | None, job: Job, what: str) -> Job:
+    if after is not None:
+        return after
+    why = f"it is {job.state}"
+    if job.state in IN_FLIGHT | {State.RENDERED, State.DELIVERED}:
+        why += ", so it is paid for and will be delivered"
+    raise Rejected(f"job {job.id} cannot be {what}: {why}")

@@ -1,0 +1,101 @@
+"""One line for every change of a job that a person or a program reads later."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from sorawatch.core.budget import dollars
+from sorawatch.core.job import Job, State
+from sorawatch.core.log_events import Event, Facts, about
+from sorawatch.core.naming import on_a_line
+from sorawatch.edges.logs import PROMPTS
+
+logger = logging.getLogger("sorawatch")
+
+_WORTH_TELLING = 0.1
+"""Seconds below which nobody asks how long something took."""
+_SENTENCE = 8
+"""Characters from which on a prompt is not just a word that occurs anywhere."""
+
+
+def log_change(before: Job | None, after: Job) -> None:
+    """Log a change of a job: its file, what is true of it now, why, and how long it took to come to that."""
+    prompt, after = after.order.prompt if after.order is not None else "", _without_prompt(after)
+    if before is not None and before.state is after.state:
+        if after.latest and after.latest != _without_prompt(before).latest:
+            told = f"not moved yet: {after.obstacle}" if after.obstacle else after.short_reason
+            _log(logging.WARNING, after, told, Event.PROGRESS)
+        return
+    seconds = None if before is None else max(0, after.changed_at - before.changed_at) / 1000
+    level = logging.WARNING if after.state in {State.REJECTED, State.HELD, State.UNCERTAIN} else logging.INFO
+    _log(level, after, _TOLD[after.state](after), _EVENTS.get(after.state, Event.PROGRESS), seconds)
+    if after.state is State.SUBMITTING:
+        PROMPTS.debug("%s: its prompt is: %s", shown(after), prompt)
+
+
+def _log(level: int, job: Job, told: str, event: Event, seconds: float | None = None) -> None:
+    facts = Facts(
+        event,
+        job=job.id,
+        state=job.state.value,
+        file=job.pair.path,
+        video=job.video_id,
+        why=job.latest or None,
+        seconds=seconds,
+    )
+    took = f" ({seconds:.1f} s)" if seconds is not None and seconds >= _WORTH_TELLING else ""
+    logger.log(level, "%s: %s%s", shown(job), told, took, extra=about(facts))
+
+
+def _without_prompt(job: Job) -> Job:
+    """The job with a reason that does not repeat its prompt, as servers like to do."""
+    prompt = job.order.prompt if job.order is not None else ""
+    return replace(job, reason=job.reason.replace(prompt, "[prompt]")) if len(prompt) >= _SENTENCE else job
+
+
+def shown(job: Job) -> str:
+    """The picture's path in a form that every log takes, and the job's id."""
+    return f"{on_a_line(job.pair.path)} [{job.id}]"
+
+
+def _price(job: Job) -> str:
+    return f" for {dollars(job.price)}" if job.price is not None else ""
+
+
+def _filed(job: Job, folder: str) -> str:
+    return f"moved to the {folder} folder" if job.filed else "nothing was left to be moved"
+
+
+_TOLD: dict[State, Callable[[Job], str]] = {
+    State.FOUND: lambda _: "found",
+    State.READY: lambda job: (
+        f"ready to submit{f' ({job.note})' if job.note else ''}"
+        + (f", again: {job.short_reason}" if job.reason else "")
+    ),
+    State.SUBMITTING: lambda job: f"submitting{_price(job)}",
+    State.UNCERTAIN: lambda job: f"it is not known whether the order arrived: {job.short_reason}",
+    State.RENDERING: lambda job: f"rendering as {job.video_id}",
+    State.RENDERED: lambda _: "rendered",
+    State.DELIVERED: lambda job: f"delivered as {on_a_line(job.clip or '')}",
+    State.REJECTED: lambda job: f"failed: {job.short_reason}",
+    State.WITHDRAWN: lambda job: f"to be withdrawn: {job.short_reason}",
+    State.RESTORING: lambda _: "to be moved back into the inbox",
+    State.HELD: lambda job: f"held: {job.reason} {job.mend}",
+    State.DONE: lambda job: _filed(job, "processed"),
+    State.FAILED: lambda job: _filed(job, "errors"),
+    State.CANCELLED: lambda job: f"cancelled: {job.short_reason}",
+}
+_EVENTS = {
+    State.FOUND: Event.FOUND,
+    State.SUBMITTING: Event.SUBMITTING,
+    State.RENDERING: Event.RENDERING,
+    State.DELIVERED: Event.DELIVERED,
+    State.DONE: Event.DONE,
+    State.UNCERTAIN: Event.UNCERTAIN,
+    State.HELD: Event.HELD,
+    State.REJECTED: Event.REFUSED,
+    State.FAILED: Event.FAILED,
+    State.CANCELLED: Event.CANCELLED,
+}

@@ -1,0 +1,172 @@
+"""The work folder beside the state: one folder a job, holding its reference, its half-loaded clip, its notes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from sorawatch.core.os_errors import translate
+from sorawatch.core.repeated_download import Sighting
+
+
+class Kept(StrEnum):
+    """The files in the folder of a job, by what they are."""
+
+    REFERENCE = "reference"
+    RECORD = "job.json"
+    PART = "clip.part"
+    """The clip as far as it is loaded."""
+    CLIP = "clip.mp4"
+    """The clip, whole; of what kind its bytes say."""
+    SIGHTING = "sighting.json"
+    """Which bytes came that are no whole MP4, and when."""
+    ERROR = "error.txt"
+    PUBLISHING = "publish.json"
+    ARCHIVING = "archive.json"
+    RESTORING = "restore.json"
+    """Which names were chosen, of which move."""
+
+
+class WorkFolder:
+    """Paths and lives of the job folders. Everything in here can be made again, or is a clip already paid for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def beside(cls, state: Path) -> WorkFolder:
+        """The work folder of this state file and no other: ``state.db.work`` for ``state.db``."""
+        return cls(state.with_name(f"{state.name}.work"))
+
+    def create(self) -> None:
+        """Make the folder itself.
+
+        Raises:
+            Blocked, Deferred: if it cannot be made.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise translate(error, str(self.root)) from error
+
+    def folder(self, job_id: str) -> Path:
+        return self.root / job_id
+
+    def stage(self, job_id: str, data: bytes) -> None:
+        """Keep the reference; a crash leaves the old one, the new one or none.
+
+        Raises:
+            Blocked, Deferred: if it cannot be written.
+        """
+        self._write(job_id, Kept.REFERENCE, data)
+
+    def reference(self, job_id: str) -> bytes | None:
+        """The staged reference, or None if there is none.
+
+        Raises:
+            Blocked, Deferred: if it is there and cannot be read.
+        """
+        path = self.folder(job_id) / Kept.REFERENCE
+        try:
+            return path.read_bytes() or None
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise translate(error, str(path)) from error
+
+    def write_record(self, job_id: str, record: Mapping[str, object]) -> None:
+        """Keep what must be known of a job should the state be lost; on disk when this returns.
+
+        Raises:
+            Blocked, Deferred: if it cannot be written.
+        """
+        self._write(job_id, Kept.RECORD, json.dumps(record, indent=1).encode("ascii"))
+
+    def record(self, job_id: str) -> dict[str, Any] | None:
+        """What `write_record` last kept of a job; None if nothing, or nothing that makes sense.
+
+        Raises:
+            Blocked, Deferred: if it is there and cannot be read.
+        """
+        return self._read(job_id, Kept.RECORD)
+
+    def write_sighting(self, job_id: str, sighting: Sighting) -> None:
+        """Keep which bytes came that are no whole MP4; on disk when this returns.
+
+        Raises:
+            Blocked, Deferred: if it cannot be written.
+        """
+        self._write(job_id, Kept.SIGHTING, json.dumps(asdict(sighting)).encode("ascii"))
+
+    def sighting(self, job_id: str) -> Sighting | None:
+        """What `write_sighting` last kept of a job; None if nothing, or nothing that makes sense.
+
+        Raises:
+            Blocked, Deferred: if it is there and cannot be read.
+        """
+        kept = self._read(job_id, Kept.SIGHTING) or {}
+        try:
+            times = float(kept["seen_at"]), float(kept["watched_since"])
+            return Sighting(str(kept["digest"]), int(kept["length"]), str(kept["suffix"]), *times)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
+
+    def jobs(self) -> list[str]:
+        """The jobs that have a folder.
+
+        Raises:
+            Blocked, Deferred: if the work folder cannot be listed.
+        """
+        try:
+            return sorted(path.name for path in self.root.iterdir() if path.is_dir())
+        except OSError as error:
+            raise translate(error, str(self.root)) from error
+
+    def discard(self, job_id: str) -> None:
+        """Remove the files of a job and, if it holds nothing else, its folder; the next start tries once more."""
+        folder = self.folder(job_id)
+        with suppress(OSError):
+            for path in folder.iterdir():
+                if path.name in {*Kept} or (path.name.startswith(".") and path.name.endswith(".part")):
+                    path.unlink()
+            folder.rmdir()
+
+    def _read(self, job_id: str, name: str) -> dict[str, Any] | None:
+        path = self.folder(job_id) / name
+        try:
+            document = json.loads(path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        except OSError as error:
+            raise translate(error, str(path)) from error
+        return document if isinstance(document, dict) else None
+
+    def _write(self, job_id: str, name: str, data: bytes) -> None:
+        """Write a file of a job whole, with the folders it lies in."""
+        folder = self.folder(job_id)
+        temporary = folder / f".{name}.part"
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, folder / name)
+            _fsync(folder)
+            _fsync(self.root)
+        except OSError as error:
+            raise translate(error, str(folder)) from error
+
+
+def _fsync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
