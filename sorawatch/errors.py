@@ -31,18 +31,18 @@ class UsageError(SorawatchError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong and its mend.
+    """One problem and its hint.
 
     ``where`` names the place (``config.yaml line 7, limits.in_flight``), ``what`` the fault with the value
-    found, ``mend`` what to write or do instead.
+    found, ``hint`` what to write or do instead.
     """
 
     where: str
     what: str
-    mend: str
+    hint: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}. {self.mend}"
+        return f"{self.where}: {self.what}. {self.hint}"
 
 
 class ConfigError(UsageError):
@@ -82,9 +82,9 @@ class Deferred(SorawatchError):
 class Rejected(SorawatchError):
     """A final failure of one job: what happened, and what the person can do about it."""
 
-    def __init__(self, reason: str, mend: str = "", *, own: bool = False) -> None:
+    def __init__(self, reason: str, hint: str = "", *, own: bool = False) -> None:
         super().__init__(reason)
-        self.mend = mend
+        self.hint = hint
         self.own = own
         """It is about this job's prompt or picture, and says nothing of other jobs."""
 
@@ -105,16 +105,16 @@ class Unresolved(SorawatchError):
 class Blocked(SorawatchError):
     """No order can be submitted now, whichever it is.
 
-    ``passing`` causes (a full disk, a share that is gone) may mend themselves and are tried again soon; the
+    ``passing`` causes (a full disk, a share that is gone) may pass by themselves and are tried again soon; the
     others wait for a person.
     """
 
-    def __init__(self, reason: str, mend: str, *, passing: bool = False, keyed: bool = False) -> None:
+    def __init__(self, reason: str, hint: str, *, passing: bool = False, keyed: bool = False) -> None:
         super().__init__(reason)
-        self.mend = mend
+        self.hint = hint
         self.passing = passing
         self.keyed = keyed
-        """Another API key mends it."""
+        """Another API key ends it."""
 
 
 class ModelUnknown(Blocked):

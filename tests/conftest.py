@@ -22,7 +22,7 @@ settings.load_profile("untimed")
 @pytest.fixture
 def sim() -> Iterator[simulator.Simulator]:
     """A quick simulator with small clips."""
-    with simulator.running(simulator.Settings(generation_seconds=0.1, frames_per_second=1)) as running:
+    with simulator.running(simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)) as running:
         yield running
 
 
@@ -36,7 +36,7 @@ def yard(tmp_path: Path, sim: simulator.Simulator) -> Iterator[Yard]:
 @pytest.fixture
 def patient_yard(tmp_path: Path) -> Iterator[Yard]:
     """A yard whose simulator finishes no video until it is told to."""
-    settings = simulator.Settings(generation_seconds=float("inf"), frames_per_second=1)
+    settings = simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)
     with simulator.running(settings) as sim:
         yard = Yard(tmp_path, sim)
         yield yard

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sorawatch.core.budget import Scope, is_below
+from sorawatch.core.budget import LimitScope, is_below
 from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Model, Order, Size
@@ -24,8 +24,8 @@ from sorawatch.edges.store import Store
 
 SIZE = Size(1280, 720)
 WHOLE = Limits(in_flight=3, submits_per_minute=60, burst=2, micros_per_clip=9, micros_per_day=20, micros_per_month=50)
-CATS = Scope(Limits(in_flight=1, micros_per_day=8), "cats", "cats/_defaults.yaml")
-OLD = Scope(Limits(micros_per_month=10), "cats/old", "cats/old/_defaults.yaml")
+CATS = LimitScope(Limits(in_flight=1, micros_per_day=8), "cats", "cats/_defaults.yaml")
+OLD = LimitScope(Limits(micros_per_month=10), "cats/old", "cats/old/_defaults.yaml")
 FOLDERS = ("", "cats", "cats/old", "dogs")
 DAY = 86_400_000
 
@@ -56,19 +56,19 @@ class Admissions(RuleBasedStateMachine):
 
     @rule(folder=st.sampled_from(FOLDERS), seconds=st.integers(1, 10), count=st.integers(1, 4))
     def drop(self, folder: str, seconds: int, count: int) -> None:
-        with self.store.turn() as turn:
+        with self.store.transaction() as tx:
             for _ in range(count):
                 self.jobs += 1
                 name = f"{self.jobs:08}"
                 pair = Pair(folder, f"{name}.jpg", Stamp(1, 1))
                 job = Job(name, State.READY, pair, self.now, self.now, self.now, Order(name, "wan", SIZE, seconds))
-                turn.add([replace(job, digest=name)])
+                tx.add([replace(job, digest=name)])
 
     @rule(places=st.integers(1, 5), canary=st.booleans())
     def admit(self, places: int, canary: bool) -> None:
-        with self.store.turn() as turn:
-            admitted = self.admission.admit(turn, places, [CATS, OLD], canary=canary, has_room=anything)
-            ready = turn.jobs([State.READY])
+        with self.store.transaction() as tx:
+            admitted = self.admission.admit(tx, places, [CATS, OLD], canary=canary, has_room=anything)
+            ready = tx.jobs([State.READY])
         for _, job in admitted.changes:
             if job.state is State.SUBMITTING:
                 self.bought.append((job, self.now))
@@ -90,9 +90,9 @@ class Admissions(RuleBasedStateMachine):
     def end(self, which: int, fails: bool) -> None:
         job = self.open.pop(sorted(self.open)[which % len(self.open)])
         assert job.token is not None
-        with self.store.turn() as turn:
-            turn.save(replace(job, state=State.FAILED if fails else State.DONE), job)
-            turn.settle(job.token, Standing.RELEASED if fails else Standing.SPENT)
+        with self.store.transaction() as tx:
+            tx.save(replace(job, state=State.FAILED if fails else State.DONE), job)
+            tx.settle(job.token, Standing.RELEASED if fails else Standing.SPENT)
         if fails:
             self.released.add(job.token)
 
@@ -102,7 +102,7 @@ class Admissions(RuleBasedStateMachine):
 
     @invariant()
     def no_cap_is_passed(self) -> None:
-        for scope in (Scope(WHOLE), CATS, OLD):
+        for scope in (LimitScope(WHOLE), CATS, OLD):
             spent: Counter[str] = Counter()
             for job, at in self.bought:
                 if scope.covers(job.pair.folder) and job.token not in self.released:

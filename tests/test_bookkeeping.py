@@ -11,7 +11,7 @@ import pytest
 from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.order import Order, Size
 from sorawatch.core.purchase import Standing
-from sorawatch.daemon.ledgered_store import Bookkeeping
+from sorawatch.daemon.ledgered_store import LedgeredStore
 from sorawatch.edges.ledger import Ledger
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked
@@ -36,47 +36,47 @@ def fail(_done: None = None) -> None:
 
 
 def test_what_is_bought_and_settled_is_told(store: Store, path: Path) -> None:
-    books = Bookkeeping(store, Ledger(path))
-    with books.turn() as turn:
-        turn.buy(SENT)
-    with books.turn() as turn:
-        turn.settle("t", Standing.SPENT, "a.mp4")
-        known = turn.orders.all()
+    books = LedgeredStore(store, Ledger(path))
+    with books.transaction() as tx:
+        tx.buy(SENT)
+    with books.transaction() as tx:
+        tx.settle("t", Standing.SPENT, "a.mp4")
+        known = tx.orders.all()
     assert Ledger(path).read() == known
 
 
 def test_what_is_not_on_disk_is_not_told(store: Store, path: Path) -> None:
-    books = Bookkeeping(store, Ledger(path))
-    with pytest.raises(Blocked), books.turn() as turn:
-        fail(turn.buy(SENT))
+    books = LedgeredStore(store, Ledger(path))
+    with pytest.raises(Blocked), books.transaction() as tx:
+        fail(tx.buy(SENT))
     assert Ledger(path).read() == {}
 
 
 def test_what_came_to_be_on_disk_against_all_signs_is_told_with_the_next_turn(store: Store, path: Path) -> None:
     """A disk may fail in the very moment after the commit."""
-    books = Bookkeeping(store, Ledger(path))
-    with pytest.raises(Blocked), books.turn():
+    books = LedgeredStore(store, Ledger(path))
+    with pytest.raises(Blocked), books.transaction():
         fail()
-    with store.turn() as turn:
-        turn.buy(SENT)
-        known = turn.orders.all()
-    with books.turn():
+    with store.transaction() as tx:
+        tx.buy(SENT)
+        known = tx.orders.all()
+    with books.transaction():
         pass
     assert Ledger(path).read() == known
 
 
 def test_without_the_ledger_nothing_is_bought_and_all_else_goes_on(store: Store, path: Path) -> None:
-    books = Bookkeeping(store, Ledger(path))
+    books = LedgeredStore(store, Ledger(path))
     path.mkdir()
-    with pytest.raises(Blocked, match="the ledger cannot be written"), books.turn() as turn:
-        turn.buy(SENT)
+    with pytest.raises(Blocked, match="the ledger cannot be written"), books.transaction() as tx:
+        tx.buy(SENT)
     assert books.objection is not None
-    with books.turn() as turn:
-        turn.settle("t", Standing.RELEASED)
-        known = turn.orders.all()
+    with books.transaction() as tx:
+        tx.settle("t", Standing.RELEASED)
+        known = tx.orders.all()
     assert books.objection is not None
     path.rmdir()
-    with books.turn():
+    with books.transaction():
         pass
     assert books.objection is None
     assert Ledger(path).read() == known

@@ -216,8 +216,8 @@ def test_free_orders_do_not_stop_for_lost_answers(yard: Yard) -> None:
 
 
 def test_a_free_video_that_a_restarted_server_forgot_is_ordered_again(tmp_path: Path) -> None:
-    quick = simulator.Settings(generation_seconds=0.1, frames_per_second=1)
-    with simulator.running(simulator.Settings(generation_seconds=float("inf"))) as before:
+    quick = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
+    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"))) as before:
         port = int(before.root.rpartition(":")[2])
         yard = Yard(tmp_path, before)
         yard.set("models", value=FREE)
@@ -229,7 +229,7 @@ def test_a_free_video_that_a_restarted_server_forgot_is_ordered_again(tmp_path: 
         assert after.ledger().creates == 1
     assert list(yard.files("outbox")) == ["beach.mp4"]
     assert any("probably restarted" in job.reason for _, job in yard.changes)
-    assert not any("charged" in job.reason + job.mend for _, job in yard.changes)
+    assert not any("charged" in job.reason + job.hint for _, job in yard.changes)
 
 
 def test_a_free_video_that_is_always_forgotten_is_ordered_three_times_more(yard: Yard) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sorawatch import simulator
-from sorawatch.simulator import Fault, Settings
+from sorawatch.simulator import Fault, SimulatorSettings
 from tests.yard import KEY, Yard, wait_until
 
 
@@ -37,7 +37,7 @@ class TestCrowds:
     @pytest.fixture
     def small(self, tmp_path: Path) -> Iterator[Yard]:
         """A server that makes two videos at once, and finishes none until it is told to."""
-        settings = Settings(generation_seconds=float("inf"), frames_per_second=1, max_running=2)
+        settings = SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1, max_running=2)
         with simulator.running(settings) as server:
             yield Yard(tmp_path, server)
 

@@ -103,7 +103,7 @@ def test_check_finds_a_state_that_may_not_be_written(unprivileged: Path) -> None
         (found,) = (each for each in check.check(loaded, {}) if each.what.startswith("state, "))
         assert found.grave
         assert found.what == f"state, {unprivileged}/st/state.db: {kept} cannot be written by this user"
-        assert found.mend.endswith(f"chown or chmod {kept}")
+        assert found.hint.endswith(f"chown or chmod {kept}")
         kept.chmod(usual)
 
 
@@ -153,7 +153,7 @@ def test_check_names_every_problem_at_once(yard: Yard, tmp_path: Path) -> None:
     assert f"folders.errors, {tmp_path}/errors: it is not a folder" in told
     assert "everybody on this machine can read it" in told
     assert f"chmod 600 {tmp_path}/api.key" in told
-    assert "3 things to mend" in told
+    assert "3 things to fix" in told
 
 
 def test_a_folder_that_cannot_be_asked_after_is_named(yard: Yard) -> None:
@@ -239,7 +239,7 @@ def test_a_second_daemon_names_the_first(yard: Yard, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
-    with simulator.running(simulator.Settings(generation_seconds=float("inf"), frames_per_second=1)) as sim:
+    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)) as sim:
         yard = Yard(tmp_path, sim)
         yard.drop("beach.jpg")
         daemon = yard.spawn("run")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sorawatch import config
 from sorawatch.config import Billing, Duplicates, Limits, UnresolvedSubmit, WatchMode
 from sorawatch.core.order import MICROS, Aim, Fit, Model, Point, Size
-from sorawatch.core.reference_format import Finish, Format
+from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.sidecar import make_order, read_settings
 from sorawatch.core.yaml_tree import MAX_BYTES
 from sorawatch.edges import yamlfile
@@ -34,7 +34,7 @@ def refusal(load, tmp_path):
     def refusal(text: str | bytes = "", **environ: str) -> str:
         with pytest.raises(ConfigError) as caught:
             load(text, **environ)
-        assert all(problem.mend for problem in caught.value.problems)
+        assert all(problem.hint for problem in caught.value.problems)
         return str(caught.value).replace(str(tmp_path), "/base")
 
     return refusal
@@ -87,8 +87,8 @@ class TestValues:
         assert (video.prompt, video.model, video.size, video.seconds, video.fit, video.focus) == (
             "Waves", "sora-2-pro", Size(1080, 1920), 12, Fit.BLUR, Point(0.2, 1),
         )  # fmt: skip
-        assert found.reference == Finish(Format.WEBP, 80, (10, 20, 30), 2.5)
-        assert found.watch == config.Watch(WatchMode.POLLING, 0.5, 10, 60, ("*.part", "draft-*"))
+        assert found.reference == ReferenceOptions(Format.WEBP, 80, (10, 20, 30), 2.5)
+        assert found.watch == config.WatchOptions(WatchMode.POLLING, 0.5, 10, 60, ("*.part", "draft-*"))
         assert found.polling == config.Polling(0.2, 0.2)
         assert found.retries == config.Retries(1, 2, 3, 0)
         assert found.limits == Limits(20, 0.5, 3, 1_200_000, 2_500_000, 50 * MICROS)

@@ -112,8 +112,8 @@ def test_a_command_minds_no_claim_of_a_daemon_that_was_killed(yard: Yard) -> Non
     with yard.running():
         wait_until(lambda: yard.counts() == {"ready": 1})
     killed, _ = Store.create_or_open(yard.root / "state.db", "killed")
-    with killed.turn() as turn:
-        assert turn.claim([State.READY], 1, 0, 600_000)
+    with killed.transaction() as tx:
+        assert tx.claim([State.READY], 1, 0, 600_000)
     killed.close()
     assert "no daemon is running" in yard.cli("cancel", "beach.jpg")
     assert yard.counts() == {"withdrawn": 1}
@@ -132,7 +132,7 @@ def test_changing_a_sidecar_before_it_is_submitted_orders_the_change_alone(yard:
 
 
 def test_touching_a_pair_while_it_renders_buys_nothing(tmp_path: Path) -> None:
-    with simulator.running(simulator.Settings(generation_seconds=float("inf"), frames_per_second=1)) as sim:
+    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)) as sim:
         yard = Yard(tmp_path, sim)
         image = yard.drop("beach.jpg")
         with yard.running():
@@ -147,7 +147,7 @@ def test_touching_a_pair_while_it_renders_buys_nothing(tmp_path: Path) -> None:
 
 
 def test_a_picture_replaced_while_it_renders_is_another_order(tmp_path: Path) -> None:
-    with simulator.running(simulator.Settings(generation_seconds=float("inf"), frames_per_second=1)) as sim:
+    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)) as sim:
         yard = Yard(tmp_path, sim)
         yard.drop("beach.jpg")
         with yard.running():

@@ -10,7 +10,7 @@ from sorawatch import config
 from sorawatch.config import find_headers
 from sorawatch.core.order import Size
 from sorawatch.errors import ConfigError
-from sorawatch.simulator import Fault, Settings, running
+from sorawatch.simulator import Fault, SimulatorSettings, running
 from tests.yard import Yard
 
 
@@ -97,7 +97,7 @@ def test_what_echoes_a_secret_header_is_blotted_out(yard: Yard) -> None:
 
 def test_a_length_that_the_server_reckons_itself_disproves_nothing(tmp_path: Path) -> None:
     """Frames among the extra fields decide the length that such servers list: another one is no other order."""
-    settings = Settings(generation_seconds=0.1, frames_per_second=1, extra_fields=frozenset({"num_frames"}))
+    settings = SimulatorSettings(generation_seconds=0.1, frames_per_second=1, extra_fields=frozenset({"num_frames"}))
     with running(settings) as server:
         yard = Yard(tmp_path, server)
         yard.set("api", extra_fields={"num_frames": "33"})

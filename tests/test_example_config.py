@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from sorawatch import config
-from sorawatch.core.reference_format import Finish
+from sorawatch.core.reference_format import ReferenceOptions
 from sorawatch.core.yaml_tree import Node
 from sorawatch.edges import yamlfile
 
@@ -31,8 +31,8 @@ def test_every_key_stands_in_it():
     sections = {
         "folders": config.Folders,
         "api": config.Api,
-        "reference": Finish,
-        "watch": config.Watch,
+        "reference": ReferenceOptions,
+        "watch": config.WatchOptions,
         "polling": config.Polling,
         "retries": config.Retries,
         "limits": config.Limits,

@@ -369,14 +369,14 @@ def test_a_clip_that_stays_broken_is_held_and_not_bought_again(beach: Yard) -> N
 
 
 def test_a_server_out_of_reach_is_waited_for(tmp_path: Path) -> None:
-    with simulator.running(simulator.Settings(frames_per_second=1)) as gone:
+    with simulator.running(simulator.SimulatorSettings(frames_per_second=1)) as gone:
         port = int(gone.root.rpartition(":")[2])
     yard = Yard(tmp_path, gone)
     for number in range(3):
         yard.drop(f"{number}.jpg")
     with yard.running():
         wait_until(lambda: "cannot be reached" in yard.told())
-        settings = simulator.Settings(generation_seconds=0.1, frames_per_second=1)
+        settings = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
         with simulator.running(settings, port=port) as back:
             wait_until(lambda: len(yard.files("outbox")) == 3)
             assert back.ledger().creates == 3

@@ -10,7 +10,7 @@ import pytest
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action
-from sorawatch.daemon.actions.executor import Done, Hands
+from sorawatch.daemon.actions.executor import ActionDone, Executor
 from sorawatch.daemon.mailbox import Mailbox
 from tests.yard import wait_until
 
@@ -18,14 +18,14 @@ JOB = Job("a", State.SUBMITTING, Pair("", "a.jpg", Stamp(1, 1)), created_at=1, d
 
 
 @pytest.fixture
-def mailbox() -> Mailbox[Done]:
+def mailbox() -> Mailbox[ActionDone]:
     return Mailbox()
 
 
 def test_an_action_comes_back_with_its_job_token_and_outcome(mailbox):
-    hands = Hands(lambda action, job: o.Accepted(f"{action} {job.id}"), mailbox.put)
+    hands = Executor(lambda action, job: o.Accepted(f"{action} {job.id}"), mailbox.put)
     hands.start(Action.SUBMIT, JOB)
-    assert mailbox.collect(60) == [Done("a", Action.SUBMIT, "t", o.Accepted("submit a"))]
+    assert mailbox.collect(60) == [ActionDone("a", Action.SUBMIT, "t", o.Accepted("submit a"))]
 
 
 @pytest.mark.parametrize("action", Action)
@@ -33,7 +33,7 @@ def test_a_fault_of_ours_is_reported_and_a_submit_then_counts_as_unknown(mailbox
     def fail(action: Action, job: Job) -> o.Outcome:
         raise ZeroDivisionError
 
-    Hands(fail, mailbox.put).start(action, JOB)
+    Executor(fail, mailbox.put).start(action, JOB)
     (done,) = mailbox.collect(60)
     assert isinstance(done.outcome, o.Unknown if action is Action.SUBMIT else o.FailedForNow)
     assert done.outcome.reason == "a fault in sorawatch: ZeroDivisionError"
@@ -48,7 +48,7 @@ def test_a_slow_kind_does_not_hold_up_the_others(mailbox):
             released.wait()
         return o.Restored()
 
-    hands = Hands(perform, mailbox.put)
+    hands = Executor(perform, mailbox.put)
     for _ in range(20):
         hands.start(Action.DELIVER, JOB)
     for action in (Action.SUBMIT, Action.POLL, Action.PREPARE, Action.ARCHIVE):
@@ -57,16 +57,16 @@ def test_a_slow_kind_does_not_hold_up_the_others(mailbox):
     released.set()
 
 
-def reports(mailbox: Mailbox[Done], count: int) -> list[Done]:
+def reports(mailbox: Mailbox[ActionDone], count: int) -> list[ActionDone]:
     """So many reports."""
-    found: list[Done] = []
+    found: list[ActionDone] = []
     while len(found) < count:
         found += mailbox.collect(60)
     return found
 
 
 def test_a_job_in_hand_is_known_until_its_report_is_recorded(mailbox):
-    hands = Hands(lambda action, job: o.Restored(), mailbox.put)
+    hands = Executor(lambda action, job: o.Restored(), mailbox.put)
     assert not hands.have(JOB)
     hands.start(Action.SUBMIT, JOB)
     assert hands.have(JOB)
@@ -79,7 +79,7 @@ def test_a_job_in_hand_is_known_until_its_report_is_recorded(mailbox):
 
 
 def test_what_is_under_way_is_counted_until_it_is_recorded(mailbox):
-    hands = Hands(lambda action, job: o.Restored(), mailbox.put)
+    hands = Executor(lambda action, job: o.Restored(), mailbox.put)
     empty = hands.room(Action.POLL)
     hands.start(Action.POLL, JOB)
     hands.start(Action.RESOLVE, JOB)
@@ -98,7 +98,7 @@ def test_there_is_no_room_beyond_a_full_queue(mailbox):
         released.wait()
         return o.Restored()
 
-    hands = Hands(perform, mailbox.put)
+    hands = Executor(perform, mailbox.put)
     for _ in range(hands.room(Action.PREPARE) + 3):
         hands.start(Action.PREPARE, JOB)
     assert hands.room(Action.PREPARE) == 0
@@ -113,7 +113,7 @@ def test_what_comes_to_no_end_is_named_until_it_does(mailbox, monkeypatch):
         released.wait()
         return o.Filed(())
 
-    hands = Hands(perform, mailbox.put)
+    hands = Executor(perform, mailbox.put)
     hands.start(Action.POLL, JOB)
     hands.start(Action.ARCHIVE, JOB)
     assert hands.hanging is None

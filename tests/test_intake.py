@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from sorawatch.core.order import Fit, Model, Order, Size
-from sorawatch.core.sidecar import Settings
-from sorawatch.daemon.intake.scan import Intake, Look, order_beside
+from sorawatch.core.sidecar import OrderSettings
+from sorawatch.daemon.intake.scan import InboxScanner, ScanResult, order_beside
 from sorawatch.edges.inbox import Inbox
 from sorawatch.errors import Blocked, Deferred, Rejected
 
 SIZE = Size(1280, 720)
 CATALOGUE = {"sora-2": Model("sora-2", (SIZE, Size(720, 1280)), (4, 8, 12), 100_000)}
-DEFAULTS = Settings(model="sora-2", size=SIZE, seconds=8, fit=Fit.CROP, priority=0)
+DEFAULTS = OrderSettings(model="sora-2", size=SIZE, seconds=8, fit=Fit.CROP, priority=0)
 SETTLE = 3.0
 
 
@@ -30,25 +30,25 @@ class Desk:
     """An intake and the time by its clock."""
 
     def __init__(
-        self, root: Path, defaults: Settings = DEFAULTS, check: Callable[[int], None] = lambda number: None
+        self, root: Path, defaults: OrderSettings = DEFAULTS, check: Callable[[int], None] = lambda number: None
     ) -> None:
         """``check`` is told how often the inbox has been checked."""
         self.root = root
         self.checks = 0
         self._check = check
         inbox = Inbox(root, ignore=(), settle_seconds=SETTLE)
-        self.intake = Intake(inbox, defaults, CATALOGUE, self._count)
+        self.intake = InboxScanner(inbox, defaults, CATALOGUE, self._count)
         self.now = 0.0
 
     def _count(self) -> None:
         self.checks += 1
         self._check(self.checks)
 
-    def look(self) -> Look:
+    def look(self) -> ScanResult:
         self.now += SETTLE
         return self.intake.look({}, self.now)
 
-    def settled(self) -> Look:
+    def settled(self) -> ScanResult:
         self.look()
         return self.look()
 
@@ -106,7 +106,7 @@ class TestSidecars:
 
     def test_an_image_without_one_does_not_wait_where_the_configuration_has_a_prompt(self, root):
         drop(root, beach_jpg="x")
-        assert Desk(root, Settings("hills", "sora-2", SIZE, 8, Fit.PAD, 0)).order().prompt == "hills"
+        assert Desk(root, OrderSettings("hills", "sora-2", SIZE, 8, Fit.PAD, 0)).order().prompt == "hills"
 
     def test_one_that_may_not_be_read_waits_and_holds_nobody_up(self, unprivileged):
         drop(unprivileged, a_jpg="x", a_yaml="prompt: waves\n", b_jpg="x", b_yaml="prompt: hills\n")

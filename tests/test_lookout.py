@@ -11,10 +11,10 @@ import pytest
 
 from sorawatch.config import WatchMode
 from sorawatch.core.order import Fit, Model, Size
-from sorawatch.core.sidecar import Settings
-from sorawatch.daemon.intake.scan import Intake, Look
-from sorawatch.daemon.intake.scan_scheduler import Looked, Lookout
-from sorawatch.daemon.intake.watcher import Vigil
+from sorawatch.core.sidecar import OrderSettings
+from sorawatch.daemon.intake.scan import InboxScanner, ScanResult
+from sorawatch.daemon.intake.scan_scheduler import ScanDone, ScanScheduler
+from sorawatch.daemon.intake.watcher import InboxWatcher
 from sorawatch.daemon.mailbox import Mailbox
 from sorawatch.edges.inbox import Inbox
 from sorawatch.errors import Blocked
@@ -24,7 +24,7 @@ RESCAN = 3600.0
 """Seconds: longer than any test, so that a look before that has another cause."""
 SOON = 60.0
 CATALOGUE = {"sora-2": Model("sora-2", None, None)}
-DEFAULTS = Settings("waves", "sora-2", Size(1280, 720), 8, Fit.CROP, 0)
+DEFAULTS = OrderSettings("waves", "sora-2", Size(1280, 720), 8, Fit.CROP, 0)
 
 
 class Post:
@@ -32,14 +32,16 @@ class Post:
 
     def __init__(self, root: Path, settle_seconds: float = 0.0) -> None:
         self.root = root
-        self.mailbox: Mailbox[Looked] = Mailbox()
+        self.mailbox: Mailbox[ScanDone] = Mailbox()
         self.open = threading.Event()
         self.open.set()
         self.entered = threading.Semaphore(0)
         self.refusal: Exception | None = None
         inbox = Inbox(root, ignore=(), settle_seconds=settle_seconds)
-        intake = Intake(inbox, DEFAULTS, CATALOGUE, self._check)
-        self.lookout = Lookout(intake, Vigil(root, WatchMode.POLLING), RESCAN, self.mailbox.put, lambda: None)
+        intake = InboxScanner(inbox, DEFAULTS, CATALOGUE, self._check)
+        self.lookout = ScanScheduler(
+            intake, InboxWatcher(root, WatchMode.POLLING), RESCAN, self.mailbox.put, lambda: None
+        )
 
     def _check(self) -> None:
         self.entered.release()
@@ -50,7 +52,7 @@ class Post:
     def start(self) -> None:
         self.lookout.start_if_due(dict)
 
-    def look(self) -> Look | None:
+    def look(self) -> ScanResult | None:
         """One look, started and taken in."""
         self.start()
         (looked,) = self.mailbox.collect(60)
@@ -149,15 +151,15 @@ class TestTrouble:
         assert post.look() is None
         assert str(post.lookout.trouble) == "not mounted"
         assert post.lookout.wait < SOON
-        post.lookout.learn(Looked(0.0, 0.0, Blocked("not mounted", "Mount it.")))
+        post.lookout.learn(ScanDone(0.0, 0.0, Blocked("not mounted", "Mount it.")))
         assert caplog.text.count("the inbox cannot be read: not mounted") == 1
 
     def test_it_is_over_with_the_next_look_and_what_was_seen_before_is_kept(self, post, caplog):
         caplog.set_level(logging.INFO)
         before = post.look()
-        post.lookout.learn(Looked(0.0, 0.0, Blocked("not mounted", "Mount it.")))
+        post.lookout.learn(ScanDone(0.0, 0.0, Blocked("not mounted", "Mount it.")))
         assert post.lookout.last is before
-        post.lookout.learn(Looked(0.0, 0.0, before))
+        post.lookout.learn(ScanDone(0.0, 0.0, before))
         assert post.lookout.trouble is None
         assert "can be read again" in caplog.text
 

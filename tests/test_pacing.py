@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from sorawatch.core.job import State
-from sorawatch.core.schedule import Look
-from sorawatch.daemon.actions.render_times import Pacing, length
+from sorawatch.core.schedule import PolledProgress
+from sorawatch.daemon.actions.render_times import RenderTimes, length
 from sorawatch.edges.store import Store
 from tests.yard import Yard
 
@@ -18,12 +18,12 @@ def test_how_long_renders_took_is_remembered_by_their_kind_through_restarts(yard
         yard.drop(name, seconds=seconds)
         assert yard.run_once()
     store, _ = Store.create_or_open(yard.root / "state.db", "test")
-    with store.turn() as turn:
-        pacing = Pacing()
-        done = {job.pair.image: job for job in turn.jobs([State.DONE])}
-        short, long = (pacing.outlook(turn, done[name]).past for name in ("a.jpg", "b.jpg"))
+    with store.transaction() as tx:
+        pacing = RenderTimes()
+        done = {job.pair.image: job for job in tx.jobs([State.DONE])}
+        short, long = (pacing.outlook(tx, done[name]).past for name in ("a.jpg", "b.jpg"))
         other = replace(done["a.jpg"], order=replace(done["a.jpg"].order, model="another"))
-        assert pacing.outlook(turn, other).past == ()
+        assert pacing.outlook(tx, other).past == ()
     store.close()
     assert (len(short), len(long)) == (1, 2)
     assert all(0 <= each < 60_000 for each in (*short, *long))
@@ -34,11 +34,11 @@ def test_how_long_renders_took_is_remembered_by_their_kind_through_restarts(yard
     ("age", "before", "took", "expected"),
     [
         (100, None, None, 50),
-        (100, Look(80, 5), None, 90),
-        (100, Look(80, 5), 85, 85),
-        (100, Look(80, 5), 20, 80),
-        (100, Look(80, 5), 999, 100),
-        (100, Look(180, 5), None, 100),
+        (100, PolledProgress(80, 5), None, 90),
+        (100, PolledProgress(80, 5), 85, 85),
+        (100, PolledProgress(80, 5), 20, 80),
+        (100, PolledProgress(80, 5), 999, 100),
+        (100, PolledProgress(180, 5), None, 100),
     ],
 )
 def test_a_servers_word_counts_as_far_as_it_agrees_with_what_was_seen(age, before, took, expected) -> None:

@@ -14,15 +14,15 @@ from sorawatch.config import WatchMode
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action
-from sorawatch.core.sidecar import Settings
-from sorawatch.daemon.actions.executor import Done, Hands
-from sorawatch.daemon.intake.scan import Intake
-from sorawatch.daemon.intake.scan_scheduler import Looked, Lookout
-from sorawatch.daemon.intake.watcher import Vigil
+from sorawatch.core.sidecar import OrderSettings
+from sorawatch.daemon.actions.executor import ActionDone, Executor
+from sorawatch.daemon.intake.scan import InboxScanner
+from sorawatch.daemon.intake.scan_scheduler import ScanDone, ScanScheduler
+from sorawatch.daemon.intake.watcher import InboxWatcher
 from sorawatch.daemon.mailbox import Mailbox
-from sorawatch.daemon.upkeep.heartbeat import Pulse
+from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.edges.inbox import Inbox
-from sorawatch.edges.sd_notify import Manager, is_started_by_systemd
+from sorawatch.edges.sd_notify import ServiceManager, is_started_by_systemd
 from tests.manager import Notified, listening
 from tests.yard import Yard, wait_until
 
@@ -42,21 +42,21 @@ class Loop:
     """The parts of a daemon that a sign of life vouches for."""
 
     def __init__(self, folder: Path) -> None:
-        self.mailbox: Mailbox[Done | Looked] = Mailbox()
+        self.mailbox: Mailbox[ActionDone | ScanDone] = Mailbox()
         self.released = threading.Event()
         self.hangs = False
         self.outcome: BaseException | None = None
         inbox = Inbox(folder, ignore=(), settle_seconds=0.01)
-        intake, vigil = Intake(inbox, Settings(), {}, self._check), Vigil(folder, WatchMode.POLLING)
-        self.lookout = Lookout(intake, vigil, 0.01, self.mailbox.put, lambda: None)
-        self.hands = Hands(self._perform, self.mailbox.put)
-        self.pulse = Pulse(Manager(os.environ))
+        intake, vigil = InboxScanner(inbox, OrderSettings(), {}, self._check), InboxWatcher(folder, WatchMode.POLLING)
+        self.lookout = ScanScheduler(intake, vigil, 0.01, self.mailbox.put, lambda: None)
+        self.hands = Executor(self._perform, self.mailbox.put)
+        self.pulse = Heartbeat(ServiceManager(os.environ))
 
     def look(self) -> None:
         wait_until(lambda: self.lookout.wait <= 0)
         self.lookout.start_if_due(dict)
         (looked,) = self.mailbox.collect(60)
-        assert isinstance(looked, Looked)
+        assert isinstance(looked, ScanDone)
         self.lookout.learn(looked)
 
     def beat(self) -> None:
@@ -143,21 +143,21 @@ def test_nobody_needs_to_listen(loop: Loop, heard: Notified, monkeypatch: pytest
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
     loop.beat()
     monkeypatch.delenv("NOTIFY_SOCKET")
-    pulse = Pulse(Manager(os.environ))
+    pulse = Heartbeat(ServiceManager(os.environ))
     pulse.beat(loop.hands, loop.lookout)
     pulse.stopping(1)
 
 
 def test_the_loop_rests_no_longer_than_the_watchdog_bears(heard: Notified, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Pulse(Manager(os.environ)).rest < WATCHDOG / 2
+    assert Heartbeat(ServiceManager(os.environ)).rest < WATCHDOG / 2
     monkeypatch.setenv("WATCHDOG_PID", "1")
-    assert Manager(os.environ).watchdog_seconds is None
+    assert ServiceManager(os.environ).watchdog_seconds is None
     monkeypatch.delenv("WATCHDOG_USEC")
-    assert Pulse(Manager(os.environ)).rest == 30
+    assert Heartbeat(ServiceManager(os.environ)).rest == 30
 
 
 def test_messages_are_as_the_manual_has_them(heard: Notified) -> None:
-    manager = Manager(os.environ)
+    manager = ServiceManager(os.environ)
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
     manager.reloading()
     manager.extend(1.5)
@@ -172,7 +172,7 @@ def test_messages_are_as_the_manual_has_them(heard: Notified) -> None:
 def test_a_socket_in_the_abstract_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     with listening(f"@sorawatch-test-{os.getpid()}") as heard:
         monkeypatch.setenv("NOTIFY_SOCKET", heard.address)
-        Manager(os.environ).ready("all is well")
+        ServiceManager(os.environ).ready("all is well")
         assert heard.wait_for("READY") == {"READY": "1", "STATUS": "all is well"}
 
 

@@ -21,18 +21,18 @@ import yaml
 from typer.testing import CliRunner
 
 from sorawatch import config, simulator
-from sorawatch.app.state import Whereabouts
+from sorawatch.app.state import StateLocation
 from sorawatch.cli import main, samples
 from sorawatch.core.job import State
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Aim, Fit, Focus, Order
-from sorawatch.core.reference_format import Finish, Format
+from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.sidecar import make_order, read_settings
 from sorawatch.edges import images, yamlfile
 from sorawatch.edges.images.picture import MAX_DECODED, MAX_PIXELS
 from sorawatch.edges.images.source import MAX_BYTES
 from sorawatch.errors import Blocked
-from sorawatch.simulator import Fault, ModelCard, Settings
+from sorawatch.simulator import Fault, ModelCard, SimulatorSettings
 from tests.yard import KEY, Yard, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -128,7 +128,7 @@ class TestInstalling:
 class TestTheRealThing:
     @pytest.fixture
     def server(self) -> Iterator[simulator.Simulator]:
-        with simulator.running(Settings(key=None, generation_seconds=0.1, frames_per_second=1)) as running:
+        with simulator.running(SimulatorSettings(key=None, generation_seconds=0.1, frames_per_second=1)) as running:
             yield running
 
     def test_it_works_as_written(self, tmp_path: Path, server: simulator.Simulator) -> None:
@@ -248,12 +248,12 @@ class TestFiles:
 
     def test_the_pictures(self, tmp_path: Path) -> None:
         (text,) = blocks("yaml", "Pictures")
-        assert self.load(tmp_path, text).reference == Finish(Format.WEBP, background=(255, 255, 255))
+        assert self.load(tmp_path, text).reference == ReferenceOptions(Format.WEBP, background=(255, 255, 255))
         section = " ".join(SECTIONS["Pictures"].split())
         assert [quoted(row[0]) for row in table("Pictures")] == [[fit] for fit in Fit]
         assert all(f"`{word}`" in section for word in (*Focus, *Format))
         assert f"{MAX_PIXELS // 10**6} million pixels ({MAX_DECODED // 16 // 10**6} million in a WebP)" in section
-        limits = images.Limits()
+        limits = images.ProcessLimits()
         limit = (
             f"{MAX_BYTES >> 20} MiB, {limits.cpu_seconds:g} seconds of computing and {limits.address_space / 2**30:g}"
         )
@@ -266,7 +266,7 @@ class TestFiles:
 
     def test_a_state_for_several_machines(self, tmp_path: Path) -> None:
         (text,) = blocks("yaml", "Several machines")
-        where = Whereabouts.of(self.load(tmp_path, text))
+        where = StateLocation.of(self.load(tmp_path, text))
         assert where.keeper.place == "postgresql://sorawatch@db.example/sorawatch"
         assert where.work.root == Path("/var/lib/sorawatch/work")
 
@@ -304,7 +304,9 @@ class TestFiles:
         card = ModelCard(model, "standard", {size: Decimal("0.01")}, (seconds,))
         extra = frozenset(sent.fields) - {"model", "prompt", "size", "seconds", "input_reference"}
         key = None if sent.authorization is None else KEY
-        settings = Settings(key=key, generation_seconds=0.1, frames_per_second=1, models=(card,), extra_fields=extra)
+        settings = SimulatorSettings(
+            key=key, generation_seconds=0.1, frames_per_second=1, models=(card,), extra_fields=extra
+        )
         with simulator.running(settings) as server:
             yard = Yard(tmp_path, server)
             yard.settings["api"].pop("key_file")
@@ -448,7 +450,7 @@ class TestTroubles:
         assert re.search(re.escape(words).replace("…", ".+"), told), told
 
     def test_status_says_what_each_picture_waits_for(self, tmp_path: Path) -> None:
-        with simulator.running(Settings(generation_seconds=float("inf"), frames_per_second=1)) as server:
+        with simulator.running(SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)) as server:
             yard = Yard(tmp_path, server)
             yard.set("limits", in_flight=1)
             yard.drop("first.jpg")
@@ -564,7 +566,7 @@ def test_as_a_service(tmp_path: Path, machine: Machine) -> None:
     visitor = ["setpriv", "--reuid=65534", "--regid=65534", f"--groups={group}"]
     start = f"umask {service['UMask']}; exec {service['ExecStart']}"
 
-    with simulator.running(Settings(key="sk-your-key", generation_seconds=0.1, frames_per_second=1)) as server:
+    with simulator.running(SimulatorSettings(key="sk-your-key", generation_seconds=0.1, frames_per_second=1)) as server:
         variables = environment(
             PATH=Machine.PATH, CREDENTIALS_DIRECTORY="/var/credentials", SORAWATCH_API__BASE_URL=server.url
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sorawatch.core.job import Job, Pair, Stamp, State
-from sorawatch.daemon.intake.known_pairs import Register
+from sorawatch.daemon.intake.known_pairs import KnownPairs
 
 FIRST = Pair("", "beach.jpg", Stamp(1, 1))
 CHANGED = Pair("", "beach.jpg", Stamp(2, 2))
@@ -16,7 +16,7 @@ def job(job_id: str, pair: Pair, state: State = State.FOUND) -> Job:
 
 
 def test_a_pair_is_known_while_its_job_goes_on():
-    register = Register()
+    register = KnownPairs()
     register.enter(job("a", FIRST))
     assert register.knows(FIRST)
     assert not register.knows(CHANGED)
@@ -27,7 +27,7 @@ def test_a_pair_is_known_while_its_job_goes_on():
 
 
 def test_only_what_is_not_paid_for_can_be_missed():
-    register = Register()
+    register = KnownPairs()
     register.enter(job("a", FIRST, State.READY))
     assert register.vanished({"beach.jpg": FIRST}, 0.0, 0.0) == []
     assert register.vanished({"beach.jpg": CHANGED}, 0.0, 0.0) == ["a"]
@@ -37,7 +37,7 @@ def test_only_what_is_not_paid_for_can_be_missed():
 
 
 def test_a_pair_that_must_be_missed_for_long_is_missed_in_every_look():
-    register = Register()
+    register = KnownPairs()
     register.enter(job("a", FIRST))
     there = {"beach.jpg": FIRST}
     for now, present in ((0.0, {}), (50.0, {}), (70.0, there), (80.0, {}), (139.0, {})):
@@ -47,7 +47,7 @@ def test_a_pair_that_must_be_missed_for_long_is_missed_in_every_look():
 
 class TestAPictureChangedWhileItsJobGoesOn:
     def test_news_of_the_older_job_does_not_hide_the_newer(self):
-        register = Register()
+        register = KnownPairs()
         register.enter(job("a", FIRST, State.RENDERING))
         register.enter(job("b", CHANGED))
         register.enter(job("a", FIRST, State.RENDERED))
@@ -57,7 +57,7 @@ class TestAPictureChangedWhileItsJobGoesOn:
 
     def test_the_end_of_either_leaves_the_other(self):
         for ended, left in (("a", CHANGED), ("b", FIRST)):
-            register = Register()
+            register = KnownPairs()
             jobs = {"a": job("a", FIRST, State.RENDERING), "b": job("b", CHANGED)}
             for each in jobs.values():
                 register.enter(each)
@@ -65,7 +65,7 @@ class TestAPictureChangedWhileItsJobGoesOn:
             assert register.pairs() == {"beach.jpg": left}
 
     def test_a_job_that_takes_the_new_stamp_over_keeps_its_place(self):
-        register = Register()
+        register = KnownPairs()
         register.enter(job("a", FIRST, State.RENDERING))
         register.enter(job("b", CHANGED))
         register.enter(job("a", CHANGED, State.RENDERING))
@@ -75,7 +75,7 @@ class TestAPictureChangedWhileItsJobGoesOn:
 
 
 def test_the_end_of_a_job_nobody_entered_is_nothing():
-    register = Register()
+    register = KnownPairs()
     register.enter(job("a", FIRST, State.DONE))
     assert register.pairs() == {}
 
@@ -83,7 +83,7 @@ def test_the_end_of_a_job_nobody_entered_is_nothing():
 def test_a_pair_that_comes_to_lie_under_another_name_is_known_by_that_alone() -> None:
     there = Pair("", "beach.jpg", Stamp(1, 1))
     here = Pair("", "beach (2).jpg", Stamp(1, 1))
-    register = Register([job("a", there, State.RESTORING)])
+    register = KnownPairs([job("a", there, State.RESTORING)])
     assert register.knows(there)
     register.enter(job("a", here, State.FOUND))
     assert (register.knows(there), register.knows(here)) == (False, True)

@@ -66,8 +66,8 @@ def told_of(yard: Yard) -> str:
     """All that is said of the jobs and the pauses."""
     snapshot = yard.status()
     texts = [path.read_text() for path in yard.errors.rglob("*.error.txt")]
-    pauses = [text for pause in snapshot.pauses for text in (pause.reason, pause.mend)]
-    return "\n".join([text for job in snapshot.jobs for text in (job.reason, job.mend, job.obstacle)] + texts + pauses)
+    pauses = [text for pause in snapshot.pauses for text in (pause.reason, pause.hint)]
+    return "\n".join([text for job in snapshot.jobs for text in (job.reason, job.hint, job.obstacle)] + texts + pauses)
 
 
 def assert_no_key_is_blamed(told: str) -> None:
@@ -106,7 +106,7 @@ def apart(tmp_path: Path) -> Iterator[Yard]:
     """A yard whose simulator sells many models of small clips, so that each order can have its own."""
     prices = {"320x180": Decimal("0.10")}
     models = tuple(simulator.ModelCard(f"m{number}", "standard", prices, ("8",)) for number in range(50))
-    settings = simulator.Settings(generation_seconds=0.1, frames_per_second=1, models=models)
+    settings = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1, models=models)
     with simulator.running(settings) as sim:
         yard = Yard(tmp_path, sim)
         yield yard
@@ -153,7 +153,7 @@ def test_lost_answers_are_held_and_never_sent_again(apart: Yard, kind: str) -> N
     assert as_lost(jobs) == held
     says = {row.name: (*row.says, "It may have been charged ($0.80)", "sorawatch adopt") for row in answers}
     missing = {
-        name: [words for words in says[name] if words not in f"{job.reason} {job.mend}"] for name, job in jobs.items()
+        name: [words for words in says[name] if words not in f"{job.reason} {job.hint}"] for name, job in jobs.items()
     }
     assert {name: words for name, words in missing.items() if words} == {}
     assert_no_key_is_blamed(told_of(apart))
@@ -567,8 +567,8 @@ def test_a_clip_that_is_never_given_out_is_held(beach: Yard, status: int) -> Non
 
 
 def test_a_paid_video_that_a_restarted_server_forgot_is_not_bought_again(tmp_path: Path) -> None:
-    quick = simulator.Settings(generation_seconds=0.1, frames_per_second=1)
-    with simulator.running(simulator.Settings(generation_seconds=float("inf"))) as before:
+    quick = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
+    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"))) as before:
         port = int(before.root.rpartition(":")[2])
         yard = Yard(tmp_path, before)
         yard.drop("beach.jpg")

@@ -13,7 +13,7 @@ import pytest
 from sorawatch import config
 from sorawatch.cli.service import described, install, removal
 from sorawatch.cli.service.account import ENTER, READ, WRITE, Account
-from sorawatch.cli.service.unit import File, Places, Plan, made, unit, writable
+from sorawatch.cli.service.unit import File, InstallPlan, Places, made, unit, writable
 from sorawatch.config import Config
 from sorawatch.errors import UsageError
 
@@ -168,6 +168,8 @@ def test_a_configuration_where_no_service_can_read_it_is_refused(tmp_path: Path)
 
 
 def test_a_dry_run_shows_all_but_the_key() -> None:
-    told = described(Plan((File(Path("/etc/x"), "sk-secret", 0o600, secret=True),), (("systemctl", "enable", "x"),)))
+    told = described(
+        InstallPlan((File(Path("/etc/x"), "sk-secret", 0o600, secret=True),), (("systemctl", "enable", "x"),))
+    )
     assert told == "# /etc/x, mode 0600\n(the API key)\n\n# systemctl enable x"
     assert "disable --now kitchen" in described(removal("kitchen"))

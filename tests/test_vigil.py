@@ -17,7 +17,7 @@ from sorawatch import config
 from sorawatch.app import status
 from sorawatch.config import WatchMode
 from sorawatch.daemon.intake import watcher
-from sorawatch.daemon.intake.watcher import Vigil, judge
+from sorawatch.daemon.intake.watcher import InboxWatcher, watch_method
 from sorawatch.edges.mounts import Mount
 from sorawatch.errors import UsageError
 from tests.yard import Yard, wait_until
@@ -56,8 +56,8 @@ class TestJudging:
 
     def test_this_machine(self, mount, tmp_path):
         disk = mount("size=1m")
-        assert judge(disk, WatchMode.AUTO).why == "it lies on tmpfs"
-        assert judge(tmp_path / "not there", WatchMode.AUTO).events
+        assert watch_method(disk, WatchMode.AUTO).why == "it lies on tmpfs"
+        assert watch_method(tmp_path / "not there", WatchMode.AUTO).events
 
 
 class Post:
@@ -65,7 +65,7 @@ class Post:
 
     def __init__(self, root: Path, mode: WatchMode = WatchMode.NATIVE) -> None:
         self.root = root
-        self.vigil = Vigil(root, mode)
+        self.vigil = InboxWatcher(root, mode)
         self.nudged = threading.Event()
 
     def look(self) -> bool:
@@ -157,7 +157,7 @@ class TestVigil:
         assert not post.vigil.covers(more_than_there_are)
         assert not post.vigil.means.events
         assert "not all of its 9 folders can be watched" in post.vigil.means.why
-        assert "sysctl -w fs.inotify.max_user_watches=" in post.vigil.means.mend
+        assert "sysctl -w fs.inotify.max_user_watches=" in post.vigil.means.hint
         assert "sysctl -w" in caplog.text
         post.vigil.tend(post.nudged.set)
         assert post.vigil.covers(more_than_there_are)
@@ -198,7 +198,7 @@ def test_at_the_limit_of_watches_the_daemon_polls_and_says_what_to_do(yard: Yard
         [*prefix, sys.executable, "-m", "sorawatch", "run"], cwd=yard.root, stderr=subprocess.PIPE, text=True
     )
     yard.processes.append(daemon)
-    wait_until(lambda: "sysctl -w fs.inotify.max_user_watches=" in watching(yard).get("mend", ""))
+    wait_until(lambda: "sysctl -w fs.inotify.max_user_watches=" in watching(yard).get("hint", ""))
     yard.drop("29/beach.jpg")
     wait_until(lambda: [*yard.files("outbox")] == ["29/beach.mp4"])
     told = yard.cli("status")

@@ -6,7 +6,7 @@ import threading
 
 from sorawatch.daemon import threads
 from sorawatch.daemon.mailbox import Mailbox
-from sorawatch.daemon.threads import Crew
+from sorawatch.daemon.threads import ThreadPool
 
 
 class TestMailbox:
@@ -64,7 +64,7 @@ class TestMailbox:
 class TestCrew:
     def test_tasks_are_done_in_their_order(self):
         mailbox: Mailbox[int] = Mailbox()
-        crew = Crew("test", 1)
+        crew = ThreadPool("test", 1)
         for number in range(100):
             crew.run(lambda number=number: mailbox.put(number))
         done: list[int] = []
@@ -75,7 +75,7 @@ class TestCrew:
     def test_a_task_that_hangs_holds_up_nobody_else(self):
         mailbox: Mailbox[str] = Mailbox()
         released = threading.Event()
-        crew = Crew("test", 2)
+        crew = ThreadPool("test", 2)
         crew.run(released.wait)
         crew.run(lambda: mailbox.put("done"))
         assert mailbox.collect(60) == ["done"]
@@ -84,7 +84,7 @@ class TestCrew:
     def test_it_grows_where_tasks_wait_long(self, monkeypatch):
         monkeypatch.setattr(threads, "_LONG", -1.0)
         mailbox: Mailbox[int] = Mailbox()
-        crew, met = Crew("grows", 1, 2), threading.Barrier(2)
+        crew, met = ThreadPool("grows", 1, 2), threading.Barrier(2)
         for _ in range(4):
             crew.run(lambda: mailbox.put(met.wait(60)))
         done: list[int] = []
@@ -94,7 +94,7 @@ class TestCrew:
 
     def test_a_task_that_fails_is_logged_and_costs_no_thread(self, caplog):
         mailbox: Mailbox[str] = Mailbox()
-        crew = Crew("test", 1)
+        crew = ThreadPool("test", 1)
         crew.run(lambda: 1 / 0)
         crew.run(lambda: mailbox.put("done"))
         assert mailbox.collect(60) == ["done"]
@@ -102,6 +102,6 @@ class TestCrew:
 
     def test_hanging_tasks_do_not_keep_the_process(self):
         released = threading.Event()
-        Crew("hangs", 1).run(released.wait)
+        ThreadPool("hangs", 1).run(released.wait)
         assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("hangs"))
         released.set()

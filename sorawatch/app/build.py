@@ -7,31 +7,31 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from sorawatch import __version__
-from sorawatch.app.folders import Gate, mark_folders, name_of
+from sorawatch.app.folders import InboxGate, mark_folders, name_of
 from sorawatch.app.recovery import reconcile, taken_in
-from sorawatch.app.reload import Reloading
-from sorawatch.app.state import Whereabouts
+from sorawatch.app.reload import Reloader
+from sorawatch.app.state import StateLocation
 from sorawatch.config import Config, Duplicates, KeySource, UnresolvedSubmit, find_headers, find_key
 from sorawatch.core.job import FINAL, State
 from sorawatch.core.retry_policy import Policy
 from sorawatch.core.schedule import Waits
 from sorawatch.daemon.actions.executor import CONNECTIONS
 from sorawatch.daemon.actions.perform import Performer
-from sorawatch.daemon.actions.uploads import Uploads
+from sorawatch.daemon.actions.uploads import ActiveUploads
 from sorawatch.daemon.actions.witnesses import WITNESSES, Witnesses
-from sorawatch.daemon.intake.scan import Intake
-from sorawatch.daemon.intake.watcher import Vigil
-from sorawatch.daemon.ledgered_store import Bookkeeping
+from sorawatch.daemon.intake.scan import InboxScanner
+from sorawatch.daemon.intake.watcher import InboxWatcher
+from sorawatch.daemon.ledgered_store import LedgeredStore
 from sorawatch.daemon.loop import LEASE_MS, Daemon
 from sorawatch.daemon.messages import Listener, Parts
 from sorawatch.daemon.submission.admission import Admission
-from sorawatch.daemon.upkeep.heartbeat import Pulse
+from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.daemon.upkeep.retention import delivered_ms
 from sorawatch.edges import images
 from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.logs import SECRETS
-from sorawatch.edges.sd_notify import Manager
+from sorawatch.edges.sd_notify import ServiceManager
 from sorawatch.errors import Blocked, ConfigError
 
 logger = logging.getLogger("sorawatch")
@@ -99,7 +99,7 @@ def api_client(config: Config, key: KeySource | None, environ: Mapping[str, str]
         except ConfigError as error:
             problem = error.problems[0]
             why = f"the API key cannot be read: {problem.where}, {problem.what}"
-            raise Blocked(why, problem.mend, keyed=True) from error
+            raise Blocked(why, problem.hint, keyed=True) from error
         if secret is not None:
             SECRETS.add(secret)
         return secret
@@ -138,7 +138,7 @@ def opened(
     """
     if (key := find_key(config, environ)) is not None:
         SECRETS.add(key.read())
-    where = Whereabouts.of(config)
+    where = StateLocation.of(config)
     SECRETS.add(where.password)
     work = where.work
     with ExitStack() as stack:
@@ -147,17 +147,17 @@ def opened(
         left = work.jobs()
         store, ledger = where.open(clock), where.ledger
         stack.callback(store.close)
-        with store.turn() as turn:
-            mark_folders(config, turn, shared=store.is_shared)
+        with store.transaction() as tx:
+            mark_folders(config, tx, shared=store.is_shared)
             if not store.is_shared:
                 # A claim of an earlier run must not keep a job from being set right.
-                turn.peers.void(turn.peers.gone())
-            for job in reconcile(turn, work, admission(config)):
+                tx.peers.void(tx.peers.gone())
+            for job in reconcile(tx, work, admission(config)):
                 logger.warning("%s [%s]: taken up again from %s", job.pair.path, job.id, work.folder(job.id))
-            lacking = taken_in(turn, ledger).lacking
-            witnesses = Witnesses(turn.witnesses(WITNESSES))
-            going_on = {job.id for job in turn.jobs({*State} - FINAL)}
-            gate = Gate(config.folders.inbox, name_of(turn) if store.is_shared else None)
+            lacking = taken_in(tx, ledger).lacking
+            witnesses = Witnesses(tx.witnesses(WITNESSES))
+            going_on = {job.id for job in tx.jobs({*State} - FINAL)}
+            gate = InboxGate(config.folders.inbox, name_of(tx) if store.is_shared else None)
         ledger.write(lacking)
         # Only what was there before the state was read: other daemons may share the folder, and begin with jobs.
         for job_id in {*left} - going_on:
@@ -165,8 +165,8 @@ def opened(
         gate.hold()
         stack.callback(gate.release)
         pictures = stack.enter_context(images.Pool())
-        uploads, pulse = Uploads(), Pulse(Manager(environ))
-        vigil = Vigil(config.folders.inbox, config.watch.mode)
+        uploads, pulse = ActiveUploads(), Heartbeat(ServiceManager(environ))
+        vigil = InboxWatcher(config.folders.inbox, config.watch.mode)
         stack.callback(vigil.stop, patience=0.0)
 
         def parts(config: Config) -> Parts:
@@ -187,7 +187,7 @@ def opened(
                     witnesses,
                     _SAME_AGAIN * config.retries.first_seconds,
                 ),
-                Intake(inbox, config.defaults, config.catalogue, gate.check),
+                InboxScanner(inbox, config.defaults, config.catalogue, gate.check),
                 vigil,
                 admission(config),
                 watch.rescan_seconds,
@@ -196,11 +196,11 @@ def opened(
             )
 
         yield Daemon(
-            Bookkeeping(store, ledger),
+            LedgeredStore(store, ledger),
             parts(config),
             forget=work.discard,
             uploads=uploads,
             pulse=pulse,
-            reread=Reloading(config, environ, parts, apply, pulse),
+            reread=Reloader(config, environ, parts, apply, pulse),
             listeners=listeners,
         )

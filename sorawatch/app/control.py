@@ -7,14 +7,14 @@ from contextlib import ExitStack, closing
 
 from sorawatch.app.build import admission, policy
 from sorawatch.app.recovery import reconcile, taken_in
-from sorawatch.app.state import Whereabouts, new_owner
+from sorawatch.app.state import StateLocation, new_owner
 from sorawatch.config import Config
 from sorawatch.core.job import Job
-from sorawatch.daemon.upkeep.command_queue import Wish, find, foresee, grant
+from sorawatch.daemon.upkeep.command_queue import Command, execute, find, preview
 from sorawatch.edges.store import Store
 
 
-def wish(config: Config, wishes: Sequence[Wish]) -> bool:
+def request(config: Config, wishes: Sequence[Command]) -> bool:
     """Ask for something: of the daemon if one runs, which hears it at its next turn, else directly.
 
     Returns:
@@ -25,27 +25,27 @@ def wish(config: Config, wishes: Sequence[Wish]) -> bool:
         UsageError: if there is no state yet.
         Blocked: if the state or its ledger cannot be written.
     """
-    where = Whereabouts.of(config)
+    where = StateLocation.of(config)
     store = Store.open_for_reading(where.keeper)
-    with closing(store), store.turn() as turn:
-        running = where.is_worked_on(turn)
+    with closing(store), store.transaction() as tx:
+        running = where.is_worked_on(tx)
     with ExitStack() as stack:
         if not running:
             stack.enter_context(where.alone())
         store, _ = Store.create_or_open(where.keeper, "")
         stack.callback(store.close)
-        with store.turn() as turn:
+        with store.transaction() as tx:
             if not running:
-                turn.peers.void(turn.peers.gone())
+                tx.peers.void(tx.peers.gone())
             for each in wishes:
-                job = find(turn, each.job_id) if each.job_id else None
-                foresee(turn, each, job, policy(config))
+                job = find(tx, each.job_id) if each.job_id else None
+                preview(tx, each, job, policy(config))
                 if running:
-                    turn.command(each.verb, job.id if job else None, each.argument)
+                    tx.command(each.verb, job.id if job else None, each.argument)
                 else:
-                    grant(turn, each, job, policy(config))
+                    execute(tx, each, job, policy(config))
         # Else the next start would take the ledger's older word for news.
-        where.ledger.write(turn.entries)
+        where.ledger.write(tx.entries)
     return running
 
 
@@ -58,16 +58,16 @@ def recover(config: Config) -> tuple[list[Job], int]:
     Raises:
         UsageError: if the state is in order, or a daemon works on it.
     """
-    where = Whereabouts.of(config)
+    where = StateLocation.of(config)
     with ExitStack() as stack:
         stack.enter_context(where.alone())
         where.work.create()
         where.set_aside()
         store, _ = Store.create_or_open(where.keeper, new_owner())
         stack.callback(store.close)
-        with store.turn() as turn:
+        with store.transaction() as tx:
             # All of them were worked with before the state was lost: none is made anew where a share is not mounted.
-            turn.write_note("marked", [str(folder) for folder in config.folders.roots.values()])
-            jobs = {job.id: job for job in reconcile(turn, where.work, admission(config))}
-            told = taken_in(turn, where.ledger)
+            tx.write_note("marked", [str(folder) for folder in config.folders.roots.values()])
+            jobs = {job.id: job for job in reconcile(tx, where.work, admission(config))}
+            told = taken_in(tx, where.ledger)
             return [*(jobs | {job.id: job for job in told.jobs}).values()], told.orders

@@ -9,11 +9,11 @@ from sorawatch.app.state import make
 from sorawatch.config import Config
 from sorawatch.edges import lock, outbox
 from sorawatch.edges.lock import Lock
-from sorawatch.edges.store import Turn
+from sorawatch.edges.store import Transaction
 from sorawatch.errors import Blocked, UsageError
 
 
-class Gate:
+class InboxGate:
     """Keeps this daemon from looking at an inbox that is not there, or on which one with another state works."""
 
     def __init__(self, inbox: Path, company: str | None) -> None:
@@ -51,20 +51,20 @@ class Gate:
             self._lock = None
 
 
-def name_of(turn: Turn) -> str:
+def name_of(tx: Transaction) -> str:
     """The name of this state, which no other has."""
-    if turn.note("name") is None:
-        turn.write_note("name", os.urandom(8).hex())
-    return str(turn.note("name"))
+    if tx.note("name") is None:
+        tx.write_note("name", os.urandom(8).hex())
+    return str(tx.note("name"))
 
 
-def mark_folders(config: Config, turn: Turn, *, shared: bool) -> None:
+def mark_folders(config: Config, tx: Transaction, *, shared: bool) -> None:
     """Make and mark the folders this state has not worked with yet; those it has are never made again.
 
     Raises:
         Blocked, Deferred: if one cannot be made, or was marked by another machine and is not to be found here.
     """
-    marked = turn.note("marked") or []
+    marked = tx.note("marked") or []
     folders = config.folders
     others = bool(marked)
     for folder in folders.roots.values():
@@ -75,7 +75,7 @@ def mark_folders(config: Config, turn: Turn, *, shared: bool) -> None:
             elif not os.path.exists(folder):  # noqa: PTH110 -- the other way raises what only making it explains
                 make(folder)
                 outbox.grant(folder, folders.dir_mode, folders.group)
-            lock.mark(folder)
+            lock.write_marker(folder)
             marked.append(str(folder))
-    if marked != turn.note("marked"):
-        turn.write_note("marked", marked)
+    if marked != tx.note("marked"):
+        tx.write_note("marked", marked)

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 
 from sorawatch import config
 from sorawatch.config import Config
-from sorawatch.core.log_events import Event, Facts, about
-from sorawatch.daemon.messages import Parts, Renewed
-from sorawatch.daemon.upkeep.heartbeat import Pulse
+from sorawatch.core.log_events import LogEvent, LogFields, log_extra
+from sorawatch.daemon.messages import ConfigReloaded, Parts
+from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.errors import Blocked, ConfigError, Deferred
 
 logger = logging.getLogger("sorawatch")
 
 
-class Reloading:
+class Reloader:
     """Called in a thread of its own, one call at a time, for the folders named may lie on a share that hangs."""
 
     def __init__(
@@ -24,7 +24,7 @@ class Reloading:
         environ: Mapping[str, str],
         parts: Callable[[Config], Parts],
         apply: Callable[[Config], None],
-        pulse: Pulse,
+        pulse: Heartbeat,
     ) -> None:
         """``parts`` makes what the daemon works with; ``apply`` takes over how it logs, where that has changed."""
         self._config = loaded
@@ -33,7 +33,7 @@ class Reloading:
         self._apply = apply
         self._pulse = pulse
 
-    def __call__(self) -> Renewed:
+    def __call__(self) -> ConfigReloaded:
         """Read the file; one that cannot be used changes nothing."""
         self._pulse.reloading()
         try:
@@ -41,13 +41,13 @@ class Reloading:
         except ConfigError as error:
             return _refused("; ".join(str(problem) for problem in error.problems))
         except (Blocked, Deferred) as error:
-            return _refused(f"{error}. {error.mend}" if isinstance(error, Blocked) else str(error))
+            return _refused(f"{error}. {error.hint}" if isinstance(error, Blocked) else str(error))
         except Exception as error:
             # The manager waits for the end of the reload, whatever comes of it.
             logger.exception("the configuration could not be read anew")
             return _refused(f"a fault in sorawatch: {type(error).__name__}")
 
-    def _read(self) -> Renewed:
+    def _read(self) -> ConfigReloaded:
         found = config.load(self._config.path, self._environ)
         if (source := config.find_key(found, self._environ)) is not None:
             source.read()
@@ -60,11 +60,13 @@ class Reloading:
         for key in fixed:
             logger.warning("%s cannot change while sorawatch runs: what is new there takes effect with a restart", key)
         what = f"changed: {', '.join(taken)}" if taken else "nothing in it that can change now has"
-        logger.info("the configuration and the key were read anew; %s", what, extra=about(Facts(Event.RELOADED)))
-        return Renewed(parts)
+        logger.info(
+            "the configuration and the key were read anew; %s", what, extra=log_extra(LogFields(LogEvent.RELOADED))
+        )
+        return ConfigReloaded(parts)
 
 
-def _refused(why: str) -> Renewed:
-    facts = about(Facts(Event.RELOAD_REFUSED, why=why))
+def _refused(why: str) -> ConfigReloaded:
+    facts = log_extra(LogFields(LogEvent.RELOAD_REFUSED, why=why))
     logger.error("the configuration stays as it was, for the new one cannot be used: %s", why, extra=facts)
-    return Renewed(None, f"the new configuration was refused: {why}")
+    return ConfigReloaded(None, f"the new configuration was refused: {why}")

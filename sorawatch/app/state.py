@@ -17,8 +17,8 @@ from sorawatch.core.os_errors import translate
 from sorawatch.edges import lock, mounts
 from sorawatch.edges.ledger import Ledger
 from sorawatch.edges.lock import Lock
-from sorawatch.edges.spool import WorkFolder
-from sorawatch.edges.store import Keeper, PostgresDatabase, SqliteFile, Store, Turn
+from sorawatch.edges.spool import Spool
+from sorawatch.edges.store import Database, PostgresDatabase, SqliteFile, Store, Transaction
 from sorawatch.errors import ConfigError, DamagedState, Problem, UsageError
 
 logger = logging.getLogger("sorawatch")
@@ -27,16 +27,16 @@ _LEDGER = ".ledger"
 
 
 @dataclass(frozen=True, slots=True)
-class Whereabouts:
+class StateLocation:
     """A state, and the folder for what is under way."""
 
-    keeper: Keeper
-    work: WorkFolder
+    keeper: Database
+    work: Spool
     file: Path | None = None
     """The state's; None where it is in a database, which several daemons share."""
 
     @classmethod
-    def of(cls, config: Config) -> Whereabouts:
+    def of(cls, config: Config) -> StateLocation:
         """Raises: ConfigError: if the state would lie on a network file system, where SQLite loses data, or nowhere."""
         where = f"{config.path}, state"
         if "://" in config.state:
@@ -44,7 +44,7 @@ class Whereabouts:
                 keeper = PostgresDatabase(config.state)
             except UsageError as error:
                 raise ConfigError((Problem(where, "is no address of a database", str(error)),)) from error
-            return cls(keeper, WorkFolder(config.work or config.path.parent / WORK))
+            return cls(keeper, Spool(config.work or config.path.parent / WORK))
         path = Path(config.state)
         if os.access(path, os.F_OK, effective_ids=True) and path.is_dir():
             raise ConfigError((Problem(where, f"{path} is a folder", f"Name a file in it: {path / 'state.db'}."),))
@@ -52,7 +52,7 @@ class Whereabouts:
         if mounts.is_network(kind):
             what = f"{path} lies on a network file system ({kind}), where SQLite can lose data"
             raise ConfigError((Problem(where, what, "Choose a path on a local disk."),))
-        return cls(SqliteFile(path), WorkFolder.beside(path), path)
+        return cls(SqliteFile(path), Spool.beside(path), path)
 
     @property
     def password(self) -> str:
@@ -94,18 +94,18 @@ class Whereabouts:
         finally:
             held.release()
 
-    def is_worked_on(self, turn: Turn) -> bool:
+    def is_worked_on(self, tx: Transaction) -> bool:
         """Whether there is a daemon."""
-        return bool(turn.peers.boards()) if self.file is None else self.is_locked
+        return bool(tx.peers.boards()) if self.file is None else self.is_locked
 
     @property
     def is_locked(self) -> bool:
         """Whether a daemon keeps others off; in a database none does."""
         return self.file is not None and lock.is_locked(self._lock)
 
-    def boards(self, turn: Turn) -> list[dict[str, Any]]:
+    def boards(self, tx: Transaction) -> list[dict[str, Any]]:
         """What each daemon said last of how it stands; nothing if it has said nothing yet."""
-        return [turn.note(board) or {} for board in turn.peers.boards()]
+        return [tx.note(board) or {} for board in tx.peers.boards()]
 
     def open(self, clock: Callable[[], int] | None = None) -> Store:
         """Open the state for a daemon, unless it was lost while orders were under way: they must not be bought again.

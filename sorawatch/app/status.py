@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sorawatch.app.state import Whereabouts
+from sorawatch.app.state import StateLocation
 from sorawatch.config import Config
 from sorawatch.core.budget import next_beat
 from sorawatch.core.calendar import day_of, month_of
@@ -19,7 +19,7 @@ from sorawatch.core.order import MICROS
 from sorawatch.daemon.submission.admission import allowance
 from sorawatch.daemon.upkeep.command_queue import find
 from sorawatch.daemon.upkeep.status_note import PAUSED, Pause
-from sorawatch.edges.store import Event, Spending, Store
+from sorawatch.edges.store import HistoryEntry, Spending, Store
 
 _ENDED = 20
 """Ended jobs that are told, the latest."""
@@ -55,39 +55,39 @@ def snapshot(config: Config) -> Snapshot:
     Raises:
         UsageError: if there is none yet.
     """
-    where = Whereabouts.of(config)
-    with closing(Store.open_for_reading(where.keeper)) as store, store.turn() as turn:
-        running = where.is_worked_on(turn)
-        boards = where.boards(turn)
+    where = StateLocation.of(config)
+    with closing(Store.open_for_reading(where.keeper)) as store, store.transaction() as tx:
+        running = where.is_worked_on(tx)
+        boards = where.boards(tx)
         pauses = [Pause(**pause) for board in boards for pause in board.get("pauses", [])] if running else []
-        if not running and "since" in (turn.note("paused") or {}):
+        if not running and "since" in (tx.note("paused") or {}):
             pauses = [Pause(PAUSED)]
         return Snapshot(
-            now=turn.now,
+            now=tx.now,
             running=running,
-            jobs=(*turn.jobs({*State} - FINAL), *turn.latest(FINAL, _ENDED)),
-            counts=turn.counts(),
+            jobs=(*tx.jobs({*State} - FINAL), *tx.latest(FINAL, _ENDED)),
+            counts=tx.counts(),
             note=boards[0] if boards else {},
             daemons=tuple(f"pid {board.get('pid')} on {board.get('host')}" for board in boards) if running else (),
             pauses=tuple({pause.cause: pause for pause in reversed(pauses)}.values())[::-1],
-            today=turn.books.spending(day_of(turn.now, config.timezone).begins),
-            month=turn.books.spending(month_of(turn.now, config.timezone).begins),
+            today=tx.books.spending(day_of(tx.now, config.timezone).begins),
+            month=tx.books.spending(month_of(tx.now, config.timezone).begins),
             limits=config.limits,
-            in_flight=turn.in_flight(),
-            allowed=effective(allowance(turn), config.limits.in_flight or 1),
-            paced_until=next_beat(config.limits, (turn.note("paces") or {}).get("", 0)),
+            in_flight=tx.in_flight(),
+            allowed=effective(allowance(tx), config.limits.in_flight or 1),
+            paced_until=next_beat(config.limits, (tx.note("paces") or {}).get("", 0)),
         )
 
 
-def history(config: Config, text: str) -> tuple[Job, list[Event], int]:
+def history(config: Config, text: str) -> tuple[Job, list[HistoryEntry], int]:
     """The job that ``text`` means, all that happened to it, and the present time.
 
     Raises:
         Rejected: if there is no such job.
     """
-    with closing(Store.open_for_reading(Whereabouts.of(config).keeper)) as store, store.turn() as turn:
-        job = find(turn, text)
-        return job, turn.history(job.id), turn.now
+    with closing(Store.open_for_reading(StateLocation.of(config).keeper)) as store, store.transaction() as tx:
+        job = find(tx, text)
+        return job, tx.history(job.id), tx.now
 
 
 def as_json(snapshot: Snapshot) -> dict[str, object]:
@@ -136,7 +136,7 @@ def job_as_json(job: Job) -> dict[str, object]:
         "attempts": job.attempts,
         "reason": job.reason,
         "obstacle": job.obstacle,
-        "mend": job.mend,
+        "hint": job.hint,
         "note": job.note,
         "clip": None if job.clip is None else legible(job.clip),
         "created_at": _seconds(job.created_at),
@@ -145,7 +145,7 @@ def job_as_json(job: Job) -> dict[str, object]:
     }
 
 
-def history_as_json(job: Job, events: Iterable[Event]) -> dict[str, object]:
+def history_as_json(job: Job, events: Iterable[HistoryEntry]) -> dict[str, object]:
     """A job and all that happened to it, the oldest first, for programs."""
     happened = [{"at": _seconds(event.at), "state": event.state.value, "reason": event.reason} for event in events]
     return {**job_as_json(job), "history": happened}

@@ -1,4 +1,4 @@
-"""``sorawatch check``: everything that would go wrong, and the mend for each."""
+"""``sorawatch check``: everything that would go wrong, and what to do about each."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sorawatch.app.build import api_client
-from sorawatch.app.state import Whereabouts
+from sorawatch.app.state import StateLocation
 from sorawatch.config import Config, KeySource, find_key
 from sorawatch.config.rules import is_exposed
 from sorawatch.core.os_errors import translate
-from sorawatch.daemon.intake.watcher import judge
+from sorawatch.daemon.intake.watcher import watch_method
 from sorawatch.edges import lock, mounts
 from sorawatch.edges.api import VideoApi
 from sorawatch.edges.events import limit_reached, most_watches
@@ -29,10 +29,10 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. ``mend`` is empty where all is well; ``grave``: the daemon would not work."""
+    """One thing looked at. ``hint`` is empty where all is well; ``grave``: the daemon would not work."""
 
     what: str
-    mend: str = ""
+    hint: str = ""
     grave: bool = False
 
 
@@ -56,9 +56,9 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     state = _state(config)
     yield state
     taken = config.folders.inbox in sound and lock.is_locked(config.folders.inbox / lock.MARKER)
-    if taken and not state.grave and not Whereabouts.of(config).is_locked:
-        mend = "Stop that one first, or give this one an inbox of its own."
-        yield Finding(f"folders.inbox, {config.folders.inbox}: another sorawatch works on it", mend, grave=True)
+    if taken and not state.grave and not StateLocation.of(config).is_locked:
+        hint = "Stop that one first, or give this one an inbox of its own."
+        yield Finding(f"folders.inbox, {config.folders.inbox}: another sorawatch works on it", hint, grave=True)
     try:
         key = find_key(config, environ)
         if key is not None:
@@ -66,7 +66,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         api = api_client(config, key, environ)
     except ConfigError as error:
         for problem in error.problems:
-            yield Finding(f"{problem.where}: {problem.what}", problem.mend, grave=True)
+            yield Finding(f"{problem.where}: {problem.what}", problem.hint, grave=True)
     else:
         yield _secrecy(key) if key is not None else Finding("api.auth, none: the server takes no key")
         yield from _server(config, api)
@@ -85,35 +85,35 @@ def _folder(name: str, path: Path, *, marked: bool) -> Finding:
         mode = 0
     except OSError as error:
         fault = translate(error, str(path))
-        mend = fault.mend if isinstance(fault, Blocked) else "Check the path, and the disk or share it is to lie on."
-        return Finding(f"{where}: {error.strerror}", mend, grave=True)
+        hint = fault.hint if isinstance(fault, Blocked) else "Check the path, and the disk or share it is to lie on."
+        return Finding(f"{where}: {error.strerror}", hint, grave=True)
     if not stat.S_ISDIR(mode):
         if os.path.lexists(path):
             return Finding(f"{where}: it is not a folder", "Name a folder.", grave=True)
         return Finding(f"{where}: there is no such folder", f"Make it: mkdir -p {quoted}", grave=True)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
-        mend = f"Let the user who runs sorawatch read and write it: chown or chmod {quoted}"
-        return Finding(f"{where}: it cannot be read and written by this user", mend, grave=True)
+        hint = f"Let the user who runs sorawatch read and write it: chown or chmod {quoted}"
+        return Finding(f"{where}: it cannot be read and written by this user", hint, grave=True)
     if marked and not lock.is_marked(path):
-        mend = f"Mount its share. If the folder was replaced on purpose: touch {shlex.quote(str(path / lock.MARKER))}"
-        return Finding(f"{where}: it has lost its file {lock.MARKER}, so its share is not mounted", mend, grave=True)
+        hint = f"Mount its share. If the folder was replaced on purpose: touch {shlex.quote(str(path / lock.MARKER))}"
+        return Finding(f"{where}: it has lost its file {lock.MARKER}, so its share is not mounted", hint, grave=True)
     return Finding(f"{where}: can be read and written")
 
 
 def _silent(name: str, path: Path) -> Finding:
     where = f"folders.{name}, {path}"
-    mend = "If it lies on a share, see whether its server is there."
-    return Finding(f"{where}: it has not answered for {_PATIENCE:g} s", mend, grave=True)
+    hint = "If it lies on a share, see whether its server is there."
+    return Finding(f"{where}: it has not answered for {_PATIENCE:g} s", hint, grave=True)
 
 
 def _marked(config: Config) -> list[str]:
     """The folders that the state has worked with."""
     try:
-        store = Store.open_for_reading(Whereabouts.of(config).keeper)
+        store = Store.open_for_reading(StateLocation.of(config).keeper)
     except SorawatchError:
         return []
-    with closing(store), store.turn() as turn:
-        return turn.note("marked") or []
+    with closing(store), store.transaction() as tx:
+        return tx.note("marked") or []
 
 
 def _same_disk(config: Config, sound: Sequence[Path]) -> Iterator[Finding]:
@@ -127,18 +127,18 @@ def _group(config: Config) -> Iterator[Finding]:
     group = config.folders.group
     if group is None or os.geteuid() == 0 or group in {os.getegid(), *os.getgroups()}:
         return
-    mend = "Add that user to it, as root: usermod -aG GROUP USER. Until then files keep the user's own group."
-    yield Finding(f"folders.group, {group}: the user who runs sorawatch is not in that group", mend)
+    hint = "Add that user to it, as root: usermod -aG GROUP USER. Until then files keep the user's own group."
+    yield Finding(f"folders.group, {group}: the user who runs sorawatch is not in that group", hint)
 
 
 def _watching(config: Config) -> Iterator[Finding]:
     inbox = config.folders.inbox
-    means = judge(inbox, config.watch.mode)
+    means = watch_method(inbox, config.watch.mode)
     most = most_watches()
     if means.events and most is not None and (found := _folders_in(inbox, most)) > most:
         limit = limit_reached()
-        yield Finding(f"the inbox has {found} folders or more, and {limit}", limit.mend)
-    yield Finding(means.told(config.watch.rescan_seconds), means.mend)
+        yield Finding(f"the inbox has {found} folders or more, and {limit}", limit.hint)
+    yield Finding(means.told(config.watch.rescan_seconds), means.hint)
 
 
 def _folders_in(inbox: Path, most: int) -> int:
@@ -152,27 +152,27 @@ def _folders_in(inbox: Path, most: int) -> int:
 
 def _state(config: Config) -> Finding:
     try:
-        where = Whereabouts.of(config)
+        where = StateLocation.of(config)
         place = where.keeper.place
         if where.keeper.is_there():
-            with closing(Store.open_for_reading(where.keeper)) as store, store.turn() as turn:
-                told = "a daemon is running on it" if where.is_worked_on(turn) else "can be read"
+            with closing(Store.open_for_reading(where.keeper)) as store, store.transaction() as tx:
+                told = "a daemon is running on it" if where.is_worked_on(tx) else "can be read"
             ledger = [where.ledger.path] if where.ledger.path.exists() else []
             for needed in (where.file.parent, where.file, *ledger) if where.file else ():
                 if not os.access(needed, os.R_OK | os.W_OK, effective_ids=True):
-                    mend = f"Let the user who runs sorawatch write it: chown or chmod {shlex.quote(str(needed))}"
-                    return Finding(f"state, {place}: {needed} cannot be written by this user", mend, grave=True)
+                    hint = f"Let the user who runs sorawatch write it: chown or chmod {shlex.quote(str(needed))}"
+                    return Finding(f"state, {place}: {needed} cannot be written by this user", hint, grave=True)
             return Finding(f"state, {place}: {told}")
         homes = (where.home, *where.home.parents)
         parent = next(folder for folder in homes if os.access(folder, os.F_OK, effective_ids=True))
         if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
             key = "state: state.db" if where.file else "work: work"
-            mend = f'Make {where.home} for this user, or set "{key}" to keep it beside the configuration.'
-            return Finding(f"state, {place}: {parent} cannot be written by this user", mend, grave=True)
+            hint = f'Make {where.home} for this user, or set "{key}" to keep it beside the configuration.'
+            return Finding(f"state, {place}: {parent} cannot be written by this user", hint, grave=True)
     except ConfigError as error:
-        return Finding(f"{error.problems[0].where}: {error.problems[0].what}", error.problems[0].mend, grave=True)
+        return Finding(f"{error.problems[0].where}: {error.problems[0].what}", error.problems[0].hint, grave=True)
     except Blocked as error:
-        return Finding(f"state: {error}", error.mend, grave=True)
+        return Finding(f"state: {error}", error.hint, grave=True)
     except SorawatchError as error:
         return Finding(f"state: {error}", "See above.", grave=True)
     return Finding(f"state, {place}: will be made at the first start")
@@ -185,8 +185,8 @@ def _secrecy(key: KeySource) -> Finding:
         except OSError as error:
             return Finding(str(translate(error, key.where)), "Check the file.", grave=True)
         if mode & (stat.S_IROTH | stat.S_IWOTH):
-            mend = f"chmod 600 {shlex.quote(str(key.path))}"
-            return Finding(f"{key.where}: everybody on this machine can read it", mend, grave=True)
+            hint = f"chmod 600 {shlex.quote(str(key.path))}"
+            return Finding(f"{key.where}: everybody on this machine can read it", hint, grave=True)
     return Finding(f"{key.where}: holds a key")
 
 
@@ -209,11 +209,11 @@ def _server(config: Config, api: VideoApi) -> Iterator[Finding]:
                 "An order whose answer is lost will be held for you to decide; see api.unresolved_submit.",
             )
         except Blocked as error:
-            yield Finding(f"{where}: {error}", error.mend, grave=True)
+            yield Finding(f"{where}: {error}", error.hint, grave=True)
             return
         except Deferred as error:
-            mend = "Check the address, the network and the proxy settings of the environment."
-            yield Finding(f"{where}: {error}", mend, grave=True)
+            hint = "Check the address, the network and the proxy settings of the environment."
+            yield Finding(f"{where}: {error}", hint, grave=True)
             return
         else:
             told = "answers and accepts the key" if config.api.auth != "none" else "answers"
@@ -229,5 +229,5 @@ def _models(config: Config, offered: tuple[str, ...]) -> Iterator[Finding]:
     model = config.defaults.model
     if model and offered and model not in offered:
         videos = [name for name in offered if name in config.catalogue] or list(offered[:10])
-        mend = f"Set video.model to one that it offers, such as {', '.join(videos)}."
-        yield Finding(f"video.model, {model}: the server does not list it", mend, grave=True)
+        hint = f"Set video.model to one that it offers, such as {', '.join(videos)}."
+        yield Finding(f"video.model, {model}: the server does not list it", hint, grave=True)

@@ -47,7 +47,7 @@ def run(folder: Path, console: Console) -> bool:
     _make(folder)
     live = screens.LiveJobs()
     began = time.monotonic()
-    settings = simulator.Settings(generation_seconds=_GENERATION_SECONDS)
+    settings = simulator.SimulatorSettings(generation_seconds=_GENERATION_SECONDS)
     try:
         with simulator.running(settings) as server:
             console.print(
@@ -109,7 +109,9 @@ def _write_config(folder: Path, url: str, key: str) -> Path:
     return path
 
 
-def simulate(host: str, port: int, settings: simulator.Settings, *, allow_remote: bool, console: Console) -> None:
+def simulate(
+    host: str, port: int, settings: simulator.SimulatorSettings, *, allow_remote: bool, console: Console
+) -> None:
     """Serve the simulator until interrupted, saying how to use it.
 
     Raises:

@@ -22,10 +22,10 @@ from sorawatch.cli.service.verify import is_served, verify
 from sorawatch.cli.terminal import FAILED, err, explain, out
 from sorawatch.config import Config
 from sorawatch.core.naming import tame
-from sorawatch.daemon.upkeep.command_queue import ANOTHER, Wish
+from sorawatch.daemon.upkeep.command_queue import ANOTHER, Command
 from sorawatch.edges import logs
 from sorawatch.errors import ConfigError, UsageError
-from sorawatch.simulator import Settings
+from sorawatch.simulator import SimulatorSettings
 
 
 class _Commands(TyperGroup):
@@ -113,12 +113,12 @@ def _check(
     name: NameOption = "sorawatch",
     config_path: ConfigOption = None,
 ) -> None:
-    """Say everything that would go wrong, and the mend for each."""
+    """Say everything that would go wrong, and what to do about each."""
     try:
         loaded = _load(context, config_path)
     except ConfigError as error:
         for problem in error.problems:
-            _print_finding(check.Finding(f"{problem.where}: {problem.what}", problem.mend, grave=True))
+            _print_finding(check.Finding(f"{problem.where}: {problem.what}", problem.hint, grave=True))
         raise typer.Exit(FAILED) from error
     grave = 0
     if not service_too and is_served(loaded, name):
@@ -129,16 +129,16 @@ def _check(
         _print_finding(finding)
         grave += finding.grave
     if grave:
-        out.print(f"[red]{grave} {'thing' if grave == 1 else 'things'} to mend[/]")
+        out.print(f"[red]{grave} {'thing' if grave == 1 else 'things'} to fix[/]")
         raise typer.Exit(FAILED)
     out.print("[green]ready to run[/]")
 
 
 def _print_finding(finding: check.Finding) -> None:
-    mark = "[red]✗[/]" if finding.grave else "[yellow]![/]" if finding.mend else "[green]✓[/]"
+    mark = "[red]✗[/]" if finding.grave else "[yellow]![/]" if finding.hint else "[green]✓[/]"
     out.print(f"{mark} {escape(tame(finding.what))}", soft_wrap=True)
-    if finding.mend:
-        out.print(f"    {escape(tame(finding.mend))}", soft_wrap=True)
+    if finding.hint:
+        out.print(f"    {escape(tame(finding.hint))}", soft_wrap=True)
 
 
 @cli.command("run")
@@ -214,8 +214,8 @@ def _show(
         out.print(screens.job_details(found, events, now, loaded))
 
 
-def _ask(context: typer.Context, config_path: Path | None, wishes: list[Wish], done: str) -> None:
-    running = control.wish(_load(context, config_path), wishes)
+def _ask(context: typer.Context, config_path: Path | None, wishes: list[Command], done: str) -> None:
+    running = control.request(_load(context, config_path), wishes)
     out.print(f"{done}{'' if running else '; no daemon is running, so it takes effect with the next `sorawatch run`'}.")
 
 
@@ -231,13 +231,13 @@ def _retry(
     """Try jobs again now: failed, cancelled, held or waiting ones."""
     told = ", ".join(jobs)
     done = f"Asked to order {told} once more" if another else f"Asked to try {told} again"
-    _ask(context, config_path, [Wish("retry", job, ANOTHER if another else None) for job in jobs], done)
+    _ask(context, config_path, [Command("retry", job, ANOTHER if another else None) for job in jobs], done)
 
 
 @cli.command("cancel")
 def _cancel(context: typer.Context, jobs: JobArguments, config_path: ConfigOption = None) -> None:
     """Withdraw jobs that are not paid for yet, or give up held ones; their pairs go to the errors folder."""
-    _ask(context, config_path, [Wish("cancel", job) for job in jobs], f"Asked to cancel {', '.join(jobs)}")
+    _ask(context, config_path, [Command("cancel", job) for job in jobs], f"Asked to cancel {', '.join(jobs)}")
 
 
 @cli.command("adopt")
@@ -248,7 +248,7 @@ def _adopt(
     config_path: ConfigOption = None,
 ) -> None:
     """Tell a held job which of the server's videos is its own."""
-    _ask(context, config_path, [Wish("adopt", job, video_id)], f"Asked to follow {video_id} for {job}")
+    _ask(context, config_path, [Command("adopt", job, video_id)], f"Asked to follow {video_id} for {job}")
 
 
 @cli.command("recover")
@@ -265,13 +265,13 @@ def _recover(context: typer.Context, config_path: ConfigOption = None) -> None:
 @cli.command("pause")
 def _pause(context: typer.Context, config_path: ConfigOption = None) -> None:
     """Submit nothing more until `resume`; what is paid for goes on."""
-    _ask(context, config_path, [Wish("pause")], "Paused: nothing more is submitted until `sorawatch resume`")
+    _ask(context, config_path, [Command("pause")], "Paused: nothing more is submitted until `sorawatch resume`")
 
 
 @cli.command("resume")
 def _resume(context: typer.Context, config_path: ConfigOption = None) -> None:
     """Submit again, at once, whatever had stopped it."""
-    _ask(context, config_path, [Wish("resume")], "Resumed")
+    _ask(context, config_path, [Command("resume")], "Resumed")
 
 
 @cli.command("preview")
@@ -296,7 +296,7 @@ def _simulate(
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines in.")] = False,
 ) -> None:
     """Serve the video API with simulated clips, for trying configurations or other clients."""
-    settings = Settings(key=key or None, generation_seconds=generation_seconds)
+    settings = SimulatorSettings(key=key or None, generation_seconds=generation_seconds)
     demo.simulate(host, port, settings, allow_remote=allow_remote, console=out)
 
 
@@ -336,7 +336,7 @@ def _service_status(name: NameOption = "sorawatch") -> None:
         raise typer.Exit(FAILED)
 
 
-def _do(plan: service.Plan, *, dry_run: bool) -> None:
+def _do(plan: service.InstallPlan, *, dry_run: bool) -> None:
     if dry_run:
         typer.echo(service.described(plan))
     else:

@@ -53,7 +53,7 @@ def write(config: Config, image: Path, output: Path | None, thumbnail: Size | No
         raise UsageError(f"{path} is the picture itself. Name another file with -o.")
     order = order_beside(image, config.defaults, config.catalogue)
     model = config.catalogue[order.model]
-    wish = images.Wish(model, order.size, order.fit, order.focus, config.reference, thumbnail)
+    wish = images.ReferenceRequest(model, order.size, order.fit, order.focus, config.reference, thumbnail)
     with images.Pool() as pictures:
         reference = pictures.prepare(image, wish)
     try:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sorawatch.app.state import Whereabouts
+from sorawatch.app.state import StateLocation
 from sorawatch.cli.screens import bare_table
 from sorawatch.config import Config
 from sorawatch.core.budget import dollars
@@ -21,27 +21,27 @@ from sorawatch.core.calendar import clock_time, iso, month_named, month_of
 from sorawatch.core.job import path_in
 from sorawatch.core.naming import legible, on_a_line
 from sorawatch.core.order import MICROS
-from sorawatch.edges.store import Entry, Store
+from sorawatch.edges.store import PurchaseRow, Store
 from sorawatch.errors import UsageError
 
 _COLUMNS = ("time", "folder", "picture", "model", "size", "seconds", "usd", "standing", "job", "video", "clip")
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class MonthReport:
     """The purchases of one month that cost money, or may; ``month`` is ``2026-11``."""
 
     month: str
-    entries: tuple[Entry, ...]
+    entries: tuple[PurchaseRow, ...]
     now: int
     """Milliseconds of the store's clock."""
 
 
-Kind = tuple[str, str, str, int]
+PurchaseGroup = tuple[str, str, str, int]
 """Folder, model, size and seconds."""
 
 
-def read(config: Config, month: str | None) -> Statement:
+def read(config: Config, month: str | None) -> MonthReport:
     """The statement of a month, by default the present one.
 
     Raises:
@@ -52,21 +52,21 @@ def read(config: Config, month: str | None) -> Statement:
         period = month_named(month, zone) if month else None
     except (ValueError, OverflowError) as error:
         raise UsageError(f'"{month}" is not a month. Write it as 2026-11.') from error
-    with closing(Store.open_for_reading(Whereabouts.of(config).keeper)) as store, store.turn() as turn:
-        period = period or month_of(turn.now, zone)
-        entries = turn.books.entries(period.begins, period.ends)
-        return Statement(iso(period.begins, zone)[:7], tuple(entries), turn.now)
+    with closing(Store.open_for_reading(StateLocation.of(config).keeper)) as store, store.transaction() as tx:
+        period = period or month_of(tx.now, zone)
+        entries = tx.books.entries(period.begins, period.ends)
+        return MonthReport(iso(period.begins, zone)[:7], tuple(entries), tx.now)
 
 
-def kinds(statement: Statement) -> dict[Kind, list[Entry]]:
+def kinds(statement: MonthReport) -> dict[PurchaseGroup, list[PurchaseRow]]:
     """The purchases by what was bought, the dearest kind first."""
-    found: dict[Kind, list[Entry]] = defaultdict(list)
+    found: dict[PurchaseGroup, list[PurchaseRow]] = defaultdict(list)
     for entry in statement.entries:
         found[legible(entry.folder or ""), entry.model or "", entry.size or "", entry.seconds or 0].append(entry)
     return dict(sorted(found.items(), key=lambda each: (-sum(_sums(each[1])), each[0])))
 
 
-def as_csv(statement: Statement, config: Config) -> str:
+def as_csv(statement: MonthReport, config: Config) -> str:
     """A line for each purchase, by RFC 4180; amounts in dollars."""
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, _COLUMNS)
@@ -77,7 +77,7 @@ def as_csv(statement: Statement, config: Config) -> str:
     return file.getvalue()
 
 
-def as_json(statement: Statement, config: Config) -> dict[str, object]:
+def as_json(statement: MonthReport, config: Config) -> dict[str, object]:
     """The statement for programs; amounts in dollars."""
     spent, reserved = _sums(statement.entries)
     return {
@@ -92,7 +92,7 @@ def as_json(statement: Statement, config: Config) -> dict[str, object]:
     }
 
 
-def shown(statement: Statement, config: Config) -> RenderableType:
+def shown(statement: MonthReport, config: Config) -> RenderableType:
     """The statement for a terminal."""
     spent, reserved = _sums(statement.entries)
     head = Text(f"{statement.month}: {dollars(spent)} spent, {dollars(reserved)} reserved")
@@ -117,13 +117,13 @@ def shown(statement: Statement, config: Config) -> RenderableType:
     return Group(head, Text(), groups, Text(), single)
 
 
-def _came_of_it(entry: Entry) -> str:
+def _came_of_it(entry: PurchaseRow) -> str:
     if entry.clip:
         return on_a_line(entry.clip)
     return "under way" if entry.reserved else f"none; see `sorawatch show {entry.job_id}`"
 
 
-def _row(entry: Entry, config: Config) -> dict[str, object]:
+def _row(entry: PurchaseRow, config: Config) -> dict[str, object]:
     return {
         "time": iso(entry.at, config.timezone),
         "folder": legible(entry.folder or ""),
@@ -139,7 +139,7 @@ def _row(entry: Entry, config: Config) -> dict[str, object]:
     }
 
 
-def _totals(entries: Sequence[Entry]) -> dict[str, object]:
+def _totals(entries: Sequence[PurchaseRow]) -> dict[str, object]:
     spent, reserved = _sums(entries)
     return {
         "orders": len(entries),
@@ -149,7 +149,7 @@ def _totals(entries: Sequence[Entry]) -> dict[str, object]:
     }
 
 
-def _sums(entries: Iterable[Entry]) -> tuple[int, int]:
+def _sums(entries: Iterable[PurchaseRow]) -> tuple[int, int]:
     """Micro-dollars spent, and reserved."""
     sums = [0, 0]
     for entry in entries:
@@ -157,5 +157,5 @@ def _sums(entries: Iterable[Entry]) -> tuple[int, int]:
     return sums[0], sums[1]
 
 
-def _path(entry: Entry) -> str:
+def _path(entry: PurchaseRow) -> str:
     return on_a_line(path_in(entry.folder or "", entry.image or ""))

@@ -19,7 +19,7 @@ from rich.markup import escape
 from sorawatch.app import build, status
 from sorawatch.cli import screens
 from sorawatch.config import Config, LogFormat
-from sorawatch.core.log_events import Event, Facts, about
+from sorawatch.core.log_events import LogEvent, LogFields, log_extra
 from sorawatch.daemon.loop import Daemon
 from sorawatch.daemon.upkeep import job_log
 from sorawatch.edges import logs
@@ -58,12 +58,12 @@ def _work(daemon: Daemon, config: Config, *, once: bool) -> bool:
     if once:
         return daemon.run(once=True)
     inbox = config.folders.inbox
-    logger.info("watching %s until stopped", inbox, extra=about(Facts(Event.STARTED)))
+    logger.info("watching %s until stopped", inbox, extra=log_extra(LogFields(LogEvent.STARTED)))
     # What was loaded by now stays to the end: no collection need look through it again.
     gc.freeze()
     well = daemon.run()
     what = "stopped; what is under way goes on with the next `sorawatch run`"
-    logger.info(what, extra=about(Facts(Event.STOPPED)))
+    logger.info(what, extra=log_extra(LogFields(LogEvent.STOPPED)))
     return well
 
 

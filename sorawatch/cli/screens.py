@@ -24,7 +24,7 @@ from sorawatch.core.job import FINAL, Charged, Job, State
 from sorawatch.core.naming import on_a_line, tame
 from sorawatch.daemon.upkeep.job_log import shown
 from sorawatch.daemon.upkeep.status_note import Pause
-from sorawatch.edges.store import Event, Spending
+from sorawatch.edges.store import HistoryEntry, Spending
 
 _STYLES = {
     State.RENDERING: "cyan",
@@ -67,7 +67,7 @@ def status(snapshot: Snapshot, config: Config) -> RenderableType:
     parts: list[RenderableType] = [_headline(snapshot, config.timezone)]
     parts += [_pause(pause, snapshot.now, config) for pause in snapshot.pauses]
     if snapshot.running and (watching := snapshot.note.get("watching")):
-        parts.append(Text("\n  ".join(part for part in (watching["told"], watching["mend"]) if part)))
+        parts.append(Text("\n  ".join(part for part in (watching["told"], watching["hint"]) if part)))
     if snapshot.jobs:
         parts.append(_jobs(snapshot, config))
     waiting = snapshot.note.get("waiting", [])
@@ -108,7 +108,7 @@ def _pause(pause: Pause, now: int, config: Config) -> Text:
     text = Text(f"{pause.headline}: ", "bold yellow").append(tame(pause.reason), "not bold")
     if pause.since:
         text.append(f" (since {clock_time(pause.since, now, config.timezone)})", "default not bold")
-    for told in (pause.mend, pause.goes_on(now, config.timezone)):
+    for told in (pause.hint, pause.goes_on(now, config.timezone)):
         if told:
             text.append(f"\n  {tame(told)}", "default not bold")
     return text
@@ -172,7 +172,7 @@ def _price(job: Job) -> str:
 def _why(job: Job, now: int, config: Config) -> Text:
     if job.state is State.READY and not job.reason:
         return Text(f"its turn; {job.note}" if job.note else "its turn")
-    told = " ".join(part for part in (job.reason, job.mend if job.state is State.HELD else "") if part)
+    told = " ".join(part for part in (job.reason, job.hint if job.state is State.HELD else "") if part)
     if job.obstacle:
         told = f"{told}{'; ' if told else ''}not moved yet: {job.obstacle}"
     if job.attempts and job.due_at > now:
@@ -180,7 +180,7 @@ def _why(job: Job, now: int, config: Config) -> Text:
     return Text(tame(told or job.note))
 
 
-def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> RenderableType:
+def job_details(job: Job, events: Iterable[HistoryEntry], now: int, config: Config) -> RenderableType:
     """All that ``sorawatch show`` says."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
@@ -191,7 +191,7 @@ def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> 
         ("state", _state(job)),
         ("why", Text(tame(job.reason))),
         ("not moved yet", Text(tame(job.obstacle))),
-        ("what to do", Text(tame(job.mend))),
+        ("what to do", Text(tame(job.hint))),
         ("order", Text(_order(job))),
         ("take", str(job.order.take) if job.order and job.order.take > 1 else ""),
         ("prompt", Text(tame(job.order.prompt) if job.order else "")),
@@ -212,7 +212,7 @@ def job_details(job: Job, events: Iterable[Event], now: int, config: Config) -> 
     return Group(table, happened)
 
 
-def _condensed(events: Iterable[Event]) -> Iterator[tuple[Event, Event, int]]:
+def _condensed(events: Iterable[HistoryEntry]) -> Iterator[tuple[HistoryEntry, HistoryEntry, int]]:
     """The first and the last of each run of events that say the same, and how many they are."""
     for _, run in groupby(events, key=lambda event: (event.state, event.reason)):
         alike = [*run]

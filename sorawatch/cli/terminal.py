@@ -37,7 +37,7 @@ def explain(error: Exception) -> int:
                 _tell(str(problem))
             return _unusable()
         case Blocked() | Rejected():
-            _tell(f"{str(error).removesuffix('.')}. {error.mend}" if error.mend else str(error))
+            _tell(f"{str(error).removesuffix('.')}. {error.hint}" if error.hint else str(error))
             return FAILED
         case SorawatchError():
             _tell(str(error))

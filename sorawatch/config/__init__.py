@@ -19,8 +19,8 @@ from sorawatch.config.sections import (
     Polling,
     Retries,
     UnresolvedSubmit,
-    Watch,
     WatchMode,
+    WatchOptions,
 )
 from sorawatch.core.job import Billing
 from sorawatch.core.limits import Limits
@@ -39,8 +39,8 @@ __all__ = [
     "Polling",
     "Retries",
     "UnresolvedSubmit",
-    "Watch",
     "WatchMode",
+    "WatchOptions",
     "begin",
     "changed",
     "example",

@@ -72,8 +72,8 @@ def headers(node: Node) -> tuple[tuple[str, str], ...]:
             if not _VARIABLE.fullmatch(value):
                 raise CheckError(f"has a value for {name} that begins with $", "Write $NAME, an environment variable.")
         elif _SECRET.search(name):
-            mend = f'Put it into an environment variable, such as GATEWAY_SECRET, and write "{name}: $GATEWAY_SECRET".'
-            raise CheckError(f"has the value of {name} in plain sight", mend)
+            hint = f'Put it into an environment variable, such as GATEWAY_SECRET, and write "{name}: $GATEWAY_SECRET".'
+            raise CheckError(f"has the value of {name} in plain sight", hint)
         elif not _fits(value):
             raise CheckError(f"has a value for {name} that no header can hold", "Write plain ASCII text.")
     return found

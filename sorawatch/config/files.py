@@ -28,18 +28,18 @@ def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
     for place in [named] if named else PLACES:
         if _is_there(place):
             return place
-    mend = "Write one with: sorawatch init"
+    hint = "Write one with: sorawatch init"
     if named and named.is_dir():
         raise ConfigError((Problem(str(named), "is a folder", f"Name the file in it: {named / PLACES[0]}"),))
     if named:
         origin = "named by --config" if explicit else f"named by ${VARIABLE}"
         raise ConfigError(
-            (Problem(str(named), f"there is no such file, {origin}", f"{mend} {shlex.quote(str(named.parent))}"),)
+            (Problem(str(named), f"there is no such file, {origin}", f"{hint} {shlex.quote(str(named.parent))}"),)
         )
     looked = ", ".join(
         [f"${VARIABLE} (not set)", *(f"./{place}" if not place.is_absolute() else str(place) for place in PLACES)]
     )
-    raise ConfigError((Problem("config.yaml", f"there is no configuration; looked for {looked}", mend),))
+    raise ConfigError((Problem("config.yaml", f"there is no configuration; looked for {looked}", hint),))
 
 
 def _is_there(place: Path) -> bool:
@@ -47,8 +47,8 @@ def _is_there(place: Path) -> bool:
     try:
         return place.is_file()
     except OSError as error:
-        mend = "Check its path and permissions."
-        raise ConfigError((Problem(str(place), error.strerror or str(error), mend),)) from error
+        hint = "Check its path and permissions."
+        raise ConfigError((Problem(str(place), error.strerror or str(error), hint),)) from error
 
 
 def example() -> str:

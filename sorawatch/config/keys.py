@@ -54,16 +54,16 @@ class KeySource:
         return status.st_ino, status.st_mtime_ns, hashlib.sha256(key.encode()).digest()
 
     def _from_file(self, path: Path) -> str:
-        mend = "Put the key into that file, readable by the user who runs sorawatch."
+        hint = "Put the key into that file, readable by the user who runs sorawatch."
         try:
             return yamlfile.read(Path(os.path.realpath(path))).decode("utf-8-sig", errors="replace")
         except Invalid as invalid:
-            raise self._error(invalid.problems[0].what, mend) from invalid
+            raise self._error(invalid.problems[0].what, hint) from invalid
         except (Deferred, Blocked) as error:
-            raise self._error(str(error), mend) from error
+            raise self._error(str(error), hint) from error
 
-    def _error(self, what: str, mend: str) -> ConfigError:
-        return ConfigError((Problem(self.where, what, mend),))
+    def _error(self, what: str, hint: str) -> ConfigError:
+        return ConfigError((Problem(self.where, what, hint),))
 
 
 def find_key(config: Config, environ: Mapping[str, str]) -> KeySource | None:
@@ -84,8 +84,8 @@ def find_key(config: Config, environ: Mapping[str, str]) -> KeySource | None:
         credential = Path(folder, CREDENTIAL)
         if os.path.lexists(credential):
             return KeySource(f"systemd credential {CREDENTIAL}, {credential}", credential, environ)
-    mend = (
+    hint = (
         f'Set ${VARIABLE}, or name the file that holds it: "key_file: api.key" under "api:". '
         'For a server without keys: "auth: none".'
     )
-    raise ConfigError((Problem(str(config.path), "there is no API key", mend),))
+    raise ConfigError((Problem(str(config.path), "there is no API key", hint),))

@@ -27,14 +27,14 @@ from sorawatch.config.sections import (
     Polling,
     Retries,
     UnresolvedSubmit,
-    Watch,
     WatchMode,
+    WatchOptions,
 )
 from sorawatch.core.job import Billing
 from sorawatch.core.limits import read_limits
-from sorawatch.core.reference_format import Finish, Format
+from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.schema import LONGEST, Findings, Section, choice, flag, integer, nearest, nullable, positive
-from sorawatch.core.sidecar import Settings, clashes, prompt, read_video
+from sorawatch.core.sidecar import OrderSettings, clashes, prompt, read_video
 from sorawatch.core.yaml_tree import Invalid, Node, illegible, resolve
 from sorawatch.edges import yamlfile
 from sorawatch.errors import Blocked, ConfigError, Deferred, Problem
@@ -106,8 +106,8 @@ def _check_variables(variables: Mapping[str, str], findings: Findings) -> None:
             continue
         near = nearest(word, known)
         example = variable("api.base_url")
-        mend = f"Did you mean {PREFIX}{near}?" if near else f"Unset it; variables are named like {example}."
-        findings.note(0, Problem(name, "is an environment variable that stands for no key", mend))
+        hint = f"Did you mean {PREFIX}{near}?" if near else f"Unset it; variables are named like {example}."
+        findings.note(0, Problem(name, "is an environment variable that stands for no key", hint))
 
 
 def _read(tree: Node, path: Path, findings: Findings) -> Config:
@@ -215,7 +215,7 @@ def _api(section: Section, base: Path) -> Api:
     return api
 
 
-def _video(section: Section, name: str, catalogue: Mapping[str, Model], findings: Findings) -> Settings:
+def _video(section: Section, name: str, catalogue: Mapping[str, Model], findings: Findings) -> OrderSettings:
     said = read_video(section, nullable(prompt))
     section.close()
     unsaid = {key: getattr(VIDEO, key) for key in VIDEO_KEYS if section.node(key) is None}
@@ -227,9 +227,9 @@ def _video(section: Section, name: str, catalogue: Mapping[str, Model], findings
     return video
 
 
-def _reference(section: Section) -> Finish:
-    default = Finish()
-    finish = Finish(
+def _reference(section: Section) -> ReferenceOptions:
+    default = ReferenceOptions()
+    finish = ReferenceOptions(
         format=section.get("format", choice(Format), default.format),
         quality=section.get("quality", integer(1, 100), default.quality),
         background=section.get("background", rules.colour, default.background),
@@ -239,9 +239,9 @@ def _reference(section: Section) -> Finish:
     return finish
 
 
-def _watch(section: Section) -> Watch:
-    default = Watch()
-    watch = Watch(
+def _watch(section: Section) -> WatchOptions:
+    default = WatchOptions()
+    watch = WatchOptions(
         mode=section.get("mode", choice(WatchMode), default.mode),
         settle_seconds=section.get("settle_seconds", positive(LONGEST), default.settle_seconds),
         rescan_seconds=section.get("rescan_seconds", positive(LONGEST), default.rescan_seconds),

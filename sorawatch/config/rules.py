@@ -31,8 +31,8 @@ def path(base: Path) -> Check[Path]:
         try:
             return base / Path(text(node).strip()).expanduser()
         except RuntimeError as error:
-            mend = "Write the path from / on."
-            raise CheckError(f"is {shown(node)}, but that home folder is not known", mend) from error
+            hint = "Write the path from / on."
+            raise CheckError(f"is {shown(node)}, but that home folder is not known", hint) from error
 
     return check
 
@@ -56,8 +56,8 @@ def state(base: Path) -> Check[str]:
         if not separator:
             return str(path(base)(node))
         if scheme not in {"postgresql", "postgresql+psycopg"}:
-            mend = "Allowed: a path such as /var/lib/sorawatch/state.db, or postgresql://USER@HOST/DATABASE."
-            raise CheckError("is an address of another kind than postgresql://", mend)
+            hint = "Allowed: a path such as /var/lib/sorawatch/state.db, or postgresql://USER@HOST/DATABASE."
+            raise CheckError("is an address of another kind than postgresql://", hint)
         return text(node).strip()
 
     return check
@@ -101,8 +101,8 @@ def timezone(node: Node) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         near = did_you_mean(name, zoneinfo.available_timezones())
-        mend = f"{near}Allowed: an IANA name such as Europe/Berlin, or null for the system's time zone."
-        raise CheckError(f"is {shown(node)}, a time zone that this system does not know", mend) from error
+        hint = f"{near}Allowed: an IANA name such as Europe/Berlin, or null for the system's time zone."
+        raise CheckError(f"is {shown(node)}, a time zone that this system does not know", hint) from error
 
 
 def colour(node: Node) -> Colour:
@@ -121,8 +121,8 @@ def mode(least: int) -> Check[int]:
         digits = node.text.strip().removeprefix("0o")
         if not _MODE.fullmatch(digits) or int(digits, 8) & least != least:
             example = "0664" if least == 0o600 else "0775"
-            mend = f'Allowed: octal digits such as "{example}", which leave the owner at least {least:04o}.'
-            raise CheckError(f"is {shown(node)}", mend)
+            hint = f'Allowed: octal digits such as "{example}", which leave the owner at least {least:04o}.'
+            raise CheckError(f"is {shown(node)}", hint)
         return int(digits, 8)
 
     return check
@@ -137,8 +137,8 @@ def group(node: Node) -> int:
         return grp.getgrnam(name).gr_gid
     except (KeyError, ValueError) as error:
         near = did_you_mean(name, [entry.gr_name for entry in grp.getgrall()])
-        mend = f"{near}Allowed: a group of this system, by name or number, or null."
-        raise CheckError(f"is {shown(node)}, a group that this system does not know", mend) from error
+        hint = f"{near}Allowed: a group of this system, by name or number, or null."
+        raise CheckError(f"is {shown(node)}, a group that this system does not know", hint) from error
 
 
 def globs(node: Node) -> tuple[str, ...]:

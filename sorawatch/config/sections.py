@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from sorawatch.core.job import Billing
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import MICROS, Fit, Focus, Model, Size
-from sorawatch.core.permissions import Access
-from sorawatch.core.reference_format import Finish
-from sorawatch.core.sidecar import Settings
+from sorawatch.core.permissions import Permissions
+from sorawatch.core.reference_format import ReferenceOptions
+from sorawatch.core.sidecar import OrderSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ STATE = "/var/lib/sorawatch/state.db"
 WORK = "work"
 """Beside the configuration: the folder for what is under way where the state is in a database."""
 LIMITS = Limits(in_flight=4, submits_per_minute=30, micros_per_day=20 * MICROS)
-VIDEO = Settings(model="sora-2", size=Size(1280, 720), seconds=8, fit=Fit.CROP, focus=Focus.CENTRE)
+VIDEO = OrderSettings(model="sora-2", size=Size(1280, 720), seconds=8, fit=Fit.CROP, focus=Focus.CENTRE)
 
 
 class UnresolvedSubmit(StrEnum):
@@ -68,8 +68,8 @@ class Folders:
         return {name: getattr(self, name) for name in names}
 
     @property
-    def access(self) -> Access:
-        return Access(self.file_mode, self.dir_mode, self.group)
+    def access(self) -> Permissions:
+        return Permissions(self.file_mode, self.dir_mode, self.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WatchOptions:
     """How the inbox is looked at, and when a file there is complete."""
 
     mode: WatchMode = WatchMode.AUTO
@@ -168,12 +168,12 @@ class Config:
     work: Path | None
     """None is ``WORK``, and of no consequence where the state is a file."""
     api: Api
-    defaults: Settings
+    defaults: OrderSettings
     """The section ``video``: the last layer of every order."""
     catalogue: Mapping[str, Model]
     """The section ``models`` over the built-in catalogue."""
-    reference: Finish
-    watch: Watch
+    reference: ReferenceOptions
+    watch: WatchOptions
     polling: Polling
     retries: Retries
     limits: Limits

@@ -47,19 +47,19 @@ def require_repeatable(job: Job) -> None:
     command = f"`sorawatch retry --another {job.id}`"
     if job.state is State.RESTORING:
         why = "its pair is just being moved back into the inbox"
-        mend = f"`sorawatch show {job.id}` says what comes of it."
+        hint = f"`sorawatch show {job.id}` says what comes of it."
     elif job.state in UNPAID:
-        why, mend = "it waits in the inbox to be ordered at all", f"Run {command} once it is delivered."
+        why, hint = "it waits in the inbox to be ordered at all", f"Run {command} once it is delivered."
     elif job.state is State.HELD:
         why = "it is held, and its pair is still in the inbox"
-        mend = f"`sorawatch show {job.id}` names the ways on; run {command} when it has ended."
+        hint = f"`sorawatch show {job.id}` names the ways on; run {command} when it has ended."
     elif job.state not in FINAL:
-        why, mend = f"it is {job.state}, and its pair is still in the inbox", f"Run {command} once it is delivered."
+        why, hint = f"it is {job.state}, and its pair is still in the inbox", f"Run {command} once it is delivered."
     elif not job.filed or (job.state is State.DONE and not job.digest):
         why = "its pair is not where sorawatch has put it any more"
-        mend = "Drop the pair into the inbox; if it is refused as a duplicate, the text beside it names the command."
+        hint = "Drop the pair into the inbox; if it is refused as a duplicate, the text beside it names the command."
     elif job.order is None or not job.digest:
-        why, mend = "it was never ordered", f"`sorawatch retry {job.id}` tries it again."
+        why, hint = "it was never ordered", f"`sorawatch retry {job.id}` tries it again."
     else:
         return
-    raise Rejected(f"job {job.id} cannot be ordered once more now: {why}", mend)
+    raise Rejected(f"job {job.id} cannot be ordered once more now: {why}", hint)

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sorawatch.core import error_words, refusals
-from sorawatch.core.error_bodies import Answer, quote, read_complaint
+from sorawatch.core.error_bodies import HttpResponse, quote, read_server_error
 from sorawatch.core.http_times import retry_after, unix_seconds, used_up
 from sorawatch.core.refusals import content_refusal, read_refusal
 from sorawatch.core.remote_ids import Record, described, id_of, is_record, job_of, status_of
 from sorawatch.errors import Rejected
 
 __all__ = [
-    "Answer",
     "Failure",
+    "HttpResponse",
     "Page",
     "Status",
     "Video",
@@ -118,7 +118,7 @@ class Page:
     """It names as its first or last a video that it does not show. LiteLLM drops those that it knows no owner of."""
 
 
-def read_submit(answer: Answer, now: float) -> Video:
+def read_submit(answer: HttpResponse, now: float) -> Video:
     """The video that a submit was answered with, which may have failed already.
 
     Args:
@@ -136,7 +136,7 @@ def read_submit(answer: Answer, now: float) -> Video:
     return replace(_video(record), rest=used_up(answer.headers, now))
 
 
-def read_video(answer: Answer, now: float) -> Video:
+def read_video(answer: HttpResponse, now: float) -> Video:
     """The video that a poll was answered with. Its id may differ from the one that was asked for: keep the first.
 
     Raises:
@@ -150,7 +150,7 @@ def read_video(answer: Answer, now: float) -> Video:
     return _video(record)
 
 
-def read_page(answer: Answer, now: float) -> Page:
+def read_page(answer: HttpResponse, now: float) -> Page:
     """A page of the list.
 
     Raises:
@@ -172,7 +172,7 @@ def read_page(answer: Answer, now: float) -> Page:
     return Page(videos, has_more if isinstance(has_more, bool) else None, filtered=not ends <= shown)
 
 
-def read_models(answer: Answer, now: float) -> tuple[str, ...]:
+def read_models(answer: HttpResponse, now: float) -> tuple[str, ...]:
     """The ids of the models that the server offers, in its order.
 
     Raises:
@@ -186,7 +186,7 @@ def read_models(answer: Answer, now: float) -> tuple[str, ...]:
     return tuple(quote(name) for name in ids if isinstance(name, str) and name)
 
 
-def _entries(answer: Answer, *names: str) -> list[object] | None:
+def _entries(answer: HttpResponse, *names: str) -> list[object] | None:
     """The list in a 2xx answer, bare or under one of ``names``."""
     document = answer.document
     if isinstance(document, dict) and document.get("object") == "list" and document.get("data", ...) is None:
@@ -197,12 +197,12 @@ def _entries(answer: Answer, *names: str) -> list[object] | None:
     return document if answer.ok and isinstance(document, list) else None
 
 
-def _record(answer: Answer) -> Record | None:
+def _record(answer: HttpResponse) -> Record | None:
     """The job in the answer to a submit, if it holds one.
 
     A failed job may come with any HTTP status, but then it must be plainly a job and not an error with an id.
     """
-    record = job_of(answer.document, refused=answer.complaint is not None)
+    record = job_of(answer.document, refused=answer.error is not None)
     if record is None or (not answer.ok and not _is_job(record)):
         return None
     # The id beside a bare error is the request's.
@@ -255,7 +255,7 @@ _REASONS = (
 def _failure(record: Record, word: str) -> Failure:
     """Why a job failed: its ``error`` may lack a code, be a text, or have another name (new-api: ``fail_reason``)."""
     stated = next((record[name] for name in _REASONS if record.get(name)), None)
-    complaint = read_complaint({"error": stated})
+    complaint = read_server_error({"error": stated})
     ended, told = _ENDED.get(word.casefold()), quote(word)
     blocked = "moderated" in word.casefold() or word.casefold() == "blocked"
     if complaint is None:

@@ -14,12 +14,12 @@ _CHEAPER = "Ask for fewer seconds, a smaller size or a cheaper model, or raise t
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class LimitReached:
     """Why nothing, or not this order, may be submitted now. ``until`` is when that can change by itself."""
 
     reason: str
     until: int | None = None
-    mend: str = ""
+    hint: str = ""
     folder: str = ""
     """It holds for this folder of the inbox and all below it; ``""`` is the whole inbox."""
     limit: str = ""
@@ -31,14 +31,14 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class LimitScope:
     """Limits, and the folder of the inbox for which, with all below it, they hold."""
 
     limits: Limits
     folder: str = ""
     file: str = ""
     """The ``_defaults.yaml`` that states them; ``""`` is the configuration."""
-    shut: Closed | None = None
+    shut: LimitReached | None = None
     """Nothing goes here at all: the file that states the limits cannot be understood."""
 
     def covers(self, folder: str) -> bool:
@@ -73,7 +73,7 @@ def dollars(micros: int) -> str:
     return f"${micros / MICROS:.2f}" if micros % 10_000 == 0 else f"${micros / MICROS:.4f}"
 
 
-def refusal(scopes: Iterable[Scope], order: Order, price: int | None) -> Rejected | None:
+def refusal(scopes: Iterable[LimitScope], order: Order, price: int | None) -> Rejected | None:
     """Why these limits never let an order of this price through, whatever else is bought; None where they may."""
     for scope in scopes:
         limits = scope.limits
@@ -97,7 +97,9 @@ def refusal(scopes: Iterable[Scope], order: Order, price: int | None) -> Rejecte
     return None
 
 
-def admit(scope: Scope, usage: Usage, price: int | None, now: int, *, day_ends: int, month_ends: int) -> Usage | Closed:
+def admit(
+    scope: LimitScope, usage: Usage, price: int | None, now: int, *, day_ends: int, month_ends: int
+) -> Usage | LimitReached:
     """Take a place, a beat of the pace and the money for one order, or say what there is none of.
 
     A clock that was set back costs no more than one beat of the pace.
@@ -114,14 +116,14 @@ def admit(scope: Scope, usage: Usage, price: int | None, now: int, *, day_ends: 
             return _spent(scope, spent, cap, cost, until, period)
     if limits.in_flight is not None and usage.in_flight >= limits.in_flight:
         taken = f"{usage.in_flight} of {limits.in_flight} places in flight are taken"
-        return Closed(taken, folder=scope.folder, limit=scope.named("limits.in_flight"))
+        return LimitReached(taken, folder=scope.folder, limit=scope.named("limits.in_flight"))
     interval, tolerance = _beat(limits)
     arrival: float = max(usage.paced_until, now)
     if arrival > now + tolerance + interval + 1:
         arrival = now + tolerance
     if arrival > now + tolerance:
         pace, until = f"the pace is {limits.submits_per_minute:g} submits a minute", math.ceil(arrival - tolerance)
-        return Closed(pace, until, folder=scope.folder, limit=scope.named("limits.submits_per_minute"))
+        return LimitReached(pace, until, folder=scope.folder, limit=scope.named("limits.submits_per_minute"))
     return replace(
         usage,
         in_flight=usage.in_flight + 1,
@@ -142,15 +144,15 @@ def _beat(limits: Limits) -> tuple[float, float]:
     return interval, interval * (limits.burst - 1)
 
 
-def _spent(scope: Scope, spent: int, cap: int, cost: int, until: int, period: str) -> Closed:
+def _spent(scope: LimitScope, spent: int, cap: int, cost: int, until: int, period: str) -> LimitReached:
     limit = scope.named(f"limits.usd_per_{period}")
     if cap == 0:
-        mend = "Raise it, or set it to null for no cap."
+        hint = "Raise it, or set it to null for no cap."
         reason = f"{limit} is {dollars(0)}, so nothing that costs money is bought"
-        return Closed(reason, mend=mend, folder=scope.folder, limit=limit, lasting=True, priced=True)
+        return LimitReached(reason, hint=hint, folder=scope.folder, limit=limit, lasting=True, priced=True)
     told = f"{dollars(spent)} spent or reserved, the next clip costs {dollars(cost)}"
     reason = f"{limit} of {dollars(cap)} is reached: {told}"
-    return Closed(reason, until, folder=scope.folder, limit=limit, lasting=True, priced=True)
+    return LimitReached(reason, until, folder=scope.folder, limit=limit, lasting=True, priced=True)
 
 
 @dataclass(frozen=True, slots=True)

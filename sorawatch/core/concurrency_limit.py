@@ -10,21 +10,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class ConcurrencyLimit:
     """``places`` at once, at least 1. ``cut_at`` is when they were last halved, milliseconds of the store's clock."""
 
     places: int
     cut_at: int
 
 
-def effective(allowance: Allowance | None, configured: int) -> int:
+def effective(allowance: ConcurrencyLimit | None, configured: int) -> int:
     """The places that count now."""
     return configured if allowance is None else max(1, min(allowance.places, configured))
 
 
-def crowded(
-    before: Allowance | None, configured: int, *, in_flight: int, submitted_at: int, now: int
-) -> Allowance | None:
+def after_refusal(
+    before: ConcurrencyLimit | None, configured: int, *, in_flight: int, submitted_at: int, now: int
+) -> ConcurrencyLimit | None:
     """The allowance after the server refused a submit for too many running tasks.
 
     What is halved is what was running, where that was less than was allowed. Submits that were sent before the
@@ -36,11 +36,11 @@ def crowded(
     """
     if before is not None and submitted_at <= before.cut_at <= now:
         return before
-    return Allowance(max(1, min(effective(before, configured), max(in_flight, 1)) // 2), now)
+    return ConcurrencyLimit(max(1, min(effective(before, configured), max(in_flight, 1)) // 2), now)
 
 
-def finished(before: Allowance | None, configured: int) -> Allowance | None:
+def after_success(before: ConcurrencyLimit | None, configured: int) -> ConcurrencyLimit | None:
     """The allowance after the server finished a video: one place more, until the configured ones are reached."""
     if before is None or before.places + 1 >= configured:
         return None
-    return Allowance(before.places + 1, before.cut_at)
+    return ConcurrencyLimit(before.places + 1, before.cut_at)

@@ -26,7 +26,7 @@ _SUCCESS = frozenset({"0", "200", "201", "202", "success", "ok"})
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     """One HTTP answer, read whole. Names in ``headers`` may be in any case."""
 
     status: int
@@ -42,9 +42,9 @@ class Answer:
             return None
 
     @cached_property
-    def complaint(self) -> Complaint | None:
+    def error(self) -> ServerError | None:
         """The error that the body states, or None where it states none. A text without a code is none in a 2xx."""
-        found = read_complaint(self.document)
+        found = read_server_error(self.document)
         if found is None or not self.ok or (isinstance(self.document, dict) and self.document.get("error")):
             return found
         return found if found.code else None
@@ -56,43 +56,43 @@ class Answer:
     @property
     def stated_status(self) -> int | None:
         """The 4xx or 5xx that the error in a 2xx names as its code."""
-        code = self.complaint.code if self.ok and self.complaint else None
+        code = self.error.code if self.ok and self.error else None
         return int(code) if code and _HTTP_ERROR.fullmatch(code) else None
 
     @property
     def effective_status(self) -> int:
         """The status, or for a 2xx with an error in it the status that it should have had."""
-        if not (self.ok and self.complaint):
+        if not (self.ok and self.error):
             return self.status
         if self.stated_status is not None:
             return self.stated_status
-        return next((status for pattern, status in _KINDS if pattern.search(self.complaint.words)), 400)
+        return next((status for pattern, status in _KINDS if pattern.search(self.error.words)), 400)
 
     @property
-    def of_a_middleman(self) -> bool:
+    def from_gateway(self) -> bool:
         """Whether the error is a bare ``{"message": "…"}``: so speak AWS's and Kong's gateways in front of an API."""
         return isinstance(self.document, dict) and not self.document.keys() & {"error", "detail", "code"}
 
     @property
     def words(self) -> str:
         """Everything that the complaint says, in lower case."""
-        return self.complaint.words if self.complaint else ""
+        return self.error.words if self.error else ""
 
     @property
     def own_words(self) -> str:
         """What the complaint says without quotations. Beside a bare code in a 2xx, such as ``queued``, a text says
         nothing of a refusal: then it is the code alone.
         """
-        if self.complaint is None:
+        if self.error is None:
             return ""
-        code = self.complaint.code or ""
+        code = self.error.code or ""
         bare = self.ok and isinstance(self.document, dict) and not self.document.keys() & _ERROR_KEYS
-        return code.casefold() if bare and not code.isdecimal() else unquoted(self.complaint.words)
+        return code.casefold() if bare and not code.isdecimal() else unquoted(self.error.words)
 
     def __str__(self) -> str:
         """``HTTP 400: the server's own words``, on one line and never long."""
-        if self.complaint:
-            return f"HTTP {self.status}: {self.complaint}"
+        if self.error:
+            return f"HTTP {self.status}: {self.error}"
         if title := re.search(rb"<title[^>]{0,100}>([^<]{1,300})", self.body[:10_000], re.IGNORECASE):
             return f"HTTP {self.status} with a web page: {quote(title[1].decode('utf-8', 'replace'))}"
         if isinstance(self.document, dict):
@@ -105,7 +105,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class ServerError:
     """An error as a server states it."""
 
     text: str
@@ -137,30 +137,30 @@ def quote(text: str) -> str:
     return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 1] + "…"
 
 
-def read_complaint(document: object, depth: int = 3) -> Complaint | None:
+def read_server_error(document: object, depth: int = 3) -> ServerError | None:
     """The error in a JSON ``document``: any of the shapes of design §7, also where one is a string within another."""
     if isinstance(document, list) and len(document) == 1 and depth:
         # Gemini's OpenAI-compatible endpoint answers errors as a list of one.
-        return read_complaint(document[0], depth - 1)
+        return read_server_error(document[0], depth - 1)
     if not isinstance(document, dict):
         return None
     match document:
         case {"error": dict(error)} | {"error": [dict(error), *_]} | {"errors": [dict(error), *_]}:
             found = _flat(error)
         case {"error": str(text)} if text.strip():
-            found = Complaint(text, _word(document.get("code")), _word(document.get("type")))
+            found = ServerError(text, _word(document.get("code")), _word(document.get("type")))
         case {"detail": str(text)}:
-            found = Complaint(text)
+            found = ServerError(text)
         case {"detail": [*faults]} if faults:
-            found = Complaint("; ".join(map(_fault, faults)))
+            found = ServerError("; ".join(map(_fault, faults)))
         case {"detail": dict(inner)} if depth:
-            return read_complaint(inner, depth - 1)
+            return read_server_error(inner, depth - 1)
         case {"base_resp": dict(inner)} if inner.get("status_code") != 0:
             # MiniMax: https://platform.minimax.io/docs
-            found = Complaint(_word(inner.get("status_msg")) or "", _word(inner.get("status_code")))
+            found = ServerError(_word(inner.get("status_msg")) or "", _word(inner.get("status_code")))
         case {"ErrCode": int(code), "ErrMsg": str(text)} if code:
             # PixVerse
-            found = Complaint(text, str(code))
+            found = ServerError(text, str(code))
         case {"message": str()} | {"msg": str()}:
             found = _flat(document)
         case _:
@@ -170,14 +170,14 @@ def read_complaint(document: object, depth: int = 3) -> Complaint | None:
     return _unwrap(found, depth) if found.text or found.code or found.type else None
 
 
-def _flat(error: dict[str, object]) -> Complaint:
+def _flat(error: dict[str, object]) -> ServerError:
     text = error.get("message") or error.get("msg") or error.get("detail")
     metadata = error.get("metadata")
     if isinstance(metadata, dict) and isinstance(raw := metadata.get("raw"), str) and isinstance(text, str):
         # OpenRouter's own text is always "Provider returned error".
-        inner = _unwrap(Complaint(raw), 1)
+        inner = _unwrap(ServerError(raw), 1)
         text = f"{text}: {inner.text}"
-    return Complaint(_word(text) or "", _word(error.get("code")), _word(error.get("type")))
+    return ServerError(_word(text) or "", _word(error.get("code")), _word(error.get("type")))
 
 
 def _word(value: object) -> str | None:
@@ -198,12 +198,12 @@ def _fault(fault: object) -> str:
             return "a fault without a text"
 
 
-def _unwrap(outer: Complaint, depth: int) -> Complaint:
+def _unwrap(outer: ServerError, depth: int) -> ServerError:
     """A gateway quotes its upstream's JSON as its own message: what the upstream says is what helps."""
     if not (depth and outer.text.lstrip().startswith("{")):
         return outer
     try:
-        inner = read_complaint(json.loads(outer.text), depth - 1)
+        inner = read_server_error(json.loads(outer.text), depth - 1)
     except (ValueError, RecursionError):
         return outer
-    return Complaint(inner.text, inner.code or outer.code, inner.type or outer.type) if inner else outer
+    return ServerError(inner.text, inner.code or outer.code, inner.type or outer.type) if inner else outer

@@ -24,9 +24,9 @@ def error_text(job: Job) -> str:
     sections = [
         (f"{on_a_line(job.pair.image)} was not made into a video", job.reason or "No reason is known."),
         ("Was it charged?", _charged(job)),
-        ("What to do", job.mend or "Read the reason above; if it has passed, try again."),
+        ("What to do", job.hint or "Read the reason above; if it has passed, try again."),
     ]
-    if "`sorawatch retry" not in job.mend:
+    if "`sorawatch retry" not in job.hint:
         sections.append(("How to try again", _RETRY.format(what=what, job=job.id)))
     lines = [f"{title}\n    {_indented(text)}" for title, text in sections]
     if job.order is not None:

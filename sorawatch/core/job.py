@@ -114,7 +114,7 @@ class Job:
     """Failures of the present action in a row."""
     reason: str = ""
     """What the job waits for, or why it ended."""
-    mend: str = ""
+    hint: str = ""
     """What a person can do about the reason."""
     obstacle: str = ""
     """What keeps the pair from being filed now; ``reason`` stays why the job ended."""

@@ -15,9 +15,9 @@ from sorawatch.core import outcome as o
 from sorawatch.core.error_text import may_be, stake, tried, ways_on
 from sorawatch.core.error_words import MODERATION
 from sorawatch.core.job import UNPAID, Charged, Job, Pair, State
-from sorawatch.core.refusals import CONTENT_MEND
+from sorawatch.core.refusals import CONTENT_HINT
 from sorawatch.core.retry_policy import MAY_GROW, Policy, abandoned, may_grow_until, stalled, unreadable, watched_since
-from sorawatch.core.schedule import BLANK, Look, Outlook, backoff, next_poll, stalled_poll
+from sorawatch.core.schedule import NO_HISTORY, PolledProgress, RenderHistory, backoff, next_poll, stalled_poll
 
 MISSES_THAT_PROVE = 2
 """Complete lists in a row without an order whose answer was lost, before it counts as not arrived."""
@@ -96,7 +96,7 @@ def advance(
     now: int,
     policy: Policy,
     jitter: float,
-    outlook: Outlook = BLANK,
+    outlook: RenderHistory = NO_HISTORY,
 ) -> Job:
     """The job after ``action`` came to ``outcome``.
 
@@ -116,7 +116,7 @@ def advance(
             return replace(ready, reference_digest=outcome.reference_digest)
         case Action.PREPARE, o.Partial():
             if (until := may_grow_until(job, now, policy.damaged_grace_seconds)) is None:
-                return reject(job, now, outcome.reason, outcome.mend)
+                return reject(job, now, outcome.reason, outcome.hint)
             again = _retry(job, f"{outcome.reason}. {MAY_GROW}", None, now, policy, jitter)
             return replace(again, due_at=min(again.due_at, until))
         case ((Action.SUBMIT | Action.RESOLVE), o.Accepted()):
@@ -133,7 +133,7 @@ def advance(
             ready = _unsent(_enter(job, State.READY, now))
             return _retry_or(_give_up_submit, replace(ready, attempts=job.attempts), outcome, now, policy, jitter)
         case Action.SUBMIT, o.FailedForGood():
-            return _unsent(reject(job, now, outcome.reason, outcome.mend))
+            return _unsent(reject(job, now, outcome.reason, outcome.hint))
         case Action.RESOLVE, o.Searched():
             return _resolved(job, outcome, now, policy, outlook)
         case Action.RESOLVE, o.Unlisted():
@@ -155,7 +155,7 @@ def advance(
         case Action.DELIVER, o.FailedForNow():
             return _retry_or(_give_up_clip, job, outcome, now, policy, jitter)
         case Action.ARCHIVE, o.Filed():
-            return replace(_enter(job, _END[job.state], now), filed=outcome.names, reason=job.reason, mend=job.mend)
+            return replace(_enter(job, _END[job.state], now), filed=outcome.names, reason=job.reason, hint=job.hint)
         case Action.ARCHIVE, (o.FailedForNow() | o.Halted()):
             return replace(_retry(job, job.reason, outcome.retry_after, now, policy, jitter), obstacle=outcome.reason)
         case Action.RESTORE, o.Restored(pair=Pair() as pair, goes_on=True):
@@ -164,16 +164,16 @@ def advance(
             back = "moved back into the inbox to be tried again"
             return replace(_enter(job, State.CANCELLED, now), pair=outcome.pair or job.pair, filed=(), reason=back)
         case ((Action.PREPARE | Action.DELIVER | Action.RESTORE), o.FailedForGood()):
-            return reject(job, now, outcome.reason, outcome.mend)
+            return reject(job, now, outcome.reason, outcome.hint)
         case _, (o.FailedForNow() | o.Halted()):
             return _retry(job, outcome.reason, outcome.retry_after, now, policy, jitter)
         case _:
             raise IllegalTransition(f"{action} cannot come to {type(outcome).__name__}")
 
 
-def reject(job: Job, now: int, reason: str, mend: str = "") -> Job:
+def reject(job: Job, now: int, reason: str, hint: str = "") -> Job:
     """Give a job up for good; its pair goes to the errors folder."""
-    return replace(_enter(job, State.REJECTED, now), reason=reason, mend=mend)
+    return replace(_enter(job, State.REJECTED, now), reason=reason, hint=hint)
 
 
 def met_after_a_crash(job: Job, now: int) -> Job:
@@ -202,10 +202,10 @@ def withdraw(job: Job, now: int) -> Job | None:
     """A person cancels the job. None where it is too late, for it is paid for or already ended."""
     if job.state not in UNPAID | {State.HELD, State.UNCERTAIN}:
         return None
-    mend = "Move the pair back into the inbox to order it after all."
+    hint = "Move the pair back into the inbox to order it after all."
     if job.charged is not Charged.NO and job.video_id is None:
-        mend = "Moving the pair back into the inbox orders it again, whether or not the first order arrived."
-    return replace(_enter(job, State.WITHDRAWN, now), reason="cancelled with `sorawatch cancel`", mend=mend)
+        hint = "Moving the pair back into the inbox orders it again, whether or not the first order arrived."
+    return replace(_enter(job, State.WITHDRAWN, now), reason="cancelled with `sorawatch cancel`", hint=hint)
 
 
 def retry(job: Job, now: int) -> Job | None:
@@ -247,7 +247,7 @@ def _unsent(job: Job) -> Job:
 
 
 def _enter(job: Job, state: State, now: int) -> Job:
-    return replace(job, state=state, changed_at=now, due_at=now, attempts=0, misses=0, reason="", mend="", obstacle="")
+    return replace(job, state=state, changed_at=now, due_at=now, attempts=0, misses=0, reason="", hint="", obstacle="")
 
 
 def _retry(job: Job, reason: str, retry_after: float | None, now: int, policy: Policy, jitter: float) -> Job:
@@ -279,8 +279,8 @@ def _unpolled(job: Job, outcome: o.FailedForNow, now: int, policy: Policy, jitte
     """A poll brought nothing: ask again, but not for ever where the server answers and cannot be understood."""
     since = watched_since(job, now)
     if outcome.answered and not outcome.counts and now - since >= 1000 * policy.waits.abandon:
-        mend = f"`sorawatch retry {job.id}` goes on asking after it. `sorawatch cancel {job.id}` gives it up."
-        return _hold(job, now, unreadable(policy.waits, outcome.reason) + stake(job), mend)
+        hint = f"`sorawatch retry {job.id}` goes on asking after it. `sorawatch cancel {job.id}` gives it up."
+        return _hold(job, now, unreadable(policy.waits, outcome.reason) + stake(job), hint)
     watched = replace(job, changed_at=since)
     return _retry_or(_give_up_video if job.lost_at is None else _give_up_id, watched, outcome, now, policy, jitter)
 
@@ -301,8 +301,8 @@ def _give_up_search(job: Job, now: int, reason: str, policy: Policy) -> Job:
 def _give_up_video(job: Job, now: int, reason: str, policy: Policy) -> Job:
     if job.price == 0:
         return _order_again(job, now, f"{reason}; the server was probably restarted", policy)
-    mend = "Look for it on the server's own site. Moving the pair back into the inbox orders it again, at its price."
-    return reject(job, now, reason, mend)
+    hint = "Look for it on the server's own site. Moving the pair back into the inbox orders it again, at its price."
+    return reject(job, now, reason, hint)
 
 
 def _give_up_id(job: Job, now: int, reason: str, policy: Policy) -> Job:
@@ -320,36 +320,36 @@ def _give_up_clip(job: Job, now: int, reason: str, _: Policy) -> Job:
 def _order_again(job: Job, now: int, reason: str, policy: Policy) -> Job:
     """Send an order again that costs nothing, unless that was done too often."""
     if job.reorders >= MOST_REORDERS:
-        mend = f"See whether the server runs. `sorawatch retry {job.id}` orders it again."
-        held = _hold(job, now, f"{reason}. It was ordered {job.reorders + 1} times", mend)
+        hint = f"See whether the server runs. `sorawatch retry {job.id}` orders it again."
+        held = _hold(job, now, f"{reason}. It was ordered {job.reorders + 1} times", hint)
         return replace(held, video_id=None)
     again = replace(_unsent(_enter(job, State.READY, now)), video_id=None, progress=None, reorders=job.reorders + 1)
     return replace(again, reason=f"{reason}. It costs nothing, so it is ordered again", due_at=now + _lag(policy))
 
 
-def _hold(job: Job, now: int, reason: str, mend: str) -> Job:
-    return replace(_enter(job, State.HELD, now), reason=reason, mend=mend)
+def _hold(job: Job, now: int, reason: str, hint: str) -> Job:
+    return replace(_enter(job, State.HELD, now), reason=reason, hint=hint)
 
 
-def _accepted(job: Job, video_id: str, now: int, policy: Policy, outlook: Outlook = BLANK) -> Job:
+def _accepted(job: Job, video_id: str, now: int, policy: Policy, outlook: RenderHistory = NO_HISTORY) -> Job:
     charged = Charged.PERHAPS if job.price != 0 else Charged.NO
     rendering = replace(_enter(job, State.RENDERING, now), video_id=video_id, progress=None, charged=charged, losses=0)
-    return replace(rendering, due_at=now + next_poll(policy.waits, Look(0, None), outlook))
+    return replace(rendering, due_at=now + next_poll(policy.waits, PolledProgress(0, None), outlook))
 
 
-def _waited(job: Job, progress: int | None, now: int, policy: Policy, outlook: Outlook) -> Job:
+def _waited(job: Job, progress: int | None, now: int, policy: Policy, outlook: RenderHistory) -> Job:
     """The server is still at it: look again later, more and more rarely once that takes too long, and not for ever."""
     waits, since = policy.waits, watched_since(job, now)
     seen = replace(job, attempts=0, misses=0, reason="", progress=progress, changed_at=since)
     if now - since >= 1000 * waits.abandon:
-        mend = f"`sorawatch retry {job.id}` goes on asking after it. `sorawatch cancel {job.id}` gives it up."
-        return _hold(seen, now, abandoned(waits) + stake(job), mend)
+        hint = f"`sorawatch retry {job.id}` goes on asking after it. `sorawatch cancel {job.id}` gives it up."
+        return _hold(seen, now, abandoned(waits) + stake(job), hint)
     if now - since >= 1000 * waits.stall:
         return replace(seen, reason=stalled(waits), due_at=now + stalled_poll(waits, now - since))
-    return replace(seen, due_at=now + next_poll(waits, Look(now - job.changed_at, progress), outlook))
+    return replace(seen, due_at=now + next_poll(waits, PolledProgress(now - job.changed_at, progress), outlook))
 
 
-def _resolved(job: Job, found: o.Searched, now: int, policy: Policy, outlook: Outlook) -> Job:
+def _resolved(job: Job, found: o.Searched, now: int, policy: Policy, outlook: RenderHistory) -> Job:
     alike = tuple(candidate for candidate in found.candidates if not candidate.differs)
     match alike:
         case (o.Candidate(certain=True) as only,):
@@ -396,7 +396,7 @@ def _missed(job: Job, differing: tuple[o.Candidate, ...], now: int, policy: Poli
         why = f"its list shows none of the {job.losses + 1} orders whose answers were lost"
         return _undecidable(job, why, now, policy)
     if _spoke_of_moderation(job):
-        return _unsent(reject(job, now, f"moderation refused it: {job.lost_reason}", CONTENT_MEND))
+        return _unsent(reject(job, now, f"moderation refused it: {job.lost_reason}", CONTENT_HINT))
     return replace(_unsent(_enter(job, State.READY, now)), losses=job.losses + 1)
 
 
@@ -443,18 +443,18 @@ def _generation_failed(job: Job, outcome: o.GenerationFailed, now: int, policy: 
     code = f" ({failure.code})" if failure.code else ""
     if failure.moderated:
         reason = f"the server's moderation refused it: {failure.message}{code}"
-        refused = reject(job, now, reason, CONTENT_MEND)
+        refused = reject(job, now, reason, CONTENT_HINT)
         costs = policy.billing.moderated and job.price != 0
         return replace(refused, charged=Charged.PERHAPS if costs else Charged.NO)
     if failure.code in _ENDED:
-        mend = "Look for it on the server's own site. Moving the pair back into the inbox orders it again."
-        return reject(job, now, f"the video has {_ENDED[failure.code]} on the server: {failure.message}", mend)
+        hint = "Look for it on the server's own site. Moving the pair back into the inbox orders it again."
+        return reject(job, now, f"the video has {_ENDED[failure.code]} on the server: {failure.message}", hint)
     failures = job.generations + 1
     reason = f"the server failed the generation: {failure.message}{code}"
     if (billed := policy.billing.failed and job.price != 0) or failures > policy.failed_generations:
         are = "are" if billed else "are not"
-        mend = f"Failed generations {are} billed. Move the pair back into the inbox to try again."
-        failed = replace(reject(job, now, reason, mend), generations=failures)
+        hint = f"Failed generations {are} billed. Move the pair back into the inbox to try again."
+        failed = replace(reject(job, now, reason, hint), generations=failures)
         return replace(failed, charged=Charged.PERHAPS if billed else Charged.NO)
     again = replace(_unsent(_enter(job, State.READY, now)), video_id=None, progress=None, generations=failures)
     return replace(again, reason=reason, due_at=now + backoff(policy.waits, failures, jitter))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Event(StrEnum):
+class LogEvent(StrEnum):
     """What happened. Each has a name, and a ``MESSAGE_ID`` by which ``journalctl`` finds it."""
 
     message_id: str
 
-    def __new__(cls, name: str, message_id: str) -> Event:
+    def __new__(cls, name: str, message_id: str) -> LogEvent:
         event = str.__new__(cls, name)
         event._value_ = name
         event.message_id = message_id
@@ -41,10 +41,10 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class LogFields:
     """The parts of one line. ``file`` is a path below the inbox, as ``os.fsdecode`` gives it."""
 
-    event: Event
+    event: LogEvent
     job: str | None = None
     state: str | None = None
     file: str | None = None
@@ -54,6 +54,6 @@ class Facts:
     """How long the job had been in the state before."""
 
 
-def about(facts: Facts) -> dict[str, Facts]:
+def log_extra(facts: LogFields) -> dict[str, LogFields]:
     """``facts`` as the ``extra`` of a log call."""
     return {"facts": facts}

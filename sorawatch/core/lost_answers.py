@@ -59,7 +59,7 @@ def lost(
         known,
         jobs=(*(each for each in known.jobs if each != job_id), job_id),
         reason=answer.reason,
-        hint=cause.mend if cause else known.hint,
+        hint=cause.hint if cause else known.hint,
         keyed=cause.keyed if cause else known.keyed,
     )
     if known.opened_at is None:

@@ -24,26 +24,26 @@ _ANIMATED = 0x02
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class MediaKind:
     """A kind of video file: the extension of its name, with the dot, and what people call it."""
 
     suffix: str
     name: str
 
 
-MP4 = Kind(".mp4", "an MP4 video")
-MOV = Kind(".mov", "a QuickTime video")
-WEBM = Kind(".webm", "a WebM video")
-MKV = Kind(".mkv", "a Matroska video")
-AVI = Kind(".avi", "an AVI video")
-WEBP = Kind(".webp", "an animated WebP")
-GIF = Kind(".gif", "a GIF")
-APNG = Kind(".apng", "an animated PNG")
-TS = Kind(".ts", "an MPEG transport stream")
-PS = Kind(".mpg", "an MPEG program stream")
-FLV = Kind(".flv", "a Flash video")
-OGG = Kind(".ogv", "an Ogg video")
-WMV = Kind(".wmv", "a Windows Media video")
+MP4 = MediaKind(".mp4", "an MP4 video")
+MOV = MediaKind(".mov", "a QuickTime video")
+WEBM = MediaKind(".webm", "a WebM video")
+MKV = MediaKind(".mkv", "a Matroska video")
+AVI = MediaKind(".avi", "an AVI video")
+WEBP = MediaKind(".webp", "an animated WebP")
+GIF = MediaKind(".gif", "a GIF")
+APNG = MediaKind(".apng", "an animated PNG")
+TS = MediaKind(".ts", "an MPEG transport stream")
+PS = MediaKind(".mpg", "an MPEG program stream")
+FLV = MediaKind(".flv", "a Flash video")
+OGG = MediaKind(".ogv", "an Ogg video")
+WMV = MediaKind(".wmv", "a Windows Media video")
 
 BOXED = frozenset({MP4, MOV})
 """These consist of boxes."""
@@ -58,7 +58,7 @@ _SIGNATURES = (
 )
 
 
-def kind_of(head: bytes) -> Kind | None:
+def kind_of(head: bytes) -> MediaKind | None:
     """The kind of video file that begins with ``head``, its first `HEAD` bytes or all of them; None for no such file.
 
     Still pictures, sound, text and bytes that nothing is known of are none.
@@ -89,14 +89,14 @@ def is_text(head: bytes) -> bool:
     return all(character.isprintable() or character.isspace() for character in text)
 
 
-def _boxed(head: bytes) -> Kind | None:
+def _boxed(head: bytes) -> MediaKind | None:
     brand = head[8:12]
     if head[4:8] == b"ftyp":
         return None if brand in _STILL_BRANDS else MOV if brand == b"qt  " else MP4
     return MP4 if head[4:8] in {b"styp", b"moof", b"sidx"} or b"ftyp" in head else MOV
 
 
-def _riff(head: bytes) -> Kind | None:
+def _riff(head: bytes) -> MediaKind | None:
     match head[8:12]:
         case b"AVI ":
             return AVI

@@ -27,7 +27,7 @@ class Partial:
     """PREPARE found a picture that is not whole, on a share that may not show all of it yet."""
 
     reason: str
-    mend: str
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class FailedForGood:
     """A final failure of this job. ``own``: it is about this prompt or picture, and says nothing of other jobs."""
 
     reason: str
-    mend: str = ""
+    hint: str = ""
     own: bool = False
 
 
@@ -151,13 +151,13 @@ class Halted:
     """No job can go this way now; this one is not to blame. ``retry_after`` is in seconds."""
 
     reason: str
-    mend: str
+    hint: str
     passing: bool
     retry_after: float | None = None
     crowded: bool = False
     """The server says that too many of our videos run at once."""
     keyed: bool = False
-    """Another API key mends it."""
+    """Another API key ends it."""
     model: bool = False
     """It holds for jobs of the same model only."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Permissions:
     """Permission bits for the files and folders made, and the id of their group; None leaves it to the system."""
 
     file_mode: int | None = None

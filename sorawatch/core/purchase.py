@@ -57,7 +57,7 @@ class VideoKnown:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class PurchaseSettled:
     """What became of the purchase with this token."""
 
     token: str
@@ -65,7 +65,7 @@ class Settled:
     clip: str | None
 
 
-LedgerEntry = Purchase | VideoKnown | Settled
+LedgerEntry = Purchase | VideoKnown | PurchaseSettled
 """What the ledger tells in one line: an order about to be sent, its video, its end."""
 
 
@@ -76,7 +76,7 @@ def posted(purchase: Purchase | None, entry: LedgerEntry) -> Purchase | None:
             return entry if purchase is None else merged(purchase, entry)
         case VideoKnown() if purchase is not None:
             return replace(purchase, video_id=entry.video_id)
-        case Settled() if purchase is not None:
+        case PurchaseSettled() if purchase is not None:
             return replace(purchase, standing=entry.standing, clip=entry.clip or purchase.clip)
         case _:
             return purchase

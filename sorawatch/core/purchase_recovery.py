@@ -11,7 +11,7 @@ from sorawatch.core.purchase import Purchase, Standing
 _OPEN_TO_NEWS = UNPAID | {State.SUBMITTING, State.UNCERTAIN, State.RENDERING, State.RENDERED, State.HELD}
 
 
-def caught_up(job: Job, purchase: Purchase, now: int) -> Job | None:
+def recovered(job: Job, purchase: Purchase, now: int) -> Job | None:
     """The job where its purchase has come to; None if it is there already, or must be bought anew.
 
     Args:
@@ -27,7 +27,7 @@ def caught_up(job: Job, purchase: Purchase, now: int) -> Job | None:
         attempts=0,
         misses=0,
         reason="",
-        mend="",
+        hint="",
         price=purchase.micros,
         token=purchase.token,
         submitted_at=purchase.at,
@@ -40,9 +40,9 @@ def caught_up(job: Job, purchase: Purchase, now: int) -> Job | None:
         case Standing.SPENT if purchase.clip is not None:
             return replace(bought, state=State.DELIVERED, charged=Charged.YES, clip=purchase.clip)
         case Standing.SPENT if job.state in UNPAID:
-            mend = "Move the pair back into the inbox to order it again, at its price."
+            hint = "Move the pair back into the inbox to order it again, at its price."
             reason = "it was ordered before and charged, but there is no clip, as the ledger says"
-            return replace(bought, state=State.REJECTED, charged=Charged.YES, reason=reason, mend=mend)
+            return replace(bought, state=State.REJECTED, charged=Charged.YES, reason=reason, hint=hint)
         case Standing.OPEN if job.state not in UNPAID and _is_known(job, purchase):
             return None
         case Standing.OPEN if not job.digest:

@@ -33,7 +33,7 @@ class Format(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
+class ReferenceOptions:
     """The configuration's section ``reference``."""
 
     format: Format = Format.JPEG
@@ -45,4 +45,4 @@ class Finish:
     """Pictures that would have to be enlarged more than so many times are refused."""
 
 
-DEFAULT = Finish()
+DEFAULT = ReferenceOptions()

@@ -18,15 +18,15 @@ from sorawatch.core.remote_ids import suspected_ids
 from sorawatch.errors import Blocked, Deferred, ModelUnknown, Rejected, Unresolved
 
 if TYPE_CHECKING:
-    from sorawatch.core.error_bodies import Answer
+    from sorawatch.core.error_bodies import HttpResponse
 
-KEY_MEND = "Put a valid key into the file that api.key_file names, or into SORAWATCH_API_KEY."
-QUOTA_MEND = "Top up the account, or put the key of another one into the file that api.key_file names."
-MODEL_MEND = "Set video.model, or the sidecar's model, to one that this server offers, and describe it under models."
-URL_MEND = "Set api.base_url to the address that /videos follows; it usually ends in /v1."
-ORDER_MEND = "Change what the server objects to, then move the pair back into the inbox."
-CONTENT_MEND = "Change the prompt or the picture, then move the pair back into the inbox."
-FORBIDDEN_MEND = (
+KEY_HINT = "Put a valid key into the file that api.key_file names, or into SORAWATCH_API_KEY."
+QUOTA_HINT = "Top up the account, or put the key of another one into the file that api.key_file names."
+MODEL_HINT = "Set video.model, or the sidecar's model, to one that this server offers, and describe it under models."
+URL_HINT = "Set api.base_url to the address that /videos follows; it usually ends in /v1."
+ORDER_HINT = "Change what the server objects to, then move the pair back into the inbox."
+CONTENT_HINT = "Change the prompt or the picture, then move the pair back into the inbox."
+FORBIDDEN_HINT = (
     "The server's own words say why: a country, a firewall, an account that must be verified, or a right that the key "
     "lacks. When it is settled, `sorawatch resume` tries again at once."
 )
@@ -36,7 +36,7 @@ NOT_A_REFUSAL = frozenset({408, 425, 499})
 came too early, the client was gone."""
 
 
-def submit_refusal(answer: Answer, now: float) -> Deferred | Rejected | Unresolved | Blocked:
+def submit_refusal(answer: HttpResponse, now: float) -> Deferred | Rejected | Unresolved | Blocked:
     """Why a submit brought no video: only what proves that nothing was accepted is anything but `Unresolved`."""
     if 400 <= answer.status < 500:
         return _client_error(answer, now)
@@ -47,7 +47,7 @@ def submit_refusal(answer: Answer, now: float) -> Deferred | Rejected | Unresolv
     return _unresolved(answer)
 
 
-def _client_error(answer: Answer, now: float) -> Deferred | Rejected | Unresolved | Blocked:
+def _client_error(answer: HttpResponse, now: float) -> Deferred | Rejected | Unresolved | Blocked:
     """What a 4xx to a submit means."""
     status, words = answer.status, answer.words
     if status in NOT_A_REFUSAL or (status == 409 and words_of.TWIN.search(words)):
@@ -57,9 +57,9 @@ def _client_error(answer: Answer, now: float) -> Deferred | Rejected | Unresolve
     if (blocked := _cause(answer, words)) is not None:
         return blocked
     if status == 410:
-        return ModelUnknown(f"the server says that this is gone ({answer})", MODEL_MEND)
+        return ModelUnknown(f"the server says that this is gone ({answer})", MODEL_HINT)
     if status in {404, 405} or words_of.NO_GATEWAY_ROUTE.search(words):
-        return Blocked(f"the server does not take submits at this address ({answer})", URL_MEND)
+        return Blocked(f"the server does not take submits at this address ({answer})", URL_HINT)
     crowded = words_of.CROWDED.search(words) is not None
     if crowded or status in {409, 429}:
         wait = retry_after(answer.headers, now)
@@ -67,15 +67,15 @@ def _client_error(answer: Answer, now: float) -> Deferred | Rejected | Unresolve
             f"the server wants us to wait ({answer})", retry_after=wait, crowded=crowded, everyone=status == 429
         )
     if status == 403 or words_of.PLACE.search(words):
-        return Blocked(f"the server refuses the order ({answer})", FORBIDDEN_MEND)
-    if answer.complaint or status in {413, 415, 422}:
-        return Rejected(f"the server refused the order ({answer})", ORDER_MEND, own=status == 413)
-    return Blocked(f"something that is not the API refused the order ({answer})", URL_MEND)
+        return Blocked(f"the server refuses the order ({answer})", FORBIDDEN_HINT)
+    if answer.error or status in {413, 415, 422}:
+        return Rejected(f"the server refused the order ({answer})", ORDER_HINT, own=status == 413)
+    return Blocked(f"something that is not the API refused the order ({answer})", URL_HINT)
 
 
-def _refusal_as_success(answer: Answer, now: float) -> Deferred | Rejected | Blocked | None:
+def _refusal_as_success(answer: HttpResponse, now: float) -> Deferred | Rejected | Blocked | None:
     """What a 2xx with an error in it means, where the error is plainly a refusal; None where that cannot be told."""
-    complaint = answer.complaint
+    complaint = answer.error
     if complaint is None or answer.stated_status in {500, 501, 502, 504, 505, *NOT_A_REFUSAL}:
         return None
     if answer.stated_status in {503, 529}:
@@ -89,20 +89,20 @@ def _refusal_as_success(answer: Answer, now: float) -> Deferred | Rejected | Blo
         return Deferred(f"the server wants us to wait ({answer})", retry_after=wait, crowded=crowded, everyone=True)
     kind = f"{complaint.code or ''} {complaint.type or ''}".casefold()
     if answer.stated_status is not None or words_of.REFUSAL.search(kind):
-        return Rejected(f"the server refused the order ({answer})", ORDER_MEND)
+        return Rejected(f"the server refused the order ({answer})", ORDER_HINT)
     return None
 
 
-def _takes_none(answer: Answer) -> bool:
+def _takes_none(answer: HttpResponse) -> bool:
     """Whether a 503 or 529 proves that nothing was accepted: the API itself says so, and that it takes none now."""
-    if answer.complaint is None or answer.of_a_middleman or words_of.TWIN.search(answer.words):
+    if answer.error is None or answer.from_gateway or words_of.TWIN.search(answer.words):
         return False
     return asks_to_wait(answer.headers) or any(
         pattern.search(answer.own_words) for pattern in (words_of.CAPACITY, words_of.CROWDED)
     )
 
 
-def _no_capacity(answer: Answer, now: float) -> Deferred:
+def _no_capacity(answer: HttpResponse, now: float) -> Deferred:
     return Deferred(
         f"the server takes no order now ({answer})",
         retry_after=retry_after(answer.headers, now),
@@ -111,46 +111,46 @@ def _no_capacity(answer: Answer, now: float) -> Deferred:
     )
 
 
-def _about_this_order(answer: Answer, words: str) -> Rejected | None:
+def _about_this_order(answer: HttpResponse, words: str) -> Rejected | None:
     """A refusal of this prompt or this picture, going by the words, which says nothing of other orders."""
     if words_of.MODERATION.search(words):
-        return Rejected(f"the server's moderation refused the order ({answer})", CONTENT_MEND, own=True)
+        return Rejected(f"the server's moderation refused the order ({answer})", CONTENT_HINT, own=True)
     if words_of.SIZE_MISMATCH.search(words):
-        mend = "Check that the size is one that the model has, then move the pair back into the inbox."
+        hint = "Check that the size is one that the model has, then move the pair back into the inbox."
         why = f"the server says that the picture does not have the size of the order ({answer})"
-        return Rejected(why, mend, own=True)
+        return Rejected(why, hint, own=True)
     return None
 
 
-def _cause(answer: Answer, words: str) -> Blocked | None:
+def _cause(answer: HttpResponse, words: str) -> Blocked | None:
     """What stops other orders too, going by the words: the credit, the model, the key. Of a 401 no words are needed."""
     status = answer.effective_status
     if status == 402 or words_of.CREDIT.search(words):
-        return Blocked(f"the account has no credit left ({answer})", QUOTA_MEND, keyed=True)
+        return Blocked(f"the account has no credit left ({answer})", QUOTA_HINT, keyed=True)
     if words_of.MODEL.search(words):
-        return ModelUnknown(f"the server does not offer the model ({answer})", MODEL_MEND)
+        return ModelUnknown(f"the server does not offer the model ({answer})", MODEL_HINT)
     if (status == 401 or words_of.BAD_KEY.search(words)) and not words_of.PLACE.search(words):
         return _key_refused(answer)
     if status == 401:
-        return Blocked(f"the server refuses the request ({answer})", FORBIDDEN_MEND)
+        return Blocked(f"the server refuses the request ({answer})", FORBIDDEN_HINT)
     if status == 407:
         return Blocked(f"the proxy wants a password ({answer})", "Put it into HTTPS_PROXY: http://user:password@host.")
     return None
 
 
-def _unresolved(answer: Answer) -> Unresolved:
+def _unresolved(answer: HttpResponse) -> Unresolved:
     """The order may have been accepted. What the words say of others is kept, and whatever may be its id is told."""
     cause, reason = _cause(answer, answer.own_words), f"the order may have been accepted: the server answered {answer}"
     if 300 <= answer.status < 400:
         location = next((value for name, value in answer.headers.items() if name.lower() == "location"), "nowhere")
         elsewhere = f"the server sends submits elsewhere (HTTP {answer.status} to {quote(location)})"
-        cause, reason = Blocked(elsewhere, URL_MEND), f"the order may have been accepted: {elsewhere}"
+        cause, reason = Blocked(elsewhere, URL_HINT), f"the order may have been accepted: {elsewhere}"
     if ids := suspected_ids(answer.document):
         reason += f". What looks like an id in it: {', '.join(map(quote, ids))}"
     return Unresolved(reason, cause)
 
 
-def poll_refusal(answer: Answer, now: float) -> Deferred | Rejected | Blocked:
+def poll_refusal(answer: HttpResponse, now: float) -> Deferred | Rejected | Blocked:
     """Why a poll brought no video. Only a server that no longer knows the video ends a job that is paid for."""
     status = answer.effective_status
     unknown = status == 410 or (status == 404 and not _no_route(answer))
@@ -159,7 +159,7 @@ def poll_refusal(answer: Answer, now: float) -> Deferred | Rejected | Blocked:
     return read_refusal(answer, now)
 
 
-def content_refusal(answer: Answer, now: float) -> Deferred | Rejected | Blocked:
+def content_refusal(answer: HttpResponse, now: float) -> Deferred | Rejected | Blocked:
     """Why a clip could not be downloaded. "Not found" just after completion passes; "expired" does not."""
     status = answer.effective_status
     if status == 410 or (status in {400, 403, 404} and words_of.EXPIRED.search(answer.words)):
@@ -170,7 +170,7 @@ def content_refusal(answer: Answer, now: float) -> Deferred | Rejected | Blocked
     return read_refusal(answer, now)
 
 
-def page_refusal(answer: Answer, now: float) -> Deferred | Rejected | Blocked:
+def page_refusal(answer: HttpResponse, now: float) -> Deferred | Rejected | Blocked:
     """Why videos could not be listed: `Rejected` where the server has no list, or none for us."""
     status = answer.effective_status
     if status < 500 and (closed := _closed(answer)) is not None:
@@ -178,13 +178,13 @@ def page_refusal(answer: Answer, now: float) -> Deferred | Rejected | Blocked:
     if status == 403:
         return Rejected(f"the server does not let its list be read ({answer})")
     cut_off = answer.document is None and answer.body.lstrip()[:1] in {b"{", b"["}
-    something_else = answer.ok and not answer.complaint and not cut_off
+    something_else = answer.ok and not answer.error and not cut_off
     if something_else or status in {400, 404, 405, 410, 422, 501}:
         return Rejected(f"the server has no list of videos ({answer})")
     return read_refusal(answer, now)
 
 
-def read_refusal(answer: Answer, now: float) -> Deferred | Rejected | Blocked:
+def read_refusal(answer: HttpResponse, now: float) -> Deferred | Rejected | Blocked:
     """What a GET that failed means, where nothing is known about its kind of request."""
     if (closed := _closed(answer)) is not None:
         return closed
@@ -196,12 +196,12 @@ def read_refusal(answer: Answer, now: float) -> Deferred | Rejected | Blocked:
     )
 
 
-def _no_route(answer: Answer) -> bool:
+def _no_route(answer: HttpResponse) -> bool:
     """Whether a 404 speaks of the address and not of a video: a web server's page, or a framework's own words."""
-    return answer.complaint is None or words_of.NO_ROUTE.match(answer.complaint.text.casefold()) is not None
+    return answer.error is None or words_of.NO_ROUTE.match(answer.error.text.casefold()) is not None
 
 
-def _closed(answer: Answer) -> Blocked | None:
+def _closed(answer: HttpResponse) -> Blocked | None:
     """The account, the key or the way to the server is shut, whatever was asked for."""
     if answer.effective_status >= 500 and not words_of.CREDIT.search(answer.words):
         return None
@@ -209,5 +209,5 @@ def _closed(answer: Answer) -> Blocked | None:
     return None if isinstance(cause, ModelUnknown) else cause
 
 
-def _key_refused(answer: Answer) -> Blocked:
-    return Blocked(f"the server refuses the API key ({answer})", KEY_MEND, keyed=True)
+def _key_refused(answer: HttpResponse) -> Blocked:
+    return Blocked(f"the server refuses the API key ({answer})", KEY_HINT, keyed=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class RepeatedDownload:
     """A download that was media, as long as the server said, and neither cut off nor zeros. Times are Unix seconds."""
 
     digest: str
@@ -19,7 +19,7 @@ class Sighting:
     watched_since: float
     """When any such download came first."""
 
-    def after(self, before: Sighting | None) -> Sighting:
+    def after(self, before: RepeatedDownload | None) -> RepeatedDownload:
         """This one, just made, with what the one ``before`` tells. A clock that was set back makes it tell nothing."""
         if before is None or before.seen_at > self.seen_at or before.watched_since > self.seen_at:
             return self

@@ -54,7 +54,7 @@ def backoff(waits: Waits, failures: int, jitter: float, retry_after: float | Non
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PolledProgress:
     """What a poll saw: a render ``age`` milliseconds old, and the progress in per cent that the server told."""
 
     age: int
@@ -62,18 +62,18 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class RenderHistory:
     """What is known of a render beside the present look: how long its like took, and the look before."""
 
     past: tuple[int, ...] = ()
     """Milliseconds that renders of the same model, size and length took, in ascending order."""
-    before: Look | None = None
+    before: PolledProgress | None = None
 
 
-BLANK = Outlook()
+NO_HISTORY = RenderHistory()
 
 
-def next_poll(waits: Waits, look: Look, outlook: Outlook = BLANK) -> int:
+def next_poll(waits: Waits, look: PolledProgress, outlook: RenderHistory = NO_HISTORY) -> int:
     """The wait before the next look at a render, within the configured bounds.
 
     Progress that rises evenly says when the render will end, and the next look is then. Progress that is told for the
@@ -111,7 +111,7 @@ def _pace(waits: Waits, past: Sequence[int]) -> float:
     return min(1000 * waits.poll_max * _SELDOM, typical * _TYPICAL_SHARE)
 
 
-def _rises_evenly(before: Look | None, look: Look) -> bool:
+def _rises_evenly(before: PolledProgress | None, look: PolledProgress) -> bool:
     """Whether both looks foretell the same end, as far as whole per cents can tell."""
     if before is None or not before.progress or not look.progress or look.progress <= before.progress:
         return False

@@ -32,12 +32,12 @@ _EXACT = Context(traps=[Inexact, InvalidOperation])
 
 
 class CheckError(Exception):
-    """A value that a check refuses: ``what`` is wrong with it and its ``mend``, both without the place."""
+    """A value that a check refuses: ``what`` is wrong with it and a ``hint``, both without the place."""
 
-    def __init__(self, what: str, mend: str) -> None:
+    def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)
         self.what = what
-        self.mend = mend
+        self.hint = hint
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
@@ -219,7 +219,7 @@ class Section:
         try:
             return check(node)
         except CheckError as fault:
-            self.note(key, fault.what, fault.mend)
+            self.note(key, fault.what, fault.hint)
             return default
 
     def section(self, key: str) -> Section:
@@ -228,10 +228,10 @@ class Section:
         absent = Node(None, source=self._node.source)
         return Section(self._nodes.get(key, absent), self.findings, self._dotted(key))
 
-    def note(self, key: str, what: str, mend: str) -> None:
+    def note(self, key: str, what: str, hint: str) -> None:
         """Report a problem at ``key``."""
         node = self.node(key)
-        self.findings.note(node.line if node else 0, Problem(self.where(key), what, mend))
+        self.findings.note(node.line if node else 0, Problem(self.where(key), what, hint))
 
     def close(self) -> tuple[str, ...]:
         """Report every key that nobody asked for; the keys these were probably meant to be."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LOOKS = 2
+SCANS_TO_SETTLE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FileStatus:
     """What one ``stat`` of a file showed; every field takes part, for tools reset some of them."""
 
     size: int
@@ -22,12 +22,12 @@ class Look:
 class Observation:
     """The looks at one or more files together, and since when they have been the same."""
 
-    looks: tuple[Look, ...]
+    looks: tuple[FileStatus, ...]
     since: float
     count: int
 
 
-def observe(before: Observation | None, looks: tuple[Look, ...], now: float) -> Observation:
+def observe(before: Observation | None, looks: tuple[FileStatus, ...], now: float) -> Observation:
     """Add one look. Any difference starts the wait again."""
     if before is None or before.looks != looks:
         return Observation(looks, now, 1)
@@ -41,9 +41,9 @@ def is_whole(seen: Observation) -> bool:
 
 def settled(seen: Observation, now: float, settle_seconds: float) -> bool:
     """Whether the files were whole and the same for long enough, seen at least twice."""
-    return seen.count >= LOOKS and now - seen.since >= settle_seconds and is_whole(seen)
+    return seen.count >= SCANS_TO_SETTLE and now - seen.since >= settle_seconds and is_whole(seen)
 
 
-def next_look(seen: Observation, now: float, settle_seconds: float) -> float:
+def settles_in(seen: Observation, now: float, settle_seconds: float) -> float:
     """Seconds until a further look can settle it."""
     return max(seen.since + settle_seconds - now, 0.0)

@@ -46,7 +46,7 @@ _SIZE = re.compile(r"\s*([0-9]{1,5})\s*[xX×]\s*([0-9]{1,5})\s*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class OrderSettings:
     """One layer of what a pair asks for; None where it does not say.
 
     ``places`` has, for messages, the place of every key the layer speaks of. A key with a place but no value was
@@ -68,7 +68,7 @@ class Settings:
     """Of a ``_defaults.yaml``; None of anything else, and where they cannot be understood."""
 
     @classmethod
-    def unreadable(cls, name: str, *problems: Problem) -> Settings:
+    def unreadable(cls, name: str, *problems: Problem) -> OrderSettings:
         """A layer that may say anything: nothing below it is trusted, and only ``problems`` are reported."""
         return cls(name=name, places=MappingProxyType(dict.fromkeys(KEYS, name)), problems=problems)
 
@@ -81,7 +81,7 @@ class Settings:
         return self.places.get(key) or (f"{self.name}, {key}" if self.name else key)
 
 
-def read_settings(tree: Node, *, of_folder: bool = False) -> Settings:
+def read_settings(tree: Node, *, of_folder: bool = False) -> OrderSettings:
     """A sidecar or, ``of_folder``, a ``_defaults.yaml``; what is wrong with it is in ``problems``."""
     findings = Findings()
     section = Section(tree, findings)
@@ -103,22 +103,24 @@ def read_settings(tree: Node, *, of_folder: bool = False) -> Settings:
     )
 
 
-def read_prompt(data: bytes, name: str) -> Settings:
+def read_prompt(data: bytes, name: str) -> OrderSettings:
     """The ``.txt`` sidecar ``name``: its whole text is the prompt."""
     try:
         written = decode(data, name)
         if not written.strip():
             raise CheckError("is empty", "Write what moves, and how the camera moves.")
-        return Settings(prompt=prompt(Node(written, written)), name=name, places=MappingProxyType({"prompt": name}))
+        return OrderSettings(
+            prompt=prompt(Node(written, written)), name=name, places=MappingProxyType({"prompt": name})
+        )
     except Invalid as invalid:
-        return Settings.unreadable(name, *invalid.problems)
+        return OrderSettings.unreadable(name, *invalid.problems)
     except CheckError as error:
-        return Settings.unreadable(name, Problem(name, error.what, error.mend))
+        return OrderSettings.unreadable(name, Problem(name, error.what, error.hint))
 
 
-def read_video(section: Section, prompt: Check[str | None]) -> Settings:
+def read_video(section: Section, prompt: Check[str | None]) -> OrderSettings:
     """The keys that sidecars and the configuration's ``video`` share, without places and problems."""
-    return Settings(
+    return OrderSettings(
         prompt=section.get("prompt", prompt, None),
         model=section.get("model", text, None),
         size=section.get("size", size_or_aim, None),
@@ -128,7 +130,7 @@ def read_video(section: Section, prompt: Check[str | None]) -> Settings:
     )
 
 
-def make_order(layers: Sequence[Settings], catalogue: Mapping[str, Model]) -> Order:
+def make_order(layers: Sequence[OrderSettings], catalogue: Mapping[str, Model]) -> Order:
     """The order of a pair from its ``layers``: the sidecar, the nearest ``_defaults.yaml`` …, the configuration.
 
     For each key the first layer that speaks of it decides.
@@ -146,23 +148,23 @@ def make_order(layers: Sequence[Settings], catalogue: Mapping[str, Model]) -> Or
     return Order(**values)
 
 
-def clashes(layers: Sequence[Settings], catalogue: Mapping[str, Model]) -> list[Problem]:
+def clashes(layers: Sequence[OrderSettings], catalogue: Mapping[str, Model]) -> list[Problem]:
     """What ``layers`` ask of a model that it does not have, or of a model that is not in the catalogue."""
     naming = _first(layers, "model")
     if naming is None or naming.model is None:
         return []
     model = catalogue.get(naming.model)
     if model is None:
-        mend = f"{suggest(naming.model, catalogue, 'Known')} Others can be added under models: in the configuration."
+        hint = f"{suggest(naming.model, catalogue, 'Known')} Others can be added under models: in the configuration."
         return [
             Problem(
                 naming.where("model"),
                 f"is {shown(Node(naming.model, naming.model))}, which is not in the catalogue",
-                mend,
+                hint,
             )
         ]
 
-    def clash(layer: Settings, key: str, value: object, allowed: Sequence[object]) -> Problem:
+    def clash(layer: OrderSettings, key: str, value: object, allowed: Sequence[object]) -> Problem:
         named = model.name if layer is naming else f"{model.name} (named in {naming.where('model')})"
         what = f"is {value}, which {named} does not have"
         return Problem(layer.where(key), what, f"Allowed: {_listed(allowed)}.")
@@ -192,8 +194,8 @@ def size_or_aim(node: Node) -> Size | Aim:
     try:
         return size(node)
     except CheckError as error:
-        mend = f"{did_you_mean(node.text, Aim)}{SIZE_FORM}, landscape, portrait, auto."
-        raise CheckError(error.what, mend) from error
+        hint = f"{did_you_mean(node.text, Aim)}{SIZE_FORM}, landscape, portrait, auto."
+        raise CheckError(error.what, hint) from error
 
 
 def size(node: Node) -> Size:
@@ -240,14 +242,14 @@ def _listed(values: Sequence[object]) -> str:
     return ", ".join(map(str, values))
 
 
-def _first(layers: Sequence[Settings], key: str) -> Settings | None:
+def _first(layers: Sequence[OrderSettings], key: str) -> OrderSettings | None:
     return next((layer for layer in layers if layer.speaks_of(key)), None)
 
 
-def _missing(layers: Sequence[Settings], key: str) -> Problem:
+def _missing(layers: Sequence[OrderSettings], key: str) -> Problem:
     example = {"prompt": "what moves, and how the camera moves", "size": "auto", "seconds": "8"}.get(key, "sora-2")
-    mend = f'Write a line such as "{key}: {example}" in it, or in the _defaults.yaml of its folder.'
-    return Problem(layers[0].where(key) if layers else key, "is missing", mend)
+    hint = f'Write a line such as "{key}: {example}" in it, or in the _defaults.yaml of its folder.'
+    return Problem(layers[0].where(key) if layers else key, "is missing", hint)
 
 
 def _offered(asked: Size | Aim, sizes: Sequence[Size]) -> bool:

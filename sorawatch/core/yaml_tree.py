@@ -88,12 +88,12 @@ def decode(data: bytes, name: str) -> str:
         # The error counts from after a byte order mark, if there is one.
         line = error.object[: error.start].count(b"\n") + 1
         what = f"is not UTF-8 text (byte 0x{error.object[error.start]:02x})"
-        mend = "Save it with the encoding UTF-8."
-        raise Invalid(Problem(f"{name} line {line}", what, mend)) from error
+        hint = "Save it with the encoding UTF-8."
+        raise Invalid(Problem(f"{name} line {line}", what, hint)) from error
     if bad := illegible(text):
         line = text[: bad.start()].count("\n") + 1
-        mend = "Remove that character, or save the file again as plain text in UTF-8."
-        raise Invalid(Problem(f"{name} line {line}", f"contains the control character U+{ord(bad[0]):04X}", mend))
+        hint = "Remove that character, or save the file again as plain text in UTF-8."
+        raise Invalid(Problem(f"{name} line {line}", f"contains the control character U+{ord(bad[0]):04X}", hint))
     return text
 
 

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 from sorawatch.core.purchase import Purchase, untold
 from sorawatch.edges.ledger import Ledger
-from sorawatch.edges.store import Store, Turn
+from sorawatch.edges.store import Store, Transaction
 from sorawatch.errors import Blocked
 
 _PAUSE = 5.0
 """Seconds between two tries to write the ledger."""
 
 
-class Bookkeeping:
+class LedgeredStore:
     """A `Store` as the daemon works on it. Used from its thread."""
 
     def __init__(self, store: Store, ledger: Ledger) -> None:
@@ -26,7 +26,7 @@ class Bookkeeping:
         self.touched = store.touched
 
     @contextmanager
-    def turn(self) -> Iterator[Turn]:
+    def transaction(self) -> Iterator[Transaction]:
         """One transaction, and what it adds to the ledger after it is on disk.
 
         Raises:
@@ -34,28 +34,28 @@ class Bookkeeping:
         """
         all_known: list[Purchase] = []
         try:
-            with self._store.turn() as turn:
-                yield turn
+            with self._store.transaction() as tx:
+                yield tx
                 if self._in_doubt:
-                    all_known = [*turn.orders.all().values()]
+                    all_known = [*tx.orders.all().values()]
         except Blocked:
             self._in_doubt = True
             raise
         try:
-            self._ledger.write(turn.entries)
+            self._ledger.write(tx.entries)
             if self._in_doubt:
                 self._ledger.write(untold(all_known, self._ledger.read()))
                 self._in_doubt = False
         except Blocked:
             # Anything else is entered later: what is paid for is fetched meanwhile.
-            if any(isinstance(entry, Purchase) for entry in turn.entries):
+            if any(isinstance(entry, Purchase) for entry in tx.entries):
                 raise
 
     @property
     def objection(self) -> str | None:
         """Why nothing may be submitted, if the ledger could not be written."""
         trouble = self._ledger.trouble
-        return None if trouble is None else f"{trouble}. {trouble.mend}".rstrip(".")
+        return None if trouble is None else f"{trouble}. {trouble.hint}".rstrip(".")
 
     @property
     def rest(self) -> float:

@@ -15,32 +15,32 @@ from sorawatch.core import outcome as o
 from sorawatch.core.budget import Exclusion
 from sorawatch.core.job import FINAL, UNPAID, Change, Job, State
 from sorawatch.core.lifecycle import ACTIONS, Action
-from sorawatch.core.log_events import Event, Facts, about
-from sorawatch.daemon.actions.executor import Done, Hands
+from sorawatch.core.log_events import LogEvent, LogFields, log_extra
+from sorawatch.daemon.actions.executor import ActionDone, Executor
 from sorawatch.daemon.actions.record import record
-from sorawatch.daemon.actions.render_times import Pacing
-from sorawatch.daemon.actions.uploads import Uploads
+from sorawatch.daemon.actions.render_times import RenderTimes
+from sorawatch.daemon.actions.uploads import ActiveUploads
 from sorawatch.daemon.intake import new_jobs
-from sorawatch.daemon.intake.known_pairs import Register
-from sorawatch.daemon.intake.scan_scheduler import Looked, Lookout
-from sorawatch.daemon.ledgered_store import Bookkeeping
+from sorawatch.daemon.intake.known_pairs import KnownPairs
+from sorawatch.daemon.intake.scan_scheduler import ScanDone, ScanScheduler
+from sorawatch.daemon.ledgered_store import LedgeredStore
 from sorawatch.daemon.mailbox import Mailbox
-from sorawatch.daemon.messages import Listener, Message, Nudged, Parts, Renewed, Stopped, is_stop
+from sorawatch.daemon.messages import ConfigReloaded, InboxChanged, Listener, Message, Parts, StopRequested, is_stop
 from sorawatch.daemon.submission.breakers import Breakers
-from sorawatch.daemon.submission.circuit_breaker import Blocks
+from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker
 from sorawatch.daemon.submission.lost_answers_breaker import LostAnswersBreaker
-from sorawatch.daemon.submission.reached_limits import Closures
+from sorawatch.daemon.submission.reached_limits import ReachedLimits
 from sorawatch.daemon.submission.same_refusals_breaker import SameRefusalsBreaker
-from sorawatch.daemon.threads import Crew
-from sorawatch.daemon.turn_spacing import Rhythm
+from sorawatch.daemon.threads import ThreadPool
+from sorawatch.daemon.turn_spacing import TurnSpacing
 from sorawatch.daemon.upkeep import earlier_videos
-from sorawatch.daemon.upkeep.command_queue import grant_all
+from sorawatch.daemon.upkeep.command_queue import execute_all
 from sorawatch.daemon.upkeep.earlier_videos import EarlierVideos
-from sorawatch.daemon.upkeep.heartbeat import Pulse
-from sorawatch.daemon.upkeep.peers import Neighbours
-from sorawatch.daemon.upkeep.retention import Housekeeping
-from sorawatch.daemon.upkeep.status_note import PAUSED, Bulletin, Cause
-from sorawatch.edges.store import Turn
+from sorawatch.daemon.upkeep.heartbeat import Heartbeat
+from sorawatch.daemon.upkeep.peers import PeerMonitor
+from sorawatch.daemon.upkeep.retention import Retention
+from sorawatch.daemon.upkeep.status_note import PAUSED, Cause, StatusNote
+from sorawatch.edges.store import Transaction
 from sorawatch.errors import Blocked
 
 logger = logging.getLogger("sorawatch")
@@ -66,13 +66,13 @@ class Daemon:
 
     def __init__(
         self,
-        store: Bookkeeping,
+        store: LedgeredStore,
         parts: Parts,
         *,
         forget: Callable[[str], None],
-        uploads: Uploads,
-        pulse: Pulse,
-        reread: Callable[[], Renewed],
+        uploads: ActiveUploads,
+        pulse: Heartbeat,
+        reread: Callable[[], ConfigReloaded],
         listeners: Sequence[Listener] = (),
     ) -> None:
         """``forget`` discards what the work folder holds of a job that has ended; ``reread`` the configuration."""
@@ -84,25 +84,25 @@ class Daemon:
         self._pulse = pulse
         self._listeners = listeners
         self._mailbox: Mailbox[Message] = Mailbox()
-        self._hands = Hands(parts.perform, self._mailbox.put)
-        self._lookout = Lookout(parts.intake, parts.vigil, parts.rescan_seconds, self._mailbox.put, self.nudge)
-        self._clerk = Crew("reload", 1)
+        self._hands = Executor(parts.perform, self._mailbox.put)
+        self._lookout = ScanScheduler(parts.intake, parts.vigil, parts.rescan_seconds, self._mailbox.put, self.nudge)
+        self._clerk = ThreadPool("reload", 1)
         self._reread = reread
-        self._register = Register()
-        self._neighbours = Neighbours(shared=store.is_shared)
+        self._register = KnownPairs()
+        self._neighbours = PeerMonitor(shared=store.is_shared)
         self._breakers = self._new_breakers(parts)
-        self._bulletin = Bulletin(self._admission.zone)
-        self._housekeeping = Housekeeping(parts.keep_days)
-        self._pacing = Pacing()
+        self._bulletin = StatusNote(self._admission.zone)
+        self._housekeeping = Retention(parts.keep_days)
+        self._pacing = RenderTimes()
         self._earlier = EarlierVideos()
         self._clips_waiting = 0
-        self._rhythm = Rhythm(self._policy.waits.poll_min)
+        self._rhythm = TurnSpacing(self._policy.waits.poll_min)
         self._changes: list[Change] = []
         self._starts: list[tuple[Action, Job]] = []
         self._counts: Mapping[State, int] = {}
         self._paused = False
         self._resumed_at: int | None = None
-        self._closures = Closures()
+        self._closures = ReachedLimits()
         self._stopping = False
         self._in_doubt = False
         """The last commit failed. It can be on disk all the same: a disk may fail in the very moment after."""
@@ -113,11 +113,11 @@ class Daemon:
 
     def stop(self) -> None:
         """End soon. May be called from any thread and from a signal handler."""
-        self._mailbox.put(Stopped())
+        self._mailbox.put(StopRequested())
 
     def nudge(self) -> None:
         """Look at the inbox soon. May be called from any thread."""
-        self._mailbox.put(Nudged())
+        self._mailbox.put(InboxChanged())
 
     def reload(self) -> None:
         """Read the configuration anew, and go by it soon. May be called from any thread and from a signal handler."""
@@ -170,8 +170,8 @@ class Daemon:
 
     def _sit_out(self, error: Blocked, pause: float, messages: list[Message]) -> None:
         """Wait ``pause`` seconds for the state to be writable again, and add what comes meanwhile to ``messages``."""
-        facts = about(Facts(Event.STATE_BLOCKED, why=str(error)))
-        logger.error("%s. %s Nothing is lost; trying again in %g s.", error, error.mend, pause, extra=facts)
+        facts = log_extra(LogFields(LogEvent.STATE_BLOCKED, why=str(error)))
+        logger.error("%s. %s Nothing is lost; trying again in %g s.", error, error.hint, pause, extra=facts)
         again_at = time.monotonic() + pause
         while (left := again_at - time.monotonic()) > 0 and not is_stop(messages):
             self._pulse.falter(str(error))
@@ -179,13 +179,13 @@ class Daemon:
 
     def _recover(self) -> None:
         """Take up what an earlier run left: claims are void, and submits under way then are uncertain now."""
-        with self._store.turn() as turn:
-            self._changes += self._neighbours.begin(turn)
-            self._resumed_at = (turn.note("paused") or {}).get("resumed")
-            self._register = Register(turn.jobs({*State} - FINAL))
+        with self._store.transaction() as tx:
+            self._changes += self._neighbours.begin(tx)
+            self._resumed_at = (tx.note("paused") or {}).get("resumed")
+            self._register = KnownPairs(tx.jobs({*State} - FINAL))
             if not self._store.is_shared:
-                self._earlier = EarlierVideos(turn.jobs(earlier_videos.STATES))
-                turn.bring_forward(earlier_videos.STATES)
+                self._earlier = EarlierVideos(tx.jobs(earlier_videos.STATES))
+                tx.bring_forward(earlier_videos.STATES)
         self._announce()
 
     def _turn(self, messages: Sequence[Message]) -> float:
@@ -194,25 +194,25 @@ class Daemon:
         Raises:
             Blocked: if the store cannot be written; then nothing was done, and the messages still stand.
         """
-        with self._store.turn() as turn:
-            self._heed_neighbours(turn)
-            turn.read_ahead(message.job_id for message in messages if isinstance(message, Done))
-            unheard = self._take_stock(turn, messages) if self._in_doubt else messages
+        with self._store.transaction() as tx:
+            self._heed_neighbours(tx)
+            tx.read_ahead(message.job_id for message in messages if isinstance(message, ActionDone))
+            unheard = self._take_stock(tx, messages) if self._in_doubt else messages
             for message in unheard:
-                self._heed(turn, message)
-            self._grant_wishes(turn)
+                self._heed(tx, message)
+            self._grant_wishes(tx)
             if not self._stopping:
-                self._start(turn)
-                self._housekeeping.tidy(turn)
-            self._breakers.lost.refresh(turn)
-            self._counts = turn.counts(excluded=self._kept_back) if self._once else {}
-            self._bulletin.post(turn, self._lookout, self._blocked, self._pause_reason(), self._closures)
-            self._pulse.sense(turn, self._admission, self._bulletin.reasons)
-            due = turn.next_due(ACTIONS)
-            now = turn.now
+                self._start(tx)
+                self._housekeeping.tidy(tx)
+            self._breakers.lost.refresh(tx)
+            self._counts = tx.counts(excluded=self._kept_back) if self._once else {}
+            self._bulletin.post(tx, self._lookout, self._blocked, self._pause_reason(), self._closures)
+            self._pulse.sense(tx, self._admission, self._bulletin.reasons)
+            due = tx.next_due(ACTIONS)
+            now = tx.now
         self._in_doubt = False
         for message in messages:
-            if isinstance(message, Done):
+            if isinstance(message, ActionDone):
                 self._hands.finished(message)
         self._announce()
         starts, self._starts = self._starts, []
@@ -225,71 +225,71 @@ class Daemon:
         waits = (max((at - now) / 1000, self._rhythm.spacing) for at in dues if at is not None and at > now)
         return max(0.0, min(self._pulse.rest, self._lookout.rest, self._neighbours.rest, self._store.rest, *waits))
 
-    def _heed_neighbours(self, turn: Turn) -> None:
-        news, changes = self._neighbours.heed(turn)
+    def _heed_neighbours(self, tx: Transaction) -> None:
+        news, changes = self._neighbours.heed(tx)
         self._changes += changes
         for job in news:
             self._register.enter(job)
             if job.state in FINAL:
                 self._forget(job.id)
 
-    def _take_stock(self, turn: Turn, messages: Sequence[Message]) -> list[Message]:
+    def _take_stock(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
         """Go by the store after a commit in doubt: give back what it says is being done, and is not.
 
         Returns:
             The messages but those that it has recorded: what was recorded is claimed no more. What became of a submit
             is told in any case, for another daemon may have taken the claim over, and telling it twice changes nothing.
         """
-        claimed = turn.claimed()
+        claimed = tx.claimed()
         for job in claimed:
             if self._hands.have(job):
                 continue
             if job.state is State.SUBMITTING:
-                self._record(turn, Done(job.id, Action.SUBMIT, job.token, _UNSENT))
+                self._record(tx, ActionDone(job.id, Action.SUBMIT, job.token, _UNSENT))
             else:
-                turn.release(job)
-        self._register = Register(turn.jobs({*State} - FINAL))
+                tx.release(job)
+        self._register = KnownPairs(tx.jobs({*State} - FINAL))
         still = {job.id for job in claimed}
         return [
             each
             for each in messages
-            if not isinstance(each, Done) or each.action is Action.SUBMIT or each.job_id in still
+            if not isinstance(each, ActionDone) or each.action is Action.SUBMIT or each.job_id in still
         ]
 
-    def _heed(self, turn: Turn, message: Message) -> None:
+    def _heed(self, tx: Transaction, message: Message) -> None:
         match message:
-            case Done():
-                self._record(turn, message)
-            case Looked():
+            case ActionDone():
+                self._record(tx, message)
+            case ScanDone():
                 look = self._lookout.learn(message)
                 if look is not None:
                     patience = self._neighbours.patience
-                    self._changes += new_jobs.heed(turn, look, self._register, self._admission, patience)
-            case Nudged():
+                    self._changes += new_jobs.apply_scan(tx, look, self._register, self._admission, patience)
+            case InboxChanged():
                 self._lookout.nudge()
-            case Stopped():
+            case StopRequested():
                 self._stopping = True
-            case Renewed():
+            case ConfigReloaded():
                 self._adopt(message)
 
-    def _adopt(self, renewed: Renewed) -> None:
+    def _adopt(self, renewed: ConfigReloaded) -> None:
         if renewed.parts is not None:
             self._admission = renewed.parts.admission
             self._policy = self._admission.policy
-            self._rhythm = Rhythm(self._policy.waits.poll_min)
+            self._rhythm = TurnSpacing(self._policy.waits.poll_min)
             self._hands.perform = renewed.parts.perform
             self._lookout.adopt(renewed.parts.intake, renewed.parts.rescan_seconds)
-            # Whoever changes the configuration may have mended what stopped the submits.
+            # Whoever changes the configuration may have fixed what stopped the submits.
             self._breakers = self._new_breakers(renewed.parts)
             self._bulletin.zone = self._admission.zone
-            self._housekeeping = Housekeeping(renewed.parts.keep_days)
+            self._housekeeping = Retention(renewed.parts.keep_days)
         self._pulse.reloaded(renewed.refused)
 
-    def _record(self, turn: Turn, done: Done) -> None:
-        changes = record(turn, done, self._admission, self._breakers, self._pacing)
+    def _record(self, tx: Transaction, done: ActionDone) -> None:
+        changes = record(tx, done, self._admission, self._breakers, self._pacing)
         self._earlier.learn(done.job_id, changes)
         self._changes += changes
-        self._changes += [each for _, after in changes for each in self._admission.reunited(turn, after)]
+        self._changes += [each for _, after in changes for each in self._admission.reunited(tx, after)]
 
     def _announce(self) -> None:
         """After the commit: remember, tell whoever listens, tidy up."""
@@ -304,58 +304,60 @@ class Daemon:
                 self._changed_at = time.monotonic()
                 self._failed += after.state is State.FAILED
 
-    def _grant_wishes(self, turn: Turn) -> None:
-        self._changes += grant_all(turn, self._policy)
-        paused = turn.note("paused") or {}
+    def _grant_wishes(self, tx: Transaction) -> None:
+        self._changes += execute_all(tx, self._policy)
+        paused = tx.note("paused") or {}
         self._paused = "since" in paused
         # Whichever daemon was asked to resume, all of them do.
         before, self._resumed_at = self._resumed_at, paused.get("resumed")
         resumed = before != self._resumed_at
         if resumed or self._breakers.key_changed():
-            self._breakers.clear(turn, keyed=not resumed)
-            turn.hasten()
+            self._breakers.clear(tx, keyed=not resumed)
+            tx.hasten()
 
-    def _start(self, turn: Turn) -> None:
+    def _start(self, tx: Transaction) -> None:
         if time.monotonic() - self._renewed_at > LEASE_MS / 3000:
-            turn.renew(LEASE_MS)
+            tx.renew(LEASE_MS)
             self._renewed_at = time.monotonic()
         # First, for whatever it refuses, or finds paid for already, is to be gone on with in this very turn.
-        self._admit(turn)
+        self._admit(tx)
         for state in _CLAIMED:
-            self._claim(turn, state, self._hands.room(ACTIONS[state]))
+            self._claim(tx, state, self._hands.room(ACTIONS[state]))
         staged = 2 * self._admission.places + 4
         passed_over = self._closures.passed_over(self._admission) + self._without_model
-        ahead = staged - turn.count(State.READY, passed_over) - self._hands.busy(Action.PREPARE)
-        self._claim(turn, State.FOUND, min(ahead, self._hands.room(Action.PREPARE)), passed_over)
+        ahead = staged - tx.count(State.READY, passed_over) - self._hands.busy(Action.PREPARE)
+        self._claim(tx, State.FOUND, min(ahead, self._hands.room(Action.PREPARE)), passed_over)
 
-    def _claim(self, turn: Turn, state: State, limit: int, excluded: Sequence[Exclusion] = ()) -> None:
+    def _claim(self, tx: Transaction, state: State, limit: int, excluded: Sequence[Exclusion] = ()) -> None:
         room = limit - sum(ACTIONS[state] is action for action, _ in self._starts)
         if room > 0:
-            jobs = turn.claim([state], room, self._policy.waits.horizon, LEASE_MS, excluded)
+            jobs = tx.claim([state], room, self._policy.waits.horizon, LEASE_MS, excluded)
             self._starts += [(ACTIONS[state], job) for job in jobs]
 
-    def _admit(self, turn: Turn) -> None:
+    def _admit(self, tx: Transaction) -> None:
         admitted = None
-        self._clips_waiting = turn.count(State.RENDERED)
+        self._clips_waiting = tx.count(State.RENDERED)
         if self._pause_reason() is None and self._lookout.last is not None and not self._earlier.awaited:
             outstanding = self._hands.busy(Action.SUBMIT)
             blocks = self._breakers.blocks
-            places = blocks.places(self._hands.room(Action.SUBMIT), outstanding, turn.now)
+            places = blocks.places(self._hands.room(Action.SUBMIT), outstanding, tx.now)
             if places > 0:
                 admitted = self._admission.admit(
-                    turn,
+                    tx,
                     places,
                     self._lookout.quotas,
                     canary=blocks.stopped,
-                    has_room=partial(self._breakers.has_room, turn),
+                    has_room=partial(self._breakers.has_room, tx),
                 )
                 self._changes += admitted.changes
                 self._starts += [(Action.SUBMIT, job) for job in admitted.submits]
-        self._closures.learn(admitted, self._lookout.quotas, turn.now)
+        self._closures.learn(admitted, self._lookout.quotas, tx.now)
 
     def _new_breakers(self, parts: Parts) -> Breakers:
         waits, server = parts.admission.policy.waits, parts.admission.server
-        return Breakers(Blocks(waits, parts.key_mark), LostAnswersBreaker(server, waits), SameRefusalsBreaker(server))
+        return Breakers(
+            CircuitBreaker(waits, parts.key_mark), LostAnswersBreaker(server, waits), SameRefusalsBreaker(server)
+        )
 
     @property
     def _blocked(self) -> list[Cause]:

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job
 from sorawatch.core.lifecycle import Action
-from sorawatch.daemon.actions.executor import Done
-from sorawatch.daemon.intake.scan import Intake
-from sorawatch.daemon.intake.scan_scheduler import Looked
-from sorawatch.daemon.intake.watcher import Vigil
+from sorawatch.daemon.actions.executor import ActionDone
+from sorawatch.daemon.intake.scan import InboxScanner
+from sorawatch.daemon.intake.scan_scheduler import ScanDone
+from sorawatch.daemon.intake.watcher import InboxWatcher
 from sorawatch.daemon.submission.admission import Admission
 
 
 @dataclass(frozen=True, slots=True)
-class Nudged:
+class InboxChanged:
     """Something happened in the inbox."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class StopRequested:
     """Somebody wants the daemon to end."""
 
 
@@ -30,8 +30,8 @@ class Parts:
     """What follows from the configuration, and can be exchanged while the daemon runs."""
 
     perform: Callable[[Action, Job], o.Outcome]
-    intake: Intake
-    vigil: Vigil
+    intake: InboxScanner
+    vigil: InboxWatcher
     """Never exchanged: what it watches, folders.inbox and watch.mode, changes with a restart only."""
     admission: Admission
     rescan_seconds: float
@@ -41,14 +41,14 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Renewed:
+class ConfigReloaded:
     """The configuration was read anew; ``parts`` is None where it was refused, as ``refused`` says."""
 
     parts: Parts | None
     refused: str = ""
 
 
-Message = Done | Looked | Nudged | Stopped | Renewed
+Message = ActionDone | ScanDone | InboxChanged | StopRequested | ConfigReloaded
 
 Listener = Callable[[Job | None, Job], None]
 """Told of every change of a job, as it was and as it is, after it is on disk."""
@@ -56,4 +56,4 @@ Listener = Callable[[Job | None, Job], None]
 
 def is_stop(messages: Iterable[Message]) -> bool:
     """Whether somebody wants the daemon to end."""
-    return any(isinstance(message, Stopped) for message in messages)
+    return any(isinstance(message, StopRequested) for message in messages)

@@ -14,7 +14,7 @@ _LONG = 0.25
 """Seconds that a task may wait for a thread before a crew grows: idle threads cost little, those in a crowd much."""
 
 
-class Crew:
+class ThreadPool:
     """A few threads that run tasks in the order they came.
 
     The threads are daemons, unlike those of ``concurrent.futures``: a call that hangs on a dead share must not

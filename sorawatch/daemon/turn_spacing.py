@@ -14,7 +14,7 @@ _OF_A_POLL = 0.05
 """Nor longer than this share of the shortest wait between two polls, lest polls come late."""
 
 
-class Rhythm:
+class TurnSpacing:
     """Gathers what comes in quick succession into one turn; what comes alone waits for nothing."""
 
     def __init__(self, poll_seconds: float) -> None:

@@ -52,7 +52,7 @@ _PLENTY = 524_288
 _INOTIFY = "anon_inode:inotify"
 
 
-class Watch:
+class EventWatch:
     """Calls ``nudge`` soon after something happens below ``root``, where the system reports such things."""
 
     def __init__(self, root: Path, nudge: Callable[[], None]) -> None:
@@ -145,8 +145,8 @@ def _refusal(error: OSError) -> Blocked | Deferred:
         case errno.ENOSPC:
             return limit_reached()
         case errno.EMFILE:
-            mend = "Raise it as root: sysctl -w fs.inotify.max_user_instances=1024"
-            return Blocked("no further inotify instance is to be had (fs.inotify.max_user_instances)", mend)
+            hint = "Raise it as root: sysctl -w fs.inotify.max_user_instances=1024"
+            return Blocked("no further inotify instance is to be had (fs.inotify.max_user_instances)", hint)
         case _:
             return translate(error, "watching the inbox")
 
@@ -157,8 +157,8 @@ def limit_reached() -> Blocked:
     found = "" if most is None else f", which is {most},"
     wanted = max(_PLENTY, 4 * (most or 0))
     line = f"fs.inotify.max_user_watches={wanted}"
-    mend = f"Raise it as root: sysctl -w {line}; and for good: echo {line} > /etc/sysctl.d/60-sorawatch.conf"
-    return Blocked(f"the limit fs.inotify.max_user_watches{found} is reached", mend)
+    hint = f"Raise it as root: sysctl -w {line}; and for good: echo {line} > /etc/sysctl.d/60-sorawatch.conf"
+    return Blocked(f"the limit fs.inotify.max_user_watches{found} is reached", hint)
 
 
 def most_watches() -> int | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from sorawatch.core import media
-from sorawatch.core.media import HEAD, Kind, kind_of
+from sorawatch.core.media import HEAD, MediaKind, kind_of
 from sorawatch.core.os_errors import translate
 
 _BLOCK = 1 << 20
@@ -30,7 +30,7 @@ _UNKNOWN_SIZES = frozenset({0, 0xFFFFFFFF})
 class ForeignClip:
     """A download that is a video file of this kind. ``digest`` is the SHA-256 of its ``length`` bytes."""
 
-    kind: Kind
+    kind: MediaKind
     length: int
     digest: str
     flaw: str
@@ -70,7 +70,7 @@ def _read_through(clip: BinaryIO) -> tuple[str, int, bool]:
     return digest.hexdigest(), length, hollow or ends_hollow
 
 
-def _is_cut_off(clip: BinaryIO, kind: Kind, head: bytes, length: int) -> bool:
+def _is_cut_off(clip: BinaryIO, kind: MediaKind, head: bytes, length: int) -> bool:
     """Whether a file ends before its container does; of kinds that do not say where that is, never."""
     match kind:
         case media.AVI | media.WEBP:

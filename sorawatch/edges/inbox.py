@@ -12,7 +12,7 @@ from sorawatch.core.job import Pair, Stamp, path_in
 from sorawatch.core.naming import on_a_line
 from sorawatch.core.os_errors import translate
 from sorawatch.core.pairing import PAUSE_NAME, Match, Pairing, fold, is_defaults, is_junk, pair
-from sorawatch.core.settle import Look, Observation, is_whole, next_look, observe, settled
+from sorawatch.core.settle import FileStatus, Observation, is_whole, observe, settled, settles_in
 
 _HALF = 1 << 63
 
@@ -26,7 +26,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class SettledPair:
     """A pair that has stopped changing. ``conflict`` says why it cannot be taken as it is."""
 
     pair: Pair
@@ -36,7 +36,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingFile:
     """A file that is not a job yet, and what it waits for."""
 
     path: str
@@ -44,22 +44,22 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class Listing:
     """One look at the whole inbox."""
 
-    arrivals: tuple[Arrival, ...]
+    arrivals: tuple[SettledPair, ...]
     """Settled pairs that are not known."""
     present: Mapping[str, Pair]
     """Every image by its path, with its sidecar, as it looks now; where it cannot be looked at, as it is known."""
-    waiting: tuple[Waiting, ...]
+    waiting: tuple[WaitingFile, ...]
     settling: int
-    next_look: float | None
+    settles_in: float | None
     """Seconds until a pair can have settled."""
     paused: bool
     """The PAUSE file is there."""
     folders: int
     """How many folders were listed, the inbox itself among them."""
-    defaults: Mapping[str, Look | None]
+    defaults: Mapping[str, FileStatus | None]
     """How every ``_defaults.yaml`` looks, by its path; None where that cannot be told."""
     unlisted: tuple[str, ...]
     """Subfolders that could not be listed."""
@@ -81,7 +81,7 @@ class _Folder:
     trouble: str = ""
     """Why the folder could not be listed."""
 
-    def looks(self, found: Pair) -> tuple[Look, ...]:
+    def looks(self, found: Pair) -> tuple[FileStatus, ...]:
         """How everything looks that goes into the order of a pair."""
         files = [self.files[name] for name in found.names]
         return tuple(_look(status) for status in (*files, *self.defaults.values()) if status is not None)
@@ -102,7 +102,7 @@ class Inbox:
         self.settle_seconds = settle_seconds
         self._seen: dict[str, Observation] = {}
 
-    def scan(self, known: Mapping[str, Pair], now: float) -> Scan:
+    def scan(self, known: Mapping[str, Pair], now: float) -> Listing:
         """List everything and find what is new and has settled.
 
         A pair settles together with the ``_defaults.yaml`` files that hold for it, lest it is ordered by half of one.
@@ -114,9 +114,9 @@ class Inbox:
         Raises:
             Blocked, Deferred: if the inbox itself cannot be listed; a subfolder that cannot is among ``waiting``.
         """
-        arrivals: list[Arrival] = []
+        arrivals: list[SettledPair] = []
         present: dict[str, Pair] = {}
-        waiting: list[Waiting] = []
+        waiting: list[WaitingFile] = []
         seen: dict[str, Observation] = {}
         try:
             folders = list(self._walk())
@@ -124,7 +124,7 @@ class Inbox:
             raise translate(error, str(self.root)) from error
         for folder in folders:
             if folder.trouble:
-                waiting.append(Waiting(folder.path, f"cannot be listed: {folder.trouble}"))
+                waiting.append(WaitingFile(folder.path, f"cannot be listed: {folder.trouble}"))
                 present |= {path: each for path, each in known.items() if path.startswith(f"{folder.path}/")}
             pairing = pair([*folder.files, *folder.blind])
             for match in pairing.matches:
@@ -137,21 +137,23 @@ class Inbox:
                     continue
                 observation = seen[path] = observe(self._seen.get(path), folder.looks(found), now)
                 if settled(observation, now, self.settle_seconds):
-                    arrivals.append(Arrival(found, match.conflict, tuple(folder.defaults)))
+                    arrivals.append(SettledPair(found, match.conflict, tuple(folder.defaults)))
                 else:
                     empty = folder.empty(found)
                     why = f"{on_a_line(empty)} is still empty" if empty else "still being written, or just now"
-                    waiting.append(Waiting(path, why))
-            waiting += [Waiting(path_in(folder.path, name), why) for name, why in _left_over(folder, pairing).items()]
+                    waiting.append(WaitingFile(path, why))
+            waiting += [
+                WaitingFile(path_in(folder.path, name), why) for name, why in _left_over(folder, pairing).items()
+            ]
         self._seen = seen
         unsettled = [each for each in seen.values() if is_whole(each) and not settled(each, now, self.settle_seconds)]
         top = folders[0]
-        return Scan(
+        return Listing(
             arrivals=tuple(arrivals),
             present=present,
             waiting=tuple(waiting),
             settling=len(unsettled),
-            next_look=min((next_look(each, now, self.settle_seconds) for each in unsettled), default=None),
+            settles_in=min((settles_in(each, now, self.settle_seconds) for each in unsettled), default=None),
             defaults={path: status and _look(status) for each in folders for path, status in each.defaults.items()},
             unlisted=tuple(folder.path for folder in folders if folder.trouble),
             paused=any(PAUSE_NAME in names for names in (top.files, top.odd, top.blind)),
@@ -220,8 +222,8 @@ def _stamp(status: os.stat_result) -> Stamp:
     return Stamp(status.st_size, (status.st_mtime_ns + _HALF) % (2 * _HALF) - _HALF)
 
 
-def _look(status: os.stat_result) -> Look:
-    return Look(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+def _look(status: os.stat_result) -> FileStatus:
+    return FileStatus(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
 
 
 def _left_over(folder: _Folder, pairing: Pairing) -> dict[str, str]:

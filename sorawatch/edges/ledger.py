@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from sorawatch.core.os_errors import translate
-from sorawatch.core.purchase import LedgerEntry, Purchase, Settled, Standing, VideoKnown, posted
+from sorawatch.core.purchase import LedgerEntry, Purchase, PurchaseSettled, Standing, VideoKnown, posted
 from sorawatch.errors import Blocked
 
 logger = logging.getLogger("sorawatch")
 
 _MODE = 0o600
-_NAMES: dict[type[LedgerEntry], str] = {Purchase: "bought", VideoKnown: "video", Settled: "settled"}
+_NAMES: dict[type[LedgerEntry], str] = {Purchase: "bought", VideoKnown: "video", PurchaseSettled: "settled"}
 _KINDS = {name: kind for kind, name in _NAMES.items()}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NAMES}
 
@@ -131,7 +131,7 @@ def _read(line: bytes) -> LedgerEntry | None:
             known["standing"] = Standing(known["standing"])
         if kind is Purchase:
             known = {"video_id": None, "micros": None, **known, "at": int(known["at"])}
-        elif kind is Settled:
+        elif kind is PurchaseSettled:
             known = {"clip": None, **known}
         return kind(**known)
     except (ValueError, KeyError, TypeError):
@@ -147,8 +147,8 @@ def _ends_whole(path: Path) -> bool:
 
 def _blocked(error: OSError, path: Path, how: str) -> Blocked:
     found = translate(error, str(path))
-    mend = found.mend if isinstance(found, Blocked) else "Check its disk."
-    return Blocked(f"the ledger cannot be {how}: {found}", mend, passing=True)
+    hint = found.hint if isinstance(found, Blocked) else "Check its disk."
+    return Blocked(f"the ledger cannot be {how}: {found}", hint, passing=True)
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -50,8 +50,8 @@ class Lock:
         """
         with _opened(path, make=make) as descriptor:
             if not _locked(descriptor):
-                mend = "Stop that one first, or give this one a folder and a state of its own."
-                raise UsageError(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {mend}")
+                hint = "Stop that one first, or give this one a folder and a state of its own."
+                raise UsageError(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {hint}")
         _sign(descriptor)
         return cls(descriptor)
 
@@ -67,8 +67,8 @@ class Lock:
             if _locked(descriptor):
                 _sign(descriptor, f"{_COMPANY}{company}\n")
             if not _locked(descriptor, fcntl.LOCK_SH) or _company(descriptor) not in {company, ""}:
-                mend = "Stop that one first, or let both keep their state in one database."
-                raise UsageError(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {mend}")
+                hint = "Stop that one first, or let both keep their state in one database."
+                raise UsageError(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {hint}")
         return cls(descriptor)
 
     def holds(self, path: Path) -> bool:
@@ -173,17 +173,17 @@ def require_marker(folder: Path) -> None:
     try:
         os.lstat(folder / MARKER)
     except (FileNotFoundError, NotADirectoryError) as error:
-        mend = (
+        hint = (
             f"Mount the share again. If the folder was replaced on purpose: touch {shlex.quote(str(folder / MARKER))}"
         )
         raise Blocked(
-            f"{folder} has lost its file {MARKER}, so its share is not mounted", mend, passing=True
+            f"{folder} has lost its file {MARKER}, so its share is not mounted", hint, passing=True
         ) from error
     except OSError as error:
         raise translate(error, str(folder)) from error
 
 
-def mark(folder: Path) -> None:
+def write_marker(folder: Path) -> None:
     """Leave the marker, on disk when this returns.
 
     Raises:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from sorawatch.core.naming import numbered
 from sorawatch.core.os_errors import translate
-from sorawatch.core.permissions import Access
+from sorawatch.core.permissions import Permissions
 from sorawatch.errors import Deferred
 
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
@@ -42,7 +42,7 @@ _renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 """From <fcntl.h> and <stdio.h>; ``os`` has no rename that replaces nothing."""
 
-_UNCHANGED = Access()
+_UNCHANGED = Permissions()
 
 _choosing = threading.Lock()
 _reserved: set[Path] = set()
@@ -59,7 +59,9 @@ class Item:
     """Leave the source where it is, a copy being wanted."""
 
 
-def place(items: Sequence[Item], root: Path, folder: str, intent: Path, access: Access = _UNCHANGED) -> tuple[str, ...]:
+def place(
+    items: Sequence[Item], root: Path, folder: str, intent: Path, access: Permissions = _UNCHANGED
+) -> tuple[str, ...]:
     """Put ``items`` side by side into ``root/folder``, under their names or all with the same free number.
 
     Calling it again with the same ``intent`` finishes what a crash cut short. Sources that are gone were placed
@@ -93,10 +95,10 @@ def place(items: Sequence[Item], root: Path, folder: str, intent: Path, access: 
                     raise Deferred(f"{target / names[item.name]} was just taken by somebody else") from error
         return tuple(names.values())
     except OSError as error:
-        raise translate(error, str(_to_be_mended(error, target))) from error
+        raise translate(error, str(_culprit(error, target))) from error
 
 
-def _to_be_mended(error: OSError, target: Path) -> Path:
+def _culprit(error: OSError, target: Path) -> Path:
     """What a person is to look after: of a refusal the folder that refuses, of a name for an instant its folder."""
     if error.errno in _REFUSALS:
         folders = [Path(os.fsdecode(name)).parent for name in (error.filename, error.filename2) if name]
@@ -144,7 +146,7 @@ def grant(path: Path, mode: int | None, group: int | None) -> None:
             path.chmod(mode | (path.stat().st_mode & stat.S_ISGID))
 
 
-def _make_below(root: Path, target: Path, access: Access) -> None:
+def _make_below(root: Path, target: Path, access: Permissions) -> None:
     """Make subfolders, but never ``root``: a root that is missing is a share that is not mounted."""
     missing = [folder for folder in (target, *target.parents) if root in folder.parents and not folder.is_dir()]
     for folder in reversed(missing):

@@ -36,7 +36,7 @@ def _sender() -> Callable[[str], object]:
     return notify  # type: ignore[no-any-return]
 
 
-class Manager:
+class ServiceManager:
     """Whoever listens at ``$NOTIFY_SOCKET``; nothing is sent where nobody does. Never raises."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:

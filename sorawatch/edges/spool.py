@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from sorawatch.core.os_errors import translate
-from sorawatch.core.repeated_download import Sighting
+from sorawatch.core.repeated_download import RepeatedDownload
 
 
-class Kept(StrEnum):
+class SpoolFile(StrEnum):
     """The files in the folder of a job, by what they are."""
 
     REFERENCE = "reference"
@@ -33,14 +33,14 @@ class Kept(StrEnum):
     """Which names were chosen, of which move."""
 
 
-class WorkFolder:
+class Spool:
     """Paths and lives of the job folders. Everything in here can be made again, or is a clip already paid for."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @classmethod
-    def beside(cls, state: Path) -> WorkFolder:
+    def beside(cls, state: Path) -> Spool:
         """The work folder of this state file and no other: ``state.db.work`` for ``state.db``."""
         return cls(state.with_name(f"{state.name}.work"))
 
@@ -64,7 +64,7 @@ class WorkFolder:
         Raises:
             Blocked, Deferred: if it cannot be written.
         """
-        self._write(job_id, Kept.REFERENCE, data)
+        self._write(job_id, SpoolFile.REFERENCE, data)
 
     def reference(self, job_id: str) -> bytes | None:
         """The staged reference, or None if there is none.
@@ -72,7 +72,7 @@ class WorkFolder:
         Raises:
             Blocked, Deferred: if it is there and cannot be read.
         """
-        path = self.folder(job_id) / Kept.REFERENCE
+        path = self.folder(job_id) / SpoolFile.REFERENCE
         try:
             return path.read_bytes() or None
         except FileNotFoundError:
@@ -86,7 +86,7 @@ class WorkFolder:
         Raises:
             Blocked, Deferred: if it cannot be written.
         """
-        self._write(job_id, Kept.RECORD, json.dumps(record, indent=1).encode("ascii"))
+        self._write(job_id, SpoolFile.RECORD, json.dumps(record, indent=1).encode("ascii"))
 
     def record(self, job_id: str) -> dict[str, Any] | None:
         """What `write_record` last kept of a job; None if nothing, or nothing that makes sense.
@@ -94,26 +94,26 @@ class WorkFolder:
         Raises:
             Blocked, Deferred: if it is there and cannot be read.
         """
-        return self._read(job_id, Kept.RECORD)
+        return self._read(job_id, SpoolFile.RECORD)
 
-    def write_sighting(self, job_id: str, sighting: Sighting) -> None:
+    def write_repeated_download(self, job_id: str, sighting: RepeatedDownload) -> None:
         """Keep which bytes came that are no whole MP4; on disk when this returns.
 
         Raises:
             Blocked, Deferred: if it cannot be written.
         """
-        self._write(job_id, Kept.SIGHTING, json.dumps(asdict(sighting)).encode("ascii"))
+        self._write(job_id, SpoolFile.SIGHTING, json.dumps(asdict(sighting)).encode("ascii"))
 
-    def sighting(self, job_id: str) -> Sighting | None:
-        """What `write_sighting` last kept of a job; None if nothing, or nothing that makes sense.
+    def repeated_download(self, job_id: str) -> RepeatedDownload | None:
+        """What `write_repeated_download` last kept of a job; None if nothing, or nothing that makes sense.
 
         Raises:
             Blocked, Deferred: if it is there and cannot be read.
         """
-        kept = self._read(job_id, Kept.SIGHTING) or {}
+        kept = self._read(job_id, SpoolFile.SIGHTING) or {}
         try:
             times = float(kept["seen_at"]), float(kept["watched_since"])
-            return Sighting(str(kept["digest"]), int(kept["length"]), str(kept["suffix"]), *times)
+            return RepeatedDownload(str(kept["digest"]), int(kept["length"]), str(kept["suffix"]), *times)
         except (KeyError, TypeError, ValueError, OverflowError):
             return None
 
@@ -133,7 +133,7 @@ class WorkFolder:
         folder = self.folder(job_id)
         with suppress(OSError):
             for path in folder.iterdir():
-                if path.name in {*Kept} or (path.name.startswith(".") and path.name.endswith(".part")):
+                if path.name in {*SpoolFile} or (path.name.startswith(".") and path.name.endswith(".part")):
                     path.unlink()
             folder.rmdir()
 

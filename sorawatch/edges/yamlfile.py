@@ -49,8 +49,8 @@ def read(path: Path) -> bytes:
     except OSError as error:
         match error.errno:
             case errno.ELOOP:
-                mend = "Put the file itself in its place."
-                raise Invalid(Problem(name, "is a symbolic link", mend)) from error
+                hint = "Put the file itself in its place."
+                raise Invalid(Problem(name, "is a symbolic link", hint)) from error
             case errno.ENXIO:  # a socket
                 raise Invalid(Problem(name, "is not a regular file", "Put a plain file in its place.")) from error
             case errno.EACCES | errno.EPERM:
@@ -129,11 +129,11 @@ class _Parser:
         """The value that starts with ``event``; ``line`` is its key's, if it has one."""
         at = line or _line(event)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            mend = 'Write the value out; put text that starts with "&" or "*" in quotes.'
-            raise self._invalid(_line(event), "uses an anchor (&) or alias (*), which is not supported", mend)
+            hint = 'Write the value out; put text that starts with "&" or "*" in quotes.'
+            raise self._invalid(_line(event), "uses an anchor (&) or alias (*), which is not supported", hint)
         if getattr(event, "tag", None):
-            mend = 'Remove it; put text that starts with "!" in quotes.'
-            raise self._invalid(_line(event), "uses a tag (!), which is not supported", mend)
+            hint = 'Remove it; put text that starts with "!" in quotes.'
+            raise self._invalid(_line(event), "uses a tag (!), which is not supported", hint)
         if isinstance(event, yaml.ScalarEvent):
             if bad := illegible(event.value):
                 what = f"contains the control character U+{ord(bad[0]):04X}"
@@ -157,16 +157,16 @@ class _Parser:
             line = _line(event)
             key = self._node(event, None, depth + 1)
             if not isinstance(event, yaml.ScalarEvent):
-                mend = "Write a plain word before the colon."
-                raise self._invalid(line, "has a list or mapping where a key is needed", mend)
+                hint = "Write a plain word before the colon."
+                raise self._invalid(line, "has a list or mapping where a key is needed", hint)
             if key.text in nodes:
                 what = f'has the key "{key.text}" a second time (first in line {nodes[key.text].line})'
                 raise self._invalid(line, what, "Keep one of the two.")
             nodes[key.text] = self._node(self._next(), line, depth + 1)
         return MappingProxyType(nodes)
 
-    def _invalid(self, line: int, what: str, mend: str) -> Invalid:
-        return Invalid(Problem(f"{self._name} line {line}", what, mend))
+    def _invalid(self, line: int, what: str, hint: str) -> Invalid:
+        return Invalid(Problem(f"{self._name} line {line}", what, hint))
 
 
 def _line(event: yaml.Event) -> int:
@@ -193,12 +193,12 @@ _AT_ONCE = (
 def _plainly(error: yaml.MarkedYAMLError, name: str) -> Problem:
     """What is wrong and its mend, without the parser's vocabulary where the mistake is a common one."""
     here = _spot(name, error.problem_mark or error.context_mark)
-    for phrase, what, mend in _UNFINISHED:
+    for phrase, what, hint in _UNFINISHED:
         if phrase in (error.problem or ""):
-            return Problem(_spot(name, error.context_mark) if error.context_mark else here, what, mend)
-    for phrase, what, mend in _AT_ONCE:
+            return Problem(_spot(name, error.context_mark) if error.context_mark else here, what, hint)
+    for phrase, what, hint in _AT_ONCE:
         if phrase in (error.problem or ""):
-            return Problem(here, what, mend)
+            return Problem(here, what, hint)
     return Problem(here, f"is not valid YAML ({error.problem})", _QUOTE)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sorawatch.simulator.control import Simulator
 from sorawatch.simulator.faults import Fault
 from sorawatch.simulator.ledger import Ledger, LedgerVideo
-from sorawatch.simulator.settings import MODELS, ModelCard, Settings
+from sorawatch.simulator.settings import MODELS, ModelCard, SimulatorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,8 @@ __all__ = [
     "LedgerVideo",
     "MissingExtraError",
     "ModelCard",
-    "Settings",
     "Simulator",
+    "SimulatorSettings",
     "running",
     "serve",
 ]
@@ -39,7 +39,7 @@ class MissingExtraError(ImportError):
     """The packages of the extra ``demo`` are not installed."""
 
 
-def running(settings: Settings, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[Simulator]:
+def running(settings: SimulatorSettings, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[Simulator]:
     """A simulator in a thread of its own, answering from entry to exit; port 0 takes a free one.
 
     Raises:
@@ -51,7 +51,7 @@ def running(settings: Settings, host: str = "127.0.0.1", port: int = 0) -> Abstr
 
 
 def serve(
-    settings: Settings,
+    settings: SimulatorSettings,
     host: str = "127.0.0.1",
     port: int = 8787,
     *,

@@ -25,7 +25,7 @@ class Manner(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SimulatedResponse:
     """One HTTP answer. ``seconds`` is how long a trickle takes."""
 
     status: int = 200
@@ -41,7 +41,7 @@ class Answer:
     seconds: float = 0.0
 
     @classmethod
-    def of(cls, document: object, status: int = 200) -> Answer:
+    def of(cls, document: object, status: int = 200) -> SimulatedResponse:
         """A JSON answer."""
         return cls(status, json.dumps(document).encode())
 
@@ -59,10 +59,12 @@ class ApiError(Exception):
         code: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.answer = Answer.of({"error": {"message": message, "type": kind, "param": param, "code": code}}, status)
+        self.answer = SimulatedResponse.of(
+            {"error": {"message": message, "type": kind, "param": param, "code": code}}, status
+        )
 
 
-def ranged(answer: Answer, wanted: str | None, condition: str | None) -> Answer:
+def ranged(answer: SimulatedResponse, wanted: str | None, condition: str | None) -> SimulatedResponse:
     """The part of ``answer`` that a request asks for with ``Range: wanted`` and ``If-Range: condition``.
 
     One range of bytes is served (206), an unsatisfiable one refused (416); anything else the header may hold is

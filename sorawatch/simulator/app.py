@@ -19,18 +19,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sorawatch.simulator import contract
-from sorawatch.simulator.answers import Answer, ApiError, ranged
+from sorawatch.simulator.answers import ApiError, SimulatedResponse, ranged
 from sorawatch.simulator.clips import ClipKey, RenderingStoppedError
 from sorawatch.simulator.delivery import Delivery
 from sorawatch.simulator.faults import KINDS, Fault, FaultBox, Stage
-from sorawatch.simulator.ledger import Books, Plan, Video
+from sorawatch.simulator.ledger import GenerationPlan, LedgerBook, SimulatedVideo
 from sorawatch.simulator.renderer import Renderer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from sorawatch.simulator.contract import Form
-    from sorawatch.simulator.settings import Settings
+    from sorawatch.simulator.settings import SimulatorSettings
 
 _CREATED = 1_759_276_800
 """The birth of the models for their list, in Unix seconds: the month of Sora 2."""
@@ -48,7 +48,7 @@ class Call:
     operation: str
     request: Request
     form: Form | None = None
-    video: Video | None = None
+    video: SimulatedVideo | None = None
 
     def taken(self, faults: FaultBox, stage: Stage) -> tuple[Fault, ...]:
         """The faults that hit this request at ``stage``."""
@@ -71,8 +71,8 @@ class Submit:
 class Service:
     """One simulated server. ``storage_root`` is the URL under which its clips are to be had without a key."""
 
-    def __init__(self, settings: Settings, storage_root: str) -> None:
-        self.books = Books(settings)
+    def __init__(self, settings: SimulatorSettings, storage_root: str) -> None:
+        self.books = LedgerBook(settings)
         self.faults = FaultBox()
         self.storage_requests: list[Mapping[str, str]] = []
         self.submits: list[Submit] = []
@@ -107,8 +107,10 @@ class Service:
                 generation.cancel()
             self._renderer.close()
 
-    def _route(self, method: str, path: str, operation: str, handle: Callable[[Call], Awaitable[Answer]]) -> Route:
-        async def answer(request: Request) -> Answer:
+    def _route(
+        self, method: str, path: str, operation: str, handle: Callable[[Call], Awaitable[SimulatedResponse]]
+    ) -> Route:
+        async def answer(request: Request) -> SimulatedResponse:
             self.books.count("requests")
             call = Call(operation, request)
             try:
@@ -119,15 +121,17 @@ class Service:
 
         return Route(path, _endpoint(answer), methods=[method])
 
-    async def _exchange(self, call: Call, handle: Callable[[Call], Awaitable[Answer]]) -> Answer:
+    async def _exchange(self, call: Call, handle: Callable[[Call], Awaitable[SimulatedResponse]]) -> SimulatedResponse:
         contract.authorize(call.request.headers.get("Authorization"), self._settings.key)
         await self._identify(call)
         return await self._with_faults(call, handle)
 
-    async def _with_faults(self, call: Call, handle: Callable[[Call], Awaitable[Answer]]) -> Answer:
+    async def _with_faults(
+        self, call: Call, handle: Callable[[Call], Awaitable[SimulatedResponse]]
+    ) -> SimulatedResponse:
         for fault in call.taken(self.faults, Stage.BEFORE):
             if not KINDS[fault.kind].delays:
-                return KINDS[fault.kind].effect(fault, Answer())
+                return KINDS[fault.kind].effect(fault, SimulatedResponse())
             await asyncio.sleep(fault.seconds)
         answer = await handle(call)
         for fault in call.taken(self.faults, Stage.AFTER):
@@ -153,10 +157,10 @@ class Service:
                 self.books.count("polls")
             call.video = self.books.find(unquote(call.request.path_params["id"]))
 
-    async def _create(self, call: Call) -> Answer:
+    async def _create(self, call: Call) -> SimulatedResponse:
         assert call.form is not None
         order, reference = await asyncio.to_thread(contract.check, call.form, self._settings)
-        plan = Plan.ordinary(self._settings.generation_seconds)
+        plan = GenerationPlan.ordinary(self._settings.generation_seconds)
         for fault in call.taken(self.faults, Stage.ACCEPTANCE):
             plan = KINDS[fault.kind].plan(fault, plan)
         call.video = video = self.books.accept(order, plan)
@@ -164,9 +168,9 @@ class Service:
         generation = asyncio.create_task(self._generate(video))
         self._generations.add(generation)
         generation.add_done_callback(self._generations.discard)
-        return Answer.of(video.resource(video.started))
+        return SimulatedResponse.of(video.resource(video.started))
 
-    async def _generate(self, video: Video) -> None:
+    async def _generate(self, video: SimulatedVideo) -> None:
         """Bring a video to its end: its time has come, or it was released, and its clip is ready."""
         seconds = video.plan.generation_seconds
         if math.isfinite(seconds) and video.plan.error is None:
@@ -178,45 +182,47 @@ class Service:
                 await self._renderer.clip(self._key(video))
         self.books.finish(video)
 
-    async def _list(self, call: Call) -> Answer:
+    async def _list(self, call: Call) -> SimulatedResponse:
         query = call.request.query_params
         limit, descending = contract.page_limits(query)
         videos, more = self.books.page(query.get("after"), limit, descending=descending)
         data = [video.resource() for video in videos]
         first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-        return Answer.of({"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": more})
+        return SimulatedResponse.of(
+            {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": more}
+        )
 
-    async def _retrieve(self, call: Call) -> Answer:
+    async def _retrieve(self, call: Call) -> SimulatedResponse:
         assert call.video is not None
         self.books.polled(call.video)
         mirror = self._mirror(call.video) if call.video.outcome == "completed" else ""
-        return replace(Answer.of(call.video.resource()), mirror=mirror)
+        return replace(SimulatedResponse.of(call.video.resource()), mirror=mirror)
 
-    async def _delete(self, call: Call) -> Answer:
+    async def _delete(self, call: Call) -> SimulatedResponse:
         assert call.video is not None
         if call.video.outcome is None:
             raise ApiError(400, "Only a completed or failed video can be deleted.", param="id")
         self.books.delete(call.video)
-        return Answer.of({"id": call.video.plan.id, "object": "video.deleted", "deleted": True})
+        return SimulatedResponse.of({"id": call.video.plan.id, "object": "video.deleted", "deleted": True})
 
-    async def _content(self, call: Call) -> Answer:
+    async def _content(self, call: Call) -> SimulatedResponse:
         assert call.video is not None
         contract.check_variant(call.request.query_params.get("variant", "video"))
         return await self._clip(call.video)
 
-    async def _models(self, _: Call) -> Answer:
+    async def _models(self, _: Call) -> SimulatedResponse:
         data = [
             {"id": card.name, "object": "model", "created": _CREATED, "owned_by": "sorawatch-simulator"}
             for card in self._settings.models
         ]
-        return Answer.of({"object": "list", "data": data})
+        return SimulatedResponse.of({"object": "list", "data": data})
 
-    async def _storage(self, request: Request) -> Answer:
+    async def _storage(self, request: Request) -> SimulatedResponse:
         self.storage_requests.append(dict(request.headers))
         video = self.books.find(unquote(request.path_params["id"]))
         return await self._with_faults(Call("storage", request, video=video), lambda _: self._clip(video))
 
-    async def _clip(self, video: Video) -> Answer:
+    async def _clip(self, video: SimulatedVideo) -> SimulatedResponse:
         if video.outcome is None:
             raise ApiError(404, "Video is not ready yet, use GET /v1/videos/{video_id} to check status.", param="id")
         if video.outcome == "failed":
@@ -226,38 +232,38 @@ class Service:
         key = self._key(video)
         clip = await self._renderer.clip(key)
         self.books.downloaded(video)
-        return Answer(200, clip, "video/mp4", {"ETag": key.etag}, ranged=True, mirror=self._mirror(video))
+        return SimulatedResponse(200, clip, "video/mp4", {"ETag": key.etag}, ranged=True, mirror=self._mirror(video))
 
-    def _mirror(self, video: Video) -> str:
+    def _mirror(self, video: SimulatedVideo) -> str:
         """Where a clip is to be had without a key."""
         return f"{self._storage_root}/storage/{quote(video.plan.id, safe='')}"
 
-    def _key(self, video: Video) -> ClipKey:
+    def _key(self, video: SimulatedVideo) -> ClipKey:
         width, _, height = video.order.size.partition("x")
         seconds, rate = int(video.order.seconds), self._settings.frames_per_second
         return ClipKey(video.order.reference_sha256, int(width), int(height), seconds, rate)
 
-    async def _ledger(self, _: Request) -> Answer:
-        return Answer.of(asdict(self.books.snapshot()))
+    async def _ledger(self, _: Request) -> SimulatedResponse:
+        return SimulatedResponse.of(asdict(self.books.snapshot()))
 
-    async def _inject(self, request: Request) -> Answer:
+    async def _inject(self, request: Request) -> SimulatedResponse:
         try:
             document = await request.json()
             self.faults.inject(*(Fault(**item) for item in (document if isinstance(document, list) else [document])))
         except (TypeError, ValueError) as error:
             raise ApiError(400, f"faults: {error}") from error
-        return Answer.of({"active": [asdict(fault) for fault in self.faults.active()]})
+        return SimulatedResponse.of({"active": [asdict(fault) for fault in self.faults.active()]})
 
-    async def _clear(self, _: Request) -> Answer:
+    async def _clear(self, _: Request) -> SimulatedResponse:
         self.faults.clear()
-        return Answer.of({"active": []})
+        return SimulatedResponse.of({"active": []})
 
 
-async def _page(_: Request) -> Answer:
-    return Answer(200, _PAGE, "text/html; charset=utf-8")
+async def _page(_: Request) -> SimulatedResponse:
+    return SimulatedResponse(200, _PAGE, "text/html; charset=utf-8")
 
 
-def _endpoint(answer: Callable[[Request], Awaitable[Answer]]) -> Callable[[Request], Awaitable[Delivery]]:
+def _endpoint(answer: Callable[[Request], Awaitable[SimulatedResponse]]) -> Callable[[Request], Awaitable[Delivery]]:
     async def endpoint(request: Request) -> Delivery:
         try:
             found = await answer(request)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from sorawatch.simulator.answers import Answer
+from sorawatch.simulator.answers import SimulatedResponse
 
 if TYPE_CHECKING:
     from sorawatch.simulator.faults import Fault
@@ -32,7 +32,7 @@ SHAPES: Mapping[str, tuple[str, Callable[[Fault], str]]] = {
 _ID = "{id}"
 
 
-def canned(fault: Fault, answer: Answer) -> Answer:
+def canned(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
     """What ``fault`` says in place of ``answer``, whose id it may tell in a place of its own."""
     media_type, text = SHAPES[fault.shape]
     body = text(fault)
@@ -41,7 +41,7 @@ def canned(fault: Fault, answer: Answer) -> Answer:
         body = fault.body.replace(_ID, str(json.loads(answer.body)["id"])) if _ID in fault.body else fault.body
     wishes = {"Retry-After": fault.retry_after, "retry-after-ms": fault.retry_after_ms}
     headers = {name: str(value) for name, value in wishes.items() if value is not None}
-    return Answer(fault.status, body.encode(), fault.media_type or media_type, {**headers, **fault.headers})
+    return SimulatedResponse(fault.status, body.encode(), fault.media_type or media_type, {**headers, **fault.headers})
 
 
 def _error(fault: Fault) -> dict[str, object]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sorawatch.simulator.answers import Answer
+from sorawatch.simulator.answers import SimulatedResponse
 
 if TYPE_CHECKING:
     from sorawatch.simulator.faults import Fault
@@ -31,29 +31,29 @@ _CODECS = {
 _PADDING = bytes(4096)
 
 
-def typed(fault: Fault, answer: Answer) -> Answer:
+def typed(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
     """The clip under the Content-Type ``fault.word``; under none if that is empty."""
     return replace(answer, media_type=fault.word)
 
 
-def padded(fault: Fault, answer: Answer) -> Answer:
+def padded(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
     """The clip with ``fault.word`` behind it, or with a block of zeros."""
     return replace(answer, body=answer.body + (fault.word.encode() or _PADDING))
 
 
-def indexed_twice(_: Fault, answer: Answer) -> Answer:
+def indexed_twice(_: Fault, answer: SimulatedResponse) -> SimulatedResponse:
     """The clip with its index once more behind it, which players do not mind."""
     start = answer.body.index(b"moov") - 4
     size = int.from_bytes(answer.body[start : start + 4], "big")
     return replace(answer, body=answer.body + answer.body[start : start + size])
 
 
-def contained(fault: Fault, answer: Answer) -> Answer:
+def contained(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
     """A small clip in the container ``fault.word``, a key of ``_CODECS``, in place of the MP4."""
     return replace(answer, body=_small_clip(fault.word))
 
 
-def linked(fault: Fault, answer: Answer) -> Answer:
+def linked(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
     """JSON with a link to the clip, once there is one: a video's own with that added, else nothing but the link.
 
     ``fault.word`` is where it stands, such as ``metadata.url`` or ``videos[].url``. ``{path}`` in ``fault.location``
@@ -64,7 +64,7 @@ def linked(fault: Fault, answer: Answer) -> Answer:
     is_json = answer.media_type == "application/json"
     link = (fault.location or answer.mirror).replace("{path}", urlsplit(answer.mirror).path)
     document = _placed(json.loads(answer.body) if is_json else {}, (fault.word or "url").split("."), link)
-    return Answer.of(document, answer.status)
+    return SimulatedResponse.of(document, answer.status)
 
 
 def _placed(document: Document, path: list[str], link: str) -> Document:

@@ -20,7 +20,7 @@ from sorawatch.simulator.answers import ApiError
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from sorawatch.simulator.settings import ModelCard, Settings
+    from sorawatch.simulator.settings import ModelCard, SimulatorSettings
 
 PROMPT_LIMIT = 32_000
 """Characters; ``maxLength`` of the OpenAPI schema."""
@@ -41,7 +41,7 @@ Form = Mapping[str, Sequence[str | Upload]]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CreateRequest:
     """A create request that passed every check."""
 
     prompt: str
@@ -76,7 +76,7 @@ def not_multipart() -> ApiError:
     return ApiError(400, "Content-Type must be multipart/form-data")
 
 
-def check(form: Form, settings: Settings) -> tuple[Order, bytes]:
+def check(form: Form, settings: SimulatorSettings) -> tuple[CreateRequest, bytes]:
     """The order in ``form`` and its reference; decodes the picture, so it belongs on a worker thread.
 
     Raises:
@@ -102,7 +102,7 @@ def check(form: Form, settings: Settings) -> tuple[Order, bytes]:
             raise ApiError(400, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
     reference = uploads[0].data
     digest = hashlib.sha256(reference).hexdigest()
-    order = Order(prompt, model.name, size, seconds, model.quality, model.price(size, seconds), digest)
+    order = CreateRequest(prompt, model.name, size, seconds, model.quality, model.price(size, seconds), digest)
     return order, reference
 
 
@@ -141,7 +141,7 @@ def _text(form: Form, name: str, default: str | None = None) -> str:
     return value
 
 
-def _model(form: Form, settings: Settings) -> ModelCard:
+def _model(form: Form, settings: SimulatorSettings) -> ModelCard:
     name = _text(form, "model")
     card = settings.model(name)
     if card is None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from sorawatch.simulator.app import Service, Submit
     from sorawatch.simulator.faults import Fault
-    from sorawatch.simulator.ledger import Ledger, Video
+    from sorawatch.simulator.ledger import Ledger, SimulatedVideo
 
 
 class Simulator:
@@ -55,7 +55,7 @@ class Simulator:
         """The headers, with names in lower case, of each request that reached the storage host."""
         return tuple(self._service.storage_requests)
 
-    def _finish(self, videos: list[Video], timeout: float) -> None:
+    def _finish(self, videos: list[SimulatedVideo], timeout: float) -> None:
         for video in videos:
             self._loop.call_soon_threadsafe(video.released.set)
         if not self._service.books.wait_for(lambda: all(video.outcome for video in videos), timeout):

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from sorawatch.simulator import clip_faults, telling
-from sorawatch.simulator.answers import Answer, Manner
+from sorawatch.simulator.answers import Manner, SimulatedResponse
 from sorawatch.simulator.bodies import SHAPES, canned
-from sorawatch.simulator.ledger import Plan
+from sorawatch.simulator.ledger import GenerationPlan
 
 OPERATIONS = ("create", "retrieve", "list", "content", "delete", "models", "storage")
 """``storage`` is a request for a clip on the host that a ``redirect`` or a ``link`` leads to."""
@@ -133,7 +133,7 @@ def _spent(fault: Fault, seen: int) -> bool:
     return fault.times is not None and seen >= fault.after + fault.times
 
 
-def _used_up(fault: Fault, answer: Answer) -> Answer:
+def _used_up(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
     left = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": f"{fault.seconds:g}s"}
     return replace(answer, headers={**answer.headers, **left})
 
@@ -142,7 +142,7 @@ def _travelling(manner: Manner) -> Effect:
     return lambda fault, answer: replace(answer, manner=manner, seconds=fault.seconds)
 
 
-def _unchanged(_: Fault, answer: Answer) -> Answer:
+def _unchanged(_: Fault, answer: SimulatedResponse) -> SimulatedResponse:
     return answer
 
 
@@ -159,46 +159,46 @@ def _half_zero(body: bytes) -> bytes:
     return _half(body) + bytes(len(body) - len(body) // 2)
 
 
-def _gzipped(_: Fault, answer: Answer) -> Answer:
+def _gzipped(_: Fault, answer: SimulatedResponse) -> SimulatedResponse:
     headers = {**answer.headers, "Content-Encoding": "gzip"}
     return replace(answer, body=gzip.compress(answer.body, compresslevel=1), headers=headers, ranged=False)
 
 
-def _without_range(_: Fault, answer: Answer) -> Answer:
+def _without_range(_: Fault, answer: SimulatedResponse) -> SimulatedResponse:
     return replace(answer, ranged=False)
 
 
-def _mistyped(fault: Fault, answer: Answer) -> Answer:
+def _mistyped(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
     return replace(answer, media_type=fault.media_type or answer.media_type)
 
 
-def _elsewhere(fault: Fault, answer: Answer) -> Answer:
-    return Answer(302, headers={"Location": fault.location or answer.mirror})
+def _elsewhere(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
+    return SimulatedResponse(302, headers={"Location": fault.location or answer.mirror})
 
 
-def _failed_as_error(fault: Fault, answer: Answer) -> Answer:
+def _failed_as_error(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
     failed = json.loads(answer.body).get("status") == "failed"
     return replace(answer, status=fault.status) if failed else answer
 
 
-def _fails(fault: Fault, plan: Plan) -> Plan:
+def _fails(fault: Fault, plan: GenerationPlan) -> GenerationPlan:
     code = {} if fault.code is None else {"code": fault.code}
     return replace(plan, error={**code, "message": fault.message})
 
 
-def _long_id(_: Fault, plan: Plan) -> Plan:
+def _long_id(_: Fault, plan: GenerationPlan) -> GenerationPlan:
     return replace(plan, id=f"video_{secrets.token_hex(30)}/{secrets.token_hex(30)}+a==")
 
 
-def _stuck(_: Fault, plan: Plan) -> Plan:
+def _stuck(_: Fault, plan: GenerationPlan) -> GenerationPlan:
     return replace(plan, generation_seconds=float("inf"))
 
 
-Effect = Callable[[Fault, Answer], Answer]
+Effect = Callable[[Fault, SimulatedResponse], SimulatedResponse]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """What one kind of fault does and where, unless told otherwise.
 
     Before a request, ``effect`` makes the whole answer of an empty one; after it, another of the real one. At the
@@ -208,31 +208,31 @@ class Kind:
     stage: Stage
     on: str
     effect: Effect = _unchanged
-    plan: Callable[[Fault, Plan], Plan] = lambda _, plan: plan
+    plan: Callable[[Fault, GenerationPlan], GenerationPlan] = lambda _, plan: plan
     delays: bool = False
     """Whether it does no more than wait for the fault's ``seconds``."""
 
 
-def _before(effect: Effect) -> Kind:
-    return Kind(Stage.BEFORE, "create", effect)
+def _before(effect: Effect) -> FaultKind:
+    return FaultKind(Stage.BEFORE, "create", effect)
 
 
-def _after(on: str, effect: Effect) -> Kind:
-    return Kind(Stage.AFTER, on, effect)
+def _after(on: str, effect: Effect) -> FaultKind:
+    return FaultKind(Stage.AFTER, on, effect)
 
 
-def _planned(plan: Callable[[Fault, Plan], Plan]) -> Kind:
-    return Kind(Stage.ACCEPTANCE, "create", plan=plan)
+def _planned(plan: Callable[[Fault, GenerationPlan], GenerationPlan]) -> FaultKind:
+    return FaultKind(Stage.ACCEPTANCE, "create", plan=plan)
 
 
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, FaultKind] = {
     # Any request
     "lost_before": _before(_travelling(Manner.RESET)),
     "lost_after": _after("create", _travelling(Manner.RESET)),
     "hang_before": _before(_travelling(Manner.HANG)),
     "hang_after": _after("create", _travelling(Manner.HANG)),
-    "delay_before": Kind(Stage.BEFORE, "create", delays=True),
-    "delay_after": Kind(Stage.AFTER, "create", delays=True),
+    "delay_before": FaultKind(Stage.BEFORE, "create", delays=True),
+    "delay_after": FaultKind(Stage.AFTER, "create", delays=True),
     "answer_before": _before(canned),
     "answer_after": _after("create", canned),
     "used_up": _after("create", _used_up),

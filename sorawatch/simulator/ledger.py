@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from sorawatch.simulator.contract import no_such_video, too_many_running
 
 if TYPE_CHECKING:
-    from sorawatch.simulator.contract import Order
-    from sorawatch.simulator.settings import Settings
+    from sorawatch.simulator.contract import CreateRequest
+    from sorawatch.simulator.settings import SimulatorSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class GenerationPlan:
     """What shall become of an order, fixed at its acceptance. ``error`` is how its generation will fail, if at all."""
 
     id: str
@@ -73,17 +73,17 @@ class Plan:
     error: dict[str, object] | None = None
 
     @classmethod
-    def ordinary(cls, generation_seconds: float) -> Plan:
+    def ordinary(cls, generation_seconds: float) -> GenerationPlan:
         return cls(f"video_{secrets.token_hex(16)}", generation_seconds)
 
 
 @dataclass(slots=True)
-class Video:
+class SimulatedVideo:
     """One accepted order on its way. ``started`` is on the monotonic clock, ``*_at`` are Unix seconds."""
 
     sequence: int
-    order: Order
-    plan: Plan
+    order: CreateRequest
+    plan: GenerationPlan
     created_at: int
     started: float
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -141,16 +141,16 @@ class Video:
         )
 
 
-class Books:
+class LedgerBook:
     """The accounts. Every method may be called from any thread."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SimulatorSettings) -> None:
         self._settings = settings
         self._changed = threading.Condition()
         self._counts: Counter[str] = Counter()
         self._pairs: set[tuple[str, str]] = set()
-        self._videos: dict[str, Video] = {}
-        self._order: list[Video] = []
+        self._videos: dict[str, SimulatedVideo] = {}
+        self._order: list[SimulatedVideo] = []
         self._running = 0
         self._most_running = 0
 
@@ -160,12 +160,12 @@ class Books:
             self._counts.update(names)
             self._changed.notify_all()
 
-    def accept(self, order: Order, plan: Plan) -> Video:
+    def accept(self, order: CreateRequest, plan: GenerationPlan) -> SimulatedVideo:
         """Take and bill an order; raises ApiError 429 when too many are running."""
         with self._changed:
             if self._settings.max_running is not None and self._running >= self._settings.max_running:
                 raise too_many_running()
-            video = Video(len(self._order), order, plan, int(time.time()), time.monotonic(), billed=order.usd)
+            video = SimulatedVideo(len(self._order), order, plan, int(time.time()), time.monotonic(), billed=order.usd)
             self._videos[plan.id] = video
             self._order.append(video)
             self._pairs.add((order.reference_sha256, order.prompt))
@@ -174,7 +174,7 @@ class Books:
             self._changed.notify_all()
             return video
 
-    def finish(self, video: Video) -> None:
+    def finish(self, video: SimulatedVideo) -> None:
         """The generation ended: well, or as the plan's error says, which costs nothing."""
         with self._changed:
             now = time.time()
@@ -187,7 +187,7 @@ class Books:
                 video.outcome, video.billed = "failed", Decimal(0)
             self._changed.notify_all()
 
-    def find(self, video_id: str) -> Video:
+    def find(self, video_id: str) -> SimulatedVideo:
         """Raises ApiError 404 for an id never given or deleted."""
         with self._changed:
             try:
@@ -195,17 +195,17 @@ class Books:
             except KeyError:
                 raise no_such_video(video_id) from None
 
-    def polled(self, video: Video) -> None:
+    def polled(self, video: SimulatedVideo) -> None:
         with self._changed:
             video.polls += 1
 
-    def downloaded(self, video: Video) -> None:
+    def downloaded(self, video: SimulatedVideo) -> None:
         with self._changed:
             video.downloads += 1
             self._counts["downloads"] += 1
             self._changed.notify_all()
 
-    def delete(self, video: Video) -> None:
+    def delete(self, video: SimulatedVideo) -> None:
         """Forget a finished video, but not what it cost."""
         with self._changed:
             self._videos.pop(video.plan.id, None)
@@ -213,7 +213,7 @@ class Books:
             self._counts["deletes"] += 1
             self._changed.notify_all()
 
-    def page(self, after: str | None, limit: int, *, descending: bool) -> tuple[list[Video], bool]:
+    def page(self, after: str | None, limit: int, *, descending: bool) -> tuple[list[SimulatedVideo], bool]:
         """At most ``limit`` videos beyond ``after``, and whether more follow; raises ApiError 404 for a strange id."""
         with self._changed:
             step = -1 if descending else 1
@@ -221,7 +221,7 @@ class Books:
             found = list(islice(self._listed(start, step), limit + 1))
             return found[:limit], len(found) > limit
 
-    def unfinished(self) -> list[Video]:
+    def unfinished(self) -> list[SimulatedVideo]:
         with self._changed:
             return [video for video in self._videos.values() if video.outcome is None]
 
@@ -244,6 +244,6 @@ class Books:
         with self._changed:
             return self._changed.wait_for(holds, timeout)
 
-    def _listed(self, start: int, step: int) -> Iterator[Video]:
+    def _listed(self, start: int, step: int) -> Iterator[SimulatedVideo]:
         stop = len(self._order) if step > 0 else -1
         return (self._order[at] for at in range(start, stop, step) if self._order[at].outcome != "deleted")

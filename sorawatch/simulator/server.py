@@ -18,13 +18,13 @@ from sorawatch.simulator.control import Simulator
 from sorawatch.simulator.delivery import TRANSPORT
 
 if TYPE_CHECKING:
-    from sorawatch.simulator.settings import Settings
+    from sorawatch.simulator.settings import SimulatorSettings
 
 _STORAGE_HOST = "127.0.0.2"
 
 
 @contextmanager
-def running(settings: Settings, host: str, port: int) -> Iterator[Simulator]:
+def running(settings: SimulatorSettings, host: str, port: int) -> Iterator[Simulator]:
     """See ``sorawatch.simulator.running``."""
     server = _Server(settings, host, port)
     thread = threading.Thread(target=server.run_quietly, name="simulator", daemon=True)
@@ -36,7 +36,7 @@ def running(settings: Settings, host: str, port: int) -> Iterator[Simulator]:
         thread.join()
 
 
-def serve(settings: Settings, host: str, port: int, announce: Callable[[str], None]) -> None:
+def serve(settings: SimulatorSettings, host: str, port: int, announce: Callable[[str], None]) -> None:
     """See ``sorawatch.simulator.serve``."""
     with suppress(KeyboardInterrupt):
         server = _Server(settings, host, port)
@@ -66,7 +66,7 @@ class _Protocol(H11Protocol):
 class _Server(uvicorn.Server):
     """Listens from its construction on; raises OSError if it cannot."""
 
-    def __init__(self, settings: Settings, host: str, port: int) -> None:
+    def __init__(self, settings: SimulatorSettings, host: str, port: int) -> None:
         self._sockets = [_listen(host, port), _listen_elsewhere()]
         self.root, storage_root = map(_address, self._sockets)
         self.service = Service(settings, storage_root)

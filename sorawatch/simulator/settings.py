@@ -42,7 +42,7 @@ MODELS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SimulatorSettings:
     """How the server behaves.
 
     ``generation_seconds`` is the time from acceptance to completion; ``inf`` holds every video until it is

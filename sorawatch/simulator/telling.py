@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sorawatch.simulator.answers import Answer
+    from sorawatch.simulator.answers import SimulatedResponse
     from sorawatch.simulator.faults import Effect, Fault
 
 Document = dict[str, object]
@@ -19,7 +19,7 @@ Document = dict[str, object]
 def of_document(change: Callable[[Fault, Document], Document]) -> Effect:
     """``change`` applied to the JSON of an answer."""
 
-    def effect(fault: Fault, answer: Answer) -> Answer:
+    def effect(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
         return replace(answer, body=json.dumps(change(fault, json.loads(answer.body))).encode())
 
     return effect

@@ -31,8 +31,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageDraw, ImageFilter, ImageOps
 
 from sorawatch.core.order import Fit, Model, Size
-from sorawatch.core.reference_format import Finish, Format
-from sorawatch.edges.images import Pool, Wish
+from sorawatch.core.reference_format import Format, ReferenceOptions
+from sorawatch.edges.images import Pool, ReferenceRequest
 from tests.edges.images.test_pool import workers
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -192,7 +192,7 @@ def main() -> None:
         path = Path(folder) / "picture.jpg"
         Image.new("RGB", (64, 36)).save(path)
         others.submit(plain, path, (64, 36)).result()
-        pool.prepare(path, Wish(Model("free", None, None), Size(64, 36), Fit.CROP))
+        pool.prepare(path, ReferenceRequest(Model("free", None, None), Size(64, 36), Fit.CROP))
         plain_pid = others.submit(os.getpid).result()
         (pid,) = set(workers(os.getpid())) - {plain_pid}
         plain_idle, idle = memory(plain_pid, "VmRSS"), memory(pid, "VmRSS")
@@ -206,8 +206,8 @@ def main() -> None:
             case.draw(*case.pixels).save(path, quality=92, subsampling="4:2:0", exif=exif)
             for size in case.sizes:
                 target = (size.width, size.height)
-                wish = Wish(Model("free", None, None), size, Fit.CROP)
-                lossless = replace(wish, finish=Finish(Format.PNG))
+                wish = ReferenceRequest(Model("free", None, None), size, Fit.CROP)
+                lossless = replace(wish, finish=ReferenceOptions(Format.PNG))
                 made = [pool.prepare(path, lossless).data, pool.prepare(path, wish).data]
                 made.append(others.submit(plain, path, target).result())
                 usual, leanest = theirs(plain, target), theirs(lean, target)

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sorawatch.core.schedule import Look, Outlook, Waits, next_poll
+from sorawatch.core.schedule import PolledProgress, RenderHistory, Waits, next_poll
 from sorawatch.daemon.actions.render_times import REMEMBERED, length
 
 RENDERS = 600
@@ -106,14 +106,14 @@ def learning(totals: Sequence[float], progress: Progress, seed: int, *, stamped:
     for total in totals:
         past = tuple(sorted(recent))
         age, before = 0, None
-        wait = next_poll(WAITS, Look(0, None), Outlook(past))
+        wait = next_poll(WAITS, PolledProgress(0, None), RenderHistory(past))
         while True:
             age += wait
             polls += 1
             if age >= 1000 * total:
                 break
-            look = Look(age, progress(age / 1000, total, rng))
-            wait = next_poll(WAITS, look, Outlook(past, before))
+            look = PolledProgress(age, progress(age / 1000, total, rng))
+            wait = next_poll(WAITS, look, RenderHistory(past, before))
             before = look
         lag += age / 1000 - total
         recent.append(length(age, before, int(1000 * round(total)) if stamped else None))

@@ -109,7 +109,7 @@ def serving(seconds: float) -> Iterator[str]:
 
 
 def serve(seconds: float) -> None:
-    settings = simulator.Settings(generation_seconds=seconds, frames_per_second=1)
+    settings = simulator.SimulatorSettings(generation_seconds=seconds, frames_per_second=1)
     with simulator.running(settings) as running:
         print(running.url, flush=True)
         sys.stdin.read()

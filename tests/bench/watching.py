@@ -80,7 +80,7 @@ def peak_memory(pid: int) -> float:
 @contextmanager
 def yard(**watch: float | str) -> Iterator[Yard]:
     """A yard whose daemon submits to a simulator that never finishes."""
-    settings = simulator.Settings(generation_seconds=float("inf"), frames_per_second=1)
+    settings = simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)
     with tempfile.TemporaryDirectory() as root, simulator.running(settings) as server:
         made = Yard(Path(root), server)
         made.set("watch", settle_seconds=3, rescan_seconds=30, mode="native", **watch)

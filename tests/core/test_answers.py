@@ -12,8 +12,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from sorawatch.core.answers import (
-    Answer,
     Failure,
+    HttpResponse,
     Status,
     Video,
     content_refusal,
@@ -45,9 +45,9 @@ LITELLM = "litellm.InternalServerError: InternalServerError: OpenAIException -"
 HTML = "<!DOCTYPE html><html><head><title>502 Bad\nGateway</title></head></html>"
 
 
-def answer(status: int, body: object = "", **headers: str) -> Answer:
+def answer(status: int, body: object = "", **headers: str) -> HttpResponse:
     text = body if isinstance(body, str) else json.dumps(body)
-    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, text.encode())
+    return HttpResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, text.encode())
 
 
 def error(message: object, code: object = None, kind: object = "invalid_request_error") -> dict[str, object]:
@@ -76,7 +76,7 @@ def test_with_the_last_order_that_it_takes_for_now_a_server_says_for_how_long(
     headers: dict[str, str], rest: float | None
 ):
     taken = answer(200, JOB)
-    assert read_submit(Answer(taken.status, {**taken.headers, **headers}, taken.body), NOW).rest == rest
+    assert read_submit(HttpResponse(taken.status, {**taken.headers, **headers}, taken.body), NOW).rest == rest
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ REFUSED_SUBMITS = [
     REFUSED_SUBMITS,
     ids=[f"{row[0].status}-{row[1].__name__}-{row[0].body.decode()[:60]}" for row in REFUSED_SUBMITS],
 )
-def test_submits_that_brought_no_video(refused: Answer, kind: type[SorawatchError], told: str):
+def test_submits_that_brought_no_video(refused: HttpResponse, kind: type[SorawatchError], told: str):
     with pytest.raises(SorawatchError) as raised:
         read_submit(refused, NOW)
     assert type(raised.value) is kind
@@ -399,10 +399,10 @@ def test_submits_that_brought_no_video(refused: Answer, kind: type[SorawatchErro
         (answer(402), "api.key_file"),
     ],
 )
-def test_the_mend_names_the_key_to_change(refused: Answer, key: str):
+def test_the_mend_names_the_key_to_change(refused: HttpResponse, key: str):
     with pytest.raises(Blocked) as raised:
         read_submit(refused, NOW)
-    assert key in raised.value.mend
+    assert key in raised.value.hint
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,7 @@ def test_the_mend_names_the_key_to_change(refused: Answer, key: str):
         answer(503, error("当前并发过高")),
     ],
 )
-def test_a_crowd_of_our_own_jobs(refused: Answer):
+def test_a_crowd_of_our_own_jobs(refused: HttpResponse):
     with pytest.raises(Deferred) as raised:
         read_submit(refused, NOW)
     assert raised.value.crowded
@@ -430,7 +430,7 @@ def test_a_crowd_of_our_own_jobs(refused: Answer):
         (answer(500, error("oops")), None),
     ],
 )
-def test_the_words_of_a_lost_answer_may_stop_others_and_never_prove_anything(lost: Answer, cause: str | None):
+def test_the_words_of_a_lost_answer_may_stop_others_and_never_prove_anything(lost: HttpResponse, cause: str | None):
     with pytest.raises(Unresolved) as raised:
         read_submit(lost, NOW)
     assert (cause is None) == (raised.value.cause is None)
@@ -515,7 +515,7 @@ def test_a_rate_limit_is_no_crowd_and_its_wait_is_kept():
         (answer(403, new_api("insufficient_user_quota", "no")), Blocked, "credit"),
     ],
 )
-def test_polls_that_brought_no_video(refused: Answer, kind: type[SorawatchError], told: str):
+def test_polls_that_brought_no_video(refused: HttpResponse, kind: type[SorawatchError], told: str):
     with pytest.raises(SorawatchError) as raised:
         read_video(refused, NOW)
     assert type(raised.value) is kind
@@ -538,7 +538,7 @@ def test_polls_that_brought_no_video(refused: Answer, kind: type[SorawatchError]
         (answer(403, error("no", "insufficient_quota")), Blocked),
     ],
 )
-def test_clips_that_cannot_be_had(refused: Answer, kind: type[SorawatchError]):
+def test_clips_that_cannot_be_had(refused: HttpResponse, kind: type[SorawatchError]):
     assert type(content_refusal(refused, NOW)) is kind
 
 
@@ -575,7 +575,7 @@ def test_pages(body: object, has_more: bool | None):
         (answer(400, error("No connected db.", None, "no_db_connection")), Blocked),
     ],
 )
-def test_lists_that_cannot_be_had(refused: Answer, kind: type[SorawatchError]):
+def test_lists_that_cannot_be_had(refused: HttpResponse, kind: type[SorawatchError]):
     for read in (read_page, read_models) if b"without an id" not in refused.body else (read_page,):
         with pytest.raises(SorawatchError) as raised:
             read(refused, NOW)
@@ -630,7 +630,9 @@ def test_texts_are_quoted_on_one_line_and_cut():
     assert len(told) < 400
 
 
-def outcome_of(read: Callable[[Answer, float], object], given_answer: Answer, *kinds: type[SorawatchError]) -> object:
+def outcome_of(
+    read: Callable[[HttpResponse, float], object], given_answer: HttpResponse, *kinds: type[SorawatchError]
+) -> object:
     try:
         return read(given_answer, NOW)
     except kinds as failure:
@@ -680,7 +682,7 @@ BODIES = st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).enco
 @example(500, b'{"error": {"message": ' + b"[" * 900 + b"]" * 900 + b"}}", {})
 @example(400, b'{"error": {"message": "\\ud800"}}', {})
 def test_whatever_a_server_says_is_a_video_or_one_of_our_errors(status: int, body: bytes, headers: dict[str, str]):
-    given_answer = Answer(status, headers, body)
+    given_answer = HttpResponse(status, headers, body)
     refusals: list[object] = [content_refusal(given_answer, NOW), read_refusal(given_answer, NOW)]
     for read in (read_submit, read_video, read_page, read_models):
         unresolved = Unresolved if read is read_submit else Deferred
@@ -694,11 +696,11 @@ def test_whatever_a_server_says_is_a_video_or_one_of_our_errors(status: int, bod
 @given(st.integers(100, 599), BODIES, st.sampled_from([{}, {"Retry-After": "5"}]))
 def test_only_the_apis_own_4xx_or_its_503_proves_a_submit_unaccepted(status: int, body: bytes, headers: dict[str, str]):
     assume(not 400 <= status < 500 and status not in {503, 529} and not 200 <= status < 300)
-    assert isinstance(outcome_of(read_submit, Answer(status, headers, body), SorawatchError), Unresolved | Video)
+    assert isinstance(outcome_of(read_submit, HttpResponse(status, headers, body), SorawatchError), Unresolved | Video)
 
 
 @given(st.sampled_from([200, 201, 503, 529]), BODIES)
 def test_without_an_error_in_the_body_nothing_proves_a_submit_unaccepted(status: int, body: bytes):
-    given_answer = Answer(status, {"Retry-After": "5"}, body)
-    assume(given_answer.complaint is None)
+    given_answer = HttpResponse(status, {"Retry-After": "5"}, body)
+    assume(given_answer.error is None)
     assert isinstance(outcome_of(read_submit, given_answer, SorawatchError), Unresolved | Video)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from sorawatch.core.budget import Closed, Scope, Usage, admit, dollars, is_below, refusal
+from sorawatch.core.budget import LimitReached, LimitScope, Usage, admit, dollars, is_below, refusal
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Order, Size
 
@@ -19,8 +19,10 @@ NOTHING = Usage(in_flight=0, micros_today=0, micros_this_month=0)
 ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
 
 
-def ask(limits: Limits, usage: Usage, price: int | None = 800_000, now: int = NOW, **scope: str) -> Usage | Closed:
-    return admit(Scope(limits, **scope), usage, price, now, day_ends=DAY_ENDS, month_ends=MONTH_ENDS)
+def ask(
+    limits: Limits, usage: Usage, price: int | None = 800_000, now: int = NOW, **scope: str
+) -> Usage | LimitReached:
+    return admit(LimitScope(limits, **scope), usage, price, now, day_ends=DAY_ENDS, month_ends=MONTH_ENDS)
 
 
 def test_an_order_takes_a_place_a_beat_and_its_price():
@@ -31,7 +33,7 @@ def test_an_order_takes_a_place_a_beat_and_its_price():
 @pytest.mark.parametrize("taken", [4, 5])
 def test_no_place(taken: int):
     refused = ask(Limits(in_flight=4), Usage(taken, 0, 0))
-    assert refused == Closed(f"{taken} of 4 places in flight are taken", limit="limits.in_flight")
+    assert refused == LimitReached(f"{taken} of 4 places in flight are taken", limit="limits.in_flight")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ class TestMoney:
     def test_a_cap_may_be_reached_exactly_but_not_passed(self):
         limits = Limits(micros_per_day=2_000_000)
         assert isinstance(ask(limits, Usage(0, 1_200_000, 0)), Usage)
-        assert ask(limits, Usage(0, 1_200_001, 0)) == Closed(
+        assert ask(limits, Usage(0, 1_200_001, 0)) == LimitReached(
             "limits.usd_per_day of $2.00 is reached: $1.2000 spent or reserved, the next clip costs $0.80",
             until=DAY_ENDS,
             limit="limits.usd_per_day",
@@ -61,7 +63,7 @@ class TestMoney:
         limits = Limits(micros_per_month=2_000_000)
         assert isinstance(ask(limits, Usage(0, 9**9, 1_200_000)), Usage)
         refused = ask(limits, Usage(0, 0, 1_600_000), folder="cats", file="cats/_defaults.yaml")
-        assert refused == Closed(
+        assert refused == LimitReached(
             "limits.usd_per_month in cats/_defaults.yaml of $2.00 is reached: "
             "$1.60 spent or reserved, the next clip costs $0.80",
             until=MONTH_ENDS,
@@ -73,10 +75,10 @@ class TestMoney:
 
     def test_zero_buys_nothing_until_a_person_changes_it(self):
         refused = ask(Limits(micros_per_day=0), NOTHING)
-        assert isinstance(refused, Closed)
+        assert isinstance(refused, LimitReached)
         assert (refused.until, refused.lasting) == (None, True)
         assert refused.reason == "limits.usd_per_day is $0.00, so nothing that costs money is bought"
-        assert "null for no cap" in refused.mend
+        assert "null for no cap" in refused.hint
 
     @pytest.mark.parametrize("cap", [0, 100])
     def test_what_is_free_passes_every_cap(self, cap: int):
@@ -86,8 +88,8 @@ class TestMoney:
         assert isinstance(ask(Limits(), Usage(0, 9**15, 9**15)), Usage)
 
     def test_limits_that_cannot_be_understood_let_nothing_through(self):
-        shut = Closed("cats/_defaults.yaml cannot be understood", folder="cats", lasting=True)
-        scope = Scope(Limits(), "cats", "cats/_defaults.yaml", shut)
+        shut = LimitReached("cats/_defaults.yaml cannot be understood", folder="cats", lasting=True)
+        scope = LimitScope(Limits(), "cats", "cats/_defaults.yaml", shut)
         assert admit(scope, NOTHING, 0, NOW, day_ends=DAY_ENDS, month_ends=MONTH_ENDS) is shut
 
     @pytest.mark.parametrize(
@@ -107,8 +109,8 @@ class TestMoney:
 
 class TestWhatNeverFits:
     def told(self, limits: Limits, price: int | None, **scope: str) -> str | None:
-        refused = refusal([Scope(Limits()), Scope(limits, **scope)], ORDER, price)
-        return None if refused is None else f"{refused}. {refused.mend}"
+        refused = refusal([LimitScope(Limits()), LimitScope(limits, **scope)], ORDER, price)
+        return None if refused is None else f"{refused}. {refused.hint}"
 
     def test_a_clip_above_its_cap(self):
         limits = Limits(micros_per_clip=700_000)
@@ -142,16 +144,16 @@ class TestWhatNeverFits:
 class TestPace:
     LIMITS = Limits(submits_per_minute=30, burst=3)
 
-    def run_of(self, count: int, usage: Usage = NOTHING, now: int = NOW) -> Usage | Closed:
+    def run_of(self, count: int, usage: Usage = NOTHING, now: int = NOW) -> Usage | LimitReached:
         """What ``count`` orders at the same moment come to."""
-        taken: Usage | Closed = usage
+        taken: Usage | LimitReached = usage
         for _ in range(count):
             assert isinstance(taken, Usage)
             taken = ask(self.LIMITS, Usage(0, 0, 0, taken.paced_until), now=now)
         return taken
 
-    def too_soon(self, until: int) -> Closed:
-        return Closed("the pace is 30 submits a minute", until=until, limit="limits.submits_per_minute")
+    def too_soon(self, until: int) -> LimitReached:
+        return LimitReached("the pace is 30 submits a minute", until=until, limit="limits.submits_per_minute")
 
     def test_is_even_unless_a_burst_is_allowed(self):
         limits = Limits(submits_per_minute=30)
@@ -167,7 +169,7 @@ class TestPace:
     def test_what_it_promises_holds(self):
         full = self.run_of(3)
         assert isinstance(full, Usage)
-        assert isinstance(ask(self.LIMITS, full, now=NOW), Closed)
+        assert isinstance(ask(self.LIMITS, full, now=NOW), LimitReached)
         early, on_time = (self.run_of(1, full, now=NOW + wait) for wait in (1_999, 2_000))
         assert early == self.too_soon(NOW + 2_000)
         assert isinstance(on_time, Usage)
@@ -175,7 +177,7 @@ class TestPace:
     def test_a_rest_gives_the_whole_burst_back_but_no_more(self):
         rested = Usage(0, 0, 0, paced_until=NOW - 10**9)
         assert isinstance(self.run_of(3, rested), Usage)
-        assert isinstance(self.run_of(4, rested), Closed)
+        assert isinstance(self.run_of(4, rested), LimitReached)
 
     @pytest.mark.parametrize("ahead", [8_000, 86_400_000, 10**15])
     def test_a_clock_set_back_stops_nothing_for_longer_than_a_beat(self, ahead: int):
@@ -197,7 +199,7 @@ class TestPace:
             now += pause
             for _ in range(burst + 1):
                 taken = ask(limits, Usage(0, 0, 0, paced_until), now=now)
-                if isinstance(taken, Closed):
+                if isinstance(taken, LimitReached):
                     assert taken.until is not None
                     assert now < taken.until <= now + 60_000 / rate + 1
                     break
@@ -214,7 +216,7 @@ class TestPace:
         now, paced_until = NOW, 0
         for _ in range(3 * burst):
             taken = ask(limits, Usage(0, 0, 0, paced_until), now=now)
-            if isinstance(taken, Closed):
+            if isinstance(taken, LimitReached):
                 assert taken.until is not None
                 now = taken.until
                 taken = ask(limits, Usage(0, 0, 0, paced_until), now=now)
@@ -236,7 +238,7 @@ class Bought:
 class Accounts(RuleBasedStateMachine):
     """Orders admitted, settled and released in any order while days and months turn: no cap is ever passed."""
 
-    SCOPE = Scope(Limits(micros_per_day=20, micros_per_month=45))
+    SCOPE = LimitScope(Limits(micros_per_day=20, micros_per_month=45))
 
     def __init__(self) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ import pytest
 from sorawatch.core.job import FINAL, Charged, Job, Pair, Stamp, State
 from sorawatch.core.order import Aim, Order, Size
 from sorawatch.core.purchase import Purchase, Standing
-from sorawatch.core.purchase_recovery import caught_up
+from sorawatch.core.purchase_recovery import recovered
 
 NOW = 1_760_000_000_000
 ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
@@ -25,7 +25,7 @@ _UNSETTLED = {State.FOUND, State.READY, State.SUBMITTING, State.UNCERTAIN, State
 
 @pytest.mark.parametrize("state", State)
 def test_what_was_delivered_is_only_filed(state: State) -> None:
-    after = caught_up(replace(READY, state=state), DELIVERED, NOW)
+    after = recovered(replace(READY, state=state), DELIVERED, NOW)
     if state not in _UNSETTLED:
         assert after is None
         return
@@ -36,45 +36,45 @@ def test_what_was_delivered_is_only_filed(state: State) -> None:
 
 @pytest.mark.parametrize("state", [State.READY, State.UNCERTAIN, State.HELD, State.RENDERING])
 def test_a_known_video_is_followed(state: State) -> None:
-    after = caught_up(replace(READY, state=state, attempts=3, reason="why"), KNOWN, NOW)
+    after = recovered(replace(READY, state=state, attempts=3, reason="why"), KNOWN, NOW)
     assert after is not None
     assert (after.state, after.video_id, after.due_at, after.attempts) == (State.RENDERING, "video_1", NOW, 0)
-    assert caught_up(after, KNOWN, NOW) is None
+    assert recovered(after, KNOWN, NOW) is None
 
 
 def test_an_order_of_which_nothing_was_heard_is_looked_for_from_when_it_was_sent() -> None:
-    after = caught_up(READY, OPEN, NOW)
+    after = recovered(READY, OPEN, NOW)
     assert after is not None
     assert (after.state, after.token, after.submitted_at, after.lost_at) == (State.UNCERTAIN, "t", NOW - 5, NOW)
     assert after.charged is Charged.PERHAPS
-    assert caught_up(after, OPEN, NOW) is None
+    assert recovered(after, OPEN, NOW) is None
 
 
 def test_a_picture_that_is_not_prepared_is_that_first() -> None:
     found = replace(READY, state=State.FOUND, digest="", order=replace(ORDER, size=Aim.AUTO))
-    after = caught_up(found, OPEN, NOW)
+    after = recovered(found, OPEN, NOW)
     assert after == replace(found, token="t", charged=Charged.PERHAPS)
     ready = replace(after, state=State.READY, digest="d" * 64)
-    again = caught_up(ready, OPEN, NOW)
+    again = recovered(ready, OPEN, NOW)
     assert again is not None
     assert again.state is State.UNCERTAIN
 
 
 def test_the_size_is_what_was_ordered() -> None:
     found = replace(READY, state=State.FOUND, digest="", order=replace(ORDER, size=Aim.AUTO))
-    after = caught_up(found, DELIVERED, NOW)
+    after = recovered(found, DELIVERED, NOW)
     assert after is not None
     assert after.order == ORDER
 
 
 def test_what_was_charged_and_came_to_nothing_is_not_ordered_by_itself() -> None:
     spent = replace(KNOWN, standing=Standing.SPENT)
-    after = caught_up(READY, spent, NOW)
+    after = recovered(READY, spent, NOW)
     assert after is not None
     assert (after.state, after.charged) == (State.REJECTED, Charged.YES)
-    assert caught_up(replace(READY, state=State.RENDERING), spent, NOW) is None
+    assert recovered(replace(READY, state=State.RENDERING), spent, NOW) is None
 
 
 @pytest.mark.parametrize("state", [state for state in State if state not in FINAL])
 def test_what_was_not_accepted_changes_nothing(state: State) -> None:
-    assert caught_up(replace(READY, state=state), replace(KNOWN, standing=Standing.RELEASED), NOW) is None
+    assert recovered(replace(READY, state=state), replace(KNOWN, standing=Standing.RELEASED), NOW) is None

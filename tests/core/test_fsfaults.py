@@ -16,7 +16,7 @@ def fault(number: int) -> OSError:
 
 
 @pytest.mark.parametrize(
-    ("number", "reason", "mend"),
+    ("number", "reason", "hint"),
     [
         (
             errno.ENOSPC,
@@ -70,10 +70,10 @@ def fault(number: int) -> OSError:
         ),
     ],
 )
-def test_what_stops_everybody_is_told_with_its_mend_and_passes(number: int, reason: str, mend: str):
+def test_what_stops_everybody_is_told_with_its_mend_and_passes(number: int, reason: str, hint: str):
     found = translate(fault(number), "/nas/outbox")
     assert isinstance(found, Blocked)
-    assert (str(found), found.mend, found.passing) == (reason, mend, True)
+    assert (str(found), found.hint, found.passing) == (reason, hint, True)
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOENT, errno.EMFILE, errno.EBUSY, errno.ENAMETOOLONG])

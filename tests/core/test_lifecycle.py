@@ -68,7 +68,7 @@ OUTCOMES: dict[str, o.Outcome] = {
     "reference lost": o.ReferenceLost(),
     "failed for now": o.FailedForNow("HTTP 500"),
     "out of reach": o.FailedForNow("no route", counts=False),
-    "failed for good": o.FailedForGood("bad", "mend"),
+    "failed for good": o.FailedForGood("bad", "hint"),
     "unknown": o.Unknown("timed out"),
     "halted": o.Halted("no credit", "top up", passing=False, retry_after=None),
 }
@@ -339,7 +339,7 @@ class TestSubmit:
             waits.append(job.due_at - NOW)
         assert waits == [5000, 10_000, 0]
         assert (job.state, job.reason) == (State.REJECTED, "HTTP 500 (tried 3 times)")
-        assert job.mend == "Move the pair back into the inbox to try again."
+        assert job.hint == "Move the pair back into the inbox to try again."
 
     def test_a_single_attempt_is_told_as_one(self, sent: Job):
         job = after(replace(sent, attempts=0), Action.SUBMIT, o.FailedForNow("HTTP 500"), replace(POLICY, attempts=1))
@@ -447,7 +447,7 @@ class TestResolve:
         held = after(self.LOST, Action.RESOLVE, OUTCOMES[outcome])
         assert held.state is State.HELD
         assert held.reason == f"the answer to the submit was lost, and {told}. It may have been charged ($0.80)."
-        assert held.mend == (
+        assert held.hint == (
             "If the server's own site shows the video: `sorawatch adopt k3m9x2pq VIDEO_ID`. "
             "If it does not: `sorawatch retry k3m9x2pq` orders it again. "
             "`sorawatch cancel k3m9x2pq` gives it up."
@@ -481,7 +481,7 @@ class TestResolve:
             "the answer to the submit was lost, and no list of videos can be had: HTTP 500 (tried 2 times). "
             "It may have been charged ($0.80)."
         )
-        assert held.mend == (
+        assert held.hint == (
             "If the server's own site shows the video: `sorawatch adopt k3m9x2pq VIDEO_ID`. "
             "Once it can be had, `sorawatch retry k3m9x2pq` looks again. "
             "`sorawatch cancel k3m9x2pq` gives it up."
@@ -521,7 +521,7 @@ class TestPoll:
             states.append(job.state)
         assert states == [State.RENDERING] * 12 + [State.REJECTED]
         assert (job.reason, job.video_id, job.charged) == ("HTTP 500 (tried 3 times)", "video_0", Charged.PERHAPS)
-        assert job.mend == (
+        assert job.hint == (
             "Look for it on the server's own site. Moving the pair back into the inbox orders it again, at its price."
         )
 
@@ -550,7 +550,7 @@ class TestPoll:
         second = after(replace(self.RENDERING, generations=1), Action.POLL, OUTCOMES["generation failed"], policy)
         assert (second.state, second.generations, second.charged) == (State.REJECTED, 2, Charged.NO)
         assert (second.reason, second.video_id) == (first.reason, "video_0")
-        assert second.mend == ("Failed generations are not billed. Move the pair back into the inbox to try again.")
+        assert second.hint == ("Failed generations are not billed. Move the pair back into the inbox to try again.")
 
     def test_a_failure_without_a_code_is_told_without_one(self):
         failure = o.GenerationFailed(Failure(None, "it broke", moderated=False))
@@ -560,7 +560,7 @@ class TestPoll:
         refused = after(self.RENDERING, Action.POLL, OUTCOMES["moderated"], replace(POLICY, failed_generations=9))
         assert (refused.state, refused.charged) == (State.REJECTED, Charged.PERHAPS)
         assert refused.reason == "the server's moderation refused it: no (moderation_blocked)"
-        assert refused.mend == "Change the prompt or the picture, then move the pair back into the inbox."
+        assert refused.hint == "Change the prompt or the picture, then move the pair back into the inbox."
 
     @pytest.mark.parametrize(
         ("code", "told"),
@@ -575,7 +575,7 @@ class TestPoll:
         rejected = after(self.RENDERING, Action.POLL, ended, replace(POLICY, failed_generations=9))
         assert (rejected.state, rejected.reason, rejected.charged) == (State.REJECTED, told, Charged.PERHAPS)
         assert rejected.video_id == "video_0"
-        assert rejected.mend.endswith("Moving the pair back into the inbox orders it again.")
+        assert rejected.hint.endswith("Moving the pair back into the inbox orders it again.")
 
     def test_what_cannot_be_understood_for_too_long_is_held_and_an_outage_is_not(self):
         old = replace(self.RENDERING, changed_at=NOW - 86_400_000)
@@ -637,7 +637,7 @@ class TestDeliver:
         held = after(once, Action.DELIVER, OUTCOMES["failed for now"], policy)
         assert (held.state, held.video_id, held.charged) == (State.HELD, "video_0", Charged.YES)
         assert held.reason == "HTTP 500 (tried 2 times)"
-        assert held.mend == "`sorawatch retry k3m9x2pq` tries again."
+        assert held.hint == "`sorawatch retry k3m9x2pq` tries again."
         again = lifecycle.retry(held, NOW)
         assert again is not None
         assert (again.state, again.video_id, again.due_at) == (State.RENDERING, "video_0", NOW)
@@ -657,24 +657,24 @@ class TestDeliver:
     def test_an_expired_clip_stays_charged(self):
         rejected = after(self.RENDERED, Action.DELIVER, o.FailedForGood("expired", "order it again"))
         assert (rejected.state, rejected.charged, rejected.video_id) == (State.REJECTED, Charged.YES, "video_0")
-        assert (rejected.reason, rejected.mend) == ("expired", "order it again")
+        assert (rejected.reason, rejected.hint) == ("expired", "order it again")
 
 
 class TestEnd:
     def test_the_reason_outlives_the_filing(self):
-        rejected = job_in(State.REJECTED, reason="bad", mend="better")
+        rejected = job_in(State.REJECTED, reason="bad", hint="better")
         failed = after(rejected, Action.ARCHIVE, o.Filed(("beach (2).jpg", "beach (2).error.txt")))
-        assert (failed.state, failed.reason, failed.mend) == (State.FAILED, "bad", "better")
+        assert (failed.state, failed.reason, failed.hint) == (State.FAILED, "bad", "better")
         assert failed.filed == ("beach (2).jpg", "beach (2).error.txt")
 
     @pytest.mark.parametrize("state", [State.REJECTED, State.WITHDRAWN, State.DELIVERED])
     @pytest.mark.parametrize("outcome", [o.FailedForNow("no folder"), o.Halted("no folder", "mount it", True, None)])
     def test_what_keeps_a_pair_from_being_filed_is_not_why_its_job_ended(self, state: State, outcome: o.Outcome):
-        ended = job_in(state, reason="bad", mend="better")
+        ended = job_in(state, reason="bad", hint="better")
         kept = after(ended, Action.ARCHIVE, outcome)
-        assert (kept.state, kept.reason, kept.mend, kept.obstacle) == (state, "bad", "better", "no folder")
+        assert (kept.state, kept.reason, kept.hint, kept.obstacle) == (state, "bad", "better", "no folder")
         filed = after(kept, Action.ARCHIVE, o.Filed(("beach.jpg",)))
-        assert (filed.reason, filed.mend, filed.obstacle) == ("bad", "better", "")
+        assert (filed.reason, filed.hint, filed.obstacle) == ("bad", "better", "")
 
     @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
     def test_what_was_filed_can_be_brought_back(self, state: State):
@@ -688,20 +688,20 @@ class TestEnd:
     def test_a_withdrawn_job_that_was_never_sent_can_be_ordered_after_all(self):
         withdrawn = lifecycle.withdraw(job_in(State.READY), NOW)
         assert withdrawn is not None
-        assert withdrawn.mend == "Move the pair back into the inbox to order it after all."
+        assert withdrawn.hint == "Move the pair back into the inbox to order it after all."
 
     def test_a_person_who_withdraws_a_lost_order_is_told_that_it_may_be_bought_twice(self):
         withdrawn = lifecycle.withdraw(job_in(State.HELD), NOW)
         assert withdrawn is not None
         assert withdrawn.charged is Charged.PERHAPS
-        assert withdrawn.mend == (
+        assert withdrawn.hint == (
             "Moving the pair back into the inbox orders it again, whether or not the first order arrived."
         )
 
     def test_a_withdrawn_job_with_a_video_is_resumed_when_it_comes_back(self):
         withdrawn = lifecycle.withdraw(job_in(State.HELD, video_id="video_0"), NOW)
         assert withdrawn is not None
-        assert (withdrawn.video_id, withdrawn.mend) == (
+        assert (withdrawn.video_id, withdrawn.hint) == (
             "video_0",
             "Move the pair back into the inbox to order it after all.",
         )
@@ -725,7 +725,7 @@ class TestNotWhole:
     @pytest.mark.parametrize("age", [120, 10_000, -1], ids=["old", "older", "of a clock that was set back"])
     def test_after_that_it_counts_as_damaged(self, age):
         job = self.found(age)
-        assert (job.state, job.reason, job.mend) == (State.REJECTED, "it is cut off", "Copy it again.")
+        assert (job.state, job.reason, job.hint) == (State.REJECTED, "it is cut off", "Copy it again.")
 
 
 def test_a_submit_met_after_a_crash_is_looked_for_at_once():
@@ -892,7 +892,7 @@ class Life(RuleBasedStateMachine):
         known = self.accepted.get(self.job.token or "")
         match wish:
             case "retry" if (again := lifecycle.retry(self.job, self.now)) is not None:
-                self.leave_to_buy += f"`sorawatch retry {self.job.id}` orders it again" in self.job.mend
+                self.leave_to_buy += f"`sorawatch retry {self.job.id}` orders it again" in self.job.hint
                 self.become(again)
             case "adopt" if known and self.job.state in {State.HELD, State.UNCERTAIN}:
                 self.become(lifecycle.resume(self.job, known[0], self.now, self.policy))

@@ -21,7 +21,7 @@ JOB = Job(
     changed_at=0,
     order=Order("Gentle waves,\nleaves swaying", "sora-2", Size(1280, 720), 8),
     reason="the server refused the order (HTTP 400: bad prompt)",
-    mend="Change what the server objects to, then move the pair back into the inbox.",
+    hint="Change what the server objects to, then move the pair back into the inbox.",
 )
 
 
@@ -54,7 +54,7 @@ def test_a_pair_that_could_not_be_understood():
         JOB,
         order=None,
         reason="beach.yaml line 2, seconds: is 9\nbeach.yaml line 3: unknown key sise",
-        mend="Correct the sidecar.",
+        hint="Correct the sidecar.",
     )
     assert (
         error_text(job)
@@ -81,7 +81,7 @@ def test_an_image_without_a_sidecar_and_a_failure_without_a_word():
         pair=replace(PAIR, sidecar=None, sidecar_stamp=None),
         order=Order("waves", "sora-2", Aim.AUTO, 4, Fit.BLUR),
         reason="",
-        mend="",
+        hint="",
     )
     assert (
         error_text(job)

@@ -59,7 +59,7 @@ def test_a_render_without_end_is_left_to_a_person() -> None:
     assert held.reason == (
         "the server has been rendering it for 24 hours and comes to no end. It may have been charged ($0.80)."
     )
-    assert "`sorawatch retry k3m9x2pq`" in held.mend
+    assert "`sorawatch retry k3m9x2pq`" in held.hint
     again = retry(held, NOW + 30 * HOUR)
     assert again is not None
     assert (again.state, again.changed_at) == (State.RENDERING, NOW + 30 * HOUR)

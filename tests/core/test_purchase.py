@@ -89,7 +89,7 @@ def test_a_lost_submit_is_released_only_by_proof(misses: int, outcome: o.Outcome
         (failure("cancelled"), Standing.SPENT),
         (o.FailedForNow("HTTP 404"), Standing.SPENT),
         (o.FailedForNow("no route", counts=False), None),
-        (o.Halted("key refused", "mend", passing=False, retry_after=None), None),
+        (o.Halted("key refused", "hint", passing=False, retry_after=None), None),
     ],
 )
 @pytest.mark.parametrize("failed_generations", [0, 1])

@@ -69,7 +69,7 @@ def test_only_what_has_ended_can_be_ordered_once_more(state: State) -> None:
         return
     with pytest.raises(Rejected, match="job k3m9x2pq cannot be ordered once more now: it") as refused:
         require_repeatable(job)
-    assert "k3m9x2pq`" in refused.value.mend
+    assert "k3m9x2pq`" in refused.value.hint
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_only_what_has_ended_can_be_ordered_once_more(state: State) -> None:
 def test_a_pair_that_is_not_there_or_was_never_ordered(change: dict[str, object], told: str) -> None:
     with pytest.raises(Rejected) as refused:
         require_repeatable(replace(DONE, **change))
-    assert told in refused.value.mend
+    assert told in refused.value.hint

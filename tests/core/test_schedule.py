@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sorawatch.core.http_times import LONGEST_WAIT
-from sorawatch.core.schedule import Look, Outlook, Waits, backoff, is_due, next_poll
+from sorawatch.core.schedule import PolledProgress, RenderHistory, Waits, backoff, is_due, next_poll
 from tests.bench import polling
 
 WAITS = Waits(first=5, longest=900, poll_min=5, poll_max=30)
@@ -89,50 +89,58 @@ class TestNextPoll:
         ],
     )
     def test_follows_the_age_where_nothing_is_known(self, age: int, progress: int | None, expected: int):
-        assert next_poll(WAITS, Look(age, progress)) == expected
+        assert next_poll(WAITS, PolledProgress(age, progress)) == expected
 
     @pytest.mark.parametrize(
         ("age", "expected"),
         [(0, 30_000), (80_000, 10_950), (98_000, 7_000), (108_900, 7_000), (109_000, 15_000), (1_000_000, 30_000)],
     )
     def test_follows_the_past(self, age: int, expected: int):
-        assert next_poll(WAITS, Look(age, None), Outlook(ALIKE)) == pytest.approx(expected, abs=1_000)
+        assert next_poll(WAITS, PolledProgress(age, None), RenderHistory(ALIKE)) == pytest.approx(expected, abs=1_000)
 
     def test_a_few_renders_are_no_past_yet(self):
-        assert next_poll(WAITS, Look(100_000, None), Outlook(ALIKE[:4])) == 12_000
+        assert next_poll(WAITS, PolledProgress(100_000, None), RenderHistory(ALIKE[:4])) == 12_000
 
     @pytest.mark.parametrize(
         ("before", "look", "expected"),
         [
-            (Look(30_000, 25), Look(60_000, 50), 30_000),
-            (Look(60_000, 50), Look(90_000, 75), 30_000),
-            (Look(90_000, 75), Look(108_000, 90), 12_000),
-            (Look(90_000, 75), Look(118_000, 99), 5_000),
+            (PolledProgress(30_000, 25), PolledProgress(60_000, 50), 30_000),
+            (PolledProgress(60_000, 50), PolledProgress(90_000, 75), 30_000),
+            (PolledProgress(90_000, 75), PolledProgress(108_000, 90), 12_000),
+            (PolledProgress(90_000, 75), PolledProgress(118_000, 99), 5_000),
         ],
         ids=str,
     )
-    def test_even_progress_tells_the_end(self, before: Look, look: Look, expected: int):
-        assert next_poll(WAITS, look, Outlook(ALIKE, before)) == expected
+    def test_even_progress_tells_the_end(self, before: PolledProgress, look: PolledProgress, expected: int):
+        assert next_poll(WAITS, look, RenderHistory(ALIKE, before)) == expected
 
     @pytest.mark.parametrize(
         ("before", "look"),
-        [(Look(80_000, 99), Look(85_000, 99)), (Look(80_000, 60), Look(95_000, 50)), (Look(1_000, 0), Look(95_000, 0))],
+        [
+            (PolledProgress(80_000, 99), PolledProgress(85_000, 99)),
+            (PolledProgress(80_000, 60), PolledProgress(95_000, 50)),
+            (PolledProgress(1_000, 0), PolledProgress(95_000, 0)),
+        ],
         ids=str,
     )
-    def test_progress_that_stands_still_or_goes_back_tells_nothing(self, before: Look, look: Look):
-        silent = next_poll(WAITS, Look(look.age, None), Outlook(ALIKE, Look(before.age, None)))
-        assert next_poll(WAITS, look, Outlook(ALIKE, before)) == silent
+    def test_progress_that_stands_still_or_goes_back_tells_nothing(self, before: PolledProgress, look: PolledProgress):
+        silent = next_poll(
+            WAITS, PolledProgress(look.age, None), RenderHistory(ALIKE, PolledProgress(before.age, None))
+        )
+        assert next_poll(WAITS, look, RenderHistory(ALIKE, before)) == silent
 
     @given(
         any_waits(),
         st.lists(
-            st.builds(Look, st.integers(-(10**13), 10**13), st.none() | st.integers(0, 100)), min_size=2, max_size=2
+            st.builds(PolledProgress, st.integers(-(10**13), 10**13), st.none() | st.integers(0, 100)),
+            min_size=2,
+            max_size=2,
         ),
         st.lists(st.integers(0, 10**10), max_size=40).map(sorted),
     )
     @settings(deadline=None)
-    def test_never_leaves_the_configured_bounds(self, waits: Waits, looks: list[Look], past: list[int]):
-        wait = next_poll(waits, looks[1], Outlook(tuple(past), looks[0]))
+    def test_never_leaves_the_configured_bounds(self, waits: Waits, looks: list[PolledProgress], past: list[int]):
+        wait = next_poll(waits, looks[1], RenderHistory(tuple(past), looks[0]))
         assert int(1000 * waits.poll_min) <= wait <= int(1000 * waits.poll_max) <= waits.horizon
 
     @given(st.integers(10_000, 10**7), st.booleans())
@@ -142,8 +150,8 @@ class TestNextPoll:
         now = looks = 1000
         before = None
         while now < length:
-            look = Look(now, 100 * now // length if honest else None)
-            now += next_poll(waits, look, Outlook((), before))
+            look = PolledProgress(now, 100 * now // length if honest else None)
+            now += next_poll(waits, look, RenderHistory((), before))
             before, looks = look, looks + 1
         assert now - length <= max(1, 0.12 * length)
         assert looks - 1000 < 120

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from sorawatch.core.settle import Look, Observation, is_whole, next_look, observe, settled
+from sorawatch.core.settle import FileStatus, Observation, is_whole, observe, settled, settles_in
 
-IMAGE = Look(size=1000, mtime_ns=1, ctime_ns=2, inode=3, device=4)
-SIDECAR = Look(size=20, mtime_ns=5, ctime_ns=6, inode=7, device=4)
+IMAGE = FileStatus(size=1000, mtime_ns=1, ctime_ns=2, inode=3, device=4)
+SIDECAR = FileStatus(size=20, mtime_ns=5, ctime_ns=6, inode=7, device=4)
 
 
-def seen(*times: float, looks: tuple[Look, ...] = (IMAGE, SIDECAR)) -> Observation:
+def seen(*times: float, looks: tuple[FileStatus, ...] = (IMAGE, SIDECAR)) -> Observation:
     observation = None
     for now in times:
         observation = observe(observation, looks, now)
@@ -50,7 +50,7 @@ def test_a_file_that_changes_and_changes_back_has_changed():
 
 
 @pytest.mark.parametrize("looks", [(replace(IMAGE, size=0), SIDECAR), (IMAGE, replace(SIDECAR, size=0))])
-def test_an_empty_file_never_settles(looks: tuple[Look, ...]):
+def test_an_empty_file_never_settles(looks: tuple[FileStatus, ...]):
     observation = seen(10.0, 20.0, looks=looks)
     assert not is_whole(observation)
     assert not settled(observation, 1e9, 3.0)
@@ -58,4 +58,4 @@ def test_an_empty_file_never_settles(looks: tuple[Look, ...]):
 
 @pytest.mark.parametrize(("now", "wait"), [(10.0, 3.0), (12.0, 1.0), (13.0, 0.0), (99.0, 0.0)])
 def test_the_next_look_is_when_it_can_settle(now: float, wait: float):
-    assert next_look(seen(10.0), now, 3.0) == wait
+    assert settles_in(seen(10.0), now, 3.0) == wait

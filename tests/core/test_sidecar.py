@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from sorawatch.config.catalogue import BUILT_IN
 from sorawatch.core.order import Aim, Fit, Focus, Model, Order, Point, Size, parse_focus
-from sorawatch.core.sidecar import Settings, make_order, read_prompt, read_settings
+from sorawatch.core.sidecar import OrderSettings, make_order, read_prompt, read_settings
 from sorawatch.core.yaml_tree import MAX_BYTES, Invalid
 from sorawatch.edges import yamlfile
 from sorawatch.errors import Problem, Rejected
 
-CONFIG = Settings(
+CONFIG = OrderSettings(
     model="sora-2",
     size=Size(1280, 720),
     seconds=8,
@@ -25,18 +25,18 @@ LOCAL = Model("local", (Size(832, 480), Size(480, 832)), None)
 CATALOGUE = {**BUILT_IN, "local": LOCAL, "square": Model("square", (Size(512, 512),), (2,))}
 
 
-def settings(text: str, name: str = "beach.yaml") -> Settings:
+def settings(text: str, name: str = "beach.yaml") -> OrderSettings:
     return read_settings(yamlfile.load(text.encode(), name))
 
 
-def order(text: str, *lower: Settings) -> Order:
+def order(text: str, *lower: OrderSettings) -> Order:
     return make_order([settings(text), *lower, CONFIG], CATALOGUE)
 
 
-def refusal(*layers: Settings) -> str:
+def refusal(*layers: OrderSettings) -> str:
     with pytest.raises(Rejected) as caught:
         make_order([*layers, CONFIG], CATALOGUE)
-    assert caught.value.mend
+    assert caught.value.hint
     return str(caught.value)
 
 
@@ -266,14 +266,14 @@ class TestUnreadable:
     def test_only_its_own_problems_are_told(self):
         with pytest.raises(Invalid) as caught:
             yamlfile.load(b"seconds: 4\nseconds: 8\n", "beach.yaml")
-        layer = Settings.unreadable("beach.yaml", *caught.value.problems)
+        layer = OrderSettings.unreadable("beach.yaml", *caught.value.problems)
         assert refusal(layer) == (
             'beach.yaml line 2: has the key "seconds" a second time (first in line 1). Keep one of the two.'
         )
 
     def test_several_problems_of_one_file(self):
         problems = (Problem("beach.yaml line 1", "is wrong", "Mend it."), Problem("beach.yaml line 2", "too", "Also."))
-        assert refusal(Settings.unreadable("beach.yaml", *problems)).count("\n") == 1
+        assert refusal(OrderSettings.unreadable("beach.yaml", *problems)).count("\n") == 1
 
 
 TEXT_REFUSED = {
@@ -320,7 +320,7 @@ def test_any_sidecar_becomes_an_order_or_is_rejected(data):
     try:
         layer = read_settings(yamlfile.load(data, "beach.yaml"))
     except Invalid as invalid:
-        layer = Settings.unreadable("beach.yaml", *invalid.problems)
+        layer = OrderSettings.unreadable("beach.yaml", *invalid.problems)
     for each in (layer, read_prompt(data, "beach.txt")):
         with contextlib.suppress(Rejected):
             made = make_order([each, CONFIG], CATALOGUE)

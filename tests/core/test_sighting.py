@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sorawatch.core.repeated_download import Sighting
+from sorawatch.core.repeated_download import RepeatedDownload
 
 PATIENCE = 120.0
 
 
-def sighting(digest: str, at: float, length: int = 7) -> Sighting:
-    return Sighting(digest, length, ".webm", at, at)
+def sighting(digest: str, at: float, length: int = 7) -> RepeatedDownload:
+    return RepeatedDownload(digest, length, ".webm", at, at)
 
 
 def test_the_same_bytes_settle_after_the_patience():
@@ -33,5 +33,5 @@ def test_a_clock_that_was_set_back_begins_anew():
     back = sighting("a", 500.0).after(sighting("a", 1000.0))
     assert back == sighting("a", 500.0)
     assert back.is_new(500.0, PATIENCE)
-    mixed = Sighting("a", 7, ".webm", 400.0, 1000.0)
+    mixed = RepeatedDownload("a", 7, ".webm", 400.0, 1000.0)
     assert sighting("a", 900.0).after(mixed) == sighting("a", 900.0)

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from sorawatch.app import status
 from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.edges import clip
-from sorawatch.edges.spool import WorkFolder
+from sorawatch.edges.spool import Spool
 from sorawatch.errors import SorawatchError
 from tests.crash.scene import BROKEN, ORDERS, VISITED, Disk, Listing, Scene, sidecar
 
@@ -43,7 +43,7 @@ class Inspection:
         self.complaints: list[str] = []
         self.broken = 0
         self._scene = scene
-        self._work = WorkFolder.beside(scene.root / "state.db")
+        self._work = Spool.beside(scene.root / "state.db")
         self.lost: set[str] = set()
         """Pictures the answer to whose submit was lost, to a kill or to a fault."""
 

@@ -113,7 +113,7 @@ def simulated(*faults: dict[str, Any]) -> Iterator[str]:
 
     def serve(say: Callable[[str], None]) -> None:
         os.close(hold)
-        with simulator.running(simulator.Settings(generation_seconds=0.02, frames_per_second=1)) as running:
+        with simulator.running(simulator.SimulatorSettings(generation_seconds=0.02, frames_per_second=1)) as running:
             say(running.root)
             os.read(alive, 1)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from sorawatch.app import build, control, status
 from sorawatch.core.job import State
-from sorawatch.daemon.upkeep.command_queue import ANOTHER, Wish
+from sorawatch.daemon.upkeep.command_queue import ANOTHER, Command
 from sorawatch.simulator import Fault
 from tests.crash.effects import CFunction, Observer, Side, c_functions
 from tests.crash.inspection import Inspection, Tally
@@ -125,7 +125,7 @@ def _deliver_and_ask_for_another(scene: Scene, _say: Callable[[str], None]) -> N
     with build.opened(loaded, {}) as daemon:
         daemon.run(once=True)
     done = [job.id for job in status.snapshot(loaded).jobs if job.state is State.DONE]
-    control.wish(loaded, [Wish("retry", job_id, ANOTHER) for job_id in done])
+    control.request(loaded, [Command("retry", job_id, ANOTHER) for job_id in done])
 
 
 def _names(scene: Scene) -> Names:

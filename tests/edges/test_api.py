@@ -31,7 +31,7 @@ from sorawatch.edges.api.client import LARGEST_ANSWER
 from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.edges.clip import check
 from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
-from sorawatch.simulator import Settings, running
+from sorawatch.simulator import SimulatorSettings, running
 
 KEY = "sk-secret/0123456789"
 JOB = {"id": "video_1", "object": "video", "status": "queued", "progress": 0}
@@ -132,8 +132,8 @@ class Server:
             while (request := self._receive(incoming, number)) is not None:
                 with self._lock:
                     self.requests.append(request)
-                    turn = self.script.pop(0) if len(self.script) > 1 else (self.script or [Reply()])[0]
-                answer = self._respond(request) if self._respond else turn
+                    tx = self.script.pop(0) if len(self.script) > 1 else (self.script or [Reply()])[0]
+                answer = self._respond(request) if self._respond else tx
                 try:
                     connection.sendall(answer.data)
                 except OSError:
@@ -436,7 +436,7 @@ def test_failed_tls_was_certainly_not_sent_and_says_what_to_do():
             submit(api)
         api.close()
         thread.join()
-    assert "REQUESTS_CA_BUNDLE" in raised.value.mend
+    assert "REQUESTS_CA_BUNDLE" in raised.value.hint
     assert raised.value.passing
 
 
@@ -703,7 +703,7 @@ def test_the_whole_way_against_the_simulator():
     picture = io.BytesIO()
     Image.new("RGB", (1280, 720), "teal").save(picture, "JPEG")
     clip = io.BytesIO()
-    with running(Settings(generation_seconds=0.1, frames_per_second=2)) as simulator:
+    with running(SimulatorSettings(generation_seconds=0.1, frames_per_second=2)) as simulator:
         api = VideoApi(simulator.url, lambda: "sk-simulated", timeout_seconds=30, user_agent="sorawatch/test")
         video = api.submit(
             model="sora-2",

@@ -12,7 +12,7 @@ import pytest
 from watchdog.observers.inotify_c import InotifyFD
 from watchdog.utils.delayed_queue import DelayedQueue
 
-from sorawatch.edges.events import Watch
+from sorawatch.edges.events import EventWatch
 from sorawatch.errors import Blocked, Deferred
 from tests.yard import wait_until
 
@@ -41,8 +41,8 @@ def nudges() -> list[set[str]]:
 
 
 @pytest.fixture
-def watch(root: Path, nudges: list[set[str]]) -> Iterator[Watch]:
-    watch = Watch(root, lambda: nudges.append(listing(root)))
+def watch(root: Path, nudges: list[set[str]]) -> Iterator[EventWatch]:
+    watch = EventWatch(root, lambda: nudges.append(listing(root)))
     yield watch
     watch.stop()
 
@@ -113,7 +113,7 @@ def test_what_happens_during_a_nudge_is_followed_by_another(root):
             drop(root, "second.jpg")
             wait_until(lambda: "second.jpg" in set().union(*witnessed))
 
-    watch, witness = Watch(root, nudge), Watch(root, lambda: witnessed.append(listing(root)))
+    watch, witness = EventWatch(root, nudge), EventWatch(root, lambda: witnessed.append(listing(root)))
     watch.start()
     witness.start()
     drop(root, "first.jpg")
@@ -124,7 +124,7 @@ def test_what_happens_during_a_nudge_is_followed_by_another(root):
 
 def test_many_changes_are_few_nudges(root):
     nudges: list[bool] = []
-    watch = Watch(root, lambda: nudges.append((root / "999.jpg").exists()))
+    watch = EventWatch(root, lambda: nudges.append((root / "999.jpg").exists()))
     watch.start()
     for number in range(1000):
         drop(root, f"{number}.jpg")
@@ -154,7 +154,7 @@ def test_reading_and_writing_on_are_no_news(root, watch, nudges, deed):
 
 def test_a_link_to_the_inbox_is_as_good(root, nudges):
     (root.parent / "link").symlink_to(root)
-    watch = Watch(root.parent / "link", lambda: nudges.append(listing(root)))
+    watch = EventWatch(root.parent / "link", lambda: nudges.append(listing(root)))
     watch.start()
     drop(root, "beach.jpg")
     wait_until(lambda: nudges)
@@ -171,7 +171,7 @@ def test_it_is_alive_until_its_root_is_removed(root, watch, nudges):
 
 def test_an_unmounted_root_disturbs_nobody(mount, nudges):
     disk = mount("size=1m")
-    watch = Watch(disk, lambda: nudges.append(listing(disk)))
+    watch = EventWatch(disk, lambda: nudges.append(listing(disk)))
     watch.start()
     subprocess.run(["umount", str(disk)], check=True)
     try:
@@ -181,7 +181,7 @@ def test_an_unmounted_root_disturbs_nobody(mount, nudges):
 
 
 def test_stopping_twice_or_before_the_start_is_nothing(root, nudges):
-    watch = Watch(root, lambda: nudges.append(set()))
+    watch = EventWatch(root, lambda: nudges.append(set()))
     watch.stop()
     watch.stop()
     assert not watch.alive
@@ -211,7 +211,7 @@ def test_every_folder_that_is_watched_is_counted_and_no_other(root, watch):
     assert watch.count() == 0
     watch.start()
     assert watch.count() == 3
-    other = Watch(root / "a", lambda: None)
+    other = EventWatch(root / "a", lambda: None)
     other.start()
     assert (watch.count(), other.count()) == (3, 2)
     other.stop()
@@ -221,7 +221,7 @@ def test_every_folder_that_is_watched_is_counted_and_no_other(root, watch):
 
 def test_watches_that_end_with_their_disk_are_counted_no_more(mount, nudges):
     disk = mount("size=1m")
-    watch = Watch(disk, lambda: nudges.append(listing(disk)))
+    watch = EventWatch(disk, lambda: nudges.append(listing(disk)))
     watch.start()
     assert watch.count() == 1
     subprocess.run(["umount", str(disk)], check=True)

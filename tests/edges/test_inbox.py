@@ -13,7 +13,7 @@ import pytest
 
 from sorawatch.core.job import Pair, Stamp
 from sorawatch.edges import inbox
-from sorawatch.edges.inbox import Inbox, Scan
+from sorawatch.edges.inbox import Inbox, Listing
 from sorawatch.errors import Blocked, Deferred
 
 SETTLE = 3.0
@@ -33,10 +33,10 @@ class Looks:
         self.inbox = Inbox(root, ignore=ignore, settle_seconds=SETTLE)
         self.known: dict[str, Pair] = {}
 
-    def at(self, now: float) -> Scan:
+    def at(self, now: float) -> Listing:
         return self.inbox.scan(self.known, now)
 
-    def settled(self) -> Scan:
+    def settled(self) -> Listing:
         """What two looks find that are far enough apart."""
         self.at(0.0)
         return self.at(SETTLE)
@@ -47,11 +47,11 @@ def looks(root: Path) -> Looks:
     return Looks(root)
 
 
-def arrived(scan: Scan) -> list[tuple[str, str | None]]:
+def arrived(scan: Listing) -> list[tuple[str, str | None]]:
     return sorted((arrival.pair.path, arrival.pair.sidecar) for arrival in scan.arrivals)
 
 
-def waiting(scan: Scan) -> dict[str, str]:
+def waiting(scan: Listing) -> dict[str, str]:
     return {each.path: each.why for each in scan.waiting}
 
 
@@ -66,11 +66,11 @@ class TestSettling:
         drop(root, "beach.jpg", "beach.yaml")
         first, early, late = looks.at(10.0), looks.at(10.0 + SETTLE / 2), looks.at(10.0 + SETTLE)
         assert (arrived(first), arrived(early)) == ([], [])
-        assert (first.next_look, early.next_look) == (SETTLE, SETTLE / 2)
+        assert (first.settles_in, early.settles_in) == (SETTLE, SETTLE / 2)
         assert early.settling == 1
         assert waiting(early) == {"beach.jpg": "still being written, or just now"}
         assert arrived(late) == [("beach.jpg", "beach.yaml")]
-        assert (late.settling, late.next_look, waiting(late)) == (0, None, {})
+        assert (late.settling, late.settles_in, waiting(late)) == (0, None, {})
 
     def test_one_look_is_never_enough_however_old_the_file_says_it_is(self, root, looks):
         drop(root, "beach.jpg")
@@ -114,7 +114,7 @@ class TestSettling:
         drop(root, "beach.jpg", "beach.yaml", "_defaults.yaml")
         drop(root, empty, text="")
         scan = looks.settled()
-        assert (arrived(scan), scan.settling, scan.next_look) == ([], 0, None)
+        assert (arrived(scan), scan.settling, scan.settles_in) == ([], 0, None)
         assert waiting(scan) == {"beach.jpg": f"{empty} is still empty"}
 
     def test_defaults_settle_with_the_pairs_they_hold_for(self, root, looks):

@@ -135,16 +135,16 @@ def test_a_link_is_not_followed(path, tmp_path):
 class TestMarker:
     def test_a_folder_is_marked_once_and_explains_itself(self, tmp_path):
         assert not lock.is_marked(tmp_path)
-        lock.mark(tmp_path)
+        lock.write_marker(tmp_path)
         before = (tmp_path / lock.MARKER).read_text()
-        lock.mark(tmp_path)
+        lock.write_marker(tmp_path)
         assert lock.is_marked(tmp_path)
         assert "leave this file where it is" in before
         assert (tmp_path / lock.MARKER).read_text() == before
         lock.require_marker(tmp_path)
 
     def test_a_marker_locked_and_signed_still_explains_itself(self, tmp_path):
-        lock.mark(tmp_path)
+        lock.write_marker(tmp_path)
         held = Lock.take(tmp_path / lock.MARKER, "the inbox", make=False)
         text = (tmp_path / lock.MARKER).read_text()
         held.release()
@@ -155,7 +155,7 @@ class TestMarker:
         with pytest.raises(Blocked, match=r"has lost its file \.sorawatch, so its share is not mounted") as caught:
             lock.require_marker(tmp_path)
         assert caught.value.passing
-        assert f"touch {tmp_path / '.sorawatch'}" in caught.value.mend
+        assert f"touch {tmp_path / '.sorawatch'}" in caught.value.hint
 
     def test_so_is_a_folder_that_is_gone(self, tmp_path):
         with pytest.raises(Blocked, match="not mounted"):
@@ -170,11 +170,11 @@ class TestMarker:
         disk = mount("size=1m")
         remount(disk, "ro")
         with pytest.raises(Blocked, match="cannot be written"):
-            lock.mark(disk)
+            lock.write_marker(disk)
 
     def test_an_unmounted_share_has_no_marker(self, mount):
         disk = mount("size=1m")
-        lock.mark(disk)
+        lock.write_marker(disk)
         subprocess.run(["umount", str(disk)], check=True)
         try:
             with pytest.raises(Blocked, match="not mounted"):

@@ -12,15 +12,15 @@ from urllib.parse import quote
 
 import pytest
 
-from sorawatch.core.log_events import Event, Facts, about
+from sorawatch.core.log_events import LogEvent, LogFields, log_extra
 from sorawatch.edges import logs
 from sorawatch.edges.logs.formats import JsonFormatter, PriorityFormatter, TextFormatter
 from sorawatch.edges.logs.journald import JournalHandler, fields
 from sorawatch.edges.logs.redaction import SECRETS
 
 KEY = 'sk-/t"op+secret='
-FACTS = Facts(
-    Event.DELIVERED, job="j1", state="delivered", file="caf\udce9.jpg", video="v1", why="because", seconds=2.5
+FACTS = LogFields(
+    LogEvent.DELIVERED, job="j1", state="delivered", file="caf\udce9.jpg", video="v1", why="because", seconds=2.5
 )
 
 
@@ -75,7 +75,7 @@ class TestSecrets:
         assert told.count("[key]") >= 4
 
     def test_are_in_no_field_of_a_journal(self) -> None:
-        facts = Facts(Event.HELD, job=KEY, file=f"{KEY}.jpg", video=KEY, why=KEY)
+        facts = LogFields(LogEvent.HELD, job=KEY, file=f"{KEY}.jpg", video=KEY, why=KEY)
         entry = fields(record("x", facts=facts), TextFormatter().format(record(KEY)))
         assert b"secret" not in b"".join(entry)
         assert entry.count(b"SORAWATCH_WHY=[key]") == 1
@@ -125,7 +125,7 @@ class TestJournal:
         assert entry[b"SORAWATCH_JOB"] == b"j1"
         assert entry[b"SORAWATCH_STATE"] == b"delivered"
         assert entry[b"SORAWATCH_VIDEO"] == b"v1"
-        assert entry[b"MESSAGE_ID"] == Event.DELIVERED.message_id.encode()
+        assert entry[b"MESSAGE_ID"] == LogEvent.DELIVERED.message_id.encode()
         assert entry[b"PRIORITY"] == b"6"
         assert all(name == name.upper() for name in entry)
 
@@ -148,12 +148,12 @@ class TestJournal:
 
         stderr = io.StringIO()
         logger.addHandler(JournalHandler(refuse, logging.StreamHandler(stderr)))
-        logger.info("beach.jpg: delivered", extra=about(FACTS))
+        logger.info("beach.jpg: delivered", extra=log_extra(FACTS))
         assert stderr.getvalue() == "beach.jpg: delivered\n"
 
     def test_every_event_has_an_id_of_its_own(self) -> None:
-        ids = {event.message_id for event in Event}
-        assert len(ids) == len(Event)
+        ids = {event.message_id for event in LogEvent}
+        assert len(ids) == len(LogEvent)
         assert all(len(bytes.fromhex(each)) == 16 for each in ids)
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sorawatch.core.naming import LONGEST_NAME
-from sorawatch.core.permissions import Access
+from sorawatch.core.permissions import Permissions
 from sorawatch.edges import outbox
 from sorawatch.edges.outbox import Item
 from sorawatch.errors import Blocked, Deferred
@@ -331,7 +331,7 @@ def test_write_durably_replaces_the_whole_file(tmp_path_factory, data):
 
 
 class TestAccess:
-    ACCESS = Access(0o664, 0o2775, 12345)
+    ACCESS = Permissions(0o664, 0o2775, 12345)
 
     def modes(self, root: Path) -> dict[str, tuple[str, int]]:
         found = {str(path.relative_to(root)): path.stat() for path in root.rglob("*")}
@@ -373,8 +373,8 @@ class TestAccess:
         (made,) = put(unprivileged / "in", a_mp4="A")
         (unprivileged / "out").chmod(0o555)
         with pytest.raises(Blocked) as caught:
-            outbox.place([replace(made, keep=True)], unprivileged / "out", "", unprivileged / "intent", Access())
-        assert caught.value.mend == f"Give sorawatch's user access to {unprivileged / 'out'}."
+            outbox.place([replace(made, keep=True)], unprivileged / "out", "", unprivileged / "intent", Permissions())
+        assert caught.value.hint == f"Give sorawatch's user access to {unprivileged / 'out'}."
 
     @pytest.mark.parametrize("refusing", ["in", "out"])
     def test_a_refused_move_names_the_folder_that_refuses(self, unprivileged, refusing):
@@ -384,6 +384,6 @@ class TestAccess:
         (unprivileged / refusing).chmod(0o500)
         with pytest.raises(Blocked) as refused:
             outbox.place(items, unprivileged / "out", "", unprivileged / "intent")
-        assert refused.value.mend == f"Give sorawatch's user access to {unprivileged / refusing}."
+        assert refused.value.hint == f"Give sorawatch's user access to {unprivileged / refusing}."
         (unprivileged / refusing).chmod(0o700)
         assert outbox.place(items, unprivileged / "out", "", unprivileged / "intent") == ("a.jpg",)

@@ -23,8 +23,8 @@ from sqlalchemy.dialects import postgresql
 from sorawatch.core.budget import Exclusion
 from sorawatch.core.job import FINAL, Charged, Job, Pair, Stamp, State
 from sorawatch.core.order import Aim, Fit, Focus, Order, Point, Size
-from sorawatch.core.purchase import Settled, Standing, VideoKnown
-from sorawatch.edges.store import Command, Keeper, LeaseLost, PostgresDatabase, Spending, Store, Turn
+from sorawatch.core.purchase import PurchaseSettled, Standing, VideoKnown
+from sorawatch.edges.store import Command, Database, LeaseLost, PostgresDatabase, Spending, Store, Transaction
 from sorawatch.edges.store.sqlite import has_safe_wal
 from sorawatch.errors import Blocked, UsageError
 from tests.yard import wait_until
@@ -41,7 +41,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["file", pytest.param("database", marks=ON_POSTGRES)])
-def where(request: pytest.FixtureRequest, path: Path) -> Path | Keeper:
+def where(request: pytest.FixtureRequest, path: Path) -> Path | Database:
     """Who keeps the state: everything must hold for either."""
     return path if request.param == "file" else PostgresDatabase(request.getfixturevalue("database"))
 
@@ -59,7 +59,7 @@ def opened() -> Iterator[Callable[..., Store]]:
     """Opens states as one daemon or another, and closes them in the end."""
     stores: list[Store] = []
 
-    def open_it(where: Path | Keeper, owner: str = "one") -> Store:
+    def open_it(where: Path | Database, owner: str = "one") -> Store:
         stores.append(Store.create_or_open(where, owner)[0])
         return stores[-1]
 
@@ -69,7 +69,7 @@ def opened() -> Iterator[Callable[..., Store]]:
 
 
 @pytest.fixture
-def store(where: Path | Keeper, opened: Callable[..., Store]) -> Store:
+def store(where: Path | Database, opened: Callable[..., Store]) -> Store:
     return opened(where)
 
 
@@ -79,18 +79,18 @@ def job(job_id: str = "aaaaaaaa", state: State = State.FOUND, **fields: Any) -> 
 
 
 def add(store: Store, *jobs: Job) -> None:
-    with store.turn() as turn:
-        turn.add(jobs)
+    with store.transaction() as tx:
+        tx.add(jobs)
 
 
 def claimed(store: Store, *states: State, limit: int = 10, lease: int = LEASE) -> list[str]:
-    with store.turn() as turn:
-        return [each.id for each in turn.claim(states or [State.FOUND], limit, HORIZON, lease)]
+    with store.transaction() as tx:
+        return [each.id for each in tx.claim(states or [State.FOUND], limit, HORIZON, lease)]
 
 
 def saved(store: Store, job_id: str) -> Job:
-    with store.turn() as turn:
-        found = turn.job(job_id)
+    with store.transaction() as tx:
+        found = tx.job(job_id)
     assert found is not None
     return found
 
@@ -99,20 +99,20 @@ def test_what_was_read_ahead_is_given_once_and_never_stale(store: Store):
     first = job()
     add(store, first)
     writes = [
-        Turn.save,
-        lambda turn, after: turn.amend(after, first),
-        lambda turn, after: turn.hasten() or turn.save(after),
+        Transaction.save,
+        lambda tx, after: tx.amend(after, first),
+        lambda tx, after: tx.hasten() or tx.save(after),
     ]
     for number, write in enumerate(writes, 1):
-        with store.turn() as turn:
-            turn.read_ahead([first.id, "missing"])
-            write(turn, after := replace(first, attempts=number))
-            assert turn.job(first.id) == after
-    with store.turn() as turn:
-        turn.read_ahead([first.id])
-        assert turn.job(first.id) == after
-        turn.save(first, after)
-        assert turn.job(first.id) == first
+        with store.transaction() as tx:
+            tx.read_ahead([first.id, "missing"])
+            write(tx, after := replace(first, attempts=number))
+            assert tx.job(first.id) == after
+    with store.transaction() as tx:
+        tx.read_ahead([first.id])
+        assert tx.job(first.id) == after
+        tx.save(first, after)
+        assert tx.job(first.id) == first
 
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -138,7 +138,7 @@ jobs = st.builds(
     order=st.none() | orders,
     attempts=small,
     reason=text,
-    mend=text,
+    hint=text,
     obstacle=text,
     digest=st.just("") | st.text("0123456789abcdef", min_size=64, max_size=64),
     note=text,
@@ -162,10 +162,10 @@ class Undone(Exception):
 
 
 @contextmanager
-def undone(store: Store) -> Iterator[Turn]:
+def undone(store: Store) -> Iterator[Transaction]:
     """A turn that fails in the end."""
-    with contextlib.suppress(Undone), store.turn() as turn:
-        yield turn
+    with contextlib.suppress(Undone), store.transaction() as tx:
+        yield tx
         raise Undone
 
 
@@ -174,17 +174,17 @@ class TestJobs:
     @given(first=jobs, second=jobs)
     def test_any_job_comes_back_as_it_was_written(self, store, first, second):
         second = replace(second, id=first.id)
-        with undone(store) as turn:
-            turn.add([first])
-            assert turn.job(first.id) == first
-            turn.save(second)
-            assert turn.job(first.id) == second
-            turn.amend(first, second)
-            assert turn.jobs([first.state]) == [first]
+        with undone(store) as tx:
+            tx.add([first])
+            assert tx.job(first.id) == first
+            tx.save(second)
+            assert tx.job(first.id) == second
+            tx.amend(first, second)
+            assert tx.jobs([first.state]) == [first]
             waited = replace(first, due_at=second.due_at, progress=second.progress, reason=second.reason)
             for before, after in [(first, waited), (waited, second)]:
-                turn.save(after, before)
-                assert turn.job(first.id) == after
+                tx.save(after, before)
+                assert tx.job(first.id) == after
 
     def test_words_that_are_no_text_are_kept_readable(self, store):
         add(store, job(reason="b\udcffach.jpg: gone\0"))
@@ -192,34 +192,34 @@ class TestJobs:
 
     def test_jobs_come_oldest_first(self, store):
         add(store, job("b", created_at=2), job("c", created_at=1), job("a", created_at=2))
-        with store.turn() as turn:
-            assert [each.id for each in turn.jobs({State.FOUND})] == ["c", "a", "b"]
-            assert turn.jobs([]) == []
+        with store.transaction() as tx:
+            assert [each.id for each in tx.jobs({State.FOUND})] == ["c", "a", "b"]
+            assert tx.jobs([]) == []
 
     def test_the_latest_come_latest_first(self, store):
         add(store, *(job(str(number), State.DONE, changed_at=number) for number in range(5)))
-        with store.turn() as turn:
-            assert [each.id for each in turn.latest(FINAL, 2)] == ["4", "3"]
+        with store.transaction() as tx:
+            assert [each.id for each in tx.latest(FINAL, 2)] == ["4", "3"]
 
     def test_counts(self, store):
         add(store, job("a"), job("b"), job("c", State.RENDERING), job("d", State.SUBMITTING), job("e", State.DONE))
-        with store.turn() as turn:
-            assert turn.counts() == {State.FOUND: 2, State.RENDERING: 1, State.SUBMITTING: 1, State.DONE: 1}
-            assert turn.count(State.FOUND) == 2
-            assert turn.in_flight() == 2
+        with store.transaction() as tx:
+            assert tx.counts() == {State.FOUND: 2, State.RENDERING: 1, State.SUBMITTING: 1, State.DONE: 1}
+            assert tx.count(State.FOUND) == 2
+            assert tx.in_flight() == 2
 
     def test_history_tells_every_state_every_attempt_and_every_new_reason(self, store):
         first = job()
         ready = replace(first, state=State.READY)
         waiting = replace(ready, reason="waits")
         add(store, first)
-        with store.turn() as turn:
-            turn.save(ready, first)
-            turn.save(waiting, ready)
-            turn.save(replace(waiting, attempts=1), waiting)
-            turn.save(replace(waiting, due_at=9, progress=5), waiting)
-            told = [(event.state, event.reason) for event in turn.history(first.id)]
-            assert all(event.at == turn.now for event in turn.history(first.id)[1:])
+        with store.transaction() as tx:
+            tx.save(ready, first)
+            tx.save(waiting, ready)
+            tx.save(replace(waiting, attempts=1), waiting)
+            tx.save(replace(waiting, due_at=9, progress=5), waiting)
+            told = [(event.state, event.reason) for event in tx.history(first.id)]
+            assert all(event.at == tx.now for event in tx.history(first.id)[1:])
         assert told == [(State.FOUND, ""), (State.READY, ""), (State.READY, "waits"), (State.READY, "waits")]
 
     def test_only_what_ended_long_ago_is_forgotten_and_nothing_that_was_bought(self, store):
@@ -230,16 +230,16 @@ class TestJobs:
             job("recent", State.CANCELLED, changed_at=20),
             job("held", State.HELD, changed_at=1),
         )
-        with store.turn() as turn:
-            turn.buy(saved_in(turn, "failed"))
-        with store.turn() as turn:
-            assert turn.prune(before=5, delivered_before=5, limit=5) == 1
-            assert {each.id for each in turn.jobs({*State})} == {"done", "recent", "held"}
-            assert (turn.history("failed"), len(turn.history("done"))) == ([], 1)
-            assert turn.has_purchase("t")
-            assert turn.prune(before=10, delivered_before=10, limit=5) == 1
-            assert turn.prune(before=100, delivered_before=100, limit=0) == 0
-            assert turn.prune(before=10, delivered_before=10, limit=5) == 0
+        with store.transaction() as tx:
+            tx.buy(saved_in(tx, "failed"))
+        with store.transaction() as tx:
+            assert tx.prune(before=5, delivered_before=5, limit=5) == 1
+            assert {each.id for each in tx.jobs({*State})} == {"done", "recent", "held"}
+            assert (tx.history("failed"), len(tx.history("done"))) == ([], 1)
+            assert tx.has_purchase("t")
+            assert tx.prune(before=10, delivered_before=10, limit=5) == 1
+            assert tx.prune(before=100, delivered_before=100, limit=0) == 0
+            assert tx.prune(before=10, delivered_before=10, limit=5) == 0
 
 
 class TestFind:
@@ -269,25 +269,25 @@ class TestFind:
         ],
     )
     def test_a_job_is_found_by_what_a_person_would_say(self, store, words, found):
-        with store.turn() as turn:
-            meant = turn.find(words)
+        with store.transaction() as tx:
+            meant = tx.find(words)
         assert (meant and meant.id) == found
 
 
 class TestTransaction:
     def test_a_turn_that_fails_leaves_nothing(self, store):
         add(store, job("a"))
-        with undone(store) as turn:
-            turn.add([job("b")])
-            turn.claim([State.FOUND], 1, HORIZON, LEASE)
-            turn.save(replace(saved_in(turn, "a"), state=State.READY))
-            turn.buy(job("a", token="t", price=5))
-            turn.command("pause")
-            turn.write_note("paused", {"since": 1})
-        with store.turn() as turn:
-            assert turn.counts() == {State.FOUND: 1}
-            assert len(turn.history("a")) == 1
-            assert (turn.books.spent(0), turn.take_commands(), turn.note("paused")) == (0, [], None)
+        with undone(store) as tx:
+            tx.add([job("b")])
+            tx.claim([State.FOUND], 1, HORIZON, LEASE)
+            tx.save(replace(saved_in(tx, "a"), state=State.READY))
+            tx.buy(job("a", token="t", price=5))
+            tx.command("pause")
+            tx.write_note("paused", {"since": 1})
+        with store.transaction() as tx:
+            assert tx.counts() == {State.FOUND: 1}
+            assert len(tx.history("a")) == 1
+            assert (tx.books.spent(0), tx.take_commands(), tx.note("paused")) == (0, [], None)
         assert claimed(store) == ["a"]
 
 
@@ -299,37 +299,37 @@ from pathlib import Path
 from tests.edges.test_store import job
 from sorawatch.edges.store import Store
 store, _ = Store.create_or_open(Path({str(path)!r}), "one")
-with store.turn() as turn:
-    turn.add([job("committed")])
-with store.turn() as turn:
-    turn.add([job(str(number), note="x" * 5000) for number in range(2000)])
+with store.transaction() as tx:
+    tx.add([job("committed")])
+with store.transaction() as tx:
+    tx.add([job(str(number), note="x" * 5000) for number in range(2000)])
     os._exit(9)
 """
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
         reading = Store.open_for_reading(path)
-        with reading.turn() as turn:
-            assert [each.id for each in turn.jobs(State)] == ["committed"]
+        with reading.transaction() as tx:
+            assert [each.id for each in tx.jobs(State)] == ["committed"]
         reading.close()
         assert [each.id for each in jobs_of(opened(path))] == ["committed"]
 
     def test_the_clock_is_the_databases_in_milliseconds(self, store, path):
         query = "SELECT strftime('%s', 'now')"
         before = int(sqlite3.connect(path).execute(query).fetchone()[0])
-        with store.turn() as turn:
-            now = turn.now
+        with store.transaction() as tx:
+            now = tx.now
         after = int(sqlite3.connect(path).execute(query).fetchone()[0])
         assert before - 1 <= now / 1000 <= after + 2
 
 
-def saved_in(turn: Turn, job_id: str) -> Job:
-    found = turn.job(job_id)
+def saved_in(tx: Transaction, job_id: str) -> Job:
+    found = tx.job(job_id)
     assert found is not None
     return found
 
 
 def jobs_of(store: Store) -> list[Job]:
-    with store.turn() as turn:
-        return turn.jobs(State)
+    with store.transaction() as tx:
+        return tx.jobs(State)
 
 
 class TestClaims:
@@ -342,24 +342,24 @@ class TestClaims:
     def test_the_most_urgent_come_first_then_the_oldest(self, store):
         urgent = replace(ORDER, priority=5)
         add(store, job("a", created_at=3), job("b", created_at=2), job("c", order=urgent, created_at=4), job("d"))
-        with store.turn() as turn:
-            assert [each.id for each in turn.due([State.FOUND], 3, HORIZON)] == ["c", "d", "b"]
+        with store.transaction() as tx:
+            assert [each.id for each in tx.due([State.FOUND], 3, HORIZON)] == ["c", "d", "b"]
         assert claimed(store, limit=3) == ["c", "d", "b"]
         assert claimed(store) == ["a"]
 
     def test_only_what_is_due_and_in_the_state(self, store):
-        with store.turn() as turn:
-            soon, far = turn.now + HORIZON // 2, turn.now + HORIZON * 2
+        with store.transaction() as tx:
+            soon, far = tx.now + HORIZON // 2, tx.now + HORIZON * 2
         add(store, job("a", due_at=soon), job("b", State.READY), job("c", due_at=far))
         assert claimed(store) == ["c"]
-        with store.turn() as turn:
-            assert turn.next_due([State.FOUND]) == soon
-            assert turn.next_due([State.DONE]) is None
+        with store.transaction() as tx:
+            assert tx.next_due([State.FOUND]) == soon
+            assert tx.next_due([State.DONE]) is None
 
     def test_looking_at_what_is_due_claims_nothing(self, store):
         add(store, job("a"))
-        with store.turn() as turn:
-            assert [each.id for each in turn.due([State.FOUND], 5, HORIZON)] == ["a"]
+        with store.transaction() as tx:
+            assert [each.id for each in tx.due([State.FOUND], 5, HORIZON)] == ["a"]
         assert claimed(store) == ["a"]
 
     def test_a_lapsed_claim_goes_to_another_daemon(self, store, where, opened):
@@ -377,37 +377,37 @@ class TestClaims:
         other = opened(where, "two")
         claimed(store, lease=-1)
         claimed(other)
-        with pytest.raises(LeaseLost), store.turn() as turn:
-            turn.save(replace(saved_in(turn, "a"), state=State.READY))
+        with pytest.raises(LeaseLost), store.transaction() as tx:
+            tx.save(replace(saved_in(tx, "a"), state=State.READY))
         assert saved(store, "a").state is State.FOUND
-        with other.turn() as turn:
-            turn.save(replace(saved_in(turn, "a"), state=State.READY))
+        with other.transaction() as tx:
+            tx.save(replace(saved_in(tx, "a"), state=State.READY))
         assert saved(store, "a").state is State.READY
 
     def test_a_write_after_the_claim_lapsed_counts_while_nobody_else_has_it(self, store):
         add(store, job("a"))
         claimed(store, lease=-1)
-        with store.turn() as turn:
-            turn.save(replace(saved_in(turn, "a"), state=State.READY))
+        with store.transaction() as tx:
+            tx.save(replace(saved_in(tx, "a"), state=State.READY))
         assert saved(store, "a").state is State.READY
 
     def test_saving_gives_the_claim_back_or_keeps_it(self, store, where, opened):
         add(store, job("a"), job("b"))
         claimed(store)
-        with store.turn() as turn:
-            turn.save(saved_in(turn, "a"))
-            turn.save(saved_in(turn, "b"), lease_ms=LEASE)
+        with store.transaction() as tx:
+            tx.save(saved_in(tx, "a"))
+            tx.save(saved_in(tx, "b"), lease_ms=LEASE)
         assert claimed(opened(where, "two")) == ["a"]
 
     def test_a_job_that_is_not_there_cannot_be_saved(self, store):
-        with pytest.raises(LeaseLost), store.turn() as turn:
-            turn.save(job("nowhere"))
+        with pytest.raises(LeaseLost), store.transaction() as tx:
+            tx.save(job("nowhere"))
 
     def test_amending_leaves_the_claim(self, store, where, opened):
         add(store, job("a"))
         claimed(store)
-        with opened(where, "two").turn() as turn:
-            turn.amend(replace(saved_in(turn, "a"), note="amended"), job("a"))
+        with opened(where, "two").transaction() as tx:
+            tx.amend(replace(saved_in(tx, "a"), note="amended"), job("a"))
         assert saved(store, "a").note == "amended"
         assert claimed(opened(where, "three")) == []
 
@@ -416,8 +416,8 @@ class TestClaims:
         other = opened(where, "two")
         claimed(store, limit=1, lease=-1)
         for _ in range(2):
-            with store.turn() as turn:
-                turn.renew(LEASE)
+            with store.transaction() as tx:
+                tx.renew(LEASE)
             claimed(other, lease=-1)
         assert claimed(opened(where, "three")) == ["b"]
 
@@ -425,19 +425,19 @@ class TestClaims:
         add(store, job("a"))
         other = opened(where, "two")
         claimed(store)
-        with other.turn() as turn:
-            turn.release(saved_in(turn, "a"))
+        with other.transaction() as tx:
+            tx.release(saved_in(tx, "a"))
         assert claimed(other) == []
-        with store.turn() as turn:
-            turn.release(saved_in(turn, "a"))
+        with store.transaction() as tx:
+            tx.release(saved_in(tx, "a"))
         assert claimed(other) == ["a"]
 
     def test_a_daemon_knows_what_it_has_claimed(self, store, where, opened):
         add(store, job("a"), job("b"))
         claimed(store, limit=1)
         claimed(opened(where, "two"))
-        with store.turn() as turn:
-            assert [each.id for each in turn.claimed()] == ["a"]
+        with store.transaction() as tx:
+            assert [each.id for each in tx.claimed()] == ["a"]
 
     def test_the_claims_of_a_daemon_that_is_gone_are_voided(self, store, where, opened):
         add(store, job("a"), job("b", State.SUBMITTING))
@@ -446,12 +446,12 @@ class TestClaims:
         other = opened(where, "two")
 
         def gone() -> set[str]:
-            with other.turn() as turn:
-                return turn.peers.gone()
+            with other.transaction() as tx:
+                return tx.peers.gone()
 
         wait_until(lambda: gone() == {"one"})
-        with other.turn() as turn:
-            assert [each.id for each in turn.peers.void({"one"})] == ["b"]
+        with other.transaction() as tx:
+            assert [each.id for each in tx.peers.void({"one"})] == ["b"]
         assert claimed(other) == ["a"]
 
     @pytest.mark.slow
@@ -460,18 +460,18 @@ class TestClaims:
         one, two = (opened(PostgresDatabase(database), name) for name in ("one", "two"))
         add(one, job("a"))
         claimed(one)
-        with two.turn() as turn:
-            assert turn.peers.gone() == set()
-            assert len(turn.peers.boards()) == 2
+        with two.transaction() as tx:
+            assert tx.peers.gone() == set()
+            assert len(tx.peers.boards()) == 2
 
 
 class TestMoney:
     def buy(self, store: Store, token: str, price: int | None, standing: Standing = Standing.OPEN) -> Job:
         bought = job(token, State.SUBMITTING, token=token, price=price, submitted_at=10**12)
-        with store.turn() as turn:
-            turn.add([bought])
-            turn.buy(bought)
-            turn.settle(token, standing)
+        with store.transaction() as tx:
+            tx.add([bought])
+            tx.buy(bought)
+            tx.settle(token, standing)
         return bought
 
     def test_what_is_open_or_spent_counts_and_what_was_released_does_not(self, store):
@@ -479,58 +479,58 @@ class TestMoney:
         self.buy(store, "b", 20_000, Standing.SPENT)
         self.buy(store, "c", 300, Standing.RELEASED)
         self.buy(store, "d", None)
-        with store.turn() as turn:
-            assert turn.books.spent(0) == 1_020_000
-            assert turn.books.spent(turn.now + 1) == 0
+        with store.transaction() as tx:
+            assert tx.books.spent(0) == 1_020_000
+            assert tx.books.spent(tx.now + 1) == 0
 
     def test_nothing_spent_is_zero(self, store):
-        with store.turn() as turn:
-            assert turn.books.spent(0) == turn.books.spent(0, "cats") == 0
+        with store.transaction() as tx:
+            assert tx.books.spent(0) == tx.books.spent(0, "cats") == 0
 
     def test_a_folder_counts_with_all_below_it_whatever_the_bytes_of_its_name(self, store):
         folders = ["", "cats", "cats/old", "cats0", "cats-and-dogs", "c", "ca\udcffts", "ca\udcffts/%"]
-        with store.turn() as turn:
+        with store.transaction() as tx:
             for power, folder in enumerate(folders):
                 pair = replace(job().pair, folder=folder)
                 bought = job(f"{power:08}", State.SUBMITTING, pair=pair, token=str(power), price=10**power)
-                turn.add([bought])
-                turn.buy(bought)
-            assert turn.books.spent(0) == 11_111_111
-            assert (turn.books.spent(0, "cats"), turn.in_flight("cats")) == (110, 2)
-            assert (turn.books.spent(0, "ca\udcffts"), turn.in_flight("ca\udcffts")) == (11_000_000, 2)
+                tx.add([bought])
+                tx.buy(bought)
+            assert tx.books.spent(0) == 11_111_111
+            assert (tx.books.spent(0, "cats"), tx.in_flight("cats")) == (110, 2)
+            assert (tx.books.spent(0, "ca\udcffts"), tx.in_flight("ca\udcffts")) == (11_000_000, 2)
 
     def test_shut_folders_are_passed_over(self, store):
-        with store.turn() as turn:
+        with store.transaction() as tx:
             for number, folder in enumerate(["cats", "cats/old", "dogs"]):
-                turn.add([job(f"{number:08}", State.READY, pair=replace(job().pair, folder=folder))])
-            assert [each.pair.folder for each in turn.due([State.READY], 9, HORIZON, [Exclusion("cats")])] == ["dogs"]
-            assert turn.count(State.READY, [Exclusion("cats/old")]) == 2
-            assert turn.counts(excluded=[Exclusion("cats")]) == {State.READY: 1}
-            assert turn.counts(excluded=[Exclusion()]) == {}
-            claimed = turn.claim([State.READY], 9, HORIZON, LEASE, [Exclusion("cats/old"), Exclusion("dogs")])
+                tx.add([job(f"{number:08}", State.READY, pair=replace(job().pair, folder=folder))])
+            assert [each.pair.folder for each in tx.due([State.READY], 9, HORIZON, [Exclusion("cats")])] == ["dogs"]
+            assert tx.count(State.READY, [Exclusion("cats/old")]) == 2
+            assert tx.counts(excluded=[Exclusion("cats")]) == {State.READY: 1}
+            assert tx.counts(excluded=[Exclusion()]) == {}
+            claimed = tx.claim([State.READY], 9, HORIZON, LEASE, [Exclusion("cats/old"), Exclusion("dogs")])
             assert [each.pair.folder for each in claimed] == ["cats"]
 
     def test_models_are_passed_over_by_themselves(self, store):
-        with store.turn() as turn:
+        with store.transaction() as tx:
             for number, model in enumerate(["sora-2", "wan", "sora-2"]):
                 named = replace(job().order, model=model)
                 pair = replace(job().pair, folder=("cats", "cats", "dogs")[number])
-                turn.add([job(f"{number:08}", State.READY, order=named, pair=pair)])
+                tx.add([job(f"{number:08}", State.READY, order=named, pair=pair)])
             without = [Exclusion(models=("sora-2",))]
-            assert [each.id for each in turn.due([State.READY], 9, HORIZON, without)] == ["00000001"]
-            assert turn.count(State.READY, [Exclusion("cats", ("sora-2",))]) == 2
+            assert [each.id for each in tx.due([State.READY], 9, HORIZON, without)] == ["00000001"]
+            assert tx.count(State.READY, [Exclusion("cats", ("sora-2",))]) == 2
 
     def test_what_is_told_of_it(self, store):
         under_way = self.buy(store, "under way", 100)
         lost, made = self.buy(store, "lost", 20), self.buy(store, "made", 3)
         self.buy(store, "failed", 10**6, Standing.RELEASED)
-        with store.turn() as turn:
-            turn.save(replace(lost, state=State.HELD))
-            turn.save(replace(made, state=State.DONE, clip="made.mp4"))
-            turn.settle("made", Standing.SPENT, "made.mp4")
-            assert turn.books.spending(0) == Spending(spent=23, reserved=100, clips=1)
-            assert turn.books.spending(turn.now + 1) == Spending()
-            entries = {entry.job_id: entry for entry in turn.books.entries(0, turn.now + 1)}
+        with store.transaction() as tx:
+            tx.save(replace(lost, state=State.HELD))
+            tx.save(replace(made, state=State.DONE, clip="made.mp4"))
+            tx.settle("made", Standing.SPENT, "made.mp4")
+            assert tx.books.spending(0) == Spending(spent=23, reserved=100, clips=1)
+            assert tx.books.spending(tx.now + 1) == Spending()
+            entries = {entry.job_id: entry for entry in tx.books.entries(0, tx.now + 1)}
             assert {name: entry.reserved for name, entry in entries.items()} == {
                 "under way": True, "lost": False, "made": False,
             }  # fmt: skip
@@ -540,43 +540,43 @@ class TestMoney:
 
     def test_a_token_buys_once(self, store):
         bought = self.buy(store, "a", 5)
-        with pytest.raises(sa.exc.IntegrityError), store.turn() as turn:
-            turn.buy(bought)
-        with store.turn() as turn:
-            assert turn.has_purchase("a")
-            assert not turn.has_purchase("b")
+        with pytest.raises(sa.exc.IntegrityError), store.transaction() as tx:
+            tx.buy(bought)
+        with store.transaction() as tx:
+            assert tx.has_purchase("a")
+            assert not tx.has_purchase("b")
 
     def test_purchases_of_exactly_this_order(self, store):
         bought = self.buy(store, "a", 5)
-        with store.turn() as turn:
-            turn.know_video("a", "video_1")
-            (purchase,) = turn.purchases_like(job("z"))
+        with store.transaction() as tx:
+            tx.know_video("a", "video_1")
+            (purchase,) = tx.purchases_like(job("z"))
             assert (purchase.token, purchase.job_id, purchase.micros) == ("a", bought.id, 5)
-            assert (purchase.standing, purchase.video_id, purchase.at <= turn.now) == (Standing.OPEN, "video_1", True)
-            assert turn.purchases_like(job("z", digest="e" * 64)) == []
-            assert turn.purchases_like(job("z", order=replace(ORDER, fit=Fit.PAD))) == []
+            assert (purchase.standing, purchase.video_id, purchase.at <= tx.now) == (Standing.OPEN, "video_1", True)
+            assert tx.purchases_like(job("z", digest="e" * 64)) == []
+            assert tx.purchases_like(job("z", order=replace(ORDER, fit=Fit.PAD))) == []
 
     def test_rivals_are_open_submits_that_a_list_could_not_tell_apart(self, store):
         mine = self.buy(store, "mine", 5)
         self.buy(store, "rival", 5)
         self.buy(store, "released", 5, Standing.RELEASED)
         self.buy(store, "known", 5)
-        with store.turn() as turn:
-            turn.know_video("known", "video_1")
-            assert [rival.token for rival in turn.rivals(mine)] == ["rival"]
-            assert [rival.token for rival in turn.rivals(replace(mine, token=None))] == ["mine", "rival"]
-            assert turn.rivals(replace(mine, order=replace(ORDER, seconds=4))) == []
-            assert turn.rivals(replace(mine, submitted_at=turn.now + 2 * 86_400_000)) == []
-            assert turn.known_videos(["video_1", "video_2"]) == {"video_1"}
-            assert turn.known_videos([]) == set()
-            assert turn.known_videos(f"video_{number}" for number in range(5000)) == {"video_1"}
+        with store.transaction() as tx:
+            tx.know_video("known", "video_1")
+            assert [rival.token for rival in tx.rivals(mine)] == ["rival"]
+            assert [rival.token for rival in tx.rivals(replace(mine, token=None))] == ["mine", "rival"]
+            assert tx.rivals(replace(mine, order=replace(ORDER, seconds=4))) == []
+            assert tx.rivals(replace(mine, submitted_at=tx.now + 2 * 86_400_000)) == []
+            assert tx.known_videos(["video_1", "video_2"]) == {"video_1"}
+            assert tx.known_videos([]) == set()
+            assert tx.known_videos(f"video_{number}" for number in range(5000)) == {"video_1"}
 
     def test_a_twin_that_is_being_submitted(self, store):
         self.buy(store, "a", 5)
-        with store.turn() as turn:
-            assert turn.being_submitted(job("z"))
-            assert not turn.being_submitted(job("a"))
-            assert not turn.being_submitted(job("z", order=replace(ORDER, prompt="hills")))
+        with store.transaction() as tx:
+            assert tx.being_submitted(job("z"))
+            assert not tx.being_submitted(job("a"))
+            assert not tx.being_submitted(job("z", order=replace(ORDER, prompt="hills")))
 
     @pytest.mark.parametrize(
         ("state", "token", "changed_at", "same"),
@@ -594,43 +594,43 @@ class TestMoney:
     )
     def test_another_job_of_the_same_order(self, store, state, token, changed_at, same):
         add(store, job("a", state, token=token, changed_at=changed_at))
-        with store.turn() as turn:
-            assert (turn.same_order(job("z"), since=100) is not None) == same
-            assert turn.same_order(job("a"), since=100) is None
-            assert turn.same_order(job("z", digest="e" * 64), since=100) is None
+        with store.transaction() as tx:
+            assert (tx.same_order(job("z"), since=100) is not None) == same
+            assert tx.same_order(job("a"), since=100) is None
+            assert tx.same_order(job("z", digest="e" * 64), since=100) is None
 
 
 class TestCommandsAndNotes:
     def test_wishes_are_taken_once_in_their_order(self, store, where, opened):
-        with opened(where, "command line").turn() as turn:
-            turn.command("retry", "a")
-            turn.command("adopt", "b", "video_\udcff")
-            turn.command("pause")
-        with store.turn() as turn:
-            first, second, third = turn.take_commands()
+        with opened(where, "command line").transaction() as tx:
+            tx.command("retry", "a")
+            tx.command("adopt", "b", "video_\udcff")
+            tx.command("pause")
+        with store.transaction() as tx:
+            first, second, third = tx.take_commands()
         assert (first.verb, first.job_id, first.argument) == ("retry", "a", None)
         assert (second.argument, third.verb) == (r"video_\udcff", "pause")
-        with store.turn() as turn:
-            assert turn.take_commands() == []
+        with store.transaction() as tx:
+            assert tx.take_commands() == []
 
     def test_wishes_of_a_turn_that_failed_are_still_there(self, store):
-        with store.turn() as turn:
-            turn.command("pause")
-        with undone(store) as turn:
-            turn.take_commands()
-        with store.turn() as turn:
-            assert [wish.verb for wish in turn.take_commands()] == ["pause"]
+        with store.transaction() as tx:
+            tx.command("pause")
+        with undone(store) as tx:
+            tx.take_commands()
+        with store.transaction() as tx:
+            assert [wish.verb for wish in tx.take_commands()] == ["pause"]
 
     @pytest.mark.parametrize("value", [1, "text", [1, {"b": None}], {"name": "b\udcff\0"}, False, ""])
     def test_a_note_is_kept_replaced_and_forgotten(self, store, value):
-        with store.turn() as turn:
-            assert turn.note("key") is None
-            turn.write_note("key", "before")
-            turn.write_note("key", value)
-        with store.turn() as turn:
-            assert turn.note("key") == value
-            turn.write_note("key", None)
-            assert turn.note("key") is None
+        with store.transaction() as tx:
+            assert tx.note("key") is None
+            tx.write_note("key", "before")
+            tx.write_note("key", value)
+        with store.transaction() as tx:
+            assert tx.note("key") == value
+            tx.write_note("key", None)
+            assert tx.note("key") is None
 
     def test_a_command_is_a_plain_value(self):
         assert Command(1, "pause", None, None) == Command(1, "pause", None, None)
@@ -667,9 +667,9 @@ class TestOpening:
     def test_the_state_of_an_older_version_is_brought_up_to_date_by_whoever_may_write(self, path):
         store, _ = Store.create_or_open(path, "one")
         done = job("a", State.DONE, token="a", price=7, clip="clip \udcff.mp4")
-        with store.turn() as turn:
-            turn.add([done])
-            turn.buy(done)
+        with store.transaction() as tx:
+            tx.add([done])
+            tx.buy(done)
         store.close()
         with closing(sqlite3.connect(path)) as older:
             for index in ("jobs_by_take", "jobs_by_reference", "purchases_by_reference"):
@@ -686,11 +686,11 @@ class TestOpening:
             Store.open_for_reading(path)
         store, fresh = Store.create_or_open(path, "one")
         assert not fresh
-        with store.turn() as turn:
-            assert turn.jobs(State) == [done]
-            (entry,) = turn.books.entries(0, turn.now + 1)
+        with store.transaction() as tx:
+            assert tx.jobs(State) == [done]
+            (entry,) = tx.books.entries(0, tx.now + 1)
             assert (entry.image, entry.clip, entry.micros) == (done.pair.image, "clip \udcff.mp4", 7)
-            assert turn.job("a") == done
+            assert tx.job("a") == done
         store.close()
         Store.open_for_reading(path).close()
 
@@ -724,8 +724,8 @@ class TestOpening:
 
         def test_the_state_of_a_newer_version(self, path, opening):
             store, _ = Store.create_or_open(path, "one")
-            with store.turn() as turn:
-                turn.write_note("schema", 99)
+            with store.transaction() as tx:
+                tx.write_note("schema", 99)
             store.close()
             with pytest.raises(UsageError, match=r"newer sorawatch \(schema 99\)"):
                 opening(path)
@@ -738,7 +738,7 @@ class TestOpening:
     def test_a_missing_folder(self, tmp_path):
         with pytest.raises(Blocked, match="unable to open database file") as caught:
             Store.create_or_open(tmp_path / "gone" / "state.db", "one")
-        assert "folder exists" in caught.value.mend
+        assert "folder exists" in caught.value.hint
 
     @pytest.mark.parametrize(
         ("version", "safe"),
@@ -761,8 +761,8 @@ class TestOpening:
 class TestReading(OfAFile):
     def test_a_reader_sees_what_was_committed_while_a_writer_is_at_work(self, store, path):
         add(store, job("a"))
-        with store.turn() as turn:
-            turn.add([job("b")])
+        with store.transaction() as tx:
+            tx.add([job("b")])
             reading = Store.open_for_reading(path)
             assert [each.id for each in jobs_of(reading)] == ["a"]
         assert [each.id for each in jobs_of(reading)] == ["a", "b"]
@@ -788,11 +788,11 @@ class TestReading(OfAFile):
             began.set()
             add(other, job("b"))
 
-        with store.turn() as turn:
+        with store.transaction() as tx:
             writing = threading.Thread(target=write)
             writing.start()
             began.wait()
-            turn.add([job("a")])
+            tx.add([job("a")])
         writing.join()
         assert {each.id for each in jobs_of(store)} == {"a", "b"}
 
@@ -830,7 +830,7 @@ class TestTrouble(OfAFile):
         more = [job(str(number), note="x" * 1000) for number in range(1000)]
         with pytest.raises(Blocked, match="full") as caught:
             add(store, *more)
-        assert caught.value.mend == "Make room on its disk."
+        assert caught.value.hint == "Make room on its disk."
         assert [each.id for each in jobs_of(store)] == ["a"]
         (disk / "ballast").unlink()
         add(store, job("b"))
@@ -843,7 +843,7 @@ class TestTrouble(OfAFile):
         store = opened(disk / "state.db")
         with pytest.raises(Blocked, match="readonly") as caught:
             add(store, job("a"))
-        assert "Let sorawatch's user write it" in caught.value.mend
+        assert "Let sorawatch's user write it" in caught.value.hint
         reading = Store.open_for_reading(disk / "state.db")
         assert jobs_of(reading) == []
         reading.close()
@@ -890,52 +890,52 @@ class TestDialects(OfAFile):
     @staticmethod
     def everything(store: Store) -> None:
         submitting = job("a", State.SUBMITTING, token="t", price=5, submitted_at=1)
-        with store.turn() as turn:
-            turn.add([job("a")])
-            turn.claim([State.FOUND], 5, HORIZON, LEASE)
-            turn.save(submitting, job("a"), lease_ms=LEASE)
-            turn.amend(submitting, job("a"))
-            turn.renew(LEASE)
-            turn.claimed()
-            turn.release(submitting)
-            turn.peers.void(turn.peers.gone())
-            turn.peers.news(0)
-            turn.peers.last_line()
-            turn.peers.clear_boards()
-            turn.buy(submitting)
-            turn.settle("t", Standing.SPENT)
-            turn.know_video("t", "video_1")
-            turn.command("pause")
-            turn.take_commands()
+        with store.transaction() as tx:
+            tx.add([job("a")])
+            tx.claim([State.FOUND], 5, HORIZON, LEASE)
+            tx.save(submitting, job("a"), lease_ms=LEASE)
+            tx.amend(submitting, job("a"))
+            tx.renew(LEASE)
+            tx.claimed()
+            tx.release(submitting)
+            tx.peers.void(tx.peers.gone())
+            tx.peers.news(0)
+            tx.peers.last_line()
+            tx.peers.clear_boards()
+            tx.buy(submitting)
+            tx.settle("t", Standing.SPENT)
+            tx.know_video("t", "video_1")
+            tx.command("pause")
+            tx.take_commands()
             for value in (1, 2, None):
-                turn.write_note("key", value)
-            turn.note("key")
-            turn.job("a")
-            turn.find("a")
-            turn.find("beach.jpg")
-            turn.jobs(State)
-            turn.latest(FINAL, 5)
-            turn.counts()
-            turn.count(State.FOUND)
-            turn.in_flight()
-            turn.history("a")
-            turn.due([State.READY], 5, HORIZON)
-            turn.next_due([State.READY])
-            turn.same_order(submitting, 0)
-            turn.being_submitted(submitting)
-            turn.purchases_like(submitting)
-            (purchase,) = turn.orders.all().values()
-            turn.orders.put(purchase)
-            turn.orders.delivered(submitting, 0)
-            turn.orders.has_follower(purchase, submitting)
-            turn.orders.going_on(submitting.pair)
-            turn.orders.next_take(submitting)
-            turn.orders.take_of(submitting.pair)
-            turn.rivals(submitting)
-            turn.has_purchase("t")
-            turn.known_videos(["video_1"])
-            turn.known_videos([])
-            turn.books.spent(0)
+                tx.write_note("key", value)
+            tx.note("key")
+            tx.job("a")
+            tx.find("a")
+            tx.find("beach.jpg")
+            tx.jobs(State)
+            tx.latest(FINAL, 5)
+            tx.counts()
+            tx.count(State.FOUND)
+            tx.in_flight()
+            tx.history("a")
+            tx.due([State.READY], 5, HORIZON)
+            tx.next_due([State.READY])
+            tx.same_order(submitting, 0)
+            tx.being_submitted(submitting)
+            tx.purchases_like(submitting)
+            (purchase,) = tx.orders.all().values()
+            tx.orders.put(purchase)
+            tx.orders.delivered(submitting, 0)
+            tx.orders.has_follower(purchase, submitting)
+            tx.orders.going_on(submitting.pair)
+            tx.orders.next_take(submitting)
+            tx.orders.take_of(submitting.pair)
+            tx.rivals(submitting)
+            tx.has_purchase("t")
+            tx.known_videos(["video_1"])
+            tx.known_videos([])
+            tx.books.spent(0)
 
     def test_every_statement_compiles(self, statements):
         assert len(statements) > 35
@@ -969,21 +969,21 @@ def test_two_daemons_never_hold_one_job(tmp_path_factory, data):
                 lapsing = step == "lapsing"
                 assert {*claimed(stores[owner], lease=-1 if lapsing else LEASE)} == free
                 holder |= dict.fromkeys(free, (owner, lapsing))
-            with stores[owner].turn() as turn:
+            with stores[owner].transaction() as tx:
                 if step == "renew":
-                    turn.renew(LEASE)
+                    tx.renew(LEASE)
                     holder |= {name: (owner, False) for name, (who, _) in holder.items() if who == owner}
                 if step == "release" and holder.get("a", ("",))[0] == owner:
-                    turn.release(saved_in(turn, "a"))
+                    tx.release(saved_in(tx, "a"))
                     del holder["a"]
                 if step == "save":
                     who, lapsed = holder.get("a", (owner, True))
                     if who == owner or lapsed:
-                        turn.save(saved_in(turn, "a"))
+                        tx.save(saved_in(tx, "a"))
                         holder.pop("a", None)
                     else:
                         with pytest.raises(LeaseLost):
-                            turn.save(saved_in(turn, "a"))
+                            tx.save(saved_in(tx, "a"))
     finally:
         for store in stores.values():
             store.close()
@@ -994,79 +994,79 @@ class TestOrders:
 
     @pytest.fixture(autouse=True)
     def _bought(self, store):
-        with store.turn() as turn:
-            turn.add([self.SENT])
-            turn.buy(self.SENT)
+        with store.transaction() as tx:
+            tx.add([self.SENT])
+            tx.buy(self.SENT)
 
     @pytest.mark.parametrize(("digest", "reference"), [("e", "r"), ("d", "s"), ("d", "r")])
     def test_are_the_same_by_the_picture_or_by_the_reference(self, store, digest, reference):
-        with store.turn() as turn:
-            turn.settle("t", Standing.SPENT, "a.mp4")
+        with store.transaction() as tx:
+            tx.settle("t", Standing.SPENT, "a.mp4")
             like = job("z", digest=digest * 64, reference_digest=reference * 64)
-            assert turn.same_order(like, since=0) is not None
-            (purchase,) = turn.purchases_like(like)
-            assert turn.orders.delivered(like, since=purchase.at) == purchase
-            assert turn.orders.delivered(like, since=purchase.at + 1) is None
+            assert tx.same_order(like, since=0) is not None
+            (purchase,) = tx.purchases_like(like)
+            assert tx.orders.delivered(like, since=purchase.at) == purchase
+            assert tx.orders.delivered(like, since=purchase.at + 1) is None
             other = job("z", digest="e" * 64, reference_digest="s" * 64)
-            assert (turn.same_order(other, since=0), turn.purchases_like(other)) == (None, [])
+            assert (tx.same_order(other, since=0), tx.purchases_like(other)) == (None, [])
 
     def test_without_a_known_reference_are_told_by_the_picture_alone(self, store):
         """As an older version has left them."""
-        with store.turn() as turn:
+        with store.transaction() as tx:
             older = job("z", digest="e" * 64)
-            assert (turn.same_order(older, since=0), turn.purchases_like(older)) == (None, [])
-            assert turn.same_order(job("z"), since=0) is not None
+            assert (tx.same_order(older, since=0), tx.purchases_like(older)) == (None, [])
+            assert tx.same_order(job("z"), since=0) is not None
 
     def test_takes_are_counted_over_jobs_and_purchases(self, store):
-        with store.turn() as turn:
-            assert turn.orders.next_take(self.SENT) == 2
+        with store.transaction() as tx:
+            assert tx.orders.next_take(self.SENT) == 2
             second = replace(self.SENT, id="b", token="u", order=replace(ORDER, take=2))
-            turn.add([replace(second, state=State.CANCELLED)])
-            assert turn.orders.next_take(self.SENT) == 3
-            turn.buy(replace(second, token="v", order=replace(ORDER, take=3)))
-            assert turn.orders.next_take(self.SENT) == 4
-            assert turn.orders.next_take(replace(self.SENT, digest="e" * 64)) == 4
-            assert turn.orders.next_take(replace(self.SENT, digest="e" * 64, reference_digest="s" * 64)) == 2
+            tx.add([replace(second, state=State.CANCELLED)])
+            assert tx.orders.next_take(self.SENT) == 3
+            tx.buy(replace(second, token="v", order=replace(ORDER, take=3)))
+            assert tx.orders.next_take(self.SENT) == 4
+            assert tx.orders.next_take(replace(self.SENT, digest="e" * 64)) == 4
+            assert tx.orders.next_take(replace(self.SENT, digest="e" * 64, reference_digest="s" * 64)) == 2
 
     def test_a_pair_that_was_moved_back_is_of_the_take_that_was_asked_for(self, store):
         pair = Pair("trip", "a.jpg", Stamp(5, 7), "a.yaml", Stamp(1, 1))
-        with store.turn() as turn:
+        with store.transaction() as tx:
             second = replace(job("b"), pair=pair, order=replace(ORDER, take=2), state=State.RESTORING, created_at=1)
-            turn.add([second])
-            assert turn.orders.take_of(pair) == 2
-            assert turn.orders.take_of(replace(pair, image="a (2).jpg", sidecar=None)) == 2
-            assert turn.orders.take_of(replace(pair, image_stamp=Stamp(5, 8))) == 1
-            assert turn.orders.take_of(replace(pair, folder="")) == 1
+            tx.add([second])
+            assert tx.orders.take_of(pair) == 2
+            assert tx.orders.take_of(replace(pair, image="a (2).jpg", sidecar=None)) == 2
+            assert tx.orders.take_of(replace(pair, image_stamp=Stamp(5, 8))) == 1
+            assert tx.orders.take_of(replace(pair, folder="")) == 1
             failed = replace(second, state=State.FAILED, filed=("a (3).jpg", "a (3).error.txt"))
-            turn.save(failed, second)
-            assert turn.orders.take_of(replace(pair, image="a (3).jpg")) == 2
-            assert turn.orders.take_of(replace(pair, image="a (2).jpg")) == 1
-            turn.add([replace(failed, id="c", order=replace(ORDER, take=3), created_at=2)])
-            assert turn.orders.take_of(pair) == 3
+            tx.save(failed, second)
+            assert tx.orders.take_of(replace(pair, image="a (3).jpg")) == 2
+            assert tx.orders.take_of(replace(pair, image="a (2).jpg")) == 1
+            tx.add([replace(failed, id="c", order=replace(ORDER, take=3), created_at=2)])
+            assert tx.orders.take_of(pair) == 3
 
     def test_a_purchase_is_followed_by_one_job(self, store):
-        with store.turn() as turn:
-            (purchase,) = turn.orders.all().values()
-            assert turn.orders.has_follower(purchase, job("z"))
-            assert not turn.orders.has_follower(purchase, self.SENT)
-            turn.save(replace(self.SENT, state=State.FAILED), self.SENT)
-            assert not turn.orders.has_follower(purchase, job("z"))
+        with store.transaction() as tx:
+            (purchase,) = tx.orders.all().values()
+            assert tx.orders.has_follower(purchase, job("z"))
+            assert not tx.orders.has_follower(purchase, self.SENT)
+            tx.save(replace(self.SENT, state=State.FAILED), self.SENT)
+            assert not tx.orders.has_follower(purchase, job("z"))
 
     def test_what_is_told_elsewhere_is_put_in_place_of_what_is_known(self, store):
-        with store.turn() as turn:
-            (purchase,) = turn.orders.all().values()
+        with store.transaction() as tx:
+            (purchase,) = tx.orders.all().values()
             delivered = replace(purchase, standing=Standing.SPENT, clip="a \udcff.mp4", video_id="video_1")
-            turn.orders.put(delivered)
-            turn.orders.put(replace(delivered, token="u", at=purchase.at + 1))
-            assert turn.orders.all() == {"t": delivered, "u": replace(delivered, token="u", at=purchase.at + 1)}
+            tx.orders.put(delivered)
+            tx.orders.put(replace(delivered, token="u", at=purchase.at + 1))
+            assert tx.orders.all() == {"t": delivered, "u": replace(delivered, token="u", at=purchase.at + 1)}
 
     def test_what_is_bought_and_settled_is_to_be_entered_into_the_ledger(self, store):
-        with store.turn() as turn:
+        with store.transaction() as tx:
             sent = replace(self.SENT, id="b", token="u")
-            turn.buy(sent)
-            turn.know_video("u", "video_1")
-            turn.settle("u", Standing.SPENT, "b.mp4")
-            bought, *rest = turn.entries
-            known = turn.orders.all()["u"]
+            tx.buy(sent)
+            tx.know_video("u", "video_1")
+            tx.settle("u", Standing.SPENT, "b.mp4")
+            bought, *rest = tx.entries
+            known = tx.orders.all()["u"]
             assert bought == replace(known, standing=Standing.OPEN, video_id=None, clip=None)
-            assert rest == [VideoKnown("u", "video_1"), Settled("u", Standing.SPENT, "b.mp4")]
+            assert rest == [VideoKnown("u", "video_1"), PurchaseSettled("u", Standing.SPENT, "b.mp4")]

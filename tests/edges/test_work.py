@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sorawatch.core.repeated_download import Sighting
-from sorawatch.edges.spool import WorkFolder
+from sorawatch.core.repeated_download import RepeatedDownload
+from sorawatch.edges.spool import Spool
 from sorawatch.errors import Blocked, Deferred
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> WorkFolder:
-    folder = WorkFolder.beside(tmp_path / "state.db")
+def work(tmp_path: Path) -> Spool:
+    folder = Spool.beside(tmp_path / "state.db")
     folder.create()
     return folder
 
@@ -24,8 +24,8 @@ def work(tmp_path: Path) -> WorkFolder:
 def test_it_lies_beside_its_state_and_is_nobody_elses(work, tmp_path):
     assert work.root == tmp_path / "state.db.work"
     assert work.root.stat().st_mode & 0o777 == 0o700
-    assert WorkFolder.beside(tmp_path / "state.sqlite").root != work.root
-    assert WorkFolder.beside(tmp_path / "state.work").root != tmp_path / "state.work"
+    assert Spool.beside(tmp_path / "state.sqlite").root != work.root
+    assert Spool.beside(tmp_path / "state.work").root != tmp_path / "state.work"
 
 
 def test_making_it_again_changes_nothing(work):
@@ -48,10 +48,10 @@ def test_an_empty_reference_is_none(work):
 
 
 def test_a_sighting_comes_back_and_goes_with_the_rest(work):
-    sighting = Sighting("d1e5", 7, ".webm", 1000.5, 900.25)
-    assert work.sighting("job") is None
-    work.write_sighting("job", sighting)
-    assert work.sighting("job") == sighting
+    sighting = RepeatedDownload("d1e5", 7, ".webm", 1000.5, 900.25)
+    assert work.repeated_download("job") is None
+    work.write_repeated_download("job", sighting)
+    assert work.repeated_download("job") == sighting
     work.discard("job")
     assert not work.folder("job").exists()
 
@@ -60,9 +60,9 @@ def test_a_sighting_comes_back_and_goes_with_the_rest(work):
     "spoiled", ["", "[]", "{}", '{"digest": "d1e5"}', '{"digest": 1, "length": {}, "suffix": 2, "seen_at": "x"}']
 )
 def test_a_sighting_that_makes_no_sense_is_none(work, spoiled):
-    work.write_sighting("job", Sighting("d1e5", 7, ".webm", 1000.5, 900.25))
+    work.write_repeated_download("job", RepeatedDownload("d1e5", 7, ".webm", 1000.5, 900.25))
     (work.folder("job") / "sighting.json").write_text(spoiled)
-    assert work.sighting("job") is None
+    assert work.repeated_download("job") is None
 
 
 json = st.recursive(
@@ -75,7 +75,7 @@ json = st.recursive(
 @settings(max_examples=40, deadline=None)
 @given(record=st.dictionaries(st.text(), json))
 def test_a_record_comes_back_as_it_was_written(tmp_path_factory, record):
-    work = WorkFolder(tmp_path_factory.getbasetemp() / "records")
+    work = Spool(tmp_path_factory.getbasetemp() / "records")
     work.create()
     work.write_record("job", record)
     assert work.record("job") == record
@@ -111,7 +111,7 @@ def test_the_folder_of_a_job_is_discarded(work):
 
 
 def test_a_work_folder_that_is_gone(tmp_path):
-    gone = WorkFolder(tmp_path / "gone")
+    gone = Spool(tmp_path / "gone")
     assert gone.reference("job") is None
     with pytest.raises(Deferred, match="gone"):
         gone.jobs()
@@ -121,7 +121,7 @@ def test_a_work_folder_that_is_gone(tmp_path):
 
 def test_a_full_disk_keeps_the_old_reference(mount):
     disk = mount("size=64k")
-    work = WorkFolder(disk / "work")
+    work = Spool(disk / "work")
     work.create()
     work.stage("job", b"old")
     with pytest.raises(Blocked, match="The disk is full"):

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from sorawatch import simulator
-from sorawatch.core.log_events import Event
-from sorawatch.simulator import Fault, Settings
+from sorawatch.core.log_events import LogEvent
+from sorawatch.simulator import Fault, SimulatorSettings
 from tests.service.machine import ROOT, Container, booted, installation
 from tests.yard import picture, wait_until
 
@@ -81,7 +81,7 @@ class Service:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[simulator.Simulator]:
-    with simulator.running(Settings(key=KEY, generation_seconds=float("inf"), frames_per_second=1)) as running:
+    with simulator.running(SimulatorSettings(key=KEY, generation_seconds=float("inf"), frames_per_second=1)) as running:
         yield running
 
 
@@ -146,7 +146,7 @@ def test_the_journal_has_every_change_with_its_fields(service: Service) -> None:
         pytest.skip("without systemd-python (package python3-systemd) there are lines with priorities only")
     (delivered,) = (
         entry
-        for entry in service.container.journal(f"MESSAGE_ID={Event.DELIVERED.message_id}")
+        for entry in service.container.journal(f"MESSAGE_ID={LogEvent.DELIVERED.message_id}")
         if entry["SORAWATCH_FILE"] != "beach.jpg"
     )
     assert bytes(delivered["SORAWATCH_FILE"]) == os.fsencode(ODD)
@@ -279,7 +279,7 @@ def test_an_instance_of_its_own_with_an_encrypted_key(service: Service) -> None:
     told = container.run("/opt/sorawatch/bin/sorawatch", *check, status=1)
     assert "the service may write to all it must" in told
     assert "does not start at boot" in told
-    assert "1 thing to mend" in told
+    assert "1 thing to fix" in told
     container.run("systemctl", "stop", "sorawatch@kitchen")
 
 

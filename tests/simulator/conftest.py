@@ -13,7 +13,7 @@ import pytest
 import requests
 from PIL import Image
 
-from sorawatch.simulator import Settings, Simulator, running
+from sorawatch.simulator import Simulator, SimulatorSettings, running
 
 
 def draw(width: int = 1280, height: int = 720, file_format: str = "JPEG", shade: int = 0) -> bytes:
@@ -82,7 +82,7 @@ def start() -> Iterator[Start]:
     with ExitStack() as stack:
 
         def begin(**settings: Any) -> Client:
-            chosen = Settings(**{"generation_seconds": float("inf"), "frames_per_second": 1, **settings})
+            chosen = SimulatorSettings(**{"generation_seconds": float("inf"), "frames_per_second": 1, **settings})
             client = Client(stack.enter_context(running(chosen)))
             stack.enter_context(client.http)
             return client

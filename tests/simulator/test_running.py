@@ -15,13 +15,13 @@ from contextlib import closing
 import pytest
 import requests
 
-from sorawatch.simulator import Fault, Settings, running, serve
+from sorawatch.simulator import Fault, SimulatorSettings, running, serve
 from sorawatch.simulator.clips import ClipKey
 from sorawatch.simulator.renderer import Renderer
 
 
 def test_nothing_answers_any_more_after_the_block():
-    with running(Settings()) as simulator:
+    with running(SimulatorSettings()) as simulator:
         assert simulator.url == f"{simulator.root}/v1"
         assert requests.get(simulator.root, timeout=5).ok
     with pytest.raises(requests.ConnectionError):
@@ -39,7 +39,7 @@ def test_a_hanging_request_is_broken_off_by_the_stop(start):
             client.post()
         failures.append(caught.value)
 
-    with running(Settings()) as simulator:
+    with running(SimulatorSettings()) as simulator:
         client.simulator = simulator
         simulator.inject(Fault("hang_before"))
         asker = threading.Thread(target=ask)
@@ -50,20 +50,20 @@ def test_a_hanging_request_is_broken_off_by_the_stop(start):
 
 
 def test_the_books_can_be_read_after_the_stop():
-    with running(Settings()) as simulator:
+    with running(SimulatorSettings()) as simulator:
         requests.get(f"{simulator.url}/videos", timeout=5)
     assert simulator.ledger().requests == 1
 
 
 def test_a_taken_port_is_an_error_at_once():
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
-        running(Settings(), port=taken.getsockname()[1]).__enter__()
+        running(SimulatorSettings(), port=taken.getsockname()[1]).__enter__()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org"])
 def test_other_machines_are_not_served_unasked(host):
     with pytest.raises(ValueError, match="open to other machines"):
-        serve(Settings(), host)
+        serve(SimulatorSettings(), host)
 
 
 def test_serving_in_the_foreground_ends_with_an_interrupt():

@@ -120,7 +120,7 @@ def _complaints(status: int, log: str) -> list[str]:
     return complaints
 
 
-_SETTINGS = simulator.Settings(generation_seconds=0.1, frames_per_second=1)
+_SETTINGS = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
 
 
 def _yard(root: Path, sim: simulator.Simulator) -> Yard:

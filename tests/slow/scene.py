@@ -70,7 +70,7 @@ def daemon(yard: Yard, **options: Any) -> Iterator[Running]:
 def pauses(yard: Yard) -> str:
     """Why nothing is submitted, as ``status`` tells it; empty while something is."""
     snapshot = _snapshot(yard)
-    return "\n".join(f"{pause.reason} {pause.mend}" for pause in snapshot.pauses) if snapshot else ""
+    return "\n".join(f"{pause.reason} {pause.hint}" for pause in snapshot.pauses) if snapshot else ""
 
 
 def attempts(yard: Yard) -> int:

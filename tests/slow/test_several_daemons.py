@@ -172,13 +172,13 @@ def test_the_pace_is_that_of_all_together(database: str) -> None:
         for name in ("a", "b", "c")
     ]
     try:
-        with stores[0].turn() as turn:
-            turn.add([replace(job, digest=job.id) for job in jobs])
+        with stores[0].transaction() as tx:
+            tx.add([replace(job, digest=job.id) for job in jobs])
         gone = []
         for seconds, store in ((0.0, 0), (0.0, 1), (0.999, 1), (1.0, 1), (1.0, 0), (2.0, 0)):
             now = 1_700_000_000_000 + int(1000 * seconds)
-            with stores[store].turn() as turn:
-                admitted = admission.admit(turn, 9, [], canary=False, has_room=lambda *_: True)
+            with stores[store].transaction() as tx:
+                admitted = admission.admit(tx, 9, [], canary=False, has_room=lambda *_: True)
             gone.append([job.id for job in admitted.submits])
         assert gone == [["a"], [], [], ["b"], [], ["c"]]
     finally:

@@ -31,7 +31,7 @@ def ready(yard: Yard, configuration: Path) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("shared", ["state", "inbox"])
 def test_exactly_one_of_two_daemons_works(tmp_path: Path, shared: str) -> None:
     """They share the state, as two starts of one service do, or only the inbox, as two hosts might."""
-    settings = simulator.Settings(generation_seconds=0.1, frames_per_second=1)
+    settings = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
     with simulator.running(settings) as sim:
         for number in range(ROUNDS):
             root = tmp_path / str(number)

@@ -7,10 +7,10 @@ import shutil
 import subprocess
 from collections.abc import Callable
 
-from sorawatch.cli.service.unit import File, Plan, install, removal
+from sorawatch.cli.service.unit import File, InstallPlan, install, removal
 from sorawatch.errors import UsageError
 
-__all__ = ["Plan", "carry_out", "described", "install", "properties", "removal", "status"]
+__all__ = ["InstallPlan", "carry_out", "described", "install", "properties", "removal", "status"]
 
 _STATUS = (
     ("ActiveState", "state"), ("StatusText", "it says"), ("MainPID", "pid"), ("NRestarts", "restarts"),
@@ -18,7 +18,7 @@ _STATUS = (
 )  # fmt: skip
 
 
-def carry_out(plan: Plan, say: Callable[[str], None]) -> None:
+def carry_out(plan: InstallPlan, say: Callable[[str], None]) -> None:
     """Write the files and run the commands, saying each.
 
     Raises:
@@ -40,7 +40,7 @@ def carry_out(plan: Plan, say: Callable[[str], None]) -> None:
             raise UsageError(f"{why}\n{plan.advice}" if plan.advice else why)
 
 
-def described(plan: Plan) -> str:
+def described(plan: InstallPlan) -> str:
     """All that ``carry_out`` would do, as text. Of a secret only its place is told."""
     parts = [
         f"# {file.path}, mode {file.mode:04o}\n{'(the API key)' if file.secret else file.text.rstrip()}\n"

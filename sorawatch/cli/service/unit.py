@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from sorawatch.app.state import Whereabouts
+from sorawatch.app.state import StateLocation
 from sorawatch.config import Config, KeySource, find_key
 from sorawatch.core.naming import legible
 from sorawatch.edges.mounts import is_network, mounts_at
@@ -41,7 +41,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class InstallPlan:
     """Files, then commands, in this order. ``advice`` says how to find out why one of them fails."""
 
     files: tuple[File, ...]
@@ -76,11 +76,11 @@ class Places:
         return Path("/var/lib", self.name)
 
 
-def install(config: Config, environ: Mapping[str, str], name: str, user: str) -> Plan:
+def install(config: Config, environ: Mapping[str, str], name: str, user: str) -> InstallPlan:
     """What would make a service of this configuration and this interpreter.
 
     Raises:
-        UsageError: if the service could not work, with the mend.
+        UsageError: if the service could not work, with a hint.
     """
     _require_name(user, "--user")
     places = _own(name)
@@ -99,7 +99,7 @@ def install(config: Config, environ: Mapping[str, str], name: str, user: str) ->
     folders = "".join(
         f'd "{_escaped(folder)}" :2770 :{user} :{_group(user)} -\n' for folder in made(config, places, roots)
     )
-    return Plan(
+    return InstallPlan(
         (
             File(places.users, f'u {user} - "sorawatch" {places.state} /usr/sbin/nologin\n'),
             File(places.folders, folders),
@@ -117,7 +117,7 @@ def install(config: Config, environ: Mapping[str, str], name: str, user: str) ->
     )
 
 
-def removal(name: str) -> Plan:
+def removal(name: str) -> InstallPlan:
     """What takes a service away again; the state, the key, the folders and the user stay.
 
     Raises:
@@ -125,7 +125,7 @@ def removal(name: str) -> Plan:
     """
     places = _own(name)
     paths = (places.unit, places.users, places.folders)
-    return Plan(
+    return InstallPlan(
         (),
         (
             ("systemctl", "disable", "--now", name),
@@ -165,7 +165,7 @@ def needed(config: Config) -> tuple[list[Path], list[Path]]:
     found = config.folders
     four = [Path(os.path.normpath(each)) for each in (found.inbox, found.outbox, found.errors, found.processed)]
     log = config.logging.file
-    return four, [Whereabouts.of(config).home, *([log.parent] if log else [])]
+    return four, [StateLocation.of(config).home, *([log.parent] if log else [])]
 
 
 def _share_or_itself(folder: Path) -> Path:

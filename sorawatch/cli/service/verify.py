@@ -46,7 +46,7 @@ def is_served(config: Config, name: str) -> bool:
 
 
 def _again(config: Config, name: str, installed: Installed | None) -> str:
-    """What mends a unit that is not as it must be."""
+    """What repairs a unit that is not as it must be."""
     if "@" in name:
         return f"Change it with: systemctl edit {name}"
     user = installed.last("User", _DEFAULT) if installed else _DEFAULT
@@ -87,8 +87,8 @@ def _is_made(place: Path, installed: Installed) -> bool:
 def _kept_out(name: str, what: str, path: Path, place: Path, lacking: int, again: str) -> Finding:
     rights = "".join(sign for sign, bit in (("r", READ), ("w", WRITE), ("x", ENTER)) if lacking & bit)
     verb = "write to" if lacking & WRITE else "read" if lacking & READ else "enter" if place.is_dir() else "run"
-    mend = again or f"Let it in: setfacl -m u:{name}:{rights} {place}, or change the owner, group or mode of {place}"
-    return Finding(f"{what}, {path}: the user {name} may not {verb} {place}", mend, grave=True)
+    hint = again or f"Let it in: setfacl -m u:{name}:{rights} {place}, or change the owner, group or mode of {place}"
+    return Finding(f"{what}, {path}: the user {name} may not {verb} {place}", hint, grave=True)
 
 
 def _wanted(config: Config, installed: Installed) -> Iterator[tuple[str, Path, int]]:
@@ -136,8 +136,8 @@ def _kept_key(path: Path) -> Finding:
     try:
         status = path.stat()
     except OSError as error:
-        mend = f"Put the API key there, for root alone: chmod 600 {shlex.quote(str(path))}"
-        return Finding(f"{path}: {error.strerror}", mend, grave=True)
+        hint = f"Put the API key there, for root alone: chmod 600 {shlex.quote(str(path))}"
+        return Finding(f"{path}: {error.strerror}", hint, grave=True)
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return Finding(f"{path}: others than its owner can read it", f"chmod 600 {shlex.quote(str(path))}", grave=True)
     if status.st_uid != 0:
@@ -175,12 +175,12 @@ def _running(name: str) -> Iterator[Finding]:
         yield Finding(f"service {name}: {error}", "Start it where systemd runs.", grave=True)
         return
     if told["NeedDaemonReload"] == "yes":
-        mend = f"systemctl daemon-reload && systemctl restart {name}"
-        yield Finding(f"service {name}: its unit was changed after systemd read it", mend, grave=True)
+        hint = f"systemctl daemon-reload && systemctl restart {name}"
+        yield Finding(f"service {name}: its unit was changed after systemd read it", hint, grave=True)
     if told["UnitFileState"] != "enabled":
         yield Finding(f"service {name}: does not start at boot", f"systemctl enable {name}", grave=True)
     if told["ActiveState"] in {"active", "reloading"}:
         yield Finding(f"service {name}: runs; {told['StatusText']}")
     else:
-        mend = f"journalctl -u {name} says why; systemctl restart {name}"
-        yield Finding(f"service {name}: is {told['ActiveState']} ({told['Result']})", mend, grave=True)
+        hint = f"journalctl -u {name} says why; systemctl restart {name}"
+        yield Finding(f"service {name}: is {told['ActiveState']} ({told['Result']})", hint, grave=True)

@@ -10,16 +10,16 @@ from pathlib import Path
 from sorawatch.core import outcome as o
 from sorawatch.core.media import BOXED, MP4
 from sorawatch.core.os_errors import translate
-from sorawatch.core.repeated_download import Sighting
+from sorawatch.core.repeated_download import RepeatedDownload
 from sorawatch.edges import clip, foreign_clip, outbox
 from sorawatch.edges.api import VideoApi
 from sorawatch.edges.foreign_clip import ForeignClip
-from sorawatch.edges.spool import Kept, WorkFolder
+from sorawatch.edges.spool import Spool, SpoolFile
 from sorawatch.errors import Deferred
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class DownloadedClip:
     """A clip to be delivered: where it is, and how its name shall end.
 
     ``note`` is what a person should know of it; empty for a whole MP4.
@@ -38,16 +38,16 @@ class _Odd:
     why: str
 
 
-class Downloads:
+class ClipDownloads:
     """Called from several threads at once, for different jobs."""
 
-    def __init__(self, api: VideoApi, work: WorkFolder, same_again_seconds: float) -> None:
+    def __init__(self, api: VideoApi, work: Spool, same_again_seconds: float) -> None:
         """``same_again_seconds``: bytes that are no whole MP4 and come again after so long are what the server has."""
         self._api = api
         self._work = work
         self._patience = same_again_seconds
 
-    def fetch(self, job_id: str, video_id: str) -> Fetched | o.FailedForNow:
+    def fetch(self, job_id: str, video_id: str) -> DownloadedClip | o.FailedForNow:
         """The clip of a video, in the work folder of a job, where it stays.
 
         Raises:
@@ -55,7 +55,7 @@ class Downloads:
             Rejected, Blocked: as `VideoApi.download` has them.
         """
         folder = self._work.folder(job_id)
-        whole, part = folder / Kept.CLIP, folder / Kept.PART
+        whole, part = folder / SpoolFile.CLIP, folder / SpoolFile.PART
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             if whole.exists():
@@ -69,8 +69,8 @@ class Downloads:
         except OSError as error:
             raise translate(error, str(folder)) from error
         if odd is None:
-            return Fetched(whole, MP4.suffix, "")
-        return Fetched(
+            return DownloadedClip(whole, MP4.suffix, "")
+        return DownloadedClip(
             whole, odd.clip.kind.suffix, f"{odd.why}; it is what the server has, so it was delivered as it is"
         )
 
@@ -90,13 +90,13 @@ class Downloads:
     def _unsettled(self, job_id: str, odd: _Odd, part: Path) -> o.FailedForNow | None:
         """When to download again to see whether the same comes; None if it has come for long enough."""
         now = time.time()
-        before = self._work.sighting(job_id)
-        sighting = Sighting(odd.clip.digest, odd.clip.length, odd.clip.kind.suffix, now, now).after(before)
+        before = self._work.repeated_download(job_id)
+        sighting = RepeatedDownload(odd.clip.digest, odd.clip.length, odd.clip.kind.suffix, now, now).after(before)
         if sighting.is_settled(now, self._patience):
             return None
         # First of all, so that the next download is one of the whole clip even after a crash in between.
         part.unlink()
-        self._work.write_sighting(job_id, sighting)
+        self._work.write_repeated_download(job_id, sighting)
         told = f"{odd.why}. It is delivered as it is if the server still sends the same after {self._patience:g} s"
         wait = sighting.wait(now, self._patience) if sighting.seen_at < now else None
         return o.FailedForNow(told, wait, counts=not sighting.is_new(now, self._patience))

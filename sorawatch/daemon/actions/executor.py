@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, State
 from sorawatch.core.lifecycle import Action, decide
-from sorawatch.daemon.threads import Crew
+from sorawatch.daemon.threads import ThreadPool
 
 logger = logging.getLogger("sorawatch")
 
@@ -41,7 +41,7 @@ _QUEUE_PER_THREAD = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ActionDone:
     """An action was carried out. ``token`` names the submit, if it was one."""
 
     job_id: str
@@ -50,14 +50,14 @@ class Done:
     outcome: o.Outcome
 
 
-class Hands:
+class Executor:
     """Runs ``perform`` in the right crew and reports what came of it. Used from the daemon's thread."""
 
-    def __init__(self, perform: Callable[[Action, Job], o.Outcome], report: Callable[[Done], None]) -> None:
+    def __init__(self, perform: Callable[[Action, Job], o.Outcome], report: Callable[[ActionDone], None]) -> None:
         """``report`` is called from the crew's threads."""
         self.perform = perform
         self._report = report
-        self._crews = {name: Crew(name, size, _MOST[name]) for name, size in _THREADS.items()}
+        self._crews = {name: ThreadPool(name, size, _MOST[name]) for name, size in _THREADS.items()}
         self._busy: Counter[Action] = Counter()
         self._under_way: dict[tuple[str, Action, str | None], tuple[float, Job]] = {}
         """When a thread began with it, by a monotonic clock."""
@@ -69,7 +69,7 @@ class Hands:
         self._held[_key(job.id, action, job.token)] += 1
         self._crews[_CREW_OF[action]].run(lambda: self._carry_out(action, job))
 
-    def finished(self, done: Done) -> None:
+    def finished(self, done: ActionDone) -> None:
         """A report has been recorded."""
         self._busy[done.action] -= 1
         self._held -= Counter([_key(done.job_id, done.action, done.token)])
@@ -113,7 +113,7 @@ class Hands:
             why = f"a fault in sorawatch: {type(error).__name__}"
             outcome = o.Unknown(why) if action is Action.SUBMIT else o.FailedForNow(why, counts=False)
         self._under_way.pop(_key(job.id, action, job.token), None)
-        self._report(Done(job.id, action, job.token, outcome))
+        self._report(ActionDone(job.id, action, job.token, outcome))
 
 
 def _key(job_id: str, action: Action, token: str | None) -> tuple[str, Action, str | None]:

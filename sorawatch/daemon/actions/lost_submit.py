@@ -27,7 +27,7 @@ _ASKED = 3
 """How many videos of ours are asked for one by one, at the most, to see what a list is worth."""
 
 
-class Search:
+class LostSubmitSearch:
     """One server's list. Called from several threads at once."""
 
     def __init__(self, api: VideoApi, witnesses: Witnesses) -> None:

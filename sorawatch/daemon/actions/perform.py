@@ -18,19 +18,19 @@ from sorawatch.core.error_text import error_text
 from sorawatch.core.job import Job, Pair, Stamp, State, path_in
 from sorawatch.core.job_record import to_record
 from sorawatch.core.lifecycle import Action
-from sorawatch.core.log_events import Event, Facts, about
+from sorawatch.core.log_events import LogEvent, LogFields, log_extra
 from sorawatch.core.naming import clip_name, error_name, on_a_line, stem_of
 from sorawatch.core.order import Model, Order
 from sorawatch.core.os_errors import translate
 from sorawatch.core.pairing import ERROR_SUFFIX
-from sorawatch.core.reference_format import Finish, Format
-from sorawatch.daemon.actions.downloads import Downloads
-from sorawatch.daemon.actions.lost_submit import Search
-from sorawatch.daemon.actions.uploads import Uploads
+from sorawatch.core.reference_format import Format, ReferenceOptions
+from sorawatch.daemon.actions.downloads import ClipDownloads
+from sorawatch.daemon.actions.lost_submit import LostSubmitSearch
+from sorawatch.daemon.actions.uploads import ActiveUploads
 from sorawatch.daemon.actions.witnesses import Witnesses
 from sorawatch.edges import images, inbox, lock, mounts, outbox
 from sorawatch.edges.api import VideoApi
-from sorawatch.edges.spool import Kept, WorkFolder
+from sorawatch.edges.spool import Spool, SpoolFile
 from sorawatch.errors import Blocked, Damaged, Deferred, ModelUnknown, Rejected, SorawatchError, Unresolved
 
 logger = logging.getLogger("sorawatch")
@@ -47,24 +47,24 @@ class Performer:
     def __init__(
         self,
         folders: Folders,
-        work: WorkFolder,
+        work: Spool,
         api: VideoApi,
         pictures: images.Pool,
         catalogue: Mapping[str, Model],
-        finish: Finish,
-        uploads: Uploads,
+        finish: ReferenceOptions,
+        uploads: ActiveUploads,
         witnesses: Witnesses,
         same_again_seconds: float,
     ) -> None:
-        """``same_again_seconds``: as `Downloads` has them."""
+        """``same_again_seconds``: as `ClipDownloads` has them."""
         self._folders = folders
         self._pictures = pictures
         self._finish = finish
         self._work = work
         self._api = api
-        self._search = Search(api, witnesses)
+        self._search = LostSubmitSearch(api, witnesses)
         self._witnesses = witnesses
-        self._downloads = Downloads(api, work, same_again_seconds)
+        self._downloads = ClipDownloads(api, work, same_again_seconds)
         self._catalogue = catalogue
         self._uploads = uploads
         self._recorded: set[str] = set()
@@ -79,7 +79,7 @@ class Performer:
         except Unresolved as error:
             return o.Unknown(str(error), None if error.cause is None else self._halted(error.cause))
         except Rejected as error:
-            return o.FailedForGood(str(error), error.mend, own=error.own)
+            return o.FailedForGood(str(error), error.hint, own=error.own)
         except Deferred as error:
             if error.everyone and action is Action.SUBMIT:
                 return o.Halted(str(error), _WAIT, passing=True, retry_after=error.retry_after, crowded=error.crowded)
@@ -89,8 +89,8 @@ class Performer:
 
     def _halted(self, error: Blocked) -> o.Halted:
         if isinstance(error, ModelUnknown):
-            return o.Halted(str(error), f"{error.mend}{self._offered()}", passing=error.passing, model=True)
-        return o.Halted(str(error), error.mend, passing=error.passing, keyed=error.keyed)
+            return o.Halted(str(error), f"{error.hint}{self._offered()}", passing=error.passing, model=True)
+        return o.Halted(str(error), error.hint, passing=error.passing, keyed=error.keyed)
 
     def _act(self, action: Action, job: Job) -> o.Outcome:
         match action:
@@ -117,7 +117,7 @@ class Performer:
         except Damaged as error:
             if not mounts.is_network(mounts.file_system_of(self._folders.inbox / job.pair.path)):
                 raise
-            return o.Partial(str(error), error.mend)
+            return o.Partial(str(error), error.hint)
         self._work.write_record(job.id, to_record(replace(job, order=replace(order, size=reference.size))))
         sent = hashlib.sha256(reference.data).hexdigest()
         return o.Prepared(reference.size, reference.digest, reference.note, sent)
@@ -126,9 +126,9 @@ class Performer:
         """The reference, made and kept in the work folder."""
         model = self._catalogue.get(order.model)
         if model is None:
-            mend = "Describe it under models: in the configuration, or name another one in the sidecar."
-            raise Rejected(f"the model {order.model} is no longer in the catalogue", mend)
-        wish = images.Wish(model, order.size, order.fit, order.focus, self._finish)
+            hint = "Describe it under models: in the configuration, or name another one in the sidecar."
+            raise Rejected(f"the model {order.model} is no longer in the catalogue", hint)
+        wish = images.ReferenceRequest(model, order.size, order.fit, order.focus, self._finish)
         self._require_settled(job.pair)
         try:
             reference = self._pictures.prepare(self._folders.inbox / job.pair.path, wish)
@@ -239,11 +239,11 @@ class Performer:
         if isinstance(fetched, o.FailedForNow):
             return fetched
         item = outbox.Item(fetched.path, clip_name(job.pair.image, fetched.suffix), keep=True)
-        intent = self._work.folder(job.id) / Kept.PUBLISHING
+        intent = self._work.folder(job.id) / SpoolFile.PUBLISHING
         (name,) = self._place([item], self._folders.outbox, job.pair.folder, intent)
         if fetched.note:
-            facts = Facts(Event.PROGRESS, job=job.id, file=job.pair.path, video=job.video_id, why=fetched.note)
-            logger.warning("%s [%s]: %s", on_a_line(job.pair.path), job.id, fetched.note, extra=about(facts))
+            facts = LogFields(LogEvent.PROGRESS, job=job.id, file=job.pair.path, video=job.video_id, why=fetched.note)
+            logger.warning("%s [%s]: %s", on_a_line(job.pair.path), job.id, fetched.note, extra=log_extra(facts))
         return o.Delivered(path_in(job.pair.folder, name), fetched.note)
 
     def _archive(self, job: Job) -> o.Outcome:
@@ -256,12 +256,12 @@ class Performer:
         try:
             work.mkdir(mode=0o700, exist_ok=True)
             if not delivered:
-                text = work / Kept.ERROR
+                text = work / SpoolFile.ERROR
                 outbox.write_durably(text, error_text(job).encode("utf-8", "replace"))
                 items.append(outbox.Item(text, error_name(pair.image), keep=True))
         except OSError as error:
             raise translate(error, str(work)) from error
-        return o.Filed(self._place(items, root, pair.folder, work / Kept.ARCHIVING) if items else ())
+        return o.Filed(self._place(items, root, pair.folder, work / SpoolFile.ARCHIVING) if items else ())
 
     def _is_unchanged(self, pair: Pair) -> bool:
         """Whether what still lies in the inbox is what the job was made from: anything newer is another order."""
@@ -280,10 +280,10 @@ class Performer:
         lock.require_marker(root)
         source = root / job.pair.folder
         items = [outbox.Item(source / name, name) for name in job.filed if name not in texts]
-        intent = self._work.folder(job.id) / Kept.RESTORING
+        intent = self._work.folder(job.id) / SpoolFile.RESTORING
         if not intent.exists() and all(inbox.stamp(item.source) is None for item in items):
-            mend = "Drop the pair into the inbox again."
-            return o.FailedForGood(f"{job.pair.image} is no longer in the {called} folder", mend)
+            hint = "Drop the pair into the inbox again."
+            return o.FailedForGood(f"{job.pair.image} is no longer in the {called} folder", hint)
         try:
             intent.parent.mkdir(mode=0o700, exist_ok=True)
             names = self._place(items, self._folders.inbox, job.pair.folder, intent)
@@ -310,7 +310,7 @@ class Performer:
             roots = (root, self._folders.inbox)
             if _is_refusal(error) and all(os.access(each, os.W_OK | os.X_OK) for each in roots):
                 # One person's subfolder must not stop everybody else's orders.
-                raise Deferred(f"{error}. {error.mend}", everyone=True) from error
+                raise Deferred(f"{error}. {error.hint}", everyone=True) from error
             raise
 
 

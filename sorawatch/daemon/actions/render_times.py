@@ -7,46 +7,46 @@ import hashlib
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, State
 from sorawatch.core.order import Order
-from sorawatch.core.schedule import BLANK, Look, Outlook
-from sorawatch.edges.store import Turn
+from sorawatch.core.schedule import NO_HISTORY, PolledProgress, RenderHistory
+from sorawatch.edges.store import Transaction
 
 REMEMBERED = 40
 """Renders of a kind that are remembered, the latest: enough for quantiles, few enough to follow a change."""
 
 
-class Pacing:
+class RenderTimes:
     """Used from the daemon's thread. Looks are in memory alone: a poll without the last is merely less well timed."""
 
     def __init__(self) -> None:
-        self._looks: dict[str, Look] = {}
+        self._looks: dict[str, PolledProgress] = {}
         self._past: dict[str, tuple[int, ...]] = {}
 
-    def outlook(self, turn: Turn, job: Job) -> Outlook:
+    def outlook(self, tx: Transaction, job: Job) -> RenderHistory:
         """What is known of the render of ``job`` before the present look."""
         if job.order is None:
-            return BLANK
+            return NO_HISTORY
         key = _key(job.order)
         if key not in self._past:
-            self._past[key] = tuple(sorted(turn.note(key) or ()))
-        return Outlook(self._past[key], self._looks.get(job.id))
+            self._past[key] = tuple(sorted(tx.note(key) or ()))
+        return RenderHistory(self._past[key], self._looks.get(job.id))
 
-    def learn(self, turn: Turn, before: Job, outcome: o.Outcome, after: Job) -> None:
+    def learn(self, tx: Transaction, before: Job, outcome: o.Outcome, after: Job) -> None:
         """Take in what a poll of ``before`` brought."""
-        age = turn.now - before.changed_at
+        age = tx.now - before.changed_at
         if isinstance(outcome, o.Pending) and after.state is State.RENDERING:
-            self._looks[before.id] = Look(age, outcome.progress)
+            self._looks[before.id] = PolledProgress(age, outcome.progress)
             return
         if after.state is State.RENDERING:
             return
         look = self._looks.pop(before.id, None)
         if isinstance(outcome, o.Rendered) and before.order is not None and age >= 0:
             key = _key(before.order)
-            recent = [*(turn.note(key) or ()), length(age, look, outcome.took)][-REMEMBERED:]
-            turn.write_note(key, recent)
+            recent = [*(tx.note(key) or ()), length(age, look, outcome.took)][-REMEMBERED:]
+            tx.write_note(key, recent)
             self._past[key] = tuple(sorted(recent))
 
 
-def length(age: int, before: Look | None, took: int | None) -> int:
+def length(age: int, before: PolledProgress | None, took: int | None) -> int:
     """The milliseconds that a render took which was found finished at ``age``.
 
     The server's own word (``took``) counts as far as it agrees with what was seen: unfinished at the look ``before``.

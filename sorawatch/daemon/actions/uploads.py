@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from sorawatch.errors import Deferred
 
 
-class Uploads:
+class ActiveUploads:
     """The submits that are on their way to the server this moment: each may be charged, so none is cut off lightly."""
 
     def __init__(self) -> None:

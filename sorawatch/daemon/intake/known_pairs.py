@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from sorawatch.core.job import FINAL, UNPAID, Job, Pair
 
 
-class Register:
+class KnownPairs:
     """The pairs of all jobs that have not ended, by the path of their image.
 
     A picture that was changed while its job went on has two jobs: the older one still ends by itself.

@@ -9,13 +9,15 @@ from dataclasses import replace
 
 from sorawatch.core.job import UNPAID, Change, Job
 from sorawatch.core.lifecycle import vanish
-from sorawatch.daemon.intake.known_pairs import Register
-from sorawatch.daemon.intake.scan import Look, new_job
+from sorawatch.daemon.intake.known_pairs import KnownPairs
+from sorawatch.daemon.intake.scan import ScanResult, new_job
 from sorawatch.daemon.submission.admission import Admission
-from sorawatch.edges.store import LeaseLost, Turn
+from sorawatch.edges.store import LeaseLost, Transaction
 
 
-def heed(turn: Turn, look: Look, register: Register, admission: Admission, patience: float) -> list[Change]:
+def apply_scan(
+    tx: Transaction, look: ScanResult, register: KnownPairs, admission: Admission, patience: float
+) -> list[Change]:
     """Write down what follows from ``look``.
 
     Args:
@@ -24,29 +26,29 @@ def heed(turn: Turn, look: Look, register: Register, admission: Admission, patie
     Returns:
         The jobs that changed, as they were and as they are.
     """
-    changes: list[Change] = [*_vanished(turn, look, register, patience)]
-    new = [_as_asked_for(turn, new_job(each, turn.now)) for each in look.new if not register.knows(each.pair)]
-    jobs = [admission.looked_over(job, turn.now, look.quotas) for job in new]
-    turn.add(jobs)
+    changes: list[Change] = [*_vanished(tx, look, register, patience)]
+    new = [_as_asked_for(tx, new_job(each, tx.now)) for each in look.new if not register.knows(each.pair)]
+    jobs = [admission.looked_over(job, tx.now, look.quotas) for job in new]
+    tx.add(jobs)
     return changes + [(None, job) for job in jobs]
 
 
-def _as_asked_for(turn: Turn, job: Job) -> Job:
+def _as_asked_for(tx: Transaction, job: Job) -> Job:
     """The job, of another take where one was asked for and its pair was moved back into the inbox for that."""
     if job.order is None:
         return job
-    return replace(job, order=replace(job.order, take=turn.orders.take_of(job.pair)))
+    return replace(job, order=replace(job.order, take=tx.orders.take_of(job.pair)))
 
 
-def _vanished(turn: Turn, look: Look, register: Register, patience: float) -> Iterator[Change]:
+def _vanished(tx: Transaction, look: ScanResult, register: KnownPairs, patience: float) -> Iterator[Change]:
     present = look.scan.present
     for job_id in register.vanished(present, time.monotonic(), patience):
-        job = turn.job(job_id)
+        job = tx.job(job_id)
         if job is None or job.state not in UNPAID:
             continue
         what = "its picture or sidecar was changed" if job.pair.path in present else "its picture was taken away"
-        after = vanish(job, turn.now, f"{what} before it was submitted")
+        after = vanish(job, tx.now, f"{what} before it was submitted")
         # Another daemon may be preparing it this very moment; then the next look says the same.
         with suppress(LeaseLost):
-            turn.save(after, job)
+            tx.save(after, job)
             yield job, after

@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sorawatch.core.budget import Scope
+from sorawatch.core.budget import LimitScope
 from sorawatch.core.job import Job, Pair, State
 from sorawatch.core.lifecycle import reject
 from sorawatch.core.naming import job_id, on_a_line
 from sorawatch.core.order import Model, Order
 from sorawatch.core.os_errors import translate
 from sorawatch.core.pairing import YAML_SUFFIXES, fold, is_defaults, pair
-from sorawatch.core.sidecar import Settings, make_order, read_prompt, read_settings
+from sorawatch.core.sidecar import OrderSettings, make_order, read_prompt, read_settings
 from sorawatch.core.yaml_tree import Invalid
-from sorawatch.daemon.intake.folder_limits import Quotas
+from sorawatch.daemon.intake.folder_limits import FolderLimits
 from sorawatch.edges import yamlfile
-from sorawatch.edges.inbox import Arrival, Inbox, Scan, Waiting
+from sorawatch.edges.inbox import Inbox, Listing, SettledPair, WaitingFile
 from sorawatch.errors import Blocked, Deferred, Rejected
 
 
@@ -31,30 +31,30 @@ class NewPair:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ScanResult:
     """What the inbox held at one moment."""
 
     new: tuple[NewPair, ...]
-    waiting: tuple[Waiting, ...]
-    scan: Scan
-    quotas: tuple[Scope, ...] = ()
+    waiting: tuple[WaitingFile, ...]
+    scan: Listing
+    quotas: tuple[LimitScope, ...] = ()
     """The limits of single folders."""
 
 
-class Intake:
+class InboxScanner:
     """Looks at the inbox and reads the sidecars of what is new there."""
 
     def __init__(
-        self, inbox: Inbox, defaults: Settings, catalogue: Mapping[str, Model], check: Callable[[], None]
+        self, inbox: Inbox, defaults: OrderSettings, catalogue: Mapping[str, Model], check: Callable[[], None]
     ) -> None:
         """``check`` raises `Blocked` where the inbox must not be looked at now."""
         self._inbox = inbox
         self._defaults = defaults
         self._catalogue = catalogue
         self._check = check
-        self._quotas = Quotas(inbox.settle_seconds, lambda path: read_layer(inbox.root / path, path))
+        self._quotas = FolderLimits(inbox.settle_seconds, lambda path: read_layer(inbox.root / path, path))
 
-    def look(self, known: Mapping[str, Pair], now: float) -> Look:
+    def look(self, known: Mapping[str, Pair], now: float) -> ScanResult:
         """List the inbox once.
 
         Args:
@@ -70,23 +70,23 @@ class Intake:
         self._check()
         wait = self._quotas.learn(scan.defaults, scan.unlisted, now)
         if wait is not None:
-            scan = replace(scan, next_look=wait if scan.next_look is None else min(wait, scan.next_look))
-        presets: dict[str, Settings] = {}
+            scan = replace(scan, settles_in=wait if scan.settles_in is None else min(wait, scan.settles_in))
+        presets: dict[str, OrderSettings] = {}
         new: list[NewPair] = []
         waiting = list(scan.waiting)
         for arrival in scan.arrivals:
             try:
                 order = self._order(arrival, presets)
             except (Deferred, Blocked) as error:
-                waiting.append(Waiting(arrival.pair.path, str(error)))
+                waiting.append(WaitingFile(arrival.pair.path, str(error)))
                 continue
             if order is None:
-                waiting.append(Waiting(arrival.pair.path, "no sidecar yet, and no default prompt"))
+                waiting.append(WaitingFile(arrival.pair.path, "no sidecar yet, and no default prompt"))
             else:
                 new.append(NewPair(arrival.pair, order))
-        return Look(tuple(new), tuple(waiting), scan, self._quotas.scopes)
+        return ScanResult(tuple(new), tuple(waiting), scan, self._quotas.scopes)
 
-    def _order(self, arrival: Arrival, presets: dict[str, Settings]) -> Order | Rejected | None:
+    def _order(self, arrival: SettledPair, presets: dict[str, OrderSettings]) -> Order | Rejected | None:
         """What an arrival orders; ``presets`` keeps the ``_defaults.yaml`` files that were read in this look."""
         found = arrival.pair
         if arrival.conflict:
@@ -109,11 +109,11 @@ def new_job(found: NewPair, now: int) -> Job:
     """A job for a settled pair, refused already where its order cannot be understood."""
     job = Job(job_id(os.urandom(5)), State.FOUND, found.pair, created_at=now, due_at=now, changed_at=now)
     if isinstance(found.order, Rejected):
-        return reject(job, now, str(found.order), found.order.mend)
+        return reject(job, now, str(found.order), found.order.hint)
     return replace(job, order=found.order)
 
 
-def read_layer(path: Path, name: str) -> Settings:
+def read_layer(path: Path, name: str) -> OrderSettings:
     """A sidecar, or a ``_defaults.yaml``; whatever is wrong in it is among its problems.
 
     Raises:
@@ -126,10 +126,10 @@ def read_layer(path: Path, name: str) -> Settings:
             return read_settings(yamlfile.load(data, name), of_folder=is_defaults(path.name))
         return read_prompt(data, name)
     except Invalid as invalid:
-        return Settings.unreadable(name, *invalid.problems)
+        return OrderSettings.unreadable(name, *invalid.problems)
 
 
-def order_beside(image: Path, defaults: Settings, catalogue: Mapping[str, Model]) -> Order:
+def order_beside(image: Path, defaults: OrderSettings, catalogue: Mapping[str, Model]) -> Order:
     """What a picture anywhere would order with the sidecar and the ``_defaults.yaml`` beside it.
 
     A missing prompt is no fault here, for nothing is ordered.
@@ -147,4 +147,4 @@ def order_beside(image: Path, defaults: Settings, catalogue: Mapping[str, Model]
     if match is not None and match.sidecar is not None:
         beside.insert(0, match.sidecar)
     layers = [read_layer(image.parent / name, name) for name in beside]
-    return make_order([*layers, defaults, Settings(prompt="(none yet)")], catalogue)
+    return make_order([*layers, defaults, OrderSettings(prompt="(none yet)")], catalogue)

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sorawatch.core.budget import Scope
+from sorawatch.core.budget import LimitScope
 from sorawatch.core.job import Pair
-from sorawatch.core.log_events import Event, Facts, about
-from sorawatch.daemon.intake.scan import Intake, Look
-from sorawatch.daemon.intake.watcher import Means, Vigil
-from sorawatch.daemon.threads import Crew
+from sorawatch.core.log_events import LogEvent, LogFields, log_extra
+from sorawatch.daemon.intake.scan import InboxScanner, ScanResult
+from sorawatch.daemon.intake.watcher import InboxWatcher, WatchMethod
+from sorawatch.daemon.threads import ThreadPool
 from sorawatch.errors import Blocked, Deferred
 
 logger = logging.getLogger("sorawatch")
@@ -27,23 +27,23 @@ _ROUNDING = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ScanDone:
     """A look ended. ``began`` is seconds of the monotonic clock, ``took`` how many seconds it went on."""
 
     began: float
     took: float
-    result: Look | Blocked | Deferred
+    result: ScanResult | Blocked | Deferred
 
 
-class Lookout:
+class ScanScheduler:
     """Starts looks when they are due, one at a time. Used from the daemon's thread."""
 
     def __init__(
         self,
-        intake: Intake,
-        vigil: Vigil,
+        intake: InboxScanner,
+        vigil: InboxWatcher,
         rescan_seconds: float,
-        report: Callable[[Looked], None],
+        report: Callable[[ScanDone], None],
         ask: Callable[[], None],
     ) -> None:
         """``report`` is called from the looking thread when a look ends, ``ask`` from others when one is wanted."""
@@ -52,12 +52,12 @@ class Lookout:
         self._rescan_seconds = rescan_seconds
         self._report = report
         self._ask = ask
-        self._crew = Crew("scan", 1)
+        self._crew = ThreadPool("scan", 1)
         self._due_at = 0.0
         self._took = 0.0
         self._nudged = False
         self.looking_since: float | None = None
-        self.last: Look | None = None
+        self.last: ScanResult | None = None
         self.last_began = 0.0
         self._trouble: Blocked | Deferred | None = None
 
@@ -67,26 +67,26 @@ class Lookout:
         rested_at = self.last_began + self._took + max(_NUDGE_PAUSE, 5 * self._took)
         self._due_at = min(self._due_at, max(time.monotonic(), rested_at))
 
-    def adopt(self, intake: Intake, rescan_seconds: float) -> None:
+    def adopt(self, intake: InboxScanner, rescan_seconds: float) -> None:
         """Look with another configuration from now on, and soon; a look that goes on ends as it began."""
         self._intake, self._rescan_seconds = intake, rescan_seconds
         self.nudge()
 
-    def learn(self, looked: Looked) -> Look | None:
+    def learn(self, looked: ScanDone) -> ScanResult | None:
         """Take in the end of a look. Returns what was seen, or None if the inbox could not be read."""
         self.looking_since = None
         self.last_began, self._took = looked.began, looked.took
-        if not isinstance(looked.result, Look):
+        if not isinstance(looked.result, ScanResult):
             if str(looked.result) != str(self._trouble):
-                facts = about(Facts(Event.INBOX_LOST, why=str(looked.result)))
+                facts = log_extra(LogFields(LogEvent.INBOX_LOST, why=str(looked.result)))
                 logger.error("the inbox cannot be read: %s", looked.result, extra=facts)
             self._trouble = looked.result
             self._due_at = time.monotonic() + min(self._rescan_seconds, _TROUBLE_PAUSE)
             return None
         if self._trouble is not None:
-            logger.info("the inbox can be read again", extra=about(Facts(Event.INBOX_BACK)))
+            logger.info("the inbox can be read again", extra=log_extra(LogFields(LogEvent.INBOX_BACK)))
         self._trouble, self.last = None, looked.result
-        settles_in = looked.result.scan.next_look
+        settles_in = looked.result.scan.settles_in
         pause = self._rescan_seconds if settles_in is None else min(self._rescan_seconds, settles_in + _ROUNDING)
         self._due_at = time.monotonic() + max(pause, _NUDGE_PAUSE)
         if self._nudged:
@@ -127,12 +127,12 @@ class Lookout:
         return 0.0 if self.looking_since is None else time.monotonic() - self.looking_since
 
     @property
-    def quotas(self) -> tuple[Scope, ...]:
+    def quotas(self) -> tuple[LimitScope, ...]:
         """The limits of single folders, as last seen."""
         return self.last.quotas if self.last else ()
 
     @property
-    def means(self) -> Means | None:
+    def means(self) -> WatchMethod | None:
         """How changes are noticed; None before the first look."""
         return self._vigil.means
 
@@ -176,7 +176,7 @@ class Lookout:
         pairs, intake = known(), self._intake
 
         def look() -> None:
-            result: Look | Blocked | Deferred
+            result: ScanResult | Blocked | Deferred
             try:
                 self._vigil.tend(self._ask)
                 result = intake.look(pairs, began)
@@ -188,6 +188,6 @@ class Lookout:
                 # Without a report of its end, this look would count as going on for ever.
                 logger.exception("a look at the inbox failed")
                 result = Deferred(f"a fault in sorawatch: {type(error).__name__}")
-            self._report(Looked(began, time.monotonic() - began, result))
+            self._report(ScanDone(began, time.monotonic() - began, result))
 
         self._crew.run(look)

@@ -1,7 +1,7 @@
 """How changes in the inbox are noticed: by events where they can be trusted, by looking through it where not.
 
 The inbox is listed regularly either way; events only bring the next listing forward. So whatever is wrong with them
-costs time and nothing else, and is mended before the next listing rather than guarded against.
+costs time and nothing else, and is repaired before the next listing rather than guarded against.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sorawatch.config import WatchMode
 from sorawatch.edges import mounts
-from sorawatch.edges.events import PARTING, Watch, limit_reached
+from sorawatch.edges.events import PARTING, EventWatch, limit_reached
 from sorawatch.errors import Blocked, Deferred
 
 logger = logging.getLogger("sorawatch")
@@ -28,12 +28,12 @@ _MISSES_THAT_PROVE = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class WatchMethod:
     """How changes are noticed, and why so."""
 
     events: bool
     why: str
-    mend: str = ""
+    hint: str = ""
 
     def told(self, rescan_seconds: float) -> str:
         """For a person."""
@@ -41,39 +41,43 @@ class Means:
         return f"changes in the inbox are {how}: {self.why}"
 
 
-def judge(inbox: Path, mode: WatchMode) -> Means:
+def watch_method(inbox: Path, mode: WatchMode) -> WatchMethod:
     """Whether events from ``inbox`` are to be trusted, by the mounts that it lies on and that lie in it."""
     return _judged(mounts.mounts_at(inbox), mode)
 
 
-def _judged(found: tuple[mounts.Mount, ...], mode: WatchMode) -> Means:
+def _judged(found: tuple[mounts.Mount, ...], mode: WatchMode) -> WatchMethod:
     own, *below = found
     if mode is not WatchMode.AUTO:
-        return Means(mode is WatchMode.NATIVE, f"watch.mode is {mode}")
+        return WatchMethod(mode is WatchMode.NATIVE, f"watch.mode is {mode}")
     lies = f"it lies on {own.kind or 'an unknown file system'}"
     if mounts.is_network(own.kind):
-        return Means(False, f"{lies}, where changes made by other machines raise no events")
+        return WatchMethod(False, f"{lies}, where changes made by other machines raise no events")
     if mounts.is_layered(own.kind):
-        return Means(True, f"{lies}; what is changed in a layer below raises none, and is found by the next listing")
+        return WatchMethod(
+            True, f"{lies}; what is changed in a layer below raises none, and is found by the next listing"
+        )
     if silent := [mount for mount in below if mounts.is_network(mount.kind)]:
         named = ", ".join(f"{mount.point} ({mount.kind})" for mount in silent)
-        return Means(True, f"{lies}; mounted in it are shares that raise none, which are found by listing: {named}")
-    return Means(True, lies)
+        return WatchMethod(
+            True, f"{lies}; mounted in it are shares that raise none, which are found by listing: {named}"
+        )
+    return WatchMethod(True, lies)
 
 
-class Vigil:
-    """Keeps a `Watch` alive where events can be trusted. Used from the looking thread, for all of it can hang."""
+class InboxWatcher:
+    """Keeps a `EventWatch` alive where events can be trusted. Used from the looking thread, for all of it can hang."""
 
     def __init__(self, inbox: Path, mode: WatchMode) -> None:
         self._inbox = inbox
         self._mode = mode
-        self._watch: Watch | None = None
+        self._watch: EventWatch | None = None
         self._watched: object = None
         """What the watch was made for: the folder and its mounts."""
         self._misses = 0
         """How often in a row it was found not to cover all folders."""
         self._refused_until = 0.0
-        self.means: Means | None = None
+        self.means: WatchMethod | None = None
         """None before the first look. May be read from any thread."""
 
     def tend(self, nudge: Callable[[], None]) -> None:
@@ -103,7 +107,7 @@ class Vigil:
         if self._misses >= _MISSES_THAT_PROVE:
             self._misses = 0
             limit = limit_reached()
-            self._refuse(Means(False, f"not all of its {folders} folders can be watched: {limit}", limit.mend))
+            self._refuse(WatchMethod(False, f"not all of its {folders} folders can be watched: {limit}", limit.hint))
         return False
 
     def stop(self, patience: float = PARTING) -> None:
@@ -112,7 +116,7 @@ class Vigil:
             self._watch.stop(patience)
             self._watch = None
 
-    def _kept_up(self, found: tuple[mounts.Mount, ...], nudge: Callable[[], None]) -> Means | None:
+    def _kept_up(self, found: tuple[mounts.Mount, ...], nudge: Callable[[], None]) -> WatchMethod | None:
         """Make the watch anew if it is not what it was made as. Returns why there cannot be one, if so."""
         try:
             folder = os.stat(self._inbox)
@@ -125,20 +129,20 @@ class Vigil:
                 return None
             logger.info("events from the inbox have ended or are of another disk; they are asked for anew")
         self.stop()
-        watch = Watch(self._inbox, nudge)
+        watch = EventWatch(self._inbox, nudge)
         try:
             watch.start()
         except (Blocked, Deferred) as error:
-            return self._refuse(Means(False, str(error), error.mend if isinstance(error, Blocked) else ""))
+            return self._refuse(WatchMethod(False, str(error), error.hint if isinstance(error, Blocked) else ""))
         self._watch, self._watched = watch, wanted
         return None
 
-    def _refuse(self, means: Means) -> Means:
+    def _refuse(self, means: WatchMethod) -> WatchMethod:
         self._refused_until = time.monotonic() + _GRIEVANCE
         self._tell(means)
         return means
 
-    def _tell(self, means: Means) -> None:
+    def _tell(self, means: WatchMethod) -> None:
         before, self.means = self.means, means
-        if means.mend and means != before:
-            logger.warning("events from the inbox cannot be had: %s. %s", means.why, means.mend)
+        if means.hint and means != before:
+            logger.warning("events from the inbox cannot be had: %s. %s", means.why, means.hint)

@@ -9,18 +9,18 @@ from datetime import tzinfo
 
 from sorawatch.core import outcome as o
 from sorawatch.core.another_take import is_same
-from sorawatch.core.budget import Closed, Exclusion, Scope, Usage, admit, refusal
+from sorawatch.core.budget import Exclusion, LimitReached, LimitScope, Usage, admit, refusal
 from sorawatch.core.calendar import Period, day_of, month_of
-from sorawatch.core.concurrency_limit import Allowance, crowded, effective, finished
+from sorawatch.core.concurrency_limit import ConcurrencyLimit, after_refusal, after_success, effective
 from sorawatch.core.job import UNPAID, Job, State
 from sorawatch.core.lifecycle import Action, begin, reject, vanish
 from sorawatch.core.limits import Limits
 from sorawatch.core.naming import on_a_line
 from sorawatch.core.order import Model, Size
 from sorawatch.core.purchase import Standing
-from sorawatch.core.purchase_recovery import caught_up
+from sorawatch.core.purchase_recovery import recovered
 from sorawatch.core.retry_policy import Policy
-from sorawatch.edges.store import Turn
+from sorawatch.edges.store import Transaction
 
 _CANDIDATES = 64
 """Ready jobs looked at in one turn: more than are ever staged."""
@@ -35,7 +35,7 @@ class Admitted:
 
     changes: tuple[tuple[Job, Job], ...]
     """Every job that was changed, as it was and as it is."""
-    closed: tuple[Closed, ...]
+    closed: tuple[LimitReached, ...]
     """Why others may not go."""
     thorough: bool
     """Every order that waits was asked after: what is not closed here is open."""
@@ -73,32 +73,32 @@ class Admission:
             return None
         return self.catalogue[order.model].price(order.size, order.seconds)
 
-    def exclusion(self, closed: Closed) -> Exclusion:
+    def exclusion(self, closed: LimitReached) -> Exclusion:
         """The orders that a limit which is reached keeps back."""
         priced = tuple(sorted(name for name, model in self.catalogue.items() if not model.is_free))
         return Exclusion(closed.folder, priced if closed.priced else None)
 
     def priced(self, model: str) -> Exclusion:
         """The orders for ``model`` that cost money, or may; for all models where it is empty."""
-        return Exclusion(models=(model,)) if model else self.exclusion(Closed("", priced=True))
+        return Exclusion(models=(model,)) if model else self.exclusion(LimitReached("", priced=True))
 
-    def spent_today(self, turn: Turn) -> int:
+    def spent_today(self, tx: Transaction) -> int:
         """Micro-dollars spent or reserved."""
-        return turn.books.spent(day_of(turn.now, self.zone).begins)
+        return tx.books.spent(day_of(tx.now, self.zone).begins)
 
-    def looked_over(self, job: Job, now: int, quotas: Sequence[Scope]) -> Job:
+    def looked_over(self, job: Job, now: int, quotas: Sequence[LimitScope]) -> Job:
         """The job, refused where the limits never let it through; a size that is still open is settled later."""
         order = job.order
         if job.state not in UNPAID or order is None or not isinstance(order.size, Size):
             return job
-        refused = refusal(_scopes(Scope(self.limits), job.pair.folder, quotas), order, self.price(job))
-        return job if refused is None else reject(job, now, str(refused), refused.mend)
+        refused = refusal(_scopes(LimitScope(self.limits), job.pair.folder, quotas), order, self.price(job))
+        return job if refused is None else reject(job, now, str(refused), refused.hint)
 
     def admit(
         self,
-        turn: Turn,
+        tx: Transaction,
         places: int,
-        quotas: Sequence[Scope],
+        quotas: Sequence[LimitScope],
         *,
         canary: bool,
         has_room: Callable[[str, int | None], bool],
@@ -113,26 +113,26 @@ class Admission:
             quotas: the limits of single folders.
             has_room: whether the circuit breakers let an order for this model, at this price in micro-dollars, go.
         """
-        tally = _Tally(turn, day_of(turn.now, self.zone), month_of(turn.now, self.zone))
-        whole = Scope(replace(self.limits, in_flight=effective(allowance(turn), self.places)))
+        tally = _Tally(tx, day_of(tx.now, self.zone), month_of(tx.now, self.zone))
+        whole = LimitScope(replace(self.limits, in_flight=effective(allowance(tx), self.places)))
         if tally.usage(whole).in_flight >= (whole.limits.in_flight or 1):
             return Admitted((), (), thorough=False)
         changes: list[tuple[Job, Job]] = []
-        closed: list[Closed] = []
+        closed: list[LimitReached] = []
         excluded: list[Exclusion] = []
         more = True
         # Once some are passed over, the next candidates are others: those may have been all that were looked at.
         while more and places > 0:
             more = False
-            candidates = turn.due([State.READY], _CANDIDATES, self.policy.waits.horizon, excluded)
+            candidates = tx.due([State.READY], _CANDIDATES, self.policy.waits.horizon, excluded)
             if canary:
                 candidates = iter(sorted(candidates, key=lambda job: job.changed_at))
             for job in candidates:
                 model = job.order.model if job.order else ""
                 if any(each.covers(job.pair.folder, model) for each in excluded):
                     continue
-                settled = self._without_buying(turn, job) or self._forbidden(turn, job, quotas)
-                if settled or turn.being_submitted(job):
+                settled = self._without_buying(tx, job) or self._forbidden(tx, job, quotas)
+                if settled or tx.being_submitted(job):
                     changes += settled
                     continue
                 price = self.price(job)
@@ -148,7 +148,7 @@ class Admission:
                     if more:
                         continue
                     break
-                changes.append((job, self._begun(turn, job, price)))
+                changes.append((job, self._begun(tx, job, price)))
                 places -= 1
                 if places == 0:
                     break
@@ -156,118 +156,118 @@ class Admission:
         thorough = places > 0 and Exclusion() not in excluded
         return Admitted(tuple(changes), tuple(closed), thorough)
 
-    def _begun(self, turn: Turn, job: Job, price: int | None) -> Job:
+    def _begun(self, tx: Transaction, job: Job, price: int | None) -> Job:
         """The job with its submit begun: with the end of the turn, its intent and its purchase are on disk."""
-        submitting = begin(job, Action.SUBMIT, now=turn.now, token=os.urandom(16).hex(), price=price)
-        turn.save(submitting, job, lease_ms=self.lease_ms)
-        turn.buy(submitting)
+        submitting = begin(job, Action.SUBMIT, now=tx.now, token=os.urandom(16).hex(), price=price)
+        tx.save(submitting, job, lease_ms=self.lease_ms)
+        tx.buy(submitting)
         return submitting
 
-    def heed(self, turn: Turn, job: Job, outcome: o.Outcome) -> None:
+    def heed(self, tx: Transaction, job: Job, outcome: o.Outcome) -> None:
         """Fewer places in flight when the server complains of too many, one more for each video it finishes."""
-        before = allowance(turn)
+        before = allowance(tx)
         match outcome:
             case o.Halted(crowded=True):
-                running = turn.in_flight() - 1
-                sent = job.submitted_at or turn.now
-                after = crowded(before, self.places, in_flight=running, submitted_at=sent, now=turn.now)
+                running = tx.in_flight() - 1
+                sent = job.submitted_at or tx.now
+                after = after_refusal(before, self.places, in_flight=running, submitted_at=sent, now=tx.now)
             case o.Rendered():
-                after = finished(before, self.places)
+                after = after_success(before, self.places)
             case _:
                 return
         if after != before:
-            turn.write_note("allowance", after and asdict(after))
+            tx.write_note("allowance", after and asdict(after))
 
-    def reunited(self, turn: Turn, job: Job) -> list[tuple[Job, Job]]:
+    def reunited(self, tx: Transaction, job: Job) -> list[tuple[Job, Job]]:
         """What changed, on disk already, where ``job`` is ready and made of the pair of another job that goes on.
 
         Such a pair was touched, or got other metadata, and is what the older job files in the end.
         """
         if job.state is not State.READY:
             return []
-        older = next((each for each in turn.orders.going_on(job.pair) if is_same(each, job)), None)
+        older = next((each for each in tx.orders.going_on(job.pair) if is_same(each, job)), None)
         if older is None:
             return []
         reference = older.reference_digest or job.reference_digest
         touched = replace(older, pair=job.pair, digest=job.digest, reference_digest=reference)
-        turn.amend(touched, older)
-        after = vanish(job, turn.now, f"the same pair as job {older.id}, which goes on")
-        turn.save(after, job)
+        tx.amend(touched, older)
+        after = vanish(job, tx.now, f"the same pair as job {older.id}, which goes on")
+        tx.save(after, job)
         return [(older, touched), (job, after)]
 
-    def _without_buying(self, turn: Turn, job: Job) -> list[tuple[Job, Job]]:
+    def _without_buying(self, tx: Transaction, job: Job) -> list[tuple[Job, Job]]:
         """What changed, on disk already, where ``job`` goes on without a purchase; nothing if it must be bought."""
-        after = self._resumed(turn, job)
+        after = self._resumed(tx, job)
         if after is None:
-            reunited = self.reunited(turn, job)
+            reunited = self.reunited(tx, job)
             if reunited or not self.refuse_duplicates:
                 return reunited
-            after = self._kept_away(turn, job)
+            after = self._kept_away(tx, job)
         if after is None:
             return []
-        turn.save(after, job)
+        tx.save(after, job)
         return [(job, after)]
 
-    def _kept_away(self, turn: Turn, job: Job) -> Job | None:
+    def _kept_away(self, tx: Transaction, job: Job) -> Job | None:
         """The job refused as a duplicate, or waiting for another one of the same order; None if there is none."""
-        since = turn.now - self.keep_ms
-        twin = turn.same_order(job, since)
+        since = tx.now - self.keep_ms
+        twin = tx.same_order(job, since)
         if twin is None:
-            delivered = turn.orders.delivered(job, since)
+            delivered = tx.orders.delivered(job, since)
             if delivered is None:
                 return None
-            return _refused(job, turn.now, delivered.job_id, _as_clip(delivered.clip))
+            return _refused(job, tx.now, delivered.job_id, _as_clip(delivered.clip))
         match twin.state:
             case State.DONE:
-                return _refused(job, turn.now, twin.id, _as_clip(twin.clip))
+                return _refused(job, tx.now, twin.id, _as_clip(twin.clip))
             case State.HELD:
-                return _refused(job, turn.now, twin.id, f"which is held: {twin.reason}")
+                return _refused(job, tx.now, twin.id, f"which is held: {twin.reason}")
             case _:
                 reason = f"waits for job {twin.id}, which is the same order"
-                return replace(job, due_at=turn.now + _TWIN_PAUSE, reason=reason)
+                return replace(job, due_at=tx.now + _TWIN_PAUSE, reason=reason)
 
-    def _forbidden(self, turn: Turn, job: Job, quotas: Sequence[Scope]) -> list[tuple[Job, Job]]:
-        after = self.looked_over(job, turn.now, quotas)
+    def _forbidden(self, tx: Transaction, job: Job, quotas: Sequence[LimitScope]) -> list[tuple[Job, Job]]:
+        after = self.looked_over(job, tx.now, quotas)
         if after is job:
             return []
-        turn.save(after, job)
+        tx.save(after, job)
         return [(job, after)]
 
-    def _resumed(self, turn: Turn, job: Job) -> Job | None:
+    def _resumed(self, tx: Transaction, job: Job) -> Job | None:
         """The job going on with what an earlier try of the same order bought, if nobody else does."""
-        for purchase in turn.purchases_like(job):
-            buyer = turn.job(purchase.job_id)
+        for purchase in tx.purchases_like(job):
+            buyer = tx.job(purchase.job_id)
             if purchase.clip is not None and buyer is not None and buyer.id == job.id:
-                return caught_up(job, purchase, turn.now)
-            if purchase.standing is not Standing.OPEN or turn.orders.has_follower(purchase, job):
+                return recovered(job, purchase, tx.now)
+            if purchase.standing is not Standing.OPEN or tx.orders.has_follower(purchase, job):
                 continue
             is_given_up = buyer is None or buyer.state in {State.FAILED, State.CANCELLED}
             # Jobs are kept as long: a state that does not know the buyer has lost it, and what came of the submit.
-            is_lost = buyer is None and purchase.at >= turn.now - self.keep_ms
+            is_lost = buyer is None and purchase.at >= tx.now - self.keep_ms
             if job.token == purchase.token or is_lost or (is_given_up and purchase.video_id is not None):
-                return caught_up(job, purchase, turn.now)
+                return recovered(job, purchase, tx.now)
         return None
 
 
 def _refused(job: Job, now: int, twin: str, what_became_of_it: str) -> Job:
-    mend = (
+    hint = (
         f"To have it once more, run `sorawatch retry --another {job.id}`. "
         "To have no order refused as a duplicate, set `duplicates: allow` in the configuration."
     )
-    return reject(job, now, f"it is the same order as job {twin}, {what_became_of_it}", mend)
+    return reject(job, now, f"it is the same order as job {twin}, {what_became_of_it}", hint)
 
 
 def _as_clip(clip: str | None) -> str:
     return f"delivered as {on_a_line(clip or '')}"
 
 
-def allowance(turn: Turn) -> Allowance | None:
+def allowance(tx: Transaction) -> ConcurrencyLimit | None:
     """How many videos the server makes for us at once, if that is fewer than the configuration allows."""
-    note = turn.note("allowance")
-    return note and Allowance(**note)
+    note = tx.note("allowance")
+    return note and ConcurrencyLimit(**note)
 
 
-def _scopes(whole: Scope, folder: str, quotas: Sequence[Scope]) -> list[Scope]:
+def _scopes(whole: LimitScope, folder: str, quotas: Sequence[LimitScope]) -> list[LimitScope]:
     """Whatever limits a job of this folder."""
     return [whole, *(quota for quota in quotas if quota.covers(folder))]
 
@@ -276,26 +276,26 @@ def _scopes(whole: Scope, folder: str, quotas: Sequence[Scope]) -> list[Scope]:
 class _Tally:
     """What is taken of each scope's limits: read when first asked for, kept while orders are admitted."""
 
-    turn: Turn
+    tx: Transaction
     day: Period
     month: Period
-    taken: dict[Scope, Usage] = field(default_factory=dict)
+    taken: dict[LimitScope, Usage] = field(default_factory=dict)
 
-    def usage(self, scope: Scope) -> Usage:
+    def usage(self, scope: LimitScope) -> Usage:
         if scope not in self.taken:
             self.taken[scope] = Usage(
-                in_flight=self.turn.in_flight(scope.folder),
-                micros_today=self.turn.books.spent(self.day.begins, scope.folder),
-                micros_this_month=self.turn.books.spent(self.month.begins, scope.folder),
-                paced_until=(self.turn.note("paces") or {}).get(scope.file, 0),
+                in_flight=self.tx.in_flight(scope.folder),
+                micros_today=self.tx.books.spent(self.day.begins, scope.folder),
+                micros_this_month=self.tx.books.spent(self.month.begins, scope.folder),
+                paced_until=(self.tx.note("paces") or {}).get(scope.file, 0),
             )
         return self.taken[scope]
 
-    def take(self, scopes: Sequence[Scope], price: int | None) -> Closed | None:
+    def take(self, scopes: Sequence[LimitScope], price: int | None) -> LimitReached | None:
         """Take of every scope's limits what one order needs, or of none: then why not."""
-        now, ends = self.turn.now, {"day_ends": self.day.ends, "month_ends": self.month.ends}
+        now, ends = self.tx.now, {"day_ends": self.day.ends, "month_ends": self.month.ends}
         after = {scope: admit(scope, self.usage(scope), price, now, **ends) for scope in scopes}
-        closed = [each for each in after.values() if isinstance(each, Closed)]
+        closed = [each for each in after.values() if isinstance(each, LimitReached)]
         if closed:
             # A reason that lasts tells a person more than that the places are full, or the pace forbids it, just now.
             return next((each for each in closed if each.lasting), closed[0])
@@ -304,8 +304,8 @@ class _Tally:
 
     def write(self) -> None:
         """Keep the pace for the next turn, of limits that still exist."""
-        before = self.turn.note("paces") or {}
+        before = self.tx.note("paces") or {}
         paces = {scope.file: usage.paced_until for scope, usage in self.taken.items()}
-        after = {file: until for file, until in (before | paces).items() if until > self.turn.now}
+        after = {file: until for file, until in (before | paces).items() if until > self.tx.now}
         if after != before:
-            self.turn.write_note("paces", after)
+            self.tx.write_note("paces", after)

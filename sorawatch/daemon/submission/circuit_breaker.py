@@ -10,7 +10,7 @@ from sorawatch.core.lifecycle import Action
 from sorawatch.core.schedule import Waits, backoff, is_due
 
 _PATIENT = Waits(first=60.0, longest=3600.0)
-"""Between canaries when only a person can mend the cause: a refused key, an empty account."""
+"""Between probes when only a person can end the cause: a refused key, an empty account."""
 
 _LAPSE = 60_000
 """Milliseconds after the last failure's retry at which a block of anything but SUBMIT is forgotten."""
@@ -20,12 +20,12 @@ _GOES_ON = "Nothing needs to be done: it goes on by itself."
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class OpenCircuit:
     """A cause that stops submissions. Times are milliseconds of the store's clock."""
 
     action: Action
     reason: str
-    mend: str
+    hint: str
     passing: bool
     since: int
     tries: int
@@ -39,11 +39,11 @@ class Block:
     """It holds for orders for this model alone; empty where it holds for all."""
 
 
-Scope = tuple[Action, str]
+CircuitKey = tuple[Action, str]
 """What a block holds for: an action, and the model if it is one alone."""
 
 
-class Blocks:
+class CircuitBreaker:
     """The blocks in force, one a scope at most."""
 
     def __init__(self, waits: Waits, key_mark: Callable[[], Hashable] = lambda: None) -> None:
@@ -51,9 +51,9 @@ class Blocks:
         self._waits = waits
         self._key_mark = key_mark
         self._mark = key_mark()
-        self._blocks: dict[Scope, Block] = {}
+        self._blocks: dict[CircuitKey, OpenCircuit] = {}
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Iterator[OpenCircuit]:
         return iter(self._blocks.values())
 
     @property
@@ -84,7 +84,7 @@ class Blocks:
         if isinstance(outcome, o.Accepted) and outcome.rest:
             # Nothing has failed, so however often it comes the wait never grows.
             until = now + int(1000 * outcome.rest)
-            self._blocks[action, ""] = Block(
+            self._blocks[action, ""] = OpenCircuit(
                 action, _USED_UP, _GOES_ON, passing=True, since=now, tries=0, until=until, asked=outcome.rest
             )
             return
@@ -95,10 +95,10 @@ class Blocks:
         until = max(due_at, now) + _LAPSE
         if action is Action.SUBMIT:
             until = now + backoff(self._waits if outcome.passing else _PATIENT, tries, jitter, outcome.retry_after)
-        self._blocks[action, model if outcome.model else ""] = Block(
+        self._blocks[action, model if outcome.model else ""] = OpenCircuit(
             action,
             outcome.reason,
-            outcome.mend,
+            outcome.hint,
             passing=outcome.passing,
             since=since,
             tries=tries,
@@ -141,6 +141,6 @@ class Blocks:
         block = self._blocks.get((Action.SUBMIT, model)) if model else None
         return block is None or (self._is_over(block, now) and not outstanding())
 
-    def _is_over(self, block: Block, now: int) -> bool:
+    def _is_over(self, block: OpenCircuit, now: int) -> bool:
         """Whether the block's time has come, or the clock was set back since it was written."""
         return is_due(block.until, now, max(self._waits.horizon, _PATIENT.horizon) + _LAPSE)

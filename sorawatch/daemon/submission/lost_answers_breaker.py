@@ -16,7 +16,7 @@ from sorawatch.core.lifecycle import Action
 from sorawatch.core.lost_answers import LostAnswers
 from sorawatch.core.schedule import Waits, is_due
 from sorawatch.daemon.submission.server_notes import ServerNotes
-from sorawatch.edges.store import Turn
+from sorawatch.edges.store import Transaction
 
 _NOTE = "lost-answers"
 _EVERY_MODEL = ""
@@ -27,7 +27,7 @@ _UNSETTLED = frozenset({State.SUBMITTING, State.UNCERTAIN, State.HELD})
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenLostAnswers:
     """A breaker that is open. ``model`` is empty where it holds for all."""
 
     model: str
@@ -50,7 +50,7 @@ class Open:
         return f"{lost}, so no further order that costs money is sent yet: {self.known.reason}"
 
     @property
-    def mend(self) -> str:
+    def hint(self) -> str:
         ways = "Each is looked for. The server's own site shows whether it was taken."
         return f"{self.known.hint} {ways} `sorawatch resume` sends the next order at once.".strip()
 
@@ -64,99 +64,101 @@ class LostAnswersBreaker:
         self.waits = waits
         self._proven: set[str] = set()
         """Models of which this run has had an order accepted, and no answer lost since."""
-        self._open: tuple[Open, ...] = ()
+        self._open: tuple[OpenLostAnswers, ...] = ()
 
-    def __iter__(self) -> Iterator[Open]:
+    def __iter__(self) -> Iterator[OpenLostAnswers]:
         """Those that are open, as `room` saw them last."""
         return iter(self._open)
 
-    def learn(self, turn: Turn, job: Job, action: Action, outcome: o.Outcome, after: Job) -> None:
+    def learn(self, tx: Transaction, job: Job, action: Action, outcome: o.Outcome, after: Job) -> None:
         """Take in what came of a submit, or of the search for a lost one. ``job`` is as it was before."""
         model = job.order.model if job.order else _EVERY_MODEL
         match action, outcome:
             case Action.SUBMIT, o.Unknown() if job.price != 0:
                 self._proven.discard(model)
                 everyone = outcome.cause is not None and not outcome.cause.model
-                self._change(turn, job, _EVERY_MODEL if everyone else model, outcome)
+                self._change(tx, job, _EVERY_MODEL if everyone else model, outcome)
             case Action.SUBMIT, o.Accepted():
-                self._accepted(turn, job, model)
+                self._accepted(tx, job, model)
             case Action.RESOLVE, _ if after.state is State.RENDERING:
-                self._settle(turn, job.id)
+                self._settle(tx, job.id)
             case _:
                 pass
 
-    def room(self, turn: Turn, model: str) -> int:
+    def room(self, tx: Transaction, model: str) -> int:
         """How many orders for ``model`` that cost money may be sent now."""
         places = _UNLIMITED if model in self._proven else core.IN_A_ROW
-        notes = self._notes(turn)
+        notes = self._notes(tx)
         for scope in (_EVERY_MODEL, model):
             known = notes.get(scope)
             if known is None:
                 continue
             if not known.is_open:
                 places = core.IN_A_ROW - len(known.jobs)
-            elif not self._still_open(turn, scope, known):
+            elif not self._still_open(tx, scope, known):
                 places = core.IN_A_ROW
             else:
-                return max(0, self._probes(turn, known) - turn.submitting(scope or None))
-        return places if places == _UNLIMITED else max(0, places - turn.submitting(model))
+                return max(0, self._probes(tx, known) - tx.submitting(scope or None))
+        return places if places == _UNLIMITED else max(0, places - tx.submitting(model))
 
-    def refresh(self, turn: Turn) -> None:
+    def refresh(self, tx: Transaction) -> None:
         """See which are open, for whoever is told."""
-        open_ones = [(scope, known) for scope, known in self._notes(turn).items() if known.is_open]
-        self._open = tuple(Open(scope, known) for scope, known in open_ones if self._still_open(turn, scope, known))
+        open_ones = [(scope, known) for scope, known in self._notes(tx).items() if known.is_open]
+        self._open = tuple(
+            OpenLostAnswers(scope, known) for scope, known in open_ones if self._still_open(tx, scope, known)
+        )
 
-    def clear(self, turn: Turn, *, keyed: bool = False) -> None:
+    def clear(self, tx: Transaction, *, keyed: bool = False) -> None:
         """Forget all that is known of this server; with ``keyed``, what another API key may end."""
-        self._forget(turn, {scope for scope, known in self._notes(turn).items() if known.keyed or not keyed})
+        self._forget(tx, {scope for scope, known in self._notes(tx).items() if known.keyed or not keyed})
 
-    def _probes(self, turn: Turn, known: LostAnswers) -> int:
+    def _probes(self, tx: Transaction, known: LostAnswers) -> int:
         """How many paid probes may be under way: one, once its time has come and nothing is being searched for."""
-        if known.until is None or not is_due(known.until, turn.now, _HORIZON):
+        if known.until is None or not is_due(known.until, tx.now, _HORIZON):
             return 0
-        searched = [job for job in self._unsettled(turn, known) if job.state is not State.HELD]
+        searched = [job for job in self._unsettled(tx, known) if job.state is not State.HELD]
         return int(all(job.state is State.UNCERTAIN and job.witness_until is not None for job in searched))
 
-    def _still_open(self, turn: Turn, scope: str, known: LostAnswers) -> bool:
+    def _still_open(self, tx: Transaction, scope: str, known: LostAnswers) -> bool:
         """Whether any of its orders is unresolved; if none is, it closes."""
-        if self._unsettled(turn, known):
+        if self._unsettled(tx, known):
             return True
-        self._forget(turn, {scope})
+        self._forget(tx, {scope})
         return False
 
     @staticmethod
-    def _unsettled(turn: Turn, known: LostAnswers) -> list[Job]:
-        jobs = [job for job_id in known.jobs if (job := turn.job(job_id)) is not None]
+    def _unsettled(tx: Transaction, known: LostAnswers) -> list[Job]:
+        jobs = [job for job_id in known.jobs if (job := tx.job(job_id)) is not None]
         return [job for job in jobs if job.state in _UNSETTLED and job.video_id is None]
 
-    def _change(self, turn: Turn, job: Job, scope: str, outcome: o.Unknown) -> None:
-        notes = self._notes(turn)
-        sent = job.submitted_at or turn.now
-        notes[scope] = core.lost(notes.get(scope), job.id, sent, outcome, turn.now, self.waits)
-        self._write(turn, notes)
+    def _change(self, tx: Transaction, job: Job, scope: str, outcome: o.Unknown) -> None:
+        notes = self._notes(tx)
+        sent = job.submitted_at or tx.now
+        notes[scope] = core.lost(notes.get(scope), job.id, sent, outcome, tx.now, self.waits)
+        self._write(tx, notes)
 
-    def _accepted(self, turn: Turn, job: Job, model: str) -> None:
+    def _accepted(self, tx: Transaction, job: Job, model: str) -> None:
         """Answers come again. An order that was sent before a breaker opened says nothing of it."""
-        notes, sent = self._notes(turn), job.submitted_at or turn.now
+        notes, sent = self._notes(tx), job.submitted_at or tx.now
         earlier = {scope for scope, known in notes.items() if known.opened_at is not None and sent < known.opened_at}
         if model not in earlier:
             self._proven.add(model)
-        self._forget(turn, {model, _EVERY_MODEL} - earlier)
+        self._forget(tx, {model, _EVERY_MODEL} - earlier)
 
-    def _settle(self, turn: Turn, job_id: str) -> None:
-        notes = self._notes(turn)
+    def _settle(self, tx: Transaction, job_id: str) -> None:
+        notes = self._notes(tx)
         changed = {scope: core.settled(known, job_id) for scope, known in notes.items() if job_id in known.jobs}
         if changed:
-            self._write(turn, {scope: known for scope, known in (notes | changed).items() if known is not None})
+            self._write(tx, {scope: known for scope, known in (notes | changed).items() if known is not None})
 
-    def _forget(self, turn: Turn, scopes: set[str]) -> None:
-        notes = self._notes(turn)
+    def _forget(self, tx: Transaction, scopes: set[str]) -> None:
+        notes = self._notes(tx)
         if scopes & notes.keys():
-            self._write(turn, {scope: known for scope, known in notes.items() if scope not in scopes})
+            self._write(tx, {scope: known for scope, known in notes.items() if scope not in scopes})
 
-    def _notes(self, turn: Turn) -> dict[str, LostAnswers]:
+    def _notes(self, tx: Transaction) -> dict[str, LostAnswers]:
         """What is known of this server, by model."""
-        return {scope: core.from_json(known) for scope, known in self._kept.read(turn).items()}
+        return {scope: core.from_json(known) for scope, known in self._kept.read(tx).items()}
 
-    def _write(self, turn: Turn, notes: dict[str, LostAnswers]) -> None:
-        self._kept.write(turn, {scope: core.to_json(known) for scope, known in notes.items()})
+    def _write(self, tx: Transaction, notes: dict[str, LostAnswers]) -> None:
+        self._kept.write(tx, {scope: core.to_json(known) for scope, known in notes.items()})

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sorawatch.core.budget import Closed, Exclusion, Scope, is_below
+from sorawatch.core.budget import Exclusion, LimitReached, LimitScope, is_below
 from sorawatch.core.job import Job
 from sorawatch.daemon.submission.admission import Admission, Admitted
 
 
-class Closures:
+class ReachedLimits:
     """The limits that stop orders now, as far as is known."""
 
     def __init__(self) -> None:
-        self._closed: list[Closed] = []
-        self._quotas: Sequence[Scope] = ()
+        self._closed: list[LimitReached] = []
+        self._quotas: Sequence[LimitScope] = ()
 
-    def __iter__(self) -> Iterator[Closed]:
+    def __iter__(self) -> Iterator[LimitReached]:
         return iter(self._closed)
 
-    def learn(self, admitted: Admitted | None, quotas: Sequence[Scope], now: int) -> None:
+    def learn(self, admitted: Admitted | None, quotas: Sequence[LimitScope], now: int) -> None:
         """Take in what an admission found; None where there was none.
 
         What it did not ask after is as it was, until its time has come, the limits of the folders are others, or an
@@ -48,5 +48,5 @@ class Closures:
         return [admission.exclusion(each) for each in self._closed if each.lasting]
 
 
-def _got_past(job: Job, closed: Closed) -> bool:
+def _got_past(job: Job, closed: LimitReached) -> bool:
     return is_below(job.pair.folder, closed.folder) and (job.price != 0 or not closed.priced)

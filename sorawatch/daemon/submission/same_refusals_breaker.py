@@ -10,10 +10,10 @@ from sorawatch.core.job import Change, Job, State
 from sorawatch.core.lifecycle import retry
 from sorawatch.core.same_refusals import SameRefusals
 from sorawatch.daemon.submission.server_notes import ServerNotes
-from sorawatch.edges.store import LeaseLost, Turn
+from sorawatch.edges.store import LeaseLost, Transaction
 
 _NOTE = "same-refusals"
-_MEND = (
+_HINT = (
     "So it is a setting and not a picture, and nothing was failed for it. Correct what the server objects to, in the "
     "configuration, the sidecars or _defaults.yaml; `sorawatch resume` tries again at once."
 )
@@ -26,70 +26,72 @@ class SameRefusalsBreaker:
         """``server`` is the base URL."""
         self._kept = ServerNotes(_NOTE, server)
 
-    def judge(self, turn: Turn, job: Job, refusal: o.FailedForGood) -> tuple[o.FailedForGood | o.Halted, list[Change]]:
+    def judge(
+        self, tx: Transaction, job: Job, refusal: o.FailedForGood
+    ) -> tuple[o.FailedForGood | o.Halted, list[Change]]:
         """What a refusal comes to: of this order alone, or of all for its model once three pictures met the same.
 
         Returns:
             The outcome for ``job``, and the other jobs that were put back, as they were and as they are.
         """
         assert job.order is not None
-        model, notes = job.order.model, self._notes(turn)
+        model, notes = job.order.model, self._notes(tx)
         known = notes[model] = core.refused(notes.get(model), job.id, job.digest, refusal.reason)
         if not known.is_open:
-            self._write(turn, notes)
+            self._write(tx, notes)
             return refusal, []
-        others = [turn.job(job_id) for job_id, _ in known.pictures if job_id != job.id]
+        others = [tx.job(job_id) for job_id, _ in known.pictures if job_id != job.id]
         going = [other.id for other in others if other is not None and other.state is State.REJECTED]
         filed = [other for other in others if other is not None and other.state is State.FAILED]
         back = (*known.restore, *going, *(other.id for other in filed))
         notes[model] = replace(known, restore=tuple(dict.fromkeys(back)))
-        self._write(turn, notes)
+        self._write(tx, notes)
         reason = f"{core.ALIKE} different pictures were refused in the same words: {refusal.reason}"
-        halted = o.Halted(reason, _MEND, passing=False, model=True)
-        return halted, [change for other in filed for change in _put_back(turn, other)]
+        halted = o.Halted(reason, _HINT, passing=False, model=True)
+        return halted, [change for other in filed for change in _put_back(tx, other)]
 
-    def accepted(self, turn: Turn, model: str) -> None:
+    def accepted(self, tx: Transaction, model: str) -> None:
         """An order for this model was accepted: what was refused was about its own picture."""
-        notes = self._notes(turn)
+        notes = self._notes(tx)
         if model in notes and notes[model].pictures:
             notes[model] = replace(notes[model], pictures=())
-            self._write(turn, notes)
+            self._write(tx, notes)
 
-    def filed(self, turn: Turn, job: Job) -> Job:
+    def filed(self, tx: Transaction, job: Job) -> Job:
         """A job whose pair has just reached the errors folder; it comes back if it was put back meanwhile."""
-        put_back = any(job.id in known.restore for known in self._notes(turn).values())
-        return (retry(job, turn.now) if put_back else None) or job
+        put_back = any(job.id in known.restore for known in self._notes(tx).values())
+        return (retry(job, tx.now) if put_back else None) or job
 
-    def restored(self, turn: Turn, job: Job) -> bool:
+    def restored(self, tx: Transaction, job: Job) -> bool:
         """Whether a job whose pair is in the inbox again was put back, and goes on itself."""
-        notes = self._notes(turn)
+        notes = self._notes(tx)
         for model, known in notes.items():
             if job.id in known.restore:
                 notes[model] = replace(known, restore=tuple(each for each in known.restore if each != job.id))
-                self._write(turn, notes)
+                self._write(tx, notes)
                 return True
         return False
 
-    def clear(self, turn: Turn) -> None:
+    def clear(self, tx: Transaction) -> None:
         """Count anew; what is to come back still does."""
-        notes = self._notes(turn)
+        notes = self._notes(tx)
         if notes:
-            self._write(turn, {model: replace(known, pictures=()) for model, known in notes.items()})
+            self._write(tx, {model: replace(known, pictures=()) for model, known in notes.items()})
 
-    def _notes(self, turn: Turn) -> dict[str, SameRefusals]:
-        return {model: core.from_json(known) for model, known in self._kept.read(turn).items()}
+    def _notes(self, tx: Transaction) -> dict[str, SameRefusals]:
+        return {model: core.from_json(known) for model, known in self._kept.read(tx).items()}
 
-    def _write(self, turn: Turn, notes: dict[str, SameRefusals]) -> None:
+    def _write(self, tx: Transaction, notes: dict[str, SameRefusals]) -> None:
         told = {model: known for model, known in notes.items() if known.pictures or known.restore}
-        self._kept.write(turn, {model: core.to_json(known) for model, known in told.items()})
+        self._kept.write(tx, {model: core.to_json(known) for model, known in told.items()})
 
 
-def _put_back(turn: Turn, job: Job) -> list[Change]:
-    after = retry(job, turn.now)
+def _put_back(tx: Transaction, job: Job) -> list[Change]:
+    after = retry(job, tx.now)
     if after is None:
         return []
     try:
-        turn.save(after, job)
+        tx.save(after, job)
     except LeaseLost:
         return []
     return [(job, after)]

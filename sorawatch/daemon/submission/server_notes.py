@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sorawatch.edges.store import Turn
+from sorawatch.edges.store import Transaction
 
 
 class ServerNotes:
@@ -14,13 +14,13 @@ class ServerNotes:
         self._name = name
         self._server = server
 
-    def read(self, turn: Turn) -> dict[str, Any]:
-        kept: dict[str, Any] = (turn.note(self._name) or {}).get(self._server, {})
+    def read(self, tx: Transaction) -> dict[str, Any]:
+        kept: dict[str, Any] = (tx.note(self._name) or {}).get(self._server, {})
         return kept
 
-    def write(self, turn: Turn, by_model: dict[str, Any]) -> None:
+    def write(self, tx: Transaction, by_model: dict[str, Any]) -> None:
         """Keep this of the server, beside what is known of others; nothing at all where it is empty."""
-        servers = {server: kept for server, kept in (turn.note(self._name) or {}).items() if server != self._server}
+        servers = {server: kept for server, kept in (tx.note(self._name) or {}).items() if server != self._server}
         if by_model:
             servers[self._server] = by_model
-        turn.write_note(self._name, servers or None)
+        tx.write_note(self._name, servers or None)

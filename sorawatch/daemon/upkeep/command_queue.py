@@ -11,7 +11,7 @@ from sorawatch.core.job import IN_FLIGHT, Change, Job, State
 from sorawatch.core.lifecycle import ACTIONS, resume, retry, withdraw
 from sorawatch.core.naming import job_id, legible
 from sorawatch.core.retry_policy import Policy
-from sorawatch.edges.store import LeaseLost, Turn
+from sorawatch.edges.store import LeaseLost, Transaction
 from sorawatch.errors import Rejected
 
 logger = logging.getLogger("sorawatch")
@@ -21,7 +21,7 @@ ANOTHER = "another"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Command:
     """``verb`` for the job ``job_id``, if it is about one, with an optional ``argument``."""
 
     verb: str
@@ -29,19 +29,19 @@ class Wish:
     argument: str | None = None
 
 
-def find(turn: Turn, text: str) -> Job:
-    """The job that a person means by ``text``, as `Turn.find` has it.
+def find(tx: Transaction, text: str) -> Job:
+    """The job that a person means by ``text``, as `Transaction.find` has it.
 
     Raises:
         Rejected: if there is none.
     """
-    job = turn.find(text)
+    job = tx.find(text)
     if job is None:
         raise Rejected(f"there is no job {text}", "`sorawatch status` lists the jobs.")
     return job
 
 
-def foresee(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> Job | None:
+def preview(tx: Transaction, wish: Command, job: Job | None, policy: Policy) -> Job | None:
     """The job as the wish would leave it, or a new one that it would make; None where it is about no job.
 
     Raises:
@@ -52,63 +52,63 @@ def foresee(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> Job | No
     match wish.verb:
         case "retry" if wish.argument == ANOTHER:
             require_repeatable(job)
-            return another(job, turn.orders.next_take(job), job_id(os.urandom(5)), turn.now)
+            return another(job, tx.orders.next_take(job), job_id(os.urandom(5)), tx.now)
         case "retry":
-            return _or_refuse(retry(job, turn.now), job, "tried again")
+            return _or_refuse(retry(job, tx.now), job, "tried again")
         case "cancel":
-            return _or_refuse(withdraw(job, turn.now), job, "cancelled")
+            return _or_refuse(withdraw(job, tx.now), job, "cancelled")
         case "adopt" if job.wants_video and wish.argument:
-            if (other := turn.follower(wish.argument, job)) is not None:
+            if (other := tx.follower(wish.argument, job)) is not None:
                 why = f"{wish.argument} is the video of {legible(other.pair.path)} (job {other.id})"
                 raise Rejected(why, f"Name the one that the server made for {legible(job.pair.path)}.")
-            return resume(job, wish.argument, turn.now, policy)
+            return resume(job, wish.argument, tx.now, policy)
         case verb:
             return _or_refuse(None, job, {"adopt": "given a video"}.get(verb, verb))
 
 
-def grant(turn: Turn, wish: Wish, job: Job | None, policy: Policy) -> list[Change]:
+def execute(tx: Transaction, wish: Command, job: Job | None, policy: Policy) -> list[Change]:
     """Carry a wish out.
 
     Returns:
         The jobs it changed, as they were and as they are.
 
     Raises:
-        Rejected: as `foresee`.
+        Rejected: as `preview`.
     """
-    after = foresee(turn, wish, job, policy)
+    after = preview(tx, wish, job, policy)
     if job is None or after is None:
-        turn.write_note("paused", {"since" if wish.verb == "pause" else "resumed": turn.now})
+        tx.write_note("paused", {"since" if wish.verb == "pause" else "resumed": tx.now})
         return []
     if after.id != job.id:
         left = replace(job, filed=())
-        turn.save(left, job)
-        turn.add([after])
+        tx.save(left, job)
+        tx.add([after])
         return [(job, left), (None, after)]
     if after.video_id and after.video_id != job.video_id and job.token:
-        turn.know_video(job.token, after.video_id)
+        tx.know_video(job.token, after.video_id)
     if job.state in ACTIONS and after.state is job.state:
-        turn.amend(after, job)
+        tx.amend(after, job)
     else:
-        turn.save(after, job)
+        tx.save(after, job)
     return [(job, after)]
 
 
-def grant_all(turn: Turn, policy: Policy) -> list[Change]:
+def execute_all(tx: Transaction, policy: Policy) -> list[Change]:
     """Carry out all that other processes have asked for since the last turn; what cannot be granted is logged.
 
     Returns:
         The jobs that changed, as they were and as they are.
     """
     changes: list[Change] = []
-    for command in turn.take_commands():
-        wish = Wish(command.verb, command.job_id, command.argument)
+    for command in tx.take_commands():
+        wish = Command(command.verb, command.job_id, command.argument)
         try:
-            changes += grant(turn, wish, turn.job(wish.job_id) if wish.job_id else None, policy)
+            changes += execute(tx, wish, tx.job(wish.job_id) if wish.job_id else None, policy)
         except Rejected as error:
             logger.warning("%s", error)
         except LeaseLost:
             # Another daemon is at it this very moment.
-            turn.command(wish.verb, wish.job_id, wish.argument)
+            tx.command(wish.verb, wish.job_id, wish.argument)
     return changes
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from sorawatch.core.job import FINAL, State
 from sorawatch.core.status_line import summary
-from sorawatch.daemon.actions.executor import Hands
-from sorawatch.daemon.intake.scan_scheduler import Lookout
+from sorawatch.daemon.actions.executor import Executor
+from sorawatch.daemon.intake.scan_scheduler import ScanScheduler
 from sorawatch.daemon.submission.admission import Admission
-from sorawatch.edges.sd_notify import Manager
-from sorawatch.edges.store import Turn
+from sorawatch.edges.sd_notify import ServiceManager
+from sorawatch.edges.store import Transaction
 
 logger = logging.getLogger("sorawatch")
 
@@ -21,10 +21,10 @@ _EXTENSION = 30.0
 """Seconds asked for at a time while uploads are waited for."""
 
 
-class Pulse:
+class Heartbeat:
     """Told of every turn, by the daemon's thread."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: ServiceManager) -> None:
         self._manager = manager
         self._ready = False
         self._line = "starting"
@@ -34,13 +34,13 @@ class Pulse:
         self.rest = min(_UNWATCHED, self._watchdog / 3) if self._watchdog else _UNWATCHED
         """Seconds between two signs of life at the most."""
 
-    def sense(self, turn: Turn, admission: Admission, pauses: Iterable[str]) -> None:
+    def sense(self, tx: Transaction, admission: Admission, pauses: Iterable[str]) -> None:
         """Take in how things stand, within a turn."""
         if self._manager.listens:
-            spent, cap = admission.spent_today(turn), admission.limits.micros_per_day
-            self._line = summary(turn.counts({*State} - FINAL), spent, cap, [*pauses])
+            spent, cap = admission.spent_today(tx), admission.limits.micros_per_day
+            self._line = summary(tx.counts({*State} - FINAL), spent, cap, [*pauses])
 
-    def beat(self, hands: Hands, lookout: Lookout) -> None:
+    def beat(self, hands: Executor, lookout: ScanScheduler) -> None:
         """A turn is over, and what it decided is on disk.
 
         A look that has gone on for longer than the watchdog waits counts as hung, whatever it waits for; so does
@@ -89,7 +89,7 @@ class Pulse:
     def _told(self) -> str:
         return f"{self._refused}; {self._line}" if self._refused else self._line
 
-    def _ailment(self, hands: Hands, lookout: Lookout) -> str | None:
+    def _ailment(self, hands: Executor, lookout: ScanScheduler) -> str | None:
         if self._watchdog is None:
             return None
         if not (hands.are_whole and lookout.is_whole):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sorawatch.core.budget import dollars
 from sorawatch.core.job import Job, State
-from sorawatch.core.log_events import Event, Facts, about
+from sorawatch.core.log_events import LogEvent, LogFields, log_extra
 from sorawatch.core.naming import on_a_line
 from sorawatch.edges.logs import PROMPTS
 
@@ -26,17 +26,17 @@ def log_change(before: Job | None, after: Job) -> None:
     if before is not None and before.state is after.state:
         if after.latest and after.latest != _without_prompt(before).latest:
             told = f"not moved yet: {after.obstacle}" if after.obstacle else after.short_reason
-            _log(logging.WARNING, after, told, Event.PROGRESS)
+            _log(logging.WARNING, after, told, LogEvent.PROGRESS)
         return
     seconds = None if before is None else max(0, after.changed_at - before.changed_at) / 1000
     level = logging.WARNING if after.state in {State.REJECTED, State.HELD, State.UNCERTAIN} else logging.INFO
-    _log(level, after, _TOLD[after.state](after), _EVENTS.get(after.state, Event.PROGRESS), seconds)
+    _log(level, after, _TOLD[after.state](after), _EVENTS.get(after.state, LogEvent.PROGRESS), seconds)
     if after.state is State.SUBMITTING:
         PROMPTS.debug("%s: its prompt is: %s", shown(after), prompt)
 
 
-def _log(level: int, job: Job, told: str, event: Event, seconds: float | None = None) -> None:
-    facts = Facts(
+def _log(level: int, job: Job, told: str, event: LogEvent, seconds: float | None = None) -> None:
+    facts = LogFields(
         event,
         job=job.id,
         state=job.state.value,
@@ -46,7 +46,7 @@ def _log(level: int, job: Job, told: str, event: Event, seconds: float | None = 
         seconds=seconds,
     )
     took = f" ({seconds:.1f} s)" if seconds is not None and seconds >= _WORTH_TELLING else ""
-    logger.log(level, "%s: %s%s", shown(job), told, took, extra=about(facts))
+    logger.log(level, "%s: %s%s", shown(job), told, took, extra=log_extra(facts))
 
 
 def _without_prompt(job: Job) -> Job:
@@ -82,20 +82,20 @@ _TOLD: dict[State, Callable[[Job], str]] = {
     State.REJECTED: lambda job: f"failed: {job.short_reason}",
     State.WITHDRAWN: lambda job: f"to be withdrawn: {job.short_reason}",
     State.RESTORING: lambda _: "to be moved back into the inbox",
-    State.HELD: lambda job: f"held: {job.reason} {job.mend}",
+    State.HELD: lambda job: f"held: {job.reason} {job.hint}",
     State.DONE: lambda job: _filed(job, "processed"),
     State.FAILED: lambda job: _filed(job, "errors"),
     State.CANCELLED: lambda job: f"cancelled: {job.short_reason}",
 }
 _EVENTS = {
-    State.FOUND: Event.FOUND,
-    State.SUBMITTING: Event.SUBMITTING,
-    State.RENDERING: Event.RENDERING,
-    State.DELIVERED: Event.DELIVERED,
-    State.DONE: Event.DONE,
-    State.UNCERTAIN: Event.UNCERTAIN,
-    State.HELD: Event.HELD,
-    State.REJECTED: Event.REFUSED,
-    State.FAILED: Event.FAILED,
-    State.CANCELLED: Event.CANCELLED,
+    State.FOUND: LogEvent.FOUND,
+    State.SUBMITTING: LogEvent.SUBMITTING,
+    State.RENDERING: LogEvent.RENDERING,
+    State.DELIVERED: LogEvent.DELIVERED,
+    State.DONE: LogEvent.DONE,
+    State.UNCERTAIN: LogEvent.UNCERTAIN,
+    State.HELD: LogEvent.HELD,
+    State.REJECTED: LogEvent.REFUSED,
+    State.FAILED: LogEvent.FAILED,
+    State.CANCELLED: LogEvent.CANCELLED,
 }

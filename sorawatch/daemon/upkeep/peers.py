@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from sorawatch.core.job import Change, Job
 from sorawatch.core.lifecycle import met_after_a_crash
-from sorawatch.edges.store import Turn
+from sorawatch.edges.store import Transaction
 
 _PAUSE = 2.0
 """Seconds between two looks at who is there."""
@@ -17,7 +17,7 @@ _SIGHT = 60.0
 """Seconds for which a share may show each machine another state of itself."""
 
 
-class Neighbours:
+class PeerMonitor:
     """Used from the daemon's thread. Where a state is never shared there are none, but for those of earlier runs."""
 
     def __init__(self, *, shared: bool) -> None:
@@ -31,19 +31,19 @@ class Neighbours:
         self.patience = _SIGHT if shared else 0.0
         """Seconds for which a pair must be gone from here before it counts as taken away."""
 
-    def begin(self, turn: Turn) -> list[Change]:
+    def begin(self, tx: Transaction) -> list[Change]:
         """At the start. A daemon that is alone goes on with everything at once.
 
         Returns:
             The jobs that changed, as they were and as they are.
         """
         if not self._shared:
-            return _inherit(turn, turn.peers.gone())
-        turn.peers.clear_boards()
-        self._heard = turn.peers.last_line()
+            return _inherit(tx, tx.peers.gone())
+        tx.peers.clear_boards()
+        self._heard = tx.peers.last_line()
         return []
 
-    def heed(self, turn: Turn) -> tuple[list[Job], list[Change]]:
+    def heed(self, tx: Transaction) -> tuple[list[Job], list[Change]]:
         """At every turn, before anything is claimed.
 
         Returns:
@@ -51,22 +51,22 @@ class Neighbours:
         """
         if not self._shared:
             return [], []
-        since, self._heard = self._heard, turn.peers.last_line()
-        news = turn.peers.news(since) if self._heard != since else []
+        since, self._heard = self._heard, tx.peers.last_line()
+        news = tx.peers.news(since) if self._heard != since else []
         now = time.monotonic()
         if now < self._due_at:
             return news, []
         self._due_at = now + _PAUSE
-        self._missed = {owner: self._missed.get(owner, now) for owner in turn.peers.gone()}
+        self._missed = {owner: self._missed.get(owner, now) for owner in tx.peers.gone()}
         gone = [owner for owner, missed in self._missed.items() if now - missed >= _PATIENCE]
-        return news, _inherit(turn, gone)
+        return news, _inherit(tx, gone)
 
 
-def _inherit(turn: Turn, gone: Collection[str]) -> list[Change]:
+def _inherit(tx: Transaction, gone: Collection[str]) -> list[Change]:
     """Void what these have claimed; nobody waits any more for what became of submits that nobody has claimed."""
     changes: list[Change] = []
-    for job in turn.peers.void(gone):
-        after = met_after_a_crash(job, turn.now)
-        turn.save(after, job)
+    for job in tx.peers.void(gone):
+        after = met_after_a_crash(job, tx.now)
+        tx.save(after, job)
         changes.append((job, after))
     return changes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from sorawatch.edges.store import Turn
+from sorawatch.edges.store import Transaction
 
 logger = logging.getLogger("sorawatch")
 
@@ -25,18 +25,18 @@ def delivered_ms(keep_days: int) -> int:
     return max(keep_days, _DELIVERED_DAYS) * DAY_MS
 
 
-class Housekeeping:
+class Retention:
     """Forgets ended jobs that are older than anybody asks for. Used from the daemon's thread."""
 
     def __init__(self, keep_days: int) -> None:
         self._keep, self._keep_delivered = keep_days * DAY_MS, delivered_ms(keep_days)
         self._due_at = 0.0
 
-    def tidy(self, turn: Turn) -> None:
+    def tidy(self, tx: Transaction) -> None:
         """Forget some old jobs, if it is time."""
         if time.monotonic() < self._due_at:
             return
-        gone = turn.prune(turn.now - self._keep, turn.now - self._keep_delivered, _BATCH)
+        gone = tx.prune(tx.now - self._keep, tx.now - self._keep_delivered, _BATCH)
         if gone < _BATCH:
             self._due_at = time.monotonic() + _PAUSE
         if gone:

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
 from typing import Protocol
 
-from sorawatch.core.budget import Closed
+from sorawatch.core.budget import LimitReached
 from sorawatch.core.calendar import clock_time
-from sorawatch.core.log_events import Event, Facts, about
+from sorawatch.core.log_events import LogEvent, LogFields, log_extra
 from sorawatch.core.naming import legible, on_a_line
-from sorawatch.daemon.intake.scan_scheduler import Lookout
-from sorawatch.edges.store import Turn
+from sorawatch.daemon.intake.scan_scheduler import ScanScheduler
+from sorawatch.edges.store import Transaction
 
 logger = logging.getLogger("sorawatch")
 
@@ -31,7 +31,7 @@ class Cause(Protocol):
     @property
     def reason(self) -> str: ...
     @property
-    def mend(self) -> str: ...
+    def hint(self) -> str: ...
     @property
     def until(self) -> int | None:
         """When one order tries again, in milliseconds of the store's clock; None where a person opens the way."""
@@ -50,7 +50,7 @@ class Pause:
     """One reason why nothing is submitted, as the state keeps it. ``until`` is milliseconds of the store's clock."""
 
     reason: str
-    mend: str = ""
+    hint: str = ""
     until: int | None = None
     folder: str = ""
     """It holds for this folder of the inbox and all below it; ``""`` is the whole inbox."""
@@ -84,7 +84,7 @@ class Pause:
         return f"{f'The server asks for {self.asked:g} s. ' if self.asked else ''}Tried again at {at}."
 
 
-class Bulletin:
+class StatusNote:
     """Keeps the note ``status`` in the store true, writing only what changed, and logs pauses as they come and go."""
 
     def __init__(self, zone: tzinfo | None) -> None:
@@ -93,21 +93,26 @@ class Bulletin:
         self._pauses: dict[str, Pause] = {}
 
     def post(
-        self, turn: Turn, lookout: Lookout, causes: Iterable[Cause], paused: str | None, closed: Iterable[Closed]
+        self,
+        tx: Transaction,
+        lookout: ScanScheduler,
+        causes: Iterable[Cause],
+        paused: str | None,
+        closed: Iterable[LimitReached],
     ) -> None:
         """Write down how things stand."""
         pauses = [Pause(paused)] if paused else []
-        pauses += [Pause(each.reason, each.mend, each.until, asked=each.asked, model=each.model) for each in causes]
+        pauses += [Pause(each.reason, each.hint, each.until, asked=each.asked, model=each.model) for each in causes]
         pauses += [
-            Pause(each.reason, each.mend, each.until, each.folder, each.limit) for each in closed if each.lasting
+            Pause(each.reason, each.hint, each.until, each.folder, each.limit) for each in closed if each.lasting
         ]
         waiting = lookout.last.waiting if lookout.last else ()
-        pauses = [replace(pause, since=self._begun(pause, turn.now)) for pause in pauses]
+        pauses = [replace(pause, since=self._begun(pause, tx.now)) for pause in pauses]
         means = lookout.means
         note = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "watching": means and {"told": legible(means.told(lookout.rescan_seconds)), "mend": means.mend},
+            "watching": means and {"told": legible(means.told(lookout.rescan_seconds)), "hint": means.hint},
             "pauses": [
                 {key: legible(value) if isinstance(value, str) else value for key, value in asdict(pause).items()}
                 for pause in pauses
@@ -116,9 +121,9 @@ class Bulletin:
             "waiting_count": len(waiting),
         }
         if note != self._posted:
-            turn.write_note(turn.peers.board, note)
+            tx.write_note(tx.peers.board, note)
             self._posted = note
-            self._log({pause.cause: pause for pause in pauses}, turn.now)
+            self._log({pause.cause: pause for pause in pauses}, tx.now)
 
     @property
     def reasons(self) -> set[str]:
@@ -136,8 +141,10 @@ class Bulletin:
     def _log(self, pauses: dict[str, Pause], now: int) -> None:
         for cause in pauses.keys() - self._pauses.keys():
             pause = pauses[cause]
-            told = " ".join(part for part in (f"{pause.reason}.", pause.mend, pause.goes_on(now, self.zone)) if part)
-            logger.warning("%s: %s", pause.headline, told, extra=about(Facts(Event.PAUSED, why=pause.reason)))
+            told = " ".join(part for part in (f"{pause.reason}.", pause.hint, pause.goes_on(now, self.zone)) if part)
+            logger.warning(
+                "%s: %s", pause.headline, told, extra=log_extra(LogFields(LogEvent.PAUSED, why=pause.reason))
+            )
         if self._pauses and not pauses:
-            logger.info("submitting goes on", extra=about(Facts(Event.RESUMED)))
+            logger.info("submitting goes on", extra=log_extra(LogFields(LogEvent.RESUMED)))
         self._pauses = pauses

@@ -20,9 +20,9 @@ from tenacity import Retrying, retry_if_exception, retry_if_result, stop_after_a
 from urllib3.filepost import encode_multipart_formdata
 
 from sorawatch.core import answers
-from sorawatch.core.answers import Answer, Page, Video
+from sorawatch.core.answers import HttpResponse, Page, Video
 from sorawatch.core.clip_links import clip_links, holds_clip
-from sorawatch.core.refusals import KEY_MEND
+from sorawatch.core.refusals import KEY_HINT
 from sorawatch.edges.api.fetching import LARGEST_ANSWER, Refusal, fetch, unpack
 from sorawatch.edges.api.range_download import Part
 from sorawatch.edges.api.transport import FAULTS, Auth, Body, Session, chunks, origin, told
@@ -37,7 +37,7 @@ CONNECT_SECONDS = 10.0
 MODELS_SECONDS = 10.0
 """How long the list of models is waited for, which only makes a message more helpful."""
 
-_TLS_MEND = "Correct api.base_url, or name in REQUESTS_CA_BUNDLE the file of whoever signed its certificate."
+_TLS_HINT = "Correct api.base_url, or name in REQUESTS_CA_BUNDLE the file of whoever signed its certificate."
 _SHOWN_DATA = 40
 """Characters of a link that holds a clip that a message repeats."""
 _SHORTEST_SECRET = 6
@@ -144,7 +144,7 @@ class VideoApi:
                 raise Unresolved(f"the answer to the submit was lost ({told(fault)})") from fault
             if isinstance(fault, requests.exceptions.SSLError):
                 why = f"there is no safe connection to the server ({told(fault)})"
-                raise Blocked(why, _TLS_MEND, passing=True) from fault
+                raise Blocked(why, _TLS_HINT, passing=True) from fault
             raise _out_of_reach(fault) from fault
         return answers.read_submit(answer, time.time())
 
@@ -237,13 +237,13 @@ class VideoApi:
     def _auth(self) -> Auth:
         key = None if self.dialect.auth == "none" else self._key()
         if key and not (key.isascii() and key.isprintable() and " " not in key):
-            raise Blocked("the API key holds a space or a character that is not plain ASCII", KEY_MEND, keyed=True)
+            raise Blocked("the API key holds a space or a character that is not plain ASCII", KEY_HINT, keyed=True)
         return Auth(key or None, self.dialect.auth, self._own_headers, self._secrets)
 
-    def _get(self, url: str, params: Mapping[str, str] | None = None, seconds: float | None = None) -> Answer:
+    def _get(self, url: str, params: Mapping[str, str] | None = None, seconds: float | None = None) -> HttpResponse:
         auth, timeout = self._auth(), (self._timeout[0], seconds or self._timeout[1])
 
-        def once() -> Answer:
+        def once() -> HttpResponse:
             with self._session.fetch(url, params, auth, timeout) as response:
                 return self._read(response, auth)
 
@@ -252,7 +252,7 @@ class VideoApi:
         except FAULTS as fault:
             raise _out_of_reach(fault) from fault
 
-    def _read(self, response: Response, auth: Auth) -> Answer:
+    def _read(self, response: Response, auth: Auth) -> HttpResponse:
         """The whole answer, without the key should it echo that. One too long, or too slow, is a fault."""
         deadline = time.monotonic() + self._timeout[1]
         body = bytearray()
@@ -263,7 +263,7 @@ class VideoApi:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the answer took longer than {self._timeout[1]:g} s")
         headers = {name: auth.redact(value) for name, value in response.headers.items()}
-        return Answer(response.status_code, headers, auth.redact_bytes(bytes(body)))
+        return HttpResponse(response.status_code, headers, auth.redact_bytes(bytes(body)))
 
     def _no_clip(self, refusal: Refusal) -> Deferred | Rejected | Blocked:
         if origin(refusal.url) != origin(self._base_url):
@@ -291,7 +291,7 @@ def _passing(fault: BaseException) -> bool:
     return broken and not isinstance(fault, requests.Timeout)
 
 
-def _overloaded(answer: Answer) -> bool:
+def _overloaded(answer: HttpResponse) -> bool:
     return answer.status in {502, 503, 504} and answers.retry_after(answer.headers, 0) is None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from sorawatch.core.answers import Answer
+from sorawatch.core.answers import HttpResponse
 from sorawatch.core.media import HEAD, is_text, kind_of
 from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.edges.api.transport import FAULTS, chunks, told
@@ -31,7 +31,7 @@ LARGEST_ANSWER = 8 << 20
 class Refusal:
     """An answer that is no clip, and the URL that it came from after all redirects."""
 
-    answer: Answer
+    answer: HttpResponse
     url: str
 
 
@@ -104,7 +104,7 @@ def _is_clip(response: Response, head: bytes, start: int, target: Part) -> bool:
             return False
 
 
-def _read(response: Response, head: bytes, body: Iterator[bytes], auth: Auth, seconds: float) -> Answer:
+def _read(response: Response, head: bytes, body: Iterator[bytes], auth: Auth, seconds: float) -> HttpResponse:
     """The answer without the key, should it echo that; of one too long, or too slow, only the beginning."""
     deadline = time.monotonic() + seconds
     content = bytearray(head)
@@ -113,4 +113,4 @@ def _read(response: Response, head: bytes, body: Iterator[bytes], auth: Auth, se
         if len(content) > LARGEST_ANSWER or time.monotonic() > deadline:
             break
     headers = {name: auth.redact(value) for name, value in response.headers.items()}
-    return Answer(response.status_code, headers, auth.redact_bytes(bytes(content)))
+    return HttpResponse(response.status_code, headers, auth.redact_bytes(bytes(content)))

@@ -4,7 +4,7 @@ No picture is ever decoded in the process that imports this, and Pillow is not l
 """
 
 from sorawatch.edges.images.pool import Pool
-from sorawatch.edges.images.process import Limits
-from sorawatch.edges.images.reference import Reference, Thumbnail, Wish
+from sorawatch.edges.images.process import ProcessLimits
+from sorawatch.edges.images.reference import Reference, ReferenceRequest, Thumbnail
 
-__all__ = ["Limits", "Pool", "Reference", "Thumbnail", "Wish"]
+__all__ = ["Pool", "ProcessLimits", "Reference", "ReferenceRequest", "Thumbnail"]

@@ -14,18 +14,18 @@ from PIL import Image, ImageFilter
 
 from sorawatch.core.framing import CENTRE, Framing, frame
 from sorawatch.core.order import Fit, Focus, Point, Size
-from sorawatch.core.reference_format import Colour, Finish, Format
+from sorawatch.core.reference_format import Colour, Format, ReferenceOptions
 from sorawatch.edges.images import focus
 from sorawatch.edges.images.colour import to_srgb
 from sorawatch.edges.images.picture import Picture, Raster, translated
-from sorawatch.edges.images.reference import Reference, Thumbnail, Wish
+from sorawatch.edges.images.reference import Reference, ReferenceRequest, Thumbnail
 from sorawatch.errors import Rejected
 
 _BLUR_REDUCTION = 16
 _BLUR_RADIUS = 2
 
 
-def make(name: str, data: bytes, wish: Wish) -> Reference:
+def make(name: str, data: bytes, wish: ReferenceRequest) -> Reference:
     """Make the reference for the picture file ``name``, whose bytes are ``data``.
 
     The picture is turned upright, framed, brought to sRGB and laid on the background. Nothing of the file but its
@@ -63,12 +63,12 @@ def _enlargement(name: str, picture: Size, target: Size, framing: Framing, most:
     if factor > most:
         told = f"{name} has {picture} pixels and would be enlarged {math.ceil(10 * factor) / 10:g}× to {target}"
         whole = max(frame(picture, target, Fit.PAD).scale) <= most
-        mend = "Use a larger picture, or fit: pad." if whole else "Use a larger picture."
-        raise Rejected(f"{told}; at most {most:g}× is allowed (reference.max_enlargement)", mend)
+        hint = "Use a larger picture, or fit: pad." if whole else "Use a larger picture."
+        raise Rejected(f"{told}; at most {most:g}× is allowed (reference.max_enlargement)", hint)
     return f"upscaled {factor:.1f}×" if factor >= 1.05 else ""
 
 
-def _point(raster: Raster, framing: Framing, wish: Wish) -> Point:
+def _point(raster: Raster, framing: Framing, wish: ReferenceRequest) -> Point:
     """What the window shall be laid around; it has the same size wherever it lies."""
     if isinstance(wish.focus, Point):
         return wish.focus
@@ -107,7 +107,7 @@ def _blurred(image: Image.Image, target: Size) -> Image.Image:
     return soft.resize((target.width, target.height), Image.Resampling.BICUBIC)
 
 
-def _encode(image: Image.Image, finish: Finish, *, lossless: bool) -> bytes:
+def _encode(image: Image.Image, finish: ReferenceOptions, *, lossless: bool) -> bytes:
     buffer = io.BytesIO()
     match finish.format:
         case Format.JPEG:

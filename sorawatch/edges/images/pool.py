@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Self
 
 from sorawatch.core.naming import on_a_line
-from sorawatch.edges.images.process import DEFAULT, Limits, Lost, WorkerProcess
-from sorawatch.edges.images.reference import Reference, Wish
-from sorawatch.edges.images.wire import Answer, Fault, Request
+from sorawatch.edges.images.process import DEFAULT, Lost, ProcessLimits, WorkerProcess
+from sorawatch.edges.images.reference import Reference, ReferenceRequest
+from sorawatch.edges.images.wire import Request, UnknownError, WorkerReply
 from sorawatch.errors import Damaged, Deferred, Rejected
 
 logger = logging.getLogger("sorawatch")
@@ -25,7 +25,7 @@ class Pool:
     that dies, or is killed for taking too long, costs the picture it was decoding and nothing else.
     """
 
-    def __init__(self, limits: Limits = DEFAULT, *, places: int = 2, idle_seconds: float = 60.0) -> None:
+    def __init__(self, limits: ProcessLimits = DEFAULT, *, places: int = 2, idle_seconds: float = 60.0) -> None:
         self._limits = limits
         self._places = threading.BoundedSemaphore(places)
         self._idle_seconds = idle_seconds
@@ -53,7 +53,7 @@ class Pool:
                 worker.kill()
         self._retire()
 
-    def prepare(self, path: Path, wish: Wish) -> Reference:
+    def prepare(self, path: Path, wish: ReferenceRequest) -> Reference:
         """Make of the picture at ``path`` what is wished; waits for a place.
 
         Raises:
@@ -69,10 +69,10 @@ class Pool:
                 return answer
             case Rejected() | Deferred():
                 raise answer
-            case Fault():
+            case UnknownError():
                 raise RuntimeError(f"in a worker that was to decode {path.name}\n{answer.trace}")
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: Request) -> WorkerReply:
         while True:
             try:
                 worker, is_fresh = self._take()

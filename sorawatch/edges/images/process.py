@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 
-from sorawatch.edges.images.wire import Answer, Begun, Garbled, Request, receive_answer, send_request
+from sorawatch.edges.images.wire import Begun, Garbled, Request, WorkerReply, receive_reply, send_request
 
 _COMMAND = (sys.executable, "-P", "-m", "sorawatch.edges.images.worker")
 
@@ -22,7 +22,7 @@ _PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProcessLimits:
     """What one picture may take. A slow or busy machine decodes slowly, so it is computing time that is scarce."""
 
     cpu_seconds: float = 60.0
@@ -31,7 +31,7 @@ class Limits:
     """Bytes: what the largest picture that is let in needs, its file, and the worker itself."""
 
 
-DEFAULT = Limits()
+DEFAULT = ProcessLimits()
 
 
 class Lost(Exception):
@@ -46,7 +46,7 @@ class Lost(Exception):
 class WorkerProcess:
     """A process that decodes one picture after the other. Used by one thread at a time, but for ``kill``."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ProcessLimits) -> None:
         """Raises: OSError: if it cannot be started."""
         # A decoder needs no secrets.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SORAWATCH_")}
@@ -59,17 +59,17 @@ class WorkerProcess:
             start_new_session=True,
         )
 
-    def ask(self, request: Request) -> Answer:
+    def ask(self, request: Request) -> WorkerReply:
         """Raises: Lost: if no answer comes; then the process has been ended."""
         begun = False
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
             send_request(self._process.stdin, request)
-            answer = receive_answer(self._process.stdout)
+            answer = receive_reply(self._process.stdout)
             if isinstance(answer, Begun):
                 begun = True
-                answer = receive_answer(self._process.stdout)
+                answer = receive_reply(self._process.stdout)
             if isinstance(answer, Begun):
                 raise Garbled("it began twice")
         except (Garbled, OSError) as error:

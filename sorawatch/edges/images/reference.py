@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sorawatch.core.order import Aim, Fit, Focus, Model, Point, Size
-from sorawatch.core.reference_format import DEFAULT, Finish
+from sorawatch.core.reference_format import DEFAULT, ReferenceOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReferenceRequest:
     """What a picture shall become: ``aim`` in the sizes of ``model``, by ``fit``."""
 
     model: Model
     aim: Size | Aim
     fit: Fit
     focus: Focus | Point = Focus.CENTRE
-    finish: Finish = DEFAULT
+    finish: ReferenceOptions = DEFAULT
     thumbnail: Size | None = None
     """The pixels that a small copy of the reference may have; None for no copy."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sorawatch.core.order import Size
-from sorawatch.edges.images.reference import Reference, Thumbnail, Wish
+from sorawatch.edges.images.reference import Reference, ReferenceRequest, Thumbnail
 from sorawatch.errors import Damaged, Deferred, Rejected
 
 MAX_ANSWER = 1 << 30
@@ -28,7 +28,7 @@ class Request:
     """The absolute path of a picture, and what it shall become."""
 
     path: Path
-    wish: Wish
+    wish: ReferenceRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class UnknownError:
     """The worker met an error that it does not know: a fault in the program."""
 
     trace: str
 
 
-Answer = Reference | Rejected | Deferred | Fault
+WorkerReply = Reference | Rejected | Deferred | UnknownError
 
 
 class Garbled(Exception):
@@ -66,13 +66,13 @@ def receive_request(pipe: IO[bytes]) -> Request | None:
     return request
 
 
-def send_answer(pipe: IO[bytes], answer: Begun | Answer) -> None:
+def send_reply(pipe: IO[bytes], answer: Begun | WorkerReply) -> None:
     """Raises: OSError: if nobody listens."""
     head, data = _written(answer)
     _send(pipe, json.dumps(head).encode("ascii"), data)
 
 
-def receive_answer(pipe: IO[bytes]) -> Begun | Answer:
+def receive_reply(pipe: IO[bytes]) -> Begun | WorkerReply:
     """Raises: Garbled."""
     head, data = _receive(pipe)
     try:
@@ -102,15 +102,15 @@ def _exactly(pipe: IO[bytes], length: int) -> bytes:
     return found
 
 
-def _written(answer: Begun | Answer) -> tuple[dict[str, object], bytes]:
+def _written(answer: Begun | WorkerReply) -> tuple[dict[str, object], bytes]:
     match answer:
         case Begun():
             return {"kind": "begun"}, b""
-        case Fault():
+        case UnknownError():
             return {"kind": "fault", "trace": answer.trace}, b""
         case Rejected():
             kind = "damaged" if isinstance(answer, Damaged) else "rejected"
-            return {"kind": kind, "reason": str(answer), "mend": answer.mend}, b""
+            return {"kind": kind, "reason": str(answer), "hint": answer.hint}, b""
         case Deferred():
             return {"kind": "deferred", "reason": str(answer)}, b""
         case Reference():
@@ -128,16 +128,16 @@ def _written(answer: Begun | Answer) -> tuple[dict[str, object], bytes]:
             return head, (small.pixels if small else b"") + answer.data
 
 
-def _read(head: dict[str, Any], data: bytes) -> Begun | Answer:
+def _read(head: dict[str, Any], data: bytes) -> Begun | WorkerReply:
     match head["kind"]:
         case "begun":
             return Begun()
         case "fault":
-            return Fault(str(head["trace"]))
+            return UnknownError(str(head["trace"]))
         case "rejected":
-            return Rejected(str(head["reason"]), str(head["mend"]))
+            return Rejected(str(head["reason"]), str(head["hint"]))
         case "damaged":
-            return Damaged(str(head["reason"]), str(head["mend"]))
+            return Damaged(str(head["reason"]), str(head["hint"]))
         case "deferred":
             return Deferred(str(head["reason"]))
         case "reference":

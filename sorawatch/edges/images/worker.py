@@ -18,14 +18,14 @@ from typing import BinaryIO
 
 from sorawatch.core.naming import on_a_line
 from sorawatch.edges.images import pipeline, source, wire
-from sorawatch.edges.images.process import Limits
+from sorawatch.edges.images.process import ProcessLimits
 from sorawatch.errors import Deferred, Rejected
 
 
 def main() -> None:
     """Serve until there are no more requests; the limits are the arguments."""
     cpu_seconds, seconds, address_space = sys.argv[1:]
-    limits = Limits(float(cpu_seconds), float(seconds), int(address_space))
+    limits = ProcessLimits(float(cpu_seconds), float(seconds), int(address_space))
     # A service manager that stops the daemon tells all of its processes; this one has no say in when to end.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
@@ -34,13 +34,13 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with suppress(BrokenPipeError):
         while (request := wire.receive_request(sys.stdin.buffer)) is not None:
-            wire.send_answer(answers, _answer(request, answers, limits))
+            wire.send_reply(answers, _answer(request, answers, limits))
 
 
-def _answer(request: wire.Request, answers: BinaryIO, limits: Limits) -> wire.Answer:
+def _answer(request: wire.Request, answers: BinaryIO, limits: ProcessLimits) -> wire.WorkerReply:
     try:
         data = source.read(request.path)
-        wire.send_answer(answers, wire.Begun())
+        wire.send_reply(answers, wire.Begun())
         with _leash(limits):
             return pipeline.make(on_a_line(request.path.name), data, request.wish)
     except (Rejected, Deferred) as refusal:
@@ -48,7 +48,7 @@ def _answer(request: wire.Request, answers: BinaryIO, limits: Limits) -> wire.An
     except BrokenPipeError:
         raise
     except Exception:  # noqa: BLE001 -- the daemon logs it, as it would one of its own
-        return wire.Fault(traceback.format_exc())
+        return wire.UnknownError(traceback.format_exc())
 
 
 def _silence() -> None:
@@ -58,7 +58,7 @@ def _silence() -> None:
     os.dup2(nowhere, 2)
 
 
-def _confine(limits: Limits) -> None:
+def _confine(limits: ProcessLimits) -> None:
     _lower(resource.RLIMIT_AS, limits.address_space)
     # A crash is an answer like any other; nobody wants its gigabyte on the disk.
     _lower(resource.RLIMIT_CORE, 0)
@@ -76,7 +76,7 @@ def _lower(kind: int, most: int) -> None:
 
 
 @contextmanager
-def _leash(limits: Limits) -> Iterator[None]:
+def _leash(limits: ProcessLimits) -> Iterator[None]:
     """Within, the kernel ends this process, whatever it is at, when its time is up or the daemon has gone."""
     fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
     flags = fcntl.fcntl(0, fcntl.F_GETFL)

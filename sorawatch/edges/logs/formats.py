@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from sorawatch.core.log_events import Facts
+from sorawatch.core.log_events import LogFields
 from sorawatch.core.naming import legible, tame
 from sorawatch.edges.logs.redaction import SECRETS
 
@@ -16,10 +16,10 @@ _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), 
 """Levels, and those of syslog(3) that they are."""
 
 
-def facts_of(record: logging.LogRecord) -> Facts | None:
+def facts_of(record: logging.LogRecord) -> LogFields | None:
     """What the record is about, if it is one of ours that says so."""
     facts = getattr(record, "facts", None)
-    return facts if isinstance(facts, Facts) else None
+    return facts if isinstance(facts, LogFields) else None
 
 
 def priority(record: logging.LogRecord) -> int:

@@ -1,7 +1,7 @@
 """The only SQL: jobs, their history, purchases, commands and notes, through SQLAlchemy Core.
 
-They are kept in SQLite or in PostgreSQL, by the same expressions; what differs is a `Keeper`'s. Every job row carries a
-lease, so that several daemons can share one state. Times are integer milliseconds of the database's clock.
+They are kept in SQLite or in PostgreSQL, by the same expressions; `Database` holds the differences. Every job row
+carries a lease, so that several daemons can share one state. Times are integer milliseconds of the database's clock.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sorawatch.edges.store.database import Keeper
+from sorawatch.edges.store.database import Database
 from sorawatch.edges.store.postgres import PostgresDatabase
-from sorawatch.edges.store.spending import Entry, Spending
+from sorawatch.edges.store.spending import PurchaseRow, Spending
 from sorawatch.edges.store.sqlite import SqliteFile
 from sorawatch.edges.store.tables import SCHEMA_VERSION, metadata, notes
-from sorawatch.edges.store.turn import Command, Event, LeaseLost, Turn
+from sorawatch.edges.store.transaction import Command, HistoryEntry, LeaseLost, Transaction
 from sorawatch.edges.store.upgrades import upgrade
 from sorawatch.errors import UsageError
 
 __all__ = [
     "Clock",
     "Command",
-    "Entry",
-    "Event",
-    "Keeper",
+    "Database",
+    "HistoryEntry",
     "LeaseLost",
     "PostgresDatabase",
+    "PurchaseRow",
     "Spending",
     "SqliteFile",
     "Store",
-    "Turn",
+    "Transaction",
 ]
 
 Clock = Callable[[], int]
@@ -41,7 +41,7 @@ Clock = Callable[[], int]
 class Store:
     """The state, as one daemon or somebody who looks at it has it open. Used from one thread."""
 
-    def __init__(self, engine: sa.Engine, owner: str, keeper: Keeper, clock: Clock | None = None) -> None:
+    def __init__(self, engine: sa.Engine, owner: str, keeper: Database, clock: Clock | None = None) -> None:
         self._engine = engine
         self._keeper = keeper
         self._mark: object = None
@@ -49,7 +49,7 @@ class Store:
         self._owner = owner
 
     @classmethod
-    def create_or_open(cls, where: Path | Keeper, owner: str, clock: Clock | None = None) -> tuple[Store, bool]:
+    def create_or_open(cls, where: Path | Database, owner: str, clock: Clock | None = None) -> tuple[Store, bool]:
         """Open the state for writing, making it if there is none; the flag says whether it is new.
 
         An empty file, which is what a crash at the very first start leaves, is no state yet.
@@ -81,7 +81,7 @@ class Store:
             raise
 
     @classmethod
-    def open_for_reading(cls, where: Path | Keeper) -> Store:
+    def open_for_reading(cls, where: Path | Database) -> Store:
         """Open an existing state for looking only; it may be in use by daemons.
 
         Raises:
@@ -113,7 +113,7 @@ class Store:
         return self._keeper.is_shared
 
     @contextmanager
-    def turn(self) -> Iterator[Turn]:
+    def transaction(self) -> Iterator[Transaction]:
         """One transaction: all of it is on disk when the block ends, or none of it.
 
         Raises:
@@ -121,7 +121,7 @@ class Store:
         """
         self._keeper.require_held()
         with self._keeper.translated(), self._engine.begin() as connection:
-            yield Turn(connection, self._owner, self._keeper, self._clock() if self._clock else None)
+            yield Transaction(connection, self._owner, self._keeper, self._clock() if self._clock else None)
             self._mark = self._keeper.mark_within(connection) or self._mark
 
     def touched(self) -> bool:
@@ -146,11 +146,11 @@ class Store:
         self._engine.dispose()
 
 
-def _keeper(where: Path | Keeper) -> Keeper:
+def _keeper(where: Path | Database) -> Database:
     return SqliteFile(where) if isinstance(where, Path) else where
 
 
-def _require_state(engine: sa.Engine, keeper: Keeper) -> None:
+def _require_state(engine: sa.Engine, keeper: Database) -> None:
     with engine.begin() as connection:
         version = _version(connection, keeper)
     if version is None:
@@ -159,7 +159,7 @@ def _require_state(engine: sa.Engine, keeper: Keeper) -> None:
         raise UsageError(f"{keeper.place} was written by an older sorawatch. `sorawatch run` brings it up to date.")
 
 
-def _version(connection: sa.Connection, keeper: Keeper) -> int | None:
+def _version(connection: sa.Connection, keeper: Database) -> int | None:
     """The version of the state of ours that is there; None where nothing at all is."""
     tables = {*sa.inspect(connection).get_table_names()}
     if not tables:
@@ -176,5 +176,5 @@ def _version(connection: sa.Connection, keeper: Keeper) -> int | None:
     return int(version)
 
 
-def _missing(keeper: Keeper) -> UsageError:
+def _missing(keeper: Database) -> UsageError:
     return UsageError(f"there is no state at {keeper.place} yet. `sorawatch run` makes it.")

@@ -11,7 +11,7 @@ Mode = Literal["look", "repair", "work"]
 """For looking only; for looking at what a writer must put in order first; for one who writes, and may make it."""
 
 
-class Keeper(Protocol):
+class Database(Protocol):
     """What differs between the databases. Used from one thread."""
 
     @property
@@ -74,7 +74,7 @@ class Keeper(Protocol):
 
 
 def presence(owner: str) -> int:
-    """The number under which the daemon ``owner`` is found among those `Keeper.present`: positive, of 31 bits."""
+    """The number under which the daemon ``owner`` is found among those `Database.present`: positive, of 31 bits."""
     number = 0
     for byte in owner.encode():
         number = (number * 16_777_619 ^ byte) & 0x7FFF_FFFF

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from sorawatch.core.job import Job, State
-from sorawatch.edges.store.database import Keeper, presence
+from sorawatch.edges.store.database import Database, presence
 from sorawatch.edges.store.rows import job_of
 from sorawatch.edges.store.tables import history, jobs, notes
 
@@ -17,7 +17,7 @@ _BOARD = "status"
 class Peers:
     """Reads and writes within the transaction whose connection it is given."""
 
-    def __init__(self, connection: sa.Connection, owner: str, keeper: Keeper) -> None:
+    def __init__(self, connection: sa.Connection, owner: str, keeper: Database) -> None:
         self._connection = connection
         self._owner = owner
         self._keeper = keeper

@@ -19,7 +19,7 @@ from sorawatch.errors import Blocked, DamagedState, UsageError
 
 _CLASS = 0x736F7261
 """Of our advisory locks, which all applications of a database share: ``sora``."""
-_TURN = 0
+_TRANSACTION = 0
 
 _SETTINGS = {
     "idle_in_transaction_session_timeout": "30s",  # a daemon that is frozen amid a turn holds nobody up for longer
@@ -38,16 +38,16 @@ _CONNECTION = {
 
 _UNDEFINED_TABLE, _DISK_FULL, _READ_ONLY, _FORBIDDEN = "42P01", "53100", "25006", "42501"
 """From https://www.postgresql.org/docs/current/errcodes-appendix.html."""
-_MENDS = {
+_HINTS = {
     _DISK_FULL: "Make room on the database server's disk.",
     _READ_ONLY: "Name the primary server: this one is a standby, or was made read-only.",
     _FORBIDDEN: "Let its user make and write tables: GRANT CREATE ON SCHEMA public TO that user.",
 }
-_MEND = "Check that the database server runs and lets this machine in; sorawatch then goes on by itself."
+_HINT = "Check that the database server runs and lets this machine in; sorawatch then goes on by itself."
 
 _PRESENT = sa.text(
     "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = :class AND objsubid = 2 AND granted "
-    "AND objid <> :turn AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    "AND objid <> :transaction AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 _MARK = sa.select(
     sa.select(sa.func.max(history.c.number)).scalar_subquery(),
@@ -65,8 +65,8 @@ class PostgresDatabase:
         try:
             self._url = sa.make_url(url).set(drivername="postgresql+psycopg")
         except (sa.exc.ArgumentError, ValueError) as error:
-            mend = "Write it as postgresql://USER@HOST/DATABASE, with special characters of a password as %XX."
-            raise UsageError(f"the address in state cannot be understood. {mend}") from error
+            hint = "Write it as postgresql://USER@HOST/DATABASE, with special characters of a password as %XX."
+            raise UsageError(f"the address in state cannot be understood. {hint}") from error
 
     @property
     def place(self) -> str:
@@ -96,7 +96,7 @@ class PostgresDatabase:
         @sa.event.listens_for(engine, "begin")
         def _begin(connection: sa.Connection) -> None:
             if mode == "work":
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CLASS}, {_TURN})")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CLASS}, {_TRANSACTION})")
             else:
                 connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
@@ -111,10 +111,10 @@ class PostgresDatabase:
             cause = " ".join(str(error.orig).split())
             if code == _UNDEFINED_TABLE:
                 raise DamagedState(f"{self.name} is damaged: {cause}. Put a backup of it back.") from error
-            if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and code not in _MENDS:
+            if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and code not in _HINTS:
                 raise
             raise Blocked(
-                f"{self.name} cannot be used: {cause}", _MENDS.get(code or "", _MEND), passing=True
+                f"{self.name} cannot be used: {cause}", _HINTS.get(code or "", _HINT), passing=True
             ) from error
 
     def is_half_written(self, error: sa.exc.OperationalError) -> bool:  # noqa: ARG002 -- its server sees to that
@@ -150,7 +150,7 @@ class PostgresDatabase:
         return tuple(connection.execute(_MARK).one())
 
     def present(self, connection: sa.Connection) -> frozenset[int]:
-        return frozenset(connection.scalars(_PRESENT, {"class": _CLASS, "turn": _TURN}))
+        return frozenset(connection.scalars(_PRESENT, {"class": _CLASS, "transaction": _TRANSACTION}))
 
 
 def _announce(connection: Any, owner: str) -> None:

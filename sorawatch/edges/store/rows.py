@@ -44,7 +44,7 @@ def row_of(job: Job) -> dict[str, Any]:
         "likeness": likeness(order) if order else None,
         "attempts": job.attempts,
         "reason": job.reason,
-        "mend": job.mend,
+        "hint": job.hint,
         "obstacle": job.obstacle,
         "digest": job.digest,
         "reference_digest": job.reference_digest,
@@ -87,7 +87,7 @@ def purchase_in(row: Mapping[Any, Any]) -> Purchase:
     return Purchase(**{**values, "standing": Standing(row["standing"])})
 
 
-_PLAIN = frozenset({"changed_at", "due_at", "attempts", "reason", "mend", "obstacle", "misses", "progress"})
+_PLAIN = frozenset({"changed_at", "due_at", "attempts", "reason", "hint", "obstacle", "misses", "progress"})
 """Columns that hold a field of the same name as it is, of those that change often."""
 
 
@@ -115,7 +115,7 @@ def job_of(row: sa.Row[Any]) -> Job:
         order=order,
         attempts=row.attempts,
         reason=row.reason,
-        mend=row.mend,
+        hint=row.hint,
         obstacle=row.obstacle,
         digest=row.digest,
         reference_digest=row.reference_digest,

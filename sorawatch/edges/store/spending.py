@@ -31,7 +31,7 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PurchaseRow:
     """One purchase. ``at`` is milliseconds of the store's clock; None is what an older state did not write down."""
 
     at: int
@@ -48,7 +48,7 @@ class Entry:
     clip: str | None
 
 
-class Books:
+class SpendingQueries:
     """Reads within the transaction whose connection it is given."""
 
     def __init__(self, connection: sa.Connection) -> None:
@@ -67,12 +67,12 @@ class Books:
         spent, reserved, clips = self._connection.execute(query).one()
         return Spending(int(spent or 0), int(reserved or 0), clips)
 
-    def entries(self, begins: int, ends: int) -> list[Entry]:
+    def entries(self, begins: int, ends: int) -> list[PurchaseRow]:
         """The purchases from ``begins`` up to ``ends`` that cost money, or may, the oldest first."""
         columns: list[sa.ColumnElement[Any]] = [*(purchases.c[name] for name in _TOLD), _reserved().label("reserved")]
         query = sa.select(*columns).where(purchases.c.at >= begins, purchases.c.at < ends, _counts())
         rows = self._connection.execute(query.order_by(purchases.c.at, purchases.c.token)).mappings()
-        return [Entry(**{**row, "reserved": bool(row["reserved"])}) for row in rows]
+        return [PurchaseRow(**{**row, "reserved": bool(row["reserved"])}) for row in rows]
 
 
 _TOLD = ("at", "job_id", "folder", "image", "model", "size", "seconds", "micros", "video_id", "clip")

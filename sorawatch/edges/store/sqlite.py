@@ -23,7 +23,7 @@ BUSY_SECONDS = 30
 """How long a transaction waits for another process's before it gives up."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_MENDS = {
+_HINTS = {
     sqlite3.SQLITE_FULL: "Make room on its disk.",
     sqlite3.SQLITE_READONLY: "Let sorawatch's user write it and its folder; it must also lie where it was opened.",
     sqlite3.SQLITE_BUSY: "Close the program that has it open; writing goes on as soon as it lets go.",
@@ -88,9 +88,9 @@ class SqliteFile:
             cause = error.orig if isinstance(error, sa.exc.DatabaseError) else error
             if code in _DAMAGED or "no such table" in str(error):
                 raise self._damaged(str(cause)) from error
-            if code not in _MENDS:
+            if code not in _HINTS:
                 raise
-            raise Blocked(f"{self.name} cannot be used: {cause}", _MENDS[code], passing=True) from error
+            raise Blocked(f"{self.name} cannot be used: {cause}", _HINTS[code], passing=True) from error
 
     def is_half_written(self, error: sa.exc.OperationalError) -> bool:
         return primary_code(error) in _HALF_WRITTEN
@@ -113,8 +113,8 @@ class SqliteFile:
     def require_held(self) -> None:
         # SQLite would go on writing to a file that has lost its name.
         if self._identity is not None and self._found() != self._identity:
-            mend = "Put it back where it was, or stop sorawatch and start it again."
-            raise Blocked(f"{self.name} was removed or replaced while in use", mend, passing=True)
+            hint = "Put it back where it was, or stop sorawatch and start it again."
+            raise Blocked(f"{self.name} was removed or replaced while in use", hint, passing=True)
 
     def examine(self, connection: sa.Connection) -> None:
         found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
@@ -135,8 +135,8 @@ class SqliteFile:
         return frozenset()
 
     def _damaged(self, cause: str) -> DamagedState:
-        mend = "Put a good copy back, or run `sorawatch recover`, which keeps this one aside."
-        return DamagedState(f"{self.name} is damaged: {cause}. {mend}")
+        hint = "Put a good copy back, or run `sorawatch recover`, which keeps this one aside."
+        return DamagedState(f"{self.name} is damaged: {cause}. {hint}")
 
     def _found(self) -> tuple[int, int] | None:
         try:

@@ -64,7 +64,7 @@ jobs = sa.Table(
     sa.Column("likeness", sa.String(64)),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("reason", Prose, nullable=False),
-    sa.Column("mend", Prose, nullable=False),
+    sa.Column("mend", Prose, key="hint", nullable=False),
     sa.Column("obstacle", Prose, nullable=False, server_default=""),
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("reference_digest", sa.String(64), nullable=False, server_default=""),

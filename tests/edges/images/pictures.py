@@ -11,8 +11,8 @@ from PIL import ExifTags, Image
 from pillow_heif import register_heif_opener
 
 from sorawatch.core.order import Aim, Fit, Focus, Model, Point, Size
-from sorawatch.core.reference_format import Finish
-from sorawatch.edges.images import Pool, Reference, Wish
+from sorawatch.core.reference_format import ReferenceOptions
+from sorawatch.edges.images import Pool, Reference, ReferenceRequest
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -29,7 +29,7 @@ pool = Pool()
 def prepare(
     path: Path, model: Model, aim: Size | Aim, fit: Fit, focus: Focus | Point = Focus.CENTRE, **finish: Any
 ) -> Reference:
-    return pool.prepare(path, Wish(model, aim, fit, focus, Finish(**finish)))
+    return pool.prepare(path, ReferenceRequest(model, aim, fit, focus, ReferenceOptions(**finish)))
 
 
 def save(folder: Path, image: Image.Image, name: str, **options: Any) -> Path:

@@ -27,7 +27,7 @@ def survive(path: Path, data: bytes) -> Rejected | None:
             made(path, fit=fit, max_enlargement=10_000)
         except Rejected as error:
             refusals.append(error)
-    assert all(refusal.mend and "\n" not in str(refusal) for refusal in refusals)
+    assert all(refusal.hint and "\n" not in str(refusal) for refusal in refusals)
     return refusals[0] if refusals else None
 
 

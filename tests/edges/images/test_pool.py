@@ -15,13 +15,13 @@ import pytest
 from PIL import Image
 
 from sorawatch.core.order import Fit, Size
-from sorawatch.edges.images import Limits, Pool, Reference, Wish
+from sorawatch.edges.images import Pool, ProcessLimits, Reference, ReferenceRequest
 from sorawatch.errors import Deferred, Rejected
 from tests.edges.images.hostile import png, scans_without_end
 from tests.edges.images.pictures import FREE, RED, SMALL, flat, save
 from tests.yard import wait_until
 
-WISH = Wish(FREE, SMALL, Fit.STRETCH)
+WISH = ReferenceRequest(FREE, SMALL, Fit.STRETCH)
 
 
 def workers(parent: int) -> dict[int, str]:
@@ -101,23 +101,25 @@ ENDLESS = scans_without_end(12_000, 10_000, 60_000)
 def refusal(prepared: Future[Reference]) -> tuple[str, str]:
     with pytest.raises(Rejected) as caught:
         prepared.result(60)
-    return str(caught.value), caught.value.mend
+    return str(caught.value), caught.value.hint
 
 
-@pytest.mark.parametrize("limits", [Limits(cpu_seconds=0.5), Limits(seconds=0.5)], ids=["computing", "waiting"])
-def test_a_picture_that_takes_too_long_is_refused(tmp_path: Path, limits: Limits) -> None:
+@pytest.mark.parametrize(
+    "limits", [ProcessLimits(cpu_seconds=0.5), ProcessLimits(seconds=0.5)], ids=["computing", "waiting"]
+)
+def test_a_picture_that_takes_too_long_is_refused(tmp_path: Path, limits: ProcessLimits) -> None:
     studio = Studio(tmp_path, Pool(limits))
     try:
-        told, mend = refusal(studio.begin("endless.jpg", ENDLESS))
+        told, hint = refusal(studio.begin("endless.jpg", ENDLESS))
         assert told.startswith("endless.jpg took longer to decode than the ")
-        assert mend == "Save it anew as a plain JPEG, or smaller."
+        assert hint == "Save it anew as a plain JPEG, or smaller."
         assert studio.good().size == SMALL
     finally:
         studio.close()
 
 
 def test_a_picture_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None:
-    with Pool(Limits(address_space=128 << 20)) as pool:
+    with Pool(ProcessLimits(address_space=128 << 20)) as pool:
         (tmp_path / "bomb.png").write_bytes(png(10_000, 12_000, bytes(1251 * 12_000)))
         with pytest.raises(Rejected) as caught:
             pool.prepare(tmp_path / "bomb.png", WISH)
@@ -126,7 +128,7 @@ def test_a_picture_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("number", "told", "mend"),
+    ("number", "told", "hint"),
     [
         (
             signal.SIGKILL,
@@ -141,14 +143,14 @@ def test_a_picture_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None
     ],
 )
 def test_a_worker_that_dies_costs_its_picture_alone(
-    studio: Studio, number: signal.Signals, told: str, mend: str
+    studio: Studio, number: signal.Signals, told: str, hint: str
 ) -> None:
     studio.good()
     stuck = studio.begin("endless.jpg", ENDLESS)
     (pid,) = studio.wait_for_busy()
     before = studio.good("beside.png")
     os.kill(pid, number)
-    assert refusal(stuck) == (told, mend)
+    assert refusal(stuck) == (told, hint)
     assert studio.good("after.png").data == before.data
     assert pid not in studio.pids
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from sorawatch.core.order import Aim, Fit, Size
-from sorawatch.edges.images import Pool, Wish, source
+from sorawatch.edges.images import Pool, ReferenceRequest, source
 from sorawatch.errors import Damaged, Deferred, Rejected
 from tests.edges.images.pictures import FREE, RED, SMALL, SORA, flat, made, near, prepare, save
 
@@ -34,7 +34,7 @@ def rejected(
 
 def words(error: Rejected | Deferred) -> tuple[str, str]:
     assert isinstance(error, Rejected)
-    return str(error), error.mend
+    return str(error), error.hint
 
 
 def test_an_empty_file(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_heic_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "pillow_heif.py").write_text("raise ImportError")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with Pool() as bare, pytest.raises(Rejected) as caught:
-        bare.prepare(tmp_path / "IMG_1.HEIC", Wish(FREE, SMALL, Fit.CROP))
+        bare.prepare(tmp_path / "IMG_1.HEIC", ReferenceRequest(FREE, SMALL, Fit.CROP))
     assert words(caught.value) == (
         "IMG_1.HEIC is a HEIC picture, which needs an extra package",
         "Run: pip install 'sorawatch[heif]'. Or save the picture as a JPEG.",
@@ -72,9 +72,9 @@ def test_heic_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_picture_cut_off(tmp_path: Path, kind: str) -> None:
     data = save(tmp_path, Image.effect_noise((200, 200), 90).convert("RGB"), f"whole.{kind}").read_bytes()
     (tmp_path / f"a.{kind}").write_bytes(data[: len(data) * 2 // 3])
-    reason, mend = words(rejected(tmp_path / f"a.{kind}"))
+    reason, hint = words(rejected(tmp_path / f"a.{kind}"))
     assert reason.startswith(f"a.{kind} is damaged or cut off")
-    assert mend.startswith("Copy it again, or ")
+    assert hint.startswith("Copy it again, or ")
     rejected(tmp_path / f"a.{kind}", Damaged)
 
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from sorawatch.core.order import Fit, Size
-from sorawatch.core.reference_format import Finish, Format
-from sorawatch.edges.images import Pool, Wish
+from sorawatch.core.reference_format import Format, ReferenceOptions
+from sorawatch.edges.images import Pool, ReferenceRequest
 from tests.edges.images.pictures import FREE, Array, save
 from tests.edges.images.test_pool import workers
 
@@ -35,7 +35,7 @@ def photograph() -> Image.Image:
 
 
 def made(pool: Pool, path: Path, fit: Fit) -> Array:
-    reference = pool.prepare(path, Wish(FREE, TARGET, fit, finish=Finish(Format.PNG)))
+    reference = pool.prepare(path, ReferenceRequest(FREE, TARGET, fit, finish=ReferenceOptions(Format.PNG)))
     copy = path.with_name("reference.png")
     copy.write_bytes(reference.data)
     return np.asarray(Image.open(copy)).astype(int)

@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from sorawatch.core.order import Aim, Fit, Size
 from sorawatch.core.reference_format import Format
-from sorawatch.edges.images import Reference, Wish
+from sorawatch.edges.images import Reference, ReferenceRequest
 from tests.edges.images.pictures import BLUE, FREE, GREEN, RED, SMALL, SORA, Array, flat, near, pool, prepare, save
 from tests.edges.images.profiles import p3_profile
 
@@ -178,7 +178,7 @@ def test_a_thumbnail_shows_the_reference(tmp_path: Path) -> None:
     chart = np.full((900, 1600, 3), GREEN, np.uint8)
     chart[:, :800] = BLUE
     path = save(tmp_path, Image.fromarray(chart), "a.png")
-    wish = Wish(SORA, Aim.AUTO, Fit.CROP, thumbnail=Size(40, 40))
+    wish = ReferenceRequest(SORA, Aim.AUTO, Fit.CROP, thumbnail=Size(40, 40))
     thumbnail = pool.prepare(path, wish).thumbnail
     assert thumbnail is not None
     assert thumbnail.size == Size(40, 23)

@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sorawatch.core.order import Aim, Fit, Focus, Model, Point, Size
-from sorawatch.core.reference_format import Finish, Format
-from sorawatch.edges.images import Reference, Thumbnail, Wish, wire
+from sorawatch.core.reference_format import Format, ReferenceOptions
+from sorawatch.edges.images import Reference, ReferenceRequest, Thumbnail, wire
 from sorawatch.errors import Damaged, Deferred, Rejected
 
 HEAD = {
@@ -26,14 +26,14 @@ HEAD = {
 }
 
 
-def sent(answer: wire.Begun | wire.Answer) -> bytes:
+def sent(answer: wire.Begun | wire.WorkerReply) -> bytes:
     pipe = io.BytesIO()
-    wire.send_answer(pipe, answer)
+    wire.send_reply(pipe, answer)
     return pipe.getvalue()
 
 
-def received(data: bytes) -> wire.Begun | wire.Answer:
-    return wire.receive_answer(io.BytesIO(data))
+def received(data: bytes) -> wire.Begun | wire.WorkerReply:
+    return wire.receive_reply(io.BytesIO(data))
 
 
 def written(head: object, data: bytes = b"") -> bytes:
@@ -53,25 +53,27 @@ def test_a_reference_arrives_as_it_was_sent(
 def test_refusals_arrive_as_they_were_sent() -> None:
     refused = received(sent(Rejected("a\udcff.jpg is damaged", "Mend it.")))
     assert isinstance(refused, Rejected)
-    assert (str(refused), refused.mend) == ("a\udcff.jpg is damaged", "Mend it.")
+    assert (str(refused), refused.hint) == ("a\udcff.jpg is damaged", "Mend it.")
     assert not isinstance(refused, Damaged)
     damaged = received(sent(Damaged("a.jpg is cut off", "Copy it again.")))
     assert isinstance(damaged, Damaged)
-    assert (str(damaged), damaged.mend) == ("a.jpg is cut off", "Copy it again.")
+    assert (str(damaged), damaged.hint) == ("a.jpg is cut off", "Copy it again.")
     deferred = received(sent(Deferred("later")))
     assert isinstance(deferred, Deferred)
     assert str(deferred) == "later"
     assert received(sent(wire.Begun())) == wire.Begun()
-    assert received(sent(wire.Fault("trace"))) == wire.Fault("trace")
+    assert received(sent(wire.UnknownError("trace"))) == wire.UnknownError("trace")
 
 
 def test_a_request_arrives_as_it_was_sent() -> None:
     model = Model("sora-2", (Size(720, 1280),), (4,))
-    wish = Wish(model, Aim.AUTO, Fit.CROP, Point(0.1, 1), Finish(Format.WEBP, 80, (1, 2, 3), 2.5), Size(40, 30))
+    wish = ReferenceRequest(
+        model, Aim.AUTO, Fit.CROP, Point(0.1, 1), ReferenceOptions(Format.WEBP, 80, (1, 2, 3), 2.5), Size(40, 30)
+    )
     request = wire.Request(Path("/inbox/a\udcff.jpg"), wish)
     pipe = io.BytesIO()
     wire.send_request(pipe, request)
-    wire.send_request(pipe, wire.Request(Path("/b"), Wish(model, Size(1, 1), Fit.PAD, Focus.EDGES)))
+    wire.send_request(pipe, wire.Request(Path("/b"), ReferenceRequest(model, Size(1, 1), Fit.PAD, Focus.EDGES)))
     pipe.seek(0)
     assert wire.receive_request(pipe) == request
     assert wire.receive_request(pipe) is not None
@@ -84,7 +86,7 @@ json_values = st.recursive(
 
 
 @given(
-    st.dictionaries(st.sampled_from([*HEAD, "crop", "thumbnail", "reason", "mend", "trace"]), json_values), st.binary()
+    st.dictionaries(st.sampled_from([*HEAD, "crop", "thumbnail", "reason", "hint", "trace"]), json_values), st.binary()
 )
 @example({"kind": "rejected"}, b"")
 @example({"size": 5}, b"")
@@ -97,7 +99,7 @@ def test_whatever_a_worker_says_is_an_answer_or_garbled(change: dict[str, object
             answer = received(written(head, data))
         except wire.Garbled:
             continue
-        assert isinstance(answer, Reference | Rejected | Deferred | wire.Begun | wire.Fault)
+        assert isinstance(answer, Reference | Rejected | Deferred | wire.Begun | wire.UnknownError)
 
 
 @given(st.binary(max_size=200))

@@ -12,15 +12,15 @@ import sqlalchemy as sa
 from sorawatch.core.budget import Exclusion
 from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.core.naming import likeness
-from sorawatch.core.purchase import LedgerEntry, Purchase, Settled, Standing, VideoKnown, Witness
+from sorawatch.core.purchase import LedgerEntry, Purchase, PurchaseSettled, Standing, VideoKnown, Witness
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.clock import database_time
-from sorawatch.edges.store.database import Keeper
+from sorawatch.edges.store.database import Database
 from sorawatch.edges.store.orders import Orders
 from sorawatch.edges.store.peers import Peers
 from sorawatch.edges.store.pruning import prune
 from sorawatch.edges.store.rows import changed_columns, job_of, keys_of, purchase_in, purchase_of, row_of
-from sorawatch.edges.store.spending import Books
+from sorawatch.edges.store.spending import SpendingQueries
 from sorawatch.edges.store.statements import CLAIMABLE, MANY, ONE, TELL, outside
 from sorawatch.edges.store.tables import commands, history, jobs, notes, purchases
 
@@ -40,7 +40,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class HistoryEntry:
     """One line of a job's history."""
 
     at: int
@@ -52,10 +52,10 @@ class LeaseLost(Exception):
     """The job's row belongs to another daemon by now; what was to be written is void."""
 
 
-class Turn:
+class Transaction:
     """One transaction. Made by `Store.turn`, and of no use after it."""
 
-    def __init__(self, connection: sa.Connection, owner: str, keeper: Keeper, now: int | None = None) -> None:
+    def __init__(self, connection: sa.Connection, owner: str, keeper: Database, now: int | None = None) -> None:
         self._connection = connection
         self._owner = owner
         self._keeper = keeper
@@ -160,9 +160,9 @@ class Turn:
         """
         return prune(self._connection, before, delivered_before, limit)
 
-    def history(self, job_id: str) -> list[Event]:
+    def history(self, job_id: str) -> list[HistoryEntry]:
         query = sa.select(history).where(history.c.job_id == job_id).order_by(history.c.number)
-        return [Event(row.at, State(row.state), row.reason) for row in self._connection.execute(query)]
+        return [HistoryEntry(row.at, State(row.state), row.reason) for row in self._connection.execute(query)]
 
     def _event(self, job: Job) -> dict[str, Any]:
         return {"job_id": job.id, "at": self.now, "state": job.state.value, "reason": job.latest}
@@ -258,7 +258,7 @@ class Turn:
     def settle(self, token: str, standing: Standing, clip: str | None = None) -> None:
         """What became of a purchase, and the path of its clip below the outbox."""
         self._connection.execute(statements.SETTLE, {"this": token, "stands": standing, "delivered": clip})
-        self.entries.append(Settled(token, standing, clip))
+        self.entries.append(PurchaseSettled(token, standing, clip))
 
     def know_video(self, token: str, video_id: str) -> None:
         """Write down which video a purchase bought."""
@@ -328,9 +328,9 @@ class Turn:
         return Orders(self._connection)
 
     @property
-    def books(self) -> Books:
+    def books(self) -> SpendingQueries:
         """The purchases as a person wants them told."""
-        return Books(self._connection)
+        return SpendingQueries(self._connection)
 
     # commands and notes
 
