@@ -18,7 +18,7 @@ has one more, ``Invalid``, which its catcher turns into ``Rejected`` or ``Config
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 class SorawatchError(Exception):
@@ -102,6 +102,24 @@ class Unresolved(SorawatchError):
         """What the answer says that stops other orders too."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why orders cannot be submitted now: any order, or those for one model."""
+
+    reason: str
+    hint: str
+    temporary: bool
+    """It may end by itself, so it is tried again soon; else a person must act."""
+    retry_after: float | None = None
+    """Seconds that the server asks to wait."""
+    too_many_running: bool = False
+    """The server says that too many of our videos run at once."""
+    key_related: bool = False
+    """Another API key ends it."""
+    one_model: bool = False
+    """It holds for orders for the same model only."""
+
+
 class Blocked(SorawatchError):
     """No order can be submitted now, whichever it is.
 
@@ -116,6 +134,15 @@ class Blocked(SorawatchError):
         self.keyed = keyed
         """Another API key ends it."""
 
+    @property
+    def cause(self) -> Cause:
+        """What it says, as a value."""
+        return Cause(str(self), self.hint, self.passing, key_related=self.keyed)
+
 
 class ModelUnknown(Blocked):
     """The server does not offer the model of the order, and may offer others: only orders for this model wait."""
+
+    @property
+    def cause(self) -> Cause:
+        return replace(super().cause, one_model=True)

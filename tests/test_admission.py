@@ -62,13 +62,13 @@ class Admissions(RuleBasedStateMachine):
                 name = f"{self.jobs:08}"
                 pair = Pair(folder, f"{name}.jpg", Stamp(1, 1))
                 job = Job(name, State.READY, pair, self.now, self.now, self.now, Order(name, "wan", SIZE, seconds))
-                tx.add([replace(job, digest=name)])
+                tx.jobs.add([replace(job, digest=name)])
 
     @rule(places=st.integers(1, 5), canary=st.booleans())
     def admit(self, places: int, canary: bool) -> None:
         with self.store.transaction() as tx:
             admitted = self.admission.admit(tx, places, [CATS, OLD], canary=canary, has_room=anything)
-            ready = tx.jobs([State.READY])
+            ready = tx.jobs.in_states([State.READY])
         for _, job in admitted.changes:
             if job.state is State.SUBMITTING:
                 self.bought.append((job, self.now))
@@ -91,8 +91,8 @@ class Admissions(RuleBasedStateMachine):
         job = self.open.pop(sorted(self.open)[which % len(self.open)])
         assert job.token is not None
         with self.store.transaction() as tx:
-            tx.save(replace(job, state=State.FAILED if fails else State.DONE), job)
-            tx.settle(job.token, Standing.RELEASED if fails else Standing.SPENT)
+            tx.jobs.save(replace(job, state=State.FAILED if fails else State.DONE), job)
+            tx.purchases.settle(job.token, Standing.RELEASED if fails else Standing.SPENT)
         if fails:
             self.released.add(job.token)
 

@@ -11,9 +11,9 @@ from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker, OpenCirc
 
 NOW = 1_760_000_000_000
 MINUTE = 60_000
-NO_CREDIT = o.Halted("no credit", "top up", passing=False, retry_after=None)
-OUT_OF_REACH = o.Halted("out of reach", "wait", passing=True, retry_after=None)
-DISK_FULL = o.Halted("disk full", "make room", passing=True, retry_after=None)
+NO_CREDIT = o.Blocked("no credit", "top up", passing=False, retry_after=None)
+OUT_OF_REACH = o.Blocked("out of reach", "wait", passing=True, retry_after=None)
+DISK_FULL = o.Blocked("disk full", "make room", passing=True, retry_after=None)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_one_canary_goes_when_the_wait_is_over(blocks: CircuitBreaker):
     ("halt", "waits"),
     [(NO_CREDIT, [60, 120, 240, 480, 960, 1920, 3600, 3600]), (OUT_OF_REACH, [5, 10, 20, 40, 80, 160, 320, 640, 900])],
 )
-def test_each_canary_that_fails_waits_longer_for_the_next(blocks: CircuitBreaker, halt: o.Halted, waits: list[int]):
+def test_each_canary_that_fails_waits_longer_for_the_next(blocks: CircuitBreaker, halt: o.Blocked, waits: list[int]):
     now = NOW
     for tries, wait in enumerate(waits, 1):
         learn(blocks, Action.SUBMIT, halt, now)
@@ -97,12 +97,12 @@ def test_a_canary_that_meets_another_cause_tells_that_one(blocks: CircuitBreaker
 
 
 def test_the_servers_wish_for_a_wait_is_kept(blocks: CircuitBreaker):
-    learn(blocks, Action.SUBMIT, o.Halted("HTTP 429", "wait", passing=True, retry_after=300))
+    learn(blocks, Action.SUBMIT, o.Blocked("HTTP 429", "wait", passing=True, retry_after=300))
     assert blocks.places(7, 0, NOW + 299_999) == 0
     assert blocks.places(7, 0, NOW + 300_000) == 1
 
 
-@pytest.mark.parametrize("outcome", [o.Accepted("video_1"), o.FailedForGood("bad prompt")])
+@pytest.mark.parametrize("outcome", [o.Accepted("video_1"), o.PermanentFailure("bad prompt")])
 def test_an_answer_about_the_order_shows_that_the_way_is_open(blocks: CircuitBreaker, outcome: o.Outcome):
     learn(blocks, Action.SUBMIT, NO_CREDIT)
     learn(blocks, Action.SUBMIT, outcome, NOW + MINUTE)
@@ -110,7 +110,7 @@ def test_an_answer_about_the_order_shows_that_the_way_is_open(blocks: CircuitBre
     assert blocks.places(7, 3, NOW + MINUTE) == 7
 
 
-@pytest.mark.parametrize("outcome", [o.Unknown("timed out"), o.ReferenceLost(), o.FailedForNow("HTTP 500")])
+@pytest.mark.parametrize("outcome", [o.AnswerLost("timed out"), o.ReferenceLost(), o.TemporaryFailure("HTTP 500")])
 def test_what_tells_nothing_of_the_cause_lifts_nothing(blocks: CircuitBreaker, outcome: o.Outcome):
     learn(blocks, Action.SUBMIT, NO_CREDIT)
     before = list(blocks)
@@ -168,7 +168,7 @@ def test_a_person_who_mended_it_need_not_wait(blocks: CircuitBreaker):
 
 
 class TestKeys:
-    REFUSED = o.Halted("key refused", "hint", passing=False, retry_after=None, keyed=True)
+    REFUSED = o.Blocked("key refused", "hint", passing=False, retry_after=None, keyed=True)
 
     @pytest.fixture
     def keys(self) -> list[str]:

@@ -35,7 +35,7 @@ def test_a_fault_of_ours_is_reported_and_a_submit_then_counts_as_unknown(mailbox
 
     Executor(fail, mailbox.put).start(action, JOB)
     (done,) = mailbox.collect(60)
-    assert isinstance(done.outcome, o.Unknown if action is Action.SUBMIT else o.FailedForNow)
+    assert isinstance(done.outcome, o.AnswerLost if action is Action.SUBMIT else o.TemporaryFailure)
     assert done.outcome.reason == "a fault in sorawatch: ZeroDivisionError"
     assert "Traceback" in caplog.text
 
@@ -111,7 +111,7 @@ def test_what_comes_to_no_end_is_named_until_it_does(mailbox, monkeypatch):
 
     def perform(action: Action, job: Job) -> o.Outcome:
         released.wait()
-        return o.Filed(())
+        return o.Archived(())
 
     hands = Executor(perform, mailbox.put)
     hands.start(Action.POLL, JOB)

@@ -20,7 +20,7 @@ def test_how_long_renders_took_is_remembered_by_their_kind_through_restarts(yard
     store, _ = Store.create_or_open(yard.root / "state.db", "test")
     with store.transaction() as tx:
         pacing = RenderTimes()
-        done = {job.pair.image: job for job in tx.jobs([State.DONE])}
+        done = {job.pair.image: job for job in tx.jobs.in_states([State.DONE])}
         short, long = (pacing.outlook(tx, done[name]).past for name in ("a.jpg", "b.jpg"))
         other = replace(done["a.jpg"], order=replace(done["a.jpg"].order, model="another"))
         assert pacing.outlook(tx, other).past == ()

@@ -7,22 +7,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from sorawatch import __version__
-from sorawatch.app.folders import InboxGate, mark_folders, name_of
-from sorawatch.app.recovery import reconcile, taken_in
+from sorawatch.app.folders import InboxGate, mark_folders, state_name
+from sorawatch.app.recovery import log_recovered, reconcile, take_in
 from sorawatch.app.reload import Reloader
 from sorawatch.app.state import StateLocation
-from sorawatch.config import Config, Duplicates, KeySource, UnresolvedSubmit, find_headers, find_key
+from sorawatch.config import Config, Duplicates, KeySource, find_headers, find_key
 from sorawatch.core.job import FINAL, State
-from sorawatch.core.retry_policy import Policy
-from sorawatch.core.schedule import Waits
 from sorawatch.daemon.actions.executor import CONNECTIONS
 from sorawatch.daemon.actions.perform import Performer
 from sorawatch.daemon.actions.uploads import ActiveUploads
-from sorawatch.daemon.actions.witnesses import WITNESSES, Witnesses
+from sorawatch.daemon.actions.witnesses import MOST_WITNESSES, Witnesses
 from sorawatch.daemon.intake.scan import InboxScanner
 from sorawatch.daemon.intake.watcher import InboxWatcher
 from sorawatch.daemon.ledgered_store import LedgeredStore
-from sorawatch.daemon.loop import LEASE_MS, Daemon
+from sorawatch.daemon.loop import Daemon
 from sorawatch.daemon.messages import Listener, Parts
 from sorawatch.daemon.submission.admission import Admission
 from sorawatch.daemon.upkeep.heartbeat import Heartbeat
@@ -38,46 +36,20 @@ logger = logging.getLogger("sorawatch")
 
 USER_AGENT = f"sorawatch/{__version__}"
 
-_LATEST = 1.5
-"""Times the time-out: for so long after a submit a server may take it, and half as long again its list may lag."""
-_SAME_AGAIN = 24
-"""Times `retries.first_seconds`: for so long an odd clip must stay the same before it is what the server has."""
-
-_WITNESS = 6.0
-"""Times the time-out: so long a lost order waits for another one that shows that the list can be believed."""
-
-
-def policy(config: Config) -> Policy:
-    """How patient the daemon is."""
-    retries, polling = config.retries, config.polling
-    waits = Waits(
-        first=retries.first_seconds,
-        longest=retries.max_seconds,
-        poll_min=polling.min_seconds,
-        poll_max=polling.max_seconds,
-        stall=60 * polling.stall_minutes,
-        abandon=3600 * polling.abandon_hours,
-    )
-    resubmit = config.api.unresolved_submit is UnresolvedSubmit.RESUBMIT
-    return Policy(
-        waits,
-        attempts=retries.attempts,
-        failed_generations=retries.failed_generations,
-        resubmit_lost=resubmit,
-        damaged_grace_seconds=config.watch.damaged_grace_seconds,
-        late_seconds=_LATEST * config.api.timeout_seconds,
-        witness_seconds=_WITNESS * config.api.timeout_seconds,
-        billing=config.billing,
-    )
+_SAME_CLIP_TIMES = 24
+"""Times `retries.first_seconds`: for so long a clip that is no whole MP4 must stay the same before it is delivered."""
 
 
 def admission(config: Config) -> Admission:
     """What may be submitted."""
-    refuse = config.duplicates is Duplicates.REFUSE
-    keep_ms = delivered_ms(config.keep_days)
-    server = config.api.base_url
     return Admission(
-        config.limits, policy(config), config.catalogue, refuse, config.timezone, LEASE_MS, keep_ms, server
+        config.limits,
+        config.policy,
+        config.catalogue,
+        config.duplicates is Duplicates.REFUSE,
+        config.timezone,
+        delivered_ms(config.keep_days),
+        config.api.base_url,
     )
 
 
@@ -128,9 +100,9 @@ def opened(
     """A daemon that holds its locks and may run until the block ends.
 
     Args:
-        apply: called with each configuration that is read later and has another ``logging``, before the daemon goes by
-            it. If it raises one of our errors, that configuration is refused.
-        clock: gives milliseconds since 1970, in place of the state's own clock.
+        apply: called with each configuration that is read later and has another ``logging``, before it is used. If it
+            raises one of our errors, that configuration is refused.
+        clock: returns milliseconds since 1970, in place of the state's own clock.
 
     Raises:
         UsageError: if it must not start: no key, another daemon at work, a state that cannot be trusted.
@@ -138,36 +110,37 @@ def opened(
     """
     if (key := find_key(config, environ)) is not None:
         SECRETS.add(key.read())
-    where = StateLocation.of(config)
-    SECRETS.add(where.password)
-    work = where.work
+    location = StateLocation.of(config)
+    SECRETS.add(location.password)
+    spool = location.spool
     with ExitStack() as stack:
-        stack.enter_context(where.alone())
-        work.create()
-        left = work.jobs()
-        store, ledger = where.open(clock), where.ledger
+        stack.enter_context(location.locked())
+        spool.create()
+        spooled = spool.jobs()
+        store, ledger = location.open(clock), location.ledger
         stack.callback(store.close)
         with store.transaction() as tx:
             mark_folders(config, tx, shared=store.is_shared)
             if not store.is_shared:
-                # A claim of an earlier run must not keep a job from being set right.
-                tx.peers.void(tx.peers.gone())
-            for job in reconcile(tx, work, admission(config)):
-                logger.warning("%s [%s]: taken up again from %s", job.pair.path, job.id, work.folder(job.id))
-            lacking = taken_in(tx, ledger).lacking
-            witnesses = Witnesses(tx.witnesses(WITNESSES))
-            going_on = {job.id for job in tx.jobs({*State} - FINAL)}
-            gate = InboxGate(config.folders.inbox, name_of(tx) if store.is_shared else None)
-        ledger.write(lacking)
-        # Only what was there before the state was read: other daemons may share the folder, and begin with jobs.
-        for job_id in {*left} - going_on:
-            work.discard(job_id)
+                # A claim of an earlier run must not keep a job from being corrected.
+                tx.peers.release_claims(tx.peers.absent())
+            for job in reconcile(tx, spool, admission(config)):
+                logger.warning("%s [%s]: taken up again from %s", job.pair.path, job.id, spool.folder(job.id))
+            recovered = take_in(tx, ledger.read())
+            log_recovered(recovered)
+            witnesses = Witnesses(tx.purchases.witnesses(MOST_WITNESSES))
+            going_on = {job.id for job in tx.jobs.in_states({*State} - FINAL)}
+            gate = InboxGate(config.folders.inbox, state_name(tx) if store.is_shared else None)
+        ledger.write(recovered.missing)
+        # Only what was there before the state was read: other daemons may share the folder, and add jobs.
+        for job_id in {*spooled} - going_on:
+            spool.discard(job_id)
         gate.hold()
         stack.callback(gate.release)
         pictures = stack.enter_context(images.Pool())
-        uploads, pulse = ActiveUploads(), Heartbeat(ServiceManager(environ))
-        vigil = InboxWatcher(config.folders.inbox, config.watch.mode)
-        stack.callback(vigil.stop, patience=0.0)
+        uploads, heartbeat = ActiveUploads(), Heartbeat(ServiceManager(environ))
+        watcher = InboxWatcher(config.folders.inbox, config.watch.mode)
+        stack.callback(watcher.stop, timeout=0.0)
 
         def parts(config: Config) -> Parts:
             key = find_key(config, environ)
@@ -175,20 +148,20 @@ def opened(
             stack.callback(api.close)
             watch = config.watch
             inbox = Inbox(config.folders.inbox, ignore=watch.ignore, settle_seconds=watch.settle_seconds)
+            performer = Performer(
+                config.folders,
+                spool,
+                api,
+                pictures,
+                config.catalogue,
+                config.reference,
+                uploads,
+                witnesses,
+                _SAME_CLIP_TIMES * config.policy.waits.first,
+            )
             return Parts(
-                Performer(
-                    config.folders,
-                    work,
-                    api,
-                    pictures,
-                    config.catalogue,
-                    config.reference,
-                    uploads,
-                    witnesses,
-                    _SAME_AGAIN * config.retries.first_seconds,
-                ),
+                performer,
                 InboxScanner(inbox, config.defaults, config.catalogue, gate.check),
-                vigil,
                 admission(config),
                 watch.rescan_seconds,
                 config.keep_days,
@@ -198,9 +171,10 @@ def opened(
         yield Daemon(
             LedgeredStore(store, ledger),
             parts(config),
-            forget=work.discard,
+            watcher,
+            forget=spool.discard,
             uploads=uploads,
-            pulse=pulse,
-            reread=Reloader(config, environ, parts, apply, pulse),
+            heartbeat=heartbeat,
+            reread=Reloader(config, environ, parts, apply, heartbeat),
             listeners=listeners,
         )

@@ -1,73 +1,77 @@
-"""What commands do to the state: with the daemon where one runs, else directly."""
+"""What commands change in the state: through the daemon where one runs, else directly."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
-from sorawatch.app.build import admission, policy
-from sorawatch.app.recovery import reconcile, taken_in
+from sorawatch.app.build import admission
+from sorawatch.app.folders import set_marked_folders
+from sorawatch.app.recovery import log_recovered, reconcile, take_in
 from sorawatch.app.state import StateLocation, new_owner
 from sorawatch.config import Config
+from sorawatch.core.command import Command
 from sorawatch.core.job import Job
-from sorawatch.daemon.upkeep.command_queue import Command, execute, find, preview
+from sorawatch.daemon.upkeep import command_queue
 from sorawatch.edges.store import Store
 
 
-def request(config: Config, wishes: Sequence[Command]) -> bool:
-    """Ask for something: of the daemon if one runs, which hears it at its next turn, else directly.
+def execute(config: Config, commands: Sequence[Command]) -> bool:
+    """Leave commands for the daemon if one runs, which sees them at its next turn; else carry them out.
 
     Returns:
-        Whether a daemon was there to ask.
+        Whether a daemon runs.
 
     Raises:
-        Rejected: if one of them cannot be granted; then none is.
+        Rejected: if one of them cannot be carried out; then none is.
         UsageError: if there is no state yet.
         Blocked: if the state or its ledger cannot be written.
     """
-    where = StateLocation.of(config)
-    store = Store.open_for_reading(where.keeper)
+    location = StateLocation.of(config)
+    store = Store.open_for_reading(location.database)
     with closing(store), store.transaction() as tx:
-        running = where.is_worked_on(tx)
+        running = location.has_daemon(tx)
     with ExitStack() as stack:
         if not running:
-            stack.enter_context(where.alone())
-        store, _ = Store.create_or_open(where.keeper, "")
+            stack.enter_context(location.locked())
+        store, _ = Store.create_or_open(location.database, "")
         stack.callback(store.close)
         with store.transaction() as tx:
             if not running:
-                tx.peers.void(tx.peers.gone())
-            for each in wishes:
-                job = find(tx, each.job_id) if each.job_id else None
-                preview(tx, each, job, policy(config))
+                tx.peers.release_claims(tx.peers.absent())
+            for each in commands:
+                job = command_queue.find(tx, each.job_id) if each.job_id else None
+                command_queue.result(tx, each, job, config.policy)
                 if running:
-                    tx.command(each.verb, job.id if job else None, each.argument)
+                    tx.commands.add(replace(each, job_id=job.id if job else None))
                 else:
-                    execute(tx, each, job, policy(config))
-        # Else the next start would take the ledger's older word for news.
-        where.ledger.write(tx.entries)
+                    command_queue.execute(tx, each, job, config.policy)
+        # Otherwise the next start would take the older entries of the ledger for news.
+        location.ledger.write(tx.entries)
     return running
 
 
 def recover(config: Config) -> tuple[list[Job], int]:
-    """Make a new state from the work folder and the ledger; a damaged one is kept aside under another name.
+    """Make a new state from the work folder and the ledger; a damaged one is kept under another name.
 
     Returns:
-        The jobs that were taken up, and how many orders the ledger told of.
+        The jobs that were taken up, and how many orders the ledger knew.
 
     Raises:
         UsageError: if the state is in order, or a daemon works on it.
     """
-    where = StateLocation.of(config)
+    location = StateLocation.of(config)
     with ExitStack() as stack:
-        stack.enter_context(where.alone())
-        where.work.create()
-        where.set_aside()
-        store, _ = Store.create_or_open(where.keeper, new_owner())
+        stack.enter_context(location.locked())
+        location.spool.create()
+        location.set_aside()
+        store, _ = Store.create_or_open(location.database, new_owner())
         stack.callback(store.close)
         with store.transaction() as tx:
-            # All of them were worked with before the state was lost: none is made anew where a share is not mounted.
-            tx.write_note("marked", [str(folder) for folder in config.folders.roots.values()])
-            jobs = {job.id: job for job in reconcile(tx, where.work, admission(config))}
-            told = taken_in(tx, where.ledger)
-            return [*(jobs | {job.id: job for job in told.jobs}).values()], told.orders
+            # The lost state had worked with all of them, so none is made anew where a share is not mounted.
+            set_marked_folders(tx, [str(folder) for folder in config.folders.roots.values()])
+            jobs = {job.id: job for job in reconcile(tx, location.spool, admission(config))}
+            recovered = take_in(tx, location.ledger.read())
+            log_recovered(recovered)
+            return [*(jobs | {job.id: job for job in recovered.jobs}).values()], recovered.orders

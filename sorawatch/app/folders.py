@@ -1,4 +1,4 @@
-"""The four folders as a daemon holds them: made, marked, and the inbox locked against daemons with another state."""
+"""The four folders of a daemon: made and marked, and the inbox locked against daemons with another state."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ from sorawatch.edges.lock import Lock
 from sorawatch.edges.store import Transaction
 from sorawatch.errors import Blocked, UsageError
 
+_MARKED = "marked"
+"""The note that lists the folders that this state has worked with."""
+_NAME = "name"
+"""The note with the name of the state."""
+
 
 class InboxGate:
-    """Keeps this daemon from looking at an inbox that is not there, or on which one with another state works."""
+    """Keeps this daemon from scanning an inbox that is not there, or that a daemon with another state uses."""
 
-    def __init__(self, inbox: Path, company: str | None) -> None:
-        """``company`` is the name of the state where that is shared."""
+    def __init__(self, inbox: Path, shared_name: str | None) -> None:
+        """``shared_name`` is the name of the state if other daemons share it."""
         self._inbox = inbox
-        self._company = company
+        self._shared_name = shared_name
         self._lock: Lock | None = None
 
     def hold(self) -> None:
-        """Lock the inbox if it is there. Of one that is gone, or another by now, nothing is kept hold of.
+        """Lock the inbox if it is there, and unlock one that is gone or was replaced.
 
         Raises:
             UsageError: if another daemon has it.
@@ -32,13 +37,13 @@ class InboxGate:
             self.release()
         if self._lock is None and lock.is_marked(self._inbox):
             marker, what = self._inbox / lock.MARKER, f"the inbox {self._inbox}"
-            if self._company is None:
+            if self._shared_name is None:
                 self._lock = Lock.take(marker, what, make=False)
             else:
-                self._lock = Lock.share(marker, what, self._company)
+                self._lock = Lock.share(marker, what, self._shared_name)
 
     def check(self) -> None:
-        """Raises: Blocked: if the inbox must not be looked at now."""
+        """Raises: Blocked: if the inbox must not be scanned now."""
         try:
             self.hold()
         except UsageError as error:
@@ -46,36 +51,48 @@ class InboxGate:
         lock.require_marker(self._inbox)
 
     def release(self) -> None:
+        """Unlock the inbox."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
 
-def name_of(tx: Transaction) -> str:
-    """The name of this state, which no other has."""
-    if tx.note("name") is None:
-        tx.write_note("name", os.urandom(8).hex())
-    return str(tx.note("name"))
+def state_name(tx: Transaction) -> str:
+    """The unique name of this state."""
+    if tx.notes.read(_NAME) is None:
+        tx.notes.write(_NAME, os.urandom(8).hex())
+    return str(tx.notes.read(_NAME))
+
+
+def marked_folders(tx: Transaction) -> list[str]:
+    """The folders that this state has worked with."""
+    return tx.notes.read(_MARKED) or []
+
+
+def set_marked_folders(tx: Transaction, folders: list[str]) -> None:
+    """Write down that this state has worked with these folders, so none of them is ever made again."""
+    tx.notes.write(_MARKED, folders)
 
 
 def mark_folders(config: Config, tx: Transaction, *, shared: bool) -> None:
-    """Make and mark the folders this state has not worked with yet; those it has are never made again.
+    """Make and mark the folders that this state has not worked with yet; those it has are never made again.
 
     Raises:
-        Blocked, Deferred: if one cannot be made, or was marked by another machine and is not to be found here.
+        Blocked, Deferred: if one cannot be made, or was marked by another machine and is not found here.
     """
-    marked = tx.note("marked") or []
+    before = marked_folders(tx)
+    marked = [*before]
     folders = config.folders
-    others = bool(marked)
     for folder in folders.roots.values():
-        if str(folder) not in marked:
-            if shared and others:
-                # Only its place differs from machine to machine; a new folder would be one on this machine alone.
-                lock.require_marker(folder)
-            elif not os.path.exists(folder):  # noqa: PTH110 -- the other way raises what only making it explains
-                make(folder)
-                outbox.grant(folder, folders.dir_mode, folders.group)
-            lock.write_marker(folder)
-            marked.append(str(folder))
-    if marked != tx.note("marked"):
-        tx.write_note("marked", marked)
+        if str(folder) in before:
+            continue
+        if shared and before:
+            # Only its path differs between machines; a new folder would exist on this machine only.
+            lock.require_marker(folder)
+        elif not os.path.exists(folder):  # noqa: PTH110 -- the other way raises what only making it explains
+            make(folder)
+            outbox.grant(folder, folders.dir_mode, folders.group)
+        lock.write_marker(folder)
+        marked.append(str(folder))
+    if marked != before:
+        set_marked_folders(tx, marked)

@@ -1,4 +1,4 @@
-"""The configuration and the key read anew while the daemon runs."""
+"""Reads the configuration and the key anew while the daemon runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger("sorawatch")
 
 
 class Reloader:
-    """Called in a thread of its own, one call at a time, for the folders named may lie on a share that hangs."""
+    """Called in a thread of its own, one call at a time, because the folders may lie on a share that hangs."""
 
     def __init__(
         self,
@@ -24,18 +24,18 @@ class Reloader:
         environ: Mapping[str, str],
         parts: Callable[[Config], Parts],
         apply: Callable[[Config], None],
-        pulse: Heartbeat,
+        heartbeat: Heartbeat,
     ) -> None:
-        """``parts`` makes what the daemon works with; ``apply`` takes over how it logs, where that has changed."""
+        """``parts`` builds what the daemon works with; ``apply`` changes how it logs, where that has changed."""
         self._config = loaded
         self._environ = environ
         self._parts = parts
         self._apply = apply
-        self._pulse = pulse
+        self._heartbeat = heartbeat
 
     def __call__(self) -> ConfigReloaded:
         """Read the file; one that cannot be used changes nothing."""
-        self._pulse.reloading()
+        self._heartbeat.reloading()
         try:
             return self._read()
         except ConfigError as error:
@@ -43,7 +43,7 @@ class Reloader:
         except (Blocked, Deferred) as error:
             return _refused(f"{error}. {error.hint}" if isinstance(error, Blocked) else str(error))
         except Exception as error:
-            # The manager waits for the end of the reload, whatever comes of it.
+            # The service manager waits for the end of the reload, so there must be one.
             logger.exception("the configuration could not be read anew")
             return _refused(f"a fault in sorawatch: {type(error).__name__}")
 
@@ -55,18 +55,17 @@ class Reloader:
         parts = self._parts(kept)
         if kept.logging != self._config.logging:
             self._apply(kept)
-        taken, fixed = config.changed(self._config, found)
+        changed, fixed = config.changed(self._config, found)
         self._config = kept
         for key in fixed:
             logger.warning("%s cannot change while sorawatch runs: what is new there takes effect with a restart", key)
-        what = f"changed: {', '.join(taken)}" if taken else "nothing in it that can change now has"
-        logger.info(
-            "the configuration and the key were read anew; %s", what, extra=log_extra(LogFields(LogEvent.RELOADED))
-        )
+        what = f"changed: {', '.join(changed)}" if changed else "nothing in it that can change now has"
+        extra = log_extra(LogFields(LogEvent.RELOADED))
+        logger.info("the configuration and the key were read anew; %s", what, extra=extra)
         return ConfigReloaded(parts)
 
 
 def _refused(why: str) -> ConfigReloaded:
-    facts = log_extra(LogFields(LogEvent.RELOAD_REFUSED, why=why))
-    logger.error("the configuration stays as it was, for the new one cannot be used: %s", why, extra=facts)
+    extra = log_extra(LogFields(LogEvent.RELOAD_REFUSED, why=why))
+    logger.error("the configuration stays as it was, for the new one cannot be used: %s", why, extra=extra)
     return ConfigReloaded(None, f"the new configuration was refused: {why}")

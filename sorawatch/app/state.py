@@ -1,4 +1,4 @@
-"""Where the state of a configuration is kept, what lies beside it, and which daemons work on it."""
+"""Where the state of a configuration is, what lies beside it, and which daemons use it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sorawatch.config import Config
 from sorawatch.config.sections import WORK
 from sorawatch.core.os_errors import translate
+from sorawatch.daemon.upkeep.status_note import PublishedStatus
 from sorawatch.edges import lock, mounts
 from sorawatch.edges.ledger import Ledger
 from sorawatch.edges.lock import Lock
@@ -28,12 +28,12 @@ _LEDGER = ".ledger"
 
 @dataclass(frozen=True, slots=True)
 class StateLocation:
-    """A state, and the folder for what is under way."""
+    """A state, and the folder for work in progress."""
 
-    keeper: Database
-    work: Spool
+    database: Database
+    spool: Spool
     file: Path | None = None
-    """The state's; None where it is in a database, which several daemons share."""
+    """The state file; None where the state is in a database, which several daemons share."""
 
     @classmethod
     def of(cls, config: Config) -> StateLocation:
@@ -41,10 +41,10 @@ class StateLocation:
         where = f"{config.path}, state"
         if "://" in config.state:
             try:
-                keeper = PostgresDatabase(config.state)
+                database = PostgresDatabase(config.state)
             except UsageError as error:
                 raise ConfigError((Problem(where, "is no address of a database", str(error)),)) from error
-            return cls(keeper, Spool(config.work or config.path.parent / WORK))
+            return cls(database, Spool(config.work or config.path.parent / WORK))
         path = Path(config.state)
         if os.access(path, os.F_OK, effective_ids=True) and path.is_dir():
             raise ConfigError((Problem(where, f"{path} is a folder", f"Name a file in it: {path / 'state.db'}."),))
@@ -56,32 +56,32 @@ class StateLocation:
 
     @property
     def password(self) -> str:
-        """What the address of the state holds that nobody may see; often empty."""
-        return self.keeper.password or "" if isinstance(self.keeper, PostgresDatabase) else ""
+        """The password in the address of the database; often empty."""
+        return self.database.password or "" if isinstance(self.database, PostgresDatabase) else ""
 
     @property
-    def home(self) -> Path:
+    def folder(self) -> Path:
         """The folder that must be writable."""
-        return self.work.root if self.file is None else self.file.parent
+        return self.spool.root if self.file is None else self.file.parent
 
     @property
     def ledger(self) -> Ledger:
-        """What tells of all that was bought, should the state be lost or an older one be put back.
+        """The record of all purchases, in case the state is lost or an older one is put back.
 
-        Machines that share a state write one each. It lies in the work folder there, which alone must be writable, and
-        those of all are read where they share that, too.
+        Machines that share a state write one each into their work folder, which alone must be writable. Where they
+        share that folder too, each reads the ledgers of all.
         """
         if self.file is not None:
             return Ledger(self.file.with_name(f"{self.file.name}{_LEDGER}"))
-        mine = self.work.root / f"{socket.gethostname()}{_LEDGER}"
-        return Ledger(mine, sorted({*self.work.root.glob(f"*{_LEDGER}")} - {mine}))
+        own = self.spool.root / f"{socket.gethostname()}{_LEDGER}"
+        return Ledger(own, sorted({*self.spool.root.glob(f"*{_LEDGER}")} - {own}))
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold off every other daemon from a state file as long as the block lasts; a database needs no such thing.
+    def locked(self) -> Iterator[None]:
+        """Keep every other daemon from a state file while the block lasts; a database needs no lock.
 
         Raises:
-            UsageError: if there is one.
+            UsageError: if there is another daemon.
             Blocked, Deferred: if the lock cannot be made.
         """
         if self.file is None:
@@ -94,34 +94,34 @@ class StateLocation:
         finally:
             held.release()
 
-    def is_worked_on(self, tx: Transaction) -> bool:
-        """Whether there is a daemon."""
-        return bool(tx.peers.boards()) if self.file is None else self.is_locked
+    def has_daemon(self, tx: Transaction) -> bool:
+        """Whether a daemon uses the state."""
+        return bool(tx.peers.status_keys()) if self.file is None else self.is_locked
 
     @property
     def is_locked(self) -> bool:
-        """Whether a daemon keeps others off; in a database none does."""
+        """Whether a daemon holds the lock of the state file; a database has none."""
         return self.file is not None and lock.is_locked(self._lock)
 
-    def boards(self, tx: Transaction) -> list[dict[str, Any]]:
-        """What each daemon said last of how it stands; nothing if it has said nothing yet."""
-        return [tx.note(board) or {} for board in tx.peers.boards()]
+    def published(self, tx: Transaction) -> list[PublishedStatus]:
+        """What each daemon published last about itself."""
+        return [PublishedStatus.read(tx, key) for key in tx.peers.status_keys()]
 
     def open(self, clock: Callable[[], int] | None = None) -> Store:
-        """Open the state for a daemon, unless it was lost while orders were under way: they must not be bought again.
+        """Open the state for a daemon.
 
         Raises:
-            UsageError: if it was, or cannot be trusted.
+            UsageError: if it was lost while orders were under way, which must not be bought again, or is damaged.
             Blocked: if it cannot be opened.
         """
-        left = sum(self.work.record(job_id) is not None for job_id in self.work.jobs())
-        if left and not self.keeper.is_there():
+        left = len([job_id for job_id in self.spool.jobs() if self.spool.record(job_id) is not None])
+        if left and not self.database.is_there():
             raise UsageError(
-                f"{self.keeper.name} is gone or empty, but {self.work.root} still holds {left} unfinished jobs, "
+                f"{self.database.name} is gone or empty, but {self.spool.root} still holds {left} unfinished jobs, "
                 "which may be paid for. Put the state back, or run `sorawatch recover`, which makes a new one "
                 "from that folder and the ledger."
             )
-        return Store.create_or_open(self.keeper, new_owner(), clock)[0]
+        return Store.create_or_open(self.database, new_owner(), clock)[0]
 
     def set_aside(self) -> None:
         """Rename a damaged state file, if there is one, with all that belongs to it.
@@ -129,10 +129,10 @@ class StateLocation:
         Raises:
             UsageError: if the state is not damaged.
         """
-        if not self.keeper.is_there():
+        if not self.database.is_there():
             return
         try:
-            with closing(Store.create_or_open(self.keeper, new_owner())[0]) as store:
+            with closing(Store.create_or_open(self.database, new_owner())[0]) as store:
                 store.examine()
         except DamagedState:
             if (path := self.file) is None:
@@ -145,7 +145,7 @@ class StateLocation:
             logger.warning("the damaged state is kept as %s.damaged%d", path, number)
         else:
             raise UsageError(
-                f"{self.keeper.name} is in order, so there is nothing to recover. `sorawatch run` goes on with it."
+                f"{self.database.name} is in order, so there is nothing to recover. `sorawatch run` goes on with it."
             )
 
     @property
@@ -164,5 +164,5 @@ def make(folder: Path) -> None:
 
 
 def new_owner() -> str:
-    """A name for a daemon that no other has."""
+    """A unique name for a daemon."""
     return f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"

@@ -1,52 +1,52 @@
-"""How things stand, read from the state without disturbing the daemon: what ``status`` and ``show`` tell."""
+"""What ``sorawatch status`` and ``sorawatch show`` report, read from the state without disturbing the daemon."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from sorawatch.app.state import StateLocation
 from sorawatch.config import Config
 from sorawatch.core.budget import next_beat
-from sorawatch.core.calendar import day_of, month_of
+from sorawatch.core.calendar import LocalTime, day_of, month_of
 from sorawatch.core.concurrency_limit import effective
 from sorawatch.core.job import FINAL, Job, State
 from sorawatch.core.limits import Limits
 from sorawatch.core.naming import legible
 from sorawatch.core.order import MICROS
-from sorawatch.daemon.submission.admission import allowance
-from sorawatch.daemon.upkeep.command_queue import find
-from sorawatch.daemon.upkeep.status_note import PAUSED, Pause
+from sorawatch.core.pause import Pause
+from sorawatch.daemon.submission.admission import concurrency_limit, paced_until
+from sorawatch.daemon.upkeep.command_queue import find, is_paused
+from sorawatch.daemon.upkeep.status_note import PAUSED, PublishedStatus
 from sorawatch.edges.store import HistoryEntry, Spending, Store
 
 _ENDED = 20
-"""Ended jobs that are told, the latest."""
+"""The latest ended jobs that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One moment. Times are milliseconds of the store's clock, money is micro-dollars."""
+    """The state at one moment. Times are milliseconds of the store's clock, money is micro-dollars."""
 
-    now: int
+    time: LocalTime
     running: bool
     jobs: tuple[Job, ...]
     """All that go on, then the latest that ended."""
     counts: dict[State, int]
-    note: dict[str, Any]
-    """What a daemon posted: ``pid``, ``waiting``, ``waiting_count``; several see the same folders."""
+    published: PublishedStatus
+    """What a daemon published last; all daemons on a state see the same folders."""
     daemons: tuple[str, ...]
-    """Who works on it: ``pid 123 on nas``."""
+    """The daemons that use the state: ``pid 123 on nas``."""
     pauses: tuple[Pause, ...]
     today: Spending
     month: Spending
     limits: Limits
     in_flight: int
     allowed: int
-    """What may be in flight at once, now that the server had its say."""
+    """How many may be in flight at once, as far as the server allows."""
     paced_until: int
-    """When the pace lets the next order go; long past where it is no hindrance."""
+    """When the pace lets the next order go; in the past where it does not delay any."""
 
 
 def snapshot(config: Config) -> Snapshot:
@@ -55,65 +55,67 @@ def snapshot(config: Config) -> Snapshot:
     Raises:
         UsageError: if there is none yet.
     """
-    where = StateLocation.of(config)
-    with closing(Store.open_for_reading(where.keeper)) as store, store.transaction() as tx:
-        running = where.is_worked_on(tx)
-        boards = where.boards(tx)
-        pauses = [Pause(**pause) for board in boards for pause in board.get("pauses", [])] if running else []
-        if not running and "since" in (tx.note("paused") or {}):
+    location = StateLocation.of(config)
+    with closing(Store.open_for_reading(location.database)) as store, store.transaction() as tx:
+        running = location.has_daemon(tx)
+        published = location.published(tx)
+        pauses = [pause for each in published for pause in each.pauses] if running else []
+        if not running and is_paused(tx):
             pauses = [Pause(PAUSED)]
         return Snapshot(
-            now=tx.now,
+            time=LocalTime(tx.now, config.timezone),
             running=running,
-            jobs=(*tx.jobs({*State} - FINAL), *tx.latest(FINAL, _ENDED)),
-            counts=tx.counts(),
-            note=boards[0] if boards else {},
-            daemons=tuple(f"pid {board.get('pid')} on {board.get('host')}" for board in boards) if running else (),
+            jobs=(*tx.jobs.in_states({*State} - FINAL), *tx.jobs.latest(FINAL, _ENDED)),
+            counts=tx.jobs.counts(),
+            published=published[0] if published else PublishedStatus(),
+            daemons=tuple(f"pid {each.pid} on {each.host}" for each in published) if running else (),
             pauses=tuple({pause.cause: pause for pause in reversed(pauses)}.values())[::-1],
-            today=tx.books.spending(day_of(tx.now, config.timezone).begins),
-            month=tx.books.spending(month_of(tx.now, config.timezone).begins),
+            today=tx.spending.summary(day_of(tx.now, config.timezone).begins),
+            month=tx.spending.summary(month_of(tx.now, config.timezone).begins),
             limits=config.limits,
-            in_flight=tx.in_flight(),
-            allowed=effective(allowance(tx), config.limits.in_flight or 1),
-            paced_until=next_beat(config.limits, (tx.note("paces") or {}).get("", 0)),
+            in_flight=tx.jobs.in_flight(),
+            allowed=effective(concurrency_limit(tx), config.limits.in_flight or 1),
+            paced_until=next_beat(config.limits, paced_until(tx)),
         )
 
 
-def history(config: Config, text: str) -> tuple[Job, list[HistoryEntry], int]:
-    """The job that ``text`` means, all that happened to it, and the present time.
+def history(config: Config, text: str) -> tuple[Job, list[HistoryEntry], LocalTime]:
+    """The job that ``text`` means, its history, and the present time.
 
     Raises:
         Rejected: if there is no such job.
     """
-    with closing(Store.open_for_reading(StateLocation.of(config).keeper)) as store, store.transaction() as tx:
+    location = StateLocation.of(config)
+    with closing(Store.open_for_reading(location.database)) as store, store.transaction() as tx:
         job = find(tx, text)
-        return job, tx.history(job.id), tx.now
+        return job, tx.jobs.history(job.id), LocalTime(tx.now, config.timezone)
 
 
 def as_json(snapshot: Snapshot) -> dict[str, object]:
     """The snapshot for programs: money in dollars, times in seconds since 1970."""
+    published, now = snapshot.published, snapshot.time.now
     return {
-        "daemon": {"running": snapshot.running, "pid": snapshot.note.get("pid") if snapshot.running else None},
+        "daemon": {"running": snapshot.running, "pid": published.pid if snapshot.running else None},
         "daemons": snapshot.daemons,
         "pauses": [
             {**asdict(pause), "until": _seconds(pause.until), "since": _seconds(pause.since)}
             for pause in snapshot.pauses
         ],
-        "watching": snapshot.note.get("watching") if snapshot.running else None,
+        "watching": published.watching if snapshot.running else None,
         "in_flight": {
             "now": snapshot.in_flight,
             "allowed": snapshot.allowed,
             "limit": snapshot.limits.in_flight,
         },
-        "paced_until": _seconds(snapshot.paced_until) if snapshot.paced_until > snapshot.now else None,
+        "paced_until": _seconds(snapshot.paced_until) if snapshot.paced_until > now else None,
         "spending": {
             "today": _spending(snapshot.today, snapshot.limits.micros_per_day),
             "month": _spending(snapshot.month, snapshot.limits.micros_per_month),
         },
         "counts": {state.value: count for state, count in sorted(snapshot.counts.items())},
         "jobs": [job_as_json(job) for job in snapshot.jobs],
-        "waiting": [{"path": path, "why": why} for path, why in snapshot.note.get("waiting", [])],
-        "waiting_count": snapshot.note.get("waiting_count", 0),
+        "waiting": [{"path": path, "why": why} for path, why in published.waiting],
+        "waiting_count": published.waiting_count,
     }
 
 
@@ -145,9 +147,9 @@ def job_as_json(job: Job) -> dict[str, object]:
     }
 
 
-def history_as_json(job: Job, events: Iterable[HistoryEntry]) -> dict[str, object]:
-    """A job and all that happened to it, the oldest first, for programs."""
-    happened = [{"at": _seconds(event.at), "state": event.state.value, "reason": event.reason} for event in events]
+def history_as_json(job: Job, entries: Iterable[HistoryEntry]) -> dict[str, object]:
+    """A job and its history, the oldest entry first, for programs."""
+    happened = [{"at": _seconds(entry.at), "state": entry.state.value, "reason": entry.reason} for entry in entries]
     return {**job_as_json(job), "history": happened}
 
 

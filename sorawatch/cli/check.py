@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sorawatch.app.build import api_client
+from sorawatch.app.folders import marked_folders
 from sorawatch.app.state import StateLocation
 from sorawatch.config import Config, KeySource, find_key
 from sorawatch.config.rules import is_exposed
@@ -109,11 +110,11 @@ def _silent(name: str, path: Path) -> Finding:
 def _marked(config: Config) -> list[str]:
     """The folders that the state has worked with."""
     try:
-        store = Store.open_for_reading(StateLocation.of(config).keeper)
+        store = Store.open_for_reading(StateLocation.of(config).database)
     except SorawatchError:
         return []
     with closing(store), store.transaction() as tx:
-        return tx.note("marked") or []
+        return marked_folders(tx)
 
 
 def _same_disk(config: Config, sound: Sequence[Path]) -> Iterator[Finding]:
@@ -133,12 +134,12 @@ def _group(config: Config) -> Iterator[Finding]:
 
 def _watching(config: Config) -> Iterator[Finding]:
     inbox = config.folders.inbox
-    means = watch_method(inbox, config.watch.mode)
+    method = watch_method(inbox, config.watch.mode)
     most = most_watches()
-    if means.events and most is not None and (found := _folders_in(inbox, most)) > most:
+    if method.events and most is not None and (found := _folders_in(inbox, most)) > most:
         limit = limit_reached()
         yield Finding(f"the inbox has {found} folders or more, and {limit}", limit.hint)
-    yield Finding(means.told(config.watch.rescan_seconds), means.hint)
+    yield Finding(method.description(config.watch.rescan_seconds), method.hint)
 
 
 def _folders_in(inbox: Path, most: int) -> int:
@@ -153,21 +154,21 @@ def _folders_in(inbox: Path, most: int) -> int:
 def _state(config: Config) -> Finding:
     try:
         where = StateLocation.of(config)
-        place = where.keeper.place
-        if where.keeper.is_there():
-            with closing(Store.open_for_reading(where.keeper)) as store, store.transaction() as tx:
-                told = "a daemon is running on it" if where.is_worked_on(tx) else "can be read"
+        place = where.database.place
+        if where.database.is_there():
+            with closing(Store.open_for_reading(where.database)) as store, store.transaction() as tx:
+                told = "a daemon is running on it" if where.has_daemon(tx) else "can be read"
             ledger = [where.ledger.path] if where.ledger.path.exists() else []
             for needed in (where.file.parent, where.file, *ledger) if where.file else ():
                 if not os.access(needed, os.R_OK | os.W_OK, effective_ids=True):
                     hint = f"Let the user who runs sorawatch write it: chown or chmod {shlex.quote(str(needed))}"
                     return Finding(f"state, {place}: {needed} cannot be written by this user", hint, grave=True)
             return Finding(f"state, {place}: {told}")
-        homes = (where.home, *where.home.parents)
-        parent = next(folder for folder in homes if os.access(folder, os.F_OK, effective_ids=True))
+        folders_up = (where.folder, *where.folder.parents)
+        parent = next(folder for folder in folders_up if os.access(folder, os.F_OK, effective_ids=True))
         if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
             key = "state: state.db" if where.file else "work: work"
-            hint = f'Make {where.home} for this user, or set "{key}" to keep it beside the configuration.'
+            hint = f'Make {where.folder} for this user, or set "{key}" to keep it beside the configuration.'
             return Finding(f"state, {place}: {parent} cannot be written by this user", hint, grave=True)
     except ConfigError as error:
         return Finding(f"{error.problems[0].where}: {error.problems[0].what}", error.problems[0].hint, grave=True)

@@ -21,8 +21,9 @@ from sorawatch.cli import check, demo, preview, report, run, screens, service
 from sorawatch.cli.service.verify import is_served, verify
 from sorawatch.cli.terminal import FAILED, err, explain, out
 from sorawatch.config import Config
+from sorawatch.core.command import Command
 from sorawatch.core.naming import tame
-from sorawatch.daemon.upkeep.command_queue import ANOTHER, Command
+from sorawatch.daemon.upkeep.command_queue import ANOTHER
 from sorawatch.edges import logs
 from sorawatch.errors import ConfigError, UsageError
 from sorawatch.simulator import SimulatorSettings
@@ -120,16 +121,16 @@ def _check(
         for problem in error.problems:
             _print_finding(check.Finding(f"{problem.where}: {problem.what}", problem.hint, grave=True))
         raise typer.Exit(FAILED) from error
-    grave = 0
+    problems: list[check.Finding] = []
     if not service_too and is_served(loaded, name):
         option = "" if name == "sorawatch" else f" --name {shlex.quote(name)}"
         told = f"the service {name} works by this configuration, with a user and a key of its own; this looks as you"
         _print_finding(check.Finding(told, f"For the service: sorawatch check --service{option}"))
     for finding in verify(loaded, name) if service_too else check.check(loaded, os.environ):
         _print_finding(finding)
-        grave += finding.grave
-    if grave:
-        out.print(f"[red]{grave} {'thing' if grave == 1 else 'things'} to fix[/]")
+        problems += [finding] if finding.grave else []
+    if problems:
+        out.print(f"[red]{len(problems)} {'thing' if len(problems) == 1 else 'things'} to fix[/]")
         raise typer.Exit(FAILED)
     out.print("[green]ready to run[/]")
 
@@ -162,16 +163,16 @@ def _status(
     """Show the jobs, what each waits for, what was spent, and what is paused and why."""
     loaded = _load(context, config_path)
     if follow and not as_json and out.is_terminal:
-        with Live(screens.status(status.snapshot(loaded), loaded), console=out, auto_refresh=False) as live:
+        with Live(screens.status(status.snapshot(loaded)), console=out, auto_refresh=False) as live:
             while True:
                 time.sleep(1)
-                live.update(screens.status(status.snapshot(loaded), loaded), refresh=True)
+                live.update(screens.status(status.snapshot(loaded)), refresh=True)
     while True:
         snapshot = status.snapshot(loaded)
         if as_json:
             typer.echo(json.dumps(status.as_json(snapshot), indent=None if follow else 2))
         else:
-            out.print(screens.status(snapshot, loaded))
+            out.print(screens.status(snapshot))
         if not follow:
             return
         time.sleep(1)
@@ -191,11 +192,11 @@ def _report(
     loaded = _load(context, config_path)
     found = report.read(loaded, month)
     if as_csv:
-        sys.stdout.write(report.as_csv(found, loaded))
+        sys.stdout.write(report.as_csv(found))
     elif as_json:
-        typer.echo(json.dumps(report.as_json(found, loaded), indent=2))
+        typer.echo(json.dumps(report.as_json(found), indent=2))
     else:
-        out.print(report.shown(found, loaded))
+        out.print(report.tables(found))
 
 
 @cli.command("show")
@@ -207,15 +208,15 @@ def _show(
 ) -> None:
     """Show all about one job, and all that happened to it."""
     loaded = _load(context, config_path)
-    found, events, now = status.history(loaded, job)
+    found, entries, time_ = status.history(loaded, job)
     if as_json:
-        typer.echo(json.dumps(status.history_as_json(found, events), indent=2))
+        typer.echo(json.dumps(status.history_as_json(found, entries), indent=2))
     else:
-        out.print(screens.job_details(found, events, now, loaded))
+        out.print(screens.job_details(found, entries, time_))
 
 
-def _ask(context: typer.Context, config_path: Path | None, wishes: list[Command], done: str) -> None:
-    running = control.request(_load(context, config_path), wishes)
+def _ask(context: typer.Context, config_path: Path | None, commands: list[Command], done: str) -> None:
+    running = control.execute(_load(context, config_path), commands)
     out.print(f"{done}{'' if running else '; no daemon is running, so it takes effect with the next `sorawatch run`'}.")
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.color import Color
 from rich.console import Console, Group, RenderableType
 from rich.style import Style
-from rich.table import Table
 from rich.text import Text
 
+from sorawatch.cli.tables import details
 from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.order import Fit, Order, Size
@@ -83,19 +83,20 @@ def room(console: Console) -> Size | None:
 def shown(preview: Preview) -> RenderableType:
     """All that the command says, but for the path."""
     reference, order = preview.reference, preview.order
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_row("picture", f"{reference.source}, upright")
+    rows: list[tuple[str, str | Text]] = [("picture", f"{reference.source}, as it is displayed")]
     if reference.crop is not None:
         left, top, right, bottom = (round(edge) for edge in reference.crop)
-        laid = f" (focus: {order.focus})" if order.fit is Fit.CROP else ""
-        table.add_row("used of it", f"{right - left}x{bottom - top} pixels at {left},{top}{laid}")
-    table.add_row("reference", f"{reference.size}, {order.fit}, {reference.mime}, {len(reference.data) / 1024:.0f} KiB")
-    if reference.note:
-        table.add_row("note", reference.note)
+        focus = f" (focus: {order.focus})" if order.fit is Fit.CROP else ""
+        rows.append(("used of it", f"{right - left}x{bottom - top} pixels at {left},{top}{focus}"))
+    kib = len(reference.data) / 1024
     price = "unknown" if preview.price is None else dollars(preview.price)
-    table.add_row("clip", f"{order.model}, {order.seconds} seconds, {price}")
-    return Group(half_blocks(reference.thumbnail), table) if reference.thumbnail else table
+    rows += [
+        ("reference", f"{reference.size}, {order.fit}, {reference.mime}, {kib:.0f} KiB"),
+        ("note", reference.note),
+        ("clip", f"{order.model}, {order.seconds} seconds, {price}"),
+    ]
+    facts = details(rows)
+    return Group(half_blocks(reference.thumbnail), facts) if reference.thumbnail else facts
 
 
 def half_blocks(thumbnail: images.Thumbnail) -> Text:

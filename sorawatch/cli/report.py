@@ -14,10 +14,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sorawatch.app.state import StateLocation
-from sorawatch.cli.screens import bare_table
+from sorawatch.cli.tables import table
 from sorawatch.config import Config
 from sorawatch.core.budget import dollars
-from sorawatch.core.calendar import clock_time, iso, month_named, month_of
+from sorawatch.core.calendar import LocalTime, iso, month_named, month_of
 from sorawatch.core.job import path_in
 from sorawatch.core.naming import legible, on_a_line
 from sorawatch.core.order import MICROS
@@ -32,9 +32,8 @@ class MonthReport:
     """The purchases of one month that cost money, or may; ``month`` is ``2026-11``."""
 
     month: str
-    entries: tuple[PurchaseRow, ...]
-    now: int
-    """Milliseconds of the store's clock."""
+    purchases: tuple[PurchaseRow, ...]
+    time: LocalTime
 
 
 PurchaseGroup = tuple[str, str, str, int]
@@ -42,7 +41,7 @@ PurchaseGroup = tuple[str, str, str, int]
 
 
 def read(config: Config, month: str | None) -> MonthReport:
-    """The statement of a month, by default the present one.
+    """The report of a month, by default the present one.
 
     Raises:
         UsageError: if there is no such month, or no state yet.
@@ -52,110 +51,116 @@ def read(config: Config, month: str | None) -> MonthReport:
         period = month_named(month, zone) if month else None
     except (ValueError, OverflowError) as error:
         raise UsageError(f'"{month}" is not a month. Write it as 2026-11.') from error
-    with closing(Store.open_for_reading(StateLocation.of(config).keeper)) as store, store.transaction() as tx:
+    with closing(Store.open_for_reading(StateLocation.of(config).database)) as store, store.transaction() as tx:
         period = period or month_of(tx.now, zone)
-        entries = tx.books.entries(period.begins, period.ends)
-        return MonthReport(iso(period.begins, zone)[:7], tuple(entries), tx.now)
+        purchases = tx.spending.purchases(period.begins, period.ends)
+        return MonthReport(iso(period.begins, zone)[:7], tuple(purchases), LocalTime(tx.now, zone))
 
 
-def kinds(statement: MonthReport) -> dict[PurchaseGroup, list[PurchaseRow]]:
-    """The purchases by what was bought, the dearest kind first."""
+def groups(report: MonthReport) -> dict[PurchaseGroup, list[PurchaseRow]]:
+    """The purchases by what was bought, the most expensive group first."""
     found: dict[PurchaseGroup, list[PurchaseRow]] = defaultdict(list)
-    for entry in statement.entries:
-        found[legible(entry.folder or ""), entry.model or "", entry.size or "", entry.seconds or 0].append(entry)
+    for purchase in report.purchases:
+        found[legible(purchase.folder or ""), purchase.model or "", purchase.size or "", purchase.seconds or 0].append(
+            purchase
+        )
     return dict(sorted(found.items(), key=lambda each: (-sum(_sums(each[1])), each[0])))
 
 
-def as_csv(statement: MonthReport, config: Config) -> str:
+def as_csv(report: MonthReport) -> str:
     """A line for each purchase, by RFC 4180; amounts in dollars."""
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, _COLUMNS)
     writer.writeheader()
-    for entry in statement.entries:
-        usd = "" if entry.micros is None else f"{Decimal(entry.micros) / MICROS:f}"
-        writer.writerow({**_row(entry, config), "usd": usd})
+    for purchase in report.purchases:
+        usd = "" if purchase.micros is None else f"{Decimal(purchase.micros) / MICROS:f}"
+        writer.writerow({**_row(purchase, report.time), "usd": usd})
     return file.getvalue()
 
 
-def as_json(statement: MonthReport, config: Config) -> dict[str, object]:
-    """The statement for programs; amounts in dollars."""
-    spent, reserved = _sums(statement.entries)
+def as_json(report: MonthReport) -> dict[str, object]:
+    """The report for programs; amounts in dollars."""
+    spent, reserved = _sums(report.purchases)
     return {
-        "month": statement.month,
+        "month": report.month,
         "spent_usd": spent / MICROS,
         "reserved_usd": reserved / MICROS,
         "by_kind": [
-            {**dict(zip(("folder", "model", "size", "seconds"), kind, strict=True)), **_totals(entries)}
-            for kind, entries in kinds(statement).items()
+            {**dict(zip(("folder", "model", "size", "seconds"), kind, strict=True)), **_totals(purchases)}
+            for kind, purchases in groups(report).items()
         ],
-        "purchases": [_row(entry, config) for entry in statement.entries],
+        "purchases": [_row(purchase, report.time) for purchase in report.purchases],
     }
 
 
-def shown(statement: MonthReport, config: Config) -> RenderableType:
-    """The statement for a terminal."""
-    spent, reserved = _sums(statement.entries)
-    head = Text(f"{statement.month}: {dollars(spent)} spent, {dollars(reserved)} reserved")
-    if not statement.entries:
+def tables(report: MonthReport) -> RenderableType:
+    """The report for a terminal."""
+    spent, reserved = _sums(report.purchases)
+    head = Text(f"{report.month}: {dollars(spent)} spent, {dollars(reserved)} reserved")
+    if not report.purchases:
         return head
-    groups = bare_table("folder", "model", "size", "seconds", "orders", "clips", "spent", "reserved")
-    for (folder, model, size, seconds), entries in kinds(statement).items():
-        made = sum(entry.clip is not None for entry in entries)
-        counts = (str(seconds or ""), str(len(entries)), str(made))
-        cells = (folder or ".", model, size, *counts, *map(dollars, _sums(entries)))
-        groups.add_row(*map(Text, map(on_a_line, cells)))
-    single = bare_table("when", "picture", "order", "price", "clip")
-    for entry in statement.entries:
-        price = "unknown" if entry.micros is None else dollars(entry.micros)
+    by_group = table("folder", "model", "size", "seconds", "orders", "clips", "spent", "reserved")
+    for (folder, model, size, seconds), purchases in groups(report).items():
+        made = _delivered(purchases)
+        counts = (str(seconds or ""), str(len(purchases)), str(made))
+        cells = (folder or ".", model, size, *counts, *map(dollars, _sums(purchases)))
+        by_group.add_row(*map(Text, map(on_a_line, cells)))
+    single = table("when", "picture", "order", "price", "clip")
+    for purchase in report.purchases:
+        price = "unknown" if purchase.micros is None else dollars(purchase.micros)
         single.add_row(
-            clock_time(entry.at, statement.now, config.timezone),
-            Text(_path(entry)),
-            Text(f"{entry.model} {entry.size} {entry.seconds} s"),
+            report.time.clock(purchase.at),
+            Text(_path(purchase)),
+            Text(f"{purchase.model} {purchase.size} {purchase.seconds} s"),
             price,
-            Text(_came_of_it(entry)),
+            Text(_result(purchase)),
         )
-    return Group(head, Text(), groups, Text(), single)
+    return Group(head, Text(), by_group, Text(), single)
 
 
-def _came_of_it(entry: PurchaseRow) -> str:
-    if entry.clip:
-        return on_a_line(entry.clip)
-    return "under way" if entry.reserved else f"none; see `sorawatch show {entry.job_id}`"
+def _result(purchase: PurchaseRow) -> str:
+    if purchase.clip:
+        return on_a_line(purchase.clip)
+    return "under way" if purchase.reserved else f"none; see `sorawatch show {purchase.job_id}`"
 
 
-def _row(entry: PurchaseRow, config: Config) -> dict[str, object]:
+def _row(purchase: PurchaseRow, time: LocalTime) -> dict[str, object]:
     return {
-        "time": iso(entry.at, config.timezone),
-        "folder": legible(entry.folder or ""),
-        "picture": legible(entry.image or ""),
-        "model": entry.model,
-        "size": entry.size,
-        "seconds": entry.seconds,
-        "usd": None if entry.micros is None else entry.micros / MICROS,
-        "standing": "reserved" if entry.reserved else "spent",
-        "job": entry.job_id,
-        "video": entry.video_id,
-        "clip": None if entry.clip is None else legible(entry.clip),
+        "time": iso(purchase.at, time.zone),
+        "folder": legible(purchase.folder or ""),
+        "picture": legible(purchase.image or ""),
+        "model": purchase.model,
+        "size": purchase.size,
+        "seconds": purchase.seconds,
+        "usd": None if purchase.micros is None else purchase.micros / MICROS,
+        "standing": "reserved" if purchase.reserved else "spent",
+        "job": purchase.job_id,
+        "video": purchase.video_id,
+        "clip": None if purchase.clip is None else legible(purchase.clip),
     }
 
 
-def _totals(entries: Sequence[PurchaseRow]) -> dict[str, object]:
-    spent, reserved = _sums(entries)
+def _totals(purchases: Sequence[PurchaseRow]) -> dict[str, object]:
+    spent, reserved = _sums(purchases)
     return {
-        "orders": len(entries),
-        "clips": sum(entry.clip is not None for entry in entries),
+        "orders": len(purchases),
+        "clips": _delivered(purchases),
         "spent_usd": spent / MICROS,
         "reserved_usd": reserved / MICROS,
     }
 
 
-def _sums(entries: Iterable[PurchaseRow]) -> tuple[int, int]:
+def _sums(purchases: Iterable[PurchaseRow]) -> tuple[int, int]:
     """Micro-dollars spent, and reserved."""
-    sums = [0, 0]
-    for entry in entries:
-        sums[entry.reserved] += entry.micros or 0
-    return sums[0], sums[1]
+    listed = [*purchases]
+    reserved = sum(purchase.micros or 0 for purchase in listed if purchase.reserved)
+    return sum(purchase.micros or 0 for purchase in listed) - reserved, reserved
 
 
-def _path(entry: PurchaseRow) -> str:
-    return on_a_line(path_in(entry.folder or "", entry.image or ""))
+def _delivered(purchases: Iterable[PurchaseRow]) -> int:
+    """How many brought a clip."""
+    return len([purchase for purchase in purchases if purchase.clip is not None])
+
+
+def _path(purchase: PurchaseRow) -> str:
+    return on_a_line(path_in(purchase.folder or "", purchase.image or ""))

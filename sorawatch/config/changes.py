@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,13 +11,42 @@ if TYPE_CHECKING:
     from sorawatch.config.sections import Config
 
 _NAMES = {
-    "defaults": "video",
     "catalogue": "models",
-    "micros_per_clip": "usd_per_clip",
-    "micros_per_day": "usd_per_day",
-    "micros_per_month": "usd_per_month",
+    "limits.micros_per_clip": "limits.usd_per_clip",
+    "limits.micros_per_day": "limits.usd_per_day",
+    "limits.micros_per_month": "limits.usd_per_month",
+    "policy.waits.first": "retries.first_seconds",
+    "policy.waits.longest": "retries.max_seconds",
+    "policy.waits.poll_min": "polling.min_seconds",
+    "policy.waits.poll_max": "polling.max_seconds",
+    "policy.waits.stall": "polling.stall_minutes",
+    "policy.waits.abandon": "polling.abandon_hours",
+    "policy.attempts": "retries.attempts",
+    "policy.failed_generations": "retries.failed_generations",
+    "policy.resubmit_lost": "api.unresolved_submit",
+    "policy.damaged_grace_seconds": "watch.damaged_grace_seconds",
+    "policy.billing.failed": "billing.failed",
+    "policy.billing.moderated": "billing.moderated",
 }
-"""Keys whose fields are called otherwise."""
+"""Fields whose keys in the file have other names."""
+
+_DERIVED = ("policy.late_seconds", "policy.witness_seconds")
+"""Fields that follow from another key, ``api.timeout_seconds``."""
+_SECTIONS = frozenset(
+    {
+        "folders",
+        "api",
+        "defaults",
+        "watch",
+        "reference",
+        "limits",
+        "logging",
+        "policy",
+        "policy.waits",
+        "policy.billing",
+    }
+)
+"""Fields whose parts are keys of their own."""
 
 _FIXED = ("folders", "state", "work", "api.base_url", "watch.mode")
 """What a running daemon has opened, locked or sent orders to."""
@@ -44,11 +73,10 @@ def merged(old: Config, new: Config) -> Config:
 
 def _differing(old: Any, new: Any, prefix: str = "") -> Iterator[str]:
     for each in fields(old):
-        one, other = getattr(old, each.name), getattr(new, each.name)
-        if not each.compare or one == other:
+        before, after, name = getattr(old, each.name), getattr(new, each.name), prefix + each.name
+        if not each.compare or before == after or name in _DERIVED:
             continue
-        name = prefix + _NAMES.get(each.name, each.name)
-        if is_dataclass(one) and is_dataclass(other) and type(one) is type(other) and prefix == "":
-            yield from _differing(one, other, f"{name}.")
+        if name in _SECTIONS:
+            yield from _differing(before, after, f"{name}.")
         else:
-            yield name
+            yield _NAMES.get(name) or name.replace("defaults.", "video.")

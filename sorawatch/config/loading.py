@@ -24,8 +24,6 @@ from sorawatch.config.sections import (
     LogFormat,
     Logging,
     LogLevel,
-    Polling,
-    Retries,
     UnresolvedSubmit,
     WatchMode,
     WatchOptions,
@@ -33,6 +31,8 @@ from sorawatch.config.sections import (
 from sorawatch.core.job import Billing
 from sorawatch.core.limits import read_limits
 from sorawatch.core.reference_format import Format, ReferenceOptions
+from sorawatch.core.retry_policy import LATE_TIMEOUTS, WITNESS_TIMEOUTS, Policy
+from sorawatch.core.schedule import Waits
 from sorawatch.core.schema import LONGEST, Findings, Section, choice, flag, integer, nearest, nullable, positive
 from sorawatch.core.sidecar import OrderSettings, clashes, prompt, read_video
 from sorawatch.core.yaml_tree import Invalid, Node, illegible, resolve
@@ -116,7 +116,8 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
     state = _state(root, folders, path.parent)
     work = _work(root, folders, path.parent, state)
     timezone = root.get("timezone", nullable(rules.timezone), None)
-    api = _api(root.section("api"), path.parent)
+    api, resubmit = _api(root.section("api"), path.parent)
+    watch, damaged_grace_seconds = _watch(root.section("watch"))
     catalogue, models = _catalogue(root)
     config = Config(
         path=path,
@@ -127,11 +128,9 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
         defaults=_video(root.section("video"), path.name, catalogue, findings),
         catalogue=catalogue,
         reference=_reference(root.section("reference")),
-        watch=_watch(root.section("watch")),
-        polling=_polling(root.section("polling")),
-        retries=_retries(root.section("retries")),
+        watch=watch,
+        policy=_policy(root, api, resubmit=resubmit, damaged_grace_seconds=damaged_grace_seconds),
         limits=read_limits(root.section("limits"), LIMITS),
-        billing=_billing(root.section("billing")),
         logging=_logging(root.section("logging"), path.parent),
         duplicates=root.get("duplicates", choice(Duplicates), Duplicates.REFUSE),
         keep_days=root.get("keep_days", integer(1, 36_500), KEEP_DAYS),
@@ -192,13 +191,13 @@ def _work(root: Section, folders: Folders, base: Path, state: str) -> Path | Non
     return work
 
 
-def _api(section: Section, base: Path) -> Api:
+def _api(section: Section, base: Path) -> tuple[Api, bool]:
+    """The server, and whether an order whose answer was lost is submitted again where nothing can be found out."""
     default = Api()
     api = Api(
         base_url=section.get("base_url", rules.base_url, default.base_url),
         key_file=section.get("key_file", nullable(rules.key_file(base)), default.key_file),
         timeout_seconds=section.get("timeout_seconds", positive(LONGEST), default.timeout_seconds),
-        unresolved_submit=section.get("unresolved_submit", choice(UnresolvedSubmit), default.unresolved_submit),
         allow_http=section.get("allow_http", flag, default.allow_http),
         image_field=section.get("image_field", dialect.field_name, default.image_field),
         extra_fields=section.get("extra_fields", dialect.extra_fields, default.extra_fields),
@@ -206,13 +205,14 @@ def _api(section: Section, base: Path) -> Api:
         headers=section.get("headers", dialect.headers, default.headers),
         auth=section.get("auth", dialect.auth, default.auth),
     )
+    unresolved = section.get("unresolved_submit", choice(UnresolvedSubmit), UnresolvedSubmit.HOLD)
     section.close()
     dialect.check_fields(section, api)
     secret = api.auth != dialect.NO_KEY or any(value.startswith("$") for _, value in api.headers)
     if rules.is_exposed(api.base_url) and not api.allow_http and secret:
         what = f'is "{api.base_url}", over which the key would travel unencrypted'
         section.note("base_url", what, 'Write https://, or add "allow_http: true" in a network you trust.')
-    return api
+    return api, unresolved is UnresolvedSubmit.RESUBMIT
 
 
 def _video(section: Section, name: str, catalogue: Mapping[str, Model], findings: Findings) -> OrderSettings:
@@ -239,44 +239,49 @@ def _reference(section: Section) -> ReferenceOptions:
     return finish
 
 
-def _watch(section: Section) -> WatchOptions:
+def _watch(section: Section) -> tuple[WatchOptions, float]:
+    """How the inbox is watched, and for how many seconds a picture on a share may look damaged."""
     default = WatchOptions()
     watch = WatchOptions(
         mode=section.get("mode", choice(WatchMode), default.mode),
         settle_seconds=section.get("settle_seconds", positive(LONGEST), default.settle_seconds),
         rescan_seconds=section.get("rescan_seconds", positive(LONGEST), default.rescan_seconds),
-        damaged_grace_seconds=section.get("damaged_grace_seconds", positive(LONGEST), default.damaged_grace_seconds),
         ignore=section.get("ignore", rules.globs, default.ignore),
     )
+    grace = section.get("damaged_grace_seconds", positive(LONGEST), Policy(Waits()).damaged_grace_seconds)
     section.close()
-    return watch
+    return watch, grace
 
 
-def _polling(section: Section) -> Polling:
-    default = Polling()
-    polling = Polling(
-        min_seconds=section.get("min_seconds", positive(LONGEST), default.min_seconds),
-        max_seconds=section.get("max_seconds", positive(LONGEST), default.max_seconds),
-        stall_minutes=section.get("stall_minutes", positive(LONGEST // 60), default.stall_minutes),
-        abandon_hours=section.get("abandon_hours", positive(LONGEST // 3600), default.abandon_hours),
+def _policy(root: Section, api: Api, *, resubmit: bool, damaged_grace_seconds: float) -> Policy:
+    polling, retries, default, policy = root.section("polling"), root.section("retries"), Waits(), Policy(Waits())
+    stall_minutes = polling.get("stall_minutes", positive(LONGEST // 60), default.stall / 60)
+    abandon_hours = polling.get("abandon_hours", positive(LONGEST // 3600), default.abandon / 3600)
+    waits = Waits(
+        first=retries.get("first_seconds", positive(LONGEST), default.first),
+        longest=retries.get("max_seconds", positive(LONGEST), default.longest),
+        poll_min=polling.get("min_seconds", positive(LONGEST), default.poll_min),
+        poll_max=polling.get("max_seconds", positive(LONGEST), default.poll_max),
+        stall=60 * stall_minutes,
+        abandon=3600 * abandon_hours,
     )
-    section.close()
-    _check_order(section, "min_seconds", polling.min_seconds, "max_seconds", polling.max_seconds)
-    _check_order(section, "stall_minutes", polling.stall_minutes / 60, "abandon_hours", polling.abandon_hours)
-    return polling
-
-
-def _retries(section: Section) -> Retries:
-    default = Retries()
-    retries = Retries(
-        first_seconds=section.get("first_seconds", positive(LONGEST), default.first_seconds),
-        max_seconds=section.get("max_seconds", positive(LONGEST), default.max_seconds),
-        attempts=section.get("attempts", integer(1, 1000), default.attempts),
-        failed_generations=section.get("failed_generations", integer(0, 1000), default.failed_generations),
+    attempts = retries.get("attempts", integer(1, 1000), policy.attempts)
+    failed_generations = retries.get("failed_generations", integer(0, 1000), policy.failed_generations)
+    polling.close()
+    retries.close()
+    _check_order(polling, "min_seconds", waits.poll_min, "max_seconds", waits.poll_max)
+    _check_order(polling, "stall_minutes", stall_minutes / 60, "abandon_hours", abandon_hours)
+    _check_order(retries, "first_seconds", waits.first, "max_seconds", waits.longest)
+    return Policy(
+        waits,
+        attempts=attempts,
+        failed_generations=failed_generations,
+        resubmit_lost=resubmit,
+        damaged_grace_seconds=damaged_grace_seconds,
+        late_seconds=LATE_TIMEOUTS * api.timeout_seconds,
+        witness_seconds=WITNESS_TIMEOUTS * api.timeout_seconds,
+        billing=_billing(root.section("billing")),
     )
-    section.close()
-    _check_order(section, "first_seconds", retries.first_seconds, "max_seconds", retries.max_seconds)
-    return retries
 
 
 def _check_order(section: Section, low: str, least: float, high: str, most: float) -> None:

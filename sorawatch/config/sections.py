@@ -7,7 +7,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sorawatch.core.job import Billing
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import MICROS, Fit, Focus, Model, Size
 from sorawatch.core.permissions import Permissions
@@ -17,6 +16,8 @@ from sorawatch.core.sidecar import OrderSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
+
+    from sorawatch.core.retry_policy import Policy
 
 KEEP_DAYS = 90
 STATE = "/var/lib/sorawatch/state.db"
@@ -80,7 +81,6 @@ class Api:
     """Without a slash at its end."""
     key_file: Path | None = None
     timeout_seconds: float = 60
-    unresolved_submit: UnresolvedSubmit = UnresolvedSubmit.HOLD
     allow_http: bool = False
     image_field: str = "input_reference"
     extra_fields: tuple[tuple[str, str], ...] = ()
@@ -101,35 +101,8 @@ class WatchOptions:
     """How long a file must not have changed."""
     rescan_seconds: float = 30
     """The longest time between two listings."""
-    damaged_grace_seconds: float = 120
-    """How long a picture on a network share may look damaged before it counts as that."""
     ignore: tuple[str, ...] = ()
     """Glob patterns of file names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Polling:
-    """The bounds of the wait between two polls of one job at the API, and how long a render may take."""
-
-    min_seconds: float = 5
-    max_seconds: float = 30
-    stall_minutes: float = 60
-    """After so long a render is reported, and asked after ever more rarely."""
-    abandon_hours: float = 24
-    """After so long it is held for a person."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retries:
-    """How temporary failures are met."""
-
-    first_seconds: float = 5
-    max_seconds: float = 900
-    """The longest wait; each is about twice the one before."""
-    attempts: int = 8
-    """Failures in a row before a step is given up."""
-    failed_generations: int = 1
-    """How often a clip that the server failed to make is ordered again."""
 
 
 class LogFormat(StrEnum):
@@ -174,11 +147,10 @@ class Config:
     """The section ``models`` over the built-in catalogue."""
     reference: ReferenceOptions
     watch: WatchOptions
-    polling: Polling
-    retries: Retries
+    policy: Policy
+    """The sections ``polling``, ``retries`` and ``billing``, and the keys of others that decide about jobs."""
     limits: Limits
     logging: Logging
-    billing: Billing
     duplicates: Duplicates
     keep_days: int
     """Days for which ended jobs and their history are kept."""

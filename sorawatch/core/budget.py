@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import MICROS, Order
+from sorawatch.core.pause import Pause
 from sorawatch.errors import Rejected
 
 _CHEAPER = "Ask for fewer seconds, a smaller size or a cheaper model, or raise the limit; then move the pair back."
@@ -15,19 +16,13 @@ _CHEAPER = "Ask for fewer seconds, a smaller size or a cheaper model, or raise t
 
 @dataclass(frozen=True, slots=True)
 class LimitReached:
-    """Why nothing, or not this order, may be submitted now. ``until`` is when that can change by itself."""
+    """A limit that keeps orders back."""
 
-    reason: str
-    until: int | None = None
-    hint: str = ""
-    folder: str = ""
-    """It holds for this folder of the inbox and all below it; ``""`` is the whole inbox."""
-    limit: str = ""
-    """Names the limit, in the same words for as long as it is reached, while the amounts in the reason change."""
+    pause: Pause
     lasting: bool = False
-    """Only the calendar or a person changes it, which is worth telling; a full house or the pace is daily life."""
+    """Only the calendar or a person ends it, so it is published. A full server and the pace end in a moment."""
     priced: bool = False
-    """It holds for orders that cost money alone."""
+    """It keeps back only orders that cost money."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +33,8 @@ class LimitScope:
     folder: str = ""
     file: str = ""
     """The ``_defaults.yaml`` that states them; ``""`` is the configuration."""
-    shut: LimitReached | None = None
-    """Nothing goes here at all: the file that states the limits cannot be understood."""
+    blocked: LimitReached | None = None
+    """Nothing is submitted from here: the file with the limits cannot be read."""
 
     def covers(self, folder: str) -> bool:
         return is_below(folder, self.folder)
@@ -104,8 +99,8 @@ def admit(
 
     A clock that was set back costs no more than one beat of the pace.
     """
-    if scope.shut is not None:
-        return scope.shut
+    if scope.blocked is not None:
+        return scope.blocked
     limits = scope.limits
     cost = price or 0
     for spent, cap, until, period in (
@@ -116,14 +111,15 @@ def admit(
             return _spent(scope, spent, cap, cost, until, period)
     if limits.in_flight is not None and usage.in_flight >= limits.in_flight:
         taken = f"{usage.in_flight} of {limits.in_flight} places in flight are taken"
-        return LimitReached(taken, folder=scope.folder, limit=scope.named("limits.in_flight"))
+        return LimitReached(Pause(taken, folder=scope.folder, limit=scope.named("limits.in_flight")))
     interval, tolerance = _beat(limits)
     arrival: float = max(usage.paced_until, now)
     if arrival > now + tolerance + interval + 1:
         arrival = now + tolerance
     if arrival > now + tolerance:
         pace, until = f"the pace is {limits.submits_per_minute:g} submits a minute", math.ceil(arrival - tolerance)
-        return LimitReached(pace, until, folder=scope.folder, limit=scope.named("limits.submits_per_minute"))
+        limit = scope.named("limits.submits_per_minute")
+        return LimitReached(Pause(pace, until=until, folder=scope.folder, limit=limit))
     return replace(
         usage,
         in_flight=usage.in_flight + 1,
@@ -149,10 +145,10 @@ def _spent(scope: LimitScope, spent: int, cap: int, cost: int, until: int, perio
     if cap == 0:
         hint = "Raise it, or set it to null for no cap."
         reason = f"{limit} is {dollars(0)}, so nothing that costs money is bought"
-        return LimitReached(reason, hint=hint, folder=scope.folder, limit=limit, lasting=True, priced=True)
+        return LimitReached(Pause(reason, hint, folder=scope.folder, limit=limit), lasting=True, priced=True)
     told = f"{dollars(spent)} spent or reserved, the next clip costs {dollars(cost)}"
     reason = f"{limit} of {dollars(cap)} is reached: {told}"
-    return LimitReached(reason, until, folder=scope.folder, limit=limit, lasting=True, priced=True)
+    return LimitReached(Pause(reason, until=until, folder=scope.folder, limit=limit), lasting=True, priced=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,18 @@ def iso(at: int, zone: tzinfo | None) -> str:
     return (moment if zone else moment.astimezone()).isoformat()
 
 
+@dataclass(frozen=True, slots=True)
+class LocalTime:
+    """Now, in the configured time zone, for showing other times. ``now`` is milliseconds since 1970."""
+
+    now: int
+    zone: tzinfo | None
+
+    def clock(self, at: int) -> str:
+        """``14:05``, with its date if that is another day than today."""
+        return clock_time(at, self.now, self.zone)
+
+
 def clock_time(at: int, now: int, zone: tzinfo | None) -> str:
     """``14:05``, with its date if that is another day than ``now``'s."""
     local = _local(at, zone)

@@ -112,6 +112,8 @@ class Job:
     """None where the pair could not be understood."""
     attempts: int = 0
     """Failures of the present action in a row."""
+    retry_state: State | None = None
+    """The state to which ``sorawatch retry`` takes a held job; None unless held."""
     reason: str = ""
     """What the job waits for, or why it ended."""
     hint: str = ""
@@ -146,7 +148,9 @@ class Job:
     video_id: str | None = None
     """The server's own id."""
     progress: int | None = None
-    """Per cent, as the server told last."""
+    """Per cent, as the server reported last."""
+    unwatched_ms: int = 0
+    """Milliseconds of the present render in which nobody polled: sorawatch was stopped, or the clock jumped ahead."""
     generations: int = 0
     """Generations that the server has failed."""
     charged: Charged = Charged.NO
@@ -154,6 +158,10 @@ class Job:
     """The clip's path relative to the outbox."""
     filed: tuple[str, ...] = ()
     """The pair's names after it left the inbox, in the same subfolder of ``processed`` or ``errors``."""
+
+    def render_age(self, now: int) -> int:
+        """Milliseconds since the render began, less those in which nobody polled."""
+        return now - self.changed_at - self.unwatched_ms
 
     @property
     def wants_video(self) -> bool:

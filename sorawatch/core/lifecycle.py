@@ -1,33 +1,49 @@
-"""The life of a job: every transition there is.
+"""The life of a job: every transition there is, as a table.
 
-``decide`` names the action that a state calls for, ``begin`` says what must be written down before it is
-carried out, ``advance`` what is true after it. All are pure; time and randomness come in as arguments. A
-transition that is not written here raises `IllegalTransition`.
+Rules:
+
+1. A state says what is already true and on disk. ``ACTIONS`` names the one action that it calls for, if any.
+2. ``begin`` gives what must be on disk before an action is carried out. Only SUBMIT, which cannot be repeated, needs
+   anything: a token, a price and the state SUBMITTING.
+3. ``advance`` gives what is true afterwards: ``TRANSITIONS`` has a row for each action and outcome, with the states
+   that it may lead to.
+4. ``BY_PERSON`` has what people, the inbox and a restart can change, with the functions below.
+5. What no table has raises `IllegalTransition`: it is a fault of the program, never of the world.
+
+All functions are pure. Times are milliseconds of the store's clock. CONTRIBUTING.md shows the tables as a diagram.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from sorawatch.core import outcome as o
-from sorawatch.core.error_text import may_be, stake, tried, ways_on
-from sorawatch.core.error_words import MODERATION
+from sorawatch.core import rendering, resolving
 from sorawatch.core.job import UNPAID, Charged, Job, Pair, State
-from sorawatch.core.refusals import CONTENT_HINT
-from sorawatch.core.retry_policy import MAY_GROW, Policy, abandoned, may_grow_until, stalled, unreadable, watched_since
-from sorawatch.core.schedule import NO_HISTORY, PolledProgress, RenderHistory, backoff, next_poll, stalled_poll
+from sorawatch.core.job_changes import Context, enter, follow, reject, retry_later, retry_or, without_submit
+from sorawatch.core.retry_policy import MAY_GROW, may_grow_until
 
-MISSES_THAT_PROVE = 2
-"""Complete lists in a row without an order whose answer was lost, before it counts as not arrived."""
-LOSSES_THAT_DISPROVE = 3
-"""Losses of one order in a row after which it is held, whatever a list or the configuration says: a list that shows
-nothing is likelier than that all of them were lost."""
-_WITNESS_SHARE = 1 / 12
-"""Of the wait for another order that shows what a list is worth: the time between two looks."""
-MOST_REORDERS = 3
-"""How often an order that costs nothing is sent again, as its answer or its video was lost, before it is held."""
+__all__ = [
+    "ACTIONS",
+    "BY_PERSON",
+    "TRANSITIONS",
+    "Action",
+    "Context",
+    "IllegalTransition",
+    "Transition",
+    "advance",
+    "begin",
+    "cancel_unpaid",
+    "decide",
+    "follow_video",
+    "interrupt_submit",
+    "reject",
+    "retry",
+    "withdraw",
+]
 
 
 class Action(StrEnum):
@@ -54,9 +70,12 @@ ACTIONS = {
     State.RESTORING: Action.RESTORE,
 }
 
+_ARCHIVED = {State.DELIVERED: State.DONE, State.REJECTED: State.FAILED, State.WITHDRAWN: State.CANCELLED}
+"""The final state after the pair was moved out of the inbox."""
+
 
 class IllegalTransition(Exception):
-    """A transition that the life of a job does not have: a fault in the program, never in the world."""
+    """A transition that the life of a job does not have."""
 
 
 def decide(job: Job) -> Action | None:
@@ -65,7 +84,7 @@ def decide(job: Job) -> Action | None:
 
 
 def begin(job: Job, action: Action, *, now: int, token: str, price: int | None) -> Job:
-    """What must be on disk before ``action`` is carried out. Only SUBMIT changes anything.
+    """What must be on disk before ``action`` is carried out.
 
     Args:
         now: milliseconds of the store's clock.
@@ -76,9 +95,8 @@ def begin(job: Job, action: Action, *, now: int, token: str, price: int | None) 
         raise IllegalTransition(f"{action} of a job that is {job.state}")
     if action is not Action.SUBMIT:
         return job
-    submitting = _enter(job, State.SUBMITTING, now)
     return replace(
-        submitting,
+        enter(job, State.SUBMITTING, now),
         attempts=job.attempts,
         token=token,
         price=price,
@@ -88,373 +106,219 @@ def begin(job: Job, action: Action, *, now: int, token: str, price: int | None) 
     )
 
 
-def advance(
-    job: Job,
-    action: Action,
-    outcome: o.Outcome,
-    *,
-    now: int,
-    policy: Policy,
-    jitter: float,
-    outlook: RenderHistory = NO_HISTORY,
-) -> Job:
-    """The job after ``action`` came to ``outcome``.
-
-    Args:
-        now: milliseconds of the store's clock.
-        jitter: a random number in [0, 1).
-        outlook: what is known of the render that goes on, or begins.
-    """
-    awaited = job.state is State.SUBMITTING if action is Action.SUBMIT else decide(job) is action
-    if not awaited:
+def advance(job: Job, action: Action, outcome: o.Outcome, context: Context) -> Job:
+    """The job after ``action`` came to ``outcome``."""
+    is_expected = job.state is State.SUBMITTING if action is Action.SUBMIT else decide(job) is action
+    if not is_expected:
         raise IllegalTransition(f"{action} came to {type(outcome).__name__} while the job is {job.state}")
-    match action, outcome:
-        case Action.PREPARE, o.Prepared():
-            assert job.order is not None
-            order = replace(job.order, size=outcome.size)
-            ready = replace(_enter(job, State.READY, now), order=order, digest=outcome.digest, note=outcome.note)
-            return replace(ready, reference_digest=outcome.reference_digest)
-        case Action.PREPARE, o.Partial():
-            if (until := may_grow_until(job, now, policy.damaged_grace_seconds)) is None:
-                return reject(job, now, outcome.reason, outcome.hint)
-            again = _retry(job, f"{outcome.reason}. {MAY_GROW}", None, now, policy, jitter)
-            return replace(again, due_at=min(again.due_at, until))
-        case ((Action.SUBMIT | Action.RESOLVE), o.Accepted()):
-            return _accepted(job, outcome.video_id, now, policy, outlook)
-        case Action.SUBMIT, o.Unknown():
-            uncertain = replace(_enter(job, State.UNCERTAIN, now), lost_at=now, reason=outcome.reason)
-            return replace(uncertain, due_at=now + _lag(policy), lost_reason=outcome.reason)
-        case Action.SUBMIT, o.ReferenceLost():
-            return _unsent(_enter(job, State.FOUND, now))
-        case Action.SUBMIT, o.Halted():
-            ready = _unsent(_enter(job, State.READY, now))
-            return replace(ready, attempts=job.attempts, reason=outcome.reason)
-        case Action.SUBMIT, o.FailedForNow():
-            ready = _unsent(_enter(job, State.READY, now))
-            return _retry_or(_give_up_submit, replace(ready, attempts=job.attempts), outcome, now, policy, jitter)
-        case Action.SUBMIT, o.FailedForGood():
-            return _unsent(reject(job, now, outcome.reason, outcome.hint))
-        case Action.RESOLVE, o.Searched():
-            return _resolved(job, outcome, now, policy, outlook)
-        case Action.RESOLVE, o.Unlisted():
-            return _undecidable(job, outcome.reason, now, policy)
-        case Action.RESOLVE, o.FailedForNow():
-            return _retry_or(_give_up_search, job, outcome, now, policy, jitter)
-        case Action.POLL, o.Pending():
-            return _waited(job, outcome.progress, now, policy, outlook)
-        case Action.POLL, o.Rendered():
-            charged = Charged.YES if job.price != 0 else Charged.NO
-            return replace(_enter(job, State.RENDERED, now), progress=100, charged=charged)
-        case Action.POLL, o.GenerationFailed():
-            return _generation_failed(job, outcome, now, policy, jitter)
-        case Action.POLL, o.FailedForNow():
-            return _unpolled(job, outcome, now, policy, jitter)
-        case Action.DELIVER, o.Delivered():
-            note = "; ".join(filter(None, (job.note, outcome.note)))
-            return replace(_enter(job, State.DELIVERED, now), clip=outcome.clip, note=note)
-        case Action.DELIVER, o.FailedForNow():
-            return _retry_or(_give_up_clip, job, outcome, now, policy, jitter)
-        case Action.ARCHIVE, o.Filed():
-            return replace(_enter(job, _END[job.state], now), filed=outcome.names, reason=job.reason, hint=job.hint)
-        case Action.ARCHIVE, (o.FailedForNow() | o.Halted()):
-            return replace(_retry(job, job.reason, outcome.retry_after, now, policy, jitter), obstacle=outcome.reason)
-        case Action.RESTORE, o.Restored(pair=Pair() as pair, goes_on=True):
-            return replace(_enter(job, State.FOUND, now), pair=pair, filed=(), digest="", reference_digest="")
-        case Action.RESTORE, o.Restored():
-            back = "moved back into the inbox to be tried again"
-            return replace(_enter(job, State.CANCELLED, now), pair=outcome.pair or job.pair, filed=(), reason=back)
-        case ((Action.PREPARE | Action.DELIVER | Action.RESTORE), o.FailedForGood()):
-            return reject(job, now, outcome.reason, outcome.hint)
-        case _, (o.FailedForNow() | o.Halted()):
-            return _retry(job, outcome.reason, outcome.retry_after, now, policy, jitter)
+    transition = TRANSITIONS.get((action, type(outcome)))
+    if transition is None:
+        raise IllegalTransition(f"{action} cannot come to {type(outcome).__name__}")
+    after = transition.apply(job, outcome, context)
+    if after.state not in transition.leads_to:
+        raise IllegalTransition(f"{action} with {type(outcome).__name__} cannot lead to {after.state}")
+    return after
+
+
+def _prepared(job: Job, outcome: o.Prepared, context: Context) -> Job:
+    assert job.order is not None
+    return replace(
+        enter(job, State.READY, context.now),
+        order=replace(job.order, size=outcome.size),
+        digest=outcome.digest,
+        reference_digest=outcome.reference_digest,
+        note=outcome.note,
+    )
+
+
+def _incomplete(job: Job, outcome: o.Incomplete, context: Context) -> Job:
+    until = may_grow_until(job, context.now, context.policy.damaged_grace_seconds)
+    if until is None:
+        return reject(job, context.now, outcome.reason, outcome.hint)
+    again = retry_later(job, f"{outcome.reason}. {MAY_GROW}", None, context)
+    return replace(again, due_at=min(again.due_at, until))
+
+
+def _accepted(job: Job, outcome: o.Accepted, context: Context) -> Job:
+    return follow(job, outcome.video_id, context)
+
+
+def _answer_lost(job: Job, outcome: o.AnswerLost, context: Context) -> Job:
+    return replace(
+        enter(job, State.UNCERTAIN, context.now),
+        lost_at=context.now,
+        reason=outcome.reason,
+        lost_reason=outcome.reason,
+        due_at=context.now + context.list_delay,
+    )
+
+
+def _nothing_sent(job: Job, _: o.ReferenceLost, context: Context) -> Job:
+    return without_submit(enter(job, State.FOUND, context.now))
+
+
+def _submit_stopped(job: Job, outcome: o.Blocked, context: Context) -> Job:
+    ready = without_submit(enter(job, State.READY, context.now))
+    return replace(ready, attempts=job.attempts, reason=outcome.cause.reason)
+
+
+def _submit_failed(job: Job, outcome: o.TemporaryFailure, context: Context) -> Job:
+    ready = without_submit(enter(job, State.READY, context.now))
+    return retry_or(_give_up_submit, replace(ready, attempts=job.attempts), outcome, context)
+
+
+def _give_up_submit(job: Job, reason: str, context: Context) -> Job:
+    return reject(job, context.now, reason, "Move the pair back into the inbox to try again.")
+
+
+def _submit_refused(job: Job, outcome: o.PermanentFailure, context: Context) -> Job:
+    return without_submit(reject(job, context.now, outcome.reason, outcome.hint))
+
+
+def _archived(job: Job, outcome: o.Archived, context: Context) -> Job:
+    ended = enter(job, _ARCHIVED[job.state], context.now)
+    return replace(ended, filed=outcome.names, reason=job.reason, hint=job.hint)
+
+
+def _not_archived(job: Job, outcome: o.TemporaryFailure | o.Blocked, context: Context) -> Job:
+    why, retry_after = _reason_of(outcome)
+    return replace(retry_later(job, job.reason, retry_after, context), obstacle=why)
+
+
+def _restored(job: Job, outcome: o.Restored, context: Context) -> Job:
+    match outcome:
+        case o.Restored(pair=Pair() as pair, goes_on=True):
+            found = enter(job, State.FOUND, context.now)
+            return replace(found, pair=pair, filed=(), digest="", reference_digest="")
         case _:
-            raise IllegalTransition(f"{action} cannot come to {type(outcome).__name__}")
+            cancelled = enter(job, State.CANCELLED, context.now)
+            reason = "moved back into the inbox to be tried again"
+            return replace(cancelled, pair=outcome.pair or job.pair, filed=(), reason=reason)
 
 
-def reject(job: Job, now: int, reason: str, hint: str = "") -> Job:
-    """Give a job up for good; its pair goes to the errors folder."""
-    return replace(_enter(job, State.REJECTED, now), reason=reason, hint=hint)
+def _refused(job: Job, outcome: o.PermanentFailure, context: Context) -> Job:
+    return reject(job, context.now, outcome.reason, outcome.hint)
 
 
-def met_after_a_crash(job: Job, now: int) -> Job:
-    """A submit that nobody waits for any more: whether it arrived must be found out."""
+def _tried_again(job: Job, outcome: o.TemporaryFailure | o.Blocked, context: Context) -> Job:
+    why, retry_after = _reason_of(outcome)
+    return retry_later(job, why, retry_after, context)
+
+
+def _reason_of(outcome: o.TemporaryFailure | o.Blocked) -> tuple[str, float | None]:
+    """Why it failed, and the seconds that the server asks to wait."""
+    if isinstance(outcome, o.Blocked):
+        return outcome.cause.reason, outcome.cause.retry_after
+    return outcome.reason, outcome.retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What an outcome does to a job, and the states that the job may be in afterwards."""
+
+    apply: Callable[[Job, Any, Context], Job]
+    leads_to: tuple[State, ...]
+
+
+def _to(apply: Callable[[Job, Any, Context], Job], *leads_to: State) -> Transition:
+    return Transition(apply, leads_to)
+
+
+_S = State
+TRANSITIONS: Mapping[tuple[Action, type[o.Outcome]], Transition] = {
+    (Action.PREPARE, o.Prepared): _to(_prepared, _S.READY),
+    (Action.PREPARE, o.Incomplete): _to(_incomplete, _S.FOUND, _S.REJECTED),
+    (Action.PREPARE, o.PermanentFailure): _to(_refused, _S.REJECTED),
+    (Action.PREPARE, o.TemporaryFailure): _to(_tried_again, _S.FOUND),
+    (Action.PREPARE, o.Blocked): _to(_tried_again, _S.FOUND),
+    (Action.SUBMIT, o.Accepted): _to(_accepted, _S.RENDERING),
+    (Action.SUBMIT, o.AnswerLost): _to(_answer_lost, _S.UNCERTAIN),
+    (Action.SUBMIT, o.ReferenceLost): _to(_nothing_sent, _S.FOUND),
+    (Action.SUBMIT, o.PermanentFailure): _to(_submit_refused, _S.REJECTED),
+    (Action.SUBMIT, o.TemporaryFailure): _to(_submit_failed, _S.READY, _S.REJECTED),
+    (Action.SUBMIT, o.Blocked): _to(_submit_stopped, _S.READY),
+    (Action.RESOLVE, o.Accepted): _to(_accepted, _S.RENDERING),
+    (Action.RESOLVE, o.Searched): _to(resolving.searched, _S.RENDERING, _S.READY, _S.UNCERTAIN, _S.REJECTED, _S.HELD),
+    (Action.RESOLVE, o.Unlisted): _to(resolving.unlisted, _S.READY, _S.HELD),
+    (Action.RESOLVE, o.TemporaryFailure): _to(resolving.search_failed, _S.UNCERTAIN, _S.READY, _S.HELD),
+    (Action.RESOLVE, o.Blocked): _to(_tried_again, _S.UNCERTAIN),
+    (Action.POLL, o.Pending): _to(rendering.pending, _S.RENDERING, _S.HELD),
+    (Action.POLL, o.Rendered): _to(rendering.rendered, _S.RENDERED),
+    (Action.POLL, o.GenerationFailed): _to(rendering.generation_failed, _S.READY, _S.REJECTED),
+    (Action.POLL, o.TemporaryFailure): _to(rendering.poll_failed, _S.RENDERING, _S.READY, _S.REJECTED, _S.HELD),
+    (Action.POLL, o.Blocked): _to(_tried_again, _S.RENDERING),
+    (Action.DELIVER, o.Delivered): _to(rendering.delivered, _S.DELIVERED),
+    (Action.DELIVER, o.PermanentFailure): _to(_refused, _S.REJECTED),
+    (Action.DELIVER, o.TemporaryFailure): _to(rendering.download_failed, _S.RENDERED, _S.HELD),
+    (Action.DELIVER, o.Blocked): _to(_tried_again, _S.RENDERED),
+    (Action.ARCHIVE, o.Archived): _to(_archived, _S.DONE, _S.FAILED, _S.CANCELLED),
+    (Action.ARCHIVE, o.TemporaryFailure): _to(_not_archived, _S.DELIVERED, _S.REJECTED, _S.WITHDRAWN),
+    (Action.ARCHIVE, o.Blocked): _to(_not_archived, _S.DELIVERED, _S.REJECTED, _S.WITHDRAWN),
+    (Action.RESTORE, o.Restored): _to(_restored, _S.FOUND, _S.CANCELLED),
+    (Action.RESTORE, o.PermanentFailure): _to(_refused, _S.REJECTED),
+    (Action.RESTORE, o.TemporaryFailure): _to(_tried_again, _S.RESTORING),
+    (Action.RESTORE, o.Blocked): _to(_tried_again, _S.RESTORING),
+}
+
+
+def interrupt_submit(job: Job, now: int) -> Job:
+    """A submit whose answer nobody waits for any more, as after a crash: a search must tell whether it arrived."""
     if job.state is not State.SUBMITTING:
         raise IllegalTransition(f"nothing was being submitted: the job is {job.state}")
     reason = "sorawatch was stopped while the order was being submitted"
-    return replace(_enter(job, State.UNCERTAIN, now), lost_at=now, reason=reason, lost_reason=reason)
+    return replace(enter(job, State.UNCERTAIN, now), lost_at=now, reason=reason, lost_reason=reason)
 
 
-def resume(job: Job, video_id: str, now: int, policy: Policy) -> Job:
+def follow_video(job: Job, video_id: str, context: Context) -> Job:
     """Follow a video that was bought earlier, or that a person names, instead of buying another."""
     if job.state not in UNPAID and not job.wants_video:
         raise IllegalTransition(f"a job that is {job.state} cannot follow another video")
-    return _accepted(replace(job, submitted_at=job.submitted_at or now), video_id, now, policy)
+    return follow(replace(job, submitted_at=job.submitted_at or context.now), video_id, context)
 
 
-def vanish(job: Job, now: int, reason: str) -> Job:
-    """The pair was taken away, or changed, before it was paid for."""
+def cancel_unpaid(job: Job, now: int, reason: str) -> Job:
+    """The pair was taken away or changed before it was paid for, so there is nothing to move."""
     if job.state not in UNPAID:
         raise IllegalTransition(f"a job that is {job.state} is not cancelled by taking its picture away")
-    return replace(_enter(job, State.CANCELLED, now), reason=reason)
+    return replace(enter(job, State.CANCELLED, now), reason=reason)
 
 
 def withdraw(job: Job, now: int) -> Job | None:
-    """A person cancels the job. None where it is too late, for it is paid for or already ended."""
+    """A person cancels the job. None where it is too late: it is paid for, or has ended."""
     if job.state not in UNPAID | {State.HELD, State.UNCERTAIN}:
         return None
     hint = "Move the pair back into the inbox to order it after all."
     if job.charged is not Charged.NO and job.video_id is None:
         hint = "Moving the pair back into the inbox orders it again, whether or not the first order arrived."
-    return replace(_enter(job, State.WITHDRAWN, now), reason="cancelled with `sorawatch cancel`", hint=hint)
+    return replace(enter(job, State.WITHDRAWN, now), reason="cancelled with `sorawatch cancel`", hint=hint)
 
 
 def retry(job: Job, now: int) -> Job | None:
-    """A person wants the job tried again now. None where there is nothing to try.
-
-    A job held because no listing can tell whether it arrived is bought again: that is what the person was told.
-    """
+    """A person wants the job tried again now. None where there is nothing to try."""
     match job.state:
         case State.FAILED | State.CANCELLED if job.filed:
-            return _enter(job, State.RESTORING, now)
-        case State.HELD if job.video_id is not None:
-            return _enter(job, State.RENDERING, now)
-        case State.HELD if job.attempts > 0:
-            return _enter(job, State.UNCERTAIN, now)
-        case State.HELD:
-            return replace(_unsent(_enter(job, State.READY, now)), losses=0, reorders=0)
+            return enter(job, State.RESTORING, now)
+        case State.HELD if job.retry_state is State.READY:
+            return replace(without_submit(enter(job, State.READY, now)), losses=0, reorders=0)
+        case State.HELD if job.retry_state is not None:
+            return enter(job, job.retry_state, now)
         case state if state in ACTIONS:
-            # Misses start anew, for a listing brought forward may come too soon after the last to prove anything.
+            # Misses start anew: a search that is brought forward may come too soon after the last to prove anything.
             return replace(job, due_at=now, attempts=0, misses=0)
         case _:
             return None
 
 
-_END = {State.DELIVERED: State.DONE, State.REJECTED: State.FAILED, State.WITHDRAWN: State.CANCELLED}
-
-
-def _unsent(job: Job) -> Job:
-    """The job without any trace of a submit: that one is known not to count, or is counted elsewhere."""
-    return replace(
-        job,
-        token=None,
-        price=None,
-        submitted_at=None,
-        lost_at=None,
-        lost_reason="",
-        witness_until=None,
-        charged=Charged.NO,
-    )
-
-
-def _enter(job: Job, state: State, now: int) -> Job:
-    return replace(job, state=state, changed_at=now, due_at=now, attempts=0, misses=0, reason="", hint="", obstacle="")
-
-
-def _retry(job: Job, reason: str, retry_after: float | None, now: int, policy: Policy, jitter: float) -> Job:
-    failures = job.attempts + 1
-    due_at = now + backoff(policy.waits, failures, jitter, retry_after)
-    return replace(job, attempts=failures, reason=reason, due_at=due_at)
-
-
-def _retry_or(
-    give_up: Callable[[Job, int, str, Policy], Job],
-    job: Job,
-    outcome: o.FailedForNow,
-    now: int,
-    policy: Policy,
-    jitter: float,
-) -> Job:
-    """Try again until the job itself has failed too often.
-
-    With a video such failures are counted apart, as misses, for an outage adds any number to the attempts.
-    """
-    missed = job if job.video_id is None else replace(job, misses=job.misses + outcome.counts)
-    failures = job.attempts + 1 if job.video_id is None else missed.misses
-    if not outcome.counts or failures < policy.attempts:
-        return _retry(missed, outcome.reason, outcome.retry_after, now, policy, jitter)
-    return give_up(job, now, f"{outcome.reason} ({tried(failures)})", policy)
-
-
-def _unpolled(job: Job, outcome: o.FailedForNow, now: int, policy: Policy, jitter: float) -> Job:
-    """A poll brought nothing: ask again, but not for ever where the server answers and cannot be understood."""
-    since = watched_since(job, now)
-    if outcome.answered and not outcome.counts and now - since >= 1000 * policy.waits.abandon:
-        hint = f"`sorawatch retry {job.id}` goes on asking after it. `sorawatch cancel {job.id}` gives it up."
-        return _hold(job, now, unreadable(policy.waits, outcome.reason) + stake(job), hint)
-    watched = replace(job, changed_at=since)
-    return _retry_or(_give_up_video if job.lost_at is None else _give_up_id, watched, outcome, now, policy, jitter)
-
-
-def _give_up_submit(job: Job, now: int, reason: str, _: Policy) -> Job:
-    return reject(job, now, reason, "Move the pair back into the inbox to try again.")
-
-
-def _give_up_search(job: Job, now: int, reason: str, policy: Policy) -> Job:
-    if job.price == 0:
-        return _order_again(job, now, f"{_lost(job)}, and {reason}", policy)
-    why = f"{_lost(job)}, and no list of videos can be had: {reason}.{stake(job)}"
-    held = _hold(job, now, why, ways_on(job, f"Once it can be had, `sorawatch retry {job.id}` looks again."))
-    # The failures stay with the held job: they tell it from one that no further listing can decide.
-    return replace(held, attempts=job.attempts + 1)
-
-
-def _give_up_video(job: Job, now: int, reason: str, policy: Policy) -> Job:
-    if job.price == 0:
-        return _order_again(job, now, f"{reason}; the server was probably restarted", policy)
-    hint = "Look for it on the server's own site. Moving the pair back into the inbox orders it again, at its price."
-    return reject(job, now, reason, hint)
-
-
-def _give_up_id(job: Job, now: int, reason: str, policy: Policy) -> Job:
-    """A person named it, or a list was searched for it, so the video that was bought may be another."""
-    if job.price == 0:
-        return _order_again(job, now, f"{reason}; the server was probably restarted", policy)
-    again = f"`sorawatch retry {job.id}` goes on asking after {job.video_id}."
-    return _hold(job, now, f"{reason}.{stake(job)}", ways_on(job, again))
-
-
-def _give_up_clip(job: Job, now: int, reason: str, _: Policy) -> Job:
-    return _hold(job, now, reason, f"`sorawatch retry {job.id}` tries again.")
-
-
-def _order_again(job: Job, now: int, reason: str, policy: Policy) -> Job:
-    """Send an order again that costs nothing, unless that was done too often."""
-    if job.reorders >= MOST_REORDERS:
-        hint = f"See whether the server runs. `sorawatch retry {job.id}` orders it again."
-        held = _hold(job, now, f"{reason}. It was ordered {job.reorders + 1} times", hint)
-        return replace(held, video_id=None)
-    again = replace(_unsent(_enter(job, State.READY, now)), video_id=None, progress=None, reorders=job.reorders + 1)
-    return replace(again, reason=f"{reason}. It costs nothing, so it is ordered again", due_at=now + _lag(policy))
-
-
-def _hold(job: Job, now: int, reason: str, hint: str) -> Job:
-    return replace(_enter(job, State.HELD, now), reason=reason, hint=hint)
-
-
-def _accepted(job: Job, video_id: str, now: int, policy: Policy, outlook: RenderHistory = NO_HISTORY) -> Job:
-    charged = Charged.PERHAPS if job.price != 0 else Charged.NO
-    rendering = replace(_enter(job, State.RENDERING, now), video_id=video_id, progress=None, charged=charged, losses=0)
-    return replace(rendering, due_at=now + next_poll(policy.waits, PolledProgress(0, None), outlook))
-
-
-def _waited(job: Job, progress: int | None, now: int, policy: Policy, outlook: RenderHistory) -> Job:
-    """The server is still at it: look again later, more and more rarely once that takes too long, and not for ever."""
-    waits, since = policy.waits, watched_since(job, now)
-    seen = replace(job, attempts=0, misses=0, reason="", progress=progress, changed_at=since)
-    if now - since >= 1000 * waits.abandon:
-        hint = f"`sorawatch retry {job.id}` goes on asking after it. `sorawatch cancel {job.id}` gives it up."
-        return _hold(seen, now, abandoned(waits) + stake(job), hint)
-    if now - since >= 1000 * waits.stall:
-        return replace(seen, reason=stalled(waits), due_at=now + stalled_poll(waits, now - since))
-    return replace(seen, due_at=now + next_poll(waits, PolledProgress(now - job.changed_at, progress), outlook))
-
-
-def _resolved(job: Job, found: o.Searched, now: int, policy: Policy, outlook: RenderHistory) -> Job:
-    alike = tuple(candidate for candidate in found.candidates if not candidate.differs)
-    match alike:
-        case (o.Candidate(certain=True) as only,):
-            return _accepted(job, only.video_id, now, policy, outlook)
-        case _ if job.price == 0:
-            return _order_again(job, now, f"{_lost(job)}, and no list shows it", policy)
-        case () if found.complete and not (found.witnessed or found.candidates):
-            return _unwitnessed(job, found, now, policy)
-        case () if found.complete:
-            return _missed(job, found.candidates, now, policy)
-        case () if not found.candidates:
-            return _undecidable(job, "its list does not reach back to the time of the submit", now, policy)
-        case _:
-            return _held_as_lost(job, now, may_be(found.candidates))
-
-
-def _unwitnessed(job: Job, found: o.Searched, now: int, policy: Policy) -> Job:
-    """A complete list shows nothing like the submit, and nothing else of ours: it may be another account's, or late.
-
-    An order that is accepted meanwhile can show what the list is worth, so the job waits for one for a while.
-    """
-    first, until, left = job.witness_until is None, job.witness_until, _still_late(job, now, policy)
-    if until is None or until > now + int(1000 * policy.witness_seconds):
-        until = now + int(1000 * policy.witness_seconds)
-    why = "its list shows no video of ours, so it may be another account's, or late"
-    if not first and (now >= until or not (found.expectant or left > 0)):
-        return _undecidable(job, why, now, policy)
-    reason = f"{_lost(job)}, and {why}; another order that the server accepts will tell"
-    pause = max(_lag(policy), int(1000 * policy.witness_seconds * _WITNESS_SHARE))
-    return replace(job, misses=0, attempts=0, reason=reason, witness_until=until, due_at=now + min(pause, until - now))
-
-
-def _missed(job: Job, differing: tuple[o.Candidate, ...], now: int, policy: Policy) -> Job:
-    """A complete list shows nothing like the submit. The second time that proves something, unless it may come yet.
-
-    What only ``differing`` videos leave open is settled then, too: some may have turned out to be other jobs' own.
-    """
-    left = _still_late(job, now, policy)
-    if job.misses + 1 < MISSES_THAT_PROVE or left > 0:
-        return replace(job, misses=job.misses + 1, attempts=0, due_at=now + max(_lag(policy), left))
-    if differing:
-        return _held_as_lost(job, now, may_be(differing))
-    if job.losses + 1 >= LOSSES_THAT_DISPROVE:
-        why = f"its list shows none of the {job.losses + 1} orders whose answers were lost"
-        return _undecidable(job, why, now, policy)
-    if _spoke_of_moderation(job):
-        return _unsent(reject(job, now, f"moderation refused it: {job.lost_reason}", CONTENT_HINT))
-    return replace(_unsent(_enter(job, State.READY, now)), losses=job.losses + 1)
-
-
-def _still_late(job: Job, now: int, policy: Policy) -> int:
-    """Milliseconds for which the server may still take the submit, or its list not show it yet."""
-    since = now - (job.submitted_at or 0)
-    return max(0, int(1000 * policy.late_seconds) - since) if since >= 0 else 0
-
-
-def _lost(job: Job) -> str:
-    """Why nobody knows whether the order arrived."""
-    return job.lost_reason or "the answer to the submit was lost"
-
-
-def _spoke_of_moderation(job: Job) -> bool:
-    """Whether the answer that counts as lost says that the same order would be refused again."""
-    return MODERATION.search(job.lost_reason.casefold()) is not None
-
-
-def _lag(policy: Policy) -> int:
-    """Milliseconds that a list may lag behind what it lists."""
-    return int(1000 * policy.waits.first)
-
-
-def _undecidable(job: Job, why: str, now: int, policy: Policy) -> Job:
-    if job.price == 0:
-        return _order_again(job, now, f"{_lost(job)}, and {why}", policy)
-    if policy.resubmit_lost and not _spoke_of_moderation(job) and job.losses + 1 < LOSSES_THAT_DISPROVE:
-        return replace(_unsent(_enter(job, State.READY, now)), losses=job.losses + 1)
-    return _held_as_lost(job, now, f"the server cannot say whether it arrived: {why}")
-
-
-def _held_as_lost(job: Job, now: int, why: str) -> Job:
-    reason = f"{_lost(job)}, and {why}.{stake(job)}"
-    return _hold(job, now, reason, ways_on(job, f"If it does not: `sorawatch retry {job.id}` orders it again."))
-
-
-_ENDED = {"expired": "expired", "cancelled": "been cancelled", "rejected": "been rejected"}
-"""Ends that are no failures of the server's, which may have made the video, and charged it, all the same."""
-
-
-def _generation_failed(job: Job, outcome: o.GenerationFailed, now: int, policy: Policy, jitter: float) -> Job:
-    failure = outcome.failure
-    code = f" ({failure.code})" if failure.code else ""
-    if failure.moderated:
-        reason = f"the server's moderation refused it: {failure.message}{code}"
-        refused = reject(job, now, reason, CONTENT_HINT)
-        costs = policy.billing.moderated and job.price != 0
-        return replace(refused, charged=Charged.PERHAPS if costs else Charged.NO)
-    if failure.code in _ENDED:
-        hint = "Look for it on the server's own site. Moving the pair back into the inbox orders it again."
-        return reject(job, now, f"the video has {_ENDED[failure.code]} on the server: {failure.message}", hint)
-    failures = job.generations + 1
-    reason = f"the server failed the generation: {failure.message}{code}"
-    if (billed := policy.billing.failed and job.price != 0) or failures > policy.failed_generations:
-        are = "are" if billed else "are not"
-        hint = f"Failed generations {are} billed. Move the pair back into the inbox to try again."
-        failed = replace(reject(job, now, reason, hint), generations=failures)
-        return replace(failed, charged=Charged.PERHAPS if billed else Charged.NO)
-    again = replace(_unsent(_enter(job, State.READY, now)), video_id=None, progress=None, generations=failures)
-    return replace(again, reason=reason, due_at=now + backoff(policy.waits, failures, jitter))
+BY_PERSON: Mapping[str, Mapping[State, tuple[State, ...]]] = {
+    "retry": {
+        State.HELD: (State.READY, State.UNCERTAIN, State.RENDERING),
+        State.FAILED: (State.RESTORING,),
+        State.CANCELLED: (State.RESTORING,),
+    },
+    "cancel": dict.fromkeys((State.FOUND, State.READY, State.UNCERTAIN, State.HELD), (State.WITHDRAWN,)),
+    "adopt": dict.fromkeys((State.UNCERTAIN, State.HELD), (State.RENDERING,)),
+    "picture taken away": dict.fromkeys((State.FOUND, State.READY), (State.CANCELLED,)),
+    "bought before": dict.fromkeys((State.FOUND, State.READY), (State.RENDERING,)),
+    "restart": {State.SUBMITTING: (State.UNCERTAIN,)},
+}
+"""Transitions that no action makes, by their cause: what each state may become."""

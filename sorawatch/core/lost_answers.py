@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sorawatch.core.outcome import Unknown
+    from sorawatch.core.outcome import AnswerLost
     from sorawatch.core.schedule import Waits
 
 IN_A_ROW = 2
@@ -37,7 +37,7 @@ class LostAnswers:
     """When the next paid probe may go; None where it is closed, or only a person opens the way."""
     probes: int = 0
     hint: str = ""
-    keyed: bool = False
+    key_related: bool = False
     """Another API key may end it."""
 
     @property
@@ -50,7 +50,7 @@ class LostAnswers:
 
 
 def lost(
-    before: LostAnswers | None, job_id: str, submitted_at: int, answer: Unknown, now: int, waits: Waits
+    before: LostAnswers | None, job_id: str, submitted_at: int, answer: AnswerLost, now: int, waits: Waits
 ) -> LostAnswers:
     """What is known after one more answer was lost."""
     known = before or LostAnswers((), "", now)
@@ -60,7 +60,7 @@ def lost(
         jobs=(*(each for each in known.jobs if each != job_id), job_id),
         reason=answer.reason,
         hint=cause.hint if cause else known.hint,
-        keyed=cause.keyed if cause else known.keyed,
+        key_related=cause.key_related if cause else known.key_related,
     )
     if known.opened_at is None:
         if len(after.jobs) < IN_A_ROW and cause is None:
@@ -80,8 +80,11 @@ def settled(before: LostAnswers, job_id: str) -> LostAnswers | None:
 
 
 def to_json(known: LostAnswers) -> dict[str, Any]:
+    """As a JSON object."""
     return asdict(known)
 
 
 def from_json(document: dict[str, Any]) -> LostAnswers:
-    return LostAnswers(**{**document, "jobs": tuple(document["jobs"])})
+    """What `to_json` wrote, here or in an older sorawatch."""
+    written = {"key_related" if name == "keyed" else name: value for name, value in document.items()}
+    return LostAnswers(**{**written, "jobs": tuple(document["jobs"])})

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from sorawatch.core.answers import Failure
     from sorawatch.core.job import Pair
     from sorawatch.core.order import Size
+    from sorawatch.errors import Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Partial:
+class Incomplete:
     """PREPARE found a picture that is not whole, on a share that may not show all of it yet."""
 
     reason: str
@@ -101,7 +102,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class Archived:
     """ARCHIVE moved the pair out of the inbox; ``names`` is what its files are called now."""
 
     names: tuple[str, ...]
@@ -124,7 +125,7 @@ class ReferenceLost:
 
 
 @dataclass(frozen=True, slots=True)
-class FailedForNow:
+class TemporaryFailure:
     """A temporary failure of this job. ``retry_after`` is in seconds.
 
     ``counts``: the answer was about this job, so a limit of attempts makes sense; a server out of reach is not.
@@ -138,7 +139,7 @@ class FailedForNow:
 
 
 @dataclass(frozen=True, slots=True)
-class FailedForGood:
+class PermanentFailure:
     """A final failure of this job. ``own``: it is about this prompt or picture, and says nothing of other jobs."""
 
     reason: str
@@ -147,33 +148,23 @@ class FailedForGood:
 
 
 @dataclass(frozen=True, slots=True)
-class Halted:
-    """No job can go this way now; this one is not to blame. ``retry_after`` is in seconds."""
+class Blocked:
+    """No job, or none of this model, can go on this way now; this one is not to blame."""
 
-    reason: str
-    hint: str
-    passing: bool
-    retry_after: float | None = None
-    crowded: bool = False
-    """The server says that too many of our videos run at once."""
-    keyed: bool = False
-    """Another API key ends it."""
-    model: bool = False
-    """It holds for jobs of the same model only."""
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
-    """The submit's answer was lost."""
+class AnswerLost:
+    """The answer to the submit was lost. ``cause`` is what the answer says that stops other orders too."""
 
     reason: str
-    cause: Halted | None = None
-    """What the answer says that stops other orders too."""
+    cause: Cause | None = None
 
 
 Outcome = (
     Prepared
-    | Partial
+    | Incomplete
     | Accepted
     | Searched
     | Unlisted
@@ -181,11 +172,11 @@ Outcome = (
     | Rendered
     | GenerationFailed
     | Delivered
-    | Filed
+    | Archived
     | Restored
     | ReferenceLost
-    | FailedForNow
-    | FailedForGood
-    | Unknown
-    | Halted
+    | TemporaryFailure
+    | PermanentFailure
+    | AnswerLost
+    | Blocked
 )

@@ -119,11 +119,11 @@ def standing_after(action: Action, outcome: o.Outcome, after: Job) -> Standing |
     ``after`` is the job as the lifecycle left it.
     """
     match action, outcome:
-        case Action.SUBMIT, (o.FailedForNow() | o.FailedForGood() | o.Halted() | o.ReferenceLost()):
+        case Action.SUBMIT, (o.TemporaryFailure() | o.PermanentFailure() | o.Blocked() | o.ReferenceLost()):
             return Standing.RELEASED
         case Action.RESOLVE, o.Searched(complete=True, witnessed=True) if after.state in {State.READY, State.REJECTED}:
             return Standing.RELEASED
-        case ((Action.RESOLVE | Action.POLL), o.FailedForNow()) if after.state is State.READY:
+        case ((Action.RESOLVE | Action.POLL), o.TemporaryFailure()) if after.state is State.READY:
             # Only what costs nothing is ordered again without proof.
             return Standing.RELEASED
         case Action.POLL, o.GenerationFailed():

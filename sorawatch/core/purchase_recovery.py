@@ -25,6 +25,8 @@ def recovered(job: Job, purchase: Purchase, now: int) -> Job | None:
         due_at=now,
         changed_at=now,
         attempts=0,
+        retry_state=None,
+        unwatched_ms=0,
         misses=0,
         reason="",
         hint="",

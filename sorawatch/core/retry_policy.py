@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from sorawatch.core.schedule import Waits
 
 
+LATE_TIMEOUTS = 1.5
+"""Times the time-out of a request: for so long after a submit a server may still take it."""
+WITNESS_TIMEOUTS = 6.0
+"""Times the time-out of a request: for so long a job whose answer was lost waits for a witness."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the configuration says about patience."""
@@ -32,16 +38,16 @@ class Policy:
     billing: Billing = field(default_factory=Billing)
 
 
-_UNWATCHED = 600_000
-"""How late a poll may come before the delay counts as time in which nobody looked."""
+_LATE_POLL = 600_000
+"""How late a poll may come before the delay counts as time in which nobody polled."""
 
 
-def watched_since(job: Job, now: int) -> int:
-    """When the wait for a render began that is polled ``now``.
+def unwatched(job: Job, now: int) -> int:
+    """Milliseconds before this poll in which nobody polled, because sorawatch was stopped or the clock was set forward.
 
-    Time in which nobody looked, because sorawatch was stopped or the clock was set forward, tries no patience.
+    They do not count as time that the server took.
     """
-    return job.changed_at + max(0, now - job.due_at - _UNWATCHED)
+    return max(0, now - job.due_at - _LATE_POLL)
 
 
 def stalled(waits: Waits) -> str:

@@ -22,21 +22,21 @@ class FileStatus:
 class Observation:
     """The looks at one or more files together, and since when they have been the same."""
 
-    looks: tuple[FileStatus, ...]
+    statuses: tuple[FileStatus, ...]
     since: float
     count: int
 
 
-def observe(before: Observation | None, looks: tuple[FileStatus, ...], now: float) -> Observation:
+def observe(before: Observation | None, statuses: tuple[FileStatus, ...], now: float) -> Observation:
     """Add one look. Any difference starts the wait again."""
-    if before is None or before.looks != looks:
-        return Observation(looks, now, 1)
-    return Observation(looks, before.since, before.count + 1)
+    if before is None or before.statuses != statuses:
+        return Observation(statuses, now, 1)
+    return Observation(statuses, before.since, before.count + 1)
 
 
 def is_whole(seen: Observation) -> bool:
     """Whether no file is empty: an empty file is one that somebody is about to write."""
-    return all(look.size > 0 for look in seen.looks)
+    return all(look.size > 0 for look in seen.statuses)
 
 
 def settled(seen: Observation, now: float, settle_seconds: float) -> bool:

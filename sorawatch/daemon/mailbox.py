@@ -1,4 +1,4 @@
-"""Messages from any thread to the one that collects them."""
+"""Messages from any thread to the daemon's thread."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_TICK = 0.5
-"""Seconds that a mailbox waits for messages before it asks whether something else has happened."""
+_CHECK_SECONDS = 0.5
+"""How often `Mailbox.wait` asks whether something else has happened."""
 
 
 class Mailbox(Generic[T]):
@@ -21,6 +21,7 @@ class Mailbox(Generic[T]):
         self._collected_at = float("-inf")
 
     def put(self, message: T) -> None:
+        """May be called from any thread and from a signal handler."""
         self._messages.put(message)
 
     def collect(self, timeout: float, spacing: float = 0.0) -> list[T]:
@@ -34,14 +35,14 @@ class Mailbox(Generic[T]):
             return []
         time.sleep(max(0.0, self._collected_at + spacing - time.monotonic()))
         self._collected_at = time.monotonic()
-        # As many as there are now: whoever goes on putting does not keep the collector.
+        # Only as many as there are now, so that a thread that goes on putting cannot keep this one here.
         return [first, *(self._messages.get_nowait() for _ in range(self._messages.qsize()))]
 
-    def wait(self, timeout: float, woken: Callable[[], bool], spacing: float) -> list[T]:
-        """As `collect`, but returns without messages once ``woken()``, which is asked every `_TICK` seconds."""
+    def wait(self, timeout: float, is_needed: Callable[[], bool], spacing: float) -> list[T]:
+        """As `collect`, but returns without messages once ``is_needed()``, which is called every half second."""
         end = time.monotonic() + timeout
         while True:
             left = end - time.monotonic()
-            messages = self.collect(max(0.0, min(_TICK, left)), spacing)
-            if left <= 0 or woken() or messages:
+            messages = self.collect(max(0.0, min(_CHECK_SECONDS, left)), spacing)
+            if left <= 0 or is_needed() or messages:
                 return messages

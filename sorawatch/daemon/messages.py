@@ -1,4 +1,4 @@
-"""What reaches the daemon's thread from the others, and what it tells them."""
+"""The messages that reach the daemon's thread, and what it is configured with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from sorawatch.core.lifecycle import Action
 from sorawatch.daemon.actions.executor import ActionDone
 from sorawatch.daemon.intake.scan import InboxScanner
 from sorawatch.daemon.intake.scan_scheduler import ScanDone
-from sorawatch.daemon.intake.watcher import InboxWatcher
 from sorawatch.daemon.submission.admission import Admission
 
 
@@ -22,22 +21,20 @@ class InboxChanged:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """Somebody wants the daemon to end."""
+    """The daemon shall end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What follows from the configuration, and can be exchanged while the daemon runs."""
+    """What follows from the configuration, and is exchanged when that is reloaded."""
 
     perform: Callable[[Action, Job], o.Outcome]
-    intake: InboxScanner
-    vigil: InboxWatcher
-    """Never exchanged: what it watches, folders.inbox and watch.mode, changes with a restart only."""
+    scanner: InboxScanner
     admission: Admission
     rescan_seconds: float
     keep_days: int
     key_mark: Callable[[], Hashable]
-    """As in `Blocks`."""
+    """As `CircuitBreaker` takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +48,9 @@ class ConfigReloaded:
 Message = ActionDone | ScanDone | InboxChanged | StopRequested | ConfigReloaded
 
 Listener = Callable[[Job | None, Job], None]
-"""Told of every change of a job, as it was and as it is, after it is on disk."""
+"""Called with every change of a job, before and after, once it is on disk."""
 
 
 def is_stop(messages: Iterable[Message]) -> bool:
-    """Whether somebody wants the daemon to end."""
+    """Whether the daemon shall end."""
     return any(isinstance(message, StopRequested) for message in messages)

@@ -1,4 +1,4 @@
-"""How soon one turn of the loop follows another in a rush."""
+"""The pause between two turns of the loop under load."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _TIMES = 12
-"""The pause before a turn, in lengths of the turn before: one costs nearly the same for one message as for ten."""
+"""The pause before a turn, in durations of the turn before: a turn for one message costs nearly as much as for ten."""
 _LONGEST = 0.5
 """Seconds: no turn waits longer for more messages."""
-_OF_A_POLL = 0.05
-"""Nor longer than this share of the shortest wait between two polls, lest polls come late."""
+_SHARE_OF_POLL = 0.05
+"""Nor longer than this share of the shortest wait between two polls, so that polls are not late."""
 
 
 class TurnSpacing:
-    """Gathers what comes in quick succession into one turn; what comes alone waits for nothing."""
+    """Gathers messages that come in quick succession into one turn; a single one is handled at once."""
 
     def __init__(self, poll_seconds: float) -> None:
         """``poll_seconds`` is the shortest wait between two polls."""
-        self._longest = min(_LONGEST, _OF_A_POLL * poll_seconds)
-        self.spacing = 0.0
-        """Seconds at least between collecting the messages of one turn and those of the next."""
+        self._longest = min(_LONGEST, _SHARE_OF_POLL * poll_seconds)
+        self.seconds = 0.0
+        """At least so long after the messages of one turn were collected, those of the next are."""
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -30,4 +30,4 @@ class TurnSpacing:
         try:
             yield
         finally:
-            self.spacing = min(self._longest, _TIMES * (time.monotonic() - began))
+            self.seconds = min(self._longest, _TIMES * (time.monotonic() - began))

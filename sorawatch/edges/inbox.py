@@ -47,7 +47,7 @@ class WaitingFile:
 class Listing:
     """One look at the whole inbox."""
 
-    arrivals: tuple[SettledPair, ...]
+    settled: tuple[SettledPair, ...]
     """Settled pairs that are not known."""
     present: Mapping[str, Pair]
     """Every image by its path, with its sidecar, as it looks now; where it cannot be looked at, as it is known."""
@@ -81,7 +81,7 @@ class _Folder:
     trouble: str = ""
     """Why the folder could not be listed."""
 
-    def looks(self, found: Pair) -> tuple[FileStatus, ...]:
+    def statuses(self, found: Pair) -> tuple[FileStatus, ...]:
         """How everything looks that goes into the order of a pair."""
         files = [self.files[name] for name in found.names]
         return tuple(_look(status) for status in (*files, *self.defaults.values()) if status is not None)
@@ -114,7 +114,7 @@ class Inbox:
         Raises:
             Blocked, Deferred: if the inbox itself cannot be listed; a subfolder that cannot is among ``waiting``.
         """
-        arrivals: list[SettledPair] = []
+        settled_pairs: list[SettledPair] = []
         present: dict[str, Pair] = {}
         waiting: list[WaitingFile] = []
         seen: dict[str, Observation] = {}
@@ -135,9 +135,9 @@ class Inbox:
                 found = present[path] = _pair(folder, match)
                 if known.get(path) == found:
                     continue
-                observation = seen[path] = observe(self._seen.get(path), folder.looks(found), now)
+                observation = seen[path] = observe(self._seen.get(path), folder.statuses(found), now)
                 if settled(observation, now, self.settle_seconds):
-                    arrivals.append(SettledPair(found, match.conflict, tuple(folder.defaults)))
+                    settled_pairs.append(SettledPair(found, match.conflict, tuple(folder.defaults)))
                 else:
                     empty = folder.empty(found)
                     why = f"{on_a_line(empty)} is still empty" if empty else "still being written, or just now"
@@ -149,7 +149,7 @@ class Inbox:
         unsettled = [each for each in seen.values() if is_whole(each) and not settled(each, now, self.settle_seconds)]
         top = folders[0]
         return Listing(
-            arrivals=tuple(arrivals),
+            settled=tuple(settled_pairs),
             present=present,
             waiting=tuple(waiting),
             settling=len(unsettled),

@@ -9,11 +9,11 @@ from sorawatch.core.schedule import Waits
 NOW = 1_760_000_000_000
 HOUR = 3_600_000
 WAITS = Waits(first=5)
-TIMED_OUT = o.Unknown("timed out")
-NO_CREDIT = o.Unknown("HTTP 500", o.Halted("no credit", "top up", passing=False, keyed=True))
+TIMED_OUT = o.AnswerLost("timed out")
+NO_CREDIT = o.AnswerLost("HTTP 500", o.Blocked("no credit", "top up", passing=False, keyed=True))
 
 
-def after(*jobs: str, answer: o.Unknown = TIMED_OUT) -> LostAnswers:
+def after(*jobs: str, answer: o.AnswerLost = TIMED_OUT) -> LostAnswers:
     """What is known after these jobs' answers were lost, each sent and lost a second after the other."""
     known = None
     for number, job_id in enumerate(jobs):

@@ -82,6 +82,6 @@ def test_a_queue_of_polls_is_no_absence() -> None:
 
 
 def test_an_answer_begins_the_count_of_failures_anew() -> None:
-    failed = polled(1_000, outcome=o.FailedForNow("HTTP 500", counts=False), attempts=3)
+    failed = polled(1_000, outcome=o.TemporaryFailure("HTTP 500", counts=False), attempts=3)
     assert (failed.attempts, failed.reason) == (4, "HTTP 500")
     assert polled(1_000, attempts=4, reason="HTTP 500").attempts == 0

@@ -47,10 +47,10 @@ def failure(code: str, *, moderated: bool = False) -> o.GenerationFailed:
     ("outcome", "expected"),
     [
         (o.Accepted("video_1"), None),
-        (o.Unknown("timed out"), None),
-        (o.FailedForNow("HTTP 500"), Standing.RELEASED),
-        (o.FailedForGood("moderated"), Standing.RELEASED),
-        (o.Halted("no credit", "top up", passing=False, retry_after=None), Standing.RELEASED),
+        (o.AnswerLost("timed out"), None),
+        (o.TemporaryFailure("HTTP 500"), Standing.RELEASED),
+        (o.PermanentFailure("moderated"), Standing.RELEASED),
+        (o.Blocked("no credit", "top up", passing=False, retry_after=None), Standing.RELEASED),
         (o.ReferenceLost(), Standing.RELEASED),
     ],
 )
@@ -68,7 +68,7 @@ def test_a_submit_is_released_only_where_it_surely_was_not_accepted(outcome: o.O
         (1, o.Searched((o.Candidate("video_1", certain=True),), complete=True), None),
         (1, o.Searched((o.Candidate("video_1", certain=False),), complete=True), None),
         (1, o.Unlisted("HTTP 404"), None),
-        (1, o.FailedForNow("HTTP 500"), None),
+        (1, o.TemporaryFailure("HTTP 500"), None),
         (1, o.Accepted("video_1"), None),
     ],
 )
@@ -87,9 +87,9 @@ def test_a_lost_submit_is_released_only_by_proof(misses: int, outcome: o.Outcome
         (failure("moderation_blocked", moderated=True), Standing.SPENT),
         (failure("expired"), Standing.SPENT),
         (failure("cancelled"), Standing.SPENT),
-        (o.FailedForNow("HTTP 404"), Standing.SPENT),
-        (o.FailedForNow("no route", counts=False), None),
-        (o.Halted("key refused", "hint", passing=False, retry_after=None), None),
+        (o.TemporaryFailure("HTTP 404"), Standing.SPENT),
+        (o.TemporaryFailure("no route", counts=False), None),
+        (o.Blocked("key refused", "hint", passing=False, retry_after=None), None),
     ],
 )
 @pytest.mark.parametrize("failed_generations", [0, 1])
@@ -104,9 +104,9 @@ def test_a_rendering_is_released_only_if_the_server_failed_it(
     ("outcome", "expected"),
     [
         (o.Delivered("beach.mp4"), Standing.SPENT),
-        (o.FailedForGood("expired"), Standing.SPENT),
-        (o.FailedForNow("truncated"), None),
-        (o.Halted("disk full", "make room", passing=True, retry_after=None), None),
+        (o.PermanentFailure("expired"), Standing.SPENT),
+        (o.TemporaryFailure("truncated"), None),
+        (o.Blocked("disk full", "make room", passing=True, retry_after=None), None),
     ],
 )
 def test_a_clip_that_was_made_is_spent_and_one_that_is_held_can_still_be_had(
@@ -118,4 +118,4 @@ def test_a_clip_that_was_made_is_spent_and_one_that_is_held_can_still_be_had(
 
 @pytest.mark.parametrize("state", [State.DELIVERED, State.REJECTED, State.WITHDRAWN])
 def test_filing_changes_nothing(state: State):
-    assert standing(job(state), Action.ARCHIVE, o.Filed(("beach.jpg",))) is None
+    assert standing(job(state), Action.ARCHIVE, o.Archived(("beach.jpg",))) is None

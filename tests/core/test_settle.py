@@ -45,7 +45,7 @@ def test_a_sidecar_that_comes_or_goes_is_a_difference():
 
 def test_a_file_that_changes_and_changes_back_has_changed():
     there = seen(10.0, 12.0)
-    back = observe(observe(there, (IMAGE, replace(SIDECAR, size=21)), 12.5), there.looks, 13.0)
+    back = observe(observe(there, (IMAGE, replace(SIDECAR, size=21)), 12.5), there.statuses, 13.0)
     assert (back.since, back.count) == (13.0, 1)
 
 

@@ -173,7 +173,7 @@ def test_the_pace_is_that_of_all_together(database: str) -> None:
     ]
     try:
         with stores[0].transaction() as tx:
-            tx.add([replace(job, digest=job.id) for job in jobs])
+            tx.jobs.add([replace(job, digest=job.id) for job in jobs])
         gone = []
         for seconds, store in ((0.0, 0), (0.0, 1), (0.999, 1), (1.0, 1), (1.0, 0), (2.0, 0)):
             now = 1_700_000_000_000 + int(1000 * seconds)

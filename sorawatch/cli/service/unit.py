@@ -165,7 +165,7 @@ def needed(config: Config) -> tuple[list[Path], list[Path]]:
     found = config.folders
     four = [Path(os.path.normpath(each)) for each in (found.inbox, found.outbox, found.errors, found.processed)]
     log = config.logging.file
-    return four, [StateLocation.of(config).home, *([log.parent] if log else [])]
+    return four, [StateLocation.of(config).folder, *([log.parent] if log else [])]
 
 
 def _share_or_itself(folder: Path) -> Path:

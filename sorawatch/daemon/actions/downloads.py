@@ -47,7 +47,7 @@ class ClipDownloads:
         self._work = work
         self._patience = same_again_seconds
 
-    def fetch(self, job_id: str, video_id: str) -> DownloadedClip | o.FailedForNow:
+    def fetch(self, job_id: str, video_id: str) -> DownloadedClip | o.TemporaryFailure:
         """The clip of a video, in the work folder of a job, where it stays.
 
         Raises:
@@ -87,7 +87,7 @@ class ClipDownloads:
             part.unlink()
             raise
 
-    def _unsettled(self, job_id: str, odd: _Odd, part: Path) -> o.FailedForNow | None:
+    def _unsettled(self, job_id: str, odd: _Odd, part: Path) -> o.TemporaryFailure | None:
         """When to download again to see whether the same comes; None if it has come for long enough."""
         now = time.time()
         before = self._work.repeated_download(job_id)
@@ -99,7 +99,7 @@ class ClipDownloads:
         self._work.write_repeated_download(job_id, sighting)
         told = f"{odd.why}. It is delivered as it is if the server still sends the same after {self._patience:g} s"
         wait = sighting.wait(now, self._patience) if sighting.seen_at < now else None
-        return o.FailedForNow(told, wait, counts=not sighting.is_new(now, self._patience))
+        return o.TemporaryFailure(told, wait, counts=not sighting.is_new(now, self._patience))
 
 
 def _judged(path: Path) -> _Odd | None:

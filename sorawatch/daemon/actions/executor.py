@@ -1,11 +1,11 @@
-"""Who carries actions out: a small crew of threads for each kind, so that slow kinds never hold up the others."""
+"""Runs actions in thread pools: a small pool for each kind, so that slow kinds never delay the others."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sorawatch.core import outcome as o
@@ -15,7 +15,7 @@ from sorawatch.daemon.threads import ThreadPool
 
 logger = logging.getLogger("sorawatch")
 
-_CREW_OF = {
+_POOL_OF = {
     Action.SUBMIT: "submit",
     Action.RESOLVE: "poll",
     Action.POLL: "poll",
@@ -25,13 +25,13 @@ _CREW_OF = {
     Action.RESTORE: "file",
 }
 _THREADS = {"submit": 8, "poll": 4, "deliver": 3, "prepare": 2, "file": 2}
-_MOST = _THREADS | {"poll": 32}
-"""Threads that a crew may grow to: there may be hundreds of polls in a second, each a round trip to a far server."""
-CONNECTIONS = _MOST["poll"] + _MOST["deliver"]
+_MOST_THREADS = _THREADS | {"poll": 32}
+"""Threads that a pool may grow to: there may be hundreds of polls a second, each a round trip to a distant server."""
+CONNECTIONS = _MOST_THREADS["poll"] + _MOST_THREADS["deliver"]
 """Connections to the server worth keeping open. A submit has one of its own."""
-_PATIENCE = {Action.DELIVER: 600.0, Action.ARCHIVE: 300.0, Action.RESTORE: 300.0}
-"""Seconds that an action which writes into the folders may take; a delivery loads the clip first."""
-_DOING = {
+STUCK_SECONDS = {Action.DELIVER: 600.0, Action.ARCHIVE: 300.0, Action.RESTORE: 300.0}
+"""Seconds that an action which writes into the folders may take; a delivery downloads the clip first."""
+_DESCRIPTIONS = {
     Action.DELIVER: "delivering the clip of",
     Action.ARCHIVE: "filing",
     Action.RESTORE: "moving back",
@@ -42,7 +42,7 @@ _QUEUE_PER_THREAD = 8
 
 @dataclass(frozen=True, slots=True)
 class ActionDone:
-    """An action was carried out. ``token`` names the submit, if it was one."""
+    """An action was carried out. ``token`` is the submit's, if it was one."""
 
     job_id: str
     action: Action
@@ -51,71 +51,79 @@ class ActionDone:
 
 
 class Executor:
-    """Runs ``perform`` in the right crew and reports what came of it. Used from the daemon's thread."""
+    """Runs ``perform`` in the right pool and reports each outcome. Used from the daemon's thread."""
 
-    def __init__(self, perform: Callable[[Action, Job], o.Outcome], report: Callable[[ActionDone], None]) -> None:
-        """``report`` is called from the crew's threads."""
+    def __init__(
+        self,
+        perform: Callable[[Action, Job], o.Outcome],
+        report: Callable[[ActionDone], None],
+        *,
+        stuck_seconds: Mapping[Action, float] = STUCK_SECONDS,
+    ) -> None:
+        """``report`` is called from the pools' threads."""
         self.perform = perform
         self._report = report
-        self._crews = {name: ThreadPool(name, size, _MOST[name]) for name, size in _THREADS.items()}
-        self._busy: Counter[Action] = Counter()
-        self._under_way: dict[tuple[str, Action, str | None], tuple[float, Job]] = {}
+        self._stuck_seconds = stuck_seconds
+        self._pools = {name: ThreadPool(name, size, _MOST_THREADS[name]) for name, size in _THREADS.items()}
+        self._counts: Counter[Action] = Counter()
+        self._running: dict[tuple[str, Action, str | None], tuple[float, Job]] = {}
         """When a thread began with it, by a monotonic clock."""
-        self._held: Counter[tuple[str, Action, str | None]] = Counter()
+        self._unrecorded: Counter[tuple[str, Action, str | None]] = Counter()
 
     def start(self, action: Action, job: Job) -> None:
         """Queue ``action`` for ``job``."""
-        self._busy[action] += 1
-        self._held[_key(job.id, action, job.token)] += 1
-        self._crews[_CREW_OF[action]].run(lambda: self._carry_out(action, job))
+        self._counts[action] += 1
+        self._unrecorded[_key(job.id, action, job.token)] += 1
+        self._pools[_POOL_OF[action]].run(lambda: self._carry_out(action, job))
 
-    def finished(self, done: ActionDone) -> None:
-        """A report has been recorded."""
-        self._busy[done.action] -= 1
-        self._held -= Counter([_key(done.job_id, done.action, done.token)])
+    def recorded(self, done: ActionDone) -> None:
+        """A report has been written down."""
+        self._counts[done.action] -= 1
+        self._unrecorded -= Counter([_key(done.job_id, done.action, done.token)])
 
-    def have(self, job: Job) -> bool:
-        """Whether what the job's state calls for is queued, under way, or reported and not recorded yet."""
+    def has(self, job: Job) -> bool:
+        """Whether the action that the job's state calls for is queued, running, or reported and not recorded yet."""
         action = Action.SUBMIT if job.state is State.SUBMITTING else decide(job)
-        return action is not None and _key(job.id, action, job.token) in self._held
+        return action is not None and _key(job.id, action, job.token) in self._unrecorded
 
     @property
-    def are_whole(self) -> bool:
-        """Whether none of their threads has died."""
-        return all(crew.is_whole for crew in self._crews.values())
+    def is_alive(self) -> bool:
+        """Whether none of the threads has died."""
+        return all(pool.is_alive for pool in self._pools.values())
 
     @property
-    def hanging(self) -> str | None:
-        """What has been under way for so long that a share must be in the way of it."""
+    def stuck(self) -> str | None:
+        """What has been running for so long that a share must be in the way of it."""
         now = time.monotonic()
-        for (_, action, _), (began, job) in [*self._under_way.items()]:
-            if action in _PATIENCE and now - began > _PATIENCE[action]:
-                return f"{_DOING[action]} {job.pair.path} comes to no end; if a folder lies on a share, see to that"
+        for (_, action, _), (began, job) in [*self._running.items()]:
+            if action in self._stuck_seconds and now - began > self._stuck_seconds[action]:
+                what = f"{_DESCRIPTIONS[action]} {job.pair.path}"
+                return f"{what} comes to no end; if a folder lies on a share, see to that"
         return None
 
-    def busy(self, action: Action | None = None) -> int:
-        """How many actions are queued or under way: of one kind, or all."""
-        return self._busy.total() if action is None else self._busy[action]
+    def count(self, action: Action | None = None) -> int:
+        """How many actions are queued or running: of one kind, or all."""
+        return self._counts.total() if action is None else self._counts[action]
 
     def room(self, action: Action) -> int:
         """How many more of ``action`` are worth queueing now."""
-        crew = _CREW_OF[action]
-        busy = sum(count for each, count in self._busy.items() if _CREW_OF[each] == crew)
-        return max(0, _MOST[crew] * _QUEUE_PER_THREAD - busy)
+        pool = _POOL_OF[action]
+        busy = sum(count for each, count in self._counts.items() if _POOL_OF[each] == pool)
+        return max(0, _MOST_THREADS[pool] * _QUEUE_PER_THREAD - busy)
 
     def _carry_out(self, action: Action, job: Job) -> None:
-        self._under_way[_key(job.id, action, job.token)] = (time.monotonic(), job)
+        self._running[_key(job.id, action, job.token)] = (time.monotonic(), job)
         try:
             outcome = self.perform(action, job)
         except Exception as error:
-            # A fault of ours must cost no thread; and after one in a submit, nobody knows whether the order arrived.
+            # A fault of ours must not end the thread. After one in a submit nobody knows whether the order arrived.
             logger.exception("%s: %s failed", job.pair.path, action)
             why = f"a fault in sorawatch: {type(error).__name__}"
-            outcome = o.Unknown(why) if action is Action.SUBMIT else o.FailedForNow(why, counts=False)
-        self._under_way.pop(_key(job.id, action, job.token), None)
+            outcome = o.AnswerLost(why) if action is Action.SUBMIT else o.TemporaryFailure(why, counts=False)
+        self._running.pop(_key(job.id, action, job.token), None)
         self._report(ActionDone(job.id, action, job.token, outcome))
 
 
 def _key(job_id: str, action: Action, token: str | None) -> tuple[str, Action, str | None]:
-    """Two submits of one job are two things; anything else is done once at a time."""
+    """Two submits of one job are different; any other action is done once at a time."""
     return job_id, action, token if action is Action.SUBMIT else None

@@ -1,4 +1,4 @@
-"""Carries out one action for one job and says what it came to. Records nothing."""
+"""Carries out one action for one job and returns its outcome. Records nothing in the state."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from sorawatch.daemon.actions.witnesses import Witnesses
 from sorawatch.edges import images, inbox, lock, mounts, outbox
 from sorawatch.edges.api import VideoApi
 from sorawatch.edges.spool import Spool, SpoolFile
-from sorawatch.errors import Blocked, Damaged, Deferred, ModelUnknown, Rejected, SorawatchError, Unresolved
+from sorawatch.errors import Blocked, Cause, Damaged, Deferred, ModelUnknown, Rejected, SorawatchError, Unresolved
 
 logger = logging.getLogger("sorawatch")
 
@@ -42,7 +42,7 @@ _MODELS = 12
 
 
 class Performer:
-    """Does what the lifecycle decides. Called from several threads at once."""
+    """Carries out actions. Called from several threads at once."""
 
     def __init__(
         self,
@@ -77,20 +77,28 @@ class Performer:
         try:
             return self._act(action, job)
         except Unresolved as error:
-            return o.Unknown(str(error), None if error.cause is None else self._halted(error.cause))
+            return o.AnswerLost(str(error), None if error.cause is None else self._cause(error.cause))
         except Rejected as error:
-            return o.FailedForGood(str(error), error.hint, own=error.own)
+            return o.PermanentFailure(str(error), error.hint, own=error.own)
         except Deferred as error:
             if error.everyone and action is Action.SUBMIT:
-                return o.Halted(str(error), _WAIT, passing=True, retry_after=error.retry_after, crowded=error.crowded)
-            return o.FailedForNow(str(error), error.retry_after, counts=not error.everyone, answered=error.answered)
+                return o.Blocked(
+                    Cause(
+                        str(error),
+                        _WAIT,
+                        temporary=True,
+                        retry_after=error.retry_after,
+                        too_many_running=error.crowded,
+                    )
+                )
+            return o.TemporaryFailure(str(error), error.retry_after, counts=not error.everyone, answered=error.answered)
         except Blocked as error:
-            return self._halted(error)
+            return o.Blocked(self._cause(error))
 
-    def _halted(self, error: Blocked) -> o.Halted:
-        if isinstance(error, ModelUnknown):
-            return o.Halted(str(error), f"{error.hint}{self._offered()}", passing=error.passing, model=True)
-        return o.Halted(str(error), error.hint, passing=error.passing, keyed=error.keyed)
+    def _cause(self, error: Blocked) -> Cause:
+        """What the error says; where the model is unknown, with the models that the server offers."""
+        cause = error.cause
+        return replace(cause, hint=f"{cause.hint}{self._offered()}") if isinstance(error, ModelUnknown) else cause
 
     def _act(self, action: Action, job: Job) -> o.Outcome:
         match action:
@@ -117,7 +125,7 @@ class Performer:
         except Damaged as error:
             if not mounts.is_network(mounts.file_system_of(self._folders.inbox / job.pair.path)):
                 raise
-            return o.Partial(str(error), error.hint)
+            return o.Incomplete(str(error), error.hint)
         self._work.write_record(job.id, to_record(replace(job, order=replace(order, size=reference.size))))
         sent = hashlib.sha256(reference.data).hexdigest()
         return o.Prepared(reference.size, reference.digest, reference.note, sent)
@@ -147,7 +155,7 @@ class Performer:
         assert order is not None
         if any(found != listed for found, listed in self._looks(job.pair)):
             why = f"{job.pair.image} or its sidecar was changed or taken away after it was listed"
-            return o.FailedForNow(why, counts=False)
+            return o.TemporaryFailure(why, counts=False)
         reference = self._work.reference(job.id) or self._made_again(job, order)
         if reference is None:
             return o.ReferenceLost()
@@ -159,7 +167,7 @@ class Performer:
             self._work.write_record(job.id, to_record(replace(job, token=None)))
             raise
         if self._witnesses.owner(video.id) not in {None, job.id}:
-            return o.Unknown(f"the server answered with the id of another job's video ({video.id})")
+            return o.AnswerLost(f"the server answered with the id of another job's video ({video.id})")
         self._witnesses.know(video.id, job)
         with suppress(Deferred, Blocked):
             self._work.write_record(job.id, to_record(replace(job, video_id=video.id)))
@@ -212,9 +220,9 @@ class Performer:
             video = self._api.retrieve(job.video_id)
         except Rejected as error:
             # A server that has just accepted a video may not know it everywhere yet; only repetition convinces.
-            return o.FailedForNow(str(error))
+            return o.TemporaryFailure(str(error))
         except Deferred as error:
-            return o.FailedForNow(str(error), error.retry_after, counts=False, answered=error.answered)
+            return o.TemporaryFailure(str(error), error.retry_after, counts=False, answered=error.answered)
         self._witnesses.know(job.video_id, job)
         match video.status:
             case Status.COMPLETED:
@@ -236,7 +244,7 @@ class Performer:
     def _deliver(self, job: Job) -> o.Outcome:
         assert job.video_id is not None
         fetched = self._downloads.fetch(job.id, job.video_id)
-        if isinstance(fetched, o.FailedForNow):
+        if isinstance(fetched, o.TemporaryFailure):
             return fetched
         item = outbox.Item(fetched.path, clip_name(job.pair.image, fetched.suffix), keep=True)
         intent = self._work.folder(job.id) / SpoolFile.PUBLISHING
@@ -261,7 +269,7 @@ class Performer:
                 items.append(outbox.Item(text, error_name(pair.image), keep=True))
         except OSError as error:
             raise translate(error, str(work)) from error
-        return o.Filed(self._place(items, root, pair.folder, work / SpoolFile.ARCHIVING) if items else ())
+        return o.Archived(self._place(items, root, pair.folder, work / SpoolFile.ARCHIVING) if items else ())
 
     def _is_unchanged(self, pair: Pair) -> bool:
         """Whether what still lies in the inbox is what the job was made from: anything newer is another order."""
@@ -283,7 +291,7 @@ class Performer:
         intent = self._work.folder(job.id) / SpoolFile.RESTORING
         if not intent.exists() and all(inbox.stamp(item.source) is None for item in items):
             hint = "Drop the pair into the inbox again."
-            return o.FailedForGood(f"{job.pair.image} is no longer in the {called} folder", hint)
+            return o.PermanentFailure(f"{job.pair.image} is no longer in the {called} folder", hint)
         try:
             intent.parent.mkdir(mode=0o700, exist_ok=True)
             names = self._place(items, self._folders.inbox, job.pair.folder, intent)

@@ -1,4 +1,4 @@
-"""What polling learns: how long renders of a kind took, which the store keeps, and what the last look at each saw."""
+"""How long renders took, which the store keeps by kind of order, and what the last poll of each render showed."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from sorawatch.core.schedule import NO_HISTORY, PolledProgress, RenderHistory
 from sorawatch.edges.store import Transaction
 
 REMEMBERED = 40
-"""Renders of a kind that are remembered, the latest: enough for quantiles, few enough to follow a change."""
+"""The latest renders of a kind that are remembered: enough for quantiles, few enough to follow a change."""
 
 
 class RenderTimes:
-    """Used from the daemon's thread. Looks are in memory alone: a poll without the last is merely less well timed."""
+    """Used from the daemon's thread. The last polls are in memory only: without them a poll is less well timed."""
 
     def __init__(self) -> None:
-        self._looks: dict[str, PolledProgress] = {}
-        self._past: dict[str, tuple[int, ...]] = {}
+        self._last_polls: dict[str, PolledProgress] = {}
+        self._durations: dict[str, tuple[int, ...]] = {}
 
-    def outlook(self, tx: Transaction, job: Job) -> RenderHistory:
-        """What is known of the render of ``job`` before the present look."""
+    def history(self, tx: Transaction, job: Job) -> RenderHistory:
+        """What is known of the render of ``job`` before the present poll."""
         if job.order is None:
             return NO_HISTORY
         key = _key(job.order)
-        if key not in self._past:
-            self._past[key] = tuple(sorted(tx.note(key) or ()))
-        return RenderHistory(self._past[key], self._looks.get(job.id))
+        if key not in self._durations:
+            self._durations[key] = tuple(sorted(tx.notes.read(key) or ()))
+        return RenderHistory(self._durations[key], self._last_polls.get(job.id))
 
-    def learn(self, tx: Transaction, before: Job, outcome: o.Outcome, after: Job) -> None:
-        """Take in what a poll of ``before`` brought."""
-        age = tx.now - before.changed_at
+    def record(self, tx: Transaction, before: Job, outcome: o.Outcome, after: Job) -> None:
+        """Take in the outcome of a poll of ``before``."""
+        age = before.render_age(tx.now)
         if isinstance(outcome, o.Pending) and after.state is State.RENDERING:
-            self._looks[before.id] = PolledProgress(age, outcome.progress)
+            self._last_polls[before.id] = PolledProgress(age, outcome.progress)
             return
         if after.state is State.RENDERING:
             return
-        look = self._looks.pop(before.id, None)
+        last = self._last_polls.pop(before.id, None)
         if isinstance(outcome, o.Rendered) and before.order is not None and age >= 0:
             key = _key(before.order)
-            recent = [*(tx.note(key) or ()), length(age, look, outcome.took)][-REMEMBERED:]
-            tx.write_note(key, recent)
-            self._past[key] = tuple(sorted(recent))
+            recent = [*(tx.notes.read(key) or ()), duration(age, last, outcome.took)][-REMEMBERED:]
+            tx.notes.write(key, recent)
+            self._durations[key] = tuple(sorted(recent))
 
 
-def length(age: int, before: PolledProgress | None, took: int | None) -> int:
+def duration(age: int, last: PolledProgress | None, took: int | None) -> int:
     """The milliseconds that a render took which was found finished at ``age``.
 
-    The server's own word (``took``) counts as far as it agrees with what was seen: unfinished at the look ``before``.
+    What the server says itself (``took``) counts as far as it agrees with the poll before, which found it unfinished.
     """
-    earliest = min(before.age if before else 0, age)
+    earliest = min(last.age if last else 0, age)
     return (earliest + age) // 2 if took is None else min(max(took, earliest), age)
 
 
 def _key(order: Order) -> str:
-    """The name of the note about renders like this one."""
+    """The name of the note about renders of this kind."""
     kind = f"{order.model}\n{order.size}\n{order.seconds}"
     return f"renders-{hashlib.sha256(kind.encode()).hexdigest()[:20]}"

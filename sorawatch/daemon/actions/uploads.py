@@ -1,4 +1,4 @@
-"""The submits that are being sent."""
+"""The submits that are being sent: each may be charged, so a stop waits for them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sorawatch.errors import Deferred
 
 
 class ActiveUploads:
-    """The submits that are on their way to the server this moment: each may be charged, so none is cut off lightly."""
+    """Counts the submits that are being sent, and lets no more begin once the daemon stops."""
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._closed = False
-        self._number = 0
+        self._count = 0
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -24,22 +24,22 @@ class ActiveUploads:
         Raises:
             Deferred: if no more may begin.
         """
-        with self._guard:
+        with self._lock:
             if self._closed:
                 raise Deferred("it was not sent, for sorawatch was being stopped", everyone=True)
-            self._number += 1
+            self._count += 1
         try:
             yield
         finally:
-            with self._guard:
-                self._number -= 1
+            with self._lock:
+                self._count -= 1
 
     def close(self) -> None:
         """Let no more begin."""
-        with self._guard:
+        with self._lock:
             self._closed = True
 
     def __len__(self) -> int:
-        """How many are on their way."""
-        with self._guard:
-            return self._number
+        """How many are being sent."""
+        with self._lock:
+            return self._count

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sorawatch.core.job import Job
 from sorawatch.core.purchase import Witness
 
-WITNESSES = 64
+MOST_WITNESSES = 64
 """Videos of ours that are remembered, to check lists against: the latest are those that a list ought to show."""
 
 
@@ -25,7 +25,7 @@ class Witnesses:
         """The server has just told of ``job``'s video, which its list ought to show then."""
         assert job.order is not None
         self._known[video_id] = Witness(video_id, job.id, job.submitted_at or 0, job.order.prompt)
-        while len(self._known) > WITNESSES:
+        while len(self._known) > MOST_WITNESSES:
             self._known.pop(next(iter([*self._known])), None)
 
     def may_be(self, video_id: str, job: Job) -> bool:

@@ -1,4 +1,4 @@
-"""The limits that the ``_defaults.yaml`` files of the inbox set for their folders, as they stand there now."""
+"""The limits that the ``_defaults.yaml`` files of the inbox set for their folders, as the files are now."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from sorawatch.core.budget import LimitReached, LimitScope
 from sorawatch.core.limits import Limits
+from sorawatch.core.pause import Pause
 from sorawatch.core.settle import FileStatus, Observation, is_whole, observe, settled, settles_in
 from sorawatch.core.sidecar import OrderSettings
 from sorawatch.errors import Blocked, Deferred
@@ -14,73 +15,76 @@ _HINT = "Correct it; submitting from there goes on by itself."
 
 
 class FolderLimits:
-    """Reads each file again once it has changed and settled. Used from the looking thread.
+    """Reads each file again once it has changed and settled. Used from the scanning thread.
 
-    What is not known is never taken for no limit: a folder whose limits cannot be told submits nothing. While a
-    known file is being changed, what it said before holds.
+    An unreadable limits file blocks its folder. While a file that was read before is being changed, its former limits
+    hold.
     """
 
     def __init__(self, settle_seconds: float, read: Callable[[str], OrderSettings]) -> None:
-        """``read`` gives what the file at a path below the inbox says; it may raise `Deferred` or `Blocked`."""
+        """``read`` parses the file at a path below the inbox; it may raise `Deferred` or `Blocked`."""
         self._settle_seconds = settle_seconds
         self._read = read
-        self._seen: dict[str, Observation] = {}
+        self._observed: dict[str, Observation] = {}
         self._known: dict[str, tuple[FileStatus, LimitScope]] = {}
         self.scopes: tuple[LimitScope, ...] = ()
+        """The limits in force."""
 
-    def learn(self, defaults: Mapping[str, FileStatus | None], unlisted: Collection[str], now: float) -> float | None:
-        """Take in one look at the whole inbox.
+    def update(self, defaults: Mapping[str, FileStatus | None], unlisted: Collection[str], now: float) -> float | None:
+        """Take in one scan of the whole inbox.
 
         Args:
-            defaults: how every ``_defaults.yaml`` looks, by its path.
+            defaults: the status of every ``_defaults.yaml``, by its path; None where it cannot be had.
             unlisted: folders that could not be listed.
             now: seconds of a monotonic clock.
 
         Returns:
             Seconds until a file that is being changed can have settled.
         """
-        self._seen = {path: observe(self._seen.get(path), (look,), now) for path, look in defaults.items() if look}
+        self._observed = {
+            path: observe(self._observed.get(path), (status,), now) for path, status in defaults.items() if status
+        }
         unsettled = [
-            seen
-            for path, seen in self._seen.items()
-            if is_whole(seen)
-            and not settled(seen, now, self._settle_seconds)
-            and (path not in self._known or self._known[path][0] != seen.looks[0])
+            observed
+            for path, observed in self._observed.items()
+            if is_whole(observed)
+            and not settled(observed, now, self._settle_seconds)
+            and (path not in self._known or self._known[path][0] != observed.statuses[0])
         ]
-        shut = [_shut(folder, "", f"the folder {folder} cannot be listed", lasting=True) for folder in unlisted]
-        scopes = [self._scope(path, look, now) for path, look in defaults.items()]
+        blocked = [_blocked(folder, "", f"the folder {folder} cannot be listed", lasting=True) for folder in unlisted]
+        scopes = [self._scope(path, status, now) for path, status in defaults.items()]
         self._known = {path: known for path, known in self._known.items() if path in defaults}
-        self.scopes = (*(each for each in scopes if each.shut or each.limits != Limits()), *shut)
-        return min((settles_in(seen, now, self._settle_seconds) for seen in unsettled), default=None)
+        self.scopes = (*(each for each in scopes if each.blocked or each.limits != Limits()), *blocked)
+        return min((settles_in(observed, now, self._settle_seconds) for observed in unsettled), default=None)
 
-    def _scope(self, path: str, look: FileStatus | None, now: float) -> LimitScope:
+    def _scope(self, path: str, status: FileStatus | None, now: float) -> LimitScope:
         folder = path.rpartition("/")[0]
-        if path in self._known and (self._known[path][0] == look or not self._is_settled(path, now)):
+        if path in self._known and (self._known[path][0] == status or not self._is_settled(path, now)):
             return self._known[path][1]
-        if look is not None and not self._is_settled(path, now):
-            if look.size == 0:
-                return _shut(folder, path, f"{path} is still empty", lasting=True)
-            return _shut(folder, path, f"{path} is still being written, or just now", lasting=False)
+        if status is not None and not self._is_settled(path, now):
+            if status.size == 0:
+                return _blocked(folder, path, f"{path} is still empty", lasting=True)
+            return _blocked(folder, path, f"{path} is still being written, or just now", lasting=False)
         try:
-            layer = self._read(path)
+            settings = self._read(path)
         except (Deferred, Blocked) as error:
-            return _shut(folder, path, f"{path} cannot be read: {error}", lasting=True)
-        if layer.limits is None:
-            return _shut(folder, path, f"{path} cannot be understood: {_first(layer)}", lasting=True)
-        scope = LimitScope(layer.limits, folder, path)
-        if look is not None:
-            self._known[path] = look, scope
+            return _blocked(folder, path, f"{path} cannot be read: {error}", lasting=True)
+        if settings.limits is None:
+            return _blocked(folder, path, f"{path} cannot be understood: {_first_problem(settings)}", lasting=True)
+        scope = LimitScope(settings.limits, folder, path)
+        if status is not None:
+            self._known[path] = status, scope
         return scope
 
     def _is_settled(self, path: str, now: float) -> bool:
-        return path in self._seen and settled(self._seen[path], now, self._settle_seconds)
+        return path in self._observed and settled(self._observed[path], now, self._settle_seconds)
 
 
-def _first(layer: OrderSettings) -> str:
-    """The problem with the limits, or else the first one, without its full stop, as a part of a longer sentence."""
-    return str(next((each for each in layer.problems if "limit" in each.where), layer.problems[0])).rstrip(".")
+def _first_problem(settings: OrderSettings) -> str:
+    """The problem with the limits, or else the first one, without its full stop, as part of a longer sentence."""
+    return str(next((each for each in settings.problems if "limit" in each.where), settings.problems[0])).rstrip(".")
 
 
-def _shut(folder: str, file: str, reason: str, *, lasting: bool) -> LimitScope:
-    closed = LimitReached(reason, hint=_HINT, folder=folder, limit=reason, lasting=lasting)
-    return LimitScope(Limits(), folder, file, closed)
+def _blocked(folder: str, file: str, reason: str, *, lasting: bool) -> LimitScope:
+    reached = LimitReached(Pause(reason, _HINT, folder=folder, limit=reason), lasting=lasting)
+    return LimitScope(Limits(), folder, file, reached)

@@ -1,4 +1,4 @@
-"""What the loop remembers of the store between turns: which pairs are jobs already."""
+"""Which pairs are jobs already: what the loop remembers of the store between turns."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class KnownPairs:
         self._pairs: dict[str, dict[str, Pair]] = {}
         """By path, then by job, the oldest job first."""
         self._paths: dict[str, str] = {}
-        """By job: a pair that is moved back into the inbox may come to lie under another name."""
+        """By job: a pair that is moved back into the inbox may get another name there."""
         self._unpaid: dict[str, Pair] = {}
-        self._missed: dict[str, float] = {}
-        """Since when the pairs of unpaid jobs were found otherwise, by a monotonic clock."""
+        self._missing_since: dict[str, float] = {}
+        """Since when the pairs of unpaid jobs were not found as they were, by a monotonic clock."""
         for job in jobs:
-            self.enter(job)
+            self.update(job)
 
-    def enter(self, job: Job) -> None:
+    def update(self, job: Job) -> None:
         """Take in a job as it is now."""
         path = self._paths.pop(job.id, job.pair.path)
         if job.state in FINAL or path != job.pair.path:
@@ -41,21 +41,21 @@ class KnownPairs:
         else:
             self._unpaid.pop(job.id, None)
 
-    def knows(self, pair: Pair) -> bool:
+    def __contains__(self, pair: Pair) -> bool:
         """Whether a job is made of exactly this pair."""
         return pair in self._pairs.get(pair.path, {}).values()
 
-    def pairs(self) -> dict[str, Pair]:
+    def latest(self) -> dict[str, Pair]:
         """The pair of the latest job of every path."""
         return {path: [*pairs.values()][-1] for path, pairs in self._pairs.items()}
 
-    def vanished(self, present: Mapping[str, Pair], now: float, patience: float) -> list[str]:
-        """The jobs, not paid for yet, whose pair was gone or another in every look of so many seconds.
+    def missing(self, present: Mapping[str, Pair], now: float, seconds: float) -> list[str]:
+        """The unpaid jobs whose pair was gone or changed in every scan for so many seconds.
 
         Args:
-            present: what this look found, by the path of the image.
+            present: what this scan found, by the path of the image.
             now: seconds of a monotonic clock.
         """
-        missed = [job_id for job_id, pair in self._unpaid.items() if present.get(pair.path) != pair]
-        self._missed = {job_id: self._missed.get(job_id, now) for job_id in missed}
-        return [job_id for job_id, since in self._missed.items() if now - since >= patience]
+        missing = [job_id for job_id, pair in self._unpaid.items() if present.get(pair.path) != pair]
+        self._missing_since = {job_id: self._missing_since.get(job_id, now) for job_id in missing}
+        return [job_id for job_id, since in self._missing_since.items() if now - since >= seconds]

@@ -1,4 +1,4 @@
-"""What a look at the inbox means for the jobs: new ones, and some whose pair was taken away."""
+"""What a scan of the inbox means for the jobs: new ones, and unpaid ones whose pair was taken away or changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from sorawatch.core.job import UNPAID, Change, Job
-from sorawatch.core.lifecycle import vanish
+from sorawatch.core.lifecycle import cancel_unpaid
 from sorawatch.daemon.intake.known_pairs import KnownPairs
 from sorawatch.daemon.intake.scan import ScanResult, new_job
 from sorawatch.daemon.submission.admission import Admission
@@ -16,39 +16,39 @@ from sorawatch.edges.store import LeaseLost, Transaction
 
 
 def apply_scan(
-    tx: Transaction, look: ScanResult, register: KnownPairs, admission: Admission, patience: float
+    tx: Transaction, scan: ScanResult, known_pairs: KnownPairs, admission: Admission, missing_seconds: float
 ) -> list[Change]:
-    """Write down what follows from ``look``.
+    """Write down what follows from ``scan``.
 
     Args:
-        patience: seconds for which a pair must be gone before its job is cancelled.
+        missing_seconds: how long a pair must be gone before its job is cancelled.
 
     Returns:
-        The jobs that changed, as they were and as they are.
+        The jobs that changed, before and after.
     """
-    changes: list[Change] = [*_vanished(tx, look, register, patience)]
-    new = [_as_asked_for(tx, new_job(each, tx.now)) for each in look.new if not register.knows(each.pair)]
-    jobs = [admission.looked_over(job, tx.now, look.quotas) for job in new]
-    tx.add(jobs)
+    changes: list[Change] = [*_cancelled(tx, scan, known_pairs, missing_seconds)]
+    new = [_with_take(tx, new_job(each, tx.now)) for each in scan.new if each.pair not in known_pairs]
+    jobs = [admission.check_limits(job, tx.now, scan.folder_limits) for job in new]
+    tx.jobs.add(jobs)
     return changes + [(None, job) for job in jobs]
 
 
-def _as_asked_for(tx: Transaction, job: Job) -> Job:
+def _with_take(tx: Transaction, job: Job) -> Job:
     """The job, of another take where one was asked for and its pair was moved back into the inbox for that."""
     if job.order is None:
         return job
     return replace(job, order=replace(job.order, take=tx.orders.take_of(job.pair)))
 
 
-def _vanished(tx: Transaction, look: ScanResult, register: KnownPairs, patience: float) -> Iterator[Change]:
-    present = look.scan.present
-    for job_id in register.vanished(present, time.monotonic(), patience):
-        job = tx.job(job_id)
+def _cancelled(tx: Transaction, scan: ScanResult, known_pairs: KnownPairs, missing_seconds: float) -> Iterator[Change]:
+    present = scan.listing.present
+    for job_id in known_pairs.missing(present, time.monotonic(), missing_seconds):
+        job = tx.jobs.get(job_id)
         if job is None or job.state not in UNPAID:
             continue
         what = "its picture or sidecar was changed" if job.pair.path in present else "its picture was taken away"
-        after = vanish(job, tx.now, f"{what} before it was submitted")
-        # Another daemon may be preparing it this very moment; then the next look says the same.
+        after = cancel_unpaid(job, tx.now, f"{what} before it was submitted")
+        # Another daemon may be preparing it at this moment; then the next scan finds the same.
         with suppress(LeaseLost):
-            tx.save(after, job)
+            tx.jobs.save(after, job)
             yield job, after

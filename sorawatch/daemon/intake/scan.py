@@ -1,4 +1,4 @@
-"""From what lies in the inbox to orders: one look, done in a thread of its own because shares can hang."""
+"""One scan of the inbox: what it lists, and the orders of the new pairs. Runs in a thread, because shares can hang."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sorawatch.errors import Blocked, Deferred, Rejected
 
 @dataclass(frozen=True, slots=True)
 class NewPair:
-    """A settled pair and what it orders, or why it cannot be understood."""
+    """A settled pair and what it orders, or why that cannot be understood."""
 
     pair: Pair
     order: Order | Rejected
@@ -36,25 +36,25 @@ class ScanResult:
 
     new: tuple[NewPair, ...]
     waiting: tuple[WaitingFile, ...]
-    scan: Listing
-    quotas: tuple[LimitScope, ...] = ()
+    listing: Listing
+    folder_limits: tuple[LimitScope, ...] = ()
     """The limits of single folders."""
 
 
 class InboxScanner:
-    """Looks at the inbox and reads the sidecars of what is new there."""
+    """Lists the inbox and reads the sidecars of what is new there."""
 
     def __init__(
         self, inbox: Inbox, defaults: OrderSettings, catalogue: Mapping[str, Model], check: Callable[[], None]
     ) -> None:
-        """``check`` raises `Blocked` where the inbox must not be looked at now."""
+        """``check`` raises `Blocked` where the inbox must not be scanned now."""
         self._inbox = inbox
         self._defaults = defaults
         self._catalogue = catalogue
         self._check = check
-        self._quotas = FolderLimits(inbox.settle_seconds, lambda path: read_layer(inbox.root / path, path))
+        self._folder_limits = FolderLimits(inbox.settle_seconds, lambda path: read_layer(inbox.root / path, path))
 
-    def look(self, known: Mapping[str, Pair], now: float) -> ScanResult:
+    def scan(self, known: Mapping[str, Pair], now: float) -> ScanResult:
         """List the inbox once.
 
         Args:
@@ -62,39 +62,40 @@ class InboxScanner:
             now: seconds of a monotonic clock.
 
         Raises:
-            Blocked, Deferred: if the inbox cannot be listed, whole.
+            Blocked, Deferred: if the inbox itself cannot be listed.
         """
         self._check()
-        scan = self._inbox.scan(known, now)
-        # A share that went while it was listed looks like a folder from which everything was taken away.
+        listing = self._inbox.scan(known, now)
+        # A share that was unmounted while it was listed looks like a folder from which everything was taken away.
         self._check()
-        wait = self._quotas.learn(scan.defaults, scan.unlisted, now)
-        if wait is not None:
-            scan = replace(scan, settles_in=wait if scan.settles_in is None else min(wait, scan.settles_in))
-        presets: dict[str, OrderSettings] = {}
+        settles_in = self._folder_limits.update(listing.defaults, listing.unlisted, now)
+        if settles_in is not None:
+            soonest = settles_in if listing.settles_in is None else min(settles_in, listing.settles_in)
+            listing = replace(listing, settles_in=soonest)
+        folder_defaults: dict[str, OrderSettings] = {}
         new: list[NewPair] = []
-        waiting = list(scan.waiting)
-        for arrival in scan.arrivals:
+        waiting = list(listing.waiting)
+        for settled in listing.settled:
             try:
-                order = self._order(arrival, presets)
+                order = self._order(settled, folder_defaults)
             except (Deferred, Blocked) as error:
-                waiting.append(WaitingFile(arrival.pair.path, str(error)))
+                waiting.append(WaitingFile(settled.pair.path, str(error)))
                 continue
             if order is None:
-                waiting.append(WaitingFile(arrival.pair.path, "no sidecar yet, and no default prompt"))
+                waiting.append(WaitingFile(settled.pair.path, "no sidecar yet, and no default prompt"))
             else:
-                new.append(NewPair(arrival.pair, order))
-        return ScanResult(tuple(new), tuple(waiting), scan, self._quotas.scopes)
+                new.append(NewPair(settled.pair, order))
+        return ScanResult(tuple(new), tuple(waiting), listing, self._folder_limits.scopes)
 
-    def _order(self, arrival: SettledPair, presets: dict[str, OrderSettings]) -> Order | Rejected | None:
-        """What an arrival orders; ``presets`` keeps the ``_defaults.yaml`` files that were read in this look."""
-        found = arrival.pair
-        if arrival.conflict:
-            return Rejected(arrival.conflict, "Correct the names, then move the files back into the inbox.")
-        for path in arrival.defaults:
-            if path not in presets:
-                presets[path] = read_layer(self._inbox.root / path, path)
-        layers = [*(presets[path] for path in arrival.defaults), self._defaults]
+    def _order(self, settled: SettledPair, folder_defaults: dict[str, OrderSettings]) -> Order | Rejected | None:
+        """What a pair orders; ``folder_defaults`` keeps the ``_defaults.yaml`` files that were read in this scan."""
+        found = settled.pair
+        if settled.conflict:
+            return Rejected(settled.conflict, "Correct the names, then move the files back into the inbox.")
+        for path in settled.defaults:
+            if path not in folder_defaults:
+                folder_defaults[path] = read_layer(self._inbox.root / path, path)
+        layers = [*(folder_defaults[path] for path in settled.defaults), self._defaults]
         if found.sidecar is not None:
             layers.insert(0, read_layer(self._inbox.root / found.folder / found.sidecar, found.sidecar))
         elif not any(layer.speaks_of("prompt") for layer in layers):
@@ -106,7 +107,7 @@ class InboxScanner:
 
 
 def new_job(found: NewPair, now: int) -> Job:
-    """A job for a settled pair, refused already where its order cannot be understood."""
+    """A job for a settled pair, rejected already where its order cannot be understood."""
     job = Job(job_id(os.urandom(5)), State.FOUND, found.pair, created_at=now, due_at=now, changed_at=now)
     if isinstance(found.order, Rejected):
         return reject(job, now, str(found.order), found.order.hint)
@@ -114,7 +115,7 @@ def new_job(found: NewPair, now: int) -> Job:
 
 
 def read_layer(path: Path, name: str) -> OrderSettings:
-    """A sidecar, or a ``_defaults.yaml``; whatever is wrong in it is among its problems.
+    """A sidecar, or a ``_defaults.yaml``; what is wrong in it is among its problems.
 
     Raises:
         Deferred, Blocked: if it cannot be read now.
@@ -132,7 +133,7 @@ def read_layer(path: Path, name: str) -> OrderSettings:
 def order_beside(image: Path, defaults: OrderSettings, catalogue: Mapping[str, Model]) -> Order:
     """What a picture anywhere would order with the sidecar and the ``_defaults.yaml`` beside it.
 
-    A missing prompt is no fault here, for nothing is ordered.
+    A missing prompt is allowed here, because nothing is ordered.
 
     Raises:
         Rejected: with every problem.

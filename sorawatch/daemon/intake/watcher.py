@@ -1,7 +1,7 @@
-"""How changes in the inbox are noticed: by events where they can be trusted, by looking through it where not.
+"""How changes in the inbox are noticed: by events where they can be trusted, else by scanning alone.
 
-The inbox is listed regularly either way; events only bring the next listing forward. So whatever is wrong with them
-costs time and nothing else, and is repaired before the next listing rather than guarded against.
+The inbox is scanned regularly either way; events only bring the next scan forward. So a failing watch costs time and
+nothing else, and it is made anew before the next scan.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from sorawatch.errors import Blocked, Deferred
 
 logger = logging.getLogger("sorawatch")
 
-_GRIEVANCE = 600.0
+_REFUSED_SECONDS = 600.0
 """Seconds after which events are tried again where the system refused them: every try walks the whole tree."""
 
 _MISSES_THAT_PROVE = 3
-"""A single miss may only be a folder that was removed just after it was listed."""
+"""Scans in a row that found folders without a watch. One may only mean a folder that was removed just after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,38 +35,37 @@ class WatchMethod:
     why: str
     hint: str = ""
 
-    def told(self, rescan_seconds: float) -> str:
-        """For a person."""
+    def description(self, rescan_seconds: float) -> str:
+        """For people."""
         how = "noticed by events" if self.events else f"found by listing it every {rescan_seconds:g} s"
         return f"changes in the inbox are {how}: {self.why}"
 
 
 def watch_method(inbox: Path, mode: WatchMode) -> WatchMethod:
-    """Whether events from ``inbox`` are to be trusted, by the mounts that it lies on and that lie in it."""
-    return _judged(mounts.mounts_at(inbox), mode)
+    """Whether events from ``inbox`` can be trusted, by the mounts that it lies on and that lie in it."""
+    return method_for(mounts.mounts_at(inbox), mode)
 
 
-def _judged(found: tuple[mounts.Mount, ...], mode: WatchMode) -> WatchMethod:
+def method_for(found: tuple[mounts.Mount, ...], mode: WatchMode) -> WatchMethod:
+    """The method for an inbox on the first of these mounts, with the others below it."""
     own, *below = found
     if mode is not WatchMode.AUTO:
         return WatchMethod(mode is WatchMode.NATIVE, f"watch.mode is {mode}")
-    lies = f"it lies on {own.kind or 'an unknown file system'}"
+    place = f"it lies on {own.kind or 'an unknown file system'}"
     if mounts.is_network(own.kind):
-        return WatchMethod(False, f"{lies}, where changes made by other machines raise no events")
+        return WatchMethod(False, f"{place}, where changes made by other machines raise no events")
     if mounts.is_layered(own.kind):
-        return WatchMethod(
-            True, f"{lies}; what is changed in a layer below raises none, and is found by the next listing"
-        )
-    if silent := [mount for mount in below if mounts.is_network(mount.kind)]:
-        named = ", ".join(f"{mount.point} ({mount.kind})" for mount in silent)
-        return WatchMethod(
-            True, f"{lies}; mounted in it are shares that raise none, which are found by listing: {named}"
-        )
-    return WatchMethod(True, lies)
+        why = f"{place}; what is changed in a layer below raises none, and is found by the next listing"
+        return WatchMethod(True, why)
+    if shares := [mount for mount in below if mounts.is_network(mount.kind)]:
+        named = ", ".join(f"{mount.point} ({mount.kind})" for mount in shares)
+        why = f"{place}; mounted in it are shares that raise none, which are found by listing: {named}"
+        return WatchMethod(True, why)
+    return WatchMethod(True, place)
 
 
 class InboxWatcher:
-    """Keeps a `EventWatch` alive where events can be trusted. Used from the looking thread, for all of it can hang."""
+    """Keeps an `EventWatch` alive where events can be trusted. Used from the scanning thread: all of it can hang."""
 
     def __init__(self, inbox: Path, mode: WatchMode) -> None:
         self._inbox = inbox
@@ -75,27 +74,27 @@ class InboxWatcher:
         self._watched: object = None
         """What the watch was made for: the folder and its mounts."""
         self._misses = 0
-        """How often in a row it was found not to cover all folders."""
+        """Scans in a row in which the watch did not cover all folders."""
         self._refused_until = 0.0
-        self.means: WatchMethod | None = None
-        """None before the first look. May be read from any thread."""
+        self.method: WatchMethod | None = None
+        """None before the first scan. May be read from any thread."""
 
-    def tend(self, nudge: Callable[[], None]) -> None:
-        """Called before a look: have events come, if they can be trusted. The look finds what happened without them."""
+    def prepare(self, notify: Callable[[], None]) -> None:
+        """Called before a scan: see that ``notify`` is called on changes from now on, if events can be trusted."""
         found = mounts.mounts_at(self._inbox)
-        means = _judged(found, self._mode)
-        if not means.events:
+        method = method_for(found, self._mode)
+        if not method.events:
             self.stop()
         elif time.monotonic() < self._refused_until:
             return
         else:
-            means = self._kept_up(found, nudge) or means
-        self._tell(means)
+            method = self._keep_watching(found, notify) or method
+        self._use(method)
 
     def covers(self, folders: int) -> bool:
-        """After a look that listed so many ``folders``: whether events came from all of them meanwhile.
+        """After a scan that listed so many ``folders``: whether all of them were watched meanwhile.
 
-        If not, the look is to be repeated soon.
+        If not, the scan should be repeated soon.
         """
         if self._watch is None:
             return True
@@ -107,21 +106,21 @@ class InboxWatcher:
         if self._misses >= _MISSES_THAT_PROVE:
             self._misses = 0
             limit = limit_reached()
-            self._refuse(WatchMethod(False, f"not all of its {folders} folders can be watched: {limit}", limit.hint))
+            self._give_up(WatchMethod(False, f"not all of its {folders} folders can be watched: {limit}", limit.hint))
         return False
 
-    def stop(self, patience: float = PARTING) -> None:
-        """Watch no more, for now; the end is waited for so many seconds at most."""
+    def stop(self, timeout: float = PARTING) -> None:
+        """Watch no more, for now; waits at most ``timeout`` seconds for the end of the watch."""
         if self._watch is not None:
-            self._watch.stop(patience)
+            self._watch.stop(timeout)
             self._watch = None
 
-    def _kept_up(self, found: tuple[mounts.Mount, ...], nudge: Callable[[], None]) -> WatchMethod | None:
-        """Make the watch anew if it is not what it was made as. Returns why there cannot be one, if so."""
+    def _keep_watching(self, found: tuple[mounts.Mount, ...], notify: Callable[[], None]) -> WatchMethod | None:
+        """Make the watch anew unless the present one still fits. Returns the method that replaces it if that fails."""
         try:
             folder = os.stat(self._inbox)
         except OSError:
-            # The look that follows will say why.
+            # The scan that follows will say why.
             return None
         wanted = (folder.st_dev, folder.st_ino, found)
         if self._watch is not None:
@@ -129,20 +128,20 @@ class InboxWatcher:
                 return None
             logger.info("events from the inbox have ended or are of another disk; they are asked for anew")
         self.stop()
-        watch = EventWatch(self._inbox, nudge)
+        watch = EventWatch(self._inbox, notify)
         try:
             watch.start()
         except (Blocked, Deferred) as error:
-            return self._refuse(WatchMethod(False, str(error), error.hint if isinstance(error, Blocked) else ""))
+            return self._give_up(WatchMethod(False, str(error), error.hint if isinstance(error, Blocked) else ""))
         self._watch, self._watched = watch, wanted
         return None
 
-    def _refuse(self, means: WatchMethod) -> WatchMethod:
-        self._refused_until = time.monotonic() + _GRIEVANCE
-        self._tell(means)
-        return means
+    def _give_up(self, method: WatchMethod) -> WatchMethod:
+        self._refused_until = time.monotonic() + _REFUSED_SECONDS
+        self._use(method)
+        return method
 
-    def _tell(self, means: WatchMethod) -> None:
-        before, self.means = self.means, means
-        if means.hint and means != before:
-            logger.warning("events from the inbox cannot be had: %s. %s", means.why, means.hint)
+    def _use(self, method: WatchMethod) -> None:
+        before, self.method = self.method, method
+        if method.hint and method != before:
+            logger.warning("events from the inbox cannot be had: %s. %s", method.why, method.hint)

@@ -1,4 +1,7 @@
-"""Who may be submitted now: one transaction decides over places, pace, money and twins, and writes the intent."""
+"""Which ready jobs may be submitted now: one transaction decides about places, pace, money and duplicates.
+
+What it lets through is on disk as SUBMITTING, with its purchase, before anything is sent.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from sorawatch.core.another_take import is_same
 from sorawatch.core.budget import Exclusion, LimitReached, LimitScope, Usage, admit, refusal
 from sorawatch.core.calendar import Period, day_of, month_of
 from sorawatch.core.concurrency_limit import ConcurrencyLimit, after_refusal, after_success, effective
-from sorawatch.core.job import UNPAID, Job, State
-from sorawatch.core.lifecycle import Action, begin, reject, vanish
+from sorawatch.core.job import UNPAID, Change, Job, State
+from sorawatch.core.lifecycle import Action, begin, cancel_unpaid, reject
 from sorawatch.core.limits import Limits
 from sorawatch.core.naming import on_a_line
 from sorawatch.core.order import Model, Size
@@ -23,42 +26,48 @@ from sorawatch.core.retry_policy import Policy
 from sorawatch.edges.store import Transaction
 
 _CANDIDATES = 64
-"""Ready jobs looked at in one turn: more than are ever staged."""
+"""Ready jobs examined in one pass: more than are ever prepared ahead."""
 
-_TWIN_PAUSE = 1_000
-"""Milliseconds between two looks at a job that waits for its twin."""
+_DUPLICATE_PAUSE = 1_000
+"""Milliseconds between two looks at a job that waits for another one with the same order."""
+
+_CONCURRENCY = "allowance"
+"""The note with the `ConcurrencyLimit`."""
+_PACES = "paces"
+"""The note with the times until which each limit's pace is used up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What an admission came to."""
+    """The result of one admission."""
 
     changes: tuple[tuple[Job, Job], ...]
-    """Every job that was changed, as it was and as it is."""
-    closed: tuple[LimitReached, ...]
-    """Why others may not go."""
-    thorough: bool
-    """Every order that waits was asked after: what is not closed here is open."""
+    """Every job that was changed, before and after."""
+    reached: tuple[LimitReached, ...]
+    """Limits that kept orders back."""
+    complete: bool
+    """Every waiting order was examined, so a limit that is not in ``reached`` is not reached."""
 
     @property
     def submits(self) -> list[Job]:
         """The jobs whose submit has begun."""
-        return [job for was, job in self.changes if was.state is State.READY and job.state is State.SUBMITTING]
+        return [
+            after for before, after in self.changes if before.state is State.READY and after.state is State.SUBMITTING
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Reads and writes within the turn it is given; holds only what the configuration says."""
+    """Reads and writes within the transaction it is given; holds only what the configuration says."""
 
     limits: Limits
     policy: Policy
     catalogue: Mapping[str, Model]
     refuse_duplicates: bool
     zone: tzinfo | None
-    lease_ms: int
     keep_ms: int
-    """For so long a delivered order keeps the same ones away: its record is kept as long."""
-    server: str = ""
+    """For so long the record of a delivered order is kept, and the same order refused."""
+    server: str
     """The base URL: what is learnt of a server's answers holds for it alone."""
 
     @property
@@ -73,102 +82,107 @@ class Admission:
             return None
         return self.catalogue[order.model].price(order.size, order.seconds)
 
-    def exclusion(self, closed: LimitReached) -> Exclusion:
+    def exclusion(self, reached: LimitReached) -> Exclusion:
         """The orders that a limit which is reached keeps back."""
-        priced = tuple(sorted(name for name, model in self.catalogue.items() if not model.is_free))
-        return Exclusion(closed.folder, priced if closed.priced else None)
+        return Exclusion(reached.pause.folder, self._priced_models if reached.priced else None)
 
     def priced(self, model: str) -> Exclusion:
-        """The orders for ``model`` that cost money, or may; for all models where it is empty."""
-        return Exclusion(models=(model,)) if model else self.exclusion(LimitReached("", priced=True))
+        """The orders for ``model`` that may cost money; for all models where it is empty."""
+        return Exclusion(models=(model,) if model else self._priced_models)
+
+    @property
+    def _priced_models(self) -> tuple[str, ...]:
+        return tuple(sorted(name for name, model in self.catalogue.items() if not model.is_free))
 
     def spent_today(self, tx: Transaction) -> int:
         """Micro-dollars spent or reserved."""
-        return tx.books.spent(day_of(tx.now, self.zone).begins)
+        return tx.spending.spent(day_of(tx.now, self.zone).begins)
 
-    def looked_over(self, job: Job, now: int, quotas: Sequence[LimitScope]) -> Job:
-        """The job, refused where the limits never let it through; a size that is still open is settled later."""
+    def check_limits(self, job: Job, now: int, folder_limits: Sequence[LimitScope]) -> Job:
+        """The job, rejected where the limits can never let it through. One without a final size is checked later."""
         order = job.order
         if job.state not in UNPAID or order is None or not isinstance(order.size, Size):
             return job
-        refused = refusal(_scopes(LimitScope(self.limits), job.pair.folder, quotas), order, self.price(job))
+        scopes = _scopes(LimitScope(self.limits), job.pair.folder, folder_limits)
+        refused = refusal(scopes, order, self.price(job))
         return job if refused is None else reject(job, now, str(refused), refused.hint)
 
     def admit(
         self,
         tx: Transaction,
         places: int,
-        quotas: Sequence[LimitScope],
+        folder_limits: Sequence[LimitScope],
         *,
-        canary: bool,
+        probing: bool,
         has_room: Callable[[str, int | None], bool],
     ) -> Admitted:
-        """Begin the submit of as many ready jobs as may go, the most urgent first, at most ``places``.
+        """Begin the submit of as many ready jobs as may be sent, the most urgent first, at most ``places``.
 
         A folder whose own limits are reached is passed over, and so is a model that a circuit breaker stops; the
-        others go on. So do orders that cost nothing where a cap on money is reached. A ``canary`` is whichever job
-        has not been tried for the longest time: what stops one may not stop the next.
+        others go on. So do orders that cost nothing where a cap on money is reached.
 
         Args:
-            quotas: the limits of single folders.
+            folder_limits: the limits of single folders.
+            probing: a circuit breaker lets one order through, so take the job that was not tried for the longest time:
+                what stops one may not stop the next.
             has_room: whether the circuit breakers let an order for this model, at this price in micro-dollars, go.
         """
         tally = _Tally(tx, day_of(tx.now, self.zone), month_of(tx.now, self.zone))
-        whole = LimitScope(replace(self.limits, in_flight=effective(allowance(tx), self.places)))
+        whole = LimitScope(replace(self.limits, in_flight=effective(concurrency_limit(tx), self.places)))
         if tally.usage(whole).in_flight >= (whole.limits.in_flight or 1):
-            return Admitted((), (), thorough=False)
+            return Admitted((), (), complete=False)
         changes: list[tuple[Job, Job]] = []
-        closed: list[LimitReached] = []
+        reached: list[LimitReached] = []
         excluded: list[Exclusion] = []
         more = True
-        # Once some are passed over, the next candidates are others: those may have been all that were looked at.
+        # Once some orders are excluded, the next candidates are others: those may have been all that were examined.
         while more and places > 0:
             more = False
-            candidates = tx.due([State.READY], _CANDIDATES, self.policy.waits.horizon, excluded)
-            if canary:
+            candidates = tx.claims.candidates([State.READY], _CANDIDATES, self.policy.waits.horizon, excluded)
+            if probing:
                 candidates = iter(sorted(candidates, key=lambda job: job.changed_at))
             for job in candidates:
                 model = job.order.model if job.order else ""
                 if any(each.covers(job.pair.folder, model) for each in excluded):
                     continue
-                settled = self._without_buying(tx, job) or self._forbidden(tx, job, quotas)
-                if settled or tx.being_submitted(job):
-                    changes += settled
+                decided = self._without_buying(tx, job) or self._beyond_limits(tx, job, folder_limits)
+                if decided or tx.orders.is_being_submitted(job):
+                    changes += decided
                     continue
                 price = self.price(job)
                 if not has_room(model, price):
                     excluded.append(Exclusion(models=(model,)))
                     more = True
                     continue
-                reached = tally.take(_scopes(whole, job.pair.folder, quotas), price)
-                if reached is not None:
-                    closed.append(reached)
-                    excluded.append(self.exclusion(reached))
+                limit = tally.take(_scopes(whole, job.pair.folder, folder_limits), price)
+                if limit is not None:
+                    reached.append(limit)
+                    excluded.append(self.exclusion(limit))
                     more = excluded[-1] != Exclusion()
                     if more:
                         continue
                     break
-                changes.append((job, self._begun(tx, job, price)))
+                changes.append((job, self._begin_submit(tx, job, price)))
                 places -= 1
                 if places == 0:
                     break
         tally.write()
-        thorough = places > 0 and Exclusion() not in excluded
-        return Admitted(tuple(changes), tuple(closed), thorough)
+        complete = places > 0 and Exclusion() not in excluded
+        return Admitted(tuple(changes), tuple(reached), complete)
 
-    def _begun(self, tx: Transaction, job: Job, price: int | None) -> Job:
-        """The job with its submit begun: with the end of the turn, its intent and its purchase are on disk."""
+    def _begin_submit(self, tx: Transaction, job: Job, price: int | None) -> Job:
+        """The job in SUBMITTING. With the end of the transaction its intent and its purchase are on disk."""
         submitting = begin(job, Action.SUBMIT, now=tx.now, token=os.urandom(16).hex(), price=price)
-        tx.save(submitting, job, lease_ms=self.lease_ms)
-        tx.buy(submitting)
+        tx.jobs.save(submitting, job, claim=True)
+        tx.purchases.add(submitting)
         return submitting
 
-    def heed(self, tx: Transaction, job: Job, outcome: o.Outcome) -> None:
-        """Fewer places in flight when the server complains of too many, one more for each video it finishes."""
-        before = allowance(tx)
+    def adapt_concurrency(self, tx: Transaction, job: Job, outcome: o.Outcome) -> None:
+        """Fewer places when the server says that too many of our videos run, one more for each that it finishes."""
+        before = concurrency_limit(tx)
         match outcome:
-            case o.Halted(crowded=True):
-                running = tx.in_flight() - 1
+            case o.Blocked(cause) if cause.too_many_running:
+                running = tx.jobs.in_flight() - 1
                 sent = job.submitted_at or tx.now
                 after = after_refusal(before, self.places, in_flight=running, submitted_at=sent, now=tx.now)
             case o.Rendered():
@@ -176,136 +190,145 @@ class Admission:
             case _:
                 return
         if after != before:
-            tx.write_note("allowance", after and asdict(after))
+            tx.notes.write(_CONCURRENCY, after and asdict(after))
 
-    def reunited(self, tx: Transaction, job: Job) -> list[tuple[Job, Job]]:
-        """What changed, on disk already, where ``job`` is ready and made of the pair of another job that goes on.
+    def merge_into_older(self, tx: Transaction, job: Job) -> list[Change]:
+        """Cancel a ready job whose pair is that of another job under way, which takes over the pair as it is now.
 
-        Such a pair was touched, or got other metadata, and is what the older job files in the end.
+        The pair was touched, or its metadata was edited, so the order is the same.
+
+        Returns:
+            The changes, which are written already; none where there is no such job.
         """
         if job.state is not State.READY:
             return []
-        older = next((each for each in tx.orders.going_on(job.pair) if is_same(each, job)), None)
+        older = next((each for each in tx.orders.under_way(job.pair) if is_same(each, job)), None)
         if older is None:
             return []
         reference = older.reference_digest or job.reference_digest
-        touched = replace(older, pair=job.pair, digest=job.digest, reference_digest=reference)
-        tx.amend(touched, older)
-        after = vanish(job, tx.now, f"the same pair as job {older.id}, which goes on")
-        tx.save(after, job)
-        return [(older, touched), (job, after)]
+        merged = replace(older, pair=job.pair, digest=job.digest, reference_digest=reference)
+        tx.jobs.amend(merged, older)
+        after = cancel_unpaid(job, tx.now, f"the same pair as job {older.id}, which goes on")
+        tx.jobs.save(after, job)
+        return [(older, merged), (job, after)]
 
     def _without_buying(self, tx: Transaction, job: Job) -> list[tuple[Job, Job]]:
-        """What changed, on disk already, where ``job`` goes on without a purchase; nothing if it must be bought."""
-        after = self._resumed(tx, job)
+        """The changes, which are written already, where ``job`` needs no purchase; none if it must be bought."""
+        after = self._bought_before(tx, job)
         if after is None:
-            reunited = self.reunited(tx, job)
-            if reunited or not self.refuse_duplicates:
-                return reunited
-            after = self._kept_away(tx, job)
+            merged = [(before, after) for before, after in self.merge_into_older(tx, job) if before is not None]
+            if merged or not self.refuse_duplicates:
+                return merged
+            after = self._duplicate(tx, job)
         if after is None:
             return []
-        tx.save(after, job)
+        tx.jobs.save(after, job)
         return [(job, after)]
 
-    def _kept_away(self, tx: Transaction, job: Job) -> Job | None:
-        """The job refused as a duplicate, or waiting for another one of the same order; None if there is none."""
+    def _duplicate(self, tx: Transaction, job: Job) -> Job | None:
+        """The job refused as a duplicate, or waiting for another one with the same order; None if there is none."""
         since = tx.now - self.keep_ms
-        twin = tx.same_order(job, since)
-        if twin is None:
-            delivered = tx.orders.delivered(job, since)
+        same = tx.orders.same(job, since)
+        if same is None:
+            delivered = tx.purchases.delivered(job, since)
             if delivered is None:
                 return None
-            return _refused(job, tx.now, delivered.job_id, _as_clip(delivered.clip))
-        match twin.state:
+            return _refused(job, tx.now, delivered.job_id, _delivered_as(delivered.clip))
+        match same.state:
             case State.DONE:
-                return _refused(job, tx.now, twin.id, _as_clip(twin.clip))
+                return _refused(job, tx.now, same.id, _delivered_as(same.clip))
             case State.HELD:
-                return _refused(job, tx.now, twin.id, f"which is held: {twin.reason}")
+                return _refused(job, tx.now, same.id, f"which is held: {same.reason}")
             case _:
-                reason = f"waits for job {twin.id}, which is the same order"
-                return replace(job, due_at=tx.now + _TWIN_PAUSE, reason=reason)
+                reason = f"waits for job {same.id}, which is the same order"
+                return replace(job, due_at=tx.now + _DUPLICATE_PAUSE, reason=reason)
 
-    def _forbidden(self, tx: Transaction, job: Job, quotas: Sequence[LimitScope]) -> list[tuple[Job, Job]]:
-        after = self.looked_over(job, tx.now, quotas)
+    def _beyond_limits(self, tx: Transaction, job: Job, folder_limits: Sequence[LimitScope]) -> list[tuple[Job, Job]]:
+        after = self.check_limits(job, tx.now, folder_limits)
         if after is job:
             return []
-        tx.save(after, job)
+        tx.jobs.save(after, job)
         return [(job, after)]
 
-    def _resumed(self, tx: Transaction, job: Job) -> Job | None:
-        """The job going on with what an earlier try of the same order bought, if nobody else does."""
-        for purchase in tx.purchases_like(job):
-            buyer = tx.job(purchase.job_id)
+    def _bought_before(self, tx: Transaction, job: Job) -> Job | None:
+        """The job going on with what an earlier try of the same order bought, if no other job does."""
+        for purchase in tx.purchases.of_order(job):
+            buyer = tx.jobs.get(purchase.job_id)
             if purchase.clip is not None and buyer is not None and buyer.id == job.id:
                 return recovered(job, purchase, tx.now)
             if purchase.standing is not Standing.OPEN or tx.orders.has_follower(purchase, job):
                 continue
             is_given_up = buyer is None or buyer.state in {State.FAILED, State.CANCELLED}
-            # Jobs are kept as long: a state that does not know the buyer has lost it, and what came of the submit.
+            # Jobs are kept as long: a state that does not know the buyer has lost it, and the result of the submit.
             is_lost = buyer is None and purchase.at >= tx.now - self.keep_ms
             if job.token == purchase.token or is_lost or (is_given_up and purchase.video_id is not None):
                 return recovered(job, purchase, tx.now)
         return None
 
 
-def _refused(job: Job, now: int, twin: str, what_became_of_it: str) -> Job:
+def _refused(job: Job, now: int, other: str, result: str) -> Job:
     hint = (
         f"To have it once more, run `sorawatch retry --another {job.id}`. "
         "To have no order refused as a duplicate, set `duplicates: allow` in the configuration."
     )
-    return reject(job, now, f"it is the same order as job {twin}, {what_became_of_it}", hint)
+    return reject(job, now, f"it is the same order as job {other}, {result}", hint)
 
 
-def _as_clip(clip: str | None) -> str:
+def _delivered_as(clip: str | None) -> str:
     return f"delivered as {on_a_line(clip or '')}"
 
 
-def allowance(tx: Transaction) -> ConcurrencyLimit | None:
+def concurrency_limit(tx: Transaction) -> ConcurrencyLimit | None:
     """How many videos the server makes for us at once, if that is fewer than the configuration allows."""
-    note = tx.note("allowance")
+    note = tx.notes.read(_CONCURRENCY)
     return note and ConcurrencyLimit(**note)
 
 
-def _scopes(whole: LimitScope, folder: str, quotas: Sequence[LimitScope]) -> list[LimitScope]:
-    """Whatever limits a job of this folder."""
-    return [whole, *(quota for quota in quotas if quota.covers(folder))]
+def paced_until(tx: Transaction) -> int:
+    """When the configured pace lets the next order go, as `Usage.paced_until` counts it."""
+    until: int = (tx.notes.read(_PACES) or {}).get("", 0)
+    return until
+
+
+def _scopes(whole: LimitScope, folder: str, folder_limits: Sequence[LimitScope]) -> list[LimitScope]:
+    """The limits that hold for a job of this folder."""
+    return [whole, *(scope for scope in folder_limits if scope.covers(folder))]
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What is taken of each scope's limits: read when first asked for, kept while orders are admitted."""
+    """What is used up of each scope's limits: read when first needed, counted on while orders are admitted."""
 
     tx: Transaction
     day: Period
     month: Period
-    taken: dict[LimitScope, Usage] = field(default_factory=dict)
+    used: dict[LimitScope, Usage] = field(default_factory=dict)
 
     def usage(self, scope: LimitScope) -> Usage:
-        if scope not in self.taken:
-            self.taken[scope] = Usage(
-                in_flight=self.tx.in_flight(scope.folder),
-                micros_today=self.tx.books.spent(self.day.begins, scope.folder),
-                micros_this_month=self.tx.books.spent(self.month.begins, scope.folder),
-                paced_until=(self.tx.note("paces") or {}).get(scope.file, 0),
+        if scope not in self.used:
+            self.used[scope] = Usage(
+                in_flight=self.tx.jobs.in_flight(scope.folder),
+                micros_today=self.tx.spending.spent(self.day.begins, scope.folder),
+                micros_this_month=self.tx.spending.spent(self.month.begins, scope.folder),
+                paced_until=(self.tx.notes.read(_PACES) or {}).get(scope.file, 0),
             )
-        return self.taken[scope]
+        return self.used[scope]
 
     def take(self, scopes: Sequence[LimitScope], price: int | None) -> LimitReached | None:
-        """Take of every scope's limits what one order needs, or of none: then why not."""
+        """Use up of every scope's limits what one order needs. Where one is reached, use up nothing and return it."""
         now, ends = self.tx.now, {"day_ends": self.day.ends, "month_ends": self.month.ends}
         after = {scope: admit(scope, self.usage(scope), price, now, **ends) for scope in scopes}
-        closed = [each for each in after.values() if isinstance(each, LimitReached)]
-        if closed:
-            # A reason that lasts tells a person more than that the places are full, or the pace forbids it, just now.
-            return next((each for each in closed if each.lasting), closed[0])
-        self.taken |= {scope: usage for scope, usage in after.items() if isinstance(usage, Usage)}
+        reached = [each for each in after.values() if isinstance(each, LimitReached)]
+        if reached:
+            # A lasting limit is more useful to know than that the places are full, or the pace forbids it, just now.
+            return next((each for each in reached if each.lasting), reached[0])
+        self.used |= {scope: usage for scope, usage in after.items() if isinstance(usage, Usage)}
         return None
 
     def write(self) -> None:
-        """Keep the pace for the next turn, of limits that still exist."""
-        before = self.tx.note("paces") or {}
-        paces = {scope.file: usage.paced_until for scope, usage in self.taken.items()}
+        """Keep the pace for the next pass, of limits that still exist."""
+        before = self.tx.notes.read(_PACES) or {}
+        paces = {scope.file: usage.paced_until for scope, usage in self.used.items()}
         after = {file: until for file, until in (before | paces).items() if until > self.tx.now}
         if after != before:
-            self.tx.write_note("paces", after)
+            self.tx.notes.write(_PACES, after)

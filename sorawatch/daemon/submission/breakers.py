@@ -1,9 +1,11 @@
-"""The circuit breakers together: what stops submissions, as one question and one reset."""
+"""All circuit breakers together."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sorawatch.core.pause import Pause
 from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker
 from sorawatch.daemon.submission.lost_answers_breaker import LostAnswersBreaker
 from sorawatch.daemon.submission.same_refusals_breaker import SameRefusalsBreaker
@@ -12,25 +14,31 @@ from sorawatch.edges.store import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Breakers:
-    """What stops submissions: causes that a server named, answers that got lost, refusals that say the same."""
+    """What stops submissions: causes that were named, answers that were lost, refusals that say the same."""
 
-    blocks: CircuitBreaker
-    lost: LostAnswersBreaker
-    refusals: SameRefusalsBreaker
+    causes: CircuitBreaker
+    lost_answers: LostAnswersBreaker
+    same_refusals: SameRefusalsBreaker
 
     def has_room(self, tx: Transaction, model: str, price: int | None) -> bool:
         """Whether an order for this model, at this price in micro-dollars, may be sent now."""
-        if not self.blocks.lets_through(model, tx.now, lambda: tx.being_sent(model)):
+        if not self.causes.lets_through(model, tx.now, lambda: tx.jobs.submitting(model)):
             return False
-        return price == 0 or self.lost.room(tx, model) > 0
+        return price == 0 or self.lost_answers.room(tx, model) > 0
+
+    @property
+    def pauses(self) -> Iterator[Pause]:
+        """What is open now. A model that repeated refusals stop is among the causes."""
+        for circuit in (*self.causes, *self.lost_answers):
+            yield circuit.pause
 
     def key_changed(self) -> bool:
-        """Whether an API key was refused, and another may be there by now."""
-        return self.blocks.key_changed(refused=any(each.known.keyed for each in self.lost))
+        """Whether an API key was refused, and there may be another by now."""
+        return self.causes.key_changed(refused=any(each.known.key_related for each in self.lost_answers))
 
-    def clear(self, tx: Transaction, *, keyed: bool = False) -> None:
-        """Forget all: a person says that the cause is gone. With ``keyed`` there is another API key."""
-        self.blocks.clear()
-        self.lost.clear(tx, keyed=keyed)
-        if not keyed:
-            self.refusals.clear(tx)
+    def clear(self, tx: Transaction, *, for_new_key: bool = False) -> None:
+        """Close all: a person says that the cause is gone, or there is another API key (``for_new_key``)."""
+        self.causes.clear()
+        self.lost_answers.clear(tx, for_new_key=for_new_key)
+        if not for_new_key:
+            self.same_refusals.clear(tx)

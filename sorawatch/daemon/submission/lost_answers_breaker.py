@@ -1,7 +1,7 @@
-"""The circuit breaker for lost answers: how many orders that cost money may go while answers get lost.
+"""The circuit breaker for lost answers: how many orders that cost money may be sent while answers are being lost.
 
-What it knows is kept in the state, for a restart must not send the next order, and for each server and model apart.
-Submits met after a crash are not told to it.
+It is kept in the state, because a restart must not send the next order, for each server and model apart.
+Submits that a crash interrupted do not count.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, State
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.lost_answers import LostAnswers
+from sorawatch.core.pause import Pause
 from sorawatch.core.schedule import Waits, is_due
 from sorawatch.daemon.submission.server_notes import ServerNotes
 from sorawatch.edges.store import Transaction
@@ -32,27 +33,21 @@ class OpenLostAnswers:
 
     model: str
     known: LostAnswers
-    asked: None = None
-
-    @property
-    def until(self) -> int | None:
-        return self.known.until
 
     @property
     def waits_long(self) -> bool:
-        """Whether the first paid probe was of no avail, so that it takes an hour, or a person."""
+        """Whether the first paid probe failed, so that it takes an hour, or a person."""
         return self.known.waits_for_a_person or self.known.probes > 0
 
     @property
-    def reason(self) -> str:
+    def pause(self) -> Pause:
+        """For people."""
         count = len(self.known.jobs)
         lost = "the answer to an order was lost" if count == 1 else f"the answers to {count} orders were lost"
-        return f"{lost}, so no further order that costs money is sent yet: {self.known.reason}"
-
-    @property
-    def hint(self) -> str:
+        reason = f"{lost}, so no further order that costs money is sent yet: {self.known.reason}"
         ways = "Each is looked for. The server's own site shows whether it was taken."
-        return f"{self.known.hint} {ways} `sorawatch resume` sends the next order at once.".strip()
+        hint = f"{self.known.hint} {ways} `sorawatch resume` sends the next order at once.".strip()
+        return Pause(reason, hint, self.known.until, model=self.model)
 
 
 class LostAnswersBreaker:
@@ -67,21 +62,21 @@ class LostAnswersBreaker:
         self._open: tuple[OpenLostAnswers, ...] = ()
 
     def __iter__(self) -> Iterator[OpenLostAnswers]:
-        """Those that are open, as `room` saw them last."""
+        """Those that are open, as of the last `refresh`."""
         return iter(self._open)
 
-    def learn(self, tx: Transaction, job: Job, action: Action, outcome: o.Outcome, after: Job) -> None:
+    def record(self, tx: Transaction, job: Job, action: Action, outcome: o.Outcome, after: Job) -> None:
         """Take in what came of a submit, or of the search for a lost one. ``job`` is as it was before."""
         model = job.order.model if job.order else _EVERY_MODEL
         match action, outcome:
-            case Action.SUBMIT, o.Unknown() if job.price != 0:
+            case Action.SUBMIT, o.AnswerLost() if job.price != 0:
                 self._proven.discard(model)
-                everyone = outcome.cause is not None and not outcome.cause.model
+                everyone = outcome.cause is not None and not outcome.cause.one_model
                 self._change(tx, job, _EVERY_MODEL if everyone else model, outcome)
             case Action.SUBMIT, o.Accepted():
                 self._accepted(tx, job, model)
             case Action.RESOLVE, _ if after.state is State.RENDERING:
-                self._settle(tx, job.id)
+                self._found(tx, job.id)
             case _:
                 pass
 
@@ -98,19 +93,20 @@ class LostAnswersBreaker:
             elif not self._still_open(tx, scope, known):
                 places = core.IN_A_ROW
             else:
-                return max(0, self._probes(tx, known) - tx.submitting(scope or None))
-        return places if places == _UNLIMITED else max(0, places - tx.submitting(model))
+                return max(0, self._probes(tx, known) - tx.jobs.submitting(scope or None, priced=True))
+        return places if places == _UNLIMITED else max(0, places - tx.jobs.submitting(model, priced=True))
 
     def refresh(self, tx: Transaction) -> None:
-        """See which are open, for whoever is told."""
+        """Update which are open."""
         open_ones = [(scope, known) for scope, known in self._notes(tx).items() if known.is_open]
         self._open = tuple(
             OpenLostAnswers(scope, known) for scope, known in open_ones if self._still_open(tx, scope, known)
         )
 
-    def clear(self, tx: Transaction, *, keyed: bool = False) -> None:
-        """Forget all that is known of this server; with ``keyed``, what another API key may end."""
-        self._forget(tx, {scope for scope, known in self._notes(tx).items() if known.keyed or not keyed})
+    def clear(self, tx: Transaction, *, for_new_key: bool = False) -> None:
+        """Forget all that is known of this server; with ``for_new_key`` only what another API key may end."""
+        notes = self._notes(tx)
+        self._forget(tx, {scope for scope, known in notes.items() if known.key_related or not for_new_key})
 
     def _probes(self, tx: Transaction, known: LostAnswers) -> int:
         """How many paid probes may be under way: one, once its time has come and nothing is being searched for."""
@@ -128,24 +124,24 @@ class LostAnswersBreaker:
 
     @staticmethod
     def _unsettled(tx: Transaction, known: LostAnswers) -> list[Job]:
-        jobs = [job for job_id in known.jobs if (job := tx.job(job_id)) is not None]
+        jobs = [job for job_id in known.jobs if (job := tx.jobs.get(job_id)) is not None]
         return [job for job in jobs if job.state in _UNSETTLED and job.video_id is None]
 
-    def _change(self, tx: Transaction, job: Job, scope: str, outcome: o.Unknown) -> None:
+    def _change(self, tx: Transaction, job: Job, scope: str, outcome: o.AnswerLost) -> None:
         notes = self._notes(tx)
         sent = job.submitted_at or tx.now
         notes[scope] = core.lost(notes.get(scope), job.id, sent, outcome, tx.now, self.waits)
         self._write(tx, notes)
 
     def _accepted(self, tx: Transaction, job: Job, model: str) -> None:
-        """Answers come again. An order that was sent before a breaker opened says nothing of it."""
+        """The server answers again. An order that was sent before a breaker opened proves nothing."""
         notes, sent = self._notes(tx), job.submitted_at or tx.now
         earlier = {scope for scope, known in notes.items() if known.opened_at is not None and sent < known.opened_at}
         if model not in earlier:
             self._proven.add(model)
         self._forget(tx, {model, _EVERY_MODEL} - earlier)
 
-    def _settle(self, tx: Transaction, job_id: str) -> None:
+    def _found(self, tx: Transaction, job_id: str) -> None:
         notes = self._notes(tx)
         changed = {scope: core.settled(known, job_id) for scope, known in notes.items() if job_id in known.jobs}
         if changed:
@@ -157,7 +153,7 @@ class LostAnswersBreaker:
             self._write(tx, {scope: known for scope, known in notes.items() if scope not in scopes})
 
     def _notes(self, tx: Transaction) -> dict[str, LostAnswers]:
-        """What is known of this server, by model."""
+        """What is known of this server, by model; the empty name stands for every model."""
         return {scope: core.from_json(known) for scope, known in self._kept.read(tx).items()}
 
     def _write(self, tx: Transaction, notes: dict[str, LostAnswers]) -> None:

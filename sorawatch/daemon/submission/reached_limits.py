@@ -1,4 +1,4 @@
-"""Which limits are reached, kept from one admission to the next: a pass may stop before it has asked after all."""
+"""Which limits are reached, remembered between admissions: a pass may end before it has come to every waiting order."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from sorawatch.daemon.submission.admission import Admission, Admitted
 
 
 class ReachedLimits:
-    """The limits that stop orders now, as far as is known."""
+    """The limits that keep orders back now, as far as is known. Used from the daemon's thread."""
 
     def __init__(self) -> None:
-        self._closed: list[LimitReached] = []
-        self._quotas: Sequence[LimitScope] = ()
+        self._reached: list[LimitReached] = []
+        self._folder_limits: Sequence[LimitScope] = ()
 
     def __iter__(self) -> Iterator[LimitReached]:
-        return iter(self._closed)
+        return iter(self._reached)
 
-    def learn(self, admitted: Admitted | None, quotas: Sequence[LimitScope], now: int) -> None:
+    def record(self, admitted: Admitted | None, folder_limits: Sequence[LimitScope], now: int) -> None:
         """Take in what an admission found; None where there was none.
 
-        What it did not ask after is as it was, until its time has come, the limits of the folders are others, or an
-        order got past it.
+        A limit that the pass did not come to stays as it was, until its time has come, the limits of the folders have
+        changed, or an order was submitted in spite of it.
         """
-        found = list(admitted.closed) if admitted else []
-        if admitted is None or not admitted.thorough:
-            through = admitted.submits if admitted else []
+        found = list(admitted.reached) if admitted else []
+        if admitted is None or not admitted.complete:
+            submitted = admitted.submits if admitted else []
             found += [
                 each
-                for each in self._closed
+                for each in self._reached
                 if each.lasting
-                and (each.until is None or each.until > now)
-                and quotas == self._quotas
-                and not any(_got_past(job, each) for job in through)
-                and all(each.limit != other.limit for other in found)
+                and (each.pause.until is None or each.pause.until > now)
+                and folder_limits == self._folder_limits
+                and not any(_is_subject_to(job, each) for job in submitted)
+                and all(each.pause.limit != other.pause.limit for other in found)
             ]
-        self._closed, self._quotas = found, quotas
+        self._reached, self._folder_limits = found, folder_limits
 
-    def passed_over(self, admission: Admission) -> list[Exclusion]:
-        """The orders that need not be prepared ahead, for a limit keeps them back while it lets others go."""
-        return [admission.exclusion(each) for each in self._closed if each.folder or each.priced]
+    def partial(self, admission: Admission) -> list[Exclusion]:
+        """The orders that a limit keeps back while others go on, so they need not be prepared yet."""
+        return [admission.exclusion(each) for each in self._reached if each.pause.folder or each.priced]
 
-    def stopped(self, admission: Admission) -> list[Exclusion]:
-        """The orders that wait until a person, or the calendar, lets them go on."""
-        return [admission.exclusion(each) for each in self._closed if each.lasting]
+    def lasting(self, admission: Admission) -> list[Exclusion]:
+        """The orders that wait until the calendar or a person lets them go on."""
+        return [admission.exclusion(each) for each in self._reached if each.lasting]
 
 
-def _got_past(job: Job, closed: LimitReached) -> bool:
-    return is_below(job.pair.folder, closed.folder) and (job.price != 0 or not closed.priced)
+def _is_subject_to(job: Job, reached: LimitReached) -> bool:
+    return is_below(job.pair.folder, reached.pause.folder) and (job.price != 0 or not reached.priced)

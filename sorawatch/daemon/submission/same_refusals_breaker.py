@@ -11,6 +11,7 @@ from sorawatch.core.lifecycle import retry
 from sorawatch.core.same_refusals import SameRefusals
 from sorawatch.daemon.submission.server_notes import ServerNotes
 from sorawatch.edges.store import LeaseLost, Transaction
+from sorawatch.errors import Cause
 
 _NOTE = "same-refusals"
 _HINT = (
@@ -27,8 +28,8 @@ class SameRefusalsBreaker:
         self._kept = ServerNotes(_NOTE, server)
 
     def judge(
-        self, tx: Transaction, job: Job, refusal: o.FailedForGood
-    ) -> tuple[o.FailedForGood | o.Halted, list[Change]]:
+        self, tx: Transaction, job: Job, refusal: o.PermanentFailure
+    ) -> tuple[o.PermanentFailure | o.Blocked, list[Change]]:
         """What a refusal comes to: of this order alone, or of all for its model once three pictures met the same.
 
         Returns:
@@ -40,15 +41,15 @@ class SameRefusalsBreaker:
         if not known.is_open:
             self._write(tx, notes)
             return refusal, []
-        others = [tx.job(job_id) for job_id, _ in known.pictures if job_id != job.id]
+        others = [tx.jobs.get(job_id) for job_id, _ in known.pictures if job_id != job.id]
         going = [other.id for other in others if other is not None and other.state is State.REJECTED]
         filed = [other for other in others if other is not None and other.state is State.FAILED]
         back = (*known.restore, *going, *(other.id for other in filed))
         notes[model] = replace(known, restore=tuple(dict.fromkeys(back)))
         self._write(tx, notes)
         reason = f"{core.ALIKE} different pictures were refused in the same words: {refusal.reason}"
-        halted = o.Halted(reason, _HINT, passing=False, model=True)
-        return halted, [change for other in filed for change in _put_back(tx, other)]
+        blocked = o.Blocked(Cause(reason, _HINT, temporary=False, one_model=True))
+        return blocked, [change for other in filed for change in _put_back(tx, other)]
 
     def accepted(self, tx: Transaction, model: str) -> None:
         """An order for this model was accepted: what was refused was about its own picture."""
@@ -91,7 +92,7 @@ def _put_back(tx: Transaction, job: Job) -> list[Change]:
     if after is None:
         return []
     try:
-        tx.save(after, job)
+        tx.jobs.save(after, job)
     except LeaseLost:
         return []
     return [(job, after)]

@@ -15,12 +15,12 @@ class ServerNotes:
         self._server = server
 
     def read(self, tx: Transaction) -> dict[str, Any]:
-        kept: dict[str, Any] = (tx.note(self._name) or {}).get(self._server, {})
+        kept: dict[str, Any] = (tx.notes.read(self._name) or {}).get(self._server, {})
         return kept
 
     def write(self, tx: Transaction, by_model: dict[str, Any]) -> None:
         """Keep this of the server, beside what is known of others; nothing at all where it is empty."""
-        servers = {server: kept for server, kept in (tx.note(self._name) or {}).items() if server != self._server}
+        servers = {server: kept for server, kept in (tx.notes.read(self._name) or {}).items() if server != self._server}
         if by_model:
             servers[self._server] = by_model
-        tx.write_note(self._name, servers or None)
+        tx.notes.write(self._name, servers or None)

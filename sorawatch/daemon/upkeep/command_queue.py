@@ -1,14 +1,16 @@
-"""What people ask for with ``retry``, ``cancel``, ``adopt``, ``pause`` and ``resume``, granted within a turn."""
+"""Carries out what people ask for with ``retry``, ``cancel``, ``adopt``, ``pause`` and ``resume``."""
 
 from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sorawatch.core.another_take import another, require_repeatable
+from sorawatch.core.command import Command
 from sorawatch.core.job import IN_FLIGHT, Change, Job, State
-from sorawatch.core.lifecycle import ACTIONS, resume, retry, withdraw
+from sorawatch.core.job_changes import Context
+from sorawatch.core.lifecycle import ACTIONS, follow_video, retry, withdraw
 from sorawatch.core.naming import job_id, legible
 from sorawatch.core.retry_policy import Policy
 from sorawatch.edges.store import LeaseLost, Transaction
@@ -18,97 +20,101 @@ logger = logging.getLogger("sorawatch")
 
 ANOTHER = "another"
 """The argument of ``retry`` that asks for one more of what the job ordered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """``verb`` for the job ``job_id``, if it is about one, with an optional ``argument``."""
-
-    verb: str
-    job_id: str | None = None
-    argument: str | None = None
+_PAUSED = "paused"
+"""The note that says since when submissions are paused, or when they were resumed."""
 
 
 def find(tx: Transaction, text: str) -> Job:
-    """The job that a person means by ``text``, as `Transaction.find` has it.
+    """The job that a person means by ``text``, as `JobTable.find` understands it.
 
     Raises:
         Rejected: if there is none.
     """
-    job = tx.find(text)
+    job = tx.jobs.find(text)
     if job is None:
         raise Rejected(f"there is no job {text}", "`sorawatch status` lists the jobs.")
     return job
 
 
-def preview(tx: Transaction, wish: Command, job: Job | None, policy: Policy) -> Job | None:
-    """The job as the wish would leave it, or a new one that it would make; None where it is about no job.
+def is_paused(tx: Transaction) -> bool:
+    """Whether a person has paused submissions."""
+    return "since" in (tx.notes.read(_PAUSED) or {})
+
+
+def resumed_at(tx: Transaction) -> int | None:
+    """When a person last resumed submissions, in milliseconds of the store's clock."""
+    at: int | None = (tx.notes.read(_PAUSED) or {}).get("resumed")
+    return at
+
+
+def result(tx: Transaction, command: Command, job: Job | None, policy: Policy) -> Job | None:
+    """The job as the command would leave it, or a new one that it would make; None where it is about no job.
 
     Raises:
-        Rejected: if it cannot be granted, with the reason in words.
+        Rejected: if it cannot be carried out, with the reason.
     """
     if job is None:
         return None
-    match wish.verb:
-        case "retry" if wish.argument == ANOTHER:
+    match command.verb:
+        case "retry" if command.argument == ANOTHER:
             require_repeatable(job)
             return another(job, tx.orders.next_take(job), job_id(os.urandom(5)), tx.now)
         case "retry":
             return _or_refuse(retry(job, tx.now), job, "tried again")
         case "cancel":
             return _or_refuse(withdraw(job, tx.now), job, "cancelled")
-        case "adopt" if job.wants_video and wish.argument:
-            if (other := tx.follower(wish.argument, job)) is not None:
-                why = f"{wish.argument} is the video of {legible(other.pair.path)} (job {other.id})"
+        case "adopt" if job.wants_video and command.argument:
+            if (other := tx.jobs.follower(command.argument, job)) is not None:
+                why = f"{command.argument} is the video of {legible(other.pair.path)} (job {other.id})"
                 raise Rejected(why, f"Name the one that the server made for {legible(job.pair.path)}.")
-            return resume(job, wish.argument, tx.now, policy)
+            return follow_video(job, command.argument, Context(tx.now, policy))
         case verb:
             return _or_refuse(None, job, {"adopt": "given a video"}.get(verb, verb))
 
 
-def execute(tx: Transaction, wish: Command, job: Job | None, policy: Policy) -> list[Change]:
-    """Carry a wish out.
+def execute(tx: Transaction, command: Command, job: Job | None, policy: Policy) -> list[Change]:
+    """Carry a command out.
 
     Returns:
-        The jobs it changed, as they were and as they are.
+        The jobs it changed, before and after.
 
     Raises:
-        Rejected: as `preview`.
+        Rejected: as `result`.
+        LeaseLost: if another daemon works on the job at this moment.
     """
-    after = preview(tx, wish, job, policy)
+    after = result(tx, command, job, policy)
     if job is None or after is None:
-        tx.write_note("paused", {"since" if wish.verb == "pause" else "resumed": tx.now})
+        tx.notes.write(_PAUSED, {"since" if command.verb == "pause" else "resumed": tx.now})
         return []
     if after.id != job.id:
         left = replace(job, filed=())
-        tx.save(left, job)
-        tx.add([after])
+        tx.jobs.save(left, job)
+        tx.jobs.add([after])
         return [(job, left), (None, after)]
     if after.video_id and after.video_id != job.video_id and job.token:
-        tx.know_video(job.token, after.video_id)
+        tx.purchases.set_video(job.token, after.video_id)
     if job.state in ACTIONS and after.state is job.state:
-        tx.amend(after, job)
+        tx.jobs.amend(after, job)
     else:
-        tx.save(after, job)
+        tx.jobs.save(after, job)
     return [(job, after)]
 
 
 def execute_all(tx: Transaction, policy: Policy) -> list[Change]:
-    """Carry out all that other processes have asked for since the last turn; what cannot be granted is logged.
+    """Carry out all that other processes have asked for since the last turn; what cannot be done is logged.
 
     Returns:
-        The jobs that changed, as they were and as they are.
+        The jobs that changed, before and after.
     """
     changes: list[Change] = []
-    for command in tx.take_commands():
-        wish = Command(command.verb, command.job_id, command.argument)
+    for command in tx.commands.take():
         try:
-            changes += execute(tx, wish, tx.job(wish.job_id) if wish.job_id else None, policy)
+            changes += execute(tx, command, tx.jobs.get(command.job_id) if command.job_id else None, policy)
         except Rejected as error:
             logger.warning("%s", error)
         except LeaseLost:
-            # Another daemon is at it this very moment.
-            tx.command(wish.verb, wish.job_id, wish.argument)
+            # Another daemon works on the job at this moment, so the command is tried again at the next turn.
+            tx.commands.add(command)
     return changes
 
 

@@ -37,7 +37,7 @@ class EarlierVideos:
         """Whether some have not been asked after, or are finished and have not been fetched yet."""
         return bool(self._awaited)
 
-    def learn(self, job_id: str, changes: Iterable[Change]) -> None:
+    def record(self, job_id: str, changes: Iterable[Change]) -> None:
         """An action for a job has come to something. Once that is so of all, it is logged."""
         if job_id not in self._awaited or any(_is_to_be_fetched(before, after) for before, after in changes):
             return

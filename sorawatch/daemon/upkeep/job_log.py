@@ -1,4 +1,4 @@
-"""One line for every change of a job that a person or a program reads later."""
+"""Logs every change of a job in one line, for people and programs."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from sorawatch.edges.logs import PROMPTS
 
 logger = logging.getLogger("sorawatch")
 
-_WORTH_TELLING = 0.1
-"""Seconds below which nobody asks how long something took."""
-_SENTENCE = 8
-"""Characters from which on a prompt is not just a word that occurs anywhere."""
+_WORTH_SHOWING = 0.1
+"""Seconds: shorter durations are not shown."""
+_LEAST_PROMPT = 8
+"""Characters: a shorter prompt may be an ordinary word of the reason."""
 
 
 def log_change(before: Job | None, after: Job) -> None:
-    """Log a change of a job: its file, what is true of it now, why, and how long it took to come to that."""
+    """Log a change of a job: its file, its new state, why, and how long the state before lasted."""
     prompt, after = after.order.prompt if after.order is not None else "", _without_prompt(after)
     if before is not None and before.state is after.state:
         if after.latest and after.latest != _without_prompt(before).latest:
-            told = f"not moved yet: {after.obstacle}" if after.obstacle else after.short_reason
-            _log(logging.WARNING, after, told, LogEvent.PROGRESS)
+            text = f"not moved yet: {after.obstacle}" if after.obstacle else after.short_reason
+            _log(logging.WARNING, after, text, LogEvent.PROGRESS)
         return
     seconds = None if before is None else max(0, after.changed_at - before.changed_at) / 1000
     level = logging.WARNING if after.state in {State.REJECTED, State.HELD, State.UNCERTAIN} else logging.INFO
-    _log(level, after, _TOLD[after.state](after), _EVENTS.get(after.state, LogEvent.PROGRESS), seconds)
+    _log(level, after, _TEXTS[after.state](after), _EVENTS.get(after.state, LogEvent.PROGRESS), seconds)
     if after.state is State.SUBMITTING:
-        PROMPTS.debug("%s: its prompt is: %s", shown(after), prompt)
+        PROMPTS.debug("%s: its prompt is: %s", _name(after), prompt)
 
 
-def _log(level: int, job: Job, told: str, event: LogEvent, seconds: float | None = None) -> None:
-    facts = LogFields(
+def _log(level: int, job: Job, text: str, event: LogEvent, seconds: float | None = None) -> None:
+    fields = LogFields(
         event,
         job=job.id,
         state=job.state.value,
@@ -45,18 +45,18 @@ def _log(level: int, job: Job, told: str, event: LogEvent, seconds: float | None
         why=job.latest or None,
         seconds=seconds,
     )
-    took = f" ({seconds:.1f} s)" if seconds is not None and seconds >= _WORTH_TELLING else ""
-    logger.log(level, "%s: %s%s", shown(job), told, took, extra=log_extra(facts))
+    took = f" ({seconds:.1f} s)" if seconds is not None and seconds >= _WORTH_SHOWING else ""
+    logger.log(level, "%s: %s%s", _name(job), text, took, extra=log_extra(fields))
 
 
 def _without_prompt(job: Job) -> Job:
-    """The job with a reason that does not repeat its prompt, as servers like to do."""
+    """The job with its prompt removed from the reason, where servers often repeat it."""
     prompt = job.order.prompt if job.order is not None else ""
-    return replace(job, reason=job.reason.replace(prompt, "[prompt]")) if len(prompt) >= _SENTENCE else job
+    return replace(job, reason=job.reason.replace(prompt, "[prompt]")) if len(prompt) >= _LEAST_PROMPT else job
 
 
-def shown(job: Job) -> str:
-    """The picture's path in a form that every log takes, and the job's id."""
+def _name(job: Job) -> str:
+    """The picture's path on one line, and the job's id."""
     return f"{on_a_line(job.pair.path)} [{job.id}]"
 
 
@@ -68,7 +68,7 @@ def _filed(job: Job, folder: str) -> str:
     return f"moved to the {folder} folder" if job.filed else "nothing was left to be moved"
 
 
-_TOLD: dict[State, Callable[[Job], str]] = {
+_TEXTS: dict[State, Callable[[Job], str]] = {
     State.FOUND: lambda _: "found",
     State.READY: lambda job: (
         f"ready to submit{f' ({job.note})' if job.note else ''}"

@@ -1,4 +1,4 @@
-"""Other daemons on the same state: this one hears what they do, and goes on with what one that is gone has left."""
+"""Other daemons on the same state: what they have changed, and the jobs that absent ones have left claimed."""
 
 from __future__ import annotations
 
@@ -6,67 +6,67 @@ import time
 from collections.abc import Collection
 
 from sorawatch.core.job import Change, Job
-from sorawatch.core.lifecycle import met_after_a_crash
+from sorawatch.core.lifecycle import interrupt_submit
 from sorawatch.edges.store import Transaction
 
-_PAUSE = 2.0
-"""Seconds between two looks at who is there."""
-_PATIENCE = 6.0
-"""Seconds for which a daemon is missed before it counts as gone: a database that starts anew lets all of them go."""
-_SIGHT = 60.0
-"""Seconds for which a share may show each machine another state of itself."""
+_INTERVAL = 2.0
+"""Seconds between two checks of which daemons are there."""
+_ABSENT_SECONDS = 6.0
+"""How long a daemon must be away before it counts as gone: a database that restarts disconnects all of them."""
+_SHARE_DELAY = 60.0
+"""Seconds for which a share may show different machines different contents."""
 
 
 class PeerMonitor:
-    """Used from the daemon's thread. Where a state is never shared there are none, but for those of earlier runs."""
+    """Used from the daemon's thread. A state that is not shared has no peers, only claims of earlier runs."""
 
     def __init__(self, *, shared: bool) -> None:
         self._shared = shared
-        self._heard = 0
-        """The last line of the history that is known here."""
-        self._missed: dict[str, float] = {}
+        self._last_change = 0
+        """The number of the history's last entry that is known here."""
+        self._absent_since: dict[str, float] = {}
         self._due_at = 0.0
-        self.rest = _PAUSE if shared else float("inf")
+        self.interval = _INTERVAL if shared else float("inf")
         """Seconds between two turns at the most."""
-        self.patience = _SIGHT if shared else 0.0
-        """Seconds for which a pair must be gone from here before it counts as taken away."""
+        self.missing_seconds = _SHARE_DELAY if shared else 0.0
+        """How long a pair must be gone from here before it counts as taken away."""
 
-    def begin(self, tx: Transaction) -> list[Change]:
-        """At the start. A daemon that is alone goes on with everything at once.
+    def start(self, tx: Transaction) -> list[Change]:
+        """Called once. A daemon that is alone takes over what an earlier run left at once.
 
         Returns:
-            The jobs that changed, as they were and as they are.
+            The jobs that changed, before and after.
         """
         if not self._shared:
-            return _inherit(tx, tx.peers.gone())
-        tx.peers.clear_boards()
-        self._heard = tx.peers.last_line()
+            return _take_over(tx, tx.peers.absent())
+        tx.peers.clear_status()
+        self._last_change = tx.peers.last_change()
         return []
 
-    def heed(self, tx: Transaction) -> tuple[list[Job], list[Change]]:
-        """At every turn, before anything is claimed.
+    def check(self, tx: Transaction) -> tuple[list[Job], list[Change]]:
+        """Called at every turn, before anything is claimed.
 
         Returns:
-            The jobs that anybody has changed since, and those that changed now, as they were and as they are.
+            The jobs that any daemon has changed since the last turn, and those that changed now, before and after.
         """
         if not self._shared:
             return [], []
-        since, self._heard = self._heard, tx.peers.last_line()
-        news = tx.peers.news(since) if self._heard != since else []
+        since, self._last_change = self._last_change, tx.peers.last_change()
+        changed = tx.peers.changed_since(since) if self._last_change != since else []
         now = time.monotonic()
         if now < self._due_at:
-            return news, []
-        self._due_at = now + _PAUSE
-        self._missed = {owner: self._missed.get(owner, now) for owner in tx.peers.gone()}
-        gone = [owner for owner, missed in self._missed.items() if now - missed >= _PATIENCE]
-        return news, _inherit(tx, gone)
+            return changed, []
+        self._due_at = now + _INTERVAL
+        self._absent_since = {owner: self._absent_since.get(owner, now) for owner in tx.peers.absent()}
+        gone = [owner for owner, since in self._absent_since.items() if now - since >= _ABSENT_SECONDS]
+        return changed, _take_over(tx, gone)
 
 
-def _inherit(tx: Transaction, gone: Collection[str]) -> list[Change]:
-    """Void what these have claimed; nobody waits any more for what became of submits that nobody has claimed."""
+def _take_over(tx: Transaction, gone: Collection[str]) -> list[Change]:
+    """Release the claims of these daemons. Submits that nobody has claimed are uncertain from now on."""
     changes: list[Change] = []
-    for job in tx.peers.void(gone):
-        after = met_after_a_crash(job, tx.now)
-        tx.save(after, job)
+    for job in tx.peers.release_claims(gone):
+        after = interrupt_submit(job, tx.now)
+        tx.jobs.save(after, job)
         changes.append((job, after))
     return changes

@@ -1,4 +1,4 @@
-"""What is thrown away in the long run, so that the state of a daemon that runs for years stays small."""
+"""Deletes old jobs from the state, so that it stays small under a daemon that runs for years."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from sorawatch.edges.store import Transaction
 logger = logging.getLogger("sorawatch")
 
 DAY_MS = 86_400_000
-_PAUSE = 3600.0
-"""Seconds between two looks for what is old."""
+_INTERVAL = 3600.0
+"""Seconds between two checks for old jobs."""
 _BATCH = 500
-"""Jobs forgotten in one turn: few enough to hold nobody up."""
-
+"""Jobs deleted in one turn: few enough to delay nothing else."""
 
 _DELIVERED_DAYS = 30
-"""For so long, at the least, the record of a delivered order is kept, as it refuses the same order."""
+"""How long the record of a delivered order is kept at least, because it refuses the same order."""
 
 
 def delivered_ms(keep_days: int) -> int:
@@ -26,18 +25,18 @@ def delivered_ms(keep_days: int) -> int:
 
 
 class Retention:
-    """Forgets ended jobs that are older than anybody asks for. Used from the daemon's thread."""
+    """Deletes jobs that ended more than ``keep_days`` ago. Used from the daemon's thread."""
 
     def __init__(self, keep_days: int) -> None:
-        self._keep, self._keep_delivered = keep_days * DAY_MS, delivered_ms(keep_days)
+        self._keep_ms, self._keep_delivered_ms = keep_days * DAY_MS, delivered_ms(keep_days)
         self._due_at = 0.0
 
-    def tidy(self, tx: Transaction) -> None:
-        """Forget some old jobs, if it is time."""
+    def prune(self, tx: Transaction) -> None:
+        """Delete some old jobs, if it is time."""
         if time.monotonic() < self._due_at:
             return
-        gone = tx.prune(tx.now - self._keep, tx.now - self._keep_delivered, _BATCH)
-        if gone < _BATCH:
-            self._due_at = time.monotonic() + _PAUSE
-        if gone:
-            logger.info("forgot %d jobs that ended more than %d days ago", gone, self._keep // DAY_MS)
+        deleted = tx.jobs.prune(tx.now - self._keep_ms, tx.now - self._keep_delivered_ms, _BATCH)
+        if deleted < _BATCH:
+            self._due_at = time.monotonic() + _INTERVAL
+        if deleted:
+            logger.info("forgot %d jobs that ended more than %d days ago", deleted, self._keep_ms // DAY_MS)

@@ -1,4 +1,4 @@
-"""What ``sorawatch status`` shows beside the jobs: why nothing is submitted, and what waits in the inbox."""
+"""Publishes in the state why nothing is submitted and what waits in the inbox, for ``sorawatch status``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
-from typing import Protocol
 
-from sorawatch.core.budget import LimitReached
-from sorawatch.core.calendar import clock_time
+from sorawatch.core.calendar import LocalTime
 from sorawatch.core.log_events import LogEvent, LogFields, log_extra
-from sorawatch.core.naming import legible, on_a_line
+from sorawatch.core.naming import legible
+from sorawatch.core.pause import Pause
 from sorawatch.daemon.intake.scan_scheduler import ScanScheduler
 from sorawatch.edges.store import Transaction
 
@@ -22,129 +21,88 @@ logger = logging.getLogger("sorawatch")
 PAUSED = "paused with `sorawatch pause`; `sorawatch resume` goes on"
 
 _SHOWN = 200
-"""Waiting files written down; more are only counted."""
-
-
-class Cause(Protocol):
-    """Why submissions stop, as a circuit breaker has it."""
-
-    @property
-    def reason(self) -> str: ...
-    @property
-    def hint(self) -> str: ...
-    @property
-    def until(self) -> int | None:
-        """When one order tries again, in milliseconds of the store's clock; None where a person opens the way."""
-
-    @property
-    def asked(self) -> float | None:
-        """Seconds for which the server asked us to wait."""
-
-    @property
-    def model(self) -> str:
-        """The model whose orders alone wait; empty where all do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """One reason why nothing is submitted, as the state keeps it. ``until`` is milliseconds of the store's clock."""
-
-    reason: str
-    hint: str = ""
-    until: int | None = None
-    folder: str = ""
-    """It holds for this folder of the inbox and all below it; ``""`` is the whole inbox."""
-    limit: str = ""
-    """The limit that is reached, if it is one; then it goes on at ``until``, else it is only tried again."""
-    asked: float | None = None
-    """Seconds for which the server asked us to wait."""
-    since: int | None = None
-    """Milliseconds of the store's clock."""
-    model: str = ""
-    """It holds for orders for this model alone; ``""`` is all."""
-
-    @property
-    def cause(self) -> str:
-        """What makes it the same pause as one before; the words of a limit's reason change as money is spent."""
-        return self.limit or self.reason
-
-    @property
-    def headline(self) -> str:
-        if self.model:
-            return f"nothing is submitted for the model {on_a_line(self.model)}"
-        return f"nothing is submitted from {on_a_line(self.folder)}" if self.folder else "nothing is submitted"
-
-    def goes_on(self, now: int, zone: tzinfo | None) -> str:
-        """When, in a sentence; empty where only a person can tell."""
-        if self.until is None:
-            return ""
-        at = clock_time(self.until, now, zone)
-        if self.limit:
-            return f"It goes on by itself at {at}."
-        return f"{f'The server asks for {self.asked:g} s. ' if self.asked else ''}Tried again at {at}."
+"""Waiting files that are listed; more are only counted."""
 
 
 class StatusNote:
-    """Keeps the note ``status`` in the store true, writing only what changed, and logs pauses as they come and go."""
+    """Keeps the note in the store up to date, writing it only when it changes, and logs pauses as they come and go."""
 
     def __init__(self, zone: tzinfo | None) -> None:
         self.zone = zone
-        self._posted: dict[str, object] | None = None
+        self._published: dict[str, object] | None = None
         self._pauses: dict[str, Pause] = {}
 
-    def post(
-        self,
-        tx: Transaction,
-        lookout: ScanScheduler,
-        causes: Iterable[Cause],
-        paused: str | None,
-        closed: Iterable[LimitReached],
-    ) -> None:
-        """Write down how things stand."""
-        pauses = [Pause(paused)] if paused else []
-        pauses += [Pause(each.reason, each.hint, each.until, asked=each.asked, model=each.model) for each in causes]
-        pauses += [
-            Pause(each.reason, each.hint, each.until, each.folder, each.limit) for each in closed if each.lasting
-        ]
-        waiting = lookout.last.waiting if lookout.last else ()
-        pauses = [replace(pause, since=self._begun(pause, tx.now)) for pause in pauses]
-        means = lookout.means
+    def publish(self, tx: Transaction, scans: ScanScheduler, pauses: Iterable[Pause]) -> None:
+        """Write the note if anything has changed."""
+        dated = [replace(pause, since=self._since(pause, tx.now)) for pause in pauses]
+        waiting = scans.last.waiting if scans.last else ()
+        method = scans.watch_method
         note = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "watching": means and {"told": legible(means.told(lookout.rescan_seconds)), "hint": means.hint},
+            "watching": method and {"told": legible(method.description(scans.rescan_seconds)), "hint": method.hint},
             "pauses": [
                 {key: legible(value) if isinstance(value, str) else value for key, value in asdict(pause).items()}
-                for pause in pauses
+                for pause in dated
             ],
             "waiting": [[legible(each.path), legible(each.why)] for each in waiting[:_SHOWN]],
             "waiting_count": len(waiting),
         }
-        if note != self._posted:
-            tx.write_note(tx.peers.board, note)
-            self._posted = note
-            self._log({pause.cause: pause for pause in pauses}, tx.now)
+        if note != self._published:
+            tx.notes.write(tx.peers.status_key, note)
+            self._published = note
+            self._log({pause.cause: pause for pause in dated}, tx.now)
 
     @property
     def reasons(self) -> set[str]:
-        """Why nothing at all is submitted, as posted last."""
+        """Why nothing at all is submitted, as published last."""
         return {pause.reason for pause in self._pauses.values() if not (pause.folder or pause.model)}
 
-    def _begun(self, pause: Pause, now: int) -> int | None:
+    def forget(self) -> None:
+        """What was published last may not have reached the disk, so publish it again."""
+        self._published = None
+
+    def _since(self, pause: Pause, now: int) -> int | None:
         known = self._pauses.get(pause.cause)
         return known.since if known else now
-
-    def retract(self) -> None:
-        """What was posted last never reached the disk: post it again."""
-        self._posted = None
 
     def _log(self, pauses: dict[str, Pause], now: int) -> None:
         for cause in pauses.keys() - self._pauses.keys():
             pause = pauses[cause]
-            told = " ".join(part for part in (f"{pause.reason}.", pause.hint, pause.goes_on(now, self.zone)) if part)
-            logger.warning(
-                "%s: %s", pause.headline, told, extra=log_extra(LogFields(LogEvent.PAUSED, why=pause.reason))
-            )
+            goes_on = pause.goes_on(LocalTime(now, self.zone))
+            text = " ".join(part for part in (f"{pause.reason}.", pause.hint, goes_on) if part)
+            extra = log_extra(LogFields(LogEvent.PAUSED, why=pause.reason))
+            logger.warning("%s: %s", pause.headline, text, extra=extra)
         if self._pauses and not pauses:
             logger.info("submitting goes on", extra=log_extra(LogFields(LogEvent.RESUMED)))
         self._pauses = pauses
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedStatus:
+    """What a daemon published last; empty values where it has published nothing yet."""
+
+    pid: int | None = None
+    host: str | None = None
+    watching: dict[str, str] | None = None
+    """How changes are noticed (``told``), and what to do where they are not (``hint``)."""
+    pauses: tuple[Pause, ...] = ()
+    waiting: tuple[tuple[str, str], ...] = ()
+    """The paths of files that are no jobs yet, with what each waits for; at most `_SHOWN`."""
+    waiting_count: int = 0
+
+    @classmethod
+    def read(cls, tx: Transaction, key: str) -> PublishedStatus:
+        """The note under ``key``, also as another version of sorawatch wrote it."""
+        note = tx.notes.read(key) or {}
+        names = set(Pause.__dataclass_fields__)
+        pauses = [{name: value for name, value in pause.items() if name in names} for pause in note.get("pauses", ())]
+        watching = note.get("watching")
+        return cls(
+            note.get("pid"),
+            note.get("host"),
+            {"told": watching.get("told", ""), "hint": watching.get("hint", "")} if watching else None,
+            tuple(Pause(**pause) for pause in pauses if "reason" in pause),
+            tuple((path, why) for path, why in note.get("waiting", ())),
+            note.get("waiting_count", 0),
+        )

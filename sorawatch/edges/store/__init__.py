@@ -13,17 +13,18 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sorawatch.edges.store.database import Database
+from sorawatch.edges.store.jobs import LEASE_MS, HistoryEntry, LeaseLost
 from sorawatch.edges.store.postgres import PostgresDatabase
 from sorawatch.edges.store.spending import PurchaseRow, Spending
 from sorawatch.edges.store.sqlite import SqliteFile
 from sorawatch.edges.store.tables import SCHEMA_VERSION, metadata, notes
-from sorawatch.edges.store.transaction import Command, HistoryEntry, LeaseLost, Transaction
+from sorawatch.edges.store.transaction import Transaction
 from sorawatch.edges.store.upgrades import upgrade
 from sorawatch.errors import UsageError
 
 __all__ = [
+    "LEASE_MS",
     "Clock",
-    "Command",
     "Database",
     "HistoryEntry",
     "LeaseLost",
@@ -41,10 +42,10 @@ Clock = Callable[[], int]
 class Store:
     """The state, as one daemon or somebody who looks at it has it open. Used from one thread."""
 
-    def __init__(self, engine: sa.Engine, owner: str, keeper: Database, clock: Clock | None = None) -> None:
+    def __init__(self, engine: sa.Engine, owner: str, database: Database, clock: Clock | None = None) -> None:
         self._engine = engine
-        self._keeper = keeper
-        self._mark: object = None
+        self._database = database
+        self._version: object = None
         self._clock = clock
         self._owner = owner
 
@@ -63,19 +64,19 @@ class Store:
             UsageError: if it is no state of ours, damaged, or of a newer version.
             Blocked: if it cannot be opened or written.
         """
-        keeper = _keeper(where)
-        engine = keeper.engine("work", owner)
+        database = _database(where)
+        engine = database.engine("write", owner)
         try:
-            with keeper.translated():
+            with database.translated():
                 with engine.begin() as connection:
-                    version = _version(connection, keeper)
+                    version = _version(connection, database)
                     if version is None:
                         metadata.create_all(connection)
                         connection.execute(notes.insert().values(key="schema", value=str(SCHEMA_VERSION)))
                     else:
                         upgrade(connection, version)
-                keeper.hold(engine)
-            return cls(engine, owner, keeper, clock), version is None
+                database.opened(engine)
+            return cls(engine, owner, database, clock), version is None
         except BaseException:
             engine.dispose()
             raise
@@ -88,21 +89,21 @@ class Store:
             UsageError: if there is none, or it is no state of ours.
             Blocked: if it cannot be read.
         """
-        keeper = _keeper(where)
-        if not keeper.is_there():
-            raise _missing(keeper)
-        engine = keeper.engine("look", "")
+        database = _database(where)
+        if not database.is_there():
+            raise _missing(database)
+        engine = database.engine("read", "")
         try:
-            with keeper.translated():
+            with database.translated():
                 try:
-                    _require_state(engine, keeper)
+                    _require_state(engine, database)
                 except sa.exc.OperationalError as error:
-                    if not keeper.is_half_written(error):
+                    if not database.is_half_written(error):
                         raise
                     engine.dispose()
-                    engine = keeper.engine("repair", "")
-                    _require_state(engine, keeper)
-            return cls(engine, "", keeper)
+                    engine = database.engine("repair", "")
+                    _require_state(engine, database)
+            return cls(engine, "", database)
         except BaseException:
             engine.dispose()
             raise
@@ -110,7 +111,7 @@ class Store:
     @property
     def is_shared(self) -> bool:
         """Whether other daemons may work on the same state."""
-        return self._keeper.is_shared
+        return self._database.is_shared
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -119,18 +120,18 @@ class Store:
         Raises:
             Blocked: if the state cannot be written.
         """
-        self._keeper.require_held()
-        with self._keeper.translated(), self._engine.begin() as connection:
-            yield Transaction(connection, self._owner, self._keeper, self._clock() if self._clock else None)
-            self._mark = self._keeper.mark_within(connection) or self._mark
+        self._database.require_same()
+        with self._database.translated(), self._engine.begin() as connection:
+            yield Transaction(connection, self._owner, self._database, self._clock() if self._clock else None)
+            self._version = self._database.version_within(connection) or self._version
 
-    def touched(self) -> bool:
+    def was_written_by_others(self) -> bool:
         """Whether another process has written here since this was last asked; cheap enough to ask every second.
 
         Where that cannot be told the answer is yes: the turn that follows says what is the matter.
         """
-        before, self._mark = self._mark, self._keeper.mark(self._engine)
-        return before != self._mark
+        before, self._version = self._version, self._database.version(self._engine)
+        return before != self._version
 
     def examine(self) -> None:
         """Read all of it, which takes a while if it is large.
@@ -138,28 +139,28 @@ class Store:
         Raises:
             DamagedState: if any of it is not what was written.
         """
-        with self._keeper.translated(), self._engine.begin() as connection:
-            self._keeper.examine(connection)
+        with self._database.translated(), self._engine.begin() as connection:
+            self._database.examine(connection)
 
     def close(self) -> None:
         """Let go of it."""
         self._engine.dispose()
 
 
-def _keeper(where: Path | Database) -> Database:
+def _database(where: Path | Database) -> Database:
     return SqliteFile(where) if isinstance(where, Path) else where
 
 
-def _require_state(engine: sa.Engine, keeper: Database) -> None:
+def _require_state(engine: sa.Engine, database: Database) -> None:
     with engine.begin() as connection:
-        version = _version(connection, keeper)
+        version = _version(connection, database)
     if version is None:
-        raise _missing(keeper)
+        raise _missing(database)
     if version < SCHEMA_VERSION:
-        raise UsageError(f"{keeper.place} was written by an older sorawatch. `sorawatch run` brings it up to date.")
+        raise UsageError(f"{database.place} was written by an older sorawatch. `sorawatch run` brings it up to date.")
 
 
-def _version(connection: sa.Connection, keeper: Database) -> int | None:
+def _version(connection: sa.Connection, database: Database) -> int | None:
     """The version of the state of ours that is there; None where nothing at all is."""
     tables = {*sa.inspect(connection).get_table_names()}
     if not tables:
@@ -168,13 +169,13 @@ def _version(connection: sa.Connection, keeper: Database) -> int | None:
     if tables >= {*metadata.tables}:
         version = connection.scalar(sa.select(notes.c.value).where(notes.c.key == "schema"))
     if version is None:
-        raise UsageError(f"{keeper.place} is a database, but not one of sorawatch. Name another in `state`.")
+        raise UsageError(f"{database.place} is a database, but not one of sorawatch. Name another in `state`.")
     if int(version) > SCHEMA_VERSION:
         raise UsageError(
-            f"{keeper.place} was written by a newer sorawatch (schema {version}). Install that version or newer."
+            f"{database.place} was written by a newer sorawatch (schema {version}). Install that version or newer."
         )
     return int(version)
 
 
-def _missing(keeper: Database) -> UsageError:
-    return UsageError(f"there is no state at {keeper.place} yet. `sorawatch run` makes it.")
+def _missing(database: Database) -> UsageError:
+    return UsageError(f"there is no state at {database.place} yet. `sorawatch run` makes it.")

@@ -1,4 +1,4 @@
-"""Who keeps a state: a file of this machine, or a database that daemons on several machines share."""
+"""What holds a state: a file of this machine, or a database that daemons on several machines share."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal, Protocol
 
 import sqlalchemy as sa
 
-Mode = Literal["look", "repair", "work"]
-"""For looking only; for looking at what a writer must put in order first; for one who writes, and may make it."""
+Mode = Literal["read", "repair", "write"]
+"""For reading; for reading what must be rolled back first, which takes write access; for writing, and creating."""
 
 
 class Database(Protocol):
@@ -20,24 +20,24 @@ class Database(Protocol):
 
     @property
     def name(self) -> str:
-        """The same with what it is: ``the state file /var/lib/sorawatch/state.db``."""
+        """The place with what it is: ``the state file /var/lib/sorawatch/state.db``."""
 
     @property
     def is_shared(self) -> bool:
         """Whether several daemons may work on the state at the same time."""
 
     def engine(self, mode: Mode, owner: str) -> sa.Engine:
-        """One connection. Transactions of those who ``work`` follow one upon another, whoever begins them.
+        """One connection. Transactions in the mode ``write`` are serial, across processes and machines.
 
         Args:
-            owner: the daemon, which counts as present for as long as it is connected; empty for anybody else.
+            owner: the daemon, which counts as present while it is connected; empty for anybody else.
 
         Raises:
-            UsageError: if what it takes is not installed.
+            UsageError: if the driver is not installed.
         """
 
     def translated(self) -> AbstractContextManager[None]:
-        """Turns what the database finds wrong into our errors. Faults in our own SQL stay what they are.
+        """Translates the database's errors into ours. Errors in our own SQL are not translated.
 
         Raises:
             DamagedState: if the state is not what was written.
@@ -45,36 +45,36 @@ class Database(Protocol):
         """
 
     def is_half_written(self, error: sa.exc.OperationalError) -> bool:
-        """Whether somebody who looks was refused because a killed writer's last transaction has yet to be undone."""
+        """Whether a reader was refused because the last transaction of a killed writer must be rolled back first."""
 
     def is_there(self) -> bool:
-        """Whether there is a state, and not an empty file or database, which is as good as none.
+        """Whether there is a state: an empty file or database is none.
 
         Raises:
             Blocked, Deferred: if it cannot be asked.
         """
 
-    def hold(self, engine: sa.Engine) -> None:
-        """The state was found to be ours, and will be used."""
+    def opened(self, engine: sa.Engine) -> None:
+        """Called once the state was found to be ours, before it is used."""
 
-    def require_held(self) -> None:
-        """Raises: Blocked: if it is another than the one held."""
+    def require_same(self) -> None:
+        """Raises: Blocked: if the state at this place is another than the one that was opened."""
 
     def examine(self, connection: sa.Connection) -> None:
         """Raises: DamagedState: if any of the state is not what was written, as far as a reader can tell."""
 
-    def mark(self, engine: sa.Engine) -> object:
-        """What differs from the last one if others have written since, or if that cannot be told; cheap."""
+    def version(self, engine: sa.Engine) -> object:
+        """A value that changes when others write, or when that cannot be found out; cheap."""
 
-    def mark_within(self, connection: sa.Connection) -> object | None:
-        """The mark as it will be after the present transaction, where our own writing changes it, too; else None."""
+    def version_within(self, connection: sa.Connection) -> object | None:
+        """The version as it will be after the present transaction; None where our own writes do not change it."""
 
     def present(self, connection: sa.Connection) -> frozenset[int]:
-        """The `presence` of every daemon that is connected now; of one that is never shared, of nobody."""
+        """The `presence` of every daemon that is connected now; empty for SQLite."""
 
 
 def presence(owner: str) -> int:
-    """The number under which the daemon ``owner`` is found among those `Database.present`: positive, of 31 bits."""
+    """The number of the daemon ``owner`` among those `Database.present`: positive, 31 bits (FNV-1, folded)."""
     number = 0
     for byte in owner.encode():
         number = (number * 16_777_619 ^ byte) & 0x7FFF_FFFF

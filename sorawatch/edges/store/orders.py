@@ -1,15 +1,18 @@
-"""What was ordered before, and how often: by what, from what, and what became of it. In SQL."""
+"""Orders: whether the same one was made before, and by which job, within a transaction."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import count
 
 import sqlalchemy as sa
 
 from sorawatch.core.job import FINAL, UNPAID, Job, Pair, State
+from sorawatch.core.naming import likeness
 from sorawatch.core.purchase import Purchase
-from sorawatch.edges.store.rows import job_of, keys_of, purchase_in
+from sorawatch.edges.store import statements
+from sorawatch.edges.store.rows import job_of, keys_of
+from sorawatch.edges.store.session import Session
 from sorawatch.edges.store.statements import same_keys
 from sorawatch.edges.store.tables import jobs, purchases
 
@@ -18,12 +21,6 @@ _GOING_ON = tuple({*State} - FINAL - UNPAID - {State.REJECTED, State.RESTORING})
 
 _IN_THIS_FOLDER = jobs.c.folder == sa.bindparam("folder")
 
-_DELIVERED = (
-    sa.select(purchases)
-    .where(same_keys(purchases), purchases.c.clip.is_not(None), purchases.c.at >= sa.bindparam("since"))
-    .order_by(purchases.c.at.desc(), purchases.c.token)
-    .limit(1)
-)
 _FOLLOWS = (
     sa.select(jobs.c.id)
     .where(jobs.c.token == sa.bindparam("bought_as"), jobs.c.id != sa.bindparam("this"), jobs.c.state.not_in(_GIVEN_UP))
@@ -50,31 +47,36 @@ _KNOWN = [sa.select(table.c.token).where(same_keys(table)).limit(1) for table in
 
 
 class Orders:
-    """Reads and writes within the transaction whose connection it is given."""
+    """Reads within the transaction whose session it is given."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-    def delivered(self, job: Job, since: int) -> Purchase | None:
-        """The latest purchase since then, in milliseconds of the store's clock, that brought this order's clip."""
-        row = self._connection.execute(_DELIVERED, {**keys_of(job), "since": since}).mappings().first()
-        return None if row is None else purchase_in(row)
+    def same(self, job: Job, since: int) -> Job | None:
+        """Another job that buys, or since then (milliseconds of the store's clock) delivered, the same order."""
+        return self._session.first_job(statements.SAME_ORDER, {**keys_of(job), "this": job.id, "since": since})
+
+    def is_being_submitted(self, job: Job) -> bool:
+        """Whether a submit that a server's list could not tell from this one is unanswered."""
+        assert job.order is not None
+        alike = {"like": likeness(job.order), "this": job.id}
+        return self._session.connection.execute(statements.LIKE_IN_SUBMIT, alike).first() is not None
 
     def has_follower(self, purchase: Purchase, job: Job) -> bool:
         """Whether another job than ``job`` waits for what this purchase brings."""
-        return self._connection.scalar(_FOLLOWS, {"bought_as": purchase.token, "this": job.id}) is not None
+        this = {"bought_as": purchase.token, "this": job.id}
+        return self._session.connection.scalar(_FOLLOWS, this) is not None
 
-    def going_on(self, pair: Pair) -> list[Job]:
-        """The jobs, bought already, whose pair lies in this place, and is still to be filed."""
-        rows = self._connection.execute(_OF_THIS_PLACE, {"folder": pair.folder, "name": pair.image})
-        return [job_of(row) for row in rows]
+    def under_way(self, pair: Pair) -> list[Job]:
+        """The jobs that are bought and whose pair lies at this place, still to be moved out of the inbox."""
+        return self._session.jobs(_OF_THIS_PLACE, {"folder": pair.folder, "name": pair.image})
 
     def next_take(self, job: Job) -> int:
-        """The first take after the first one that no job and no purchase of this order has."""
+        """The first take above 1 that no job and no purchase of this order has."""
         assert job.order is not None
         for take in count(2):
             keys = keys_of(replace(job, order=replace(job.order, take=take)))
-            if all(self._connection.execute(query, keys).first() is None for query in _KNOWN):
+            if all(self._session.connection.execute(query, keys).first() is None for query in _KNOWN):
                 return take
         raise AssertionError("numbers do not end")
 
@@ -82,21 +84,9 @@ class Orders:
         """The take that was asked for with this very picture: that of the latest job which was made from it."""
         stamp = pair.image_stamp
         this = {"folder": pair.folder, "bytes": stamp.size, "mtime_ns": stamp.mtime_ns}
-        for row in self._connection.execute(_OF_THIS_FILE, this):
+        for row in self._session.connection.execute(_OF_THIS_FILE, this):
             job = job_of(row)
             # While it is moved back, or once it was moved by hand, its name may have another number.
             if job.state is State.RESTORING or pair.image in {job.pair.image, *job.filed}:
                 return int(row.take)
         return 1
-
-    def all(self) -> dict[str, Purchase]:
-        """Every purchase, by its token, the oldest first."""
-        rows = self._connection.execute(sa.select(purchases).order_by(purchases.c.at, purchases.c.token)).mappings()
-        return {row["token"]: purchase_in(row) for row in rows}
-
-    def put(self, purchase: Purchase) -> None:
-        """Write down a purchase as it is told elsewhere, in place of what is written of it here, if anything is."""
-        row = asdict(purchase)
-        known = self._connection.execute(purchases.update().where(purchases.c.token == purchase.token).values(row))
-        if known.rowcount == 0:
-            self._connection.execute(purchases.insert(), row)

@@ -90,12 +90,12 @@ class PostgresDatabase:
         except ModuleNotFoundError as error:
             told = "a state in PostgreSQL needs an extra package"
             raise UsageError(f"{told}. Run: pip install 'sorawatch[postgres]'") from error
-        if mode == "work" and owner:
+        if mode == "write" and owner:
             sa.event.listen(engine, "connect", lambda connection, _: _announce(connection, owner))
 
         @sa.event.listens_for(engine, "begin")
         def _begin(connection: sa.Connection) -> None:
-            if mode == "work":
+            if mode == "write":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CLASS}, {_TRANSACTION})")
             else:
                 connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -121,23 +121,23 @@ class PostgresDatabase:
         return False
 
     def is_there(self) -> bool:
-        engine = self.engine("look", "")
+        engine = self.engine("read", "")
         try:
             with self.translated(), engine.begin() as connection:
                 return bool(sa.inspect(connection).get_table_names())
         finally:
             engine.dispose()
 
-    def hold(self, engine: sa.Engine) -> None:
+    def opened(self, engine: sa.Engine) -> None:
         """Nothing is to be done: what commits here is on disk."""
 
-    def require_held(self) -> None:
+    def require_same(self) -> None:
         """It is the one at this address."""
 
     def examine(self, connection: sa.Connection) -> None:
         """Its server sees to that."""
 
-    def mark(self, engine: sa.Engine) -> object:
+    def version(self, engine: sa.Engine) -> object:
         try:
             with contextlib.closing(engine.raw_connection()) as connection:
                 cursor = connection.cursor()
@@ -146,7 +146,7 @@ class PostgresDatabase:
         except (sa.exc.SQLAlchemyError, engine.dialect.loaded_dbapi.Error):
             return object()
 
-    def mark_within(self, connection: sa.Connection) -> object:
+    def version_within(self, connection: sa.Connection) -> object:
         return tuple(connection.execute(_MARK).one())
 
     def present(self, connection: sa.Connection) -> frozenset[int]:

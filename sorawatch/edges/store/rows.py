@@ -43,6 +43,7 @@ def row_of(job: Job) -> dict[str, Any]:
         "reference_key": order_key(job.reference_digest, order) if order and job.reference_digest else None,
         "likeness": likeness(order) if order else None,
         "attempts": job.attempts,
+        "retry_state": None if job.retry_state is None else job.retry_state.value,
         "reason": job.reason,
         "hint": job.hint,
         "obstacle": job.obstacle,
@@ -60,6 +61,7 @@ def row_of(job: Job) -> dict[str, Any]:
         "witness_until": job.witness_until,
         "video_id": job.video_id,
         "progress": job.progress,
+        "unwatched_ms": job.unwatched_ms,
         "generations": job.generations,
         "charged": job.charged.value,
         "clip": job.clip,
@@ -87,7 +89,9 @@ def purchase_in(row: Mapping[Any, Any]) -> Purchase:
     return Purchase(**{**values, "standing": Standing(row["standing"])})
 
 
-_PLAIN = frozenset({"changed_at", "due_at", "attempts", "reason", "hint", "obstacle", "misses", "progress"})
+_PLAIN = frozenset(
+    {"changed_at", "due_at", "attempts", "reason", "hint", "obstacle", "misses", "progress", "unwatched_ms"}
+)
 """Columns that hold a field of the same name as it is, of those that change often."""
 
 
@@ -114,6 +118,7 @@ def job_of(row: sa.Row[Any]) -> Job:
         changed_at=row.changed_at,
         order=order,
         attempts=row.attempts,
+        retry_state=None if row.retry_state is None else State(row.retry_state),
         reason=row.reason,
         hint=row.hint,
         obstacle=row.obstacle,
@@ -131,6 +136,7 @@ def job_of(row: sa.Row[Any]) -> Job:
         witness_until=row.witness_until,
         video_id=row.video_id,
         progress=row.progress,
+        unwatched_ms=row.unwatched_ms,
         generations=row.generations,
         charged=Charged(row.charged),
         clip=row.clip,

@@ -1,4 +1,4 @@
-"""What was bought, for the person who pays: sums and single purchases, in SQL."""
+"""What was spent, for the person who pays: sums and single purchases, within a transaction."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sorawatch.core.job import Charged, State
 from sorawatch.core.purchase import Standing
 from sorawatch.edges.store import statements
+from sorawatch.edges.store.session import Session
 from sorawatch.edges.store.tables import jobs, purchases
 
 _UNDER_WAY = (State.SUBMITTING, State.UNCERTAIN, State.RENDERING, State.RENDERED)
@@ -49,25 +50,25 @@ class PurchaseRow:
 
 
 class SpendingQueries:
-    """Reads within the transaction whose connection it is given."""
+    """Reads within the transaction whose session it is given."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
+    def __init__(self, session: Session) -> None:
+        self._connection = session.connection
 
     def spent(self, since: int, folder: str = "") -> int:
         """Micro-dollars spent or reserved since then in this folder and those below it."""
         return int(self._connection.scalar(statements.spent(folder), {"since": since}) or 0)
 
-    def spending(self, begins: int) -> Spending:
-        """What was spent and is reserved since then."""
+    def summary(self, since: int) -> Spending:
+        """What was spent and is reserved since then (milliseconds of the store's clock)."""
         money = sa.func.sum(purchases.c.micros)
         query = sa.select(money.filter(~_reserved()), money.filter(_reserved()), sa.func.count(purchases.c.clip)).where(
-            purchases.c.at >= begins, _counts()
+            purchases.c.at >= since, _counts()
         )
         spent, reserved, clips = self._connection.execute(query).one()
         return Spending(int(spent or 0), int(reserved or 0), clips)
 
-    def entries(self, begins: int, ends: int) -> list[PurchaseRow]:
+    def purchases(self, begins: int, ends: int) -> list[PurchaseRow]:
         """The purchases from ``begins`` up to ``ends`` that cost money, or may, the oldest first."""
         columns: list[sa.ColumnElement[Any]] = [*(purchases.c[name] for name in _TOLD), _reserved().label("reserved")]
         query = sa.select(*columns).where(purchases.c.at >= begins, purchases.c.at < ends, _counts())

@@ -37,9 +37,9 @@ _HALF_WRITTEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 """To put it in order takes write access."""
 
 _MODES: dict[Mode, tuple[str, str]] = {
-    "look": ("ro", "BEGIN"),
+    "read": ("ro", "BEGIN"),
     "repair": ("rw", "BEGIN"),
-    "work": ("rwc", "BEGIN IMMEDIATE"),
+    "write": ("rwc", "BEGIN IMMEDIATE"),
 }
 
 
@@ -103,14 +103,14 @@ class SqliteFile:
         except OSError as error:
             raise translate(error, self.place) from error
 
-    def hold(self, engine: sa.Engine) -> None:
+    def opened(self, engine: sa.Engine) -> None:
         # Only now, for how transactions are kept safe may be written into the file.
         mode = "WAL" if has_safe_wal(sqlite3.sqlite_version_info) else "TRUNCATE"
         with contextlib.closing(engine.raw_connection()) as connection:
             connection.cursor().execute(f"PRAGMA journal_mode={mode}")
         self._identity = self._found()
 
-    def require_held(self) -> None:
+    def require_same(self) -> None:
         # SQLite would go on writing to a file that has lost its name.
         if self._identity is not None and self._found() != self._identity:
             hint = "Put it back where it was, or stop sorawatch and start it again."
@@ -121,14 +121,14 @@ class SqliteFile:
         if found != "ok":
             raise self._damaged(str(found).splitlines()[-1])
 
-    def mark(self, engine: sa.Engine) -> object:
+    def version(self, engine: sa.Engine) -> object:
         try:
             with contextlib.closing(engine.raw_connection()) as connection:
                 return connection.cursor().execute("PRAGMA data_version").fetchone()
         except sqlite3.Error:
             return object()
 
-    def mark_within(self, connection: sa.Connection) -> None:
+    def version_within(self, connection: sa.Connection) -> None:
         """None: data_version tells of others' writing alone."""
 
     def present(self, connection: sa.Connection) -> frozenset[int]:  # noqa: ARG002 -- as `engine` says

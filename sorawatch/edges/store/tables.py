@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sorawatch.core.naming import legible
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 class FileName(sa.TypeDecorator[str]):
@@ -63,6 +63,7 @@ jobs = sa.Table(
     sa.Column("reference_key", sa.String(64)),
     sa.Column("likeness", sa.String(64)),
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("retry_state", sa.String(16)),
     sa.Column("reason", Prose, nullable=False),
     sa.Column("mend", Prose, key="hint", nullable=False),
     sa.Column("obstacle", Prose, nullable=False, server_default=""),
@@ -80,6 +81,7 @@ jobs = sa.Table(
     sa.Column("witness_until", sa.BigInteger),
     sa.Column("video_id", Prose),
     sa.Column("progress", sa.Integer),
+    sa.Column("unwatched_ms", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("generations", sa.Integer, nullable=False),
     sa.Column("charged", sa.String(8), nullable=False),
     sa.Column("clip", FileName),

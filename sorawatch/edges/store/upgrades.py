@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sorawatch.core.job import State
 from sorawatch.edges.store.tables import SCHEMA_VERSION, jobs, notes, purchases
 
 
@@ -42,10 +43,27 @@ def _what_was_lost_and_taken_is_kept(connection: sa.Connection) -> None:
             index.create(connection)
 
 
+def _retries_of_held_jobs_are_explicit(connection: sa.Connection) -> None:
+    _add(connection, jobs.c.retry_state)
+    _add(connection, jobs.c.unwatched_ms)
+    # Until then a held job's video, else its attempts, said what a retry did.
+    before = sa.case(
+        (jobs.c.video_id.is_not(None), State.RENDERING.value),
+        (jobs.c.attempts > 0, State.UNCERTAIN.value),
+        else_=State.READY.value,
+    )
+    connection.execute(jobs.update().where(jobs.c.state == State.HELD).values(retry_state=before))
+
+
 def _add(connection: sa.Connection, column: sa.Column[Any]) -> None:
     written = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
     connection.execute(sa.text(f"ALTER TABLE {column.table.name} ADD COLUMN {written}"))
 
 
-_STEPS = (_purchases_stand_alone, _losses_and_obstacles_are_kept, _what_was_lost_and_taken_is_kept)
+_STEPS = (
+    _purchases_stand_alone,
+    _losses_and_obstacles_are_kept,
+    _what_was_lost_and_taken_is_kept,
+    _retries_of_held_jobs_are_explicit,
+)
 """The first leads from version 1 to 2."""

@@ -1,0 +1,14 @@
+"""What a person asks a daemon to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """``verb`` for the job ``job_id``, if it is about one, with an optional ``argument``."""
+
+    verb: str
+    job_id: str | None = None
+    argument: str | None = None

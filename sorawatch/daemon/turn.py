@@ -1,0 +1,292 @@
+"""One turn: a transaction that takes in what has happened and decides what to do next.
+
+What a turn decides is carried out only once the transaction is on disk.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+from sorawatch.core import outcome as o
+from sorawatch.core.budget import Exclusion
+from sorawatch.core.job import FINAL, Change, Job, State
+from sorawatch.core.lifecycle import ACTIONS, Action
+from sorawatch.core.pause import Pause
+from sorawatch.daemon.actions.executor import ActionDone, Executor
+from sorawatch.daemon.actions.record import record
+from sorawatch.daemon.actions.render_times import RenderTimes
+from sorawatch.daemon.intake.known_pairs import KnownPairs
+from sorawatch.daemon.intake.new_jobs import apply_scan
+from sorawatch.daemon.intake.scan_scheduler import ScanDone, ScanScheduler
+from sorawatch.daemon.messages import ConfigReloaded, InboxChanged, Message, Parts, StopRequested
+from sorawatch.daemon.submission.breakers import Breakers
+from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker
+from sorawatch.daemon.submission.lost_answers_breaker import LostAnswersBreaker
+from sorawatch.daemon.submission.reached_limits import ReachedLimits
+from sorawatch.daemon.submission.same_refusals_breaker import SameRefusalsBreaker
+from sorawatch.daemon.upkeep import command_queue, earlier_videos
+from sorawatch.daemon.upkeep.earlier_videos import EarlierVideos
+from sorawatch.daemon.upkeep.heartbeat import Heartbeat
+from sorawatch.daemon.upkeep.peers import PeerMonitor
+from sorawatch.daemon.upkeep.retention import Retention
+from sorawatch.daemon.upkeep.status_note import PAUSED, StatusNote
+from sorawatch.edges.store import LEASE_MS, Transaction
+
+_MOST_WAITING_CLIPS = 24
+"""Finished clips that wait to be downloaded above which nothing new is ordered: they expire at the server."""
+_NOT_SENT = o.TemporaryFailure("it was not sent, for the state or its ledger could not be written", counts=False)
+_CLAIMED = (
+    State.RENDERED, State.RENDERING, State.UNCERTAIN, State.DELIVERED, State.REJECTED, State.WITHDRAWN, State.RESTORING
+)  # fmt: skip
+"""In the order in which they are claimed: clips that can expire come first."""
+
+
+class Turn:
+    """What turns know and decide. Used from the daemon's thread, within a transaction.
+
+    ``changes``, ``starts`` and ``due_at`` are the result of the last turn; they count once its transaction is on disk.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        executor: Executor,
+        scans: ScanScheduler,
+        heartbeat: Heartbeat,
+        ledger_error: Callable[[], str | None],
+        *,
+        shared: bool,
+    ) -> None:
+        """``ledger_error`` returns why nothing may be bought, where the ledger cannot be written."""
+        self._ledger_error = ledger_error
+        self._executor = executor
+        self._scans = scans
+        self._heartbeat = heartbeat
+        self._shared = shared
+        self._known_pairs = KnownPairs()
+        self._peers = PeerMonitor(shared=shared)
+        self._reached_limits = ReachedLimits()
+        self._render_times = RenderTimes()
+        self._earlier_videos = EarlierVideos()
+        self._status_note = StatusNote(parts.admission.zone)
+        self._paused = False
+        self._resumed_at: int | None = None
+        self._waiting_clips = 0
+        self._renewed_at = time.monotonic()
+        self._configure(parts)
+        self.stopping = False
+        self.ended_elsewhere: list[Job] = []
+        """Jobs that another daemon has brought to an end."""
+        self.changes: list[Change] = []
+        """Jobs before and after."""
+        self.starts: list[tuple[Action, Job]] = []
+        """Actions to be carried out."""
+        self.due_at: list[int] = []
+        """Times at which there is something to do, in milliseconds of the store's clock."""
+        self.now = 0
+        """Of the last turn, in milliseconds of the store's clock."""
+
+    def _configure(self, parts: Parts) -> None:
+        self.admission = parts.admission
+        self.policy = parts.admission.policy
+        waits, server = self.policy.waits, self.admission.server
+        # A new configuration may have ended whatever had stopped the submits.
+        self.breakers = Breakers(
+            CircuitBreaker(waits, parts.key_mark), LostAnswersBreaker(server, waits), SameRefusalsBreaker(server)
+        )
+        self._status_note.zone = self.admission.zone
+        self._retention = Retention(parts.keep_days)
+
+    @property
+    def known_pairs(self) -> KnownPairs:
+        """The pairs that are jobs already."""
+        return self._known_pairs
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two turns at the most."""
+        return min(self._heartbeat.interval, self._peers.interval)
+
+    def recover(self, tx: Transaction) -> None:
+        """Take over what an earlier run left: its claims are released, and its unanswered submits are uncertain."""
+        self.changes += self._peers.start(tx)
+        self._resumed_at = command_queue.resumed_at(tx)
+        self._known_pairs = KnownPairs(tx.jobs.in_states({*State} - FINAL))
+        if not self._shared:
+            self._earlier_videos = EarlierVideos(tx.jobs.in_states(earlier_videos.STATES))
+            tx.claims.bring_forward(earlier_videos.STATES)
+
+    def take(self, tx: Transaction, messages: Sequence[Message], *, in_doubt: bool) -> None:
+        """Take in ``messages`` and decide what to do next.
+
+        Args:
+            in_doubt: the transaction of the turn before failed, and may be on disk all the same.
+        """
+        self._follow_peers(tx)
+        tx.jobs.prefetch(message.job_id for message in messages if isinstance(message, ActionDone))
+        for message in self._after_doubt(tx, messages) if in_doubt else messages:
+            self._handle(tx, message)
+        self._execute_commands(tx)
+        if not self.stopping:
+            self._start(tx)
+            self._retention.prune(tx)
+        self.breakers.lost_answers.refresh(tx)
+        self._status_note.publish(tx, self._scans, self._pauses())
+        self._heartbeat.update(tx, self.admission, self._status_note.reasons)
+        due_at = (
+            tx.claims.next_due(ACTIONS),
+            *(each.pause.until for each in self._reached_limits),
+            *(pause.until for pause in self.breakers.pauses),
+        )
+        self.due_at = [at for at in due_at if at is not None]
+        self.now = tx.now
+
+    def discard(self) -> None:
+        """The transaction failed, so nothing of what the turn decided counts."""
+        self.changes.clear()
+        self.starts.clear()
+        self._status_note.forget()
+
+    def counts(self, tx: Transaction) -> Mapping[State, int]:
+        """How many jobs are in each state, without those that wait until a person or the calendar lets them go on."""
+        return tx.jobs.counts(excluded=self.kept_back)
+
+    @property
+    def kept_back(self) -> list[Exclusion]:
+        """The orders that wait until a person or the calendar lets them go on."""
+        lost = [self.admission.priced(each.model) for each in self.breakers.lost_answers if each.waits_long]
+        return self._reached_limits.lasting(self.admission) + self._of_stopped_models + lost
+
+    @property
+    def pause_reason(self) -> str | None:
+        """Why nothing may be submitted, apart from circuit breakers and limits."""
+        if self._paused:
+            return PAUSED
+        if self._waiting_clips > max(_MOST_WAITING_CLIPS, self.admission.places):
+            return f"{self._waiting_clips} finished clips wait to be fetched, and they come before new orders"
+        return self._scans.pause_reason or self._executor.stuck or self._ledger_error()
+
+    def _pauses(self) -> Iterator[Pause]:
+        """What keeps orders back now."""
+        if (reason := self.pause_reason) is not None:
+            yield Pause(reason)
+        yield from self.breakers.pauses
+        yield from (each.pause for each in self._reached_limits if each.lasting)
+
+    def _follow_peers(self, tx: Transaction) -> None:
+        changed, taken_over = self._peers.check(tx)
+        self.changes += taken_over
+        for job in changed:
+            self._known_pairs.update(job)
+            if job.state in FINAL:
+                self.ended_elsewhere.append(job)
+
+    def _after_doubt(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
+        """Compare with the store after a commit in doubt: release what is claimed and not being done.
+
+        Returns:
+            The messages without those that the store has recorded: a recorded job is not claimed any more. The outcome
+            of a submit is always kept, because another daemon may have taken the claim over, and recording it twice
+            changes nothing.
+        """
+        claimed = tx.claims.own()
+        for job in claimed:
+            if self._executor.has(job):
+                continue
+            if job.state is State.SUBMITTING:
+                self._record(tx, ActionDone(job.id, Action.SUBMIT, job.token, _NOT_SENT))
+            else:
+                tx.claims.release(job)
+        self._known_pairs = KnownPairs(tx.jobs.in_states({*State} - FINAL))
+        still_claimed = {job.id for job in claimed}
+        return [
+            message
+            for message in messages
+            if not isinstance(message, ActionDone) or message.action is Action.SUBMIT or message.job_id in still_claimed
+        ]
+
+    def _handle(self, tx: Transaction, message: Message) -> None:
+        match message:
+            case ActionDone():
+                self._record(tx, message)
+            case ScanDone():
+                scan = self._scans.ended(message)
+                if scan is not None:
+                    self.changes += apply_scan(tx, scan, self._known_pairs, self.admission, self._peers.missing_seconds)
+            case InboxChanged():
+                self._scans.request()
+            case StopRequested():
+                self.stopping = True
+            case ConfigReloaded():
+                self._reload(message)
+
+    def _reload(self, reloaded: ConfigReloaded) -> None:
+        if (parts := reloaded.parts) is not None:
+            self._configure(parts)
+            self._executor.perform = parts.perform
+            self._scans.reconfigure(parts.scanner, parts.rescan_seconds)
+        self._heartbeat.reloaded(reloaded.refused)
+
+    def _record(self, tx: Transaction, done: ActionDone) -> None:
+        changes = record(tx, done, self.admission, self.breakers, self._render_times)
+        self._earlier_videos.record(done.job_id, changes)
+        self.changes += changes
+        for _, after in changes:
+            self.changes += self.admission.merge_into_older(tx, after)
+
+    def _execute_commands(self, tx: Transaction) -> None:
+        self.changes += command_queue.execute_all(tx, self.policy)
+        self._paused = command_queue.is_paused(tx)
+        # A `resume` is meant for all daemons, whichever of them executes the command.
+        before, self._resumed_at = self._resumed_at, command_queue.resumed_at(tx)
+        resumed = before != self._resumed_at
+        if resumed or self.breakers.key_changed():
+            self.breakers.clear(tx, for_new_key=not resumed)
+            tx.claims.retry_now()
+
+    def _start(self, tx: Transaction) -> None:
+        if time.monotonic() - self._renewed_at > LEASE_MS / 3000:
+            tx.claims.renew()
+            self._renewed_at = time.monotonic()
+        # Admission comes first, so that jobs which it rejects or finds paid for already are handled in this turn.
+        self._admit(tx)
+        for state in _CLAIMED:
+            self._claim(tx, state, self._executor.room(ACTIONS[state]))
+        staged = 2 * self.admission.places + 4
+        passed_over = self._reached_limits.partial(self.admission) + self._of_stopped_models
+        ahead = staged - tx.jobs.count(State.READY, passed_over) - self._executor.count(Action.PREPARE)
+        self._claim(tx, State.FOUND, min(ahead, self._executor.room(Action.PREPARE)), passed_over)
+
+    def _claim(self, tx: Transaction, state: State, limit: int, excluded: Sequence[Exclusion] = ()) -> None:
+        action = ACTIONS[state]
+        room = limit - len([each for each, _ in self.starts if each is action])
+        if room > 0:
+            jobs = tx.claims.take([state], room, self.policy.waits.horizon, excluded)
+            self.starts += [(action, job) for job in jobs]
+
+    def _admit(self, tx: Transaction) -> None:
+        admitted = None
+        self._waiting_clips = tx.jobs.count(State.RENDERED)
+        if self.pause_reason is None and self._scans.last is not None and not self._earlier_videos.awaited:
+            causes = self.breakers.causes
+            outstanding = self._executor.count(Action.SUBMIT)
+            places = causes.places(self._executor.room(Action.SUBMIT), outstanding, tx.now)
+            if places > 0:
+                admitted = self.admission.admit(
+                    tx,
+                    places,
+                    self._scans.folder_limits,
+                    probing=causes.stops_all,
+                    has_room=partial(self.breakers.has_room, tx),
+                )
+                self.changes += admitted.changes
+                self.starts += [(Action.SUBMIT, job) for job in admitted.submits]
+        self._reached_limits.record(admitted, self._scans.folder_limits, tx.now)
+
+    @property
+    def _of_stopped_models(self) -> list[Exclusion]:
+        """The orders whose model alone is stopped."""
+        models = self.breakers.causes.models
+        return [Exclusion(models=tuple(models))] if models else []

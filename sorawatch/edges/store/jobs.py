@@ -1,0 +1,164 @@
+"""Jobs and their history, within a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from sorawatch.core.budget import Exclusion
+from sorawatch.core.job import UNPAID, Job, State
+from sorawatch.edges.store import statements
+from sorawatch.edges.store.pruning import prune
+from sorawatch.edges.store.rows import changed_columns, row_of
+from sorawatch.edges.store.session import Session
+from sorawatch.edges.store.statements import MANY, ONE, TELL, outside
+from sorawatch.edges.store.tables import history, jobs
+
+LEASE_MS = 600_000
+"""Milliseconds for which a claim holds unless it is renewed."""
+_LONGEST_ID = 16
+_GIVEN_UP = (State.REJECTED, State.FAILED, State.WITHDRAWN, State.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One line of a job's history. ``at`` is milliseconds of the store's clock."""
+
+    at: int
+    state: State
+    reason: str
+
+
+class LeaseLost(Exception):
+    """Another daemon has claimed the job meanwhile; nothing was written."""
+
+
+class JobTable:
+    """Reads and writes within the transaction whose session it is given."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, job_id: str) -> Job | None:
+        """The job of this id."""
+        return self._session.prefetched.pop(job_id, None) or self._session.first_job(ONE, {"this": job_id})
+
+    def prefetch(self, job_ids: Iterable[str]) -> None:
+        """Read in one query the jobs that `get` will be asked for soon, each of them once."""
+        self._session.prefetched = {job.id: job for job in self._session.jobs(MANY, {"these": [*job_ids]})}
+
+    def find(self, text: str) -> Job | None:
+        """The job that a person means: by its id or the start of it, or the latest one of a picture by its path."""
+        if text.isalnum() and text.isascii() and len(text) <= _LONGEST_ID:
+            by_id = sa.select(jobs).where(jobs.c.id.startswith(text, autoescape=True)).limit(2)
+            starting = self._session.jobs(by_id.order_by(jobs.c.id != text, jobs.c.id))
+            if starting and (len(starting) == 1 or starting[0].id == text):
+                return starting[0]
+        folder, _, image = text.rpartition("/")
+        by_path = sa.select(jobs).where(jobs.c.folder == folder, jobs.c.image == image)
+        return self._session.first_job(by_path.order_by(jobs.c.created_at.desc(), jobs.c.id).limit(1))
+
+    def in_states(self, states: Iterable[State]) -> list[Job]:
+        """Jobs in these states, the oldest first."""
+        query = sa.select(jobs).where(jobs.c.state.in_([*states]))
+        return self._session.jobs(query.order_by(jobs.c.created_at, jobs.c.id))
+
+    def latest(self, states: Iterable[State], limit: int) -> list[Job]:
+        """Jobs in these states, the latest change first."""
+        query = sa.select(jobs).where(jobs.c.state.in_([*states]))
+        return self._session.jobs(query.order_by(jobs.c.changed_at.desc(), jobs.c.id).limit(limit))
+
+    def counts(self, states: Iterable[State] = State, excluded: Iterable[Exclusion] = ()) -> dict[State, int]:
+        """How many jobs are in each of these states, if any, without unpaid ones that are ``excluded``."""
+        counted = sa.and_(jobs.c.state.in_([*states]), sa.or_(jobs.c.state.not_in([*UNPAID]), outside(excluded)))
+        query = sa.select(jobs.c.state, sa.func.count()).where(counted).group_by(jobs.c.state)
+        return {State(state): count for state, count in self._session.connection.execute(query)}
+
+    def count(self, state: State, excluded: Iterable[Exclusion] = ()) -> int:
+        """How many jobs are in this state that are not ``excluded``."""
+        return int(self._session.connection.scalar(statements.how_many(state, tuple(excluded))) or 0)
+
+    def in_flight(self, folder: str = "") -> int:
+        """How many jobs of this folder and those below it take one of the server's places, or may."""
+        return int(self._session.connection.scalar(statements.in_flight(folder)) or 0)
+
+    def submitting(self, model: str | None = None, *, priced: bool = False) -> int:
+        """How many orders are being submitted: for a model, or all; with ``priced`` only those that may cost money."""
+        query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state == State.SUBMITTING)
+        if model is not None:
+            query = query.where(jobs.c.model == model)
+        if priced:
+            query = query.where(sa.or_(jobs.c.price.is_(None), jobs.c.price != 0))
+        return int(self._session.connection.scalar(query) or 0)
+
+    def follower(self, video_id: str, job: Job) -> Job | None:
+        """Another job whose clip this video is or will be."""
+        has_it = sa.and_(jobs.c.video_id == video_id, jobs.c.id != job.id, jobs.c.state.not_in(_GIVEN_UP))
+        return self._session.first_job(sa.select(jobs).where(has_it).limit(1))
+
+    def add(self, new: Sequence[Job]) -> None:
+        """Write new jobs."""
+        self._session.claimable = None
+        if new:
+            self._session.connection.execute(jobs.insert(), [row_of(job) for job in new])
+            self._session.connection.execute(history.insert(), [self._entry(job) for job in new])
+
+    def save(self, job: Job, before: Job | None = None, *, claim: bool = False) -> None:
+        """Write a job that nobody else has claimed. It is free afterwards, or claimed by this daemon with ``claim``.
+
+        Raises:
+            LeaseLost: if another daemon has claimed it.
+        """
+        session = self._session
+        session.claimable = None
+        session.prefetched.pop(job.id, None)
+        lease = {
+            "lease_owner": session.owner if claim else None,
+            "lease_until": session.now + LEASE_MS if claim else None,
+        }
+        mine = {"this": job.id, "me": session.owner, "now": session.now}
+        changed = row_of(job) if before is None else changed_columns(before, job)
+        if session.connection.execute(statements.save(frozenset(changed)), changed | lease | mine).rowcount == 0:
+            raise LeaseLost(job.id)
+        if before is None or _is_news(before, job):
+            session.connection.execute(TELL, self._entry(job))
+
+    def amend(self, job: Job, before: Job) -> None:
+        """Write a job whoever has claimed it, and leave the claim as it is."""
+        self._session.claimable = None
+        self._session.prefetched.pop(job.id, None)
+        self._session.connection.execute(jobs.update().where(jobs.c.id == job.id).values(row_of(job)))
+        if before.state is not job.state:
+            self._session.connection.execute(TELL, self._entry(job))
+
+    def prune(self, before: int, delivered_before: int, limit: int) -> int:
+        """Delete jobs that ended before ``before``, and their history. Purchases are never deleted.
+
+        Args:
+            before: milliseconds of the store's clock.
+            delivered_before: the same for delivered jobs, whose records refuse duplicates.
+            limit: at the most so many at once, the oldest first.
+
+        Returns:
+            How many were deleted.
+        """
+        return prune(self._session.connection, before, delivered_before, limit)
+
+    def history(self, job_id: str) -> list[HistoryEntry]:
+        """Every change of a job's state or reason, the oldest first."""
+        query = sa.select(history).where(history.c.job_id == job_id).order_by(history.c.number)
+        rows = self._session.connection.execute(query)
+        return [HistoryEntry(row.at, State(row.state), row.reason) for row in rows]
+
+    def _entry(self, job: Job) -> dict[str, Any]:
+        return {"job_id": job.id, "at": self._session.now, "state": job.state.value, "reason": job.latest}
+
+
+def _is_news(before: Job, after: Job) -> bool:
+    """Whether a change belongs into the history."""
+    has_failed = after.attempts > before.attempts
+    has_new_reason = bool(after.latest) and after.latest != before.latest
+    return before.state is not after.state or has_failed or has_new_reason
