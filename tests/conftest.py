@@ -9,9 +9,9 @@ import pytest
 from hypothesis import settings
 
 from sorawatch import simulator
-from tests.databases import cluster, database
-from tests.disks import mount, other_disk, remount, unprivileged
-from tests.yard import Yard
+from tests.support.mounts import mount, other_disk, remount, unprivileged
+from tests.support.postgres import cluster, database
+from tests.support.workspace import Yard
 
 __all__ = ["cluster", "database", "mount", "other_disk", "patient_yard", "remount", "sim", "unprivileged", "yard"]
 

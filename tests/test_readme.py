@@ -33,9 +33,9 @@ from sorawatch.edges.images.picture import MAX_DECODED, MAX_PIXELS
 from sorawatch.edges.images.source import MAX_BYTES
 from sorawatch.errors import Blocked
 from sorawatch.simulator import Fault, ModelCard, SimulatorSettings
-from tests.yard import KEY, Yard, wait_until
+from tests.support.paths import ROOT
+from tests.support.workspace import KEY, Yard, wait_until
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE))
 BLOCKS = {

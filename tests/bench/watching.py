@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sorawatch import simulator
-from tests.yard import Yard, picture
+from tests.support.workspace import Yard, picture
 
 PAIRS = 10_000
 PROCESSED, WAITING = 100_000, 1_000

@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 
 from tests.crash.campaign import Moments, conduct, moments
+from tests.crash.installation import Disk, Listing
 from tests.crash.parts import NAIVE, PARTS, Part, run, story, table
-from tests.crash.scene import Disk, Listing
 from tests.crash.trial import Kill, Trial
 
 

@@ -15,7 +15,7 @@ from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.edges import clip
 from sorawatch.edges.spool import Spool
 from sorawatch.errors import SorawatchError
-from tests.crash.scene import BROKEN, ORDERS, VISITED, Disk, Listing, Scene, sidecar
+from tests.crash.installation import BROKEN, ORDERS, VISITED, Disk, Listing, Scene, sidecar
 
 _LAST_WORDS = b"How to try again"
 _REASON = ".error.txt"

@@ -15,11 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.crash.inspection import Inspection
-from tests.crash.scene import ORDERS, Scene
+from tests.crash.installation import ORDERS, Scene
 from tests.crash.trial import ROOM, Trial, Verdict, lay_out
+from tests.support.paths import ROOT
 
 _PATIENCE = 120.0
-_ROOT = Path(__file__).parents[2]
 
 _SIGNS: dict[str, Callable[[Scene], int]] = {
     "orders accepted": lambda scene: len(scene.bought()),
@@ -75,7 +75,7 @@ def carry_out(server: str, trial: Trial) -> Callable[[Callable[[str], None]], No
 def daemon(scene: Scene, *arguments: str) -> subprocess.Popen[bytes]:
     """``sorawatch ARGUMENTS`` on the scene, as a process of its own."""
     command = [sys.executable, "-m", "sorawatch", *arguments, "-c", str(scene.root / "config.yaml")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(_ROOT)])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(ROOT)])}
     with open(scene.root.parent / "daemon.log", "a", encoding="utf-8") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 

@@ -21,9 +21,9 @@ from sorawatch.daemon.upkeep.command_queue import ANOTHER, Command
 from sorawatch.simulator import Fault
 from tests.crash.effects import CFunction, Observer, Side, c_functions
 from tests.crash.inspection import Inspection, Tally
+from tests.crash.installation import OVEN, Disk, Listing, Scene
 from tests.crash.names import Names
 from tests.crash.processes import KILLED, Child, inject
-from tests.crash.scene import OVEN, Disk, Listing, Scene
 
 ROOM = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where the folders are made: in memory, for a killed process loses nothing that it had written."""

@@ -14,7 +14,7 @@ from watchdog.utils.delayed_queue import DelayedQueue
 
 from sorawatch.edges.events import EventWatch
 from sorawatch.errors import Blocked, Deferred
-from tests.yard import wait_until
+from tests.support.workspace import wait_until
 
 
 @pytest.fixture

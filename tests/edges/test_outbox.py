@@ -19,7 +19,7 @@ from sorawatch.core.permissions import Permissions
 from sorawatch.edges import outbox
 from sorawatch.edges.outbox import Item
 from sorawatch.errors import Blocked, Deferred
-from tests.edges import placing
+from tests.support import outbox_crashes
 
 
 @pytest.fixture
@@ -96,9 +96,9 @@ class TestNames:
             assert (root / name).read_text() == str(number)
         assert len(files(root)) == 2
 
-    @pytest.mark.parametrize("system", placing.ANSWERS)
+    @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
     def test_threads_that_want_one_name_get_different_ones(self, tmp_path, system):
-        assert run_placing("race", tmp_path, tmp_path, system)["points"] == 16
+        assert run_outbox_crashes("race", tmp_path, tmp_path, system)["points"] == 16
 
 
 class TestCallingAgain:
@@ -171,7 +171,7 @@ class TestMeanwhile:
 
     @pytest.mark.parametrize("keep", [True, False])
     @pytest.mark.parametrize("content", ["faster", ""])
-    @pytest.mark.parametrize("system", placing.ANSWERS)
+    @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
     def test_a_name_taken_at_the_last_moment_is_not_overwritten(self, inbox, root, intent, system, content, keep):
         item = replace(put(inbox, a_jpg="A")[0], keep=keep)
         take = f"open({str(root / 'a.jpg')!r}, 'w').write({content!r})"
@@ -180,7 +180,7 @@ class TestMeanwhile:
         assert outbox.place([item], root, "", intent) == ("a (2).jpg",)
         assert files(root) == {"a.jpg": content, "a (2).jpg": "A"}
 
-    @pytest.mark.parametrize("system", placing.ANSWERS)
+    @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
     def test_a_source_replaced_while_it_was_placed_stays(self, inbox, root, intent, system):
         item = put(inbox, a_jpg="A")[0]
         newer = inbox / "newer"
@@ -205,8 +205,8 @@ def at(event: str, then: str, item: Item, root: Path, intent: Path, system: str 
 import os, sys
 from pathlib import Path
 from sorawatch.edges import outbox
-from tests.edges import placing
-placing.pretend({system!r})
+from tests.support import outbox_crashes
+outbox_crashes.pretend({system!r})
 busy = False
 def hook(event, args):
     global busy
@@ -229,24 +229,24 @@ except outbox.Deferred as error:
 
 
 def skip_without_seccomp(done: subprocess.CompletedProcess[str]) -> None:
-    if done.returncode == placing.UNSUPPORTED:
+    if done.returncode == outbox_crashes.UNSUPPORTED:
         pytest.skip("needs seccomp to refuse system calls")
 
 
 class TestDeath:
     """Killed at every line, called again: each file in exactly one place, whole, and never partly visible."""
 
-    @pytest.mark.parametrize("system", placing.ANSWERS)
+    @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
     def test_on_one_disk(self, other_disk, system):
-        assert run_placing("crash", other_disk, other_disk, system)["points"] > 100
+        assert run_outbox_crashes("crash", other_disk, other_disk, system)["points"] > 100
 
     @pytest.mark.parametrize("system", ["linux", "bare"])
     def test_from_one_disk_to_another(self, tmp_path, other_disk, system):
-        assert run_placing("crash", tmp_path, other_disk, system)["points"] > 200
+        assert run_outbox_crashes("crash", tmp_path, other_disk, system)["points"] > 200
 
 
-def run_placing(what: str, sources: Path, targets: Path, system: str) -> dict[str, int]:
-    command = [sys.executable, placing.__file__, what, str(sources), str(targets), system]
+def run_outbox_crashes(what: str, sources: Path, targets: Path, system: str) -> dict[str, int]:
+    command = [sys.executable, outbox_crashes.__file__, what, str(sources), str(targets), system]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     skip_without_seccomp(done)
     assert done.returncode == 0, done.stderr

@@ -27,7 +27,7 @@ from sorawatch.core.purchase import PurchaseSettled, Standing, VideoKnown
 from sorawatch.edges.store import Command, Database, LeaseLost, PostgresDatabase, Spending, Store, Transaction
 from sorawatch.edges.store.sqlite import has_safe_wal
 from sorawatch.errors import Blocked, UsageError
-from tests.yard import wait_until
+from tests.support.workspace import wait_until
 
 HORIZON = 1_000_000
 LEASE = 600_000

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.slow.disks import Disks
-from tests.yard import Yard
+from tests.support.disks import Disks
+from tests.support.workspace import Yard
 
 
 @pytest.fixture

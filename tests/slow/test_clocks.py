@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.slow.scene import Pledge, reasons, start
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge, reasons, start
+from tests.support.workspace import Yard, wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sorawatch.simulator import Fault
-from tests.slow.disks import Disk, Disks
-from tests.slow.scene import Pledge, attempts, daemon, drained, ended, pauses, reasons, start
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge, attempts, daemon, drained, ended, pauses, reasons, start
+from tests.support.disks import Disk, Disks
+from tests.support.workspace import Yard, wait_until
 
 pytestmark = pytest.mark.slow
 

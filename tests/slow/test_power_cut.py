@@ -11,9 +11,9 @@ import pytest
 
 from sorawatch.edges import clip
 from sorawatch.simulator import Fault, Ledger
-from tests.slow.disks import Disk, Disks
-from tests.slow.scene import Pledge, drained, reasons, start
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge, drained, reasons, start
+from tests.support.disks import Disk, Disks
+from tests.support.workspace import Yard, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

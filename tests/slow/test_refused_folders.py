@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.slow.disks import Disks
-from tests.slow.scene import Pledge, attempts, daemon, drained, pauses, reasons, start
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge, attempts, daemon, drained, pauses, reasons, start
+from tests.support.disks import Disks
+from tests.support.workspace import Yard, wait_until
 
 pytestmark = pytest.mark.slow
 

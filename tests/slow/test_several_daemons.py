@@ -21,9 +21,9 @@ from sorawatch.core.schedule import Waits
 from sorawatch.daemon.submission.admission import Admission
 from sorawatch.edges.store import PostgresDatabase, Store
 from sorawatch.simulator import Fault, Simulator
-from tests.databases import PASSWORD, Cluster
-from tests.slow.scene import Pledge, Running, daemon, ended, pauses, reasons, start
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge, Running, daemon, ended, pauses, reasons, start
+from tests.support.postgres import PASSWORD, Cluster
+from tests.support.workspace import Yard, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("postgres")]
 

@@ -14,10 +14,10 @@ from PIL import Image
 from sorawatch import config
 from sorawatch.app import status
 from sorawatch.cli.service.unit import Places, writable
-from tests.slow.disks import Disks
-from tests.slow.scene import Pledge, daemon, pauses, reasons
-from tests.slow.shares import Shares
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge, daemon, pauses, reasons
+from tests.support.disks import Disks
+from tests.support.shares import Shares
+from tests.support.workspace import Yard, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.slow.injection import Injection, count, failing, require_strace, suffer
-from tests.slow.scene import Pledge, attempts, daemon, pauses, reasons, start
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge, attempts, daemon, pauses, reasons, start
+from tests.support.failing_system_calls import Injection, count, failing, require_strace, suffer
+from tests.support.workspace import Yard, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sorawatch import simulator
-from tests.slow.scene import Pledge
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge
+from tests.support.workspace import Yard, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

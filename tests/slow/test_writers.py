@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.slow.scene import daemon, reasons
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import daemon, reasons
+from tests.support.workspace import Yard, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -17,9 +17,9 @@ from PIL import Image
 from sorawatch.core.order import Fit, Size
 from sorawatch.edges.images import Pool, ProcessLimits, Reference, ReferenceRequest
 from sorawatch.errors import Deferred, Rejected
-from tests.edges.images.hostile import png, scans_without_end
-from tests.edges.images.pictures import FREE, RED, SMALL, flat, save
-from tests.yard import wait_until
+from tests.support.malicious_images import png, scans_without_end
+from tests.support.pictures import FREE, RED, SMALL, flat, save
+from tests.support.workspace import wait_until
 
 WISH = ReferenceRequest(FREE, SMALL, Fit.STRETCH)
 

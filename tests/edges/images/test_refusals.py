@@ -17,7 +17,7 @@ from PIL import Image
 from sorawatch.core.order import Aim, Fit, Size
 from sorawatch.edges.images import Pool, ReferenceRequest, source
 from sorawatch.errors import Damaged, Deferred, Rejected
-from tests.edges.images.pictures import FREE, RED, SMALL, SORA, flat, made, near, prepare, save
+from tests.support.pictures import FREE, RED, SMALL, SORA, flat, made, near, prepare, save
 
 
 def rejected(

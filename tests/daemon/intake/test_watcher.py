@@ -1,0 +1,208 @@
+"""Whether events from the inbox are trusted, and what becomes of them when the ground below them moves."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sorawatch import config
+from sorawatch.app import status
+from sorawatch.config import WatchMode
+from sorawatch.daemon.intake import watcher
+from sorawatch.daemon.intake.watcher import InboxWatcher, watch_method
+from sorawatch.edges.mounts import Mount
+from sorawatch.errors import UsageError
+from tests.support.workspace import Yard, wait_until
+
+
+def mounted(*kinds: str) -> tuple[Mount, ...]:
+    """The inbox's own mount, then what is mounted in it."""
+    return tuple(Mount(str(number), "0:1", f"/inbox/{number}", kind) for number, kind in enumerate(kinds))
+
+
+class TestJudging:
+    @pytest.mark.parametrize("kind", ["ext4", "btrfs", "tmpfs", "vfat", "fuseblk", ""])
+    def test_disks_of_this_machine_tell_all(self, kind):
+        means = watcher._judged(mounted(kind), WatchMode.AUTO)
+        assert means.events
+        assert means.told(30).startswith("changes in the inbox are noticed by events: it lies on ")
+
+    @pytest.mark.parametrize("kind", ["nfs4", "cifs", "smb3", "fuse.sshfs", "fuse.rclone", "9p", "virtiofs"])
+    def test_shares_do_not(self, kind):
+        means = watcher._judged(mounted(kind), WatchMode.AUTO)
+        assert not means.events
+        told = means.told(30)
+        assert told.startswith("changes in the inbox are found by listing it every 30 s: ")
+        assert kind in told
+
+    def test_layers_and_shares_within_the_inbox_do_so_in_part(self):
+        assert "a layer below" in watcher._judged(mounted("overlay"), WatchMode.AUTO).why
+        means = watcher._judged(mounted("ext4", "xfs", "nfs4"), WatchMode.AUTO)
+        assert means.events
+        assert "/inbox/2 (nfs4)" in means.why
+        assert "/inbox/1" not in means.why
+
+    @pytest.mark.parametrize(("mode", "events"), [(WatchMode.NATIVE, True), (WatchMode.POLLING, False)])
+    def test_a_person_decides_otherwise(self, mode, events):
+        assert watcher._judged(mounted("fuse.sshfs" if events else "ext4"), mode).events is events
+
+    def test_this_machine(self, mount, tmp_path):
+        disk = mount("size=1m")
+        assert watch_method(disk, WatchMode.AUTO).why == "it lies on tmpfs"
+        assert watch_method(tmp_path / "not there", WatchMode.AUTO).events
+
+
+class Post:
+    """A vigil over a folder, tended and asked as the lookout does."""
+
+    def __init__(self, root: Path, mode: WatchMode = WatchMode.NATIVE) -> None:
+        self.root = root
+        self.vigil = InboxWatcher(root, mode)
+        self.nudged = threading.Event()
+
+    def look(self) -> bool:
+        """One look. Returns whether it covered the whole tree."""
+        self.vigil.tend(self.nudged.set)
+        return self.vigil.covers(sum(1 for _ in os.walk(self.root)))
+
+    def hears(self, name: str = "news.jpg") -> bool:
+        """Whether a new file raises an event."""
+        self.nudged.clear()
+        (self.root / name).write_text("x")
+        return self.nudged.wait(5)
+
+
+@pytest.fixture
+def post(tmp_path: Path) -> Iterator[Post]:
+    root = tmp_path / "inbox"
+    (root / "sub" / "deep").mkdir(parents=True)
+    post = Post(root)
+    yield post
+    post.vigil.stop()
+
+
+class TestVigil:
+    def test_it_hears_what_happens_after_the_first_look(self, post):
+        assert post.vigil.means is None
+        assert post.look()
+        assert post.hears("sub/deep/beach.jpg")
+        assert post.vigil.means.events
+
+    def test_it_does_not_listen_where_it_is_not_to(self, tmp_path):
+        post = Post(tmp_path, WatchMode.POLLING)
+        assert post.look()
+        post.nudged.clear()
+        (tmp_path / "beach.jpg").write_text("x")
+        assert not post.vigil.means.events
+        assert post.vigil._watch is None
+
+    def test_an_observer_that_dies_is_made_anew(self, post, caplog):
+        caplog.set_level(logging.INFO)
+        post.look()
+        watch = post.vigil._watch
+        for thread in watch._threads:
+            thread.stop()
+        wait_until(lambda: not watch.alive)
+        assert post.look()
+        assert "events from the inbox have ended" in caplog.text
+        assert post.hears()
+
+    def test_a_folder_that_was_replaced_is_watched_anew(self, post):
+        post.look()
+        post.root.rename(post.root.with_name("old"))
+        post.root.mkdir()
+        assert post.look()
+        assert post.hears()
+
+    def test_a_folder_that_is_gone_for_a_while_is_watched_again(self, post):
+        post.look()
+        shutil.rmtree(post.root)
+        post.vigil.tend(post.nudged.set)
+        post.root.mkdir()
+        post.look()
+        assert post.look()
+        assert post.hears()
+
+    def test_a_disk_mounted_over_the_folder_is_watched_and_the_folder_after_it(self, mount):
+        disk = mount("size=1m")
+        post = Post(disk)
+        try:
+            post.look()
+            subprocess.run(["umount", disk], check=True)
+            try:
+                assert post.look()
+                assert post.hears()
+            finally:
+                subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], check=True)
+            assert post.look()
+            assert post.hears()
+        finally:
+            post.vigil.stop()
+
+    def test_watches_that_are_missing_are_asked_for_again_and_given_up_with_the_line_that_mends_it(self, post, caplog):
+        post.look()
+        more_than_there_are = 9
+        for _ in range(2):
+            assert not post.vigil.covers(more_than_there_are)
+            post.vigil.tend(post.nudged.set)
+            assert post.vigil.means.events
+        assert not post.vigil.covers(more_than_there_are)
+        assert not post.vigil.means.events
+        assert "not all of its 9 folders can be watched" in post.vigil.means.why
+        assert "sysctl -w fs.inotify.max_user_watches=" in post.vigil.means.hint
+        assert "sysctl -w" in caplog.text
+        post.vigil.tend(post.nudged.set)
+        assert post.vigil.covers(more_than_there_are)
+        assert not post.vigil.means.events
+
+    def test_a_folder_removed_during_a_look_is_no_miss(self, post):
+        post.look()
+        for _ in range(5):
+            assert not post.vigil.covers(4)
+            assert post.look()
+        assert post.vigil.means.events
+
+
+def own_limit(watches: int) -> list[str]:
+    """A prefix that gives a command a limit of watches that nobody else shares; see user_namespaces(7)."""
+    script = f'echo {watches} > /proc/sys/user/max_inotify_watches && exec "$@"'
+    prefix = ["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh"]
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("a user namespace with a limit of its own cannot be had here")
+    return prefix
+
+
+def watching(yard: Yard) -> dict[str, str]:
+    """What the daemon has posted of how it notices changes."""
+    try:
+        return status.snapshot(config.load(yard.root / "config.yaml", {})).note.get("watching") or {}
+    except UsageError:
+        return {}  # it has not made its state yet
+
+
+def test_at_the_limit_of_watches_the_daemon_polls_and_says_what_to_do(yard: Yard) -> None:
+    prefix = own_limit(20)
+    for number in range(30):
+        (yard.inbox / str(number)).mkdir()
+    yard.set("watch", mode="native", rescan_seconds=0.2)
+    yard.write_config()
+    daemon = subprocess.Popen(
+        [*prefix, sys.executable, "-m", "sorawatch", "run"], cwd=yard.root, stderr=subprocess.PIPE, text=True
+    )
+    yard.processes.append(daemon)
+    wait_until(lambda: "sysctl -w fs.inotify.max_user_watches=" in watching(yard).get("hint", ""))
+    yard.drop("29/beach.jpg")
+    wait_until(lambda: [*yard.files("outbox")] == ["29/beach.mp4"])
+    told = yard.cli("status")
+    assert "found by listing it every 0.2 s" in told
+    assert "sysctl -w fs.inotify.max_user_watches=" in told
+    daemon.terminate()
+    assert "not all of its 31 folders can be watched" in daemon.communicate()[1]
