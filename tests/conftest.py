@@ -11,9 +11,19 @@ from hypothesis import settings
 from sorawatch import simulator
 from tests.support.mounts import mount, other_disk, remount, unprivileged
 from tests.support.postgres import cluster, database
-from tests.support.workspace import Yard
+from tests.support.workspace import Workspace
 
-__all__ = ["cluster", "database", "mount", "other_disk", "patient_yard", "remount", "sim", "unprivileged", "yard"]
+__all__ = [
+    "cluster",
+    "database",
+    "mount",
+    "other_disk",
+    "remount",
+    "sim",
+    "stalled_workspace",
+    "unprivileged",
+    "workspace",
+]
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -27,17 +37,17 @@ def sim() -> Iterator[simulator.Simulator]:
 
 
 @pytest.fixture
-def yard(tmp_path: Path, sim: simulator.Simulator) -> Iterator[Yard]:
-    yard = Yard(tmp_path, sim)
-    yield yard
-    yard.close()
+def workspace(tmp_path: Path, sim: simulator.Simulator) -> Iterator[Workspace]:
+    workspace = Workspace(tmp_path, sim)
+    yield workspace
+    workspace.close()
 
 
 @pytest.fixture
-def patient_yard(tmp_path: Path) -> Iterator[Yard]:
-    """A yard whose simulator finishes no video until it is told to."""
+def stalled_workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """A workspace whose simulator finishes no video until it is told to."""
     settings = simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)
     with simulator.running(settings) as sim:
-        yard = Yard(tmp_path, sim)
-        yield yard
-        yard.close()
+        workspace = Workspace(tmp_path, sim)
+        yield workspace
+        workspace.close()

@@ -7,42 +7,42 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.workspace import Yard, wait_until
+from tests.support.workspace import Workspace, wait_until
 
 
 @pytest.fixture
-def held(patient_yard: Yard) -> Yard:
-    """A yard with a daemon killed amid three renders and two waiting jobs."""
-    yard = patient_yard
-    yard.set("limits", in_flight=3)
+def held(stalled_workspace: Workspace) -> Workspace:
+    """A workspace with a daemon killed amid three renders and two waiting jobs."""
+    workspace = stalled_workspace
+    workspace.set("limits", in_flight=3)
     for number in range(5):
-        yard.drop(f"{number}.jpg")
-    daemon = yard.spawn("run")
-    wait_until(lambda: yard.counts() == {"rendering": 3, "ready": 2}, told=yard.counts)
+        workspace.drop(f"{number}.jpg")
+    daemon = workspace.spawn("run")
+    wait_until(lambda: workspace.counts() == {"rendering": 3, "ready": 2}, told=workspace.counts)
     daemon.kill()
     daemon.communicate()
-    return yard
+    return workspace
 
 
-def finish(yard: Yard) -> None:
+def finish(workspace: Workspace) -> None:
     """Everything is delivered, for five orders in all."""
-    daemon = yard.spawn("run")
+    daemon = workspace.spawn("run")
     try:
-        yard.simulator.wait_for(lambda ledger: ledger.creates >= 3)
-        yard.simulator.finish_all()
-        yard.simulator.wait_for(lambda ledger: ledger.creates == 5)
-        yard.simulator.finish_all()
-        wait_until(lambda: len(yard.files("processed")) == 10, told=lambda: yard.cli("status"))
+        workspace.simulator.wait_for(lambda ledger: ledger.creates >= 3)
+        workspace.simulator.finish_all()
+        workspace.simulator.wait_for(lambda ledger: ledger.creates == 5)
+        workspace.simulator.finish_all()
+        wait_until(lambda: len(workspace.files("processed")) == 10, told=lambda: workspace.cli("status"))
     finally:
         daemon.terminate()
         output, errors = daemon.communicate()
-    ledger = yard.simulator.ledger()
+    ledger = workspace.simulator.ledger()
     assert (ledger.creates, ledger.duplicates) == (5, 0), output + errors
-    assert len(yard.files("outbox")) == 5
-    assert yard.files("errors") == {}
+    assert len(workspace.files("outbox")) == 5
+    assert workspace.files("errors") == {}
 
 
-def test_a_lost_state_is_not_replaced_by_an_empty_one(held: Yard) -> None:
+def test_a_lost_state_is_not_replaced_by_an_empty_one(held: Workspace) -> None:
     (held.root / "state.db").unlink()
     told = held.cli("run", status=2)
     assert "the state file" in told
@@ -61,7 +61,7 @@ def test_a_lost_state_is_not_replaced_by_an_empty_one(held: Yard) -> None:
     ],
     ids=["at its beginning", "in its midst"],
 )
-def test_a_damaged_state_is_kept_aside(held: Yard, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_state_is_kept_aside(held: Workspace, damage: Callable[[bytes], bytes]) -> None:
     """Also one that can be opened, and fails only where it is used."""
     state = held.root / "state.db"
     damaged = damage(state.read_bytes())
@@ -74,32 +74,32 @@ def test_a_damaged_state_is_kept_aside(held: Yard, damage: Callable[[bytes], byt
     finish(held)
 
 
-def test_a_state_in_order_is_not_recovered(held: Yard) -> None:
+def test_a_state_in_order_is_not_recovered(held: Workspace) -> None:
     before = (held.root / "state.db").read_bytes()
     assert "in order" in held.cli("recover", status=2)
     assert (held.root / "state.db").read_bytes() == before
 
 
-def test_an_old_backup_of_the_state_buys_nothing_twice(patient_yard: Yard) -> None:
-    yard = patient_yard
-    (yard.inbox / "PAUSE").touch()
-    yard.drop("known.jpg")
-    daemon = yard.spawn("run")
-    wait_until(lambda: yard.counts() == {"ready": 1})
+def test_an_old_backup_of_the_state_buys_nothing_twice(stalled_workspace: Workspace) -> None:
+    workspace = stalled_workspace
+    (workspace.inbox / "PAUSE").touch()
+    workspace.drop("known.jpg")
+    daemon = workspace.spawn("run")
+    wait_until(lambda: workspace.counts() == {"ready": 1})
     daemon.terminate()
     daemon.communicate()
-    shutil.copy(yard.root / "state.db", yard.root / "backup.db")
-    yard.drop("unknown.jpg")
-    (yard.inbox / "PAUSE").unlink()
-    daemon = yard.spawn("run")
-    wait_until(lambda: yard.counts() == {"rendering": 2})
+    shutil.copy(workspace.root / "state.db", workspace.root / "backup.db")
+    workspace.drop("unknown.jpg")
+    (workspace.inbox / "PAUSE").unlink()
+    daemon = workspace.spawn("run")
+    wait_until(lambda: workspace.counts() == {"rendering": 2})
     daemon.kill()
     daemon.communicate()
-    shutil.copy(yard.root / "backup.db", yard.root / "state.db")
-    daemon = yard.spawn("run")
-    wait_until(lambda: yard.counts() == {"rendering": 2})
-    yard.simulator.finish_all()
-    wait_until(lambda: len(yard.files("processed")) == 4)
+    shutil.copy(workspace.root / "backup.db", workspace.root / "state.db")
+    daemon = workspace.spawn("run")
+    wait_until(lambda: workspace.counts() == {"rendering": 2})
+    workspace.simulator.finish_all()
+    wait_until(lambda: len(workspace.files("processed")) == 4)
     daemon.terminate()
     daemon.communicate()
-    assert yard.simulator.ledger().creates == 2
+    assert workspace.simulator.ledger().creates == 2

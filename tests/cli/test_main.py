@@ -16,7 +16,7 @@ from sorawatch import __version__, config, simulator
 from sorawatch.cli import check
 from sorawatch.edges.store import Store
 from sorawatch.errors import ConfigError
-from tests.support.workspace import KEY, Yard, picture, wait_until
+from tests.support.workspace import KEY, Workspace, picture, wait_until
 
 
 def sorawatch(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -70,20 +70,20 @@ def test_init_then_check_names_what_is_missing(tmp_path: Path) -> None:
     assert "Set $SORAWATCH_API_KEY" in checked.stdout
 
 
-def test_commands_to_copy_are_quoted_where_a_shell_would_break_them(yard: Yard, tmp_path: Path) -> None:
+def test_commands_to_copy_are_quoted_where_a_shell_would_break_them(workspace: Workspace, tmp_path: Path) -> None:
     assert "sorawatch run -c 'my videos/config.yaml'\n" in sorawatch(tmp_path, "init", "my videos").stdout
     (tmp_path / "my key").write_text(KEY)
-    yard.set("folders", outbox="out $HOME")
-    yard.set("api", key_file="my key")
-    told = yard.cli("check", status=1)
+    workspace.set("folders", outbox="out $HOME")
+    workspace.set("api", key_file="my key")
+    told = workspace.cli("check", status=1)
     assert f"mkdir -p '{tmp_path}/out $HOME'" in told
     assert f"chmod 600 '{tmp_path}/my key'" in told
 
 
-def test_a_folder_in_place_of_a_file_is_told_with_the_file_to_name(yard: Yard, tmp_path: Path) -> None:
+def test_a_folder_in_place_of_a_file_is_told_with_the_file_to_name(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
-    yard.set("state", value="state")
-    for told in (yard.cli("check", status=1), yard.cli("run", status=2)):
+    workspace.set("state", value="state")
+    for told in (workspace.cli("check", status=1), workspace.cli("run", status=2)):
         assert f"state: {tmp_path}/state is a folder" in told
         assert f"Name a file in it: {tmp_path}/state/state.db" in told
     sorawatch(tmp_path, "init", "videos")
@@ -118,36 +118,38 @@ def test_places_out_of_reach_are_no_fault_of_sorawatch(unprivileged: Path) -> No
     assert f"state: {unprivileged}/closed/state.db: Permission denied. Access is refused" in told
 
 
-def test_check_finds_another_daemon_on_the_inbox(yard: Yard) -> None:
-    with yard.running():
-        assert "ready to run" in yard.cli("check")
-        yard.set("state", value="another.db")
-        told = yard.cli("check", status=1)
-    assert f"folders.inbox, {yard.inbox}: another sorawatch works on it" in told
+def test_check_finds_another_daemon_on_the_inbox(workspace: Workspace) -> None:
+    with workspace.running():
+        assert "ready to run" in workspace.cli("check")
+        workspace.set("state", value="another.db")
+        told = workspace.cli("check", status=1)
+    assert f"folders.inbox, {workspace.inbox}: another sorawatch works on it" in told
 
 
-def test_output_that_is_closed_or_knows_few_characters_is_no_fault(yard: Yard) -> None:
-    yard.write_config()
+def test_output_that_is_closed_or_knows_few_characters_is_no_fault(workspace: Workspace) -> None:
+    workspace.write_config()
     command = f"exec '{sys.executable}' -m sorawatch check >&-"
-    done = subprocess.run(["sh", "-c", command], cwd=yard.root, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=workspace.root, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    told = yard.cli("check", env={"PYTHONIOENCODING": "ascii"})
+    told = workspace.cli("check", env={"PYTHONIOENCODING": "ascii"})
     assert told.startswith(r"\u2713 the configuration")
 
 
-def test_check_is_content_with_a_sound_configuration(yard: Yard) -> None:
-    told = yard.cli("check")
+def test_check_is_content_with_a_sound_configuration(workspace: Workspace) -> None:
+    told = workspace.cli("check")
     assert "ready to run" in told
     assert "changes in the inbox are noticed by events" in told
-    assert yard.simulator.ledger().creates == 0
+    assert workspace.simulator.ledger().creates == 0
 
 
-def test_check_names_every_problem_at_once(yard: Yard, tmp_path: Path) -> None:
+def test_check_names_every_problem_at_once(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "outbox").rmdir()
     (tmp_path / "errors").rmdir()
     (tmp_path / "errors").write_text("not a folder")
     (tmp_path / "api.key").chmod(0o644)
-    told = yard.cli("check", status=1)
+    told = workspace.cli("check", status=1)
     assert f"folders.outbox, {tmp_path}/outbox: there is no such folder" in told
     assert f"mkdir -p {tmp_path}/outbox" in told
     assert f"folders.errors, {tmp_path}/errors: it is not a folder" in told
@@ -156,23 +158,23 @@ def test_check_names_every_problem_at_once(yard: Yard, tmp_path: Path) -> None:
     assert "3 things to fix" in told
 
 
-def test_a_folder_that_cannot_be_asked_after_is_named(yard: Yard) -> None:
-    yard.set("folders", outbox="o" * 300)
-    told = yard.cli("check", status=1)
-    assert f"folders.outbox, {yard.root}/{'o' * 300}: File name too long" in told.replace("\n", "")
+def test_a_folder_that_cannot_be_asked_after_is_named(workspace: Workspace) -> None:
+    workspace.set("folders", outbox="o" * 300)
+    told = workspace.cli("check", status=1)
+    assert f"folders.outbox, {workspace.root}/{'o' * 300}: File name too long" in told.replace("\n", "")
     assert "folders.processed" in told
-    assert f"{'o' * 300}: File name too long" in yard.cli("run", "--once", status=1)
+    assert f"{'o' * 300}: File name too long" in workspace.cli("run", "--once", status=1)
 
 
-def test_check_tells_a_refused_key_from_a_dead_server(yard: Yard, tmp_path: Path) -> None:
+def test_check_tells_a_refused_key_from_a_dead_server(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "api.key").write_text("sk-wrong")
-    told = yard.cli("check", status=1)
+    told = workspace.cli("check", status=1)
     assert "the server refuses the API key" in told
     assert "sk-wrong" not in told
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        yard.set("api", base_url=f"http://127.0.0.1:{unused.getsockname()[1]}/v1")
-        told = yard.cli("check", status=1)
+        workspace.set("api", base_url=f"http://127.0.0.1:{unused.getsockname()[1]}/v1")
+        told = workspace.cli("check", status=1)
     assert "cannot be reached" in told
     assert "Check the address" in told
 
@@ -190,46 +192,46 @@ def test_check_tells_a_refused_key_from_a_dead_server(yard: Yard, tmp_path: Path
     ],
 )
 def test_check_and_run_refuse_a_wrong_configuration(
-    yard: Yard, section: str, values: dict[str, object], expected: str
+    workspace: Workspace, section: str, values: dict[str, object], expected: str
 ) -> None:
-    yard.set(section, **values)
-    assert expected in yard.cli("check", status=1)
-    told = yard.cli("run", status=2)
+    workspace.set(section, **values)
+    assert expected in workspace.cli("check", status=1)
+    told = workspace.cli("run", status=2)
     assert expected in told
     assert "config.yaml" in told
     assert "Traceback" not in told
 
 
-def test_run_once_prints_plain_lines_when_piped(yard: Yard) -> None:
-    yard.drop("beach.jpg")
-    told = yard.cli("run", "--once")
+def test_run_once_prints_plain_lines_when_piped(workspace: Workspace) -> None:
+    workspace.drop("beach.jpg")
+    told = workspace.cli("run", "--once")
     assert "beach.jpg" in told
     assert "delivered as beach.mp4" in told
     assert "\x1b" not in told
     assert KEY not in told
 
 
-def test_run_once_exits_with_1_when_something_failed(yard: Yard) -> None:
-    yard.drop("beach.jpg", seconds=5)
-    yard.cli("run", "--once", status=1)
+def test_run_once_exits_with_1_when_something_failed(workspace: Workspace) -> None:
+    workspace.drop("beach.jpg", seconds=5)
+    workspace.cli("run", "--once", status=1)
 
 
-def test_run_without_a_key_is_refused(yard: Yard, tmp_path: Path) -> None:
+def test_run_without_a_key_is_refused(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "api.key").unlink()
-    assert "api.key" in yard.cli("run", status=2)
+    assert "api.key" in workspace.cli("run", status=2)
 
 
-def test_a_second_daemon_names_the_first(yard: Yard, tmp_path: Path) -> None:
-    first = yard.spawn("run")
+def test_a_second_daemon_names_the_first(workspace: Workspace, tmp_path: Path) -> None:
+    first = workspace.spawn("run")
     try:
         wait_until(
             lambda: (tmp_path / "inbox/.sorawatch").exists() and "pid" in (tmp_path / "inbox/.sorawatch").read_text()
         )
-        told = yard.cli("run", status=2)
+        told = workspace.cli("run", status=2)
         assert f"pid {first.pid} on" in told
         assert "state.db" in told
-        yard.set("state", value="other.db")
-        told = yard.cli("run", status=2)
+        workspace.set("state", value="other.db")
+        told = workspace.cli("run", status=2)
         assert f"pid {first.pid} on" in told
         assert "the inbox" in told
     finally:
@@ -240,92 +242,92 @@ def test_a_second_daemon_names_the_first(yard: Yard, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
     with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)) as sim:
-        yard = Yard(tmp_path, sim)
-        yard.drop("beach.jpg")
-        daemon = yard.spawn("run")
+        workspace = Workspace(tmp_path, sim)
+        workspace.drop("beach.jpg")
+        daemon = workspace.spawn("run")
         sim.wait_for(lambda ledger: ledger.creates == 1)
         daemon.send_signal(number)
         daemon.communicate(timeout=5)
         assert daemon.returncode == 0
-        assert set(yard.files("inbox")) == {"beach.jpg", "beach.yaml"}
-        (job,) = json.loads(yard.cli("status", "--json"))["jobs"]
+        assert set(workspace.files("inbox")) == {"beach.jpg", "beach.yaml"}
+        (job,) = json.loads(workspace.cli("status", "--json"))["jobs"]
         assert job["state"] == "rendering"
-        daemon = yard.spawn("run")
+        daemon = workspace.spawn("run")
         sim.finish_all()
-        wait_until(lambda: yard.files("processed"))
+        wait_until(lambda: workspace.files("processed"))
         daemon.terminate()
         daemon.communicate(timeout=5)
         assert sim.ledger().creates == 1
 
 
-def test_a_killed_daemon_goes_on_and_buys_nothing_twice(yard: Yard) -> None:
-    yard.set("limits", in_flight=4)
+def test_a_killed_daemon_goes_on_and_buys_nothing_twice(workspace: Workspace) -> None:
+    workspace.set("limits", in_flight=4)
     for number in range(12):
-        yard.drop(f"{number}.jpg")
+        workspace.drop(f"{number}.jpg")
     for creates in (1, 4, 8):
-        daemon = yard.spawn("run")
-        yard.simulator.wait_for(lambda ledger, creates=creates: ledger.creates >= creates)
+        daemon = workspace.spawn("run")
+        workspace.simulator.wait_for(lambda ledger, creates=creates: ledger.creates >= creates)
         daemon.kill()
         daemon.communicate()
-    yard.cli("run", "--once")
-    ledger = yard.simulator.ledger()
+    workspace.cli("run", "--once")
+    ledger = workspace.simulator.ledger()
     assert (ledger.creates, ledger.duplicates) == (12, 0)
-    assert len(yard.files("outbox")) == 12
-    assert len(yard.files("processed")) == 24
-    assert yard.files("inbox") == yard.files("errors") == {}
+    assert len(workspace.files("outbox")) == 12
+    assert len(workspace.files("processed")) == 24
+    assert workspace.files("inbox") == workspace.files("errors") == {}
 
 
-def test_pause_and_resume_with_and_without_a_daemon(yard: Yard) -> None:
-    yard.cli("run", "--once")
-    assert "takes effect with the next" in yard.cli("pause")
-    assert "paused with `sorawatch pause`" in yard.cli("status")
-    yard.drop("beach.jpg")
-    daemon = yard.spawn("run")
+def test_pause_and_resume_with_and_without_a_daemon(workspace: Workspace) -> None:
+    workspace.cli("run", "--once")
+    assert "takes effect with the next" in workspace.cli("pause")
+    assert "paused with `sorawatch pause`" in workspace.cli("status")
+    workspace.drop("beach.jpg")
+    daemon = workspace.spawn("run")
     try:
-        wait_until(lambda: yard.counts().get("ready") == 1)
-        assert "no daemon" not in yard.cli("resume")
-        wait_until(lambda: yard.files("processed"))
-        yard.cli("pause")
-        wait_until(lambda: "paused with" in yard.told())
+        wait_until(lambda: workspace.counts().get("ready") == 1)
+        assert "no daemon" not in workspace.cli("resume")
+        wait_until(lambda: workspace.files("processed"))
+        workspace.cli("pause")
+        wait_until(lambda: "paused with" in workspace.told())
     finally:
         daemon.terminate()
         daemon.communicate()
 
 
-def test_cancel_and_retry(yard: Yard) -> None:
-    (yard.inbox / "PAUSE").touch()
-    yard.drop("beach.jpg")
-    daemon = yard.spawn("run")
+def test_cancel_and_retry(workspace: Workspace) -> None:
+    (workspace.inbox / "PAUSE").touch()
+    workspace.drop("beach.jpg")
+    daemon = workspace.spawn("run")
     try:
-        wait_until(lambda: yard.counts().get("ready") == 1)
-        yard.cli("cancel", "beach.jpg")
-        wait_until(lambda: len(yard.files("errors")) == 3)
-        assert "cancelled with `sorawatch cancel`" in (yard.errors / "beach.error.txt").read_text()
-        assert "cancelled" in yard.cli("show", "beach.jpg")
-        (yard.inbox / "PAUSE").unlink()
-        yard.cli("retry", "beach.jpg")
-        wait_until(lambda: yard.counts().get("done") == 1)
-        assert yard.files("errors") == {}
+        wait_until(lambda: workspace.counts().get("ready") == 1)
+        workspace.cli("cancel", "beach.jpg")
+        wait_until(lambda: len(workspace.files("errors")) == 3)
+        assert "cancelled with `sorawatch cancel`" in (workspace.errors / "beach.error.txt").read_text()
+        assert "cancelled" in workspace.cli("show", "beach.jpg")
+        (workspace.inbox / "PAUSE").unlink()
+        workspace.cli("retry", "beach.jpg")
+        wait_until(lambda: workspace.counts().get("done") == 1)
+        assert workspace.files("errors") == {}
     finally:
         daemon.terminate()
         daemon.communicate()
-    assert yard.simulator.ledger().creates == 1
-    assert "it is done" in yard.cli("cancel", "beach.jpg", status=1)
+    assert workspace.simulator.ledger().creates == 1
+    assert "it is done" in workspace.cli("cancel", "beach.jpg", status=1)
 
 
-def test_unknown_jobs_are_refused(yard: Yard) -> None:
-    assert "there is no state" in yard.cli("status", status=2)
-    yard.cli("run", "--once")
+def test_unknown_jobs_are_refused(workspace: Workspace) -> None:
+    assert "there is no state" in workspace.cli("status", status=2)
+    workspace.cli("run", "--once")
     for command in ("show", "retry", "cancel"):
-        told = yard.cli(command, "nosuchjob", status=1)
+        told = workspace.cli(command, "nosuchjob", status=1)
         assert "there is no job nosuchjob" in told
         assert "sorawatch status" in told
 
 
-def test_status_json_is_for_programs(yard: Yard) -> None:
-    yard.drop("beach.jpg", seconds=4)
-    yard.cli("run", "--once")
-    status = json.loads(yard.cli("status", "--json"))
+def test_status_json_is_for_programs(workspace: Workspace) -> None:
+    workspace.drop("beach.jpg", seconds=4)
+    workspace.cli("run", "--once")
+    status = json.loads(workspace.cli("status", "--json"))
     assert status["daemon"] == {"running": False, "pid": None}
     assert status["counts"] == {"done": 1}
     spending = {"spent_usd": 0.4, "reserved_usd": 0, "left_usd": None, "cap_usd": None, "clips": 1}
@@ -336,34 +338,34 @@ def test_status_json_is_for_programs(yard: Yard) -> None:
     assert job["charged"] == "yes"
 
 
-def test_names_of_any_bytes_do_no_harm_to_a_terminal(yard: Yard) -> None:
+def test_names_of_any_bytes_do_no_harm_to_a_terminal(workspace: Workspace) -> None:
     strange = os.fsdecode(b"\x1b[31m\n\xff")
-    yard.drop(f"{strange}.jpg", "waves")
-    yard.drop(f"lone{strange}.png", "")
-    (yard.inbox / f"empty{strange}.jpg").touch()
+    workspace.drop(f"{strange}.jpg", "waves")
+    workspace.drop(f"lone{strange}.png", "")
+    (workspace.inbox / f"empty{strange}.jpg").touch()
     strict = {"env": {"PYTHONIOENCODING": "utf-8:strict"}}
-    log = yard.cli("run", "--once", **strict)
-    status, show = yard.cli("status", **strict), yard.cli("show", f"{strange}.jpg", **strict)
-    report = yard.cli("report", **strict)
+    log = workspace.cli("run", "--once", **strict)
+    status, show = workspace.cli("status", **strict), workspace.cli("show", f"{strange}.jpg", **strict)
+    report = workspace.cli("report", **strict)
     for told in (log, status, show, report):
         assert "\x1b" not in told
         assert r"\x1b[31m\n\\udcff.mp4" in told
-    waiting = json.loads(yard.cli("status", "--json", **strict))["waiting"]
+    waiting = json.loads(workspace.cli("status", "--json", **strict))["waiting"]
     assert {each["path"] for each in waiting} == {"empty\x1b[31m\n\\udcff.jpg", "lone\x1b[31m\n\\udcff.png"}
 
 
-def test_show_tells_the_history(yard: Yard) -> None:
-    yard.drop("beach.jpg", "slow waves")
-    yard.cli("run", "--once")
-    told = yard.cli("show", "beach.jpg")
+def test_show_tells_the_history(workspace: Workspace) -> None:
+    workspace.drop("beach.jpg", "slow waves")
+    workspace.cli("run", "--once")
+    told = workspace.cli("show", "beach.jpg")
     for word in ("slow waves", "found", "ready", "submitting", "rendering", "rendered", "delivered", "done", "$0.80"):
         assert word in told
 
 
-def test_preview_writes_what_would_be_uploaded(yard: Yard, tmp_path: Path) -> None:
+def test_preview_writes_what_would_be_uploaded(workspace: Workspace, tmp_path: Path) -> None:
     picture(tmp_path / "tall.jpg", (300, 900))
     (tmp_path / "tall.yaml").write_text("size: auto\nseconds: 12\nfit: pad\n")
-    told = yard.cli("preview", "tall.jpg", "-o", "out.jpg")
+    told = workspace.cli("preview", "tall.jpg", "-o", "out.jpg")
     assert "720x1280" in told
     assert "$1.20" in told
     from PIL import Image
@@ -371,8 +373,8 @@ def test_preview_writes_what_would_be_uploaded(yard: Yard, tmp_path: Path) -> No
     with Image.open(tmp_path / "out.jpg") as reference:
         assert (reference.size, reference.format) == ((720, 1280), "JPEG")
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    assert "broken.jpg" in yard.cli("preview", "broken.jpg", status=1)
-    assert "gone.jpg" in yard.cli("preview", "gone.jpg", status=1)
+    assert "broken.jpg" in workspace.cli("preview", "broken.jpg", status=1)
+    assert "gone.jpg" in workspace.cli("preview", "gone.jpg", status=1)
 
 
 def answers(port: int) -> bool:

@@ -20,23 +20,23 @@ from sorawatch.cli import preview
 from sorawatch.core.order import Size
 from sorawatch.edges.images import Thumbnail
 from sorawatch.errors import UsageError
-from tests.support.workspace import Yard, picture
+from tests.support.workspace import Workspace, picture
 
 
-def test_it_writes_the_very_bytes_that_are_uploaded(yard: Yard) -> None:
-    yard.set("reference", background="#102030")
+def test_it_writes_the_very_bytes_that_are_uploaded(workspace: Workspace) -> None:
+    workspace.set("reference", background="#102030")
     order = {"size": "auto", "fit": "pad", "seconds": 4}
-    told = yard.cli("preview", str(yard.drop("jpeg.png", **order)))
+    told = workspace.cli("preview", str(workspace.drop("jpeg.png", **order)))
     assert "Wrote jpeg.preview.jpg" in told
     assert "image/jpeg" in told
     for form, suffix in (("jpeg", "jpg"), ("png", "png"), ("webp", "webp")):
-        yard.set("reference", format=form)
-        path = yard.drop(f"{form}.png", **order)
-        written = yard.root / f"{form}.preview.{suffix}"
+        workspace.set("reference", format=form)
+        path = workspace.drop(f"{form}.png", **order)
+        written = workspace.root / f"{form}.preview.{suffix}"
         if not written.exists():
-            preview.write(config.load(yard.write_config(), {}), path, written, None)
-        assert yard.run_once()
-        video = yard.simulator.ledger().videos[-1]
+            preview.write(config.load(workspace.write_config(), {}), path, written, None)
+        assert workspace.run_once()
+        video = workspace.simulator.ledger().videos[-1]
         assert video.reference_sha256 == hashlib.sha256(written.read_bytes()).hexdigest()
         with Image.open(written) as reference:
             assert reference.format == form.upper()
@@ -44,10 +44,10 @@ def test_it_writes_the_very_bytes_that_are_uploaded(yard: Yard) -> None:
         assert np.abs(found - (0x10, 0x20, 0x30)).max() <= 4
 
 
-def test_it_says_size_window_and_price(yard: Yard) -> None:
-    picture(yard.root / "wide.jpg", (3000, 1000))
-    (yard.root / "wide.yaml").write_text("size: portrait\nseconds: 12\nfocus: [0.9, 0.5]\n")
-    told = yard.cli("preview", "wide.jpg")
+def test_it_says_size_window_and_price(workspace: Workspace) -> None:
+    picture(workspace.root / "wide.jpg", (3000, 1000))
+    (workspace.root / "wide.yaml").write_text("size: portrait\nseconds: 12\nfocus: [0.9, 0.5]\n")
+    told = workspace.cli("preview", "wide.jpg")
     assert "▀" not in told
     assert "3000x1000, upright" in told
     assert "562x1000 pixels at 2419,0 (focus: 0.9,0.5)" in told
@@ -56,34 +56,34 @@ def test_it_says_size_window_and_price(yard: Yard) -> None:
     assert "sora-2, 12 seconds, $1.20" in told
 
 
-def test_an_unusable_sidecar_is_told_in_whole_sentences(yard: Yard) -> None:
-    picture(yard.root / "wide.jpg")
-    (yard.root / "wide.yaml").write_text("size: 999x1\n")
-    told = yard.cli("preview", "wide.jpg", status=1)
+def test_an_unusable_sidecar_is_told_in_whole_sentences(workspace: Workspace) -> None:
+    picture(workspace.root / "wide.jpg")
+    (workspace.root / "wide.yaml").write_text("size: 999x1\n")
+    told = workspace.cli("preview", "wide.jpg", status=1)
     assert "line 1, size: is 999x1" in told
     assert re.search(r"Allowed: [^.]+auto\. Correct", " ".join(told.split()))
 
 
-def test_it_never_writes_where_that_would_be_bought_or_over_the_picture(yard: Yard) -> None:
-    (yard.inbox / "_defaults.yaml").write_text("prompt: waves\n")
-    dropped = yard.drop("beach.jpg", prompt="")
+def test_it_never_writes_where_that_would_be_bought_or_over_the_picture(workspace: Workspace) -> None:
+    (workspace.inbox / "_defaults.yaml").write_text("prompt: waves\n")
+    dropped = workspace.drop("beach.jpg", prompt="")
     original = dropped.read_bytes()
-    outside = yard.root / "beach.jpg"
+    outside = workspace.root / "beach.jpg"
     outside.write_bytes(original)
-    os.link(outside, yard.root / "same.jpg")
-    assert "lies in the inbox" in yard.cli("preview", "inbox/beach.jpg", "-o", "inbox/seen.jpg", status=2)
+    os.link(outside, workspace.root / "same.jpg")
+    assert "lies in the inbox" in workspace.cli("preview", "inbox/beach.jpg", "-o", "inbox/seen.jpg", status=2)
     for path, output, told in (
         (dropped, dropped, "lies in the inbox"),
-        (outside, yard.root / "same.jpg", "is the picture itself"),
-        (outside, yard.root / "nowhere/a.jpg", "Name another file with -o"),
+        (outside, workspace.root / "same.jpg", "is the picture itself"),
+        (outside, workspace.root / "nowhere/a.jpg", "Name another file with -o"),
     ):
         with pytest.raises(UsageError, match=told):
-            preview.write(config.load(yard.write_config(), {}), path, output, None)
+            preview.write(config.load(workspace.write_config(), {}), path, output, None)
     assert outside.read_bytes() == original
-    assert set(yard.files("inbox")) == {"_defaults.yaml", "beach.jpg"}
+    assert set(workspace.files("inbox")) == {"_defaults.yaml", "beach.jpg"}
 
 
-def on_a_terminal(yard: Yard, columns: int, **environment: str) -> str:
+def on_a_terminal(workspace: Workspace, columns: int, **environment: str) -> str:
     """What a terminal of that width shows of ``preview halves.png``."""
     ours, its = pty.openpty()
     settings = {
@@ -93,7 +93,7 @@ def on_a_terminal(yard: Yard, columns: int, **environment: str) -> str:
         "LINES": "50",
         **environment,
     }
-    process = yard.spawn("preview", "halves.png", stdin=its, stdout=its, stderr=its, env=settings)
+    process = workspace.spawn("preview", "halves.png", stdin=its, stdout=its, stderr=its, env=settings)
     os.close(its)
     shown = b""
     with suppress(OSError):  # Linux's way to say that nobody has the terminal open any more
@@ -104,12 +104,12 @@ def on_a_terminal(yard: Yard, columns: int, **environment: str) -> str:
     return shown.decode()
 
 
-def test_a_terminal_shows_the_picture_in_half_blocks(yard: Yard) -> None:
+def test_a_terminal_shows_the_picture_in_half_blocks(workspace: Workspace) -> None:
     chart = np.zeros((900, 1600, 3), np.uint8)
     chart[:450, :800], chart[:450, 800:] = (250, 20, 30), (20, 240, 30)
     chart[450:, :800], chart[450:, 800:] = (30, 40, 230), (240, 240, 10)
-    Image.fromarray(chart).save(yard.root / "halves.png")
-    shown = on_a_terminal(yard, 60)
+    Image.fromarray(chart).save(workspace.root / "halves.png")
+    shown = on_a_terminal(workspace, 60)
     lines = [line for line in shown.splitlines() if "▀" in line]
     assert len(lines) == 17
     assert {line.count("▀") for line in lines} == {60}

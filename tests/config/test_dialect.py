@@ -11,7 +11,7 @@ from sorawatch.config import find_headers
 from sorawatch.core.order import Size
 from sorawatch.errors import ConfigError
 from sorawatch.simulator import Fault, SimulatorSettings, running
-from tests.support.workspace import Yard
+from tests.support.workspace import Workspace
 
 
 def load(folder: Path, text: str, **environ: str) -> config.Config:
@@ -86,12 +86,12 @@ def test_plain_http_to_another_machine_is_for_servers_without_secrets(tmp_path: 
         load(tmp_path, f"api: {{{address}, headers: {{X-Token: $TOKEN}}}}")
 
 
-def test_what_echoes_a_secret_header_is_blotted_out(yard: Yard) -> None:
-    yard.set("api", headers={"X-Token": "$TOKEN"})
-    yard.simulator.inject(Fault("answer_before", status=400, message="bad token s3cret/9 for film"))
-    yard.drop("beach.jpg")
-    assert not yard.run_once(TOKEN="s3cret/9")
-    told = (yard.errors / "beach.error.txt").read_text()
+def test_what_echoes_a_secret_header_is_blotted_out(workspace: Workspace) -> None:
+    workspace.set("api", headers={"X-Token": "$TOKEN"})
+    workspace.simulator.inject(Fault("answer_before", status=400, message="bad token s3cret/9 for film"))
+    workspace.drop("beach.jpg")
+    assert not workspace.run_once(TOKEN="s3cret/9")
+    told = (workspace.errors / "beach.error.txt").read_text()
     assert "bad token [key] for film" in told
 
 
@@ -99,9 +99,9 @@ def test_a_length_that_the_server_reckons_itself_disproves_nothing(tmp_path: Pat
     """Frames among the extra fields decide the length that such servers list: another one is no other order."""
     settings = SimulatorSettings(generation_seconds=0.1, frames_per_second=1, extra_fields=frozenset({"num_frames"}))
     with running(settings) as server:
-        yard = Yard(tmp_path, server)
-        yard.set("api", extra_fields={"num_frames": "33"})
+        workspace = Workspace(tmp_path, server)
+        workspace.set("api", extra_fields={"num_frames": "33"})
         server.inject(Fault("lost_after", on="create"), Fault("seconds_other", times=None))
-        yard.drop("beach.jpg")
-        assert yard.run_once()
+        workspace.drop("beach.jpg")
+        assert workspace.run_once()
         assert server.ledger().creates == 1

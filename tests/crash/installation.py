@@ -56,7 +56,7 @@ class Listing(StrEnum):
 
 
 @dataclass
-class Scene:
+class Installation:
     """One inbox of orders, named apart from all others by ``tag``, and the simulator at ``server``."""
 
     root: Path
@@ -89,7 +89,7 @@ class Scene:
         return config.load(self.root / "config.yaml", {})
 
     def bought(self) -> list[dict[str, Any]]:
-        """The videos that the server accepted of this scene, as its ledger has them."""
+        """The videos that the server accepted of this installation, as its ledger has them."""
         with urlopen(f"{self.server}/ledger", timeout=30) as answer:
             return [video for video in json.load(answer)["videos"] if video["prompt"] in self.prompts]
 

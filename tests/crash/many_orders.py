@@ -22,12 +22,12 @@ from sorawatch.app import status
 from sorawatch.core.job import State
 from sorawatch.simulator import Fault
 from tests.crash.inspection import Tally
-from tests.crash.installation import Listing, Scene
+from tests.crash.installation import Installation, Listing
 from tests.crash.outside import daemon
 from tests.crash.processes import inject
 from tests.crash.trial import ROOM, Trial, Verdict
 
-CROWD = 200
+MANY = 200
 """Orders of one trial."""
 
 ACCEPTED = 4
@@ -56,26 +56,26 @@ def carry_out(server: str, trial: Trial) -> Callable[[Callable[[str], None]], No
 
     def task(say: Callable[[str], None]) -> None:
         with TemporaryDirectory(dir=ROOM) as folder:
-            root = Path(folder) / "yard"
+            root = Path(folder) / "workspace"
             root.mkdir()
-            scene = Scene(root, server, folder.rpartition("/")[2], trial.listing)
-            names = _fill(scene)
+            installation = Installation(root, server, folder.rpartition("/")[2], trial.listing)
+            names = _fill(installation)
             assert trial.fault is not None
-            inject(server, asdict(replace(trial.fault, prompt=f"{scene.tag}: crowd")))
-            deaths = [str(kill) for kill in trial.kills if _killed(scene, str(kill))]
-            with daemon(scene, "run", "--once") as last:
+            inject(server, asdict(replace(trial.fault, prompt=f"{installation.tag}: order")))
+            deaths = [str(kill) for kill in trial.kills if _killed(installation, str(kill))]
+            with daemon(installation, "run", "--once") as last:
                 complaints = _ended(last)
-            say(json.dumps(asdict(_verdict(scene, names, tuple(deaths), complaints))))
+            say(json.dumps(asdict(_verdict(installation, names, tuple(deaths), complaints))))
 
     return task
 
 
-def _fill(scene: Scene) -> dict[str, str]:
-    """Put a crowd of pictures, each of another colour, in place of the scene's own. Returns them by their prompts."""
-    inbox = scene.root / "inbox"
+def _fill(installation: Installation) -> dict[str, str]:
+    """Put many pictures, each of another colour, in place of the installation's own. Returns them by their prompts."""
+    inbox = installation.root / "inbox"
     for path in [path for path in inbox.rglob("*") if path.is_file()]:
         path.unlink()
-    names = {f"{scene.tag}: crowd {number:03}": f"{number:03}.jpg" for number in range(CROWD)}
+    names = {f"{installation.tag}: order {number:03}": f"{number:03}.jpg" for number in range(MANY)}
     for number, (prompt, name) in enumerate(names.items()):
         data = io.BytesIO()
         Image.new("RGB", (320, 180), (number % 256, 90, 200 - number // 2)).save(data, "JPEG")
@@ -84,9 +84,9 @@ def _fill(scene: Scene) -> dict[str, str]:
     return names
 
 
-def _killed(scene: Scene, kill: str) -> bool:
+def _killed(installation: Installation, kill: str) -> bool:
     """Whether the daemon was still at it when it was killed after so long."""
-    with daemon(scene, "run") as victim:
+    with daemon(installation, "run") as victim:
         time.sleep(int(kill.removesuffix(" ms")) / 1000)
         victim.kill()
         return victim.wait(_PATIENCE) == -signal.SIGKILL
@@ -101,24 +101,26 @@ def _ended(last: subprocess.Popen[bytes]) -> list[str]:
     return [] if status in {0, 1} else [f"the last run ended with status {status}"]
 
 
-def _verdict(scene: Scene, names: dict[str, str], deaths: tuple[str, ...], complaints: list[str]) -> Verdict:
-    bought = [video["prompt"] for video in _bought(scene, names)]
+def _verdict(
+    installation: Installation, names: dict[str, str], deaths: tuple[str, ...], complaints: list[str]
+) -> Verdict:
+    bought = [video["prompt"] for video in _bought(installation, names)]
     again = {names[prompt]: count - 1 for prompt, count in Counter(bought).items() if count > 1}
     complaints += [f"{name} was bought {count} times too often" for name, count in again.items()]
-    counts = status.snapshot(scene.load()).counts
-    if scene.listing is Listing.GOOD and counts != {State.DONE: CROWD}:
+    counts = status.snapshot(installation.load()).counts
+    if installation.listing is Listing.GOOD and counts != {State.DONE: MANY}:
         complaints.append(f"with a good list the jobs ended as {counts}")
     # A kill may lose as many answers as there are orders in flight at once; they do not count for the breaker.
     allowed = ACCEPTED * (1 + len(deaths))
-    if scene.listing is not Listing.GOOD and len(bought) > allowed:
+    if installation.listing is not Listing.GOOD and len(bought) > allowed:
         complaints.append(f"{len(bought)} orders were taken without one answer")
-    inputs = {path.name for folder in ("inbox", "processed", "errors") for path in scene.visible(folder, ".jpg")}
-    missing = CROWD - len(inputs)
-    log = (scene.root.parent / "daemon.log").read_text()[-20_000:] if complaints or missing else ""
-    tally = Tally(tuple(complaints), CROWD, len(bought), sum(again.values()), missing, 0, counts.get(State.HELD, 0))
+    inputs = {path.name for folder in ("inbox", "processed", "errors") for path in installation.visible(folder, ".jpg")}
+    missing = MANY - len(inputs)
+    log = (installation.root.parent / "daemon.log").read_text()[-20_000:] if complaints or missing else ""
+    tally = Tally(tuple(complaints), MANY, len(bought), sum(again.values()), missing, 0, counts.get(State.HELD, 0))
     return Verdict(deaths, tally, log, len(set(bought)))
 
 
-def _bought(scene: Scene, names: dict[str, str]) -> list[dict[str, Any]]:
-    scene.prompts = names
-    return scene.bought()
+def _bought(installation: Installation, names: dict[str, str]) -> list[dict[str, Any]]:
+    installation.prompts = names
+    return installation.bought()

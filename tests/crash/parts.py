@@ -62,10 +62,10 @@ PARTS = {
     "unproved": Part("lost, with a list that is no use", faults.without_proof),
     "lasting": Part("every answer lost, for ever", faults.lasting),
     "answered": Part("killed after a lost answer", faults.killed),
-    "crowd": Part("hundreds of lost answers", many_orders.draw, many_orders.carry_out),
+    "many": Part("hundreds of lost answers", many_orders.draw, many_orders.carry_out),
 }
 
-NAIVE = Part(
+PLAIN_SCRIPT = Part(
     "the plain script, killed once", lambda: singly(moments(ORDINARY, plain_script.trace).telling), plain_script.carry_out
 )  # fmt: skip
 
@@ -115,7 +115,7 @@ def run(part: Part, tell: Callable[[str], None], sample: int | None = None) -> S
     for result in conduct(trials[::step], part.carry_out):
         total.results.append(result)
         if result.verdict.tally.complaints:
-            tell(story(result, next((name for name, each in PARTS.items() if each is part), "naive")))
+            tell(story(result, next((name for name, each in PARTS.items() if each is part), "script")))
     return total
 
 

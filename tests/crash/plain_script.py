@@ -18,7 +18,7 @@ import requests
 from PIL import Image
 
 from tests.crash.inspection import Inspection, Tally
-from tests.crash.installation import ORDERS, Scene
+from tests.crash.installation import ORDERS, Installation
 from tests.crash.names import Names
 from tests.crash.processes import KILLED, Child
 from tests.crash.trial import ROOM, Kill, Trial, Verdict, lay_out, watched
@@ -32,10 +32,10 @@ def trace(server: str, trial: Trial) -> Callable[[Callable[[str], None]], None]:
 
     def task(say: Callable[[str], None]) -> None:
         with TemporaryDirectory(dir=ROOM) as folder:
-            scene = _lay_out(Path(folder), server, trial)
+            installation = _lay_out(Path(folder), server, trial)
             moments: dict[str, None] = {}
             for _ in range(_RUNS):
-                child = Child.start(partial(_live, scene, None))
+                child = Child.start(partial(_live, installation, None))
                 ended = child.wait(60) == 0
                 moments |= dict.fromkeys(json.loads(child.said.decode().splitlines()[0]))
                 if ended:
@@ -50,17 +50,17 @@ def carry_out(server: str, trial: Trial) -> Callable[[Callable[[str], None]], No
 
     def task(say: Callable[[str], None]) -> None:
         with TemporaryDirectory(dir=ROOM) as folder:
-            scene = _lay_out(Path(folder), server, trial)
+            installation = _lay_out(Path(folder), server, trial)
             deaths, left = [], [*trial.kills]
             for _ in range(_RUNS):
-                child = Child.start(partial(_live, scene, left[0] if left else None))
+                child = Child.start(partial(_live, installation, left[0] if left else None))
                 status = child.wait(60)
                 if status == KILLED:
                     deaths.append(child.said.decode())
                     del left[0]
                 elif status == 0:
                     break
-            inspection = Inspection(scene)
+            inspection = Inspection(installation)
             inspection.check_clips()
             creates, again = inspection.purchases()
             tally = Tally(orders=len(ORDERS), creates=creates, duplicates=sum(again.values()), broken=inspection.broken)
@@ -69,12 +69,12 @@ def carry_out(server: str, trial: Trial) -> Callable[[Callable[[str], None]], No
     return task
 
 
-def _lay_out(folder: Path, server: str, trial: Trial) -> Scene:
-    scene = lay_out(folder, server, trial)
+def _lay_out(folder: Path, server: str, trial: Trial) -> Installation:
+    installation = lay_out(folder, server, trial)
     for number, name in enumerate(ORDERS):
-        (scene.root / "outbox" / name).parent.mkdir(exist_ok=True)
-        (scene.root / "inbox" / name).with_suffix(".png").write_bytes(_reference(number))
-    return scene
+        (installation.root / "outbox" / name).parent.mkdir(exist_ok=True)
+        (installation.root / "inbox" / name).with_suffix(".png").write_bytes(_reference(number))
+    return installation
 
 
 @cache
@@ -84,26 +84,26 @@ def _reference(number: int) -> bytes:
     return data.getvalue()
 
 
-def _live(scene: Scene, kill: Kill | None, say: Callable[[str], None]) -> None:
-    names = Names(scene.root, scene.prompts)
+def _live(installation: Installation, kill: Kill | None, say: Callable[[str], None]) -> None:
+    names = Names(installation.root, installation.prompts)
     observer = watched(names, kill, say)
     try:
-        for prompt, name in scene.prompts.items():
-            make(scene, prompt, name, names.videos)
+        for prompt, name in installation.prompts.items():
+            make(installation, prompt, name, names.videos)
     finally:
         if kill is None:
             say(json.dumps(observer.moments) + "\n")
 
 
-def make(scene: Scene, prompt: str, name: str, names: dict[str, str]) -> None:
+def make(installation: Installation, prompt: str, name: str, names: dict[str, str]) -> None:
     """The reference's three steps for one picture; ``names`` is told of the video."""
-    target = (scene.root / "outbox" / name).with_suffix(".mp4")
+    target = (installation.root / "outbox" / name).with_suffix(".mp4")
     if target.exists():
         return
     headers = {"Authorization": "Bearer sk-simulated"}
-    with open((scene.root / "inbox" / name).with_suffix(".png"), "rb") as file:
+    with open((installation.root / "inbox" / name).with_suffix(".png"), "rb") as file:
         created = requests.post(
-            f"{scene.server}/v1/videos",
+            f"{installation.server}/v1/videos",
             headers=headers,
             data={"model": "sora-2", "prompt": prompt, "seconds": "4", "size": "1280x720"},
             files={"input_reference": ("reference.png", file, "image/png")},
@@ -111,13 +111,13 @@ def make(scene: Scene, prompt: str, name: str, names: dict[str, str]) -> None:
         ).json()
     names[created["id"]] = name
     while True:
-        video = requests.get(f"{scene.server}/v1/videos/{created['id']}", headers=headers, timeout=60).json()
+        video = requests.get(f"{installation.server}/v1/videos/{created['id']}", headers=headers, timeout=60).json()
         if video["status"] == "completed":
             break
         if video["status"] == "failed":
             raise RuntimeError(f"Generation failed: {video}")
         time.sleep(0.05)
-    url = f"{scene.server}/v1/videos/{created['id']}/content"
+    url = f"{installation.server}/v1/videos/{created['id']}/content"
     with requests.get(url, headers=headers, stream=True, timeout=60) as answer:
         answer.raise_for_status()
         with open(target, "wb") as file:

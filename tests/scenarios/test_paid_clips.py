@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from sorawatch.simulator import Fault
-from tests.support.workspace import KEY, Yard, wait_until
+from tests.support.workspace import KEY, Workspace, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -19,10 +19,10 @@ MISSING = Fault("answer_before", on="content", status=404, shape="detail_text", 
 
 
 @pytest.fixture
-def beach(yard: Yard) -> Yard:
-    yard.set("api", headers={"X-Team": "film"})
-    yard.drop("beach.jpg")
-    return yard
+def beach(workspace: Workspace) -> Workspace:
+    workspace.set("api", headers={"X-Team": "film"})
+    workspace.drop("beach.jpg")
+    return workspace
 
 
 def frames(path: Path) -> int:
@@ -36,39 +36,39 @@ def make_noisy(path: Path) -> None:
     Image.effect_noise((640, 360), 100).convert("RGB").save(path)
 
 
-def delivered(yard: Yard, name: str = "beach.mp4") -> Path:
+def delivered(workspace: Workspace, name: str = "beach.mp4") -> Path:
     """The one clip, for one accepted order."""
-    assert yard.run_once()
-    assert list(yard.files("outbox")) == [name]
-    assert yard.simulator.ledger().creates == 1
-    assert frames(yard.outbox / name) > 1
-    return yard.outbox / name
+    assert workspace.run_once()
+    assert list(workspace.files("outbox")) == [name]
+    assert workspace.simulator.ledger().creates == 1
+    assert frames(workspace.outbox / name) > 1
+    return workspace.outbox / name
 
 
-def held(yard: Yard) -> str:
+def held(workspace: Workspace) -> str:
     """What is told of the one job, which is held and has no clip."""
-    assert not yard.run_once()
-    assert yard.counts() == {"held": 1}
-    assert yard.files("outbox") == {}
-    assert yard.simulator.ledger().creates == 1
-    return " ".join(yard.cli("show", "beach.jpg").split())
+    assert not workspace.run_once()
+    assert workspace.counts() == {"held": 1}
+    assert workspace.files("outbox") == {}
+    assert workspace.simulator.ledger().creates == 1
+    return " ".join(workspace.cli("show", "beach.jpg").split())
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "text/html; charset=utf-8", "text/plain", ""])
-def test_a_clip_is_known_by_its_bytes_whatever_its_type(beach: Yard, media_type: str) -> None:
+def test_a_clip_is_known_by_its_bytes_whatever_its_type(beach: Workspace, media_type: str) -> None:
     beach.simulator.inject(Fault("content_type", word=media_type, times=None))
     delivered(beach)
     assert beach.simulator.ledger().downloads == 1
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "video/mp4"])
-def test_a_download_of_any_type_goes_on_where_it_broke_off(beach: Yard, media_type: str) -> None:
+def test_a_download_of_any_type_goes_on_where_it_broke_off(beach: Workspace, media_type: str) -> None:
     beach.simulator.inject(Fault("content_type", word=media_type, times=None), Fault("cut", times=3))
     delivered(beach)
 
 
 @pytest.mark.parametrize("padding", ["", "\n", "-- end of file --", "\r\n\r\n0\r\n\r\n"])
-def test_padding_behind_a_whole_clip_is_no_fault(beach: Yard, padding: str) -> None:
+def test_padding_behind_a_whole_clip_is_no_fault(beach: Workspace, padding: str) -> None:
     beach.simulator.inject(Fault("padded", word=padding, times=None))
     clip = delivered(beach).read_bytes()
     assert clip.endswith(padding.encode() or bytes(4096))
@@ -80,7 +80,7 @@ def test_padding_behind_a_whole_clip_is_no_fault(beach: Yard, padding: str) -> N
     [("webm", ".webm", "a WebM video"), ("gif", ".gif", "a GIF"), ("mpegts", ".ts", "an MPEG transport stream")],
 )
 def test_what_the_server_has_is_delivered_as_what_it_is(
-    beach: Yard, container: str, suffix: str, name: str, caplog: pytest.LogCaptureFixture
+    beach: Workspace, container: str, suffix: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     beach.simulator.inject(Fault("container", word=container, times=None))
     delivered(beach, f"beach{suffix}")
@@ -91,7 +91,7 @@ def test_what_the_server_has_is_delivered_as_what_it_is(
     assert beach.files("processed").keys() == {"beach.jpg", "beach.yaml"}
 
 
-def test_an_odd_mp4_that_stays_the_same_is_delivered_although_the_attempts_are_used_up(beach: Yard) -> None:
+def test_an_odd_mp4_that_stays_the_same_is_delivered_although_the_attempts_are_used_up(beach: Workspace) -> None:
     beach.set("retries", attempts=2)
     beach.simulator.inject(Fault("indexed_twice", times=None))
     delivered(beach)
@@ -100,13 +100,13 @@ def test_an_odd_mp4_that_stays_the_same_is_delivered_although_the_attempts_are_u
     )
 
 
-def test_a_whole_clip_that_comes_after_all_is_taken(beach: Yard) -> None:
+def test_a_whole_clip_that_comes_after_all_is_taken(beach: Workspace) -> None:
     beach.simulator.inject(Fault("container", word="webm", times=1))
     delivered(beach)
     assert "not an MP4" not in json.loads(beach.cli("show", "--json", "beach.jpg"))["note"]
 
 
-def test_what_was_seen_survives_a_restart(beach: Yard) -> None:
+def test_what_was_seen_survives_a_restart(beach: Workspace) -> None:
     beach.set("retries", first_seconds=0.2, max_seconds=0.2)
     beach.simulator.inject(Fault("container", word="webm", times=None))
     with beach.running():
@@ -126,23 +126,23 @@ def test_what_was_seen_survives_a_restart(beach: Yard) -> None:
     ids=lambda fault: fault.kind,
 )
 @pytest.mark.parametrize("container", ["", "webm"])
-def test_what_is_cut_off_or_zeros_is_held(beach: Yard, spoiled: Fault, container: str) -> None:
+def test_what_is_cut_off_or_zeros_is_held(beach: Workspace, spoiled: Fault, container: str) -> None:
     if container:
         beach.simulator.inject(Fault("container", word=container, times=None))
     beach.simulator.inject(spoiled)
     assert "tried 8 times" in held(beach)
 
 
-def test_a_clip_that_comes_in_another_way_each_time_is_held(beach: Yard) -> None:
+def test_a_clip_that_comes_in_another_way_each_time_is_held(beach: Workspace) -> None:
     beach.simulator.inject(Fault("container", word="webm", times=None))
     for number in range(50):
         beach.simulator.inject(Fault("padded", word=f"-- {number} --", after=number))
     assert "is a WebM video and not an MP4" in held(beach)
 
 
-def assert_fetched_without_secrets(yard: Yard) -> None:
+def assert_fetched_without_secrets(workspace: Workspace) -> None:
     """The storage host was asked, and was told nothing that is meant for the server."""
-    requests = yard.simulator.storage_requests()
+    requests = workspace.simulator.storage_requests()
     assert requests
     for headers in requests:
         assert "authorization" not in headers
@@ -151,7 +151,7 @@ def assert_fetched_without_secrets(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("where", ["url", "metadata.url", "output[]", "data.videos[].url", "video"])
-def test_the_link_in_the_job_is_followed_where_there_is_no_content(beach: Yard, where: str) -> None:
+def test_the_link_in_the_job_is_followed_where_there_is_no_content(beach: Workspace, where: str) -> None:
     beach.simulator.inject(MISSING, Fault("link", word=where, times=None))
     delivered(beach)
     assert_fetched_without_secrets(beach)
@@ -172,14 +172,14 @@ def test_the_link_in_the_job_is_followed_where_there_is_no_content(beach: Yard, 
     ],
     ids=lambda fault: f"{fault.status}-{fault.shape}",
 )
-def test_the_link_in_the_job_is_followed_whatever_the_content_is_refused_with(beach: Yard, refusal: Fault) -> None:
+def test_the_link_in_the_job_is_followed_whatever_the_content_is_refused_with(beach: Workspace, refusal: Fault) -> None:
     beach.simulator.inject(refusal, Fault("link", word="video_url", times=None))
     delivered(beach)
     assert_fetched_without_secrets(beach)
 
 
 @pytest.mark.parametrize("where", ["url", "data.url", "video_url", "output[]"])
-def test_the_link_in_the_contents_own_answer_is_followed(beach: Yard, where: str) -> None:
+def test_the_link_in_the_contents_own_answer_is_followed(beach: Workspace, where: str) -> None:
     beach.simulator.inject(
         Fault("link", on="content", word=where, times=None),
         Fault("answer_before", on="retrieve", status=500, when="completed", after=1, times=None),
@@ -188,13 +188,13 @@ def test_the_link_in_the_contents_own_answer_is_followed(beach: Yard, where: str
     assert_fetched_without_secrets(beach)
 
 
-def test_a_link_may_be_relative(beach: Yard) -> None:
+def test_a_link_may_be_relative(beach: Workspace) -> None:
     beach.simulator.inject(MISSING, Fault("link", location="{path}", times=None))
     delivered(beach)
     assert_fetched_without_secrets(beach)
 
 
-def test_a_fresh_link_is_asked_for_where_the_old_one_ran_out(beach: Yard) -> None:
+def test_a_fresh_link_is_asked_for_where_the_old_one_ran_out(beach: Workspace) -> None:
     beach.simulator.inject(
         Fault("link", on="content", word="url", location="/storage/gone", times=None),
         Fault("link", word="metadata.url", times=None),
@@ -202,7 +202,7 @@ def test_a_fresh_link_is_asked_for_where_the_old_one_ran_out(beach: Yard) -> Non
     delivered(beach)
 
 
-def test_a_download_by_a_link_goes_on_where_it_broke_off_and_is_checked(beach: Yard) -> None:
+def test_a_download_by_a_link_goes_on_where_it_broke_off_and_is_checked(beach: Workspace) -> None:
     make_noisy(beach.inbox / "beach.jpg")
     beach.simulator.inject(
         MISSING,
@@ -215,7 +215,7 @@ def test_a_download_by_a_link_goes_on_where_it_broke_off_and_is_checked(beach: Y
     assert_fetched_without_secrets(beach)
 
 
-def test_a_link_that_leads_nowhere_is_told_to_the_person(beach: Yard) -> None:
+def test_a_link_that_leads_nowhere_is_told_to_the_person(beach: Workspace) -> None:
     beach.simulator.inject(
         MISSING,
         Fault("link", times=None),
@@ -231,12 +231,12 @@ def test_a_link_that_leads_nowhere_is_told_to_the_person(beach: Yard) -> None:
 
 
 @pytest.mark.parametrize("link", ["ftp://127.0.0.1/clip.mp4", "file:///etc/hostname", "s3://bucket/clip.mp4"])
-def test_links_of_other_schemes_are_not_followed(beach: Yard, link: str) -> None:
+def test_links_of_other_schemes_are_not_followed(beach: Workspace, link: str) -> None:
     beach.simulator.inject(MISSING, Fault("link", location=link, times=None))
     assert "Not Found" in held(beach)
 
 
-def test_an_expired_clip_whose_link_does_not_work_either_is_failed(beach: Yard) -> None:
+def test_an_expired_clip_whose_link_does_not_work_either_is_failed(beach: Workspace) -> None:
     beach.simulator.inject(
         Fault("answer_before", on="content", status=410, message="The video has expired", times=None),
         Fault("link", times=None),
@@ -249,7 +249,7 @@ def test_an_expired_clip_whose_link_does_not_work_either_is_failed(beach: Yard) 
     assert "Yes ($0.80)" in text
 
 
-def test_a_killed_download_by_a_link_is_gone_on_with(beach: Yard) -> None:
+def test_a_killed_download_by_a_link_is_gone_on_with(beach: Workspace) -> None:
     make_noisy(beach.inbox / "beach.jpg")
     beach.simulator.inject(MISSING, Fault("link", times=None), Fault("stall", on="storage"))
     process = beach.spawn("run")

@@ -31,7 +31,7 @@ from PIL import Image
 from sorawatch import config
 from sorawatch.app import build
 from sorawatch.edges import clip
-from tests.support.workspace import Yard
+from tests.support.workspace import Workspace
 
 SLOTS = st.sampled_from(("a", "b", "c"))
 KILLED = 137
@@ -76,17 +76,17 @@ class Promises(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="sorawatch-"))
-        self.yard: Yard
+        self.workspace: Workspace
         self.whole: set[bytes] = set()
         self.prompts = 0
         self.share_gone = False
         self.list_was_off = False
 
     @initialize()
-    def open_the_yard(self) -> None:
+    def set_up(self) -> None:
         self.server.clear_faults()
-        self.yard = Yard(self.folder, self.server)  # type: ignore[arg-type]
-        self.yard.set("retries", first_seconds=0.02, max_seconds=0.05, attempts=4)
+        self.workspace = Workspace(self.folder, self.server)  # type: ignore[arg-type]
+        self.workspace.set("retries", first_seconds=0.02, max_seconds=0.05, attempts=4)
         self.daemon(dies_at=None)
         self.drop("a")
         self.drop("b")
@@ -106,18 +106,18 @@ class Promises(RuleBasedStateMachine):
     @rule()
     def share_goes_or_comes(self) -> None:
         if self.share_gone:
-            assert list(self.yard.inbox.iterdir()) == []
-            self.yard.inbox.rmdir()
-            (self.folder / "gone").rename(self.yard.inbox)
+            assert list(self.workspace.inbox.iterdir()) == []
+            self.workspace.inbox.rmdir()
+            (self.folder / "gone").rename(self.workspace.inbox)
         else:
-            self.yard.inbox.rename(self.folder / "gone")
-            self.yard.inbox.mkdir()
+            self.workspace.inbox.rename(self.folder / "gone")
+            self.workspace.inbox.mkdir()
         self.share_gone = not self.share_gone
 
     @rule(dies_at=st.none() | st.integers(1, 90))
     def daemon(self, dies_at: int | None) -> None:
         """Run a daemon in a forked process until it has drained the inbox or, at that event of its life, dies."""
-        path = self.yard.write_config()
+        path = self.workspace.write_config()
         child = os.fork()
         if child == 0:
             status = 1
@@ -133,7 +133,7 @@ class Promises(RuleBasedStateMachine):
         assert os.waitstatus_to_exitcode(waited) in {0, KILLED}
 
     def drop(self, slot: str) -> None:
-        path = self.yard.inbox / f"{slot}.jpg"
+        path = self.workspace.inbox / f"{slot}.jpg"
         if path.exists():
             self.whole.discard(path.read_bytes())
         self.prompts += 1
@@ -143,23 +143,23 @@ class Promises(RuleBasedStateMachine):
         path.with_suffix(".yaml").write_text(f"prompt: {self.folder.name} {self.prompts}\nseconds: 4\n")
 
     def edit(self, slot: str) -> None:
-        if (sidecar := self.yard.inbox / f"{slot}.yaml").exists():
+        if (sidecar := self.workspace.inbox / f"{slot}.yaml").exists():
             self.prompts += 1
             sidecar.write_text(f"prompt: {self.folder.name} {self.prompts}\nseconds: 4\n")
 
     def delete(self, slot: str) -> None:
-        if (image := self.yard.inbox / f"{slot}.jpg").exists():
+        if (image := self.workspace.inbox / f"{slot}.jpg").exists():
             self.whole.discard(image.read_bytes())
             image.unlink()
 
     def move_back(self, _slot: str) -> None:
-        for path in self.yard.errors.iterdir():
-            target = self.yard.inbox / path.name
+        for path in self.workspace.errors.iterdir():
+            target = self.workspace.inbox / path.name
             if path.suffix in {".jpg", ".yaml"} and not target.exists():
                 path.rename(target)
 
     def pause_or_go_on(self, _slot: str) -> None:
-        pause = self.yard.inbox / "PAUSE"
+        pause = self.workspace.inbox / "PAUSE"
         if pause.exists():
             pause.unlink()
         else:
@@ -192,13 +192,13 @@ class Promises(RuleBasedStateMachine):
         try:
             if self.share_gone:
                 self.share_goes_or_comes()
-            (self.yard.inbox / "PAUSE").unlink(missing_ok=True)
+            (self.workspace.inbox / "PAUSE").unlink(missing_ok=True)
             self.server.clear_faults()
             self.daemon(dies_at=None)
             self.no_order_is_paid_twice()
             self.no_picture_is_lost_or_doubled()
             ends = {"done", "failed", "cancelled"} | ({"held"} if self.list_was_off else set())
-            assert self.yard.counts().keys() <= ends
+            assert self.workspace.counts().keys() <= ends
         finally:
             shutil.rmtree(self.folder)
 

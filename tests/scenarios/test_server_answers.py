@@ -20,12 +20,12 @@ from sorawatch.core.job import Charged, Job
 from sorawatch.simulator import Fault
 from tests.support import server_answers as rows
 from tests.support.server_answers import Row
-from tests.support.workspace import Yard, wait_until
+from tests.support.workspace import Workspace, wait_until
 
 pytestmark = pytest.mark.slow
 
 PRICE = 800_000
-"""Micro-dollars of one clip as the yard orders it."""
+"""Micro-dollars of one clip as the workspace orders it."""
 
 NO_LIST = Fault("answer_before", on="list", status=404, shape="detail_text", times=None)
 
@@ -37,35 +37,35 @@ def each(answers: Iterable[Row]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("row", answers, ids=lambda row: row.name)
 
 
-def drained(yard: Yard, seconds: float = 15) -> bool:
-    """As `Yard.run_once`; fails if it takes so many seconds, for a pause may last."""
-    loaded = config.load(yard.write_config(), {})
+def drained(workspace: Workspace, seconds: float = 15) -> bool:
+    """As `Workspace.run_once`; fails if it takes so many seconds, for a pause may last."""
+    loaded = config.load(workspace.write_config(), {})
     late = threading.Event()
-    with build.opened(loaded, {}, [lambda before, after: yard.changes.append((before, after))]) as daemon:
+    with build.opened(loaded, {}, [lambda before, after: workspace.changes.append((before, after))]) as daemon:
         timer = threading.Timer(seconds, lambda: (late.set(), daemon.stop()))
         timer.start()
         try:
             well = daemon.run(once=True)
         finally:
             timer.cancel()
-    assert not late.is_set(), f"not drained within {seconds:g} s: {told_of(yard)}"
+    assert not late.is_set(), f"not drained within {seconds:g} s: {told_of(workspace)}"
     return well
 
 
-def latest(yard: Yard) -> dict[str, Job]:
+def latest(workspace: Workspace) -> dict[str, Job]:
     """Every job as it is now, by its picture."""
-    return {after.pair.path: after for _, after in yard.changes}
+    return {after.pair.path: after for _, after in workspace.changes}
 
 
-def only_job(yard: Yard) -> Job:
-    (job,) = yard.status().jobs
+def only_job(workspace: Workspace) -> Job:
+    (job,) = workspace.status().jobs
     return job
 
 
-def told_of(yard: Yard) -> str:
+def told_of(workspace: Workspace) -> str:
     """All that is said of the jobs and the pauses."""
-    snapshot = yard.status()
-    texts = [path.read_text() for path in yard.errors.rglob("*.error.txt")]
+    snapshot = workspace.status()
+    texts = [path.read_text() for path in workspace.errors.rglob("*.error.txt")]
     pauses = [text for pause in snapshot.pauses for text in (pause.reason, pause.hint)]
     return "\n".join([text for job in snapshot.jobs for text in (job.reason, job.hint, job.obstacle)] + texts + pauses)
 
@@ -75,24 +75,24 @@ def assert_no_key_is_blamed(told: str) -> None:
         assert words not in told
 
 
-def assert_held_as_lost(yard: Yard, creates: int, says: Iterable[str] = ()) -> None:
+def assert_held_as_lost(workspace: Workspace, creates: int, says: Iterable[str] = ()) -> None:
     """The only picture is held, perhaps charged, and still where it was."""
-    assert yard.simulator.ledger().creates == creates
-    job = only_job(yard)
+    assert workspace.simulator.ledger().creates == creates
+    job = only_job(workspace)
     assert (job.state.value, job.charged) == ("held", Charged.PERHAPS), job.reason
-    today = yard.status().today
+    today = workspace.status().today
     assert today.spent + today.reserved == PRICE
-    assert set(yard.files("inbox")) == {"beach.jpg", "beach.yaml"}
-    told = told_of(yard)
+    assert set(workspace.files("inbox")) == {"beach.jpg", "beach.yaml"}
+    told = told_of(workspace)
     for words in ("It may have been charged ($0.80)", f"sorawatch adopt {job.id}", *says):
         assert words in told
     assert_no_key_is_blamed(told)
 
 
-def assert_delivered(yard: Yard, creates: int = 1, pictures: int = 1) -> None:
-    assert yard.counts() == {"done": pictures}, told_of(yard)
-    assert len(yard.files("outbox")) == pictures
-    ledger = yard.simulator.ledger()
+def assert_delivered(workspace: Workspace, creates: int = 1, pictures: int = 1) -> None:
+    assert workspace.counts() == {"done": pictures}, told_of(workspace)
+    assert len(workspace.files("outbox")) == pictures
+    ledger = workspace.simulator.ledger()
     assert (ledger.creates, ledger.duplicates) == (creates, creates - pictures)
 
 
@@ -102,38 +102,38 @@ def sold(count: int) -> dict[str, dict[str, object]]:
 
 
 @pytest.fixture
-def apart(tmp_path: Path) -> Iterator[Yard]:
-    """A yard whose simulator sells many models of small clips, so that each order can have its own."""
+def apart(tmp_path: Path) -> Iterator[Workspace]:
+    """A workspace whose simulator sells many models of small clips, so that each order can have its own."""
     prices = {"320x180": Decimal("0.10")}
     models = tuple(simulator.ModelCard(f"m{number}", "standard", prices, ("8",)) for number in range(50))
     settings = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1, models=models)
     with simulator.running(settings) as sim:
-        yard = Yard(tmp_path, sim)
-        yield yard
-        yard.close()
+        workspace = Workspace(tmp_path, sim)
+        yield workspace
+        workspace.close()
 
 
 @pytest.fixture
-def beach(yard: Yard) -> Yard:
-    yard.drop("beach.jpg")
-    return yard
+def beach(workspace: Workspace) -> Workspace:
+    workspace.drop("beach.jpg")
+    return workspace
 
 
 # Orders that were perhaps taken
 
 
-def bought_apart(yard: Yard, answers: list[Row], kind: str, **options: Any) -> dict[str, Job]:
+def bought_apart(workspace: Workspace, answers: list[Row], kind: str, **options: Any) -> dict[str, Job]:
     """What became of as many pictures, each ordered of a model of its own, by the name of the row each was answered with.
 
     Where lost answers or refusals stop further orders, they stop those for their own model.
     """
-    yard.set("limits", in_flight=2 * len(answers))
-    yard.set("models", **sold(len(answers)))
+    workspace.set("limits", in_flight=2 * len(answers))
+    workspace.set("models", **sold(len(answers)))
     for number, row in enumerate(answers):
-        yard.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}", size="320x180")
-        yard.simulator.inject(row.fault(kind, "create", prompt=f"picture {number};", **options))
-    drained(yard, 30)
-    jobs = latest(yard)
+        workspace.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}", size="320x180")
+        workspace.simulator.inject(row.fault(kind, "create", prompt=f"picture {number};", **options))
+    drained(workspace, 30)
+    jobs = latest(workspace)
     return {row.name: jobs[f"{number}.jpg"] for number, row in enumerate(answers)}
 
 
@@ -145,7 +145,7 @@ def as_lost(jobs: dict[str, Job]) -> dict[str, tuple[str, Charged]]:
 
 
 @pytest.mark.parametrize("kind", ["answer_after", "answer_before"], ids=["taken", "not taken"])
-def test_lost_answers_are_held_and_never_sent_again(apart: Yard, kind: str) -> None:
+def test_lost_answers_are_held_and_never_sent_again(apart: Workspace, kind: str) -> None:
     answers = [row for row in OF_ONE_MODEL if kind == "answer_after" or "{id}" not in str(row.body)]
     apart.simulator.inject(NO_LIST)
     jobs = bought_apart(apart, answers, kind)
@@ -166,7 +166,7 @@ def test_lost_answers_are_held_and_never_sent_again(apart: Yard, kind: str) -> N
 
 
 @each([row for row in rows.LOST if row.name in rows.LOST_FOR_ALL])
-def test_a_lost_answer_that_concerns_everybody_is_held_all_the_same(beach: Yard, row: Row) -> None:
+def test_a_lost_answer_that_concerns_everybody_is_held_all_the_same(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
     assert not drained(beach)
     assert_held_as_lost(beach, 1, row.says)
@@ -174,14 +174,14 @@ def test_a_lost_answer_that_concerns_everybody_is_held_all_the_same(beach: Yard,
     assert_held_as_lost(beach, 1, row.says)
 
 
-def test_lost_answers_are_found_in_the_list(apart: Yard) -> None:
+def test_lost_answers_are_found_in_the_list(apart: Workspace) -> None:
     jobs = bought_apart(apart, OF_ONE_MODEL, "answer_after")
     assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(jobs, "done")
     assert (apart.simulator.ledger().creates, apart.simulator.ledger().duplicates) == (len(jobs), 0)
     assert all("uncertain" in apart.states(job.pair.path) for job in jobs.values())
 
 
-def test_what_was_perhaps_charged_is_reserved_until_it_is_known(beach: Yard) -> None:
+def test_what_was_perhaps_charged_is_reserved_until_it_is_known(beach: Workspace) -> None:
     beach.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), NO_LIST)
     assert not drained(beach)
     assert (beach.status().today.spent, beach.status().today.reserved) == (0, PRICE)
@@ -192,29 +192,31 @@ def test_what_was_perhaps_charged_is_reserved_until_it_is_known(beach: Yard) -> 
 
 
 @each([row for row in rows.LOST if row.name in rows.SHOWN_ID])
-def test_what_looks_like_an_id_is_shown_for_adoption(beach: Yard, row: Row) -> None:
+def test_what_looks_like_an_id_is_shown_for_adoption(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
     assert not drained(beach)
     (video,) = beach.simulator.ledger().videos
     assert video.id in told_of(beach)
 
 
-def test_the_video_of_another_job_is_a_lost_answer(yard: Yard) -> None:
-    yard.drop("first.jpg")
-    assert drained(yard)
-    (first,) = yard.simulator.ledger().videos
-    yard.simulator.inject(Row("", 200, {"id": first.id, "status": "queued"}).fault("answer_after", "create"), NO_LIST)
-    yard.drop("beach.jpg")
-    assert not drained(yard)
-    assert yard.counts() == {"done": 1, "held": 1}
-    assert list(yard.files("outbox")) == ["first.mp4"]
-    assert yard.simulator.ledger().creates == 2
+def test_the_video_of_another_job_is_a_lost_answer(workspace: Workspace) -> None:
+    workspace.drop("first.jpg")
+    assert drained(workspace)
+    (first,) = workspace.simulator.ledger().videos
+    workspace.simulator.inject(
+        Row("", 200, {"id": first.id, "status": "queued"}).fault("answer_after", "create"), NO_LIST
+    )
+    workspace.drop("beach.jpg")
+    assert not drained(workspace)
+    assert workspace.counts() == {"done": 1, "held": 1}
+    assert list(workspace.files("outbox")) == ["first.mp4"]
+    assert workspace.simulator.ledger().creates == 2
 
 
 # Orders that were taken
 
 
-def test_an_id_is_found_wherever_it_stands(apart: Yard) -> None:
+def test_an_id_is_found_wherever_it_stands(apart: Workspace) -> None:
     apart.simulator.inject(NO_LIST)
     jobs = bought_apart(apart, rows.TAKEN, "answer_after")
     assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(jobs, "done")
@@ -225,7 +227,7 @@ def test_an_id_is_found_wherever_it_stands(apart: Yard) -> None:
 # Orders that were not taken
 
 
-def test_what_was_refused_for_now_is_sent_again(apart: Yard) -> None:
+def test_what_was_refused_for_now_is_sent_again(apart: Workspace) -> None:
     apart.set("retries", attempts=1000, first_seconds=0.01, max_seconds=0.05)
     jobs = bought_apart(apart, rows.LATER, "answer_before", times=2)
     assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(jobs, "done")
@@ -233,21 +235,21 @@ def test_what_was_refused_for_now_is_sent_again(apart: Yard) -> None:
     assert apart.simulator.ledger().creates == len(jobs)
 
 
-def refused(yard: Yard, answers: list[Row]) -> dict[str, str]:
+def refused(workspace: Workspace, answers: list[Row]) -> dict[str, str]:
     """The error texts of as many pictures, by the name of the row that each was answered with."""
     names = {f"{number:02}": row.name for number, row in enumerate(answers)}
     for (name, _), row in zip(names.items(), answers, strict=True):
-        yard.drop(f"{name}.jpg", f"picture {name}")
-        yard.simulator.inject(row.fault("answer_before", "create", prompt=f"picture {name}"))
-    assert not drained(yard)
-    texts = {path.name.partition(".")[0]: path.read_text() for path in yard.errors.glob("*.error.txt")}
-    assert yard.counts() == {"failed": len(answers)}, {names[name] for name in names.keys() - texts.keys()}
-    assert yard.simulator.ledger().creates == 0
+        workspace.drop(f"{name}.jpg", f"picture {name}")
+        workspace.simulator.inject(row.fault("answer_before", "create", prompt=f"picture {name}"))
+    assert not drained(workspace)
+    texts = {path.name.partition(".")[0]: path.read_text() for path in workspace.errors.glob("*.error.txt")}
+    assert workspace.counts() == {"failed": len(answers)}, {names[name] for name in names.keys() - texts.keys()}
+    assert workspace.simulator.ledger().creates == 0
     return {names[name]: text for name, text in texts.items()}
 
 
-def test_a_refused_order_goes_to_errors_uncharged_and_quoted(yard: Yard) -> None:
-    texts = refused(yard, rows.REFUSED)
+def test_a_refused_order_goes_to_errors_uncharged_and_quoted(workspace: Workspace) -> None:
+    texts = refused(workspace, rows.REFUSED)
     for row in rows.REFUSED:
         assert "Was it charged?\n    No." in texts[row.name]
         for words in row.says:
@@ -255,26 +257,26 @@ def test_a_refused_order_goes_to_errors_uncharged_and_quoted(yard: Yard) -> None
     assert_no_key_is_blamed("".join(texts.values()))
 
 
-def test_what_moderation_refuses_at_submit_is_said_to_be_that(yard: Yard) -> None:
-    texts = refused(yard, rows.MODERATED)
+def test_what_moderation_refuses_at_submit_is_said_to_be_that(workspace: Workspace) -> None:
+    texts = refused(workspace, rows.MODERATED)
     assert {name for name, text in texts.items() if "moderation" not in text.partition("Was it charged?")[0]} == set()
-    assert yard.simulator.ledger().rejected == len(rows.MODERATED)
+    assert workspace.simulator.ledger().rejected == len(rows.MODERATED)
 
 
-def paused(yard: Yard) -> str:
+def paused(workspace: Workspace) -> str:
     """What is told once submissions pause; nothing may have been bought, failed or moved."""
-    with yard.running():
-        wait_until(lambda: yard.status().pauses, 8, lambda: told_of(yard))
-        told = told_of(yard)
-        assert "nothing is submitted" in yard.told() or "paused" in yard.told()
-    assert yard.files("errors") == {}
-    assert yard.counts() == {"ready": 1}
-    assert yard.simulator.ledger().creates == 0
+    with workspace.running():
+        wait_until(lambda: workspace.status().pauses, 8, lambda: told_of(workspace))
+        told = told_of(workspace)
+        assert "nothing is submitted" in workspace.told() or "paused" in workspace.told()
+    assert workspace.files("errors") == {}
+    assert workspace.counts() == {"ready": 1}
+    assert workspace.simulator.ledger().creates == 0
     return told
 
 
 @each(rows.KEY)
-def test_a_refused_key_stops_everybody(beach: Yard, row: Row) -> None:
+def test_a_refused_key_stops_everybody(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "create"))
     told = paused(beach)
     for words in row.says:
@@ -282,7 +284,7 @@ def test_a_refused_key_stops_everybody(beach: Yard, row: Row) -> None:
 
 
 @each(rows.CREDIT)
-def test_an_empty_account_stops_everybody_and_is_no_bad_key(beach: Yard, row: Row) -> None:
+def test_an_empty_account_stops_everybody_and_is_no_bad_key(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "create"))
     told = paused(beach)
     assert "credit" in told
@@ -290,7 +292,7 @@ def test_an_empty_account_stops_everybody_and_is_no_bad_key(beach: Yard, row: Ro
 
 
 @each(rows.NEUTRAL)
-def test_what_nobody_knows_is_quoted_and_no_key_is_blamed(beach: Yard, row: Row) -> None:
+def test_what_nobody_knows_is_quoted_and_no_key_is_blamed(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "create"))
     told = paused(beach)
     for words in row.says:
@@ -298,7 +300,7 @@ def test_what_nobody_knows_is_quoted_and_no_key_is_blamed(beach: Yard, row: Row)
     assert_no_key_is_blamed(told)
 
 
-def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(apart: Yard) -> None:
+def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(apart: Workspace) -> None:
     apart.set("models", **sold(len(rows.MODEL) + 1))
     for number, row in enumerate(rows.MODEL):
         apart.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}", size="320x180", priority=1)
@@ -315,10 +317,10 @@ def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(apart: Yard) ->
     assert list(apart.files("outbox")) == ["other.mp4"]
 
 
-def test_a_check_with_a_key_that_litellm_refuses_does_not_say_ready(yard: Yard) -> None:
+def test_a_check_with_a_key_that_litellm_refuses_does_not_say_ready(workspace: Workspace) -> None:
     (row,) = [row for row in rows.KEY if "LiteLLM" in row.name]
-    yard.simulator.inject(row.fault("answer_before", "any"))
-    told = yard.cli("check", status=1)
+    workspace.simulator.inject(row.fault("answer_before", "any"))
+    told = workspace.cli("check", status=1)
     assert "ready to run" not in told
     assert "No connected db" in told
 
@@ -326,41 +328,41 @@ def test_a_check_with_a_key_that_litellm_refuses_does_not_say_ready(yard: Yard) 
 # What becomes of a job
 
 
-def test_what_moderation_refuses_of_a_job_is_not_ordered_again(yard: Yard) -> None:
+def test_what_moderation_refuses_of_a_job_is_not_ordered_again(workspace: Workspace) -> None:
     names = list(rows.FAILED_BY_MODERATION)
     for number, (code, message) in enumerate(rows.FAILED_BY_MODERATION.values()):
-        yard.drop(f"{number:02}.jpg", f"picture {number:02}")
-        yard.simulator.inject(
+        workspace.drop(f"{number:02}.jpg", f"picture {number:02}")
+        workspace.simulator.inject(
             Fault("generation_fails", prompt=f"picture {number:02}", code=code, message=message, times=None)
         )
-    assert not drained(yard, 30)
-    bought = [video.prompt for video in yard.simulator.ledger().videos]
+    assert not drained(workspace, 30)
+    bought = [video.prompt for video in workspace.simulator.ledger().videos]
     assert [names[int(prompt[-2:])] for prompt in bought if bought.count(prompt) > 1] == []
-    assert yard.counts() == {"failed": len(names)}
-    for path in yard.errors.glob("*.error.txt"):
+    assert workspace.counts() == {"failed": len(names)}
+    for path in workspace.errors.glob("*.error.txt"):
         assert "moderation" in path.read_text()
 
 
-def polled(yard: Yard, faults: dict[str, Fault]) -> dict[str, Job]:
+def polled(workspace: Workspace, faults: dict[str, Fault]) -> dict[str, Job]:
     """What became of as many pictures, by the name of the fault that each met."""
-    yard.set("limits", in_flight=2 * len(faults))
+    workspace.set("limits", in_flight=2 * len(faults))
     for number, fault in enumerate(faults.values()):
-        yard.drop(f"{number}.jpg", f"picture {number};", seconds=4)
-        yard.simulator.inject(replace(fault, prompt=f"picture {number};"))
-    drained(yard, 30)
-    jobs = latest(yard)
-    assert yard.simulator.ledger().creates == len(faults)
+        workspace.drop(f"{number}.jpg", f"picture {number};", seconds=4)
+        workspace.simulator.inject(replace(fault, prompt=f"picture {number};"))
+    drained(workspace, 30)
+    jobs = latest(workspace)
+    assert workspace.simulator.ledger().creates == len(faults)
     return {name: jobs[f"{number}.jpg"] for number, name in enumerate(faults)}
 
 
-def test_a_finished_video_is_seen_whatever_the_word_and_wherever_it_stands(yard: Yard) -> None:
+def test_a_finished_video_is_seen_whatever_the_word_and_wherever_it_stands(workspace: Workspace) -> None:
     words = ("succeed", "Succeed", "ready", "Ready", "finish", "FINISH")
     faults = {word: Fault("status_word", on="retrieve", when="completed", word=word, times=None) for word in words}
     faults |= {row.name: row.fault("answer_after", "retrieve", when="completed") for row in rows.FINISHED}
     # What nobody knows is waited out.
     numbers = {f"status {number}": {"id": "{id}", "object": "video", "status": number} for number in (0, 1, 5)}
     faults |= {name: Row("", 200, body).fault("answer_after", "retrieve", times=2) for name, body in numbers.items()}
-    jobs = polled(yard, faults)
+    jobs = polled(workspace, faults)
     assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(faults, "done")
 
 
@@ -369,18 +371,20 @@ WORDS_FOR_FAILED = [
 ]  # fmt: skip
 
 
-def test_words_for_a_video_that_will_not_come(yard: Yard) -> None:
-    yard.set("retries", failed_generations=0)
+def test_words_for_a_video_that_will_not_come(workspace: Workspace) -> None:
+    workspace.set("retries", failed_generations=0)
     faults = {word: Fault("status_word", on="retrieve", word=word, times=None) for word in WORDS_FOR_FAILED}
-    assert {name for name, job in polled(yard, faults).items() if job.state.value not in {"failed", "held"}} == set()
+    assert {
+        name for name, job in polled(workspace, faults).items() if job.state.value not in {"failed", "held"}
+    } == set()
 
 
-def test_polls_that_stay_unreadable_end_as_held(yard: Yard) -> None:
-    yard.set("polling", stall_minutes=0.01, abandon_hours=0.0003)
-    jobs = polled(yard, {row.name: row.fault("answer_before", "retrieve") for row in rows.UNREADABLE_POLLS})
+def test_polls_that_stay_unreadable_end_as_held(workspace: Workspace) -> None:
+    workspace.set("polling", stall_minutes=0.01, abandon_hours=0.0003)
+    jobs = polled(workspace, {row.name: row.fault("answer_before", "retrieve") for row in rows.UNREADABLE_POLLS})
     assert as_lost(jobs) == dict.fromkeys(jobs, ("held", Charged.PERHAPS))
     assert {name for name, job in jobs.items() if "may have been charged" not in job.reason} == set()
-    assert_no_key_is_blamed(told_of(yard))
+    assert_no_key_is_blamed(told_of(workspace))
 
 
 @pytest.mark.parametrize(
@@ -388,7 +392,7 @@ def test_polls_that_stay_unreadable_end_as_held(yard: Yard) -> None:
     [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
     ids=lambda row: row.name,
 )
-def test_a_video_that_is_unknown_for_a_moment_arrives(beach: Yard, row: Row) -> None:
+def test_a_video_that_is_unknown_for_a_moment_arrives(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "retrieve", times=3))
     assert drained(beach)
     assert_delivered(beach)
@@ -399,7 +403,7 @@ def test_a_video_that_is_unknown_for_a_moment_arrives(beach: Yard, row: Row) -> 
     [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
     ids=lambda row: row.name,
 )
-def test_a_paid_video_that_is_unknown_for_good_is_not_bought_again(beach: Yard, row: Row) -> None:
+def test_a_paid_video_that_is_unknown_for_good_is_not_bought_again(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "retrieve"))
     assert not drained(beach)
     assert (only_job(beach).state.value, only_job(beach).charged) in {
@@ -414,71 +418,71 @@ def test_a_paid_video_that_is_unknown_for_good_is_not_bought_again(beach: Yard, 
 
 
 @pytest.mark.parametrize("faults", rows.NO_PROOF.values(), ids=rows.NO_PROOF)
-def test_a_list_that_proves_nothing_orders_nothing_again(beach: Yard, faults: list[Fault]) -> None:
+def test_a_list_that_proves_nothing_orders_nothing_again(beach: Workspace, faults: list[Fault]) -> None:
     beach.set("api", timeout_seconds=LATE)
     beach.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), *faults)
     assert not drained(beach)
     assert_held_as_lost(beach, 1)
 
 
-def test_a_list_of_finished_videos_only_proves_nothing(patient_yard: Yard) -> None:
-    patient_yard.set("api", timeout_seconds=LATE)
-    patient_yard.drop("beach.jpg")
-    patient_yard.simulator.inject(
+def test_a_list_of_finished_videos_only_proves_nothing(stalled_workspace: Workspace) -> None:
+    stalled_workspace.set("api", timeout_seconds=LATE)
+    stalled_workspace.drop("beach.jpg")
+    stalled_workspace.simulator.inject(
         Fault("answer_after", on="create", status=504, shape="html", times=None),
         Fault("list_unfinished_hidden", times=None),
     )
-    assert not drained(patient_yard)
-    assert_held_as_lost(patient_yard, 1)
+    assert not drained(stalled_workspace)
+    assert_held_as_lost(stalled_workspace, 1)
 
 
-def test_a_good_list_without_a_witness_proves_nothing(beach: Yard) -> None:
+def test_a_good_list_without_a_witness_proves_nothing(beach: Workspace) -> None:
     beach.set("api", timeout_seconds=LATE)
     beach.simulator.inject(Fault("lost_before", on="create"))
     assert not drained(beach)
     assert_held_as_lost(beach, 0)
 
 
-def delivered_before(yard: Yard) -> None:
+def delivered_before(workspace: Workspace) -> None:
     """One clip, by a daemon that has ended since."""
-    yard.set("api", timeout_seconds=LATE)
-    yard.drop("first.jpg")
-    assert drained(yard)
-    yard.drop("beach.jpg")
+    workspace.set("api", timeout_seconds=LATE)
+    workspace.drop("first.jpg")
+    assert drained(workspace)
+    workspace.drop("beach.jpg")
 
 
-def test_a_good_list_that_shows_an_earlier_video_proves_that_an_order_never_arrived(yard: Yard) -> None:
-    delivered_before(yard)
-    yard.simulator.inject(Fault("lost_before", on="create"))
-    assert drained(yard)
-    assert_delivered(yard, 2, 2)
-    assert yard.simulator.ledger().lists >= 2
+def test_a_good_list_that_shows_an_earlier_video_proves_that_an_order_never_arrived(workspace: Workspace) -> None:
+    delivered_before(workspace)
+    workspace.simulator.inject(Fault("lost_before", on="create"))
+    assert drained(workspace)
+    assert_delivered(workspace, 2, 2)
+    assert workspace.simulator.ledger().lists >= 2
 
 
-def test_a_good_list_proves_it_also_where_another_picture_was_ordered_in_the_same_words(yard: Yard) -> None:
-    yard.set("api", timeout_seconds=LATE)
-    yard.drop("first.jpg", "the same words")
-    assert drained(yard)
-    yard.drop("beach.jpg", "the same words")
-    yard.simulator.inject(Fault("lost_before", on="create"))
-    assert drained(yard)
-    assert_delivered(yard, 2, 2)
+def test_a_good_list_proves_it_also_where_another_picture_was_ordered_in_the_same_words(workspace: Workspace) -> None:
+    workspace.set("api", timeout_seconds=LATE)
+    workspace.drop("first.jpg", "the same words")
+    assert drained(workspace)
+    workspace.drop("beach.jpg", "the same words")
+    workspace.simulator.inject(Fault("lost_before", on="create"))
+    assert drained(workspace)
+    assert_delivered(workspace, 2, 2)
 
 
-def test_a_good_list_proves_it_also_of_an_order_whose_first_video_failed(yard: Yard) -> None:
-    delivered_before(yard)
-    yard.simulator.inject(Fault("generation_fails"), Fault("lost_before", on="create", after=1))
-    assert drained(yard)
-    assert [video.status for video in yard.simulator.ledger().videos] == ["completed", "failed", "completed"]
+def test_a_good_list_proves_it_also_of_an_order_whose_first_video_failed(workspace: Workspace) -> None:
+    delivered_before(workspace)
+    workspace.simulator.inject(Fault("generation_fails"), Fault("lost_before", on="create", after=1))
+    assert drained(workspace)
+    assert [video.status for video in workspace.simulator.ledger().videos] == ["completed", "failed", "completed"]
 
 
-def test_a_good_list_that_shows_a_later_video_proves_that_an_order_never_arrived(yard: Yard) -> None:
-    yard.set("api", timeout_seconds=LATE)
-    yard.drop("beach.jpg", priority=1)
-    yard.drop("later.jpg")
-    yard.simulator.inject(Fault("lost_before", on="create", prompt="beach"))
-    assert drained(yard)
-    assert_delivered(yard, 2, 2)
+def test_a_good_list_that_shows_a_later_video_proves_that_an_order_never_arrived(workspace: Workspace) -> None:
+    workspace.set("api", timeout_seconds=LATE)
+    workspace.drop("beach.jpg", priority=1)
+    workspace.drop("later.jpg")
+    workspace.simulator.inject(Fault("lost_before", on="create", prompt="beach"))
+    assert drained(workspace)
+    assert_delivered(workspace, 2, 2)
 
 
 HIDING = {
@@ -492,26 +496,26 @@ HIDING = {
 
 
 @pytest.mark.parametrize("fault", HIDING.values(), ids=HIDING)
-def test_a_list_that_hides_what_was_taken_buys_nothing_after_a_restart(yard: Yard, fault: Fault) -> None:
-    delivered_before(yard)
+def test_a_list_that_hides_what_was_taken_buys_nothing_after_a_restart(workspace: Workspace, fault: Fault) -> None:
+    delivered_before(workspace)
     hidden = [Fault("list_hidden", word="beach", times=None)] if fault.kind == "list_without_has_more" else []
-    yard.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), fault, *hidden)
-    assert not drained(yard)
-    assert yard.counts() == {"done": 1, "held": 1}
-    assert yard.simulator.ledger().creates == 2
-    assert_no_key_is_blamed(told_of(yard))
+    workspace.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), fault, *hidden)
+    assert not drained(workspace)
+    assert workspace.counts() == {"done": 1, "held": 1}
+    assert workspace.simulator.ledger().creates == 2
+    assert_no_key_is_blamed(told_of(workspace))
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["witness", "no witness"])
-def test_a_list_that_lags_for_a_while_shows_the_order_in_the_end(yard: Yard, before: bool) -> None:
+def test_a_list_that_lags_for_a_while_shows_the_order_in_the_end(workspace: Workspace, before: bool) -> None:
     if before:
-        delivered_before(yard)
-    yard.drop("beach.jpg")
-    yard.simulator.inject(
+        delivered_before(workspace)
+    workspace.drop("beach.jpg")
+    workspace.simulator.inject(
         Fault("answer_after", on="create", status=504, shape="html"), Fault("list_hidden", word="beach", times=1)
     )
-    assert drained(yard)
-    assert_delivered(yard, 1 + before, 1 + before)
+    assert drained(workspace)
+    assert_delivered(workspace, 1 + before, 1 + before)
 
 
 # How a clip arrives
@@ -533,7 +537,7 @@ ARRIVES = {
 
 
 @pytest.mark.parametrize("fault", ARRIVES.values(), ids=ARRIVES)
-def test_a_clip_arrives_whatever_its_server_answers_meanwhile(beach: Yard, fault: Fault) -> None:
+def test_a_clip_arrives_whatever_its_server_answers_meanwhile(beach: Workspace, fault: Fault) -> None:
     beach.simulator.inject(fault)
     assert drained(beach)
     assert_delivered(beach)
@@ -548,7 +552,7 @@ def test_a_clip_arrives_whatever_its_server_answers_meanwhile(beach: Yard, fault
     ],
     ids=lambda row: row.name,
 )
-def test_a_clip_that_has_expired_is_not_bought_again(beach: Yard, row: Row) -> None:
+def test_a_clip_that_has_expired_is_not_bought_again(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "content"))
     assert not drained(beach)
     text = (beach.errors / "beach.error.txt").read_text()
@@ -558,7 +562,7 @@ def test_a_clip_that_has_expired_is_not_bought_again(beach: Yard, row: Row) -> N
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_clip_that_is_never_given_out_is_held(beach: Yard, status: int) -> None:
+def test_a_clip_that_is_never_given_out_is_held(beach: Workspace, status: int) -> None:
     beach.simulator.inject(Fault("answer_before", on="content", status=status, shape="html", times=None))
     assert not drained(beach)
     assert (only_job(beach).state.value, only_job(beach).charged) == ("held", Charged.YES)
@@ -570,12 +574,12 @@ def test_a_paid_video_that_a_restarted_server_forgot_is_not_bought_again(tmp_pat
     quick = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
     with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"))) as before:
         port = int(before.root.rpartition(":")[2])
-        yard = Yard(tmp_path, before)
-        yard.drop("beach.jpg")
-        with yard.running():
-            wait_until(lambda: yard.counts() == {"rendering": 1})
+        workspace = Workspace(tmp_path, before)
+        workspace.drop("beach.jpg")
+        with workspace.running():
+            wait_until(lambda: workspace.counts() == {"rendering": 1})
     with simulator.running(quick, port=port) as after:
-        assert not drained(yard)
+        assert not drained(workspace)
         assert after.ledger().creates == 0
-    assert only_job(yard).state.value in {"held", "failed"}
-    assert only_job(yard).charged is Charged.PERHAPS
+    assert only_job(workspace).state.value in {"held", "failed"}
+    assert only_job(workspace).charged is Charged.PERHAPS

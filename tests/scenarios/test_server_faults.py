@@ -8,21 +8,21 @@ import pytest
 
 from sorawatch import simulator
 from sorawatch.simulator import Fault
-from tests.support.workspace import Yard, wait_until
+from tests.support.workspace import Workspace, wait_until
 
 
-def delivered(yard: Yard, creates: int = 1) -> None:
+def delivered(workspace: Workspace, creates: int = 1) -> None:
     """One clip, whole, for exactly so many accepted orders."""
-    assert yard.run_once()
-    assert list(yard.files("outbox")) == ["beach.mp4"]
-    assert set(yard.files("processed")) == {"beach.jpg", "beach.yaml"}
-    assert yard.simulator.ledger().creates == creates
+    assert workspace.run_once()
+    assert list(workspace.files("outbox")) == ["beach.mp4"]
+    assert set(workspace.files("processed")) == {"beach.jpg", "beach.yaml"}
+    assert workspace.simulator.ledger().creates == creates
 
 
 @pytest.fixture
-def beach(yard: Yard) -> Yard:
-    yard.drop("beach.jpg")
-    return yard
+def beach(workspace: Workspace) -> Workspace:
+    workspace.drop("beach.jpg")
+    return workspace
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def beach(yard: Yard) -> Yard:
     ],
     ids=lambda fault: f"{fault.status}-{fault.shape}-{fault.message[:12]}",
 )
-def test_a_submit_that_was_refused_for_now_is_sent_again(beach: Yard, fault: Fault) -> None:
+def test_a_submit_that_was_refused_for_now_is_sent_again(beach: Workspace, fault: Fault) -> None:
     beach.simulator.inject(fault)
     delivered(beach)
 
@@ -59,13 +59,13 @@ def test_a_submit_that_was_refused_for_now_is_sent_again(beach: Yard, fault: Fau
     ],
     ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.shape}",
 )
-def test_a_lost_answer_to_an_accepted_submit_is_found_in_the_list(beach: Yard, fault: Fault) -> None:
+def test_a_lost_answer_to_an_accepted_submit_is_found_in_the_list(beach: Workspace, fault: Fault) -> None:
     beach.simulator.inject(fault)
     delivered(beach)
     assert "uncertain" in beach.states("beach.jpg")
 
 
-def test_an_answer_that_never_comes_is_found_in_the_list(beach: Yard) -> None:
+def test_an_answer_that_never_comes_is_found_in_the_list(beach: Workspace) -> None:
     beach.set("api", timeout_seconds=0.5)
     beach.simulator.inject(Fault("hang_after", on="create"))
     delivered(beach)
@@ -81,19 +81,21 @@ def test_an_answer_that_never_comes_is_found_in_the_list(beach: Yard) -> None:
     ],
     ids=lambda fault: f"{fault.kind}-{fault.status}",
 )
-def test_a_submit_that_never_arrived_is_sent_again_once_two_lists_have_shown_it(yard: Yard, fault: Fault) -> None:
-    yard.drop("earlier.jpg")
-    assert yard.run_once()
-    yard.drop("beach.jpg")
-    yard.simulator.inject(fault)
-    assert yard.run_once()
-    assert set(yard.files("outbox")) == {"beach.mp4", "earlier.mp4"}
-    assert yard.simulator.ledger().creates == 2
-    assert yard.simulator.ledger().lists >= 2
+def test_a_submit_that_never_arrived_is_sent_again_once_two_lists_have_shown_it(
+    workspace: Workspace, fault: Fault
+) -> None:
+    workspace.drop("earlier.jpg")
+    assert workspace.run_once()
+    workspace.drop("beach.jpg")
+    workspace.simulator.inject(fault)
+    assert workspace.run_once()
+    assert set(workspace.files("outbox")) == {"beach.mp4", "earlier.mp4"}
+    assert workspace.simulator.ledger().creates == 2
+    assert workspace.simulator.ledger().lists >= 2
 
 
 @pytest.mark.parametrize("accepted", [True, False], ids=["accepted", "not accepted"])
-def test_without_a_list_a_lost_answer_is_held_with_the_ways_on(beach: Yard, accepted: bool) -> None:
+def test_without_a_list_a_lost_answer_is_held_with_the_ways_on(beach: Workspace, accepted: bool) -> None:
     beach.simulator.inject(
         Fault("lost_after" if accepted else "lost_before", on="create"),
         Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
@@ -112,7 +114,7 @@ def test_without_a_list_a_lost_answer_is_held_with_the_ways_on(beach: Yard, acce
     delivered(beach)
 
 
-def test_a_video_that_was_named_wrongly_can_be_named_anew(beach: Yard) -> None:
+def test_a_video_that_was_named_wrongly_can_be_named_anew(beach: Workspace) -> None:
     beach.simulator.inject(
         Fault("lost_after", on="create"),
         Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
@@ -129,7 +131,7 @@ def test_a_video_that_was_named_wrongly_can_be_named_anew(beach: Yard) -> None:
     delivered(beach)
 
 
-def test_a_video_that_was_named_wrongly_can_be_named_anew_at_once(beach: Yard) -> None:
+def test_a_video_that_was_named_wrongly_can_be_named_anew_at_once(beach: Workspace) -> None:
     beach.set("retries", attempts=1000)
     beach.simulator.inject(
         Fault("lost_after", on="create"),
@@ -145,36 +147,36 @@ def test_a_video_that_was_named_wrongly_can_be_named_anew_at_once(beach: Yard) -
     assert beach.simulator.ledger().creates == 1
 
 
-def test_a_held_job_is_not_given_the_video_of_another(yard: Yard) -> None:
-    yard.drop("a.jpg")
-    yard.drop("b.jpg")
-    yard.simulator.inject(
+def test_a_held_job_is_not_given_the_video_of_another(workspace: Workspace) -> None:
+    workspace.drop("a.jpg")
+    workspace.drop("b.jpg")
+    workspace.simulator.inject(
         Fault("lost_after", on="create", prompt="around b"),
         Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
     )
-    assert not yard.run_once()
-    theirs, own = sorted(yard.simulator.ledger().videos, key=lambda video: video.prompt)
-    assert f"{theirs.id} is the video of a.jpg" in yard.cli("adopt", "b.jpg", theirs.id, status=1)
-    assert yard.counts() == {"done": 1, "held": 1}
-    yard.cli("adopt", "b.jpg", own.id)
-    assert yard.run_once()
-    assert yard.simulator.ledger().creates == 2
+    assert not workspace.run_once()
+    theirs, own = sorted(workspace.simulator.ledger().videos, key=lambda video: video.prompt)
+    assert f"{theirs.id} is the video of a.jpg" in workspace.cli("adopt", "b.jpg", theirs.id, status=1)
+    assert workspace.counts() == {"done": 1, "held": 1}
+    workspace.cli("adopt", "b.jpg", own.id)
+    assert workspace.run_once()
+    assert workspace.simulator.ledger().creates == 2
 
 
-def test_without_a_list_resubmit_is_the_persons_choice(beach: Yard) -> None:
+def test_without_a_list_resubmit_is_the_persons_choice(beach: Workspace) -> None:
     beach.set("api", unresolved_submit="resubmit")
     beach.simulator.inject(Fault("lost_before", on="create"), Fault("answer_before", on="list", status=404, times=None))
     delivered(beach)
 
 
-def test_a_list_without_prompts_proves_nothing(beach: Yard) -> None:
+def test_a_list_without_prompts_proves_nothing(beach: Workspace) -> None:
     beach.simulator.inject(Fault("lost_after", on="create"), Fault("prompt_hidden", on="list", times=None))
     assert not beach.run_once()
     assert beach.counts() == {"held": 1}
     assert beach.simulator.ledger().creates == 1
 
 
-def test_a_list_that_stays_empty_without_saying_that_it_ends_proves_nothing(beach: Yard) -> None:
+def test_a_list_that_stays_empty_without_saying_that_it_ends_proves_nothing(beach: Workspace) -> None:
     beach.simulator.inject(
         Fault("lost_after", on="create"),
         Fault("list_empty", on="list", times=None),
@@ -185,12 +187,12 @@ def test_a_list_that_stays_empty_without_saying_that_it_ends_proves_nothing(beac
 
 
 @pytest.mark.parametrize("word", ["openai/sora-2", "sora-2-2025-12-08"])
-def test_a_list_that_names_the_model_more_fully_shows_what_was_lost(beach: Yard, word: str) -> None:
+def test_a_list_that_names_the_model_more_fully_shows_what_was_lost(beach: Workspace, word: str) -> None:
     beach.simulator.inject(Fault("lost_after", on="create"), Fault("model_other", word=word, times=None))
     delivered(beach)
 
 
-def test_a_lost_order_that_is_listed_under_another_model_is_not_bought_again(beach: Yard) -> None:
+def test_a_lost_order_that_is_listed_under_another_model_is_not_bought_again(beach: Workspace) -> None:
     beach.set("api", timeout_seconds=0.5)
     beach.simulator.inject(Fault("lost_after", on="create"), Fault("model_other", word="deployment-7", times=None))
     assert not beach.run_once()
@@ -198,19 +200,19 @@ def test_a_lost_order_that_is_listed_under_another_model_is_not_bought_again(bea
     assert beach.simulator.ledger().creates == 1
 
 
-def test_a_list_that_does_not_show_what_the_server_has_proves_nothing(yard: Yard) -> None:
-    yard.set("api", timeout_seconds=0.5)
-    yard.drop("a.jpg", priority=1)
-    yard.drop("b.jpg")
-    yard.simulator.inject(Fault("lost_after", on="create", prompt="b"), Fault("list_empty", on="list", times=None))
-    assert not yard.run_once()
-    assert yard.counts() == {"done": 1, "held": 1}
-    (told,) = [job.reason for job in yard.status().jobs if job.pair.image == "b.jpg"]
+def test_a_list_that_does_not_show_what_the_server_has_proves_nothing(workspace: Workspace) -> None:
+    workspace.set("api", timeout_seconds=0.5)
+    workspace.drop("a.jpg", priority=1)
+    workspace.drop("b.jpg")
+    workspace.simulator.inject(Fault("lost_after", on="create", prompt="b"), Fault("list_empty", on="list", times=None))
+    assert not workspace.run_once()
+    assert workspace.counts() == {"done": 1, "held": 1}
+    (told,) = [job.reason for job in workspace.status().jobs if job.pair.image == "b.jpg"]
     assert "its list does not show video_" in told or "its list shows no video of ours" in told
-    assert yard.simulator.ledger().creates == 2
+    assert workspace.simulator.ledger().creates == 2
 
 
-def test_a_list_that_never_shows_anything_is_never_believed(beach: Yard) -> None:
+def test_a_list_that_never_shows_anything_is_never_believed(beach: Workspace) -> None:
     beach.set("api", timeout_seconds=0.5)
     beach.simulator.inject(Fault("lost_after", on="create", times=None), Fault("list_empty", on="list", times=None))
     assert not beach.run_once()
@@ -219,14 +221,14 @@ def test_a_list_that_never_shows_anything_is_never_believed(beach: Yard) -> None
     assert beach.simulator.ledger().creates == 1
 
 
-def test_two_lost_answers_for_equal_words_are_never_guessed(yard: Yard) -> None:
+def test_two_lost_answers_for_equal_words_are_never_guessed(workspace: Workspace) -> None:
     for name in ("a.jpg", "b.jpg", "c.jpg"):
-        yard.drop(name, "the same words")
-    yard.simulator.inject(Fault("lost_after", on="create", times=2))
-    assert yard.run_once()
-    ledger = yard.simulator.ledger()
+        workspace.drop(name, "the same words")
+    workspace.simulator.inject(Fault("lost_after", on="create", times=2))
+    assert workspace.run_once()
+    ledger = workspace.simulator.ledger()
     assert (ledger.creates, ledger.duplicates) == (3, 0)
-    assert len(yard.files("outbox")) == 3
+    assert len(workspace.files("outbox")) == 3
 
 
 @pytest.mark.parametrize(
@@ -240,7 +242,7 @@ def test_two_lost_answers_for_equal_words_are_never_guessed(yard: Yard) -> None:
     ],
     ids=lambda value: getattr(value, "shape", None),
 )  # fmt: skip
-def test_a_refusal_for_good_goes_to_errors_uncharged(beach: Yard, fault: Fault, words: str) -> None:
+def test_a_refusal_for_good_goes_to_errors_uncharged(beach: Workspace, fault: Fault, words: str) -> None:
     beach.simulator.inject(fault)
     assert not beach.run_once()
     text = (beach.errors / "beach.error.txt").read_text()
@@ -266,25 +268,25 @@ def test_a_refusal_for_good_goes_to_errors_uncharged(beach: Yard, fault: Fault, 
     ],
     ids=["401", "403", "no db", "low", "422", "402", "403-quota", "429-quota", "404-model", "400-model", "503-channel"],
 )  # fmt: skip
-def test_what_stops_everybody_fails_nobody(yard: Yard, fault: Fault, words: str) -> None:
+def test_what_stops_everybody_fails_nobody(workspace: Workspace, fault: Fault, words: str) -> None:
     for number in range(6):
-        yard.drop(f"{number}.jpg")
-    yard.simulator.inject(fault)
-    with yard.running():
-        wait_until(lambda: "nothing is submitted" in yard.told())
-        assert words in yard.told()
-        assert {job.attempts for job in yard.status().jobs} == {0}
-        yard.simulator.clear_faults()
-        yard.cli("resume")
-        wait_until(lambda: len(yard.files("outbox")) == 6)
-    assert yard.files("errors") == {}
-    ledger = yard.simulator.ledger()
+        workspace.drop(f"{number}.jpg")
+    workspace.simulator.inject(fault)
+    with workspace.running():
+        wait_until(lambda: "nothing is submitted" in workspace.told())
+        assert words in workspace.told()
+        assert {job.attempts for job in workspace.status().jobs} == {0}
+        workspace.simulator.clear_faults()
+        workspace.cli("resume")
+        wait_until(lambda: len(workspace.files("outbox")) == 6)
+    assert workspace.files("errors") == {}
+    ledger = workspace.simulator.ledger()
     assert (ledger.creates, ledger.duplicates) == (6, 0)
     assert ledger.rejected <= 8
 
 
 @pytest.mark.parametrize("word", ["SUCCEEDED", "success", "Completed", "complete"])
-def test_words_for_done(beach: Yard, word: str) -> None:
+def test_words_for_done(beach: Workspace, word: str) -> None:
     beach.simulator.inject(Fault("status_word", on="retrieve", when="completed", word=word, times=None))
     delivered(beach)
 
@@ -322,12 +324,12 @@ def test_words_for_done(beach: Yard, word: str) -> None:
     ],
     ids=lambda fault: "-".join(str(part) for part in (fault.kind, fault.on, fault.status, fault.shape, fault.word)),
 )
-def test_a_paid_clip_arrives_whatever_the_server_answers_meanwhile(beach: Yard, fault: Fault) -> None:
+def test_a_paid_clip_arrives_whatever_the_server_answers_meanwhile(beach: Workspace, fault: Fault) -> None:
     beach.simulator.inject(fault)
     delivered(beach)
 
 
-def test_the_key_does_not_follow_a_redirect_to_another_host(beach: Yard) -> None:
+def test_the_key_does_not_follow_a_redirect_to_another_host(beach: Workspace) -> None:
     beach.simulator.inject(Fault("redirect", times=None))
     delivered(beach)
     (headers,) = beach.simulator.storage_requests()
@@ -335,7 +337,7 @@ def test_the_key_does_not_follow_a_redirect_to_another_host(beach: Yard) -> None
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
-def test_a_failed_generation_is_known_under_any_http_status(beach: Yard, status: int) -> None:
+def test_a_failed_generation_is_known_under_any_http_status(beach: Workspace, status: int) -> None:
     beach.set("retries", failed_generations=0)
     beach.simulator.inject(Fault("generation_fails", message="The oven went out"))
     if status != 200:
@@ -345,7 +347,7 @@ def test_a_failed_generation_is_known_under_any_http_status(beach: Yard, status:
     assert beach.simulator.ledger().usd == 0
 
 
-def test_an_expired_clip_is_failed_and_said_to_be_charged(beach: Yard) -> None:
+def test_an_expired_clip_is_failed_and_said_to_be_charged(beach: Workspace) -> None:
     beach.simulator.inject(
         Fault("answer_before", on="content", status=410, message="The video has expired", times=None)
     )
@@ -358,7 +360,7 @@ def test_an_expired_clip_is_failed_and_said_to_be_charged(beach: Yard) -> None:
     assert beach.simulator.ledger().creates == 1
 
 
-def test_a_clip_that_stays_broken_is_held_and_not_bought_again(beach: Yard) -> None:
+def test_a_clip_that_stays_broken_is_held_and_not_bought_again(beach: Workspace) -> None:
     beach.simulator.inject(Fault("half_zero", times=None))
     assert not beach.run_once()
     assert beach.counts() == {"held": 1}
@@ -371,13 +373,13 @@ def test_a_clip_that_stays_broken_is_held_and_not_bought_again(beach: Yard) -> N
 def test_a_server_out_of_reach_is_waited_for(tmp_path: Path) -> None:
     with simulator.running(simulator.SimulatorSettings(frames_per_second=1)) as gone:
         port = int(gone.root.rpartition(":")[2])
-    yard = Yard(tmp_path, gone)
+    workspace = Workspace(tmp_path, gone)
     for number in range(3):
-        yard.drop(f"{number}.jpg")
-    with yard.running():
-        wait_until(lambda: "cannot be reached" in yard.told())
+        workspace.drop(f"{number}.jpg")
+    with workspace.running():
+        wait_until(lambda: "cannot be reached" in workspace.told())
         settings = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
         with simulator.running(settings, port=port) as back:
-            wait_until(lambda: len(yard.files("outbox")) == 3)
+            wait_until(lambda: len(workspace.files("outbox")) == 3)
             assert back.ledger().creates == 3
-    assert yard.files("errors") == {}
+    assert workspace.files("errors") == {}

@@ -9,39 +9,39 @@ import pytest
 
 from sorawatch import simulator
 from sorawatch.simulator import Fault, SimulatorSettings
-from tests.support.workspace import KEY, Yard, wait_until
+from tests.support.workspace import KEY, Workspace, wait_until
 
 
-def paused(yard: Yard, words: str) -> str:
+def paused(workspace: Workspace, words: str) -> str:
     """What ``status`` tells once it speaks of a pause in these words."""
 
     def told() -> str | None:
-        text = " ".join(yard.told().split())
+        text = " ".join(workspace.told().split())
         return text if words in text else None
 
-    return str(wait_until(told, told=yard.told))
+    return str(wait_until(told, told=workspace.told))
 
 
-def test_a_slow_pace_is_shown_with_the_time_of_the_next_order(yard: Yard) -> None:
-    yard.set("limits", submits_per_minute=0.5)
-    yard.drop("a.jpg")
-    yard.drop("b.jpg")
-    with yard.running():
-        yard.simulator.wait_for(lambda ledger: ledger.creates == 1)
-        wait_until(lambda: "; the pace lets the next order go at " in yard.told(), told=yard.told)
-        status = yard.status()
+def test_a_slow_pace_is_shown_with_the_time_of_the_next_order(workspace: Workspace) -> None:
+    workspace.set("limits", submits_per_minute=0.5)
+    workspace.drop("a.jpg")
+    workspace.drop("b.jpg")
+    with workspace.running():
+        workspace.simulator.wait_for(lambda ledger: ledger.creates == 1)
+        wait_until(lambda: "; the pace lets the next order go at " in workspace.told(), told=workspace.told)
+        status = workspace.status()
         assert 0 < status.paced_until - status.now <= 120_000
 
 
 class TestCrowds:
     @pytest.fixture
-    def small(self, tmp_path: Path) -> Iterator[Yard]:
+    def small(self, tmp_path: Path) -> Iterator[Workspace]:
         """A server that makes two videos at once, and finishes none until it is told to."""
         settings = SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1, max_running=2)
         with simulator.running(settings) as server:
-            yield Yard(tmp_path, server)
+            yield Workspace(tmp_path, server)
 
-    def test_too_many_running_tasks_halve_the_places_which_grow_back(self, small: Yard) -> None:
+    def test_too_many_running_tasks_halve_the_places_which_grow_back(self, small: Workspace) -> None:
         small.set("limits", in_flight=6)
         for number in range(6):
             small.drop(f"{number}.jpg")
@@ -64,31 +64,31 @@ class TestCrowds:
         assert small.status().allowed > allowed
 
 
-def test_a_wait_that_the_server_asks_for_is_kept_and_shown(yard: Yard) -> None:
-    yard.simulator.inject(Fault("answer_before", on="create", status=429, message="Rate limit", retry_after="120"))
-    yard.drop("a.jpg")
-    yard.drop("b.jpg")
-    with yard.running() as daemon:
-        told = paused(yard, "The server asks for 120 s. Tried again at ")
+def test_a_wait_that_the_server_asks_for_is_kept_and_shown(workspace: Workspace) -> None:
+    workspace.simulator.inject(Fault("answer_before", on="create", status=429, message="Rate limit", retry_after="120"))
+    workspace.drop("a.jpg")
+    workspace.drop("b.jpg")
+    with workspace.running() as daemon:
+        told = paused(workspace, "The server asks for 120 s. Tried again at ")
         assert "the server wants us to wait (HTTP 429: Rate limit)" in told
         daemon.nudge()
-        assert yard.simulator.ledger().rejected <= 2, "only what was on its way already"
-        yard.cli("resume")
-        wait_until(lambda: len(yard.files("outbox")) == 2)
+        assert workspace.simulator.ledger().rejected <= 2, "only what was on its way already"
+        workspace.cli("resume")
+        wait_until(lambda: len(workspace.files("outbox")) == 2)
 
 
-def test_what_the_server_says_of_its_limits_with_an_order_that_it_takes_is_kept_and_shown(yard: Yard) -> None:
-    yard.simulator.inject(Fault("used_up", seconds=90))
-    yard.set("limits", in_flight=1)
-    yard.drop("a.jpg")
-    yard.drop("b.jpg")
-    with yard.running():
-        paused(yard, "The server asks for 90 s. Tried again at ")
-        wait_until(lambda: yard.counts() == {"done": 1, "ready": 1})
-        assert yard.simulator.ledger().creates == 1
-        yard.cli("resume")
-        wait_until(lambda: len(yard.files("outbox")) == 2)
-    assert yard.simulator.ledger().rejected == 0
+def test_what_the_server_says_of_its_limits_with_an_order_that_it_takes_is_kept_and_shown(workspace: Workspace) -> None:
+    workspace.simulator.inject(Fault("used_up", seconds=90))
+    workspace.set("limits", in_flight=1)
+    workspace.drop("a.jpg")
+    workspace.drop("b.jpg")
+    with workspace.running():
+        paused(workspace, "The server asks for 90 s. Tried again at ")
+        wait_until(lambda: workspace.counts() == {"done": 1, "ready": 1})
+        assert workspace.simulator.ledger().creates == 1
+        workspace.cli("resume")
+        wait_until(lambda: len(workspace.files("outbox")) == 2)
+    assert workspace.simulator.ledger().rejected == 0
 
 
 def replaced(path: Path, text: str) -> None:
@@ -98,32 +98,34 @@ def replaced(path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("change", [Path.write_text, replaced], ids=["written", "replaced"])
 @pytest.mark.parametrize("found", ["sk-wrong", ""], ids=["wrong", "empty"])
-def test_a_key_that_is_put_right_counts_at_once(yard: Yard, change: Callable[[Path, str], None], found: str) -> None:
-    yard.drop("a.jpg")
-    yard.drop("b.jpg")
-    with yard.running():
-        wait_until(lambda: len(yard.files("outbox")) == 2)
-        (yard.root / "api.key").write_text(found)
-        yard.drop("c.jpg")
-        told = paused(yard, "the server refuses the API key" if found else "the API key cannot be read")
-        assert found or f"api.key_file, {yard.root / 'api.key'}, is empty" in told
-        change(yard.root / "api.key", KEY)
-        wait_until(lambda: len(yard.files("outbox")) == 3, timeout=30, told=yard.told)
-    assert yard.files("errors") == {}
-    assert yard.simulator.ledger().creates == 3
+def test_a_key_that_is_put_right_counts_at_once(
+    workspace: Workspace, change: Callable[[Path, str], None], found: str
+) -> None:
+    workspace.drop("a.jpg")
+    workspace.drop("b.jpg")
+    with workspace.running():
+        wait_until(lambda: len(workspace.files("outbox")) == 2)
+        (workspace.root / "api.key").write_text(found)
+        workspace.drop("c.jpg")
+        told = paused(workspace, "the server refuses the API key" if found else "the API key cannot be read")
+        assert found or f"api.key_file, {workspace.root / 'api.key'}, is empty" in told
+        change(workspace.root / "api.key", KEY)
+        wait_until(lambda: len(workspace.files("outbox")) == 3, timeout=30, told=workspace.told)
+    assert workspace.files("errors") == {}
+    assert workspace.simulator.ledger().creates == 3
 
 
-def test_what_is_paid_for_goes_on_while_nothing_is_bought(patient_yard: Yard) -> None:
-    yard = patient_yard
-    yard.drop("paid.jpg")
-    with yard.running():
-        yard.simulator.wait_for(lambda ledger: ledger.creates == 1)
-        yard.simulator.inject(Fault("answer_before", on="create", status=402, times=None))
-        yard.drop("poor.jpg")
-        paused(yard, "the account has no credit left")
-        yard.simulator.finish_all()
-        wait_until(lambda: yard.counts() == {"done": 1, "ready": 1})
-        assert list(yard.files("outbox")) == ["paid.mp4"]
+def test_what_is_paid_for_goes_on_while_nothing_is_bought(stalled_workspace: Workspace) -> None:
+    workspace = stalled_workspace
+    workspace.drop("paid.jpg")
+    with workspace.running():
+        workspace.simulator.wait_for(lambda ledger: ledger.creates == 1)
+        workspace.simulator.inject(Fault("answer_before", on="create", status=402, times=None))
+        workspace.drop("poor.jpg")
+        paused(workspace, "the account has no credit left")
+        workspace.simulator.finish_all()
+        wait_until(lambda: workspace.counts() == {"done": 1, "ready": 1})
+        assert list(workspace.files("outbox")) == ["paid.mp4"]
 
 
 @pytest.mark.parametrize(
@@ -135,12 +137,12 @@ def test_what_is_paid_for_goes_on_while_nothing_is_bought(patient_yard: Yard) ->
     ],
     ids=lambda fault: f"{fault.kind}-{fault.status}",
 )
-def test_a_server_that_does_not_list_its_models_changes_nothing(yard: Yard, fault: Fault) -> None:
+def test_a_server_that_does_not_list_its_models_changes_nothing(workspace: Workspace, fault: Fault) -> None:
     unknown = Fault("answer_before", on="create", status=404, code="model_not_found", message="retired", times=None)
-    yard.simulator.inject(unknown, fault)
-    yard.drop("a.jpg")
-    with yard.running():
+    workspace.simulator.inject(unknown, fault)
+    workspace.drop("a.jpg")
+    with workspace.running():
         assert "It offers" not in paused(
-            yard, "Set video.model, or the sidecar's model, to one that this server offers"
+            workspace, "Set video.model, or the sidecar's model, to one that this server offers"
         )
-        assert yard.counts() == {"ready": 1}
+        assert workspace.counts() == {"ready": 1}

@@ -23,7 +23,7 @@ from sorawatch.edges.store import PostgresDatabase, Store
 from sorawatch.simulator import Fault, Simulator
 from tests.support.daemon_process import Pledge, Running, daemon, ended, pauses, reasons, start
 from tests.support.postgres import PASSWORD, Cluster
-from tests.support.workspace import Yard, wait_until
+from tests.support.workspace import Workspace, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("postgres")]
 
@@ -31,36 +31,36 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_grou
 class Fleet:
     """Machines that work on the inbox of the first."""
 
-    def __init__(self, first: Yard, database: str) -> None:
+    def __init__(self, first: Workspace, database: str) -> None:
         self.first = first
-        self.yards = [first]
+        self.workspaces = [first]
         first.set("state", value=database)
         first.set("folders", **{name: str(first.root / name) for name in ("inbox", "outbox", "errors", "processed")})
 
-    def machine(self) -> Yard:
+    def machine(self) -> Workspace:
         """One more."""
-        root = self.first.root.parent / f"machine{len(self.yards)}-{self.first.root.name}"
+        root = self.first.root.parent / f"machine{len(self.workspaces)}-{self.first.root.name}"
         root.mkdir()
-        made = Yard(root, self.first.simulator)
+        made = Workspace(root, self.first.simulator)
         made.settings = self.first.settings
-        self.yards.append(made)
+        self.workspaces.append(made)
         return made
 
     def close(self) -> None:
-        for each in self.yards:
+        for each in self.workspaces:
             each.close()
 
 
 @pytest.fixture
-def fleet(yard: Yard, database: str) -> Iterator[Fleet]:
-    with closing(Fleet(yard, database)) as made:
+def fleet(workspace: Workspace, database: str) -> Iterator[Fleet]:
+    with closing(Fleet(workspace, database)) as made:
         yield made
 
 
 @pytest.fixture
-def patient_fleet(patient_yard: Yard, database: str) -> Iterator[Fleet]:
+def patient_fleet(stalled_workspace: Workspace, database: str) -> Iterator[Fleet]:
     """Likewise, with a simulator that finishes no video until it is told to."""
-    with closing(Fleet(patient_yard, database)) as made:
+    with closing(Fleet(stalled_workspace, database)) as made:
         yield made
 
 
@@ -100,7 +100,7 @@ def test_what_a_killed_machine_was_at_is_gone_on_with_by_another(patient_fleet: 
     pledge.keep(clips=2)
 
 
-def killed_in_mid_submit(one: Yard) -> Pledge:
+def killed_in_mid_submit(one: Workspace) -> Pledge:
     """The server has the order of a daemon that was killed before it heard so."""
     one.simulator.inject(Fault("delay_after", on="create", seconds=30))
     pledge = Pledge(one)
@@ -255,9 +255,9 @@ class TestRefused:
         with daemon(three):
             assert "already works on the inbox" in one.cli("run", status=2)
 
-    def test_an_address_that_is_none(self, yard: Yard) -> None:
-        yard.set("state", value="postgresql://somebody:s3cret@host:port/clips")
-        told = yard.cli("run", status=2)
+    def test_an_address_that_is_none(self, workspace: Workspace) -> None:
+        workspace.set("state", value="postgresql://somebody:s3cret@host:port/clips")
+        told = workspace.cli("run", status=2)
         assert "s3cret" not in told
         assert "Write it as postgresql://USER@HOST/DATABASE" in told
 

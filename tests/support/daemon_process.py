@@ -18,7 +18,7 @@ from sorawatch import config
 from sorawatch.app import status
 from sorawatch.core.job import FINAL
 from sorawatch.errors import SorawatchError
-from tests.support.workspace import Yard, wait_until
+from tests.support.workspace import Workspace, wait_until
 
 FOLDERS = ("inbox", "errors", "processed")
 
@@ -45,56 +45,56 @@ class Running:
         return self.process.wait(40)
 
 
-def start(yard: Yard, *arguments: str, prefix: Sequence[str] = (), **options: Any) -> Running:
+def start(workspace: Workspace, *arguments: str, prefix: Sequence[str] = (), **options: Any) -> Running:
     """``sorawatch ARGUMENTS``, ``run`` if there are none, below the command ``prefix``."""
-    path = yard.root / f"daemon{len(yard.processes)}.log"
+    path = workspace.root / f"daemon{len(workspace.processes)}.log"
     command = [*prefix, sys.executable, "-m", "sorawatch", *(arguments or ("run",))]
-    yard.write_config()
+    workspace.write_config()
     environment = {**os.environ, "COLUMNS": "200"}
     with open(path, "w") as log:
         pipes = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-        process = subprocess.Popen(command, cwd=yard.root, env=environment, text=True, **pipes, **options)
-    yard.processes.append(process)
+        process = subprocess.Popen(command, cwd=workspace.root, env=environment, text=True, **pipes, **options)
+    workspace.processes.append(process)
     return Running(process, path)
 
 
 @contextmanager
-def daemon(yard: Yard, **options: Any) -> Iterator[Running]:
+def daemon(workspace: Workspace, **options: Any) -> Iterator[Running]:
     """A daemon until the block ends, which it does in good order."""
-    running = start(yard, **options)
+    running = start(workspace, **options)
     wait_until(lambda: " watching " in running.log or running.process.poll() is not None)
     yield running
     assert running.stop() == 0, running.log
 
 
-def pauses(yard: Yard) -> str:
+def pauses(workspace: Workspace) -> str:
     """Why nothing is submitted, as ``status`` tells it; empty while something is."""
-    snapshot = _snapshot(yard)
+    snapshot = _snapshot(workspace)
     return "\n".join(f"{pause.reason} {pause.hint}" for pause in snapshot.pauses) if snapshot else ""
 
 
-def attempts(yard: Yard) -> int:
+def attempts(workspace: Workspace) -> int:
     """The failures of the present actions of all jobs."""
-    snapshot = _snapshot(yard)
+    snapshot = _snapshot(workspace)
     return sum(job.attempts for job in snapshot.jobs) if snapshot else 0
 
 
-def reasons(yard: Yard) -> str:
+def reasons(workspace: Workspace) -> str:
     """What the jobs wait for, or why they ended."""
-    snapshot = _snapshot(yard)
+    snapshot = _snapshot(workspace)
     return "\n".join(f"{job.pair.path} {job.state}: {job.latest}" for job in snapshot.jobs) if snapshot else ""
 
 
-def _snapshot(yard: Yard) -> status.Snapshot | None:
+def _snapshot(workspace: Workspace) -> status.Snapshot | None:
     try:
-        return status.snapshot(config.load(yard.root / "config.yaml", {}))
+        return status.snapshot(config.load(workspace.root / "config.yaml", {}))
     except SorawatchError:
         return None
 
 
-def ended(yard: Yard) -> bool:
+def ended(workspace: Workspace) -> bool:
     """Whether there are jobs, and every one has come to its end."""
-    counts = yard.counts()
+    counts = workspace.counts()
     return bool(counts) and not counts.keys() - {state.value for state in FINAL}
 
 
@@ -102,7 +102,7 @@ def ended(yard: Yard) -> bool:
 class Pledge:
     """What was dropped, and every clip that was ever seen."""
 
-    yard: Yard
+    workspace: Workspace
     originals: dict[str, str] = field(default_factory=dict)
     """Digests by name."""
     clips: dict[str, set[str]] = field(default_factory=dict)
@@ -111,21 +111,21 @@ class Pledge:
     def drop(self, *names: str, **sidecar: Any) -> None:
         """Drop pairs and remember their bytes."""
         for name in names:
-            image = self.yard.drop(name, **sidecar)
+            image = self.workspace.drop(name, **sidecar)
             for path in (image, image.with_suffix(".yaml")):
                 self.originals[path.name] = _digest(path)
 
     def everything_whole(self) -> None:
         """Every input lies in exactly one visible place, whole."""
         found = Counter(
-            _digest(self.yard.root / folder / name) for folder in FOLDERS for name in self.yard.files(folder)
+            _digest(self.workspace.root / folder / name) for folder in FOLDERS for name in self.workspace.files(folder)
         )
         counts = {name: found[digest] for name, digest in self.originals.items()}
         assert set(counts.values()) <= {1}, f"places of each input: {counts}"
 
     def nothing_twice(self) -> None:
         """No order was bought twice."""
-        ledger = self.yard.simulator.ledger()
+        ledger = self.workspace.simulator.ledger()
         bought = Counter(video.prompt for video in ledger.videos if video.status != "failed")
         assert set(bought.values()) <= {1}, f"bought: {bought}"
 
@@ -136,7 +136,7 @@ class Pledge:
         torn = {name: digests for name, digests in self.clips.items() if len(digests) != 1}
         assert not torn, f"clips seen in parts: {torn}"
         if clips is not None:
-            there = (len(self._visible()), self.yard.simulator.ledger().creates)
+            there = (len(self._visible()), self.workspace.simulator.ledger().creates)
             assert there == (clips, clips), f"clips and creates: {there}"
 
     @contextmanager
@@ -163,15 +163,17 @@ class Pledge:
 
     def _visible(self) -> list[Path]:
         try:
-            return [path for path in self.yard.outbox.rglob("*.mp4") if not path.name.startswith(".")]
+            return [path for path in self.workspace.outbox.rglob("*.mp4") if not path.name.startswith(".")]
         except OSError:
             return []
 
 
-def drained(yard: Yard, pledge: Pledge, clips: int) -> None:
+def drained(workspace: Workspace, pledge: Pledge, clips: int) -> None:
     """Run a daemon, undisturbed, until all that was dropped are clips; then hold it to its promises."""
-    with pledge.watching(), daemon(yard) as running:
-        wait_until(lambda: len(yard.files("processed")) == 2 * clips, told=lambda: f"{reasons(yard)}\n{running.log}")
+    with pledge.watching(), daemon(workspace) as running:
+        wait_until(
+            lambda: len(workspace.files("processed")) == 2 * clips, told=lambda: f"{reasons(workspace)}\n{running.log}"
+        )
     pledge.keep(clips=clips)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from sorawatch import simulator
 from tests.support.daemon_process import Pledge, Running, drained, start
-from tests.support.workspace import Yard
+from tests.support.workspace import Workspace
 
 JOBS = 2
 _STRACE = ("strace", "-f", "-qq", "--seccomp-bpf")
@@ -30,7 +30,7 @@ class Injection:
     error: str
     when: int
     files: tuple[str, ...] = ()
-    """Relative to the yard."""
+    """Relative to the workspace."""
 
     def prefix(self, root: Path) -> list[str]:
         """The command that runs another with this fault."""
@@ -76,11 +76,11 @@ def count(root: Path, call: str, files: Sequence[str]) -> int:
     root.mkdir(parents=True, exist_ok=True)
     trace = root / "trace"
     with simulator.running(_SETTINGS) as sim:
-        yard = _yard(root, sim)
-        _drop(yard)
-        paths = [word for file in files for word in ("-P", str(yard.root / file))]
+        workspace = _workspace(root, sim)
+        _drop(workspace)
+        paths = [word for file in files for word in ("-P", str(workspace.root / file))]
         prefix = [*_STRACE, "-o", str(trace), *paths, "-e", f"trace={call}"]
-        running = start(yard, "run", "--once", prefix=prefix)
+        running = start(workspace, "run", "--once", prefix=prefix)
         assert running.process.wait(_PATIENCE) == 0, running.log
     return sum(f" {call}(" in line for line in trace.read_text(errors="replace").splitlines())
 
@@ -88,11 +88,11 @@ def count(root: Path, call: str, files: Sequence[str]) -> int:
 def suffer(root: Path, injection: Injection) -> tuple[str, ...]:
     """Run into the fault, then run again without it. Returns what of the promises was broken, and the log."""
     with simulator.running(_SETTINGS) as sim:
-        yard = _yard(root, sim)
-        pledge = _drop(yard)
+        workspace = _workspace(root, sim)
+        pledge = _drop(workspace)
         try:
             with pledge.watching():
-                running = start(yard, "run", "--once", prefix=injection.prefix(yard.root))
+                running = start(workspace, "run", "--once", prefix=injection.prefix(workspace.root))
                 try:
                     status = running.process.wait(_PATIENCE)
                 except subprocess.TimeoutExpired:
@@ -101,12 +101,12 @@ def suffer(root: Path, injection: Injection) -> tuple[str, ...]:
             try:
                 pledge.everything_whole()
                 pledge.nothing_twice()
-                drained(yard, pledge, clips=JOBS)
+                drained(workspace, pledge, clips=JOBS)
             except (AssertionError, pytest.fail.Exception) as error:
                 complaints.append(f"{error}")
             return (f"{injection}: {'; '.join(complaints)}", running.log) if complaints else ()
         finally:
-            yard.close()
+            workspace.close()
 
 
 def _complaints(status: int, log: str) -> list[str]:
@@ -123,13 +123,13 @@ def _complaints(status: int, log: str) -> list[str]:
 _SETTINGS = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
 
 
-def _yard(root: Path, sim: simulator.Simulator) -> Yard:
-    folder = root / f"yard{len([*root.glob('yard*')])}"
+def _workspace(root: Path, sim: simulator.Simulator) -> Workspace:
+    folder = root / f"workspace{len([*root.glob('workspace*')])}"
     folder.mkdir(parents=True)
-    return Yard(folder, sim)
+    return Workspace(folder, sim)
 
 
-def _drop(yard: Yard) -> Pledge:
-    pledge = Pledge(yard)
+def _drop(workspace: Workspace) -> Pledge:
+    pledge = Pledge(workspace)
     pledge.drop(*(f"{number}.jpg" for number in range(JOBS)))
     return pledge

@@ -67,7 +67,7 @@ def pretend(system: str) -> None:
         sys.exit(UNSUPPORTED)
 
 
-class Scene:
+class Placement:
     """A pair and a text on their way to a folder where one of their names is taken."""
 
     def __init__(self, sources: Path, targets: Path, system: str) -> None:
@@ -144,17 +144,17 @@ def crash(sources: Path, targets: Path, system: str) -> dict[str, object]:
     """Die at every line once, and after every fourth at some line of the call that follows, too."""
     faults: list[str] = []
     for line in count(1):
-        scene = Scene(sources, targets, system)
-        survived = scene.place_and_die(line)
-        faults += [f"line {line}: {fault}" for fault in scene.faults_now()]
+        placement = Placement(sources, targets, system)
+        survived = placement.place_and_die(line)
+        faults += [f"line {line}: {fault}" for fault in placement.faults_now()]
         if survived:
             return {"points": line - 1, "faults": faults}
         if line % 4 == 0:
-            scene.place_and_die(line * 7 % 97 + 1)
-            faults += [f"line {line} and another: {fault}" for fault in scene.faults_now()]
-        if not scene.place():
+            placement.place_and_die(line * 7 % 97 + 1)
+            faults += [f"line {line} and another: {fault}" for fault in placement.faults_now()]
+        if not placement.place():
             faults.append(f"line {line}: other names the second time")
-        faults += [f"line {line}, in the end: {fault}" for fault in scene.faults_in_the_end()]
+        faults += [f"line {line}, in the end: {fault}" for fault in placement.faults_in_the_end()]
     raise AssertionError
 
 

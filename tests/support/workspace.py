@@ -1,4 +1,4 @@
-"""A yard: a configuration, its folders, and a simulator behind them, for tests through the public face."""
+"""A configuration, its folders, and a simulator behind them, for tests through the public face."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def picture(path: Path, size: tuple[int, int] = (320, 200), colour: tuple[int, i
 
 
 @dataclass
-class Yard:
+class Workspace:
     """One configuration and what lies in its folders."""
 
     root: Path

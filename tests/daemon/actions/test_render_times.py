@@ -10,14 +10,14 @@ from sorawatch.core.job import State
 from sorawatch.core.schedule import PolledProgress
 from sorawatch.daemon.actions.render_times import RenderTimes, length
 from sorawatch.edges.store import Store
-from tests.support.workspace import Yard
+from tests.support.workspace import Workspace
 
 
-def test_how_long_renders_took_is_remembered_by_their_kind_through_restarts(yard: Yard) -> None:
+def test_how_long_renders_took_is_remembered_by_their_kind_through_restarts(workspace: Workspace) -> None:
     for name, seconds in (("a.jpg", 4), ("b.jpg", 8), ("c.jpg", 8)):
-        yard.drop(name, seconds=seconds)
-        assert yard.run_once()
-    store, _ = Store.create_or_open(yard.root / "state.db", "test")
+        workspace.drop(name, seconds=seconds)
+        assert workspace.run_once()
+    store, _ = Store.create_or_open(workspace.root / "state.db", "test")
     with store.transaction() as tx:
         pacing = RenderTimes()
         done = {job.pair.image: job for job in tx.jobs([State.DONE])}

@@ -20,7 +20,7 @@ from sorawatch.daemon.intake import watcher
 from sorawatch.daemon.intake.watcher import InboxWatcher, watch_method
 from sorawatch.edges.mounts import Mount
 from sorawatch.errors import UsageError
-from tests.support.workspace import Yard, wait_until
+from tests.support.workspace import Workspace, wait_until
 
 
 def mounted(*kinds: str) -> tuple[Mount, ...]:
@@ -180,28 +180,28 @@ def own_limit(watches: int) -> list[str]:
     return prefix
 
 
-def watching(yard: Yard) -> dict[str, str]:
+def watching(workspace: Workspace) -> dict[str, str]:
     """What the daemon has posted of how it notices changes."""
     try:
-        return status.snapshot(config.load(yard.root / "config.yaml", {})).note.get("watching") or {}
+        return status.snapshot(config.load(workspace.root / "config.yaml", {})).note.get("watching") or {}
     except UsageError:
         return {}  # it has not made its state yet
 
 
-def test_at_the_limit_of_watches_the_daemon_polls_and_says_what_to_do(yard: Yard) -> None:
+def test_at_the_limit_of_watches_the_daemon_polls_and_says_what_to_do(workspace: Workspace) -> None:
     prefix = own_limit(20)
     for number in range(30):
-        (yard.inbox / str(number)).mkdir()
-    yard.set("watch", mode="native", rescan_seconds=0.2)
-    yard.write_config()
+        (workspace.inbox / str(number)).mkdir()
+    workspace.set("watch", mode="native", rescan_seconds=0.2)
+    workspace.write_config()
     daemon = subprocess.Popen(
-        [*prefix, sys.executable, "-m", "sorawatch", "run"], cwd=yard.root, stderr=subprocess.PIPE, text=True
+        [*prefix, sys.executable, "-m", "sorawatch", "run"], cwd=workspace.root, stderr=subprocess.PIPE, text=True
     )
-    yard.processes.append(daemon)
-    wait_until(lambda: "sysctl -w fs.inotify.max_user_watches=" in watching(yard).get("hint", ""))
-    yard.drop("29/beach.jpg")
-    wait_until(lambda: [*yard.files("outbox")] == ["29/beach.mp4"])
-    told = yard.cli("status")
+    workspace.processes.append(daemon)
+    wait_until(lambda: "sysctl -w fs.inotify.max_user_watches=" in watching(workspace).get("hint", ""))
+    workspace.drop("29/beach.jpg")
+    wait_until(lambda: [*workspace.files("outbox")] == ["29/beach.mp4"])
+    told = workspace.cli("status")
     assert "found by listing it every 0.2 s" in told
     assert "sysctl -w fs.inotify.max_user_watches=" in told
     daemon.terminate()

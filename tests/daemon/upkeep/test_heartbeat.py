@@ -24,7 +24,7 @@ from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.sd_notify import ServiceManager, is_started_by_systemd
 from tests.support.service_manager import Notified, listening
-from tests.support.workspace import Yard, wait_until
+from tests.support.workspace import Workspace, wait_until
 
 WATCHDOG = 0.2
 JOB = Job("a", State.SUBMITTING, Pair("", "a.jpg", Stamp(1, 1)), created_at=1, due_at=1, changed_at=1, token="t")
@@ -182,13 +182,13 @@ def test_only_the_process_that_systemd_started_is_the_service() -> None:
     assert not is_started_by_systemd({})
 
 
-def test_a_daemon_tells_how_things_stand_until_it_stops(patient_yard: Yard) -> None:
-    yard = patient_yard
-    yard.set("limits", usd_per_day=1)
-    yard.drop("first.jpg")
-    yard.drop("second.jpg")
-    with listening(str(yard.root / "notify")) as heard:
-        daemon = yard.spawn("run", env={"NOTIFY_SOCKET": heard.address, "WATCHDOG_USEC": "60000000"})
+def test_a_daemon_tells_how_things_stand_until_it_stops(stalled_workspace: Workspace) -> None:
+    workspace = stalled_workspace
+    workspace.set("limits", usd_per_day=1)
+    workspace.drop("first.jpg")
+    workspace.drop("second.jpg")
+    with listening(str(workspace.root / "notify")) as heard:
+        daemon = workspace.spawn("run", env={"NOTIFY_SOCKET": heard.address, "WATCHDOG_USEC": "60000000"})
         heard.wait_for("READY")
         reason = "limits.usd_per_day of $1.00 is reached: $0.80 spent or reserved, the next clip costs $0.80"
         line = f"1 rendering, 1 waiting, $0.80 of $1 today; nothing is submitted: {reason}"
