@@ -16,8 +16,9 @@ _TICK = 0.5
 class Mailbox(Generic[T]):
     """Messages from any thread to the one that collects them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._messages: queue.SimpleQueue[T] = queue.SimpleQueue()
+        self._sleep = sleep
         self._collected_at = float("-inf")
 
     def put(self, message: T) -> None:
@@ -32,7 +33,7 @@ class Mailbox(Generic[T]):
             first = self._messages.get(timeout=timeout) if timeout > 0 else self._messages.get_nowait()
         except queue.Empty:
             return []
-        time.sleep(max(0.0, self._collected_at + spacing - time.monotonic()))
+        self._sleep(max(0.0, self._collected_at + spacing - time.monotonic()))
         self._collected_at = time.monotonic()
         # As many as there are now: whoever goes on putting does not keep the collector.
         return [first, *(self._messages.get_nowait() for _ in range(self._messages.qsize()))]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 logger = logging.getLogger("sorawatch")
 
-_LONG = 0.25
+_GROW_AFTER_SECONDS = 0.25
 """Seconds that a task may wait for a thread before a crew grows: idle threads cost little, those in a crowd much."""
 
 
@@ -21,10 +21,11 @@ class ThreadPool:
     keep the process from ending.
     """
 
-    def __init__(self, name: str, size: int, most: int = 0) -> None:
+    def __init__(self, name: str, size: int, most: int = 0, *, grow_after_seconds: float = _GROW_AFTER_SECONDS) -> None:
         """It begins with ``size`` threads, and grows up to ``most`` where tasks wait long: a server may be far away."""
         self._name = name
         self._most = most
+        self._grow_after_seconds = grow_after_seconds
         self._tasks: queue.SimpleQueue[tuple[float, Callable[[], None]]] = queue.SimpleQueue()
         self._growing = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -48,7 +49,7 @@ class ThreadPool:
     def _work(self) -> None:
         while True:
             queued_at, task = self._tasks.get()
-            if time.monotonic() - queued_at > _LONG:
+            if time.monotonic() - queued_at > self._grow_after_seconds:
                 with self._growing:
                     if len(self._threads) < self._most:
                         self._grow()

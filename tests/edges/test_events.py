@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -233,8 +234,9 @@ def test_watches_that_end_with_their_disk_are_counted_no_more(mount, nudges):
 
 
 def test_a_thread_of_the_observer_that_dies_is_noticed(root, watch):
+    before = {*threading.enumerate()}
     watch.start()
-    (reader,) = [thread for thread in watch._threads if isinstance(thread, InotifyFD)]
+    (reader,) = [thread for thread in {*threading.enumerate()} - before if isinstance(thread, InotifyFD)]
     assert watch.alive
     reader.stop()
     wait_until(lambda: not watch.alive)

@@ -219,7 +219,7 @@ def _die_at(moment: int) -> None:
 _SERVE = """
 import sys
 from sorawatch import simulator
-with simulator.running(simulator.Settings(generation_seconds=0.02, frames_per_second=1)) as sim:
+with simulator.running(simulator.SimulatorSettings(generation_seconds=0.02, frames_per_second=1)) as sim:
     print(sim.root, flush=True)
     sys.stdin.read()
 """

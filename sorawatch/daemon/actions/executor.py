@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sorawatch.core import outcome as o
@@ -29,7 +29,7 @@ _MOST = _THREADS | {"poll": 32}
 """Threads that a crew may grow to: there may be hundreds of polls in a second, each a round trip to a far server."""
 CONNECTIONS = _MOST["poll"] + _MOST["deliver"]
 """Connections to the server worth keeping open. A submit has one of its own."""
-_PATIENCE = {Action.DELIVER: 600.0, Action.ARCHIVE: 300.0, Action.RESTORE: 300.0}
+_HANG_SECONDS = {Action.DELIVER: 600.0, Action.ARCHIVE: 300.0, Action.RESTORE: 300.0}
 """Seconds that an action which writes into the folders may take; a delivery loads the clip first."""
 _DOING = {
     Action.DELIVER: "delivering the clip of",
@@ -53,10 +53,17 @@ class ActionDone:
 class Executor:
     """Runs ``perform`` in the right crew and reports what came of it. Used from the daemon's thread."""
 
-    def __init__(self, perform: Callable[[Action, Job], o.Outcome], report: Callable[[ActionDone], None]) -> None:
-        """``report`` is called from the crew's threads."""
+    def __init__(
+        self,
+        perform: Callable[[Action, Job], o.Outcome],
+        report: Callable[[ActionDone], None],
+        *,
+        hang_seconds: Mapping[Action, float] = _HANG_SECONDS,
+    ) -> None:
+        """``report`` is called from the crew's threads. An action that runs longer than ``hang_seconds`` is hanging."""
         self.perform = perform
         self._report = report
+        self._hang_seconds = hang_seconds
         self._crews = {name: ThreadPool(name, size, _MOST[name]) for name, size in _THREADS.items()}
         self._busy: Counter[Action] = Counter()
         self._under_way: dict[tuple[str, Action, str | None], tuple[float, Job]] = {}
@@ -89,7 +96,7 @@ class Executor:
         """What has been under way for so long that a share must be in the way of it."""
         now = time.monotonic()
         for (_, action, _), (began, job) in [*self._under_way.items()]:
-            if action in _PATIENCE and now - began > _PATIENCE[action]:
+            if action in self._hang_seconds and now - began > self._hang_seconds[action]:
                 return f"{_DOING[action]} {job.pair.path} comes to no end; if a folder lies on a share, see to that"
         return None
 

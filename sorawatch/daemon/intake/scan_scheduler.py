@@ -20,7 +20,7 @@ logger = logging.getLogger("sorawatch")
 _NUDGE_PAUSE = 0.05
 """Seconds at least before a scan that events ask for; after a slow scan, five times its own length."""
 _TROUBLE_PAUSE = 5.0
-_PATIENCE = 10.0
+_HANG_SECONDS = 10.0
 """Seconds that a look may take, or five times as long as the last one, before it counts as hanging."""
 _ROUNDING = 0.005
 """Seconds added to a wait for a file to settle, lest the look comes a moment too early to count."""
@@ -45,6 +45,8 @@ class ScanScheduler:
         rescan_seconds: float,
         report: Callable[[ScanDone], None],
         ask: Callable[[], None],
+        *,
+        hang_seconds: float = _HANG_SECONDS,
     ) -> None:
         """``report`` is called from the looking thread when a look ends, ``ask`` from others when one is wanted."""
         self._intake = intake
@@ -52,6 +54,7 @@ class ScanScheduler:
         self._rescan_seconds = rescan_seconds
         self._report = report
         self._ask = ask
+        self._hang_seconds = hang_seconds
         self._crew = ThreadPool("scan", 1)
         self._due_at = 0.0
         self._took = 0.0
@@ -152,7 +155,7 @@ class ScanScheduler:
         """Seconds after which the look that goes on, if one does, counts as hanging."""
         if self.looking_since is None:
             return float("inf")
-        return self.looking_since + max(_PATIENCE, 5 * self._took) - time.monotonic()
+        return self.looking_since + max(self._hang_seconds, 5 * self._took) - time.monotonic()
 
     @property
     def rest(self) -> float:

@@ -43,10 +43,11 @@ class WatchMethod:
 
 def watch_method(inbox: Path, mode: WatchMode) -> WatchMethod:
     """Whether events from ``inbox`` are to be trusted, by the mounts that it lies on and that lie in it."""
-    return _judged(mounts.mounts_at(inbox), mode)
+    return method_on(mounts.mounts_at(inbox), mode)
 
 
-def _judged(found: tuple[mounts.Mount, ...], mode: WatchMode) -> WatchMethod:
+def method_on(found: tuple[mounts.Mount, ...], mode: WatchMode) -> WatchMethod:
+    """The same for an inbox with these mounts: its own, then those in it."""
     own, *below = found
     if mode is not WatchMode.AUTO:
         return WatchMethod(mode is WatchMode.NATIVE, f"watch.mode is {mode}")
@@ -83,7 +84,7 @@ class InboxWatcher:
     def tend(self, nudge: Callable[[], None]) -> None:
         """Called before a look: have events come, if they can be trusted. The look finds what happened without them."""
         found = mounts.mounts_at(self._inbox)
-        means = _judged(found, self._mode)
+        means = method_on(found, self._mode)
         if not means.events:
             self.stop()
         elif time.monotonic() < self._refused_until:

@@ -23,8 +23,8 @@ def mailbox() -> Mailbox[ActionDone]:
 
 
 def test_an_action_comes_back_with_its_job_token_and_outcome(mailbox):
-    hands = Executor(lambda action, job: o.Accepted(f"{action} {job.id}"), mailbox.put)
-    hands.start(Action.SUBMIT, JOB)
+    executor = Executor(lambda action, job: o.Accepted(f"{action} {job.id}"), mailbox.put)
+    executor.start(Action.SUBMIT, JOB)
     assert mailbox.collect(60) == [ActionDone("a", Action.SUBMIT, "t", o.Accepted("submit a"))]
 
 
@@ -48,11 +48,11 @@ def test_a_slow_kind_does_not_hold_up_the_others(mailbox):
             released.wait()
         return o.Restored()
 
-    hands = Executor(perform, mailbox.put)
+    executor = Executor(perform, mailbox.put)
     for _ in range(20):
-        hands.start(Action.DELIVER, JOB)
+        executor.start(Action.DELIVER, JOB)
     for action in (Action.SUBMIT, Action.POLL, Action.PREPARE, Action.ARCHIVE):
-        hands.start(action, JOB)
+        executor.start(action, JOB)
         assert [done.action for done in mailbox.collect(60)] == [action]
     released.set()
 
@@ -66,29 +66,29 @@ def reports(mailbox: Mailbox[ActionDone], count: int) -> list[ActionDone]:
 
 
 def test_a_job_in_hand_is_known_until_its_report_is_recorded(mailbox):
-    hands = Executor(lambda action, job: o.Restored(), mailbox.put)
-    assert not hands.have(JOB)
-    hands.start(Action.SUBMIT, JOB)
-    assert hands.have(JOB)
-    assert not hands.have(replace(JOB, token="another"))
-    assert not hands.have(replace(JOB, state=State.DONE))
+    executor = Executor(lambda action, job: o.Restored(), mailbox.put)
+    assert not executor.have(JOB)
+    executor.start(Action.SUBMIT, JOB)
+    assert executor.have(JOB)
+    assert not executor.have(replace(JOB, token="another"))
+    assert not executor.have(replace(JOB, state=State.DONE))
     (done,) = reports(mailbox, 1)
-    assert hands.have(JOB)
-    hands.finished(done)
-    assert not hands.have(JOB)
+    assert executor.have(JOB)
+    executor.finished(done)
+    assert not executor.have(JOB)
 
 
 def test_what_is_under_way_is_counted_until_it_is_recorded(mailbox):
-    hands = Executor(lambda action, job: o.Restored(), mailbox.put)
-    empty = hands.room(Action.POLL)
-    hands.start(Action.POLL, JOB)
-    hands.start(Action.RESOLVE, JOB)
-    assert (hands.busy(), hands.busy(Action.POLL), hands.busy(Action.SUBMIT)) == (2, 1, 0)
-    assert hands.room(Action.POLL) == hands.room(Action.RESOLVE) == empty - 2
+    executor = Executor(lambda action, job: o.Restored(), mailbox.put)
+    empty = executor.room(Action.POLL)
+    executor.start(Action.POLL, JOB)
+    executor.start(Action.RESOLVE, JOB)
+    assert (executor.busy(), executor.busy(Action.POLL), executor.busy(Action.SUBMIT)) == (2, 1, 0)
+    assert executor.room(Action.POLL) == executor.room(Action.RESOLVE) == empty - 2
     for done in reports(mailbox, 2):
-        hands.finished(done)
-    assert hands.busy() == 0
-    assert hands.room(Action.POLL) == empty
+        executor.finished(done)
+    assert executor.busy() == 0
+    assert executor.room(Action.POLL) == empty
 
 
 def test_there_is_no_room_beyond_a_full_queue(mailbox):
@@ -98,27 +98,26 @@ def test_there_is_no_room_beyond_a_full_queue(mailbox):
         released.wait()
         return o.Restored()
 
-    hands = Executor(perform, mailbox.put)
-    for _ in range(hands.room(Action.PREPARE) + 3):
-        hands.start(Action.PREPARE, JOB)
-    assert hands.room(Action.PREPARE) == 0
+    executor = Executor(perform, mailbox.put)
+    for _ in range(executor.room(Action.PREPARE) + 3):
+        executor.start(Action.PREPARE, JOB)
+    assert executor.room(Action.PREPARE) == 0
     released.set()
 
 
-def test_what_comes_to_no_end_is_named_until_it_does(mailbox, monkeypatch):
-    monkeypatch.setattr("sorawatch.daemon.actions.executor._PATIENCE", {Action.ARCHIVE: 0.1})
+def test_what_comes_to_no_end_is_named_until_it_does(mailbox):
     released = threading.Event()
 
     def perform(action: Action, job: Job) -> o.Outcome:
         released.wait()
         return o.Filed(())
 
-    hands = Executor(perform, mailbox.put)
-    hands.start(Action.POLL, JOB)
-    hands.start(Action.ARCHIVE, JOB)
-    assert hands.hanging is None
-    wait_until(lambda: hands.hanging)
-    assert hands.hanging == "filing a.jpg comes to no end; if a folder lies on a share, see to that"
+    executor = Executor(perform, mailbox.put, hang_seconds={Action.ARCHIVE: 0.1})
+    executor.start(Action.POLL, JOB)
+    executor.start(Action.ARCHIVE, JOB)
+    assert executor.hanging is None
+    wait_until(lambda: executor.hanging)
+    assert executor.hanging == "filing a.jpg comes to no end; if a folder lies on a share, see to that"
     released.set()
     reports(mailbox, 2)
-    assert hands.hanging is None
+    assert executor.hanging is None

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from watchdog.utils import BaseThread
 
 from sorawatch import config
 from sorawatch.app import status
 from sorawatch.config import WatchMode
-from sorawatch.daemon.intake import watcher
-from sorawatch.daemon.intake.watcher import InboxWatcher, watch_method
+from sorawatch.daemon.intake.watcher import InboxWatcher, method_on, watch_method
 from sorawatch.edges.mounts import Mount
 from sorawatch.errors import UsageError
 from tests.support.workspace import Workspace, wait_until
@@ -31,28 +31,28 @@ def mounted(*kinds: str) -> tuple[Mount, ...]:
 class TestJudging:
     @pytest.mark.parametrize("kind", ["ext4", "btrfs", "tmpfs", "vfat", "fuseblk", ""])
     def test_disks_of_this_machine_tell_all(self, kind):
-        means = watcher._judged(mounted(kind), WatchMode.AUTO)
+        means = method_on(mounted(kind), WatchMode.AUTO)
         assert means.events
         assert means.told(30).startswith("changes in the inbox are noticed by events: it lies on ")
 
     @pytest.mark.parametrize("kind", ["nfs4", "cifs", "smb3", "fuse.sshfs", "fuse.rclone", "9p", "virtiofs"])
     def test_shares_do_not(self, kind):
-        means = watcher._judged(mounted(kind), WatchMode.AUTO)
+        means = method_on(mounted(kind), WatchMode.AUTO)
         assert not means.events
         told = means.told(30)
         assert told.startswith("changes in the inbox are found by listing it every 30 s: ")
         assert kind in told
 
     def test_layers_and_shares_within_the_inbox_do_so_in_part(self):
-        assert "a layer below" in watcher._judged(mounted("overlay"), WatchMode.AUTO).why
-        means = watcher._judged(mounted("ext4", "xfs", "nfs4"), WatchMode.AUTO)
+        assert "a layer below" in method_on(mounted("overlay"), WatchMode.AUTO).why
+        means = method_on(mounted("ext4", "xfs", "nfs4"), WatchMode.AUTO)
         assert means.events
         assert "/inbox/2 (nfs4)" in means.why
         assert "/inbox/1" not in means.why
 
     @pytest.mark.parametrize(("mode", "events"), [(WatchMode.NATIVE, True), (WatchMode.POLLING, False)])
     def test_a_person_decides_otherwise(self, mode, events):
-        assert watcher._judged(mounted("fuse.sshfs" if events else "ext4"), mode).events is events
+        assert method_on(mounted("fuse.sshfs" if events else "ext4"), mode).events is events
 
     def test_this_machine(self, mount, tmp_path):
         disk = mount("size=1m")
@@ -60,18 +60,18 @@ class TestJudging:
         assert watch_method(tmp_path / "not there", WatchMode.AUTO).events
 
 
-class Post:
-    """A vigil over a folder, tended and asked as the lookout does."""
+class WatchedFolder:
+    """A watcher of a folder, called as the scan scheduler does."""
 
     def __init__(self, root: Path, mode: WatchMode = WatchMode.NATIVE) -> None:
         self.root = root
-        self.vigil = InboxWatcher(root, mode)
+        self.watcher = InboxWatcher(root, mode)
         self.nudged = threading.Event()
 
     def look(self) -> bool:
         """One look. Returns whether it covered the whole tree."""
-        self.vigil.tend(self.nudged.set)
-        return self.vigil.covers(sum(1 for _ in os.walk(self.root)))
+        self.watcher.tend(self.nudged.set)
+        return self.watcher.covers(sum(1 for _ in os.walk(self.root)))
 
     def hears(self, name: str = "news.jpg") -> bool:
         """Whether a new file raises an event."""
@@ -80,95 +80,109 @@ class Post:
         return self.nudged.wait(5)
 
 
+def observer_threads() -> set[BaseThread]:
+    """Watchdog's threads in this process."""
+    return {thread for thread in threading.enumerate() if isinstance(thread, BaseThread)}
+
+
+def inotify_instances() -> int:
+    """How many this process has."""
+    return sum("inotify" in str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink())
+
+
 @pytest.fixture
-def post(tmp_path: Path) -> Iterator[Post]:
+def watched(tmp_path: Path) -> Iterator[WatchedFolder]:
     root = tmp_path / "inbox"
     (root / "sub" / "deep").mkdir(parents=True)
-    post = Post(root)
-    yield post
-    post.vigil.stop()
+    watched = WatchedFolder(root)
+    yield watched
+    watched.watcher.stop()
 
 
-class TestVigil:
-    def test_it_hears_what_happens_after_the_first_look(self, post):
-        assert post.vigil.means is None
-        assert post.look()
-        assert post.hears("sub/deep/beach.jpg")
-        assert post.vigil.means.events
+class TestWatcher:
+    def test_it_hears_what_happens_after_the_first_look(self, watched):
+        assert watched.watcher.means is None
+        assert watched.look()
+        assert watched.hears("sub/deep/beach.jpg")
+        assert watched.watcher.means.events
 
     def test_it_does_not_listen_where_it_is_not_to(self, tmp_path):
-        post = Post(tmp_path, WatchMode.POLLING)
-        assert post.look()
-        post.nudged.clear()
+        before = inotify_instances()
+        watched = WatchedFolder(tmp_path, WatchMode.POLLING)
+        assert watched.look()
+        watched.nudged.clear()
         (tmp_path / "beach.jpg").write_text("x")
-        assert not post.vigil.means.events
-        assert post.vigil._watch is None
+        assert not watched.watcher.means.events
+        assert inotify_instances() == before
 
-    def test_an_observer_that_dies_is_made_anew(self, post, caplog):
+    def test_an_observer_that_dies_is_made_anew(self, watched, caplog):
         caplog.set_level(logging.INFO)
-        post.look()
-        watch = post.vigil._watch
-        for thread in watch._threads:
+        before = observer_threads()
+        watched.look()
+        threads = observer_threads() - before
+        for thread in threads:
             thread.stop()
-        wait_until(lambda: not watch.alive)
-        assert post.look()
+        wait_until(lambda: not any(thread.is_alive() for thread in threads))
+        assert watched.look()
         assert "events from the inbox have ended" in caplog.text
-        assert post.hears()
+        assert watched.hears()
 
-    def test_a_folder_that_was_replaced_is_watched_anew(self, post):
-        post.look()
-        post.root.rename(post.root.with_name("old"))
-        post.root.mkdir()
-        assert post.look()
-        assert post.hears()
+    def test_a_folder_that_was_replaced_is_watched_anew(self, watched):
+        watched.look()
+        watched.root.rename(watched.root.with_name("old"))
+        watched.root.mkdir()
+        assert watched.look()
+        assert watched.hears()
 
-    def test_a_folder_that_is_gone_for_a_while_is_watched_again(self, post):
-        post.look()
-        shutil.rmtree(post.root)
-        post.vigil.tend(post.nudged.set)
-        post.root.mkdir()
-        post.look()
-        assert post.look()
-        assert post.hears()
+    def test_a_folder_that_is_gone_for_a_while_is_watched_again(self, watched):
+        watched.look()
+        shutil.rmtree(watched.root)
+        watched.watcher.tend(watched.nudged.set)
+        watched.root.mkdir()
+        watched.look()
+        assert watched.look()
+        assert watched.hears()
 
     def test_a_disk_mounted_over_the_folder_is_watched_and_the_folder_after_it(self, mount):
         disk = mount("size=1m")
-        post = Post(disk)
+        watched = WatchedFolder(disk)
         try:
-            post.look()
+            watched.look()
             subprocess.run(["umount", disk], check=True)
             try:
-                assert post.look()
-                assert post.hears()
+                assert watched.look()
+                assert watched.hears()
             finally:
                 subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], check=True)
-            assert post.look()
-            assert post.hears()
+            assert watched.look()
+            assert watched.hears()
         finally:
-            post.vigil.stop()
+            watched.watcher.stop()
 
-    def test_watches_that_are_missing_are_asked_for_again_and_given_up_with_the_line_that_mends_it(self, post, caplog):
-        post.look()
+    def test_watches_that_are_missing_are_asked_for_again_and_given_up_with_the_line_that_mends_it(
+        self, watched, caplog
+    ):
+        watched.look()
         more_than_there_are = 9
         for _ in range(2):
-            assert not post.vigil.covers(more_than_there_are)
-            post.vigil.tend(post.nudged.set)
-            assert post.vigil.means.events
-        assert not post.vigil.covers(more_than_there_are)
-        assert not post.vigil.means.events
-        assert "not all of its 9 folders can be watched" in post.vigil.means.why
-        assert "sysctl -w fs.inotify.max_user_watches=" in post.vigil.means.hint
+            assert not watched.watcher.covers(more_than_there_are)
+            watched.watcher.tend(watched.nudged.set)
+            assert watched.watcher.means.events
+        assert not watched.watcher.covers(more_than_there_are)
+        assert not watched.watcher.means.events
+        assert "not all of its 9 folders can be watched" in watched.watcher.means.why
+        assert "sysctl -w fs.inotify.max_user_watches=" in watched.watcher.means.hint
         assert "sysctl -w" in caplog.text
-        post.vigil.tend(post.nudged.set)
-        assert post.vigil.covers(more_than_there_are)
-        assert not post.vigil.means.events
+        watched.watcher.tend(watched.nudged.set)
+        assert watched.watcher.covers(more_than_there_are)
+        assert not watched.watcher.means.events
 
-    def test_a_folder_removed_during_a_look_is_no_miss(self, post):
-        post.look()
+    def test_a_folder_removed_during_a_look_is_no_miss(self, watched):
+        watched.look()
         for _ in range(5):
-            assert not post.vigil.covers(4)
-            assert post.look()
-        assert post.vigil.means.events
+            assert not watched.watcher.covers(4)
+            assert watched.look()
+        assert watched.watcher.means.events
 
 
 def own_limit(watches: int) -> list[str]:

@@ -89,7 +89,7 @@ class Server:
     ) -> None:
         self.script = list(script)
         self.requests: list[Request] = []
-        self._respond = respond
+        self.respond = respond
         self._listener = socket.create_server((host, 0))
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -133,7 +133,7 @@ class Server:
                 with self._lock:
                     self.requests.append(request)
                     tx = self.script.pop(0) if len(self.script) > 1 else (self.script or [Reply()])[0]
-                answer = self._respond(request) if self._respond else tx
+                answer = self.respond(request) if self.respond else tx
                 try:
                     connection.sendall(answer.data)
                 except OSError:

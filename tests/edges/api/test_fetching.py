@@ -153,7 +153,7 @@ def test_a_link_is_redirected_as_often_as_any_download(hops: int, arrives: bool)
         return reply(302, Location=f"/{left - 1}") if left else reply(200, CLIP)
 
     with Server(host="127.0.0.2", respond=redirect) as storage, Server() as server:
-        server._respond = answering(job={"video_url": f"{storage.url}/{hops}"})
+        server.respond = answering(job={"video_url": f"{storage.url}/{hops}"})
         api = client(server)
         if arrives:
             assert api.download("v", io.BytesIO()) == len(CLIP)
@@ -185,7 +185,7 @@ def test_the_first_link_that_works_is_taken():
             "url": "http://[",
             "output": [f"{storage.url}/v.mp4"],
         }
-        server._respond = answering(job=links)
+        server.respond = answering(job=links)
         api = client(server)
         assert api.download("v", io.BytesIO()) == len(CLIP)
         api.close()
@@ -195,13 +195,13 @@ def test_a_link_that_breaks_off_is_gone_on_with():
     part = io.BytesIO()
     cut = reply(200, CLIP, cut=OVERLAP)
     with Server(cut, host="127.0.0.2") as storage, Server() as server:
-        server._respond = answering(job={"url": f"{storage.url}/v.mp4"})
+        server.respond = answering(job={"url": f"{storage.url}/v.mp4"})
         api = client(server)
         with pytest.raises(Deferred) as raised:
             api.download("v", part)
         assert raised.value.everyone
         assert part.getvalue() == CLIP[:-OVERLAP]
-        storage._respond = Storage()
+        storage.respond = Storage()
         assert api.download("v", part) == len(CLIP)
         api.close()
     assert part.getvalue() == CLIP
@@ -210,7 +210,7 @@ def test_a_link_that_breaks_off_is_gone_on_with():
 def test_links_that_fail_stand_in_the_error_and_count_as_this_jobs():
     with Server(RESET, host="127.0.0.2") as storage, Server() as server:
         links = [f"{storage.url}/a.mp4?signature=" + "x" * 600, "http://no-such-host.invalid/b.mp4"]
-        server._respond = answering(job={"video_url": links[0], "url": links[1]})
+        server.respond = answering(job={"video_url": links[0], "url": links[1]})
         api = client(server)
         with pytest.raises(Deferred) as raised:
             api.download("v", io.BytesIO())
@@ -223,7 +223,7 @@ def test_links_that_fail_stand_in_the_error_and_count_as_this_jobs():
 @pytest.mark.parametrize(("content", "kind"), [(reply(410), Rejected), (reply(401), Blocked)])
 def test_a_link_that_fails_leaves_the_error_of_what_it_was(content: Reply, kind: type[Exception]):
     with Server(reply(403), host="127.0.0.2") as storage, Server() as server:
-        server._respond = answering(content=content, job={"url": f"{storage.url}/v.mp4"})
+        server.respond = answering(content=content, job={"url": f"{storage.url}/v.mp4"})
         api = client(server)
         with pytest.raises(kind):
             api.download("v", io.BytesIO())
@@ -266,7 +266,7 @@ def test_a_link_goes_through_the_proxy_that_its_own_host_needs(monkeypatch: pyte
     with Server(respond=Storage()) as proxy, Server() as server:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        server._respond = answering(job={"url": "http://files.example/v.mp4"})
+        server.respond = answering(job={"url": "http://files.example/v.mp4"})
         api = client(server)
         assert api.download("v", io.BytesIO()) == len(CLIP)
         api.close()
