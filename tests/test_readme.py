@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -179,7 +180,7 @@ def usage(*words: str) -> str:
     return shown.output
 
 
-KNOWN = {each.name for each in (*main.cli.registered_commands, *main.cli.registered_groups)}
+KNOWN = {each.name for each in main.cli.registered_commands} | {each.name for each in main.cli.registered_groups}
 COMMANDS = [command for row in table("Commands") for command in quoted(row[0])]
 
 
@@ -489,7 +490,12 @@ class Machine:
             pytest.skip("the system's own Python is too old, or its venv module is not installed")
         scratch.mkdir()
         command = ["unshare", "--mount", "--propagation=private", "sh", "-c", cls.LAYERS, "sh", str(scratch)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        pipes: dict[str, Any] = {
+            "stdin": subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+        }
         with subprocess.Popen(command, **pipes) as holder:
             assert holder.stdout is not None
             if (told := holder.stdout.readline()) != "ready\n":
@@ -500,12 +506,12 @@ class Machine:
     def path(self, path: str) -> Path:
         return Path(f"/proc/{self._holder.pid}/root{path}")
 
-    def spawn(self, *command: str, **options: object) -> subprocess.Popen[bytes]:
+    def spawn(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
         enter = ["nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", "--", *command]
         return subprocess.Popen(enter, **{"env": environment(PATH=self.PATH), **options})
 
-    def run(self, *command: str, data: bytes = b"", **options: object) -> bytes:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    def run(self, *command: str, data: bytes = b"", **options: Any) -> bytes:
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         with self.spawn(*command, **{**pipes, **options}) as process:
             told, _ = process.communicate(data)
             assert process.returncode == 0, told.decode()

@@ -203,7 +203,7 @@ def delay() -> None:
             (place.inbox / f"{number}.yaml").write_text(f"prompt: waves {number}\n")
             picture(place.inbox / f"{number}.jpg", colour=(number, 90, 90))
             dropped = time.monotonic()
-            place.simulator.wait_for(lambda ledger, number=number: ledger.creates == number + 1)
+            place.wait_for_creates(number + 1)
             late.append(time.monotonic() - dropped - 3.0)
     cuts = statistics.quantiles(late, n=20)
     print(f"from the last write to the submit, beyond settle_seconds: median {cuts[9]:.2f} s, p95 {cuts[18]:.2f} s")

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -192,7 +193,7 @@ def test_check_tells_a_refused_key_from_a_dead_server(workspace: Workspace, tmp_
     ],
 )
 def test_check_and_run_refuse_a_wrong_configuration(
-    workspace: Workspace, section: str, values: dict[str, object], expected: str
+    workspace: Workspace, section: str, values: dict[str, Any], expected: str
 ) -> None:
     workspace.set(section, **values)
     assert expected in workspace.cli("check", status=1)
@@ -266,7 +267,7 @@ def test_a_killed_daemon_goes_on_and_buys_nothing_twice(workspace: Workspace) ->
         workspace.drop(f"{number}.jpg")
     for creates in (1, 4, 8):
         daemon = workspace.spawn("run")
-        workspace.simulator.wait_for(lambda ledger, creates=creates: ledger.creates >= creates)
+        workspace.wait_for_creates(creates)
         daemon.kill()
         daemon.communicate()
     workspace.cli("run", "--once")
@@ -343,7 +344,7 @@ def test_names_of_any_bytes_do_no_harm_to_a_terminal(workspace: Workspace) -> No
     workspace.drop(f"{strange}.jpg", "waves")
     workspace.drop(f"lone{strange}.png", "")
     (workspace.inbox / f"empty{strange}.jpg").touch()
-    strict = {"env": {"PYTHONIOENCODING": "utf-8:strict"}}
+    strict: dict[str, Any] = {"env": {"PYTHONIOENCODING": "utf-8:strict"}}
     log = workspace.cli("run", "--once", **strict)
     status, show = workspace.cli("status", **strict), workspace.cli("show", f"{strange}.jpg", **strict)
     report = workspace.cli("report", **strict)

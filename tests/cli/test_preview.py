@@ -8,6 +8,7 @@ import os
 import pty
 import re
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from tests.support.workspace import Workspace, picture
 
 def test_it_writes_the_very_bytes_that_are_uploaded(workspace: Workspace) -> None:
     workspace.set("reference", background="#102030")
-    order = {"size": "auto", "fit": "pad", "seconds": 4}
+    order: dict[str, Any] = {"size": "auto", "fit": "pad", "seconds": 4}
     told = workspace.cli("preview", str(workspace.drop("jpeg.png", **order)))
     assert "Wrote jpeg.preview.jpg" in told
     assert "image/jpeg" in told

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 
 from sorawatch import config
 from sorawatch.core.reference_format import ReferenceOptions
@@ -18,7 +19,7 @@ def keys(node: Node, path: str = "") -> set[str]:
     return set().union(*(keys(value, f"{path}.{key}" if path else key) for key, value in node.value.items()))
 
 
-def test_it_says_the_defaults(tmp_path):
+def test_it_says_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(config.example(), encoding="utf-8")
     (tmp_path / "empty.yaml").touch()
     said = config.load(tmp_path / "config.yaml", {})
@@ -26,7 +27,7 @@ def test_it_says_the_defaults(tmp_path):
     assert replace(said, path=silent.path) == silent
 
 
-def test_every_key_stands_in_it():
+def test_every_key_stands_in_it() -> None:
     found = keys(yamlfile.load(EXAMPLE.read_bytes(), EXAMPLE.name))
     sections = {
         "folders": config.Folders,
@@ -53,7 +54,7 @@ def test_every_key_stands_in_it():
     assert whole == {key.partition(".")[0] for key in found}
 
 
-def test_every_key_has_its_comment():
+def test_every_key_has_its_comment() -> None:
     lines = [line for line in EXAMPLE.read_text(encoding="utf-8").splitlines() if line.strip()]
     bare = {line.split(":")[0].strip() for line in lines if "#" not in line and line[-1] != ":"}
     # A repeated key, and a pair that its section's comment explains.
@@ -68,11 +69,11 @@ def test_every_key_has_its_comment():
     }
 
 
-def test_the_starter_keeps_the_state_beside_it(tmp_path):
+def test_the_starter_keeps_the_state_beside_it(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(config.starter(), encoding="utf-8")
     assert config.load(tmp_path / "config.yaml", {}).state == str(tmp_path / "state.db")
     assert config.starter().count("\n") == config.example().count("\n")
 
 
-def test_its_lines_fit_a_screen():
+def test_its_lines_fit_a_screen() -> None:
     assert max(map(len, config.example().splitlines())) <= 130

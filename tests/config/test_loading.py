@@ -2,6 +2,7 @@
 
 import contextlib
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -17,8 +18,16 @@ from sorawatch.edges import yamlfile
 from sorawatch.errors import ConfigError, Rejected
 
 
+class Load(Protocol):
+    def __call__(self, text: str | bytes = "", **environ: str) -> config.Config: ...
+
+
+class Refusal(Protocol):
+    def __call__(self, text: str | bytes = "", **environ: str) -> str: ...
+
+
 @pytest.fixture
-def load(tmp_path):
+def load(tmp_path: Path) -> Load:
     def load(text: str | bytes = "", **environ: str) -> config.Config:
         path = tmp_path / "config.yaml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -28,7 +37,7 @@ def load(tmp_path):
 
 
 @pytest.fixture
-def refusal(load, tmp_path):
+def refusal(load: Load, tmp_path: Path) -> Refusal:
     """What is said of a bad configuration, the temporary folder written as ``/base``."""
 
     def refusal(text: str | bytes = "", **environ: str) -> str:
@@ -41,20 +50,20 @@ def refusal(load, tmp_path):
 
 
 class TestValues:
-    def test_an_empty_file_gives_the_defaults_with_folders_beside_it(self, load, tmp_path):
+    def test_an_empty_file_gives_the_defaults_with_folders_beside_it(self, load: Load, tmp_path: Path) -> None:
         found = load()
         assert found.folders == config.Folders(
-            *(tmp_path / name for name in ("inbox", "outbox", "errors", "processed"))
+            tmp_path / "inbox", tmp_path / "outbox", tmp_path / "errors", tmp_path / "processed"
         )
         assert found.state == "/var/lib/sorawatch/state.db"
         assert found.api == config.Api()
         assert found.limits == Limits(in_flight=4, submits_per_minute=30, micros_per_day=20 * MICROS)
         assert (found.duplicates, found.timezone, found.path) == (Duplicates.REFUSE, None, tmp_path / "config.yaml")
 
-    def test_a_section_with_all_its_lines_commented_out_gives_its_defaults(self, load):
+    def test_a_section_with_all_its_lines_commented_out_gives_its_defaults(self, load: Load) -> None:
         assert load("limits:\n#  in_flight: 9\n").limits == load("").limits
 
-    def test_every_key(self, load, tmp_path):
+    def test_every_key(self, load: Load, tmp_path: Path) -> None:
         found = load(
             """
             folders: {inbox: in, outbox: /srv/out, errors: ./err, processed: done, file_mode: 0664, dir_mode: "2775", group: 0}
@@ -95,17 +104,17 @@ class TestValues:
         assert found.billing == Billing(failed=True, moderated=False)
         assert found.duplicates is Duplicates.ALLOW
 
-    def test_no_cap(self, load):
+    def test_no_cap(self, load: Load) -> None:
         assert load("limits: {usd_per_day: null}").limits.micros_per_day is None
 
-    def test_a_cap_of_zero_is_a_cap(self, load):
+    def test_a_cap_of_zero_is_a_cap(self, load: Load) -> None:
         assert load("limits: {usd_per_day: 0}").limits.micros_per_day == 0
 
-    def test_home_folders(self, load, monkeypatch):
+    def test_home_folders(self, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", "/home/ada")
         assert load("folders: {inbox: ~/inbox}").folders.inbox == Path("/home/ada/inbox")
 
-    def test_a_linked_configuration_is_followed_and_its_folders_lie_beside_the_link(self, tmp_path):
+    def test_a_linked_configuration_is_followed_and_its_folders_lie_beside_the_link(self, tmp_path: Path) -> None:
         (tmp_path / "real.yaml").write_text("limits: {in_flight: 7}")
         (tmp_path / "etc").mkdir()
         link = tmp_path / "etc" / "config.yaml"
@@ -116,38 +125,38 @@ class TestValues:
     @pytest.mark.parametrize(
         "url", ["http://127.0.0.1:8000/v1", "http://localhost/v1", "http://[::1]:80/v1", "https://x.example:8443"]
     )
-    def test_addresses(self, load, url):
+    def test_addresses(self, load: Load, url: str) -> None:
         assert load(f'api: {{base_url: "{url}//"}}').api.base_url == url
 
-    def test_plain_http_where_it_is_allowed(self, load):
+    def test_plain_http_where_it_is_allowed(self, load: Load) -> None:
         assert load("api: {base_url: http://nas/v1, allow_http: true}").api.allow_http
 
     @pytest.mark.parametrize("url", ["postgresql://ada:s3cret@db/sora", "postgresql+psycopg://db/sora"])
-    def test_a_database_address_is_kept_as_it_is_and_out_of_sight(self, load, url):
+    def test_a_database_address_is_kept_as_it_is_and_out_of_sight(self, load: Load, url: str) -> None:
         found = load(f"state: {url}")
         assert found.state == url
         assert "s3cret" not in repr(found)
 
 
 class TestModels:
-    def test_the_built_in_ones(self, load):
+    def test_the_built_in_ones(self, load: Load) -> None:
         small, pro = load().catalogue.values()
         assert small.price(Size(1280, 720), 8) == 800_000
         assert small.sizes == (Size(720, 1280), Size(1280, 720))
         assert [pro.price(size, 1) for size in pro.sizes or ()] == [300_000] * 2 + [500_000] * 2 + [700_000] * 2
         assert small.seconds == pro.seconds == (4, 8, 12)
 
-    def test_an_entry_changes_only_what_it_names(self, load):
+    def test_an_entry_changes_only_what_it_names(self, load: Load) -> None:
         found = load("models: {sora-2: {usd_per_second: 0.08}}").catalogue
         assert found["sora-2"] == Model("sora-2", (Size(720, 1280), Size(1280, 720)), (4, 8, 12), 80_000)
         assert "sora-2-pro" in found
 
-    def test_money_is_exact(self, load):
+    def test_money_is_exact(self, load: Load) -> None:
         model = load('models: {sora-2: {usd_per_second: {1280x720: 0.29, "720X1280": 1.000001}}}').catalogue["sora-2"]
         assert model.price(Size(1280, 720), 1) == 290_000
         assert model.price(Size(720, 1280), 1) == 1_000_001
 
-    def test_a_clip_may_have_a_price_of_its_own(self, load):
+    def test_a_clip_may_have_a_price_of_its_own(self, load: Load) -> None:
         size = Size(1280, 720)
         found = load(
             "models:\n  a: {usd_per_video: 0.5}\n  b: {usd_per_video: 0.5, usd_per_second: 0.01}\n"
@@ -155,31 +164,31 @@ class TestModels:
         ).catalogue
         assert [found[name].price(size, 8) for name in "abcd"] == [500_000, 580_000, 250_000, 0]
 
-    def test_a_price_of_a_clip_stands_in_place_of_a_built_in_one_of_a_second(self, load):
+    def test_a_price_of_a_clip_stands_in_place_of_a_built_in_one_of_a_second(self, load: Load) -> None:
         found = load("models: {sora-2: {usd_per_video: 0.15}, sora-2-pro: {usd_per_video: null}}").catalogue
         assert found["sora-2"].price(Size(1280, 720), 8) == 150_000
         assert found["sora-2-pro"].price(Size(1280, 720), 8) == 2_400_000
 
-    def test_a_server_of_ones_own(self, load):
+    def test_a_server_of_ones_own(self, load: Load) -> None:
         found = load(
             "models: {wan: {sizes: any, seconds: any, usd_per_second: 0}}\n"
             "video: {model: wan, size: 832x480, seconds: 5}"
         )
         assert found.catalogue["wan"] == Model("wan", None, None, 0)
 
-    def test_an_unknown_price_without_a_cap(self, load):
+    def test_an_unknown_price_without_a_cap(self, load: Load) -> None:
         found = load("models: {wan: {usd_per_second: null}}\nlimits: {usd_per_day: null}")
         assert found.catalogue["wan"] == Model("wan", None, None)
 
 
 class TestDefaultsAsTheLastLayer:
-    def test_they_complete_a_sidecar(self, load):
+    def test_they_complete_a_sidecar(self, load: Load) -> None:
         found = load("video: {size: auto}")
         sidecar = read_settings(yamlfile.load(b"prompt: Waves", "beach.yaml"))
         order = make_order([sidecar, found.defaults], found.catalogue)
         assert (order.size, order.seconds, order.model) == (Aim.AUTO, 8, "sora-2")
 
-    def test_a_clash_with_a_sidecar_names_the_configuration_and_its_line(self, load):
+    def test_a_clash_with_a_sidecar_names_the_configuration_and_its_line(self, load: Load) -> None:
         found = load("models: {wan: {sizes: [832x480], usd_per_second: 0}}\nvideo:\n  seconds: 12\n  size: 1280x720\n")
         sidecar = read_settings(yamlfile.load(b"prompt: Waves\nmodel: wan", "beach.yaml"))
         with pytest.raises(Rejected) as caught:
@@ -191,14 +200,14 @@ class TestDefaultsAsTheLastLayer:
 
 
 class TestEnvironment:
-    def test_it_stands_above_the_file(self, load):
+    def test_it_stands_above_the_file(self, load: Load) -> None:
         found = load("api: {base_url: https://a.example}\nlimits: {in_flight: 2}", SORAWATCH_LIMITS__IN_FLIGHT="9")
         assert (found.limits.in_flight, found.api.base_url) == (9, "https://a.example")
 
-    def test_text_is_taken_as_it_is(self, load):
+    def test_text_is_taken_as_it_is(self, load: Load) -> None:
         assert load(SORAWATCH_VIDEO__PROMPT="[wide] Waves: slow #1").defaults.prompt == "[wide] Waves: slow #1"
 
-    def test_lists_and_mappings_are_yaml(self, load):
+    def test_lists_and_mappings_are_yaml(self, load: Load) -> None:
         found = load(
             SORAWATCH_WATCH__IGNORE="['*.part', x]",
             SORAWATCH_MODELS="wan: {usd_per_second: 0}",
@@ -213,10 +222,10 @@ class TestEnvironment:
         assert "wan" in found.catalogue
         assert (found.duplicates, found.limits.micros_per_day) == (Duplicates.ALLOW, None)
 
-    def test_the_two_that_are_no_overrides(self, load):
+    def test_the_two_that_are_no_overrides(self, load: Load) -> None:
         assert load(SORAWATCH_CONFIG="/x", SORAWATCH_API_KEY="k", PATH="/bin", SORA="x")
 
-    def test_a_folder_is_relative_to_the_file(self, load, tmp_path):
+    def test_a_folder_is_relative_to_the_file(self, load: Load, tmp_path: Path) -> None:
         assert load(SORAWATCH_FOLDERS__INBOX="in").folders.inbox == tmp_path / "in"
 
 
@@ -272,13 +281,13 @@ BAD_VARIABLES = {
 
 
 @pytest.mark.parametrize("kind", BAD_VARIABLES)
-def test_a_bad_variable_is_named(refusal, kind):
+def test_a_bad_variable_is_named(refusal: Refusal, kind: str) -> None:
     environ, message = BAD_VARIABLES[kind]
     assert refusal("", **environ) == message
 
 
 POSITIVE = "Allowed: a number above 0, up to 31536000."
-BAD_FILES = {
+BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     "not a mapping": (
         "- a\n",
         'config.yaml line 1: is not made of keys and values. Write it as lines of the form "key: value".',
@@ -561,7 +570,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("kind", BAD_FILES)
-def test_a_refusal_says_line_key_value_and_mend(refusal, kind):
+def test_a_refusal_says_line_key_value_and_mend(refusal: Refusal, kind: str) -> None:
     text, message = BAD_FILES[kind]
     assert refusal(text) == message
 
@@ -578,14 +587,14 @@ def test_a_refusal_says_line_key_value_and_mend(refusal, kind):
         "key: s3cret",
     ],
 )
-def test_a_secret_in_the_wrong_place_is_not_repeated(refusal, line):
+def test_a_secret_in_the_wrong_place_is_not_repeated(refusal: Refusal, line: str) -> None:
     told = refusal(f"api:\n  {line}\n")
     assert told.startswith(f"config.yaml line 2, api.{line.partition(':')[0]}: ")
     assert "s3cret" not in told
     assert "key_file" in told
 
 
-def test_folders_that_are_one_behind_a_link(refusal, tmp_path):
+def test_folders_that_are_one_behind_a_link(refusal: Refusal, tmp_path: Path) -> None:
     (tmp_path / "inbox").mkdir()
     (tmp_path / "share").symlink_to("inbox")
     assert refusal("folders:\n  outbox: share/clips\n") == (
@@ -594,7 +603,7 @@ def test_folders_that_are_one_behind_a_link(refusal, tmp_path):
     )
 
 
-def test_every_problem_is_told_at_once_in_the_order_of_the_lines(refusal):
+def test_every_problem_is_told_at_once_in_the_order_of_the_lines(refusal: Refusal) -> None:
     told = refusal(
         "limits: {in_flight: 0}\nduplicates: no\nvideo:\n  fit: x\nzoom: 1\napi: {base_url: x}\n",
         SORAWATCH_POLLING__MIN_SECONDS="-1",
@@ -611,7 +620,7 @@ def test_every_problem_is_told_at_once_in_the_order_of_the_lines(refusal):
     ]
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"config\.yaml: No such file or directory\. Check its path and permissions\."
     ):
@@ -633,42 +642,48 @@ def test_a_file_that_is_not_there(tmp_path):
 @example(b"timezone: America")
 @example(b"state: ~root")
 @example(b"api: {base_url: 'http://[v1.x]'}")
-def test_any_file_loads_or_is_refused_as_a_whole(load, text):
+def test_any_file_loads_or_is_refused_as_a_whole(load: Load, text: str | bytes) -> None:
     with contextlib.suppress(ConfigError):
         assert load(text).catalogue
 
 
+def found_key(loaded: config.Config, environ: dict[str, str]) -> config.KeySource:
+    source = config.find_key(loaded, environ)
+    assert source is not None
+    return source
+
+
 class TestKey:
-    def test_the_file_comes_first(self, load, tmp_path):
+    def test_the_file_comes_first(self, load: Load, tmp_path: Path) -> None:
         (tmp_path / "api.key").write_text("\ufeffsk-file\r\n", encoding="utf-8")
-        source = config.find_key(load("api: {key_file: api.key}"), {"SORAWATCH_API_KEY": "sk-env"})
+        source = found_key(load("api: {key_file: api.key}"), {"SORAWATCH_API_KEY": "sk-env"})
         assert (source.read(), source.path, source.where) == (
             "sk-file", tmp_path / "api.key", f"api.key_file, {tmp_path}/api.key",
         )  # fmt: skip
 
-    def test_then_the_environment(self, load, tmp_path):
+    def test_then_the_environment(self, load: Load, tmp_path: Path) -> None:
         environ = {"SORAWATCH_API_KEY": " sk-env\n", "CREDENTIALS_DIRECTORY": str(tmp_path)}
         (tmp_path / "api-key").write_text("sk-credential")
-        source = config.find_key(load(), environ)
+        source = found_key(load(), environ)
         assert (source.read(), source.path, source.where) == ("sk-env", None, "environment variable SORAWATCH_API_KEY")
 
-    def test_then_the_credential(self, load, tmp_path):
+    def test_then_the_credential(self, load: Load, tmp_path: Path) -> None:
         (tmp_path / "api-key").write_text("sk-credential")
-        source = config.find_key(load(), {"SORAWATCH_API_KEY": "", "CREDENTIALS_DIRECTORY": str(tmp_path)})
+        source = found_key(load(), {"SORAWATCH_API_KEY": "", "CREDENTIALS_DIRECTORY": str(tmp_path)})
         assert (source.read(), source.path) == ("sk-credential", tmp_path / "api-key")
 
-    def test_a_changed_file_is_noticed(self, load, tmp_path):
+    def test_a_changed_file_is_noticed(self, load: Load, tmp_path: Path) -> None:
         (tmp_path / "api.key").write_text("old")
-        source = config.find_key(load("api: {key_file: api.key}"), {})
+        source = found_key(load("api: {key_file: api.key}"), {})
         assert source.read() == "old"
         (tmp_path / "api.key").write_text("new")
         assert source.read() == "new"
 
-    def test_it_is_in_no_repr(self, load):
+    def test_it_is_in_no_repr(self, load: Load) -> None:
         found = load()
         assert "sk-env" not in repr((found, config.find_key(found, {"SORAWATCH_API_KEY": "sk-env"})))
 
-    def test_none_anywhere(self, load):
+    def test_none_anywhere(self, load: Load) -> None:
         with pytest.raises(
             ConfigError, match=r'there is no API key\. Set \$SORAWATCH_API_KEY, or .*"key_file: api\.key"'
         ):
@@ -690,16 +705,16 @@ class TestKey:
             ),
         ],
     )
-    def test_what_is_no_key_is_refused_unseen(self, load, tmp_path, content, told):
+    def test_what_is_no_key_is_refused_unseen(self, load: Load, tmp_path: Path, content: bytes, told: str) -> None:
         (tmp_path / "api.key").write_bytes(content)
         with pytest.raises(ConfigError) as caught:
-            config.find_key(load("api: {key_file: api.key}"), {}).read()
+            found_key(load("api: {key_file: api.key}"), {}).read()
         assert str(caught.value) == f"api.key_file, {tmp_path}/api.key: {told}"
 
-    def test_its_mark_differs_once_the_file_was_written_or_replaced(self, load, tmp_path):
+    def test_its_mark_differs_once_the_file_was_written_or_replaced(self, load: Load, tmp_path: Path) -> None:
         path = tmp_path / "api.key"
         path.write_text("s3cret")
-        source = config.find_key(load("api: {key_file: api.key}"), {})
+        source = found_key(load("api: {key_file: api.key}"), {})
         marks = [source.mark()]
         assert source.mark() == marks[0]
         path.write_text("s3cre7")
@@ -712,17 +727,17 @@ class TestKey:
         assert len(set(marks)) == 4
         assert "s3cre" not in repr(marks)
 
-    def test_a_file_that_is_not_there(self, load):
+    def test_a_file_that_is_not_there(self, load: Load) -> None:
         with pytest.raises(ConfigError, match=r"No such file or directory\. Put the key into that file"):
-            config.find_key(load("api: {key_file: api.key}"), {}).read()
+            found_key(load("api: {key_file: api.key}"), {}).read()
 
 
 class TestFind:
     @pytest.fixture(autouse=True)
-    def _elsewhere(self, tmp_path, monkeypatch):
+    def _elsewhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
 
-    def test_the_one_that_is_named_comes_first(self, tmp_path):
+    def test_the_one_that_is_named_comes_first(self, tmp_path: Path) -> None:
         for name in ("a.yaml", "b.yaml", "config.yaml"):
             (tmp_path / name).touch()
         environ = {"SORAWATCH_CONFIG": "b.yaml"}
@@ -734,7 +749,9 @@ class TestFind:
         ("explicit", "environ", "origin"),
         [(Path("/x/no.yaml"), {}, "--config"), (None, {"SORAWATCH_CONFIG": "/x/no.yaml"}, r"\$SORAWATCH_CONFIG")],
     )
-    def test_a_named_one_is_never_passed_over(self, tmp_path, explicit, environ, origin):
+    def test_a_named_one_is_never_passed_over(
+        self, tmp_path: Path, explicit: Path | None, environ: Any, origin: str
+    ) -> None:
         (tmp_path / "config.yaml").touch()
         with pytest.raises(
             ConfigError, match=f"^/x/no.yaml: there is no such file, named by {origin}.*sorawatch init /x$"
@@ -742,7 +759,7 @@ class TestFind:
             config.find(explicit, environ)
 
     @pytest.mark.skipif(Path("/etc/sorawatch/config.yaml").exists(), reason="this machine has a configuration")
-    def test_none_anywhere_says_where_it_looked(self):
+    def test_none_anywhere_says_where_it_looked(self) -> None:
         with pytest.raises(ConfigError) as caught:
             config.find(None, {})
         assert str(caught.value) == (

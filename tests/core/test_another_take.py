@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ DONE = Job(
         ({"order": None}, False),
     ],
 )
-def test_jobs_order_the_same_by_the_picture_or_the_reference(change: dict[str, object], same: bool) -> None:
+def test_jobs_order_the_same_by_the_picture_or_the_reference(change: dict[str, Any], same: bool) -> None:
     other = replace(DONE, id="other", **change)
     assert is_same(DONE, other) is same
     assert is_same(other, DONE) is same
@@ -80,7 +81,7 @@ def test_only_what_has_ended_can_be_ordered_once_more(state: State) -> None:
         ({"digest": ""}, "Drop the pair into the inbox"),
     ],
 )
-def test_a_pair_that_is_not_there_or_was_never_ordered(change: dict[str, object], told: str) -> None:
+def test_a_pair_that_is_not_there_or_was_never_ordered(change: dict[str, Any], told: str) -> None:
     with pytest.raises(Rejected) as refused:
         require_repeatable(replace(DONE, **change))
     assert told in refused.value.hint

@@ -25,7 +25,7 @@ JOB = Job(
 )
 
 
-def test_a_refused_order():
+def test_a_refused_order() -> None:
     assert (
         error_text(JOB)
         == """\
@@ -49,7 +49,7 @@ What was ordered
     )
 
 
-def test_a_pair_that_could_not_be_understood():
+def test_a_pair_that_could_not_be_understood() -> None:
     job = replace(
         JOB,
         order=None,
@@ -75,7 +75,7 @@ How to try again
     )
 
 
-def test_an_image_without_a_sidecar_and_a_failure_without_a_word():
+def test_an_image_without_a_sidecar_and_a_failure_without_a_word() -> None:
     job = replace(
         JOB,
         pair=replace(PAIR, sidecar=None, sidecar_stamp=None),
@@ -133,7 +133,7 @@ What was ordered
         (Charged.PERHAPS, None, None, "Perhaps: the answer to the order was lost. Its own site shows what it charged."),
     ],
 )
-def test_whether_it_was_charged(charged: Charged, price: int | None, video_id: str | None, told: str):
+def test_whether_it_was_charged(charged: Charged, price: int | None, video_id: str | None, told: str) -> None:
     text = error_text(replace(JOB, charged=charged, price=price, video_id=video_id))
     assert f"\n\nWas it charged?\n    {told}\n\nWhat to do\n" in text
 
@@ -146,7 +146,7 @@ def test_whether_it_was_charged(charged: Charged, price: int | None, video_id: s
         ("\N{BEACH WITH UMBRELLA} café.jpg", "\N{BEACH WITH UMBRELLA} café.jpg"),
     ],
 )
-def test_strange_names_stay_on_one_line_and_in_valid_text(name: str, shown: str):
+def test_strange_names_stay_on_one_line_and_in_valid_text(name: str, shown: str) -> None:
     text = error_text(replace(JOB, pair=replace(PAIR, image=name)))
     assert text.startswith(f"{shown} was not made into a video\n    ")
     text.encode()

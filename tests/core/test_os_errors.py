@@ -70,22 +70,22 @@ def fault(number: int) -> OSError:
         ),
     ],
 )
-def test_what_stops_everybody_is_told_with_its_mend_and_passes(number: int, reason: str, hint: str):
+def test_what_stops_everybody_is_told_with_its_mend_and_passes(number: int, reason: str, hint: str) -> None:
     found = translate(fault(number), "/nas/outbox")
     assert isinstance(found, Blocked)
     assert (str(found), found.hint, found.passing) == (reason, hint, True)
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOENT, errno.EMFILE, errno.EBUSY, errno.ENAMETOOLONG])
-def test_anything_else_is_tried_again(number: int):
+def test_anything_else_is_tried_again(number: int) -> None:
     found = translate(fault(number), "beach.jpg")
     assert isinstance(found, Deferred)
     assert str(found) == f"beach.jpg: {os.strerror(number)}"
 
 
-def test_nothing_on_a_disk_ends_a_job():
+def test_nothing_on_a_disk_ends_a_job() -> None:
     assert all(isinstance(translate(fault(number), "x"), Blocked | Deferred) for number in errno.errorcode)
 
 
-def test_an_error_without_a_number_is_told_in_its_own_words():
+def test_an_error_without_a_number_is_told_in_its_own_words() -> None:
     assert str(translate(OSError("cannot seek"), "beach.jpg")) == "beach.jpg: cannot seek"

@@ -11,7 +11,7 @@ def sighting(digest: str, at: float, length: int = 7) -> RepeatedDownload:
     return RepeatedDownload(digest, length, ".webm", at, at)
 
 
-def test_the_same_bytes_settle_after_the_patience():
+def test_the_same_bytes_settle_after_the_patience() -> None:
     first = sighting("a", 1000.0)
     assert not first.is_settled(1000.0, PATIENCE)
     early = sighting("a", 1119.0).after(first)
@@ -20,7 +20,7 @@ def test_the_same_bytes_settle_after_the_patience():
     assert sighting("a", 1120.0).after(early).is_settled(1120.0, PATIENCE)
 
 
-def test_other_bytes_begin_anew_but_not_for_ever():
+def test_other_bytes_begin_anew_but_not_for_ever() -> None:
     seen = sighting("a", 1000.0)
     for at in (1060.0, 1119.0, 1121.0, 1300.0):
         seen = sighting(str(at), at).after(seen)
@@ -29,7 +29,7 @@ def test_other_bytes_begin_anew_but_not_for_ever():
     assert not sighting("a", 1400.0, length=8).after(sighting("a", 1000.0)).is_settled(1400.0, PATIENCE)
 
 
-def test_a_clock_that_was_set_back_begins_anew():
+def test_a_clock_that_was_set_back_begins_anew() -> None:
     back = sighting("a", 500.0).after(sighting("a", 1000.0))
     assert back == sighting("a", 500.0)
     assert back.is_new(500.0, PATIENCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ HOUR = 3_600_000
 WAITS = Waits(longest=900, poll_min=5, poll_max=30, stall=3600, abandon=86_400)
 
 
-def polled(waited: int, late: int = 0, outcome: o.Outcome | None = None, **changes: object) -> Job:
+def polled(waited: int, late: int = 0, outcome: o.Outcome | None = None, **changes: Any) -> Job:
     """A job after a poll that brought ``outcome``, ``waited`` milliseconds after its order was accepted."""
     job = Job(
         "k3m9x2pq",

@@ -13,7 +13,7 @@ from sorawatch.core.order import Order, Size
 from sorawatch.core.purchase import Standing
 from sorawatch.daemon.ledgered_store import LedgeredStore
 from sorawatch.edges.ledger import Ledger
-from sorawatch.edges.store import Store
+from sorawatch.edges.store import Store, Transaction
 from sorawatch.errors import Blocked
 
 ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
@@ -47,8 +47,13 @@ def test_what_is_bought_and_settled_is_told(store: Store, path: Path) -> None:
 
 def test_what_is_not_on_disk_is_not_told(store: Store, path: Path) -> None:
     books = LedgeredStore(store, Ledger(path))
+
+    def buy_and_fail(tx: Transaction) -> None:
+        tx.buy(SENT)
+        fail()
+
     with pytest.raises(Blocked), books.transaction() as tx:
-        fail(tx.buy(SENT))
+        buy_and_fail(tx)
     assert Ledger(path).read() == {}
 
 

@@ -7,7 +7,7 @@ import threading
 from sorawatch.daemon.mailbox import Mailbox
 
 
-def test_messages_come_all_at_once_in_their_order():
+def test_messages_come_all_at_once_in_their_order() -> None:
     mailbox: Mailbox[int] = Mailbox()
     for number in range(5):
         mailbox.put(number)
@@ -15,17 +15,17 @@ def test_messages_come_all_at_once_in_their_order():
     assert mailbox.collect(0) == []
 
 
-def test_it_waits_for_the_first():
+def test_it_waits_for_the_first() -> None:
     mailbox: Mailbox[str] = Mailbox()
     threading.Thread(target=mailbox.put, args=("here",)).start()
     assert mailbox.collect(60) == ["here"]
 
 
-def test_it_does_not_wait_for_ever():
+def test_it_does_not_wait_for_ever() -> None:
     assert Mailbox[str]().collect(0.001) == []
 
 
-def test_who_goes_on_putting_does_not_keep_the_collector():
+def test_who_goes_on_putting_does_not_keep_the_collector() -> None:
     mailbox: Mailbox[int] = Mailbox()
     ended = threading.Event()
 
@@ -42,7 +42,7 @@ def test_who_goes_on_putting_does_not_keep_the_collector():
         putting.join()
 
 
-def test_in_a_rush_it_waits_for_more():
+def test_in_a_rush_it_waits_for_more() -> None:
     mailbox: Mailbox[str]
 
     def sleep(seconds: float) -> None:
@@ -56,9 +56,14 @@ def test_in_a_rush_it_waits_for_more():
     assert mailbox.collect(0, spacing=3600) == ["soon after", "later"]
 
 
-def test_nothing_is_lost_between_threads():
+def test_nothing_is_lost_between_threads() -> None:
     mailbox: Mailbox[int] = Mailbox()
-    putting = [threading.Thread(target=lambda: [mailbox.put(1) for _ in range(500)]) for _ in range(4)]
+
+    def put_many() -> None:
+        for _ in range(500):
+            mailbox.put(1)
+
+    putting = [threading.Thread(target=put_many) for _ in range(4)]
     for thread in putting:
         thread.start()
     count = 0

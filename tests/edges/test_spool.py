@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,20 +23,20 @@ def work(tmp_path: Path) -> Spool:
     return folder
 
 
-def test_it_lies_beside_its_state_and_is_nobody_elses(work, tmp_path):
+def test_it_lies_beside_its_state_and_is_nobody_elses(work: Spool, tmp_path: Path) -> None:
     assert work.root == tmp_path / "state.db.work"
     assert work.root.stat().st_mode & 0o777 == 0o700
     assert Spool.beside(tmp_path / "state.sqlite").root != work.root
     assert Spool.beside(tmp_path / "state.work").root != tmp_path / "state.work"
 
 
-def test_making_it_again_changes_nothing(work):
+def test_making_it_again_changes_nothing(work: Spool) -> None:
     work.stage("job", b"reference")
     work.create()
     assert work.reference("job") == b"reference"
 
 
-def test_a_reference_is_replaced_whole(work):
+def test_a_reference_is_replaced_whole(work: Spool) -> None:
     assert work.reference("job") is None
     work.stage("job", b"long" * 1000)
     work.stage("job", b"short")
@@ -42,12 +44,12 @@ def test_a_reference_is_replaced_whole(work):
     assert [path.name for path in work.folder("job").iterdir()] == ["reference"]
 
 
-def test_an_empty_reference_is_none(work):
+def test_an_empty_reference_is_none(work: Spool) -> None:
     work.stage("job", b"")
     assert work.reference("job") is None
 
 
-def test_a_sighting_comes_back_and_goes_with_the_rest(work):
+def test_a_sighting_comes_back_and_goes_with_the_rest(work: Spool) -> None:
     sighting = RepeatedDownload("d1e5", 7, ".webm", 1000.5, 900.25)
     assert work.repeated_download("job") is None
     work.write_repeated_download("job", sighting)
@@ -59,7 +61,7 @@ def test_a_sighting_comes_back_and_goes_with_the_rest(work):
 @pytest.mark.parametrize(
     "spoiled", ["", "[]", "{}", '{"digest": "d1e5"}', '{"digest": 1, "length": {}, "suffix": 2, "seen_at": "x"}']
 )
-def test_a_sighting_that_makes_no_sense_is_none(work, spoiled):
+def test_a_sighting_that_makes_no_sense_is_none(work: Spool, spoiled: str) -> None:
     work.write_repeated_download("job", RepeatedDownload("d1e5", 7, ".webm", 1000.5, 900.25))
     (work.folder("job") / "sighting.json").write_text(spoiled)
     assert work.repeated_download("job") is None
@@ -74,7 +76,7 @@ json = st.recursive(
 
 @settings(max_examples=40, deadline=None)
 @given(record=st.dictionaries(st.text(), json))
-def test_a_record_comes_back_as_it_was_written(tmp_path_factory, record):
+def test_a_record_comes_back_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, record: Any) -> None:
     work = Spool(tmp_path_factory.getbasetemp() / "records")
     work.create()
     work.write_record("job", record)
@@ -82,20 +84,20 @@ def test_a_record_comes_back_as_it_was_written(tmp_path_factory, record):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"nonsense"])
-def test_a_record_that_makes_no_sense_is_none(work, content):
+def test_a_record_that_makes_no_sense_is_none(work: Spool, content: bytes) -> None:
     work.write_record("job", {})
     (work.folder("job") / "job.json").write_bytes(content)
     assert work.record("job") is None
 
 
-def test_a_record_that_cannot_be_read_is_not_taken_for_none(work):
+def test_a_record_that_cannot_be_read_is_not_taken_for_none(work: Spool) -> None:
     (work.folder("job") / "job.json").mkdir(parents=True)
     with pytest.raises(Deferred, match="directory"):
         work.record("job")
     assert work.record("other") is None
 
 
-def test_the_folder_of_a_job_is_discarded(work):
+def test_the_folder_of_a_job_is_discarded(work: Spool) -> None:
     for job in ("one", "two", "three"):
         work.stage(job, b"reference")
     (work.root / "a file").touch()
@@ -110,7 +112,7 @@ def test_the_folder_of_a_job_is_discarded(work):
     assert [path.name for path in work.folder("one").iterdir()] == ["beach.jpg"], "never what is not ours"
 
 
-def test_a_work_folder_that_is_gone(tmp_path):
+def test_a_work_folder_that_is_gone(tmp_path: Path) -> None:
     gone = Spool(tmp_path / "gone")
     assert gone.reference("job") is None
     with pytest.raises(Deferred, match="gone"):
@@ -119,7 +121,7 @@ def test_a_work_folder_that_is_gone(tmp_path):
         gone.stage("job", b"reference")
 
 
-def test_a_full_disk_keeps_the_old_reference(mount):
+def test_a_full_disk_keeps_the_old_reference(mount: Callable[[str], Path]) -> None:
     disk = mount("size=64k")
     work = Spool(disk / "work")
     work.create()

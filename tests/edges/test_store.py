@@ -74,7 +74,7 @@ def store(where: Path | Database, opened: Callable[..., Store]) -> Store:
 
 
 def job(job_id: str = "aaaaaaaa", state: State = State.FOUND, **fields: Any) -> Job:
-    given = {"created_at": 1, "due_at": 1, "changed_at": 1, "order": ORDER, "digest": "d" * 64} | fields
+    given: dict[str, Any] = {"created_at": 1, "due_at": 1, "changed_at": 1, "order": ORDER, "digest": "d" * 64} | fields
     return Job(job_id, state, given.pop("pair", Pair("", f"{job_id}.jpg", Stamp(9, 9))), **given)
 
 
@@ -95,13 +95,18 @@ def saved(store: Store, job_id: str) -> Job:
     return found
 
 
-def test_what_was_read_ahead_is_given_once_and_never_stale(store: Store):
+def hasten_and_save(tx: Transaction, after: Job) -> None:
+    tx.hasten()
+    tx.save(after)
+
+
+def test_what_was_read_ahead_is_given_once_and_never_stale(store: Store) -> None:
     first = job()
     add(store, first)
-    writes = [
+    writes: list[Callable[[Transaction, Job], object]] = [
         Transaction.save,
         lambda tx, after: tx.amend(after, first),
-        lambda tx, after: tx.hasten() or tx.save(after),
+        hasten_and_save,
     ]
     for number, write in enumerate(writes, 1):
         with store.transaction() as tx:
@@ -172,7 +177,7 @@ def undone(store: Store) -> Iterator[Transaction]:
 class TestJobs:
     @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(first=jobs, second=jobs)
-    def test_any_job_comes_back_as_it_was_written(self, store, first, second):
+    def test_any_job_comes_back_as_it_was_written(self, store: Store, first: Any, second: Any) -> None:
         second = replace(second, id=first.id)
         with undone(store) as tx:
             tx.add([first])
@@ -186,29 +191,29 @@ class TestJobs:
                 tx.save(after, before)
                 assert tx.job(first.id) == after
 
-    def test_words_that_are_no_text_are_kept_readable(self, store):
+    def test_words_that_are_no_text_are_kept_readable(self, store: Store) -> None:
         add(store, job(reason="b\udcffach.jpg: gone\0"))
         assert saved(store, "aaaaaaaa").reason == r"b\udcffach.jpg: gone\x00"
 
-    def test_jobs_come_oldest_first(self, store):
+    def test_jobs_come_oldest_first(self, store: Store) -> None:
         add(store, job("b", created_at=2), job("c", created_at=1), job("a", created_at=2))
         with store.transaction() as tx:
             assert [each.id for each in tx.jobs({State.FOUND})] == ["c", "a", "b"]
             assert tx.jobs([]) == []
 
-    def test_the_latest_come_latest_first(self, store):
+    def test_the_latest_come_latest_first(self, store: Store) -> None:
         add(store, *(job(str(number), State.DONE, changed_at=number) for number in range(5)))
         with store.transaction() as tx:
             assert [each.id for each in tx.latest(FINAL, 2)] == ["4", "3"]
 
-    def test_counts(self, store):
+    def test_counts(self, store: Store) -> None:
         add(store, job("a"), job("b"), job("c", State.RENDERING), job("d", State.SUBMITTING), job("e", State.DONE))
         with store.transaction() as tx:
             assert tx.counts() == {State.FOUND: 2, State.RENDERING: 1, State.SUBMITTING: 1, State.DONE: 1}
             assert tx.count(State.FOUND) == 2
             assert tx.in_flight() == 2
 
-    def test_history_tells_every_state_every_attempt_and_every_new_reason(self, store):
+    def test_history_tells_every_state_every_attempt_and_every_new_reason(self, store: Store) -> None:
         first = job()
         ready = replace(first, state=State.READY)
         waiting = replace(ready, reason="waits")
@@ -222,7 +227,7 @@ class TestJobs:
             assert all(event.at == tx.now for event in tx.history(first.id)[1:])
         assert told == [(State.FOUND, ""), (State.READY, ""), (State.READY, "waits"), (State.READY, "waits")]
 
-    def test_only_what_ended_long_ago_is_forgotten_and_nothing_that_was_bought(self, store):
+    def test_only_what_ended_long_ago_is_forgotten_and_nothing_that_was_bought(self, store: Store) -> None:
         add(
             store,
             job("failed", State.FAILED, changed_at=1, token="t"),
@@ -244,7 +249,7 @@ class TestJobs:
 
 class TestFind:
     @pytest.fixture(autouse=True)
-    def _jobs(self, store):
+    def _jobs(self, store: Store) -> None:
         add(
             store,
             job("abcd2345", pair=Pair("", "beach.jpg", Stamp(1, 1)), created_at=1),
@@ -268,14 +273,14 @@ class TestFind:
             ("x" * 300, None),
         ],
     )
-    def test_a_job_is_found_by_what_a_person_would_say(self, store, words, found):
+    def test_a_job_is_found_by_what_a_person_would_say(self, store: Store, words: str, found: str | None) -> None:
         with store.transaction() as tx:
             meant = tx.find(words)
         assert (meant and meant.id) == found
 
 
 class TestTransaction:
-    def test_a_turn_that_fails_leaves_nothing(self, store):
+    def test_a_turn_that_fails_leaves_nothing(self, store: Store) -> None:
         add(store, job("a"))
         with undone(store) as tx:
             tx.add([job("b")])
@@ -292,7 +297,9 @@ class TestTransaction:
 
 
 class TestTransactionInAFile(OfAFile):
-    def test_a_killed_process_leaves_what_it_committed_and_nothing_more(self, path, opened):
+    def test_a_killed_process_leaves_what_it_committed_and_nothing_more(
+        self, path: Path, opened: Callable[..., Store]
+    ) -> None:
         code = f"""
 import os
 from pathlib import Path
@@ -312,7 +319,7 @@ with store.transaction() as tx:
         reading.close()
         assert [each.id for each in jobs_of(opened(path))] == ["committed"]
 
-    def test_the_clock_is_the_databases_in_milliseconds(self, store, path):
+    def test_the_clock_is_the_databases_in_milliseconds(self, store: Store, path: Path) -> None:
         query = "SELECT strftime('%s', 'now')"
         before = int(sqlite3.connect(path).execute(query).fetchone()[0])
         with store.transaction() as tx:
@@ -333,13 +340,13 @@ def jobs_of(store: Store) -> list[Job]:
 
 
 class TestClaims:
-    def test_a_job_is_claimed_once(self, store, where, opened):
+    def test_a_job_is_claimed_once(self, store: Store, where: Path, opened: Callable[..., Store]) -> None:
         add(store, job("a"))
         assert claimed(store) == ["a"]
         assert claimed(store) == []
         assert claimed(opened(where, "two")) == []
 
-    def test_the_most_urgent_come_first_then_the_oldest(self, store):
+    def test_the_most_urgent_come_first_then_the_oldest(self, store: Store) -> None:
         urgent = replace(ORDER, priority=5)
         add(store, job("a", created_at=3), job("b", created_at=2), job("c", order=urgent, created_at=4), job("d"))
         with store.transaction() as tx:
@@ -347,7 +354,7 @@ class TestClaims:
         assert claimed(store, limit=3) == ["c", "d", "b"]
         assert claimed(store) == ["a"]
 
-    def test_only_what_is_due_and_in_the_state(self, store):
+    def test_only_what_is_due_and_in_the_state(self, store: Store) -> None:
         with store.transaction() as tx:
             soon, far = tx.now + HORIZON // 2, tx.now + HORIZON * 2
         add(store, job("a", due_at=soon), job("b", State.READY), job("c", due_at=far))
@@ -356,23 +363,27 @@ class TestClaims:
             assert tx.next_due([State.FOUND]) == soon
             assert tx.next_due([State.DONE]) is None
 
-    def test_looking_at_what_is_due_claims_nothing(self, store):
+    def test_looking_at_what_is_due_claims_nothing(self, store: Store) -> None:
         add(store, job("a"))
         with store.transaction() as tx:
             assert [each.id for each in tx.due([State.FOUND], 5, HORIZON)] == ["a"]
         assert claimed(store) == ["a"]
 
-    def test_a_lapsed_claim_goes_to_another_daemon(self, store, where, opened):
+    def test_a_lapsed_claim_goes_to_another_daemon(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         add(store, job("a"))
         claimed(store, lease=-1)
         assert claimed(opened(where, "two")) == ["a"]
 
-    def test_a_lapsed_claim_does_not_go_to_its_own_daemon_which_is_still_at_it(self, store):
+    def test_a_lapsed_claim_does_not_go_to_its_own_daemon_which_is_still_at_it(self, store: Store) -> None:
         add(store, job("a"))
         claimed(store, lease=-1)
         assert claimed(store) == []
 
-    def test_a_write_after_the_claim_was_lost_is_void(self, store, where, opened):
+    def test_a_write_after_the_claim_was_lost_is_void(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         add(store, job("a"))
         other = opened(where, "two")
         claimed(store, lease=-1)
@@ -384,14 +395,16 @@ class TestClaims:
             tx.save(replace(saved_in(tx, "a"), state=State.READY))
         assert saved(store, "a").state is State.READY
 
-    def test_a_write_after_the_claim_lapsed_counts_while_nobody_else_has_it(self, store):
+    def test_a_write_after_the_claim_lapsed_counts_while_nobody_else_has_it(self, store: Store) -> None:
         add(store, job("a"))
         claimed(store, lease=-1)
         with store.transaction() as tx:
             tx.save(replace(saved_in(tx, "a"), state=State.READY))
         assert saved(store, "a").state is State.READY
 
-    def test_saving_gives_the_claim_back_or_keeps_it(self, store, where, opened):
+    def test_saving_gives_the_claim_back_or_keeps_it(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         add(store, job("a"), job("b"))
         claimed(store)
         with store.transaction() as tx:
@@ -399,11 +412,11 @@ class TestClaims:
             tx.save(saved_in(tx, "b"), lease_ms=LEASE)
         assert claimed(opened(where, "two")) == ["a"]
 
-    def test_a_job_that_is_not_there_cannot_be_saved(self, store):
+    def test_a_job_that_is_not_there_cannot_be_saved(self, store: Store) -> None:
         with pytest.raises(LeaseLost), store.transaction() as tx:
             tx.save(job("nowhere"))
 
-    def test_amending_leaves_the_claim(self, store, where, opened):
+    def test_amending_leaves_the_claim(self, store: Store, where: Path, opened: Callable[..., Store]) -> None:
         add(store, job("a"))
         claimed(store)
         with opened(where, "two").transaction() as tx:
@@ -411,7 +424,9 @@ class TestClaims:
         assert saved(store, "a").note == "amended"
         assert claimed(opened(where, "three")) == []
 
-    def test_renewing_prolongs_ones_own_claims_only(self, store, where, opened):
+    def test_renewing_prolongs_ones_own_claims_only(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         add(store, job("a"), job("b"))
         other = opened(where, "two")
         claimed(store, limit=1, lease=-1)
@@ -421,7 +436,9 @@ class TestClaims:
             claimed(other, lease=-1)
         assert claimed(opened(where, "three")) == ["b"]
 
-    def test_releasing_gives_back_ones_own_claim_only(self, store, where, opened):
+    def test_releasing_gives_back_ones_own_claim_only(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         add(store, job("a"))
         other = opened(where, "two")
         claimed(store)
@@ -432,14 +449,16 @@ class TestClaims:
             tx.release(saved_in(tx, "a"))
         assert claimed(other) == ["a"]
 
-    def test_a_daemon_knows_what_it_has_claimed(self, store, where, opened):
+    def test_a_daemon_knows_what_it_has_claimed(self, store: Store, where: Path, opened: Callable[..., Store]) -> None:
         add(store, job("a"), job("b"))
         claimed(store, limit=1)
         claimed(opened(where, "two"))
         with store.transaction() as tx:
             assert [each.id for each in tx.claimed()] == ["a"]
 
-    def test_the_claims_of_a_daemon_that_is_gone_are_voided(self, store, where, opened):
+    def test_the_claims_of_a_daemon_that_is_gone_are_voided(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         add(store, job("a"), job("b", State.SUBMITTING))
         claimed(store)
         store.close()
@@ -456,7 +475,7 @@ class TestClaims:
 
     @pytest.mark.slow
     @pytest.mark.xdist_group("postgres")
-    def test_the_claims_of_a_daemon_that_is_there_stand(self, database, opened):
+    def test_the_claims_of_a_daemon_that_is_there_stand(self, database: str, opened: Callable[..., Store]) -> None:
         one, two = (opened(PostgresDatabase(database), name) for name in ("one", "two"))
         add(one, job("a"))
         claimed(one)
@@ -474,7 +493,7 @@ class TestMoney:
             tx.settle(token, standing)
         return bought
 
-    def test_what_is_open_or_spent_counts_and_what_was_released_does_not(self, store):
+    def test_what_is_open_or_spent_counts_and_what_was_released_does_not(self, store: Store) -> None:
         self.buy(store, "a", 1_000_000)
         self.buy(store, "b", 20_000, Standing.SPENT)
         self.buy(store, "c", 300, Standing.RELEASED)
@@ -483,11 +502,11 @@ class TestMoney:
             assert tx.books.spent(0) == 1_020_000
             assert tx.books.spent(tx.now + 1) == 0
 
-    def test_nothing_spent_is_zero(self, store):
+    def test_nothing_spent_is_zero(self, store: Store) -> None:
         with store.transaction() as tx:
             assert tx.books.spent(0) == tx.books.spent(0, "cats") == 0
 
-    def test_a_folder_counts_with_all_below_it_whatever_the_bytes_of_its_name(self, store):
+    def test_a_folder_counts_with_all_below_it_whatever_the_bytes_of_its_name(self, store: Store) -> None:
         folders = ["", "cats", "cats/old", "cats0", "cats-and-dogs", "c", "ca\udcffts", "ca\udcffts/%"]
         with store.transaction() as tx:
             for power, folder in enumerate(folders):
@@ -499,7 +518,7 @@ class TestMoney:
             assert (tx.books.spent(0, "cats"), tx.in_flight("cats")) == (110, 2)
             assert (tx.books.spent(0, "ca\udcffts"), tx.in_flight("ca\udcffts")) == (11_000_000, 2)
 
-    def test_shut_folders_are_passed_over(self, store):
+    def test_shut_folders_are_passed_over(self, store: Store) -> None:
         with store.transaction() as tx:
             for number, folder in enumerate(["cats", "cats/old", "dogs"]):
                 tx.add([job(f"{number:08}", State.READY, pair=replace(job().pair, folder=folder))])
@@ -510,17 +529,17 @@ class TestMoney:
             claimed = tx.claim([State.READY], 9, HORIZON, LEASE, [Exclusion("cats/old"), Exclusion("dogs")])
             assert [each.pair.folder for each in claimed] == ["cats"]
 
-    def test_models_are_passed_over_by_themselves(self, store):
+    def test_models_are_passed_over_by_themselves(self, store: Store) -> None:
         with store.transaction() as tx:
             for number, model in enumerate(["sora-2", "wan", "sora-2"]):
-                named = replace(job().order, model=model)
+                named = replace(ORDER, model=model)
                 pair = replace(job().pair, folder=("cats", "cats", "dogs")[number])
                 tx.add([job(f"{number:08}", State.READY, order=named, pair=pair)])
             without = [Exclusion(models=("sora-2",))]
             assert [each.id for each in tx.due([State.READY], 9, HORIZON, without)] == ["00000001"]
             assert tx.count(State.READY, [Exclusion("cats", ("sora-2",))]) == 2
 
-    def test_what_is_told_of_it(self, store):
+    def test_what_is_told_of_it(self, store: Store) -> None:
         under_way = self.buy(store, "under way", 100)
         lost, made = self.buy(store, "lost", 20), self.buy(store, "made", 3)
         self.buy(store, "failed", 10**6, Standing.RELEASED)
@@ -538,7 +557,7 @@ class TestMoney:
             assert (told.image, told.model, told.size, told.seconds) == (under_way.pair.image, "sora-2", "1280x720", 8)
             assert entries["made"].clip == "made.mp4"
 
-    def test_a_token_buys_once(self, store):
+    def test_a_token_buys_once(self, store: Store) -> None:
         bought = self.buy(store, "a", 5)
         with pytest.raises(sa.exc.IntegrityError), store.transaction() as tx:
             tx.buy(bought)
@@ -546,7 +565,7 @@ class TestMoney:
             assert tx.has_purchase("a")
             assert not tx.has_purchase("b")
 
-    def test_purchases_of_exactly_this_order(self, store):
+    def test_purchases_of_exactly_this_order(self, store: Store) -> None:
         bought = self.buy(store, "a", 5)
         with store.transaction() as tx:
             tx.know_video("a", "video_1")
@@ -556,7 +575,7 @@ class TestMoney:
             assert tx.purchases_like(job("z", digest="e" * 64)) == []
             assert tx.purchases_like(job("z", order=replace(ORDER, fit=Fit.PAD))) == []
 
-    def test_rivals_are_open_submits_that_a_list_could_not_tell_apart(self, store):
+    def test_rivals_are_open_submits_that_a_list_could_not_tell_apart(self, store: Store) -> None:
         mine = self.buy(store, "mine", 5)
         self.buy(store, "rival", 5)
         self.buy(store, "released", 5, Standing.RELEASED)
@@ -571,7 +590,7 @@ class TestMoney:
             assert tx.known_videos([]) == set()
             assert tx.known_videos(f"video_{number}" for number in range(5000)) == {"video_1"}
 
-    def test_a_twin_that_is_being_submitted(self, store):
+    def test_a_twin_that_is_being_submitted(self, store: Store) -> None:
         self.buy(store, "a", 5)
         with store.transaction() as tx:
             assert tx.being_submitted(job("z"))
@@ -592,7 +611,9 @@ class TestMoney:
             (State.REJECTED, "t", 100, False),
         ],
     )
-    def test_another_job_of_the_same_order(self, store, state, token, changed_at, same):
+    def test_another_job_of_the_same_order(
+        self, store: Store, state: State, token: str | None, changed_at: int, same: bool
+    ) -> None:
         add(store, job("a", state, token=token, changed_at=changed_at))
         with store.transaction() as tx:
             assert (tx.same_order(job("z"), since=100) is not None) == same
@@ -601,7 +622,9 @@ class TestMoney:
 
 
 class TestCommandsAndNotes:
-    def test_wishes_are_taken_once_in_their_order(self, store, where, opened):
+    def test_wishes_are_taken_once_in_their_order(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         with opened(where, "command line").transaction() as tx:
             tx.command("retry", "a")
             tx.command("adopt", "b", "video_\udcff")
@@ -613,7 +636,7 @@ class TestCommandsAndNotes:
         with store.transaction() as tx:
             assert tx.take_commands() == []
 
-    def test_wishes_of_a_turn_that_failed_are_still_there(self, store):
+    def test_wishes_of_a_turn_that_failed_are_still_there(self, store: Store) -> None:
         with store.transaction() as tx:
             tx.command("pause")
         with undone(store) as tx:
@@ -622,7 +645,7 @@ class TestCommandsAndNotes:
             assert [wish.verb for wish in tx.take_commands()] == ["pause"]
 
     @pytest.mark.parametrize("value", [1, "text", [1, {"b": None}], {"name": "b\udcff\0"}, False, ""])
-    def test_a_note_is_kept_replaced_and_forgotten(self, store, value):
+    def test_a_note_is_kept_replaced_and_forgotten(self, store: Store, value: Any) -> None:
         with store.transaction() as tx:
             assert tx.note("key") is None
             tx.write_note("key", "before")
@@ -632,18 +655,18 @@ class TestCommandsAndNotes:
             tx.write_note("key", None)
             assert tx.note("key") is None
 
-    def test_a_command_is_a_plain_value(self):
+    def test_a_command_is_a_plain_value(self) -> None:
         assert Command(1, "pause", None, None) == Command(1, "pause", None, None)
 
 
 class TestOpening:
-    def test_a_state_is_new_once(self, path):
+    def test_a_state_is_new_once(self, path: Path) -> None:
         for expected in (True, False):
             store, fresh = Store.create_or_open(path, "one")
             store.close()
             assert fresh is expected
 
-    def test_an_empty_file_is_no_state_yet(self, path):
+    def test_an_empty_file_is_no_state_yet(self, path: Path) -> None:
         path.touch()
         with pytest.raises(UsageError, match="there is no state at"):
             Store.open_for_reading(path)
@@ -652,19 +675,21 @@ class TestOpening:
         assert fresh
 
     @pytest.mark.parametrize("name", ["a ? b#c%41.db", "ümlaut &=.db", "byte\udcff.db", ":memory:"])
-    def test_any_path(self, tmp_path, opened, name):
+    def test_any_path(self, tmp_path: Path, opened: Callable[..., Store], name: str) -> None:
         add(opened(tmp_path / name), job("a"))
         reading = Store.open_for_reading(tmp_path / name)
         assert [each.id for each in jobs_of(reading)] == ["a"]
         reading.close()
         assert (tmp_path / name).stat().st_size > 0
 
-    def test_a_relative_path_stays_where_it_was(self, tmp_path, opened, monkeypatch):
+    def test_a_relative_path_stays_where_it_was(
+        self, tmp_path: Path, opened: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         add(opened(Path("state.db")), job("a"))
         assert (tmp_path / "state.db").stat().st_size > 0
 
-    def test_the_state_of_an_older_version_is_brought_up_to_date_by_whoever_may_write(self, path):
+    def test_the_state_of_an_older_version_is_brought_up_to_date_by_whoever_may_write(self, path: Path) -> None:
         store, _ = Store.create_or_open(path, "one")
         done = job("a", State.DONE, token="a", price=7, clip="clip \udcff.mp4")
         with store.transaction() as tx:
@@ -696,13 +721,13 @@ class TestOpening:
 
     @pytest.mark.parametrize("opening", [lambda path: Store.create_or_open(path, "one"), Store.open_for_reading])
     class TestRefused:
-        def test_what_is_no_database(self, path, opening):
+        def test_what_is_no_database(self, path: Path, opening: Callable[[Path], object]) -> None:
             path.write_bytes(b"nonsense" * 1000)
             with pytest.raises(UsageError, match=r"state\.db is damaged: file is not a database"):
                 opening(path)
             assert path.read_bytes() == b"nonsense" * 1000
 
-        def test_a_damaged_state(self, path, opening):
+        def test_a_damaged_state(self, path: Path, opening: Callable[[Path], object]) -> None:
             Store.create_or_open(path, "one")[0].close()
             data = bytearray(path.read_bytes())
             data[100:4096] = os.urandom(3996)
@@ -712,7 +737,9 @@ class TestOpening:
             assert path.read_bytes() == data
 
         @pytest.mark.parametrize("table", ["things (a)", "notes (id, body)", "notes (key, value)", "jobs (id)"])
-        def test_the_database_of_another_program(self, path, opening, table):
+        def test_the_database_of_another_program(
+            self, path: Path, opening: Callable[[Path], object], table: str
+        ) -> None:
             other = sqlite3.connect(path)
             other.execute(f"CREATE TABLE {table}")
             other.commit()
@@ -722,7 +749,7 @@ class TestOpening:
                 opening(path)
             assert path.read_bytes() == before
 
-        def test_the_state_of_a_newer_version(self, path, opening):
+        def test_the_state_of_a_newer_version(self, path: Path, opening: Callable[[Path], object]) -> None:
             store, _ = Store.create_or_open(path, "one")
             with store.transaction() as tx:
                 tx.write_note("schema", 99)
@@ -730,12 +757,12 @@ class TestOpening:
             with pytest.raises(UsageError, match=r"newer sorawatch \(schema 99\)"):
                 opening(path)
 
-    def test_there_must_be_something_to_read(self, path):
+    def test_there_must_be_something_to_read(self, path: Path) -> None:
         with pytest.raises(UsageError, match=r"there is no state at .*state\.db yet"):
             Store.open_for_reading(path)
         assert not path.exists()
 
-    def test_a_missing_folder(self, tmp_path):
+    def test_a_missing_folder(self, tmp_path: Path) -> None:
         with pytest.raises(Blocked, match="unable to open database file") as caught:
             Store.create_or_open(tmp_path / "gone" / "state.db", "one")
         assert "folder exists" in caught.value.hint
@@ -754,12 +781,12 @@ class TestOpening:
             ((4, 0, 0), True),
         ],
     )
-    def test_the_write_ahead_log_is_used_only_where_it_cannot_damage_the_state(self, version, safe):
+    def test_the_write_ahead_log_is_used_only_where_it_cannot_damage_the_state(self, version: Any, safe: bool) -> None:
         assert has_safe_wal(version) is safe
 
 
 class TestReading(OfAFile):
-    def test_a_reader_sees_what_was_committed_while_a_writer_is_at_work(self, store, path):
+    def test_a_reader_sees_what_was_committed_while_a_writer_is_at_work(self, store: Store, path: Path) -> None:
         add(store, job("a"))
         with store.transaction() as tx:
             tx.add([job("b")])
@@ -768,7 +795,7 @@ class TestReading(OfAFile):
         assert [each.id for each in jobs_of(reading)] == ["a", "b"]
         reading.close()
 
-    def test_a_reader_waits_for_a_commit(self, store, path):
+    def test_a_reader_waits_for_a_commit(self, store: Store, path: Path) -> None:
         add(store, job("a"))
         writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         writer.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -780,7 +807,7 @@ class TestReading(OfAFile):
         reading.close()
         letting_go.join()
 
-    def test_a_writer_waits_for_another(self, store, path, opened):
+    def test_a_writer_waits_for_another(self, store: Store, path: Path, opened: Callable[..., Store]) -> None:
         other = opened(path, "command line")
         began = threading.Event()
 
@@ -796,13 +823,15 @@ class TestReading(OfAFile):
         writing.join()
         assert {each.id for each in jobs_of(store)} == {"a", "b"}
 
-    def test_a_reader_cannot_write(self, store, path):
+    def test_a_reader_cannot_write(self, store: Store, path: Path) -> None:
         reading = Store.open_for_reading(path)
         with pytest.raises(Blocked, match="readonly"):
             add(reading, job("a"))
         reading.close()
 
-    def test_what_another_process_wrote_is_noticed_once(self, store, path, opened):
+    def test_what_another_process_wrote_is_noticed_once(
+        self, store: Store, path: Path, opened: Callable[..., Store]
+    ) -> None:
         other = opened(path, "command line")
         store.touched()
         add(store, job("a"))
@@ -813,7 +842,7 @@ class TestReading(OfAFile):
         assert store.touched()
         assert not store.touched()
 
-    def test_a_state_that_cannot_be_asked_counts_as_touched(self, store, path):
+    def test_a_state_that_cannot_be_asked_counts_as_touched(self, store: Store, path: Path) -> None:
         store.touched()
         path.write_bytes(b"nonsense" * 1000)
         assert store.touched()
@@ -822,7 +851,9 @@ class TestReading(OfAFile):
 
 
 class TestTrouble(OfAFile):
-    def test_a_full_disk_blocks_and_goes_on_when_there_is_room(self, mount, opened):
+    def test_a_full_disk_blocks_and_goes_on_when_there_is_room(
+        self, mount: Callable[[str], Path], opened: Callable[..., Store]
+    ) -> None:
         disk = mount("size=1m")
         store = opened(disk / "state.db")
         add(store, job("a"))
@@ -836,7 +867,9 @@ class TestTrouble(OfAFile):
         add(store, job("b"))
         assert [each.id for each in jobs_of(store)] == ["a", "b"]
 
-    def test_a_read_only_disk_blocks(self, mount, remount, opened):
+    def test_a_read_only_disk_blocks(
+        self, mount: Callable[[str], Path], remount: Callable[[Path, str], None], opened: Callable[..., Store]
+    ) -> None:
         disk = mount("size=1m")
         Store.create_or_open(disk / "state.db", "one")[0].close()
         remount(disk, "ro")
@@ -849,13 +882,13 @@ class TestTrouble(OfAFile):
         reading.close()
 
     @pytest.mark.parametrize("fate", [Path.unlink, lambda path: path.rename(path.with_name("away.db"))])
-    def test_a_state_that_loses_its_name_is_written_no_more(self, store, path, fate):
+    def test_a_state_that_loses_its_name_is_written_no_more(self, store: Store, path: Path, fate: Any) -> None:
         add(store, job("a"))
         fate(path)
         with pytest.raises(Blocked, match="was removed or replaced while in use"):
             add(store, job("b"))
 
-    def test_a_state_put_back_goes_on(self, store, path):
+    def test_a_state_put_back_goes_on(self, store: Store, path: Path) -> None:
         path.rename(path.with_name("away.db"))
         path.write_bytes(b"something else")
         with pytest.raises(Blocked):
@@ -864,7 +897,7 @@ class TestTrouble(OfAFile):
         add(store, job("a"))
         assert [each.id for each in jobs_of(store)] == ["a"]
 
-    def test_faults_of_our_own_are_not_taken_for_the_disks(self, store):
+    def test_faults_of_our_own_are_not_taken_for_the_disks(self, store: Store) -> None:
         add(store, job("a"))
         with pytest.raises(sa.exc.IntegrityError):
             add(store, job("a"))
@@ -874,11 +907,11 @@ class TestDialects(OfAFile):
     """Every statement, as PostgreSQL would be sent it."""
 
     @pytest.fixture
-    def statements(self, store) -> list[str]:
+    def statements(self, store: Store) -> list[str]:
         seen: list[str] = []
 
         def compile_it(_connection: object, statement: Any, *_rest: object) -> None:
-            seen.append(str(statement.compile(dialect=postgresql.dialect())))
+            seen.append(str(statement.compile(dialect=postgresql.dialect())))  # type: ignore[no-untyped-call]
 
         sa.event.listen(sa.Engine, "before_execute", compile_it)
         try:
@@ -937,23 +970,23 @@ class TestDialects(OfAFile):
             tx.known_videos([])
             tx.books.spent(0)
 
-    def test_every_statement_compiles(self, statements):
+    def test_every_statement_compiles(self, statements: list[str]) -> None:
         assert len(statements) > 35
 
-    def test_claims_skip_the_rows_that_another_daemon_has_locked(self, statements):
+    def test_claims_skip_the_rows_that_another_daemon_has_locked(self, statements: list[str]) -> None:
         (claim,) = [each for each in statements if each.startswith("WITH")]
         select, update = claim.split("UPDATE jobs", maxsplit=1)
         assert "FOR UPDATE SKIP LOCKED" in select
         assert "LIMIT" in select
         assert "RETURNING" in update
 
-    def test_wishes_are_read_and_removed_in_one_statement(self, statements):
+    def test_wishes_are_read_and_removed_in_one_statement(self, statements: list[str]) -> None:
         assert [each for each in statements if each.startswith("DELETE FROM commands") and "RETURNING" in each]
 
 
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
-def test_two_daemons_never_hold_one_job(tmp_path_factory, data):
+def test_two_daemons_never_hold_one_job(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
     """Whatever they do in whatever order, a save counts only for the one that may write."""
     path = tmp_path_factory.mktemp("two") / "state.db"
     stores = {owner: Store.create_or_open(path, owner)[0] for owner in ("one", "two")}
@@ -993,13 +1026,13 @@ class TestOrders:
     SENT = job("a", State.RENDERING, token="t", price=5, reference_digest="r" * 64)
 
     @pytest.fixture(autouse=True)
-    def _bought(self, store):
+    def _bought(self, store: Store) -> None:
         with store.transaction() as tx:
             tx.add([self.SENT])
             tx.buy(self.SENT)
 
     @pytest.mark.parametrize(("digest", "reference"), [("e", "r"), ("d", "s"), ("d", "r")])
-    def test_are_the_same_by_the_picture_or_by_the_reference(self, store, digest, reference):
+    def test_are_the_same_by_the_picture_or_by_the_reference(self, store: Store, digest: str, reference: str) -> None:
         with store.transaction() as tx:
             tx.settle("t", Standing.SPENT, "a.mp4")
             like = job("z", digest=digest * 64, reference_digest=reference * 64)
@@ -1010,14 +1043,14 @@ class TestOrders:
             other = job("z", digest="e" * 64, reference_digest="s" * 64)
             assert (tx.same_order(other, since=0), tx.purchases_like(other)) == (None, [])
 
-    def test_without_a_known_reference_are_told_by_the_picture_alone(self, store):
+    def test_without_a_known_reference_are_told_by_the_picture_alone(self, store: Store) -> None:
         """As an older version has left them."""
         with store.transaction() as tx:
             older = job("z", digest="e" * 64)
             assert (tx.same_order(older, since=0), tx.purchases_like(older)) == (None, [])
             assert tx.same_order(job("z"), since=0) is not None
 
-    def test_takes_are_counted_over_jobs_and_purchases(self, store):
+    def test_takes_are_counted_over_jobs_and_purchases(self, store: Store) -> None:
         with store.transaction() as tx:
             assert tx.orders.next_take(self.SENT) == 2
             second = replace(self.SENT, id="b", token="u", order=replace(ORDER, take=2))
@@ -1028,7 +1061,7 @@ class TestOrders:
             assert tx.orders.next_take(replace(self.SENT, digest="e" * 64)) == 4
             assert tx.orders.next_take(replace(self.SENT, digest="e" * 64, reference_digest="s" * 64)) == 2
 
-    def test_a_pair_that_was_moved_back_is_of_the_take_that_was_asked_for(self, store):
+    def test_a_pair_that_was_moved_back_is_of_the_take_that_was_asked_for(self, store: Store) -> None:
         pair = Pair("trip", "a.jpg", Stamp(5, 7), "a.yaml", Stamp(1, 1))
         with store.transaction() as tx:
             second = replace(job("b"), pair=pair, order=replace(ORDER, take=2), state=State.RESTORING, created_at=1)
@@ -1044,7 +1077,7 @@ class TestOrders:
             tx.add([replace(failed, id="c", order=replace(ORDER, take=3), created_at=2)])
             assert tx.orders.take_of(pair) == 3
 
-    def test_a_purchase_is_followed_by_one_job(self, store):
+    def test_a_purchase_is_followed_by_one_job(self, store: Store) -> None:
         with store.transaction() as tx:
             (purchase,) = tx.orders.all().values()
             assert tx.orders.has_follower(purchase, job("z"))
@@ -1052,7 +1085,7 @@ class TestOrders:
             tx.save(replace(self.SENT, state=State.FAILED), self.SENT)
             assert not tx.orders.has_follower(purchase, job("z"))
 
-    def test_what_is_told_elsewhere_is_put_in_place_of_what_is_known(self, store):
+    def test_what_is_told_elsewhere_is_put_in_place_of_what_is_known(self, store: Store) -> None:
         with store.transaction() as tx:
             (purchase,) = tx.orders.all().values()
             delivered = replace(purchase, standing=Standing.SPENT, clip="a \udcff.mp4", video_id="video_1")
@@ -1060,7 +1093,7 @@ class TestOrders:
             tx.orders.put(replace(delivered, token="u", at=purchase.at + 1))
             assert tx.orders.all() == {"t": delivered, "u": replace(delivered, token="u", at=purchase.at + 1)}
 
-    def test_what_is_bought_and_settled_is_to_be_entered_into_the_ledger(self, store):
+    def test_what_is_bought_and_settled_is_to_be_entered_into_the_ledger(self, store: Store) -> None:
         with store.transaction() as tx:
             sent = replace(self.SENT, id="b", token="u")
             tx.buy(sent)

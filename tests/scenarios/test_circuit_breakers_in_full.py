@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,10 @@ FREE = {"sora-2": {"usd_per_second": 0}}
 MANY = 30
 
 LOST = [row for row in rows.LOST if row.name in {"504 page", "500 OpenAI", "200 another name for the id"}]
+
+
+def is_in(workspace: Workspace, name: str, state: str) -> bool:
+    return workspace.states(name)[-1:] == [state]
 
 
 def fill(workspace: Workspace, count: int = MANY) -> None:
@@ -75,7 +80,7 @@ def test_lost_answers_between_answers_that_came_stop_nobody(workspace: Workspace
         for number in range(3):
             for name, end in ((f"lost {number}.jpg", "held"), (f"heard {number}.jpg", "done")):
                 workspace.drop(name)
-                wait_until(lambda name=name, end=end: workspace.states(name)[-1:] == [end], 20, workspace.told)
+                wait_until(partial(is_in, workspace, name, end), 20, workspace.told)
     assert workspace.counts() == {"done": 3, "held": 3}
     assert workspace.simulator.ledger().creates == 6
 

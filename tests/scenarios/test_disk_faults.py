@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ from tests.support.workspace import Workspace, picture, wait_until
 DAY_MS = 86_400_000
 _AWAY = 3600
 """Seconds between two looks at the inbox where a test says itself when to look."""
+
+
+def has_files(workspace: Workspace, folder: str, count: int) -> bool:
+    return len(workspace.files(folder)) == count
 
 
 def jobs(workspace: Workspace) -> tuple[Job, ...]:
@@ -78,8 +83,13 @@ def test_a_picture_changed_after_it_was_prepared_is_not_ordered_as_it_was(worksp
         workspace.cli("resume")
         reason = "changed or taken away after it was listed"
         wait_until(lambda: (job := jobs(workspace)[0]).attempts >= 3 and reason in job.reason)
+
         # A look that meets the job while it is being submitted, in vain, leaves it to the next.
-        wait_until(lambda: daemon.nudge() or "cancelled" in workspace.states("beach.jpg"))
+        def cancelled() -> bool:
+            daemon.nudge()
+            return "cancelled" in workspace.states("beach.jpg")
+
+        wait_until(cancelled)
         if change == "replaced":
             wait_until(lambda: "done" in workspace.states("beach.jpg"))
     assert workspace.simulator.ledger().creates == (1 if change == "replaced" else 0)
@@ -133,9 +143,7 @@ def test_a_pair_that_a_sync_tool_keeps_bringing_back_is_refused_every_time(works
         for times in range(1, 5):
             for name, content in kept.items():
                 (workspace.inbox / name).write_bytes(content)
-            wait_until(
-                lambda times=times: len(workspace.files("errors")) == 3 * times, told=lambda: workspace.cli("status")
-            )
+            wait_until(partial(has_files, workspace, "errors", 3 * times), told=lambda: workspace.cli("status"))
             assert workspace.files("inbox") == {}
     assert workspace.simulator.ledger().creates == 1
     assert list(workspace.files("outbox")) == ["beach.mp4"]

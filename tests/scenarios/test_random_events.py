@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -57,11 +58,11 @@ class Server:
     def __init__(self, root: str) -> None:
         self.root, self.url = root, f"{root}/v1"
 
-    def videos(self) -> list[dict[str, object]]:
-        videos: list[dict[str, object]] = requests.get(f"{self.root}/ledger", timeout=10).json()["videos"]
+    def videos(self) -> list[dict[str, Any]]:
+        videos: list[dict[str, Any]] = requests.get(f"{self.root}/ledger", timeout=10).json()["videos"]
         return videos
 
-    def inject(self, fault: dict[str, object]) -> None:
+    def inject(self, fault: dict[str, Any]) -> None:
         requests.post(f"{self.root}/faults", json=fault, timeout=10).raise_for_status()
 
     def clear_faults(self) -> None:
@@ -99,7 +100,7 @@ class Promises(RuleBasedStateMachine):
         getattr(self, do)(slot)
 
     @rule(fault=st.sampled_from(FAULTS))
-    def server_breaks(self, fault: dict[str, object]) -> None:
+    def server_breaks(self, fault: dict[str, Any]) -> None:
         self.server.inject(fault)
         self.list_was_off |= fault.get("on") == "list"
 

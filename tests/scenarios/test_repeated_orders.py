@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,7 @@ def test_a_reference_that_comes_out_otherwise_is_no_other_order(workspace: Works
 
 
 @pytest.mark.parametrize("terms", [{"seconds": 4}, {"fit": "pad"}, {"prompt": "other waves"}])
-def test_other_terms_make_another_order(workspace: Workspace, terms: dict[str, object]) -> None:
+def test_other_terms_make_another_order(workspace: Workspace, terms: dict[str, Any]) -> None:
     workspace.drop("beach.jpg", "waves", seconds=8)
     assert workspace.run_once()
     workspace.drop("beach.jpg", **{"prompt": "waves", "seconds": 8, **terms})

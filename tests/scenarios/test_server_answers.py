@@ -42,7 +42,12 @@ def drained(workspace: Workspace, seconds: float = 15) -> bool:
     loaded = config.load(workspace.write_config(), {})
     late = threading.Event()
     with build.opened(loaded, {}, [lambda before, after: workspace.changes.append((before, after))]) as daemon:
-        timer = threading.Timer(seconds, lambda: (late.set(), daemon.stop()))
+
+        def give_up() -> None:
+            late.set()
+            daemon.stop()
+
+        timer = threading.Timer(seconds, give_up)
         timer.start()
         try:
             well = daemon.run(once=True)
@@ -96,7 +101,7 @@ def assert_delivered(workspace: Workspace, creates: int = 1, pictures: int = 1) 
     assert (ledger.creates, ledger.duplicates) == (creates, creates - pictures)
 
 
-def sold(count: int) -> dict[str, dict[str, object]]:
+def sold(count: int) -> dict[str, dict[str, Any]]:
     """The first of the models that the simulator of `apart` sells, as a configuration describes them."""
     return {f"m{number}": {"sizes": ["320x180"], "seconds": [8], "usd_per_second": 0.1} for number in range(count)}
 

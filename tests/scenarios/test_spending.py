@@ -76,7 +76,7 @@ def test_at_the_days_cap_it_pauses_says_so_once_and_goes_on_with_the_day(
         assert pause.until - clock() < 13 * HOURS
         for days, creates in ((1, 10), (2, 12)):
             clock.ahead = days * 24 * HOURS
-            wait_until(lambda creates=creates: len(workspace.files("outbox")) == creates)
+            workspace.wait_for_clips(creates)
         assert workspace.simulator.ledger().creates == 12
         wait_until(lambda: not paused(workspace))
     said = [record.getMessage() for record in caplog.records if "usd_per_day" in record.getMessage()]

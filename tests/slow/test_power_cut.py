@@ -110,7 +110,7 @@ def test_the_power_fails_again_and_again(disk: Disk, disk_workspace: Workspace) 
     for creates in range(1, JOBS + 1):
         running = start(workspace)
         with pledge.watching():
-            workspace.simulator.wait_for(lambda ledger, creates=creates: ledger.creates >= creates)
+            workspace.wait_for_creates(creates)
             disk.cut_power()
         running.kill()
         restore_power(disk)

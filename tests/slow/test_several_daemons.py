@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -58,10 +59,14 @@ def fleet(workspace: Workspace, database: str) -> Iterator[Fleet]:
 
 
 @pytest.fixture
-def patient_fleet(stalled_workspace: Workspace, database: str) -> Iterator[Fleet]:
+def stalled_fleet(stalled_workspace: Workspace, database: str) -> Iterator[Fleet]:
     """Likewise, with a simulator that finishes no video until it is told to."""
     with closing(Fleet(stalled_workspace, database)) as made:
         yield made
+
+
+def is_processed(machine: Workspace, name: str) -> bool:
+    return name in machine.files("processed")
 
 
 def logs(*daemons: Running) -> str:
@@ -87,8 +92,8 @@ def test_they_share_the_work_and_buy_nothing_twice(fleet: Fleet) -> None:
     assert one.simulator.ledger().max_in_flight <= 3
 
 
-def test_what_a_killed_machine_was_at_is_gone_on_with_by_another(patient_fleet: Fleet) -> None:
-    one, two = patient_fleet.first, patient_fleet.machine()
+def test_what_a_killed_machine_was_at_is_gone_on_with_by_another(stalled_fleet: Fleet) -> None:
+    one, two = stalled_fleet.first, stalled_fleet.machine()
     pledge = Pledge(one)
     pledge.drop("a.jpg", "b.jpg")
     killed = start(one)
@@ -143,8 +148,8 @@ def test_what_was_prepared_elsewhere_is_prepared_again_rather_than_waited_for(fl
     pledge.keep(clips=1)
 
 
-def test_the_limits_are_those_of_all_together(patient_fleet: Fleet) -> None:
-    one, two = patient_fleet.first, patient_fleet.machine()
+def test_the_limits_are_those_of_all_together(stalled_fleet: Fleet) -> None:
+    one, two = stalled_fleet.first, stalled_fleet.machine()
     one.set("limits", in_flight=2, usd_per_day=2.4)
     pledge = Pledge(one)
     pledge.drop(*(f"{number}.jpg" for number in range(6)))
@@ -186,8 +191,8 @@ def test_the_pace_is_that_of_all_together(database: str) -> None:
             each.close()
 
 
-def test_a_database_that_starts_anew_is_waited_for(patient_fleet: Fleet, cluster: Cluster) -> None:
-    one, two = patient_fleet.first, patient_fleet.machine()
+def test_a_database_that_starts_anew_is_waited_for(stalled_fleet: Fleet, cluster: Cluster) -> None:
+    one, two = stalled_fleet.first, stalled_fleet.machine()
     pledge = Pledge(one)
     pledge.drop("a.jpg", "b.jpg")
     with daemon(one) as first, daemon(two) as second:
@@ -275,8 +280,8 @@ class TestRefused:
         assert "is a database, but not one of sorawatch" in fleet.first.cli("run", status=2)
 
 
-def test_commands_are_heard_whichever_machine_they_are_given_on(patient_fleet: Fleet) -> None:
-    one, two = patient_fleet.first, patient_fleet.machine()
+def test_commands_are_heard_whichever_machine_they_are_given_on(stalled_fleet: Fleet) -> None:
+    one, two = stalled_fleet.first, stalled_fleet.machine()
     two.write_config()
     assert "there is no state at postgresql://sorawatch:***@" in two.cli("status", status=2)
     with daemon(one) as running:
@@ -296,8 +301,8 @@ def test_commands_are_heard_whichever_machine_they_are_given_on(patient_fleet: F
             assert path.name == "config.yaml" or PASSWORD.encode() not in path.read_bytes()
 
 
-def test_a_state_lost_while_orders_are_under_way_is_recovered(patient_fleet: Fleet, cluster: Cluster) -> None:
-    one = patient_fleet.first
+def test_a_state_lost_while_orders_are_under_way_is_recovered(stalled_fleet: Fleet, cluster: Cluster) -> None:
+    one = stalled_fleet.first
     pledge = Pledge(one)
     pledge.drop("a.jpg")
     with daemon(one):
@@ -321,7 +326,7 @@ def test_what_was_bought_is_known_when_the_state_is_lost(fleet: Fleet, cluster: 
     for machine, name in ((one, "a.jpg"), (two, "b.jpg")):
         pledge.drop(name)
         with daemon(machine) as running:
-            wait_until(lambda name=name: name in one.files("processed"), told=lambda: reasons(one) + running.log)
+            wait_until(partial(is_processed, one, name), told=lambda: reasons(one) + running.log)
             wait_until(lambda: ended(one))
     ledgers = [*(two.root / "work").glob("*.ledger")]
     (two.root / "work").rename(two.root / "gone")

@@ -6,6 +6,7 @@ import grp
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import yaml
@@ -31,7 +32,7 @@ class Service:
         self.container = container
         self.server = server
         self.srv = container.path(SRV)
-        self.config = {
+        self.config: dict[str, Any] = {
             "folders": {name: f"{SRV}/{name}" for name in ("inbox", "outbox", "errors", "processed")},
             "api": {"base_url": server.url, "timeout_seconds": 60},
             # So that whatever is noticed sooner was noticed by an event.
@@ -41,7 +42,7 @@ class Service:
             "limits": {"submits_per_minute": 60_000, "usd_per_day": 50},
         }
 
-    def write_config(self, **sections: object) -> None:
+    def write_config(self, **sections: Any) -> None:
         text = yaml.safe_dump({**self.config, **sections})
         self.container.path("/etc/sorawatch/config.yaml").write_text(text)
 

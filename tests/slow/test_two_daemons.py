@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ _AT_A_WORD = "import sys; from sorawatch.cli.main import cli; sys.stdin.read(1);
 def ready(workspace: Workspace, configuration: Path) -> subprocess.Popen[str]:
     """A daemon that starts as soon as it is told to."""
     command = [sys.executable, "-c", _AT_A_WORD, "run", "--config", str(configuration)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, cwd=workspace.root, text=True, **pipes)
     workspace.processes.append(process)
     return process

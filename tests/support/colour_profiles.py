@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def gamma_profile(gamma: float) -> bytes:
     return icc(b"GRAY", b"XYZ ", wtpt=xyz(D50), kTRC=curve(np.linspace(0, 1, 1024) ** gamma))
 
 
-def cmyk_profile(inks: dict[tuple[int, int, int, int], tuple[float, float, float]]) -> bytes:
+def cmyk_profile(inks: Mapping[tuple[int, ...], tuple[float, int, int]]) -> bytes:
     """A press whose solid overprints have these Lab colours; those not named are black."""
     corners = b"".join(
         bytes([round(lightness * 2.55), a + 128, b + 128])

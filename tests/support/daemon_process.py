@@ -52,7 +52,7 @@ def start(workspace: Workspace, *arguments: str, prefix: Sequence[str] = (), **o
     workspace.write_config()
     environment = {**os.environ, "COLUMNS": "200"}
     with open(path, "w") as log:
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
         process = subprocess.Popen(command, cwd=workspace.root, env=environment, text=True, **pipes, **options)
     workspace.processes.append(process)
     return Running(process, path)

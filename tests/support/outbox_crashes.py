@@ -17,6 +17,7 @@ import sys
 import threading
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from sorawatch.edges import outbox
 
@@ -140,7 +141,7 @@ def die_at(line: int) -> None:
     sys.settrace(trace)
 
 
-def crash(sources: Path, targets: Path, system: str) -> dict[str, object]:
+def crash(sources: Path, targets: Path, system: str) -> dict[str, Any]:
     """Die at every line once, and after every fourth at some line of the call that follows, too."""
     faults: list[str] = []
     for line in count(1):
@@ -158,7 +159,7 @@ def crash(sources: Path, targets: Path, system: str) -> dict[str, object]:
     raise AssertionError
 
 
-def race(sources: Path, targets: Path) -> dict[str, object]:
+def race(sources: Path, targets: Path) -> dict[str, Any]:
     """Sixteen threads want one name."""
     contents = {f"{number} ".encode() * 1000 for number in range(16)}
     targets.mkdir()

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,10 @@ from tests.support.workspace import wait_until
 PASSWORD = "s3cret-of-the-database"
 
 
-def program(name: str) -> str | None:
-    """The path of one of PostgreSQL's programs; Debian keeps them off the PATH."""
+def program(name: str) -> str:
+    """The path of one of PostgreSQL's programs, which Debian keeps off the PATH; its name where there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(found[-1]) if found else shutil.which(name)
+    return str(found[-1]) if found else shutil.which(name) or name
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Cluster:
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
-    def user(self) -> dict[str, int]:
+    def user(self) -> dict[str, Any]:
         """Root may not run it."""
         if os.geteuid() != 0:
             return {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sorawatch.simulator import Fault
 
@@ -24,7 +25,7 @@ class Row:
     media_type: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def fault(self, kind: str, on: str, *, times: int | None = None, **options: object) -> Fault:
+    def fault(self, kind: str, on: str, *, times: int | None = None, **options: Any) -> Fault:
         text = self.body if isinstance(self.body, str) else json.dumps(self.body, ensure_ascii=False)
         told = "text/html" if text.startswith("<") else "text/plain"
         media_type = self.media_type or (told if isinstance(self.body, str) else "application/json")
@@ -33,11 +34,11 @@ class Row:
         )  # fmt: skip
 
 
-def openai(message: str, code: object = None, kind: str = "server_error") -> dict[str, object]:
+def openai(message: str, code: object = None, kind: str = "server_error") -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def new_api(code: str, message: str) -> dict[str, object]:
+def new_api(code: str, message: str) -> dict[str, Any]:
     return {"code": code, "message": message, "data": None}
 
 

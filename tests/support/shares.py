@@ -67,9 +67,10 @@ class FileServer:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
+            pipe = connection.fileno()
             with connection:
                 if self._serving.is_set():
-                    self._processes.append(subprocess.Popen([SERVER], stdin=connection, stdout=connection))
+                    self._processes.append(subprocess.Popen([str(SERVER)], stdin=pipe, stdout=pipe))
 
 
 @dataclass

@@ -115,7 +115,7 @@ def installation(scratch: Path) -> Path:
     suits = "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"
     if subprocess.run(["python3", "-c", suits], env={"PATH": PATH}, capture_output=True, check=False).returncode:
         pytest.skip("the system's own Python is too old, or its venv module is not installed")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", scratch, ROOT]
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(scratch), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = scratch.glob("*.whl")
     made = scratch / "installation"

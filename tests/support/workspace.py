@@ -142,7 +142,7 @@ class Workspace:
         self.write_config()
         environment = {**os.environ, "COLUMNS": "200", **options.pop("env", {})}
         command = [sys.executable, "-m", "sorawatch", *arguments]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         process = subprocess.Popen(command, cwd=self.root, env=environment, **{**pipes, **options})
         self.processes.append(process)
         return process
@@ -196,6 +196,14 @@ class Workspace:
         console = Console(width=200, file=io.StringIO(), highlight=False)
         console.print(screens.status(self.status(), config.load(self.root / "config.yaml", {})))
         return cast(io.StringIO, console.file).getvalue()
+
+    def wait_for_creates(self, count: int) -> None:
+        """Wait until the server has taken so many orders."""
+        self.simulator.wait_for(lambda ledger: ledger.creates >= count)
+
+    def wait_for_clips(self, count: int) -> None:
+        """Wait until there are so many files in the outbox."""
+        wait_until(lambda: len(self.files("outbox")) == count, told=self.told)
 
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state, by the state file; empty while there is none."""

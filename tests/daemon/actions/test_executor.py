@@ -22,14 +22,16 @@ def mailbox() -> Mailbox[ActionDone]:
     return Mailbox()
 
 
-def test_an_action_comes_back_with_its_job_token_and_outcome(mailbox):
+def test_an_action_comes_back_with_its_job_token_and_outcome(mailbox: Mailbox[ActionDone]) -> None:
     executor = Executor(lambda action, job: o.Accepted(f"{action} {job.id}"), mailbox.put)
     executor.start(Action.SUBMIT, JOB)
     assert mailbox.collect(60) == [ActionDone("a", Action.SUBMIT, "t", o.Accepted("submit a"))]
 
 
 @pytest.mark.parametrize("action", Action)
-def test_a_fault_of_ours_is_reported_and_a_submit_then_counts_as_unknown(mailbox, action, caplog):
+def test_a_fault_of_ours_is_reported_and_a_submit_then_counts_as_unknown(
+    mailbox: Mailbox[ActionDone], action: Action, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(action: Action, job: Job) -> o.Outcome:
         raise ZeroDivisionError
 
@@ -40,7 +42,7 @@ def test_a_fault_of_ours_is_reported_and_a_submit_then_counts_as_unknown(mailbox
     assert "Traceback" in caplog.text
 
 
-def test_a_slow_kind_does_not_hold_up_the_others(mailbox):
+def test_a_slow_kind_does_not_hold_up_the_others(mailbox: Mailbox[ActionDone]) -> None:
     released = threading.Event()
 
     def perform(action: Action, job: Job) -> o.Outcome:
@@ -65,7 +67,7 @@ def reports(mailbox: Mailbox[ActionDone], count: int) -> list[ActionDone]:
     return found
 
 
-def test_a_job_in_hand_is_known_until_its_report_is_recorded(mailbox):
+def test_a_job_in_hand_is_known_until_its_report_is_recorded(mailbox: Mailbox[ActionDone]) -> None:
     executor = Executor(lambda action, job: o.Restored(), mailbox.put)
     assert not executor.have(JOB)
     executor.start(Action.SUBMIT, JOB)
@@ -78,7 +80,7 @@ def test_a_job_in_hand_is_known_until_its_report_is_recorded(mailbox):
     assert not executor.have(JOB)
 
 
-def test_what_is_under_way_is_counted_until_it_is_recorded(mailbox):
+def test_what_is_under_way_is_counted_until_it_is_recorded(mailbox: Mailbox[ActionDone]) -> None:
     executor = Executor(lambda action, job: o.Restored(), mailbox.put)
     empty = executor.room(Action.POLL)
     executor.start(Action.POLL, JOB)
@@ -91,7 +93,7 @@ def test_what_is_under_way_is_counted_until_it_is_recorded(mailbox):
     assert executor.room(Action.POLL) == empty
 
 
-def test_there_is_no_room_beyond_a_full_queue(mailbox):
+def test_there_is_no_room_beyond_a_full_queue(mailbox: Mailbox[ActionDone]) -> None:
     released = threading.Event()
 
     def perform(action: Action, job: Job) -> o.Outcome:
@@ -105,7 +107,7 @@ def test_there_is_no_room_beyond_a_full_queue(mailbox):
     released.set()
 
 
-def test_what_comes_to_no_end_is_named_until_it_does(mailbox):
+def test_what_comes_to_no_end_is_named_until_it_does(mailbox: Mailbox[ActionDone]) -> None:
     released = threading.Event()
 
     def perform(action: Action, job: Job) -> o.Outcome:

@@ -22,7 +22,9 @@ def test_how_long_renders_took_is_remembered_by_their_kind_through_restarts(work
         pacing = RenderTimes()
         done = {job.pair.image: job for job in tx.jobs([State.DONE])}
         short, long = (pacing.outlook(tx, done[name]).past for name in ("a.jpg", "b.jpg"))
-        other = replace(done["a.jpg"], order=replace(done["a.jpg"].order, model="another"))
+        order = done["a.jpg"].order
+        assert order is not None
+        other = replace(done["a.jpg"], order=replace(order, model="another"))
         assert pacing.outlook(tx, other).past == ()
     store.close()
     assert (len(short), len(long)) == (1, 2)
@@ -41,5 +43,7 @@ def test_how_long_renders_took_is_remembered_by_their_kind_through_restarts(work
         (100, PolledProgress(180, 5), None, 100),
     ],
 )
-def test_a_servers_word_counts_as_far_as_it_agrees_with_what_was_seen(age, before, took, expected) -> None:
+def test_a_servers_word_counts_as_far_as_it_agrees_with_what_was_seen(
+    age: int, before: PolledProgress | None, took: int | None, expected: int
+) -> None:
     assert length(age, before, took) == expected

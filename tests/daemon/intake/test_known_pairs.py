@@ -15,7 +15,7 @@ def job(job_id: str, pair: Pair, state: State = State.FOUND) -> Job:
     return Job(job_id, state, pair, created_at=1, due_at=1, changed_at=1)
 
 
-def test_a_pair_is_known_while_its_job_goes_on():
+def test_a_pair_is_known_while_its_job_goes_on() -> None:
     register = KnownPairs()
     register.enter(job("a", FIRST))
     assert register.knows(FIRST)
@@ -26,7 +26,7 @@ def test_a_pair_is_known_while_its_job_goes_on():
     assert register.pairs() == {}
 
 
-def test_only_what_is_not_paid_for_can_be_missed():
+def test_only_what_is_not_paid_for_can_be_missed() -> None:
     register = KnownPairs()
     register.enter(job("a", FIRST, State.READY))
     assert register.vanished({"beach.jpg": FIRST}, 0.0, 0.0) == []
@@ -36,7 +36,7 @@ def test_only_what_is_not_paid_for_can_be_missed():
     assert register.vanished({}, 0.0, 0.0) == []
 
 
-def test_a_pair_that_must_be_missed_for_long_is_missed_in_every_look():
+def test_a_pair_that_must_be_missed_for_long_is_missed_in_every_look() -> None:
     register = KnownPairs()
     register.enter(job("a", FIRST))
     there = {"beach.jpg": FIRST}
@@ -46,7 +46,7 @@ def test_a_pair_that_must_be_missed_for_long_is_missed_in_every_look():
 
 
 class TestAPictureChangedWhileItsJobGoesOn:
-    def test_news_of_the_older_job_does_not_hide_the_newer(self):
+    def test_news_of_the_older_job_does_not_hide_the_newer(self) -> None:
         register = KnownPairs()
         register.enter(job("a", FIRST, State.RENDERING))
         register.enter(job("b", CHANGED))
@@ -55,7 +55,7 @@ class TestAPictureChangedWhileItsJobGoesOn:
         assert register.knows(FIRST)
         assert register.knows(CHANGED)
 
-    def test_the_end_of_either_leaves_the_other(self):
+    def test_the_end_of_either_leaves_the_other(self) -> None:
         for ended, left in (("a", CHANGED), ("b", FIRST)):
             register = KnownPairs()
             jobs = {"a": job("a", FIRST, State.RENDERING), "b": job("b", CHANGED)}
@@ -64,7 +64,7 @@ class TestAPictureChangedWhileItsJobGoesOn:
             register.enter(replace(jobs[ended], state=State.CANCELLED))
             assert register.pairs() == {"beach.jpg": left}
 
-    def test_a_job_that_takes_the_new_stamp_over_keeps_its_place(self):
+    def test_a_job_that_takes_the_new_stamp_over_keeps_its_place(self) -> None:
         register = KnownPairs()
         register.enter(job("a", FIRST, State.RENDERING))
         register.enter(job("b", CHANGED))
@@ -74,7 +74,7 @@ class TestAPictureChangedWhileItsJobGoesOn:
         assert register.knows(CHANGED)
 
 
-def test_the_end_of_a_job_nobody_entered_is_nothing():
+def test_the_end_of_a_job_nobody_entered_is_nothing() -> None:
     register = KnownPairs()
     register.enter(job("a", FIRST, State.DONE))
     assert register.pairs() == {}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from sorawatch.config import WatchMode
+from sorawatch.core.job import Pair
 from sorawatch.core.order import Fit, Model, Size
 from sorawatch.core.sidecar import OrderSettings
 from sorawatch.daemon.intake.scan import InboxScanner, ScanResult
@@ -24,7 +25,7 @@ RESCAN = 3600.0
 """Seconds: longer than any test, so that a look before that has another cause."""
 SOON = 60.0
 CATALOGUE = {"sora-2": Model("sora-2", None, None)}
-DEFAULTS = OrderSettings("waves", "sora-2", Size(1280, 720), 8, Fit.CROP, 0)
+DEFAULTS = OrderSettings("waves", "sora-2", Size(1280, 720), 8, Fit.CROP)
 
 
 class HeldScans:
@@ -58,6 +59,12 @@ class HeldScans:
         (looked,) = self.mailbox.collect(60)
         return self.scheduler.learn(looked)
 
+    def seen(self) -> ScanResult:
+        """What one look saw."""
+        result = self.look()
+        assert result is not None
+        return result
+
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[HeldScans]:
@@ -66,32 +73,32 @@ def held(tmp_path: Path) -> Iterator[HeldScans]:
     held.open.set()
 
 
-def test_the_first_look_is_due_at_once_and_the_next_after_the_rescan_time(held):
+def test_the_first_look_is_due_at_once_and_the_next_after_the_rescan_time(held: HeldScans) -> None:
     assert held.scheduler.wait <= 0
     assert held.look() is not None
     assert SOON < held.scheduler.wait <= RESCAN
 
 
-def test_a_look_that_is_not_due_is_not_started(held):
+def test_a_look_that_is_not_due_is_not_started(held: HeldScans) -> None:
     held.look()
     held.start()
     assert held.scheduler.looking_since is None
 
 
-def test_a_nudge_brings_the_next_look_forward(held):
+def test_a_nudge_brings_the_next_look_forward(held: HeldScans) -> None:
     held.look()
     held.scheduler.nudge()
     assert held.scheduler.wait < SOON
 
 
-def test_a_pair_that_settles_brings_the_next_look_forward(tmp_path):
+def test_a_pair_that_settles_brings_the_next_look_forward(tmp_path: Path) -> None:
     held = HeldScans(tmp_path, settle_seconds=5.0)
     (tmp_path / "beach.jpg").write_text("x")
     held.look()
     assert held.scheduler.wait < SOON
 
 
-def test_looks_go_on_one_at_a_time(held):
+def test_looks_go_on_one_at_a_time(held: HeldScans) -> None:
     held.open.clear()
     held.start()
     held.entered.acquire()
@@ -104,7 +111,7 @@ def test_looks_go_on_one_at_a_time(held):
     assert not held.entered.acquire(blocking=False) or not held.entered.acquire(blocking=False)
 
 
-def test_what_happens_during_a_look_is_looked_at_again_soon(held):
+def test_what_happens_during_a_look_is_looked_at_again_soon(held: HeldScans) -> None:
     held.open.clear()
     held.start()
     held.entered.acquire()
@@ -115,37 +122,39 @@ def test_what_happens_during_a_look_is_looked_at_again_soon(held):
     assert held.scheduler.wait < SOON
 
 
-def test_a_nudge_before_a_look_is_answered_by_it(held):
+def test_a_nudge_before_a_look_is_answered_by_it(held: HeldScans) -> None:
     held.scheduler.nudge()
     held.look()
     assert held.scheduler.wait > SOON
 
 
-def test_what_was_seen_is_remembered(held, tmp_path):
+def test_what_was_seen_is_remembered(held: HeldScans, tmp_path: Path) -> None:
     (tmp_path / "notes.pdf").write_text("x")
-    look = held.look()
+    look = held.seen()
     assert held.scheduler.last is look
     assert [waiting.path for waiting in look.waiting] == ["notes.pdf"]
 
 
-def test_known_pairs_are_asked_for_when_a_look_starts(held, tmp_path):
+def test_known_pairs_are_asked_for_when_a_look_starts(held: HeldScans, tmp_path: Path) -> None:
     (tmp_path / "beach.jpg").write_text("x")
-    known = held.look().scan.present
+    known = held.seen().scan.present
     held.scheduler.nudge()
     asked: list[Callable[[], object]] = []
 
-    def tell():
+    def tell() -> Mapping[str, Pair]:
         asked.append(tell)
         return known
 
     while not asked:
         held.scheduler.start_if_due(tell)
     (looked,) = held.mailbox.collect(60)
-    assert held.scheduler.learn(looked).new == ()
+    result = held.scheduler.learn(looked)
+    assert result is not None
+    assert result.new == ()
 
 
 class TestTrouble:
-    def test_it_is_told_once_kept_and_tried_again_soon(self, held, caplog):
+    def test_it_is_told_once_kept_and_tried_again_soon(self, held: HeldScans, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         held.refusal = Blocked("not mounted", "Mount it.")
         assert held.look() is None
@@ -154,16 +163,20 @@ class TestTrouble:
         held.scheduler.learn(ScanDone(0.0, 0.0, Blocked("not mounted", "Mount it.")))
         assert caplog.text.count("the inbox cannot be read: not mounted") == 1
 
-    def test_it_is_over_with_the_next_look_and_what_was_seen_before_is_kept(self, held, caplog):
+    def test_it_is_over_with_the_next_look_and_what_was_seen_before_is_kept(
+        self, held: HeldScans, caplog: pytest.LogCaptureFixture
+    ) -> None:
         caplog.set_level(logging.INFO)
-        before = held.look()
+        before = held.seen()
         held.scheduler.learn(ScanDone(0.0, 0.0, Blocked("not mounted", "Mount it.")))
         assert held.scheduler.last is before
         held.scheduler.learn(ScanDone(0.0, 0.0, before))
         assert held.scheduler.trouble is None
         assert "can be read again" in caplog.text
 
-    def test_a_fault_of_ours_is_trouble_too_and_not_the_end(self, held, caplog):
+    def test_a_fault_of_ours_is_trouble_too_and_not_the_end(
+        self, held: HeldScans, caplog: pytest.LogCaptureFixture
+    ) -> None:
         held.refusal = ZeroDivisionError()
         assert held.look() is None
         assert str(held.scheduler.trouble) == "a fault in sorawatch: ZeroDivisionError"
@@ -173,7 +186,7 @@ class TestTrouble:
             held.scheduler.nudge()
         assert held.look() is not None
 
-    def test_a_look_that_hangs_is_trouble_until_it_ends(self, tmp_path):
+    def test_a_look_that_hangs_is_trouble_until_it_ends(self, tmp_path: Path) -> None:
         held = HeldScans(tmp_path, hang_seconds=0.2)
         held.open.clear()
         held.start()

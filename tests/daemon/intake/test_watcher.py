@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from watchdog.utils import BaseThread
 from sorawatch import config
 from sorawatch.app import status
 from sorawatch.config import WatchMode
-from sorawatch.daemon.intake.watcher import InboxWatcher, method_on, watch_method
+from sorawatch.daemon.intake.watcher import InboxWatcher, WatchMethod, method_on, watch_method
 from sorawatch.edges.mounts import Mount
 from sorawatch.errors import UsageError
 from tests.support.workspace import Workspace, wait_until
@@ -30,20 +30,20 @@ def mounted(*kinds: str) -> tuple[Mount, ...]:
 
 class TestJudging:
     @pytest.mark.parametrize("kind", ["ext4", "btrfs", "tmpfs", "vfat", "fuseblk", ""])
-    def test_disks_of_this_machine_tell_all(self, kind):
+    def test_disks_of_this_machine_tell_all(self, kind: str) -> None:
         means = method_on(mounted(kind), WatchMode.AUTO)
         assert means.events
         assert means.told(30).startswith("changes in the inbox are noticed by events: it lies on ")
 
     @pytest.mark.parametrize("kind", ["nfs4", "cifs", "smb3", "fuse.sshfs", "fuse.rclone", "9p", "virtiofs"])
-    def test_shares_do_not(self, kind):
+    def test_shares_do_not(self, kind: str) -> None:
         means = method_on(mounted(kind), WatchMode.AUTO)
         assert not means.events
         told = means.told(30)
         assert told.startswith("changes in the inbox are found by listing it every 30 s: ")
         assert kind in told
 
-    def test_layers_and_shares_within_the_inbox_do_so_in_part(self):
+    def test_layers_and_shares_within_the_inbox_do_so_in_part(self) -> None:
         assert "a layer below" in method_on(mounted("overlay"), WatchMode.AUTO).why
         means = method_on(mounted("ext4", "xfs", "nfs4"), WatchMode.AUTO)
         assert means.events
@@ -51,10 +51,10 @@ class TestJudging:
         assert "/inbox/1" not in means.why
 
     @pytest.mark.parametrize(("mode", "events"), [(WatchMode.NATIVE, True), (WatchMode.POLLING, False)])
-    def test_a_person_decides_otherwise(self, mode, events):
+    def test_a_person_decides_otherwise(self, mode: WatchMode, events: bool) -> None:
         assert method_on(mounted("fuse.sshfs" if events else "ext4"), mode).events is events
 
-    def test_this_machine(self, mount, tmp_path):
+    def test_this_machine(self, mount: Callable[[str], Path], tmp_path: Path) -> None:
         disk = mount("size=1m")
         assert watch_method(disk, WatchMode.AUTO).why == "it lies on tmpfs"
         assert watch_method(tmp_path / "not there", WatchMode.AUTO).events
@@ -72,6 +72,11 @@ class WatchedFolder:
         """One look. Returns whether it covered the whole tree."""
         self.watcher.tend(self.nudged.set)
         return self.watcher.covers(sum(1 for _ in os.walk(self.root)))
+
+    @property
+    def means(self) -> WatchMethod:
+        assert self.watcher.means is not None
+        return self.watcher.means
 
     def hears(self, name: str = "news.jpg") -> bool:
         """Whether a new file raises an event."""
@@ -100,22 +105,22 @@ def watched(tmp_path: Path) -> Iterator[WatchedFolder]:
 
 
 class TestWatcher:
-    def test_it_hears_what_happens_after_the_first_look(self, watched):
+    def test_it_hears_what_happens_after_the_first_look(self, watched: WatchedFolder) -> None:
         assert watched.watcher.means is None
         assert watched.look()
         assert watched.hears("sub/deep/beach.jpg")
-        assert watched.watcher.means.events
+        assert watched.means.events
 
-    def test_it_does_not_listen_where_it_is_not_to(self, tmp_path):
+    def test_it_does_not_listen_where_it_is_not_to(self, tmp_path: Path) -> None:
         before = inotify_instances()
         watched = WatchedFolder(tmp_path, WatchMode.POLLING)
         assert watched.look()
         watched.nudged.clear()
         (tmp_path / "beach.jpg").write_text("x")
-        assert not watched.watcher.means.events
+        assert not watched.means.events
         assert inotify_instances() == before
 
-    def test_an_observer_that_dies_is_made_anew(self, watched, caplog):
+    def test_an_observer_that_dies_is_made_anew(self, watched: WatchedFolder, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         before = observer_threads()
         watched.look()
@@ -127,14 +132,14 @@ class TestWatcher:
         assert "events from the inbox have ended" in caplog.text
         assert watched.hears()
 
-    def test_a_folder_that_was_replaced_is_watched_anew(self, watched):
+    def test_a_folder_that_was_replaced_is_watched_anew(self, watched: WatchedFolder) -> None:
         watched.look()
         watched.root.rename(watched.root.with_name("old"))
         watched.root.mkdir()
         assert watched.look()
         assert watched.hears()
 
-    def test_a_folder_that_is_gone_for_a_while_is_watched_again(self, watched):
+    def test_a_folder_that_is_gone_for_a_while_is_watched_again(self, watched: WatchedFolder) -> None:
         watched.look()
         shutil.rmtree(watched.root)
         watched.watcher.tend(watched.nudged.set)
@@ -143,7 +148,9 @@ class TestWatcher:
         assert watched.look()
         assert watched.hears()
 
-    def test_a_disk_mounted_over_the_folder_is_watched_and_the_folder_after_it(self, mount):
+    def test_a_disk_mounted_over_the_folder_is_watched_and_the_folder_after_it(
+        self, mount: Callable[[str], Path]
+    ) -> None:
         disk = mount("size=1m")
         watched = WatchedFolder(disk)
         try:
@@ -160,29 +167,29 @@ class TestWatcher:
             watched.watcher.stop()
 
     def test_watches_that_are_missing_are_asked_for_again_and_given_up_with_the_line_that_mends_it(
-        self, watched, caplog
-    ):
+        self, watched: WatchedFolder, caplog: pytest.LogCaptureFixture
+    ) -> None:
         watched.look()
         more_than_there_are = 9
         for _ in range(2):
             assert not watched.watcher.covers(more_than_there_are)
             watched.watcher.tend(watched.nudged.set)
-            assert watched.watcher.means.events
+            assert watched.means.events
         assert not watched.watcher.covers(more_than_there_are)
-        assert not watched.watcher.means.events
-        assert "not all of its 9 folders can be watched" in watched.watcher.means.why
-        assert "sysctl -w fs.inotify.max_user_watches=" in watched.watcher.means.hint
+        assert not watched.means.events
+        assert "not all of its 9 folders can be watched" in watched.means.why
+        assert "sysctl -w fs.inotify.max_user_watches=" in watched.means.hint
         assert "sysctl -w" in caplog.text
         watched.watcher.tend(watched.nudged.set)
         assert watched.watcher.covers(more_than_there_are)
-        assert not watched.watcher.means.events
+        assert not watched.means.events
 
-    def test_a_folder_removed_during_a_look_is_no_miss(self, watched):
+    def test_a_folder_removed_during_a_look_is_no_miss(self, watched: WatchedFolder) -> None:
         watched.look()
         for _ in range(5):
             assert not watched.watcher.covers(4)
             assert watched.look()
-        assert watched.watcher.means.events
+        assert watched.means.events
 
 
 def own_limit(watches: int) -> list[str]:

@@ -18,6 +18,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from itertools import takewhile
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
@@ -25,9 +26,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sorawatch.core.answers import Status
+from sorawatch.core.answers import Status, Video
 from sorawatch.edges.api import Dialect, VideoApi
-from sorawatch.edges.api.client import LARGEST_ANSWER
+from sorawatch.edges.api.fetching import LARGEST_ANSWER
 from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.edges.clip import check
 from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
@@ -156,16 +157,16 @@ class Server:
             body = incoming.read(int(headers.get("Content-Length", "0")))
         except OSError:
             return None
-        return Request(number, line[0], line[1], headers, body)
+        return Request(number, line[0], line[1], cast("Mapping[str, str]", headers), body)
 
 
-def client(server: Server | str, **options: object) -> VideoApi:
+def client(server: Server | str, **options: Any) -> VideoApi:
     url = server if isinstance(server, str) else server.url
     given_options = {"timeout_seconds": 5.0, "user_agent": "sorawatch/test"} | options
     return VideoApi(f"{url}/v1/", lambda: KEY, **given_options)  # type: ignore[arg-type]
 
 
-def submit(api: VideoApi, prompt: str = "waves"):
+def submit(api: VideoApi, prompt: str = "waves") -> Video:
     return api.submit(
         model="sora-2",
         prompt=prompt,
@@ -178,7 +179,7 @@ def submit(api: VideoApi, prompt: str = "waves"):
 
 
 @contextmanager
-def serving(*script: Reply, **options: object) -> Iterator[tuple[Server, VideoApi]]:
+def serving(*script: Reply, **options: Any) -> Iterator[tuple[Server, VideoApi]]:
     with Server(*script) as server:
         api = client(server, **options)
         try:
@@ -212,7 +213,7 @@ class Storage:
 @pytest.mark.parametrize(
     "prompt", ['a "quoted"\r\n--boundary\n\ttab', "зима 海浪 🌊 é", "  spaces  ", "x" * 32_000, "\u2028\x00\x7f"]
 )
-def test_the_order_arrives_byte_for_byte(prompt: str):
+def test_the_order_arrives_byte_for_byte(prompt: str) -> None:
     with serving(reply(200, JOB)) as (server, api):
         assert submit(api, prompt).id == "video_1"
     (request,) = server.requests
@@ -229,7 +230,7 @@ def test_the_order_arrives_byte_for_byte(prompt: str):
     assert request.form[-1][2] == "image/jpeg"
 
 
-def test_a_dialect_changes_the_form():
+def test_a_dialect_changes_the_form() -> None:
     dialect = Dialect(image_field="image", extra_fields=(("fps", "24"),), send_size=False, auth="X-Api-Key")
     with serving(reply(200, JOB), dialect=dialect, headers={"X-Team": "film"}) as (server, api):
         submit(api)
@@ -239,21 +240,21 @@ def test_a_dialect_changes_the_form():
     assert "Authorization" not in request.headers
 
 
-def test_half_a_character_is_refused_before_anything_is_sent():
+def test_half_a_character_is_refused_before_anything_is_sent() -> None:
     with serving(reply(200, JOB)) as (server, api), pytest.raises(Rejected):
         submit(api, "half \ud83c")
     assert server.requests == []
 
 
 @pytest.mark.parametrize("video_id", ["video_a=/b+c?d#e%2F", "v" * 130, "é"])
-def test_ids_are_quoted(video_id: str):
+def test_ids_are_quoted(video_id: str) -> None:
     with serving(reply(200, JOB)) as (server, api):
         api.retrieve(video_id)
     quoted = {"é": "%C3%A9", "video_a=/b+c?d#e%2F": "video_a%3D%2Fb%2Bc%3Fd%23e%252F"}.get(video_id, video_id)
     assert server.requests[0].target == f"/v1/videos/{quoted}"
 
 
-def test_the_list_is_asked_for_newest_first():
+def test_the_list_is_asked_for_newest_first() -> None:
     with serving(reply(200, {"data": [JOB], "has_more": True})) as (server, api):
         assert api.page(after="v/1", limit=20).has_more
         api.page()
@@ -263,13 +264,13 @@ def test_the_list_is_asked_for_newest_first():
     ]
 
 
-def test_models_are_listed():
+def test_models_are_listed() -> None:
     with serving(reply(200, {"data": [{"id": "sora-2"}]})) as (server, api):
         assert api.models() == ("sora-2",)
     assert server.requests[0].target == "/v1/models"
 
 
-def test_netrc_never_replaces_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_netrc_never_replaces_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -281,7 +282,7 @@ def test_netrc_never_replaces_the_key(tmp_path: Path, monkeypatch: pytest.Monkey
     assert keyless.requests[0].headers.get("Authorization") is None
 
 
-def test_a_changed_key_counts_at_once():
+def test_a_changed_key_counts_at_once() -> None:
     keys = iter(["first", "second"])
     with Server(reply(200, JOB)) as server:
         api = VideoApi(f"{server.url}/v1", lambda: next(keys), timeout_seconds=5, user_agent="x")
@@ -292,7 +293,7 @@ def test_a_changed_key_counts_at_once():
 
 
 @pytest.mark.parametrize("key", ["two words", "line\nbreak", "schlüssel"])
-def test_a_key_that_no_header_takes_is_blocked(key: str):
+def test_a_key_that_no_header_takes_is_blocked(key: str) -> None:
     with Server(reply(200, JOB)) as server:
         api = VideoApi(server.url, lambda: key, timeout_seconds=5, user_agent="x")
         with pytest.raises(Blocked):
@@ -311,7 +312,7 @@ def test_a_key_that_no_header_takes_is_blocked(key: str):
         "".join(f"\\u{ord(each):04x}" for each in KEY),
     ],
 )
-def test_a_key_that_the_server_echoes_is_not_repeated(echo: str):
+def test_a_key_that_the_server_echoes_is_not_repeated(echo: str) -> None:
     body = b'{"error": {"message": "Incorrect API key: ' + echo.encode() + b'", "code": "invalid_api_key"}}'
     with serving(reply(401, body), reply(301, Location=f"https://x/?key={KEY}")) as (_, api):
         for kind in (Blocked, Unresolved):
@@ -321,7 +322,7 @@ def test_a_key_that_the_server_echoes_is_not_repeated(echo: str):
             assert "0123456789" not in str(raised.value)
 
 
-def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPatch):
+def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(reply(200, JOB)) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.delenv("no_proxy", raising=False)
@@ -356,19 +357,19 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("spoiled", SPOILED.values(), ids=SPOILED.keys())
-def test_a_lost_answer_is_unresolved_and_never_sent_again(spoiled: Reply):
+def test_a_lost_answer_is_unresolved_and_never_sent_again(spoiled: Reply) -> None:
     with serving(spoiled, reply(200, JOB)) as (server, api), pytest.raises(Unresolved):
         submit(api)
     assert len(server.requests) == 1
 
 
-def test_an_answer_that_does_not_come_is_unresolved():
+def test_an_answer_that_does_not_come_is_unresolved() -> None:
     with serving(Reply(then="hang"), timeout_seconds=0.2) as (server, api), pytest.raises(Unresolved):
         submit(api)
     assert len(server.requests) == 1
 
 
-def test_an_answer_that_drips_is_given_up():
+def test_an_answer_that_drips_is_given_up() -> None:
     drip = Reply(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 200_000)
     with (
         serving(drip, timeout_seconds=0.2) as (_, api),
@@ -378,7 +379,7 @@ def test_an_answer_that_drips_is_given_up():
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirected_submit_is_not_followed(status: int):
+def test_a_redirected_submit_is_not_followed(status: int) -> None:
     with serving(reply(status, Location="/v1/videos/"), reply(200, JOB)) as (server, api):
         with pytest.raises(Unresolved) as raised:
             submit(api)
@@ -387,7 +388,7 @@ def test_a_redirected_submit_is_not_followed(status: int):
 
 
 @pytest.mark.parametrize("target", ["http://[", "http://..", "//", "\xff", "gopher://x"])
-def test_a_senseless_redirect_is_survived(target: str):
+def test_a_senseless_redirect_is_survived(target: str) -> None:
     with serving(reply(302, Location=target)) as (_, api):
         with pytest.raises(Unresolved):
             submit(api)
@@ -395,7 +396,7 @@ def test_a_senseless_redirect_is_survived(target: str):
             api.retrieve("v")
 
 
-def test_each_submit_has_a_connection_of_its_own():
+def test_each_submit_has_a_connection_of_its_own() -> None:
     with serving(reply(200, JOB)) as (server, api):
         api.retrieve("v")
         submit(api)
@@ -404,7 +405,7 @@ def test_each_submit_has_a_connection_of_its_own():
     assert [request.connection for request in server.requests] == [0, 1, 2, 0]
 
 
-def test_a_refused_connection_was_certainly_not_sent():
+def test_a_refused_connection_was_certainly_not_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     api = client(f"http://127.0.0.1:{port}")
@@ -413,14 +414,14 @@ def test_a_refused_connection_was_certainly_not_sent():
     api.close()
 
 
-def test_an_unknown_host_was_certainly_not_sent():
+def test_an_unknown_host_was_certainly_not_sent() -> None:
     api = client("http://no-such-host.invalid")
     with pytest.raises(Deferred):
         submit(api)
     api.close()
 
 
-def test_failed_tls_was_certainly_not_sent_and_says_what_to_do():
+def test_failed_tls_was_certainly_not_sent_and_says_what_to_do() -> None:
     def answer_plainly() -> None:
         connection, _ = listener.accept()
         with connection, suppress(ConnectionResetError):
@@ -441,7 +442,7 @@ def test_failed_tls_was_certainly_not_sent_and_says_what_to_do():
 
 
 @pytest.mark.parametrize("refused", [reply(407), reply(502), RESET], ids=["407", "502", "reset"])
-def test_a_proxy_that_builds_no_tunnel_has_certainly_not_sent(refused: Reply, monkeypatch: pytest.MonkeyPatch):
+def test_a_proxy_that_builds_no_tunnel_has_certainly_not_sent(refused: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(refused) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         monkeypatch.delenv("no_proxy", raising=False)
@@ -457,21 +458,21 @@ def test_a_proxy_that_builds_no_tunnel_has_certainly_not_sent(refused: Reply, mo
 
 
 @pytest.mark.parametrize("hiccup", [RESET, Reply(then="close"), reply(502), reply(503), reply(504)])
-def test_a_hiccup_of_a_get_is_passed_over(hiccup: Reply):
+def test_a_hiccup_of_a_get_is_passed_over(hiccup: Reply) -> None:
     with serving(hiccup, hiccup, reply(200, JOB)) as (server, api):
         assert api.retrieve("v").status is Status.QUEUED
     assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize("lasting", [RESET, reply(502, b"<html>")])
-def test_a_lasting_fault_of_a_get_is_deferred(lasting: Reply):
+def test_a_lasting_fault_of_a_get_is_deferred(lasting: Reply) -> None:
     with serving(lasting) as (server, api), pytest.raises(Deferred):
         api.retrieve("v")
     assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize("busy", [reply(503, Retry_After="9"), reply(429, retry_after_ms="9000")])
-def test_a_server_that_names_a_time_is_not_asked_again_before(busy: Reply):
+def test_a_server_that_names_a_time_is_not_asked_again_before(busy: Reply) -> None:
     with serving(busy) as (server, api):
         with pytest.raises(Deferred) as raised:
             api.retrieve("v")
@@ -479,31 +480,31 @@ def test_a_server_that_names_a_time_is_not_asked_again_before(busy: Reply):
         assert len(server.requests) == 1
 
 
-def test_a_silent_server_is_asked_once():
+def test_a_silent_server_is_asked_once() -> None:
     with serving(Reply(then="hang"), timeout_seconds=0.2) as (server, api), pytest.raises(Deferred):
         api.retrieve("v")
     assert len(server.requests) == 1
 
 
-def test_an_answer_larger_than_any_page_is_not_read():
+def test_an_answer_larger_than_any_page_is_not_read() -> None:
     with serving(reply(200, b" " * (LARGEST_ANSWER + 1))) as (_, api), pytest.raises(Deferred, match="bytes"):
         api.page()
 
 
-def test_a_gzipped_answer_is_decoded():
+def test_a_gzipped_answer_is_decoded() -> None:
     with serving(reply(200, gzip.compress(json.dumps(JOB).encode()), Content_Encoding="gzip")) as (server, api):
         assert api.retrieve("v").id == "video_1"
     assert server.requests[0].headers["Accept-Encoding"] == "identity"
 
 
-def test_cookies_are_not_kept():
+def test_cookies_are_not_kept() -> None:
     with serving(reply(200, JOB, Set_Cookie="a=b")) as (server, api):
         api.retrieve("v")
         api.retrieve("v")
     assert [request.headers.get("Cookie") for request in server.requests] == [None, None]
 
 
-def test_many_threads_share_one_client():
+def test_many_threads_share_one_client() -> None:
     def respond(request: Request) -> Reply:
         return reply(200, JOB | {"id": request.target.rpartition("/")[2]})
 
@@ -519,7 +520,7 @@ def test_many_threads_share_one_client():
 # Fetching
 
 
-def test_a_clip_is_fetched():
+def test_a_clip_is_fetched() -> None:
     storage, part = Storage(), io.BytesIO()
     with Server(respond=storage) as server:
         api = client(server)
@@ -531,7 +532,7 @@ def test_a_clip_is_fetched():
 
 
 @pytest.mark.parametrize("had", [1, OVERLAP, OVERLAP + 1, len(CLIP) - 1, len(CLIP)])
-def test_a_download_goes_on_where_it_broke_off(had: int):
+def test_a_download_goes_on_where_it_broke_off(had: int) -> None:
     storage, part = Storage(), io.BytesIO(CLIP[:had])
     with Server(respond=storage) as server:
         api = client(server)
@@ -541,7 +542,7 @@ def test_a_download_goes_on_where_it_broke_off(had: int):
     assert storage.ranges == [f"bytes={had - OVERLAP}-" if had > OVERLAP else None]
 
 
-def test_a_cut_off_download_is_kept_and_completed():
+def test_a_cut_off_download_is_kept_and_completed() -> None:
     part = io.BytesIO()
     cut = reply(200, CLIP, cut=OVERLAP, Content_Type="video/mp4")
     with serving(cut) as (_, api), pytest.raises(Deferred):
@@ -554,7 +555,7 @@ def test_a_cut_off_download_is_kept_and_completed():
     assert part.getvalue() == CLIP
 
 
-def test_a_server_without_ranges_starts_over():
+def test_a_server_without_ranges_starts_over() -> None:
     part = io.BytesIO(CLIP[: 2 * OVERLAP])
     with serving(reply(200, CLIP, Content_Type="video/mp4")) as (server, api):
         assert api.download("v", part) == len(CLIP)
@@ -567,7 +568,7 @@ def test_a_server_without_ranges_starts_over():
     [CLIP[: OVERLAP + 1] + bytes(OVERLAP), bytes(2 * OVERLAP), CLIP + bytes(1), CLIP + bytes(2 * OVERLAP)],
     ids=["zero tail", "other clip", "one byte more", "much more"],
 )
-def test_a_part_of_something_else_is_dropped(had: bytes):
+def test_a_part_of_something_else_is_dropped(had: bytes) -> None:
     part = io.BytesIO(had)
     with Server(respond=Storage()) as server:
         api = client(server)
@@ -587,7 +588,7 @@ def test_a_part_of_something_else_is_dropped(had: bytes):
         reply(206, gzip.compress(CLIP), Content_Range=f"bytes {OVERLAP}-9/*", Content_Encoding="gzip"),
     ],
 )
-def test_another_range_than_asked_for_is_not_taken(answer: Reply):
+def test_another_range_than_asked_for_is_not_taken(answer: Reply) -> None:
     part = io.BytesIO(CLIP[: 2 * OVERLAP])
     answer.data = answer.data.replace(b"application/json", b"video/mp4")
     with serving(answer) as (_, api), pytest.raises(Deferred):
@@ -596,7 +597,7 @@ def test_another_range_than_asked_for_is_not_taken(answer: Reply):
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_gzipped_clip_is_decoded(chunked: bool):
+def test_a_gzipped_clip_is_decoded(chunked: bool) -> None:
     packed, part = gzip.compress(CLIP), io.BytesIO()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Encoding: gzip\r\n"
     whole = Reply(head + b"Content-Length: %d\r\n\r\n" % len(packed) + packed)
@@ -622,7 +623,7 @@ def test_a_gzipped_clip_is_decoded(chunked: bool):
         (reply(401), Blocked),
     ],
 )
-def test_a_clip_that_cannot_be_had_leaves_the_part_alone(answer: Reply, kind: type[SorawatchError]):
+def test_a_clip_that_cannot_be_had_leaves_the_part_alone(answer: Reply, kind: type[SorawatchError]) -> None:
     part = io.BytesIO(CLIP[:100])
     with serving(answer) as (server, api), pytest.raises(kind):
         api.download("v", part)
@@ -631,7 +632,7 @@ def test_a_clip_that_cannot_be_had_leaves_the_part_alone(answer: Reply, kind: ty
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"], ids=["other port", "other host"])
-def test_the_key_does_not_follow_a_redirect_to_another_server(host: str):
+def test_the_key_does_not_follow_a_redirect_to_another_server(host: str) -> None:
     part = io.BytesIO(CLIP[: 2 * OVERLAP])
     with Server(host=host, respond=Storage()) as storage:
         redirect = reply(302, Location=f"{storage.url}/signed?x=1")
@@ -646,20 +647,20 @@ def test_the_key_does_not_follow_a_redirect_to_another_server(host: str):
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_a_link_to_storage_that_ran_out_is_no_fault_of_the_key(status: int):
+def test_a_link_to_storage_that_ran_out_is_no_fault_of_the_key(status: int) -> None:
     with Server(reply(status, b"<Error>expired</Error>"), host="127.0.0.2") as storage:
         redirect = reply(302, Location=storage.url)
         with serving(redirect) as (_, api), pytest.raises(Deferred, match=r"127\.0\.0\.2"):
             api.download("v", io.BytesIO())
 
 
-def test_redirects_in_a_circle_end():
+def test_redirects_in_a_circle_end() -> None:
     with serving(reply(302, Location="/again")) as (server, api), pytest.raises(Deferred):
         api.download("v", io.BytesIO())
     assert len(server.requests) == 6
 
 
-def test_a_full_disk_pauses():
+def test_a_full_disk_pauses() -> None:
     class Full(io.BytesIO):
         def write(self, data: object, /) -> int:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -683,7 +684,7 @@ RAW_ANSWERS = st.binary(max_size=300) | st.builds(
 
 @settings(deadline=None, max_examples=80)
 @given(RAW_ANSWERS)
-def test_no_bytes_bring_a_submit_or_a_download_anything_but_our_errors(data: bytes):
+def test_no_bytes_bring_a_submit_or_a_download_anything_but_our_errors(data: bytes) -> None:
     with serving(Reply(data, "close"), timeout_seconds=1.0) as (server, api):
         for call in (lambda: submit(api), lambda: api.download("v", io.BytesIO())):
             with suppress(Deferred, Rejected, Blocked, Unresolved):
@@ -693,13 +694,13 @@ def test_no_bytes_bring_a_submit_or_a_download_anything_but_our_errors(data: byt
 
 @settings(deadline=None, max_examples=10)
 @given(RAW_ANSWERS)
-def test_no_bytes_bring_a_poll_anything_but_our_errors(data: bytes):
+def test_no_bytes_bring_a_poll_anything_but_our_errors(data: bytes) -> None:
     with serving(Reply(data, "close"), timeout_seconds=1.0) as (server, api), suppress(Deferred, Rejected, Blocked):
         api.retrieve("v")
     assert server.requests
 
 
-def test_the_whole_way_against_the_simulator():
+def test_the_whole_way_against_the_simulator() -> None:
     picture = io.BytesIO()
     Image.new("RGB", (1280, 720), "teal").save(picture, "JPEG")
     clip = io.BytesIO()

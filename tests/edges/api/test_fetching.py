@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ CLIP_WITH_TEXT = CLIP + TEXT + os.urandom(OVERLAP)
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "text/html", "text/plain", "video/mp4", "image/png"])
-def test_a_clip_is_taken_whatever_its_type(media_type: str):
+def test_a_clip_is_taken_whatever_its_type(media_type: str) -> None:
     part = io.BytesIO()
     with serving(reply(200, CLIP, Content_Type=media_type)) as (server, api):
         assert api.download("v", part) == len(CLIP)
@@ -29,14 +30,14 @@ def test_a_clip_is_taken_whatever_its_type(media_type: str):
     assert len(server.requests) == 1
 
 
-def test_a_clip_without_a_type_is_taken():
+def test_a_clip_without_a_type_is_taken() -> None:
     part = io.BytesIO()
     bare = Reply(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(CLIP) + CLIP)
     with serving(bare) as (_, api):
         assert api.download("v", part) == len(CLIP)
 
 
-def test_a_clip_that_comes_byte_by_byte_is_taken():
+def test_a_clip_that_comes_byte_by_byte_is_taken() -> None:
     part = io.BytesIO()
     drip = b"".join(b"1\r\n%c\r\n" % byte for byte in CLIP[:600]) + b"%x\r\n%s\r\n0\r\n\r\n" % (
         len(CLIP) - 600,
@@ -59,20 +60,20 @@ def test_a_clip_that_comes_byte_by_byte_is_taken():
     ],
     ids=["json", "html", "words", "nothing", "picture", "noise"],
 )
-def test_what_is_no_video_is_not_written_whatever_its_type(body: bytes):
+def test_what_is_no_video_is_not_written_whatever_its_type(body: bytes) -> None:
     part = io.BytesIO(CLIP[:100])
     with serving(reply(200, body, Content_Type="video/mp4")) as (_, api), pytest.raises(Deferred):
         api.download("v", part)
     assert part.getvalue() == CLIP[:100]
 
 
-def test_an_endless_answer_that_is_no_video_counts_as_this_jobs_failure():
+def test_an_endless_answer_that_is_no_video_counts_as_this_jobs_failure() -> None:
     with serving(reply(200, b"x" * (2 * LARGEST_ANSWER))) as (_, api), pytest.raises(Deferred) as raised:
         api.download("v", io.BytesIO())
     assert not raised.value.everyone
 
 
-def test_a_part_that_ends_in_text_is_gone_on_with():
+def test_a_part_that_ends_in_text_is_gone_on_with() -> None:
     had = len(CLIP) + 2 * OVERLAP
     storage, part = Storage(CLIP_WITH_TEXT), io.BytesIO(CLIP_WITH_TEXT[:had])
     assert len(TEXT) > 3 * OVERLAP
@@ -84,7 +85,7 @@ def test_a_part_that_ends_in_text_is_gone_on_with():
     assert part.getvalue() == CLIP_WITH_TEXT
 
 
-def test_an_error_in_place_of_the_rest_leaves_the_part_alone():
+def test_an_error_in_place_of_the_rest_leaves_the_part_alone() -> None:
     had = CLIP[: 2 * OVERLAP]
     part = io.BytesIO(had)
     error = reply(206, {"error": "try again"}, Content_Range=f"bytes {OVERLAP}-{OVERLAP + 20}/*")
@@ -93,7 +94,7 @@ def test_an_error_in_place_of_the_rest_leaves_the_part_alone():
     assert part.getvalue() == had
 
 
-def answering(*, content: Reply = NOT_FOUND, job: object = None) -> Callable[[Request], Reply]:
+def answering(*, content: Reply = NOT_FOUND, job: dict[str, Any] | None = None) -> Callable[[Request], Reply]:
     """A server without clips of its own: what it answers for ``/content``, and the job's JSON."""
 
     def respond(request: Request) -> Reply:
@@ -101,14 +102,14 @@ def answering(*, content: Reply = NOT_FOUND, job: object = None) -> Callable[[Re
             content
             if request.target.endswith("/content")
             else reply(200, {"id": "v", "status": "completed", **(job or {})})
-        )  # type: ignore[dict-item]
+        )
 
     return respond
 
 
 def test_a_link_is_fetched_without_anything_private_even_from_the_same_server(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
+) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -136,7 +137,7 @@ def test_a_link_is_fetched_without_anything_private_even_from_the_same_server(
 @pytest.mark.parametrize(
     ("link", "target"), [("clip.mp4", "/v1/videos/v/clip.mp4"), ("/a.mp4", "/a.mp4"), ("../v.mp4", "/v1/videos/v.mp4")]
 )
-def test_a_relative_link_is_meant_from_the_answer_that_has_it(link: str, target: str):
+def test_a_relative_link_is_meant_from_the_answer_that_has_it(link: str, target: str) -> None:
     def respond(request: Request) -> Reply:
         return reply(200, CLIP) if request.target == target else reply(200, {"url": link})
 
@@ -147,7 +148,7 @@ def test_a_relative_link_is_meant_from_the_answer_that_has_it(link: str, target:
 
 
 @pytest.mark.parametrize(("hops", "arrives"), [(5, True), (6, False)])
-def test_a_link_is_redirected_as_often_as_any_download(hops: int, arrives: bool):
+def test_a_link_is_redirected_as_often_as_any_download(hops: int, arrives: bool) -> None:
     def redirect(request: Request) -> Reply:
         left = int(request.target.removeprefix("/"))
         return reply(302, Location=f"/{left - 1}") if left else reply(200, CLIP)
@@ -165,7 +166,7 @@ def test_a_link_is_redirected_as_often_as_any_download(hops: int, arrives: bool)
     assert not any("Authorization" in request.headers for request in storage.requests)
 
 
-def test_a_link_that_leads_back_to_the_server_brings_no_key_there():
+def test_a_link_that_leads_back_to_the_server_brings_no_key_there() -> None:
     def respond(request: Request) -> Reply:
         return reply(401) if request.target == "/private.mp4" else answering(job={"url": f"{storage.url}/"})(request)
 
@@ -178,7 +179,7 @@ def test_a_link_that_leads_back_to_the_server_brings_no_key_there():
     assert "Authorization" not in server.requests[-1].headers
 
 
-def test_the_first_link_that_works_is_taken():
+def test_the_first_link_that_works_is_taken() -> None:
     with Server(host="127.0.0.2", respond=Storage()) as storage, Server() as server:
         links = {
             "video_url": "http://no-such-host.invalid/v.mp4",
@@ -191,7 +192,7 @@ def test_the_first_link_that_works_is_taken():
         api.close()
 
 
-def test_a_link_that_breaks_off_is_gone_on_with():
+def test_a_link_that_breaks_off_is_gone_on_with() -> None:
     part = io.BytesIO()
     cut = reply(200, CLIP, cut=OVERLAP)
     with Server(cut, host="127.0.0.2") as storage, Server() as server:
@@ -207,7 +208,7 @@ def test_a_link_that_breaks_off_is_gone_on_with():
     assert part.getvalue() == CLIP
 
 
-def test_links_that_fail_stand_in_the_error_and_count_as_this_jobs():
+def test_links_that_fail_stand_in_the_error_and_count_as_this_jobs() -> None:
     with Server(RESET, host="127.0.0.2") as storage, Server() as server:
         links = [f"{storage.url}/a.mp4?signature=" + "x" * 600, "http://no-such-host.invalid/b.mp4"]
         server.respond = answering(job={"video_url": links[0], "url": links[1]})
@@ -221,7 +222,7 @@ def test_links_that_fail_stand_in_the_error_and_count_as_this_jobs():
 
 
 @pytest.mark.parametrize(("content", "kind"), [(reply(410), Rejected), (reply(401), Blocked)])
-def test_a_link_that_fails_leaves_the_error_of_what_it_was(content: Reply, kind: type[Exception]):
+def test_a_link_that_fails_leaves_the_error_of_what_it_was(content: Reply, kind: type[Exception]) -> None:
     with Server(reply(403), host="127.0.0.2") as storage, Server() as server:
         server.respond = answering(content=content, job={"url": f"{storage.url}/v.mp4"})
         api = client(server)
@@ -234,13 +235,13 @@ def test_a_link_that_fails_leaves_the_error_of_what_it_was(content: Reply, kind:
 @pytest.mark.parametrize(
     "busy", [reply(429), reply(503, Retry_After="9"), reply(404, {"error": "not yet"}, Retry_After="9")]
 )
-def test_a_server_that_wants_to_be_left_alone_is(busy: Reply):
+def test_a_server_that_wants_to_be_left_alone_is(busy: Reply) -> None:
     with serving(busy) as (server, api), pytest.raises(Deferred):
         api.download("v", io.BytesIO())
     assert len(server.requests) == 1
 
 
-def test_a_link_may_hold_the_clip():
+def test_a_link_may_hold_the_clip() -> None:
     part = io.BytesIO(CLIP[: 2 * OVERLAP])
     link = "data:video/mp4;base64," + base64.b64encode(CLIP).decode()
     with Server(respond=answering(job={"video": {"url": link}})) as server:
@@ -251,7 +252,7 @@ def test_a_link_may_hold_the_clip():
 
 
 @pytest.mark.parametrize("held", ["A", base64.b64encode(b"<html>" + bytes(2000)).decode()], ids=["cut", "no video"])
-def test_a_link_that_holds_something_else_is_shown_in_short(held: str):
+def test_a_link_that_holds_something_else_is_shown_in_short(held: str) -> None:
     part = io.BytesIO(CLIP[:100])
     with Server(respond=answering(job={"url": f"data:video/mp4;base64,{held}"})) as server:
         api = client(server)
@@ -262,7 +263,7 @@ def test_a_link_that_holds_something_else_is_shown_in_short(held: str):
     assert part.getvalue() == CLIP[:100]
 
 
-def test_a_link_goes_through_the_proxy_that_its_own_host_needs(monkeypatch: pytest.MonkeyPatch):
+def test_a_link_goes_through_the_proxy_that_its_own_host_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(respond=Storage()) as proxy, Server() as server:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "127.0.0.1")

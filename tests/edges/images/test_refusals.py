@@ -29,6 +29,7 @@ def rejected(
 ) -> Rejected | Deferred:
     with pytest.raises(kind) as caught:
         prepare(path, FREE, aim, fit, **options)
+    assert isinstance(caught.value, kind)
     return caught.value
 
 
