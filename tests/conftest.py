@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ __all__ = [
     "workspace",
 ]
 
+# Before a test module imports the command line, whose tables are as wide as this.
+os.environ["COLUMNS"] = "200"
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 

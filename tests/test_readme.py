@@ -385,7 +385,7 @@ def with_a_lost_answer(workspace: Workspace) -> str:
 
 def with_a_second_daemon(workspace: Workspace) -> str:
     with workspace.running():
-        return workspace.cli("run", status=2)
+        return workspace.program("run", status=2)
 
 
 def with_its_state_lost(workspace: Workspace) -> str:
@@ -394,8 +394,8 @@ def with_its_state_lost(workspace: Workspace) -> str:
     with workspace.running():
         wait_until(lambda: workspace.counts() == {"ready": 1})
     (workspace.root / "state.db").unlink()
-    told = workspace.cli("run", status=2)
-    workspace.cli("recover")
+    told = workspace.program("run", status=2)
+    workspace.program("recover")
     (workspace.inbox / "PAUSE").unlink()
     assert workspace.run_once()
     return told

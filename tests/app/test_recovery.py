@@ -44,12 +44,12 @@ def finish(workspace: Workspace) -> None:
 
 def test_a_lost_state_is_not_replaced_by_an_empty_one(held: Workspace) -> None:
     (held.root / "state.db").unlink()
-    told = held.cli("run", status=2)
+    told = held.program("run", status=2)
     assert "the state file" in told
     assert "still holds 5 unfinished jobs" in told
     assert "sorawatch recover" in told
     assert not (held.root / "state.db").exists()
-    assert "took 5 unfinished jobs up again" in held.cli("recover")
+    assert "took 5 unfinished jobs up again" in held.program("recover")
     finish(held)
 
 
@@ -66,17 +66,17 @@ def test_a_damaged_state_is_kept_aside(held: Workspace, damage: Callable[[bytes]
     state = held.root / "state.db"
     damaged = damage(state.read_bytes())
     state.write_bytes(damaged)
-    told = held.cli("run", status=2)
+    told = held.program("run", status=2)
     assert "damaged" in told
     assert "sorawatch recover" in told
-    assert "took 5 unfinished jobs up again" in held.cli("recover")
+    assert "took 5 unfinished jobs up again" in held.program("recover")
     assert (held.root / "state.db.damaged1").read_bytes() == damaged
     finish(held)
 
 
 def test_a_state_in_order_is_not_recovered(held: Workspace) -> None:
     before = (held.root / "state.db").read_bytes()
-    assert "in order" in held.cli("recover", status=2)
+    assert "in order" in held.program("recover", status=2)
     assert (held.root / "state.db").read_bytes() == before
 
 

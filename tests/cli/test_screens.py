@@ -65,7 +65,7 @@ def test_no_file_name_writes_to_a_terminal_or_makes_lines_of_its_own(workspace: 
     workspace.drop("\x1b[2Jc\nd.jpg", "waves").write_bytes(good.read_bytes()[:-40])
     workspace.drop("\x1b[2Je\nf.jpg", "waves", sizze="auto")
     (workspace.inbox / "\x1b[2Jg\nh.jpg").symlink_to(good.name)
-    told = workspace.cli("run", "--once", status=1)
+    told = workspace.program("run", "--once", status=1)
     lines = told.splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\d ", line) for line in lines), told
     assert any("is damaged or cut off" in line for line in lines), told
@@ -93,12 +93,12 @@ def test_status_fits_a_narrow_terminal(workspace: Workspace) -> None:
     (workspace.outbox / "taken.mp4").touch()
     workspace.drop("taken.jpg", "waves")
     workspace.drop("wrong.jpg", "waves", seconds=99)
-    workspace.cli("run", "--once", status=1)
+    workspace.run_once()
     workspace.drop("later.jpg", "more waves")
     workspace.cli("pause")
     with workspace.running():
         wait_until(lambda: [job for job in workspace.status().jobs if job.state is State.READY])
-        told = workspace.cli("status", env={"COLUMNS": "56"})
+        told = workspace.program("status", env={"COLUMNS": "56"})
     lines = told.splitlines()
     assert max(map(len, lines)) <= 56
     (first,) = [number for number, line in enumerate(lines) if line.startswith("job ")]

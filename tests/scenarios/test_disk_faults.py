@@ -213,11 +213,11 @@ def test_a_state_that_is_lost_is_recovered_and_nothing_bought_twice(
     daemon.kill()
     daemon.communicate()
     harm(state)
-    told = workspace.cli("run", status=2)
+    told = workspace.program("run", status=2)
     assert str(state) in told
     assert "sorawatch recover" in told
     assert workspace.simulator.ledger().creates == 2
-    assert "took 3 unfinished jobs up again" in workspace.cli("recover")
+    assert "took 3 unfinished jobs up again" in workspace.program("recover")
     finish(workspace, 3)
 
 
@@ -248,8 +248,8 @@ def test_a_state_harmed_below_a_running_daemon_costs_nothing(
     assert "Traceback" not in said
     assert "fault in sorawatch" not in said
     if len(workspace.files("processed")) < 6:
-        assert "sorawatch recover" in workspace.cli("run", status=2)
-        workspace.cli("recover")
+        assert "sorawatch recover" in workspace.program("run", status=2)
+        workspace.program("recover")
         finish(workspace, 3)
     ledger = workspace.simulator.ledger()
     assert (ledger.creates, ledger.duplicates) == (3, 0)

@@ -18,7 +18,7 @@ STATES = ["found", "ready", "submitting", "rendering", "rendered", "delivered", 
 
 def test_one_line_for_every_change_with_job_file_what_and_how_long(workspace: Workspace) -> None:
     workspace.drop("beach.jpg", "slow waves at dusk")
-    told = workspace.cli("run", "--once")
+    told = workspace.program("run", "--once")
     assert "dusk" not in told
     lines = [line for line in told.splitlines() if "beach.jpg [" in line]
     assert len(lines) == len(STATES)
@@ -31,7 +31,7 @@ def test_json_in_a_file_too_and_prompts_where_they_are_asked_for(workspace: Work
     workspace.set("logging", format="json", file="sorawatch.log", prompts=True, level="warning")
     workspace.drop("beach.jpg", "slow waves at dusk")
     workspace.drop("odd.jpg", seconds=5)
-    told = workspace.cli("run", "--once", status=1)
+    told = workspace.program("run", "--once", status=1)
     assert told == (workspace.root / "sorawatch.log").read_text()
     entries = [json.loads(line) for line in told.splitlines()]
     (prompt,) = (entry["message"] for entry in entries if entry["level"] == "debug")
@@ -46,7 +46,7 @@ def test_a_prompt_that_the_server_repeats_is_not_logged(workspace: Workspace) ->
     prompt = "slow waves at dusk"
     workspace.simulator.inject(Fault("generation_fails", message=f"cannot draw {prompt}", times=None))
     workspace.drop("beach.jpg", prompt)
-    told = workspace.cli("run", "--once", status=1)
+    told = workspace.program("run", "--once", status=1)
     assert "cannot draw [prompt]" in told
     assert prompt not in told
 
@@ -54,12 +54,12 @@ def test_a_prompt_that_the_server_repeats_is_not_logged(workspace: Workspace) ->
 def test_a_status_that_nobody_knows_is_logged_once(workspace: Workspace) -> None:
     workspace.simulator.inject(Fault("status_word", on="retrieve", word="warming_up_the_oven", times=3))
     workspace.drop("beach.jpg", "slow waves at dusk")
-    assert workspace.cli("run", "--once").count("warming_up_the_oven") == 1
+    assert workspace.program("run", "--once").count("warming_up_the_oven") == 1
 
 
 def test_a_name_of_two_lines_is_logged_on_one(workspace: Workspace) -> None:
     workspace.drop("be\nach.jpg", "slow waves at dusk")
-    told = workspace.cli("run", "--once").splitlines()
+    told = workspace.program("run", "--once").splitlines()
     assert len(told) == len(STATES)
     assert all(r"'be\nach.jpg' [" in line for line in told)
     assert any(line.endswith(r"delivered as 'be\nach.mp4'") or r"delivered as 'be\nach.mp4' (" in line for line in told)
@@ -100,7 +100,7 @@ def test_lines_for_the_journal_have_priorities_and_no_time(workspace: Workspace)
 @pytest.mark.slow
 def test_a_log_file_that_cannot_be_written_is_named(workspace: Workspace) -> None:
     workspace.set("logging", file="missing/sorawatch.log")
-    assert f"{workspace.root}/missing/sorawatch.log" in workspace.cli("run", "--once", status=1)
+    assert f"{workspace.root}/missing/sorawatch.log" in workspace.program("run", "--once", status=1)
 
 
 def test_the_key_is_nowhere_in_the_most_talkative_log(workspace: Workspace) -> None:

@@ -202,7 +202,7 @@ class TestALostState:
                 wait_until(lambda: "done" in workspace.states("beach.jpg"))
                 workspace.drop("other.jpg")
                 wait_until(lambda: "rendering" in workspace.states("other.jpg"))
-        told = workspace.cli("recover")
+        told = workspace.program("recover")
         assert "took 1 unfinished jobs up again. Known again from the ledger: 2 orders." in told
         drop_again(workspace)
         workspace.simulator.finish_all()
@@ -282,7 +282,7 @@ class TestTheFile:
         assert workspace.run_once()
         ledger(workspace).unlink()
         ledger(workspace).mkdir()
-        assert "the ledger cannot be read" in workspace.cli("run", status=1)
+        assert "the ledger cannot be read" in workspace.program("run", status=1)
 
 
 def lines_that_can_be_read(workspace: Workspace) -> Iterator[dict[str, Any]]:

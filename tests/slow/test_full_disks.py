@@ -126,7 +126,7 @@ def test_an_answer_that_finds_the_disk_full_is_not_forgotten(
     wait_until(lambda: "database or disk is full" in running.log, told=lambda: running.log)
     if killed:
         running.kill()
-        told = workspace.cli("run", status=1)
+        told = workspace.program("run", status=1)
         assert "Make room" in told
         assert "Traceback" not in told
         disk.make_room()
@@ -206,7 +206,7 @@ def test_a_daemon_that_starts_on_a_full_disk_says_so_and_loses_nothing(disks: Di
     disk.fill()
     pledge = Pledge(workspace)
     pledge.drop("0.jpg")
-    told = workspace.cli("run", status=1)
+    told = workspace.program("run", status=1)
     assert "isk is full" in told
     assert len(told.splitlines()) == 1, told
     disk.make_room()

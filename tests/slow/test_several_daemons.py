@@ -245,7 +245,7 @@ class TestRefused:
             **other.settings,
             "folders": {name: str(other.root / name) for name in other.settings["folders"]},
         }
-        assert "has lost its file .sorawatch, so its share is not mounted" in other.cli("run", status=1)
+        assert "has lost its file .sorawatch, so its share is not mounted" in other.program("run", status=1)
         assert other.files("inbox") == {}
 
     def test_another_state_on_the_same_inbox(self, fleet: Fleet, cluster: Cluster) -> None:
@@ -254,21 +254,21 @@ class TestRefused:
         three.settings = {**one.settings, "state": "state.db"}
         with daemon(one) as running:
             for other in (two, three):
-                told = other.cli("run", status=2)
+                told = other.program("run", status=2)
                 assert f"another sorawatch (pid {running.process.pid} " in told
                 assert "already works on the inbox" in told
         with daemon(three):
-            assert "already works on the inbox" in one.cli("run", status=2)
+            assert "already works on the inbox" in one.program("run", status=2)
 
     def test_an_address_that_is_none(self, workspace: Workspace) -> None:
         workspace.set("state", value="postgresql://somebody:s3cret@host:port/clips")
-        told = workspace.cli("run", status=2)
+        told = workspace.program("run", status=2)
         assert "s3cret" not in told
         assert "Write it as postgresql://USER@HOST/DATABASE" in told
 
     def test_a_database_that_does_not_let_us_in(self, fleet: Fleet) -> None:
         fleet.first.set("state", value=str(fleet.first.settings["state"]).replace(PASSWORD, "wr0ng-one"))
-        told = fleet.first.cli("run", status=1)
+        told = fleet.first.program("run", status=1)
         assert "wr0ng-one" not in told
         assert "password authentication failed" in told
         assert "Check that the database server runs and lets this machine in" in told
@@ -277,7 +277,7 @@ class TestRefused:
         url = cluster.database()
         cluster.execute("CREATE TABLE things (number int)", url.rpartition("/")[2])
         fleet.first.set("state", value=url)
-        assert "is a database, but not one of sorawatch" in fleet.first.cli("run", status=2)
+        assert "is a database, but not one of sorawatch" in fleet.first.program("run", status=2)
 
 
 def test_commands_are_heard_whichever_machine_they_are_given_on(stalled_fleet: Fleet) -> None:
@@ -291,7 +291,7 @@ def test_commands_are_heard_whichever_machine_they_are_given_on(stalled_fleet: F
         assert "nothing is submitted: paused with `sorawatch pause`" in two.cli("status")
         two.cli("resume")
         one.simulator.wait_for(lambda ledger: ledger.creates == 1)
-        assert "is in order, so there is nothing to recover" in two.cli("recover", status=2)
+        assert "is in order, so there is nothing to recover" in two.program("recover", status=2)
         assert "a daemon is running on it" in two.cli("check")
     assert "no daemon is running" in two.cli("pause")
     assert "$0.80 reserved" in two.cli("report")
@@ -309,10 +309,10 @@ def test_a_state_lost_while_orders_are_under_way_is_recovered(stalled_fleet: Fle
         one.simulator.wait_for(lambda ledger: ledger.creates == 1)
         wait_until(lambda: one.counts() == {"rendering": 1})
     one.set("state", value=cluster.database())
-    told = one.cli("run", status=2)
+    told = one.program("run", status=2)
     assert "is gone or empty, but" in told
     assert "still holds 1 unfinished jobs" in told
-    assert "took 1 unfinished jobs up again" in one.cli("recover")
+    assert "took 1 unfinished jobs up again" in one.program("recover")
     one.simulator.finish_all()
     with daemon(one):
         wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one))
