@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,24 @@ import pytest
 from hypothesis import settings
 
 from sorawatch import simulator
-from tests.databases import cluster, database
-from tests.disks import mount, other_disk, remount, unprivileged
-from tests.yard import Yard
+from tests.support.mounts import mount, other_disk, remount, unprivileged
+from tests.support.postgres import cluster, database
+from tests.support.workspace import Workspace
 
-__all__ = ["cluster", "database", "mount", "other_disk", "patient_yard", "remount", "sim", "unprivileged", "yard"]
+__all__ = [
+    "cluster",
+    "database",
+    "mount",
+    "other_disk",
+    "remount",
+    "sim",
+    "stalled_workspace",
+    "unprivileged",
+    "workspace",
+]
 
+# Before a test module imports the command line, whose tables are as wide as this.
+os.environ["COLUMNS"] = "200"
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
@@ -27,17 +40,17 @@ def sim() -> Iterator[simulator.Simulator]:
 
 
 @pytest.fixture
-def yard(tmp_path: Path, sim: simulator.Simulator) -> Iterator[Yard]:
-    yard = Yard(tmp_path, sim)
-    yield yard
-    yard.close()
+def workspace(tmp_path: Path, sim: simulator.Simulator) -> Iterator[Workspace]:
+    workspace = Workspace(tmp_path, sim)
+    yield workspace
+    workspace.close()
 
 
 @pytest.fixture
-def patient_yard(tmp_path: Path) -> Iterator[Yard]:
-    """A yard whose simulator finishes no video until it is told to."""
+def stalled_workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """A workspace whose simulator finishes no video until it is told to."""
     settings = simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)
     with simulator.running(settings) as sim:
-        yard = Yard(tmp_path, sim)
-        yield yard
-        yard.close()
+        workspace = Workspace(tmp_path, sim)
+        yield workspace
+        workspace.close()

@@ -36,7 +36,7 @@ def screen(below: Array, light: Array) -> Array:
     return 1 - (1 - below) * (1 - np.clip(light, 0, 1))
 
 
-def smooth(low: float, high: float, value: Array) -> Array:
+def smooth(low: Array | float, high: float, value: Array) -> Array:
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -260,10 +260,10 @@ def mountains() -> Image.Image:
     forest = np.maximum(
         shape(width, height, *trees(rng, ground, height, 130, 0.17)), smooth(-0.001, 0.001, y - ground[None, :])
     )
-    dark = ramp(y, (0.75, "1b3342"), (1, "0b1a22")) * (
+    shade = ramp(y, (0.75, "1b3342"), (1, "0b1a22")) * (
         0.9 + 0.2 * noise(rng, width, height, (60, 75), 3, 0.7)[..., None]
     )
-    colours = mix(colours, dark, forest)
+    colours = mix(colours, shade, forest)
     rays = (
         np.clip(np.cos(np.arctan2(y - sun_y, x - sun_x) * 23 + 1.0), 0, 1) * np.exp(-far * 3.2) * smooth(0.03, 0.2, far)
     )

@@ -37,7 +37,7 @@ def sheet(demo_folder: Path) -> Image.Image:
             paste(canvas, ImageOps.exif_transpose(image).convert("RGBA"), column, 0)
         with av.open(str(demo_folder / "outbox" / f"{stem}.mp4")) as clip:
             *_, last = clip.decode(video=0)
-            paste(canvas, last.to_image().convert("RGBA"), column, 1)
+            paste(canvas, Image.fromarray(last.to_ndarray(format="rgb24")).convert("RGBA"), column, 1)
     return canvas
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -33,9 +34,9 @@ from sorawatch.edges.images.picture import MAX_DECODED, MAX_PIXELS
 from sorawatch.edges.images.source import MAX_BYTES
 from sorawatch.errors import Blocked
 from sorawatch.simulator import Fault, ModelCard, SimulatorSettings
-from tests.yard import KEY, Yard, wait_until
+from tests.support.paths import ROOT
+from tests.support.workspace import KEY, Workspace, wait_until
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE))
 BLOCKS = {
@@ -179,7 +180,7 @@ def usage(*words: str) -> str:
     return shown.output
 
 
-KNOWN = {each.name for each in (*main.cli.registered_commands, *main.cli.registered_groups)}
+KNOWN = {each.name for each in main.cli.registered_commands} | {each.name for each in main.cli.registered_groups}
 COMMANDS = [command for row in table("Commands") for command in quoted(row[0])]
 
 
@@ -308,124 +309,124 @@ class TestFiles:
             key=key, generation_seconds=0.1, frames_per_second=1, models=(card,), extra_fields=extra
         )
         with simulator.running(settings) as server:
-            yard = Yard(tmp_path, server)
-            yard.settings["api"].pop("key_file")
+            workspace = Workspace(tmp_path, server)
+            workspace.settings["api"].pop("key_file")
             for section, values in yaml.safe_load(text).items():
-                yard.set(section, **{**values, **({"base_url": server.url} if section == "api" else {})})
-            yard.drop("beach.jpg", "waves")
-            assert yard.run_once(TEAM_TOKEN="sesame", **({"SORAWATCH_API_KEY": KEY} if key else {}))
+                workspace.set(section, **{**values, **({"base_url": server.url} if section == "api" else {})})
+            workspace.drop("beach.jpg", "waves")
+            assert workspace.run_once(TEAM_TOKEN="sesame", **({"SORAWATCH_API_KEY": KEY} if key else {}))
             (submit,) = server.submits()
         assert submit.fields == {"prompt": "waves", "input_reference": "image/jpeg", **sent.fields}
         assert submit.headers.get("authorization") == sent.authorization
         assert {name: submit.headers.get(name) for name in sent.headers} == sent.headers
         assert "sesame" not in (tmp_path / "state.db").read_bytes().decode("latin-1")
         width, height = map(int, size.split("x"))
-        assert clip(yard.outbox / "beach.mp4") == (width, height, int(seconds))
+        assert clip(workspace.outbox / "beach.mp4") == (width, height, int(seconds))
 
 
-def paused(yard: Yard) -> str:
-    yard.drop("beach.jpg")
-    with yard.running():
-        return wait_until(lambda: told if "nothing is submitted" in (told := yard.told()) else None)
+def paused(workspace: Workspace) -> str:
+    workspace.drop("beach.jpg")
+    with workspace.running():
+        return wait_until(lambda: told if "nothing is submitted" in (told := workspace.told()) else None)
 
 
-def with_a_wrong_key(yard: Yard) -> str:
-    (yard.root / "api.key").write_text("sk-wrong")
-    return paused(yard)
+def with_a_wrong_key(workspace: Workspace) -> str:
+    (workspace.root / "api.key").write_text("sk-wrong")
+    return paused(workspace)
 
 
-def with_a_model_that_the_server_has_not(yard: Yard) -> str:
-    yard.set("models", **{"sora-9": {"sizes": "any", "seconds": "any", "usd_per_second": 0}})
-    yard.set("video", model="sora-9")
-    return paused(yard)
+def with_a_model_that_the_server_has_not(workspace: Workspace) -> str:
+    workspace.set("models", **{"sora-9": {"sizes": "any", "seconds": "any", "usd_per_second": 0}})
+    workspace.set("video", model="sora-9")
+    return paused(workspace)
 
 
-def with_a_small_budget(yard: Yard) -> str:
-    yard.set("limits", usd_per_day=1)
-    yard.drop("first.jpg")
-    return paused(yard)
+def with_a_small_budget(workspace: Workspace) -> str:
+    workspace.set("limits", usd_per_day=1)
+    workspace.drop("first.jpg")
+    return paused(workspace)
 
 
-def with_every_answer_lost(yard: Yard) -> str:
-    yard.simulator.inject(
+def with_every_answer_lost(workspace: Workspace) -> str:
+    workspace.simulator.inject(
         Fault("answer_before", on="create", status=504, shape="html", times=None),
         Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
     )
     for number in range(6):
-        yard.drop(f"{number}.jpg")
-    with yard.running():
-        wait_until(lambda: yard.counts().get("held", 0) >= 2)
-        return wait_until(lambda: told if "nothing is submitted" in (told := yard.told()) else None)
+        workspace.drop(f"{number}.jpg")
+    with workspace.running():
+        wait_until(lambda: workspace.counts().get("held", 0) >= 2)
+        return wait_until(lambda: told if "nothing is submitted" in (told := workspace.told()) else None)
 
 
-def with_a_wrong_setting(yard: Yard) -> str:
-    yard.simulator.inject(Fault("answer_before", on="create", status=422, shape="detail_list", times=None))
+def with_a_wrong_setting(workspace: Workspace) -> str:
+    workspace.simulator.inject(Fault("answer_before", on="create", status=422, shape="detail_list", times=None))
     for number in range(0, 250, 50):
-        yard.drop(f"{chr(97 + number // 10)}.jpg")
-    return paused(yard)
+        workspace.drop(f"{chr(97 + number // 10)}.jpg")
+    return paused(workspace)
 
 
-def with_a_share_that_is_gone(yard: Yard) -> str:
-    yard.run_once()
-    (yard.inbox / ".sorawatch").unlink()
-    return paused(yard)
+def with_a_share_that_is_gone(workspace: Workspace) -> str:
+    workspace.run_once()
+    (workspace.inbox / ".sorawatch").unlink()
+    return paused(workspace)
 
 
-def with_a_lost_answer(yard: Yard) -> str:
+def with_a_lost_answer(workspace: Workspace) -> str:
     no_list = Fault("answer_before", on="list", status=404, shape="detail_text", times=None)
-    yard.simulator.inject(Fault("lost_after", on="create"), no_list)
-    yard.drop("beach.jpg")
-    assert not yard.run_once()
-    told = yard.cli("show", "beach.jpg")
+    workspace.simulator.inject(Fault("lost_after", on="create"), no_list)
+    workspace.drop("beach.jpg")
+    assert not workspace.run_once()
+    told = workspace.cli("show", "beach.jpg")
     assert "sorawatch adopt" in told
     assert "sorawatch retry" in told
     return told
 
 
-def with_a_second_daemon(yard: Yard) -> str:
-    with yard.running():
-        return yard.cli("run", status=2)
+def with_a_second_daemon(workspace: Workspace) -> str:
+    with workspace.running():
+        return workspace.program("run", status=2)
 
 
-def with_its_state_lost(yard: Yard) -> str:
-    (yard.inbox / "PAUSE").touch()
-    yard.drop("beach.jpg")
-    with yard.running():
-        wait_until(lambda: yard.counts() == {"ready": 1})
-    (yard.root / "state.db").unlink()
-    told = yard.cli("run", status=2)
-    yard.cli("recover")
-    (yard.inbox / "PAUSE").unlink()
-    assert yard.run_once()
+def with_its_state_lost(workspace: Workspace) -> str:
+    (workspace.inbox / "PAUSE").touch()
+    workspace.drop("beach.jpg")
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"ready": 1})
+    (workspace.root / "state.db").unlink()
+    told = workspace.program("run", status=2)
+    workspace.program("recover")
+    (workspace.inbox / "PAUSE").unlink()
+    assert workspace.run_once()
     return told
 
 
-def with_a_duplicate(yard: Yard) -> str:
+def with_a_duplicate(workspace: Workspace) -> str:
     for name in ("first.jpg", "second.jpg"):
-        (yard.inbox / name).write_bytes(sample("beach.jpg"))
-        (yard.inbox / name).with_suffix(".yaml").write_text("prompt: waves\n")
-    assert not yard.run_once()
-    (told,) = yard.errors.glob("*.error.txt")
+        (workspace.inbox / name).write_bytes(sample("beach.jpg"))
+        (workspace.inbox / name).with_suffix(".yaml").write_text("prompt: waves\n")
+    assert not workspace.run_once()
+    (told,) = workspace.errors.glob("*.error.txt")
     assert "sorawatch retry --another" in told.read_text()
     return told.read_text()
 
 
-def with_its_ledger_in_the_way(yard: Yard) -> str:
-    yard.run_once()
-    (yard.root / "state.db.ledger").mkdir()
+def with_its_ledger_in_the_way(workspace: Workspace) -> str:
+    workspace.run_once()
+    (workspace.root / "state.db.ledger").mkdir()
     with pytest.raises(Blocked):
-        yard.run_once()
-    (yard.root / "state.db.ledger").rmdir()
-    with yard.running():
-        (yard.root / "state.db.ledger").mkdir()
-        yard.drop("beach.jpg")
-        told = wait_until(lambda: told if "the ledger" in (told := yard.told()) else None)
-        (yard.root / "state.db.ledger").rmdir()
-        wait_until(lambda: len(yard.files("outbox")) == 1)
+        workspace.run_once()
+    (workspace.root / "state.db.ledger").rmdir()
+    with workspace.running():
+        (workspace.root / "state.db.ledger").mkdir()
+        workspace.drop("beach.jpg")
+        told = wait_until(lambda: told if "the ledger" in (told := workspace.told()) else None)
+        (workspace.root / "state.db.ledger").rmdir()
+        wait_until(lambda: len(workspace.files("outbox")) == 1)
     return told
 
 
-TROUBLES: dict[str, Callable[[Yard], str]] = {
+TROUBLES: dict[str, Callable[[Workspace], str]] = {
     "nothing is submitted: the server refuses the API key": with_a_wrong_key,
     "nothing is submitted for the model …: the server does not offer the model": with_a_model_that_the_server_has_not,
     "the answers to … orders were lost": with_every_answer_lost,
@@ -445,21 +446,21 @@ class TestTroubles:
         assert [words for row in table("When something is wrong") for words in quoted(row[0])] == list(TROUBLES)
 
     @pytest.mark.parametrize("words", TROUBLES)
-    def test_a_person_reads_it(self, words: str, yard: Yard) -> None:
-        told = " ".join(TROUBLES[words](yard).split())
+    def test_a_person_reads_it(self, words: str, workspace: Workspace) -> None:
+        told = " ".join(TROUBLES[words](workspace).split())
         assert re.search(re.escape(words).replace("…", ".+"), told), told
 
     def test_status_says_what_each_picture_waits_for(self, tmp_path: Path) -> None:
         with simulator.running(SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)) as server:
-            yard = Yard(tmp_path, server)
-            yard.set("limits", in_flight=1)
-            yard.drop("first.jpg")
-            yard.drop("second.jpg")
-            yard.drop("alone.jpg", prompt="")
-            with yard.running():
-                wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 1})
-                wait_until(lambda: "alone.jpg" in (told := yard.told()) and "sidecar" in told)
-                assert "its turn" in yard.cli("status")
+            workspace = Workspace(tmp_path, server)
+            workspace.set("limits", in_flight=1)
+            workspace.drop("first.jpg")
+            workspace.drop("second.jpg")
+            workspace.drop("alone.jpg", prompt="")
+            with workspace.running():
+                wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1})
+                wait_until(lambda: "alone.jpg" in (told := workspace.told()) and "sidecar" in told)
+                assert "its turn" in workspace.cli("status")
 
 
 class Machine:
@@ -489,7 +490,12 @@ class Machine:
             pytest.skip("the system's own Python is too old, or its venv module is not installed")
         scratch.mkdir()
         command = ["unshare", "--mount", "--propagation=private", "sh", "-c", cls.LAYERS, "sh", str(scratch)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        pipes: dict[str, Any] = {
+            "stdin": subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+        }
         with subprocess.Popen(command, **pipes) as holder:
             assert holder.stdout is not None
             if (told := holder.stdout.readline()) != "ready\n":
@@ -500,12 +506,12 @@ class Machine:
     def path(self, path: str) -> Path:
         return Path(f"/proc/{self._holder.pid}/root{path}")
 
-    def spawn(self, *command: str, **options: object) -> subprocess.Popen[bytes]:
+    def spawn(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
         enter = ["nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", "--", *command]
         return subprocess.Popen(enter, **{"env": environment(PATH=self.PATH), **options})
 
-    def run(self, *command: str, data: bytes = b"", **options: object) -> bytes:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    def run(self, *command: str, data: bytes = b"", **options: Any) -> bytes:
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         with self.spawn(*command, **{**pipes, **options}) as process:
             told, _ = process.communicate(data)
             assert process.returncode == 0, told.decode()

@@ -16,8 +16,9 @@ _CHECK_SECONDS = 0.5
 class Mailbox(Generic[T]):
     """Messages from any thread to the one that collects them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._messages: queue.SimpleQueue[T] = queue.SimpleQueue()
+        self._sleep = sleep
         self._collected_at = float("-inf")
 
     def put(self, message: T) -> None:
@@ -33,7 +34,7 @@ class Mailbox(Generic[T]):
             first = self._messages.get(timeout=timeout) if timeout > 0 else self._messages.get_nowait()
         except queue.Empty:
             return []
-        time.sleep(max(0.0, self._collected_at + spacing - time.monotonic()))
+        self._sleep(max(0.0, self._collected_at + spacing - time.monotonic()))
         self._collected_at = time.monotonic()
         # Only as many as there are now, so that a thread that goes on putting cannot keep this one here.
         return [first, *(self._messages.get_nowait() for _ in range(self._messages.qsize()))]

@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,7 @@ def main() -> None:
                 made = [pool.prepare(path, lossless).data, pool.prepare(path, wish).data]
                 made.append(others.submit(plain, path, target).result())
                 usual, leanest = theirs(plain, target), theirs(lean, target)
-                ours = measured(pid, idle, lambda wish=wish: pool.prepare(path, wish))
+                ours = measured(pid, idle, partial(pool.prepare, path, wish))
                 exact = full_size(path, target)
                 cells = [
                     f"{case.name}, {path.stat().st_size / 1e6:.1f} MB",

@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sorawatch import simulator
-from tests.yard import Yard, picture
+from tests.support.workspace import Workspace, picture
 
 PAIRS = 10_000
 PROCESSED, WAITING = 100_000, 1_000
@@ -78,11 +78,11 @@ def peak_memory(pid: int) -> float:
 
 
 @contextmanager
-def yard(**watch: float | str) -> Iterator[Yard]:
-    """A yard whose daemon submits to a simulator that never finishes."""
+def workspace(**watch: float | str) -> Iterator[Workspace]:
+    """A workspace whose daemon submits to a simulator that never finishes."""
     settings = simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)
     with tempfile.TemporaryDirectory() as root, simulator.running(settings) as server:
-        made = Yard(Path(root), server)
+        made = Workspace(Path(root), server)
         made.set("watch", settle_seconds=3, rescan_seconds=30, mode="native", **watch)
         made.set("polling", min_seconds=5, max_seconds=30)
         made.set("limits", in_flight=100_000)
@@ -103,8 +103,8 @@ def process(*command: str, awaited: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def daemon(yard: Yard) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "sorawatch", "run", "-c", str(yard.write_config())]
+def daemon(workspace: Workspace) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "sorawatch", "run", "-c", str(workspace.write_config())]
     with process(*command, awaited=" watching ") as running:
         yield running
 
@@ -142,7 +142,7 @@ def until(holds: Callable[[], bool], pause: float = 0.1) -> float:
 
 
 def burst() -> None:
-    with yard() as place:
+    with workspace() as place:
         (place.inbox / "PAUSE").touch()
         with daemon(place) as running:
             before, used = peak_memory(running.pid), cpu_seconds(running.pid)
@@ -168,7 +168,7 @@ def burst() -> None:
 
 
 def idle() -> None:
-    with yard() as place:
+    with workspace() as place:
         for number in range(PROCESSED):
             folder = place.processed / str(number // 1000)
             folder.mkdir(exist_ok=True)
@@ -197,13 +197,13 @@ def idle() -> None:
 
 
 def delay() -> None:
-    with yard() as place, daemon(place):
+    with workspace() as place, daemon(place):
         late = []
         for number in range(DROPS):
             (place.inbox / f"{number}.yaml").write_text(f"prompt: waves {number}\n")
             picture(place.inbox / f"{number}.jpg", colour=(number, 90, 90))
             dropped = time.monotonic()
-            place.simulator.wait_for(lambda ledger, number=number: ledger.creates == number + 1)
+            place.wait_for_creates(number + 1)
             late.append(time.monotonic() - dropped - 3.0)
     cuts = statistics.quantiles(late, n=20)
     print(f"from the last write to the submit, beyond settle_seconds: median {cuts[9]:.2f} s, p95 {cuts[18]:.2f} s")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from hypothesis import assume, example, given
@@ -50,15 +51,15 @@ def answer(status: int, body: object = "", **headers: str) -> HttpResponse:
     return HttpResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, text.encode())
 
 
-def error(message: object, code: object = None, kind: object = "invalid_request_error") -> dict[str, object]:
+def error(message: object, code: object = None, kind: object = "invalid_request_error") -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def new_api(code: str, message: str) -> dict[str, object]:
+def new_api(code: str, message: str) -> dict[str, Any]:
     return {"code": code, "message": message, "data": None}
 
 
-def test_a_created_video_is_read_whole():
+def test_a_created_video_is_read_whole() -> None:
     assert read_submit(answer(200, JOB), NOW) == Video(
         "video_1", Status.QUEUED, 0, "sora-2", "waves", "1280x720", "8", 1_712_697_600
     )
@@ -74,7 +75,7 @@ def test_a_created_video_is_read_whole():
 )
 def test_with_the_last_order_that_it_takes_for_now_a_server_says_for_how_long(
     headers: dict[str, str], rest: float | None
-):
+) -> None:
     taken = answer(200, JOB)
     assert read_submit(HttpResponse(taken.status, {**taken.headers, **headers}, taken.body), NOW).rest == rest
 
@@ -101,7 +102,7 @@ def test_with_the_last_order_that_it_takes_for_now_a_server_says_for_how_long(
         ("expired", Status.FAILED),
     ],
 )
-def test_status_words_are_folded(word: str, status: Status):
+def test_status_words_are_folded(word: str, status: Status) -> None:
     for spelling in (word, word.upper(), f" {word.title()} "):
         video = read_video(answer(200, JOB | {"status": spelling}), NOW)
         assert video.status is status
@@ -109,7 +110,7 @@ def test_status_words_are_folded(word: str, status: Status):
         assert (video.failure is not None) == (status is Status.FAILED)
 
 
-def test_an_unknown_status_word_means_still_running():
+def test_an_unknown_status_word_means_still_running() -> None:
     video = read_video(answer(200, JOB | {"status": "Up\x1bscaling"}), NOW)
     assert (video.status, video.unknown_status) == (Status.RUNNING, "Up scaling")
 
@@ -118,11 +119,11 @@ def test_an_unknown_status_word_means_still_running():
     ("given_progress", "read"),
     [(50, 50), ("50%", 50), ("50", 50), (49.9, 49), (-3, 0), (250, 100), (None, None), ("soon", None), (True, None)],
 )
-def test_progress_in_every_form(given_progress: object, read: int | None):
+def test_progress_in_every_form(given_progress: object, read: int | None) -> None:
     assert read_video(answer(200, JOB | {"progress": given_progress}), NOW).progress == read
 
 
-def test_progress_may_be_missing():
+def test_progress_may_be_missing() -> None:
     assert read_video(answer(200, {"id": "v", "status": "queued"}), NOW).progress is None
 
 
@@ -142,13 +143,13 @@ def test_progress_may_be_missing():
         (10**400, None),
     ],
 )
-def test_times_in_every_form(given_time: object, read: int | None):
+def test_times_in_every_form(given_time: object, read: int | None) -> None:
     video = read_video(answer(200, JOB | {"created_at": given_time, "expires_at": given_time}), NOW)
     assert (video.created_at, video.expires_at) == (read, read)
 
 
 @pytest.mark.parametrize("seconds", [8, "8", 8.0, "8.0"])
-def test_seconds_in_every_form(seconds: object):
+def test_seconds_in_every_form(seconds: object) -> None:
     assert read_video(answer(200, JOB | {"seconds": seconds}), NOW).seconds == "8"
 
 
@@ -178,28 +179,28 @@ def test_seconds_in_every_form(seconds: object):
     ],
 )
 @pytest.mark.parametrize("status", [200, 400, 404, 500])
-def test_a_failed_job_with_any_http_status(stated: object, failure: Failure, status: int):
+def test_a_failed_job_with_any_http_status(stated: object, failure: Failure, status: int) -> None:
     video = read_video(answer(status, JOB | {"status": "failed", "error": stated}), NOW)
     assert (video.status, video.failure) == (Status.FAILED, failure)
 
 
 @pytest.mark.parametrize(("word", "code"), [("expired", "expired"), ("Canceled", "cancelled"), ("failed", "x")])
-def test_a_video_that_ended_without_failing_can_be_told(word: str, code: str):
+def test_a_video_that_ended_without_failing_can_be_told(word: str, code: str) -> None:
     """It must not be bought again as a failed generation is: an expired one was charged."""
     video = read_video(answer(200, JOB | {"status": word, "error": {"code": "x", "message": "gone"}}), NOW)
     assert video.failure == Failure(code, "gone", moderated=False)
 
 
-def test_a_submit_answered_with_a_failed_job_was_accepted():
+def test_a_submit_answered_with_a_failed_job_was_accepted() -> None:
     assert read_submit(answer(500, JOB | {"status": "failed", "error": "boom"}), NOW).status is Status.FAILED
 
 
 @pytest.mark.parametrize("video_id", ["a" * 130, "video_a=/b+c", 12345])
-def test_ids_of_every_kind(video_id: object):
+def test_ids_of_every_kind(video_id: object) -> None:
     assert read_submit(answer(201, {"id": video_id}), NOW).id == str(video_id)
 
 
-def test_the_gateway_form_is_unwrapped():
+def test_the_gateway_form_is_unwrapped() -> None:
     body = {"code": "success", "message": "", "data": {"task_id": "task_1", "status": "SUCCESS", "progress": "100%"}}
     video = read_video(answer(200, body), NOW)
     assert (video.id, video.status, video.progress) == ("task_1", Status.COMPLETED, 100)
@@ -382,7 +383,7 @@ REFUSED_SUBMITS = [
     REFUSED_SUBMITS,
     ids=[f"{row[0].status}-{row[1].__name__}-{row[0].body.decode()[:60]}" for row in REFUSED_SUBMITS],
 )
-def test_submits_that_brought_no_video(refused: HttpResponse, kind: type[SorawatchError], told: str):
+def test_submits_that_brought_no_video(refused: HttpResponse, kind: type[SorawatchError], told: str) -> None:
     with pytest.raises(SorawatchError) as raised:
         read_submit(refused, NOW)
     assert type(raised.value) is kind
@@ -399,7 +400,7 @@ def test_submits_that_brought_no_video(refused: HttpResponse, kind: type[Sorawat
         (answer(402), "api.key_file"),
     ],
 )
-def test_the_mend_names_the_key_to_change(refused: HttpResponse, key: str):
+def test_the_mend_names_the_key_to_change(refused: HttpResponse, key: str) -> None:
     with pytest.raises(Blocked) as raised:
         read_submit(refused, NOW)
     assert key in raised.value.hint
@@ -414,7 +415,7 @@ def test_the_mend_names_the_key_to_change(refused: HttpResponse, key: str):
         answer(503, error("当前并发过高")),
     ],
 )
-def test_a_crowd_of_our_own_jobs(refused: HttpResponse):
+def test_a_crowd_of_our_own_jobs(refused: HttpResponse) -> None:
     with pytest.raises(Deferred) as raised:
         read_submit(refused, NOW)
     assert raised.value.crowded
@@ -430,7 +431,9 @@ def test_a_crowd_of_our_own_jobs(refused: HttpResponse):
         (answer(500, error("oops")), None),
     ],
 )
-def test_the_words_of_a_lost_answer_may_stop_others_and_never_prove_anything(lost: HttpResponse, cause: str | None):
+def test_the_words_of_a_lost_answer_may_stop_others_and_never_prove_anything(
+    lost: HttpResponse, cause: str | None
+) -> None:
     with pytest.raises(Unresolved) as raised:
         read_submit(lost, NOW)
     assert (cause is None) == (raised.value.cause is None)
@@ -453,7 +456,7 @@ def test_the_words_of_a_lost_answer_may_stop_others_and_never_prove_anything(los
         ({"id": "t1", "status": "queued", "hook_results": {}}, "t1"),
     ],
 )
-def test_ids_under_every_name(body: dict[str, object], video_id: str):
+def test_ids_under_every_name(body: dict[str, Any], video_id: str) -> None:
     assert read_submit(answer(200, body), NOW).id == video_id
 
 
@@ -474,18 +477,18 @@ def test_ids_under_every_name(body: dict[str, object], video_id: str):
         ),
     ],
 )
-def test_a_status_wherever_it_stands(body: dict[str, object], status: Status):
+def test_a_status_wherever_it_stands(body: dict[str, Any], status: Status) -> None:
     assert read_video(answer(200, body), NOW).status is status
 
 
-def test_a_page_that_names_a_video_it_does_not_show_was_filtered():
+def test_a_page_that_names_a_video_it_does_not_show_was_filtered() -> None:
     page = {"object": "list", "data": [JOB], "first_id": "video_1", "last_id": "video_0", "has_more": False}
     assert read_page(answer(200, page), NOW).filtered
     assert not read_page(answer(200, page | {"last_id": "video_1"}), NOW).filtered
     assert read_page(answer(200, {"object": "list", "data": None, "has_more": False}), NOW).videos == ()
 
 
-def test_a_rate_limit_is_no_crowd_and_its_wait_is_kept():
+def test_a_rate_limit_is_no_crowd_and_its_wait_is_kept() -> None:
     with pytest.raises(Deferred) as raised:
         read_submit(answer(429, error("slow down"), Retry_After="7"), NOW)
     assert (raised.value.crowded, raised.value.retry_after) == (False, 7.0)
@@ -515,7 +518,7 @@ def test_a_rate_limit_is_no_crowd_and_its_wait_is_kept():
         (answer(403, new_api("insufficient_user_quota", "no")), Blocked, "credit"),
     ],
 )
-def test_polls_that_brought_no_video(refused: HttpResponse, kind: type[SorawatchError], told: str):
+def test_polls_that_brought_no_video(refused: HttpResponse, kind: type[SorawatchError], told: str) -> None:
     with pytest.raises(SorawatchError) as raised:
         read_video(refused, NOW)
     assert type(raised.value) is kind
@@ -538,7 +541,7 @@ def test_polls_that_brought_no_video(refused: HttpResponse, kind: type[Sorawatch
         (answer(403, error("no", "insufficient_quota")), Blocked),
     ],
 )
-def test_clips_that_cannot_be_had(refused: HttpResponse, kind: type[SorawatchError]):
+def test_clips_that_cannot_be_had(refused: HttpResponse, kind: type[SorawatchError]) -> None:
     assert type(content_refusal(refused, NOW)) is kind
 
 
@@ -552,7 +555,7 @@ def test_clips_that_cannot_be_had(refused: HttpResponse, kind: type[SorawatchErr
         ([JOB], None),
     ],
 )
-def test_pages(body: object, has_more: bool | None):
+def test_pages(body: object, has_more: bool | None) -> None:
     page = read_page(answer(200, body), NOW)
     assert ([video.prompt for video in page.videos], page.has_more) == (["waves"], has_more)
 
@@ -575,14 +578,14 @@ def test_pages(body: object, has_more: bool | None):
         (answer(400, error("No connected db.", None, "no_db_connection")), Blocked),
     ],
 )
-def test_lists_that_cannot_be_had(refused: HttpResponse, kind: type[SorawatchError]):
+def test_lists_that_cannot_be_had(refused: HttpResponse, kind: type[SorawatchError]) -> None:
     for read in (read_page, read_models) if b"without an id" not in refused.body else (read_page,):
         with pytest.raises(SorawatchError) as raised:
             read(refused, NOW)
         assert type(raised.value) is kind
 
 
-def test_models():
+def test_models() -> None:
     assert read_models(answer(200, {"data": [{"id": "sora-2"}, {"id": None}, "wan"]}), NOW) == ("sora-2", "wan")
 
 
@@ -619,11 +622,11 @@ def test_models():
         ),
     ],
 )
-def test_retry_after(headers: dict[str, str], seconds: float | None):
+def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers, NOW) == seconds
 
 
-def test_texts_are_quoted_on_one_line_and_cut():
+def test_texts_are_quoted_on_one_line_and_cut() -> None:
     told = str(read_refusal(answer(500, error("a\nb\x1b[31m\u202e" + "x" * 5000)), NOW))
     assert "a b [31m x" in told
     assert told.isprintable()
@@ -681,7 +684,9 @@ BODIES = st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).enco
 @example(200, b"[" * 100_000, {})
 @example(500, b'{"error": {"message": ' + b"[" * 900 + b"]" * 900 + b"}}", {})
 @example(400, b'{"error": {"message": "\\ud800"}}', {})
-def test_whatever_a_server_says_is_a_video_or_one_of_our_errors(status: int, body: bytes, headers: dict[str, str]):
+def test_whatever_a_server_says_is_a_video_or_one_of_our_errors(
+    status: int, body: bytes, headers: dict[str, str]
+) -> None:
     given_answer = HttpResponse(status, headers, body)
     refusals: list[object] = [content_refusal(given_answer, NOW), read_refusal(given_answer, NOW)]
     for read in (read_submit, read_video, read_page, read_models):
@@ -694,13 +699,15 @@ def test_whatever_a_server_says_is_a_video_or_one_of_our_errors(status: int, bod
 
 
 @given(st.integers(100, 599), BODIES, st.sampled_from([{}, {"Retry-After": "5"}]))
-def test_only_the_apis_own_4xx_or_its_503_proves_a_submit_unaccepted(status: int, body: bytes, headers: dict[str, str]):
+def test_only_the_apis_own_4xx_or_its_503_proves_a_submit_unaccepted(
+    status: int, body: bytes, headers: dict[str, str]
+) -> None:
     assume(not 400 <= status < 500 and status not in {503, 529} and not 200 <= status < 300)
     assert isinstance(outcome_of(read_submit, HttpResponse(status, headers, body), SorawatchError), Unresolved | Video)
 
 
 @given(st.sampled_from([200, 201, 503, 529]), BODIES)
-def test_without_an_error_in_the_body_nothing_proves_a_submit_unaccepted(status: int, body: bytes):
+def test_without_an_error_in_the_body_nothing_proves_a_submit_unaccepted(status: int, body: bytes) -> None:
     given_answer = HttpResponse(status, {"Retry-After": "5"}, body)
     assume(given_answer.error is None)
     assert isinstance(outcome_of(read_submit, given_answer, SorawatchError), Unresolved | Video)

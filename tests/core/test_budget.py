@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,18 +21,18 @@ ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
 
 
 def ask(
-    limits: Limits, usage: Usage, price: int | None = 800_000, now: int = NOW, **scope: str
+    limits: Limits, usage: Usage, price: int | None = 800_000, now: int = NOW, **scope: Any
 ) -> Usage | LimitReached:
     return admit(LimitScope(limits, **scope), usage, price, now, day_ends=DAY_ENDS, month_ends=MONTH_ENDS)
 
 
-def test_an_order_takes_a_place_a_beat_and_its_price():
+def test_an_order_takes_a_place_a_beat_and_its_price() -> None:
     taken = ask(Limits(submits_per_minute=30), Usage(in_flight=1, micros_today=100, micros_this_month=200))
     assert taken == Usage(in_flight=2, micros_today=800_100, micros_this_month=800_200, paced_until=NOW + 2_000)
 
 
 @pytest.mark.parametrize("taken", [4, 5])
-def test_no_place(taken: int):
+def test_no_place(taken: int) -> None:
     refused = ask(Limits(in_flight=4), Usage(taken, 0, 0))
     assert refused == LimitReached(f"{taken} of 4 places in flight are taken", limit="limits.in_flight")
 
@@ -43,12 +44,12 @@ def test_no_place(taken: int):
         ("catsup", "cats", False), ("", "cats", False), ("old/cats", "cats", False),
     ],
 )  # fmt: skip
-def test_a_folder_covers_itself_and_what_lies_below(folder: str, top: str, below: bool):
+def test_a_folder_covers_itself_and_what_lies_below(folder: str, top: str, below: bool) -> None:
     assert is_below(folder, top) is below
 
 
 class TestMoney:
-    def test_a_cap_may_be_reached_exactly_but_not_passed(self):
+    def test_a_cap_may_be_reached_exactly_but_not_passed(self) -> None:
         limits = Limits(micros_per_day=2_000_000)
         assert isinstance(ask(limits, Usage(0, 1_200_000, 0)), Usage)
         assert ask(limits, Usage(0, 1_200_001, 0)) == LimitReached(
@@ -59,7 +60,7 @@ class TestMoney:
             priced=True,
         )
 
-    def test_the_month_has_a_cap_of_its_own(self):
+    def test_the_month_has_a_cap_of_its_own(self) -> None:
         limits = Limits(micros_per_month=2_000_000)
         assert isinstance(ask(limits, Usage(0, 9**9, 1_200_000)), Usage)
         refused = ask(limits, Usage(0, 0, 1_600_000), folder="cats", file="cats/_defaults.yaml")
@@ -73,7 +74,7 @@ class TestMoney:
             priced=True,
         )
 
-    def test_zero_buys_nothing_until_a_person_changes_it(self):
+    def test_zero_buys_nothing_until_a_person_changes_it(self) -> None:
         refused = ask(Limits(micros_per_day=0), NOTHING)
         assert isinstance(refused, LimitReached)
         assert (refused.until, refused.lasting) == (None, True)
@@ -81,13 +82,13 @@ class TestMoney:
         assert "null for no cap" in refused.hint
 
     @pytest.mark.parametrize("cap", [0, 100])
-    def test_what_is_free_passes_every_cap(self, cap: int):
+    def test_what_is_free_passes_every_cap(self, cap: int) -> None:
         assert isinstance(ask(Limits(micros_per_day=cap), Usage(0, 9**9, 9**9), 0), Usage)
 
-    def test_without_caps_nothing_is_too_dear(self):
+    def test_without_caps_nothing_is_too_dear(self) -> None:
         assert isinstance(ask(Limits(), Usage(0, 9**15, 9**15)), Usage)
 
-    def test_limits_that_cannot_be_understood_let_nothing_through(self):
+    def test_limits_that_cannot_be_understood_let_nothing_through(self) -> None:
         shut = LimitReached("cats/_defaults.yaml cannot be understood", folder="cats", lasting=True)
         scope = LimitScope(Limits(), "cats", "cats/_defaults.yaml", shut)
         assert admit(scope, NOTHING, 0, NOW, day_ends=DAY_ENDS, month_ends=MONTH_ENDS) is shut
@@ -103,16 +104,16 @@ class TestMoney:
             (1_234_500, "$1.2345"),
         ],
     )
-    def test_dollars(self, micros: int, text: str):
+    def test_dollars(self, micros: int, text: str) -> None:
         assert dollars(micros) == text
 
 
 class TestWhatNeverFits:
-    def told(self, limits: Limits, price: int | None, **scope: str) -> str | None:
+    def told(self, limits: Limits, price: int | None, **scope: Any) -> str | None:
         refused = refusal([LimitScope(Limits()), LimitScope(limits, **scope)], ORDER, price)
         return None if refused is None else f"{refused}. {refused.hint}"
 
-    def test_a_clip_above_its_cap(self):
+    def test_a_clip_above_its_cap(self) -> None:
         limits = Limits(micros_per_clip=700_000)
         assert self.told(limits, 700_000) is None
         told = self.told(limits, 800_000)
@@ -120,7 +121,7 @@ class TestWhatNeverFits:
         assert told.startswith("it would cost $0.80, more than limits.usd_per_clip of $0.70 allows. Ask for fewer")
 
     @pytest.mark.parametrize("period", ["day", "month"])
-    def test_a_clip_above_a_whole_periods_cap_would_wait_for_ever(self, period: str):
+    def test_a_clip_above_a_whole_periods_cap_would_wait_for_ever(self, period: str) -> None:
         limits = Limits(**{f"micros_per_{period}": 700_000})
         assert self.told(limits, 700_000) is None
         cap = f"limits.usd_per_{period} in cats/_defaults.yaml of $0.70"
@@ -128,10 +129,10 @@ class TestWhatNeverFits:
         assert told is not None
         assert told.startswith(f"it would cost $0.80, more than {cap} allows in a whole {period}.")
 
-    def test_a_cap_of_zero_is_a_pause_and_fails_nothing(self):
+    def test_a_cap_of_zero_is_a_pause_and_fails_nothing(self) -> None:
         assert self.told(Limits(micros_per_day=0), 800_000) is None
 
-    def test_an_unknown_price_under_a_cap_names_the_line_to_add(self):
+    def test_an_unknown_price_under_a_cap_names_the_line_to_add(self) -> None:
         assert self.told(Limits(in_flight=1), None) is None
         for limits in (Limits(micros_per_clip=1), Limits(micros_per_day=1), Limits(micros_per_month=1)):
             told = self.told(limits, None)
@@ -155,18 +156,18 @@ class TestPace:
     def too_soon(self, until: int) -> LimitReached:
         return LimitReached("the pace is 30 submits a minute", until=until, limit="limits.submits_per_minute")
 
-    def test_is_even_unless_a_burst_is_allowed(self):
+    def test_is_even_unless_a_burst_is_allowed(self) -> None:
         limits = Limits(submits_per_minute=30)
         first = ask(limits, NOTHING)
         assert isinstance(first, Usage)
         assert ask(limits, first, now=NOW + 1_999) == self.too_soon(NOW + 2_000)
         assert isinstance(ask(limits, first, now=NOW + 2_000), Usage)
 
-    def test_allows_a_burst_and_then_one_each_beat(self):
+    def test_allows_a_burst_and_then_one_each_beat(self) -> None:
         assert isinstance(self.run_of(3), Usage)
         assert self.run_of(4) == self.too_soon(NOW + 2_000)
 
-    def test_what_it_promises_holds(self):
+    def test_what_it_promises_holds(self) -> None:
         full = self.run_of(3)
         assert isinstance(full, Usage)
         assert isinstance(ask(self.LIMITS, full, now=NOW), LimitReached)
@@ -174,13 +175,13 @@ class TestPace:
         assert early == self.too_soon(NOW + 2_000)
         assert isinstance(on_time, Usage)
 
-    def test_a_rest_gives_the_whole_burst_back_but_no_more(self):
+    def test_a_rest_gives_the_whole_burst_back_but_no_more(self) -> None:
         rested = Usage(0, 0, 0, paced_until=NOW - 10**9)
         assert isinstance(self.run_of(3, rested), Usage)
         assert isinstance(self.run_of(4, rested), LimitReached)
 
     @pytest.mark.parametrize("ahead", [8_000, 86_400_000, 10**15])
-    def test_a_clock_set_back_stops_nothing_for_longer_than_a_beat(self, ahead: int):
+    def test_a_clock_set_back_stops_nothing_for_longer_than_a_beat(self, ahead: int) -> None:
         after = self.run_of(1, Usage(0, 0, 0, paced_until=NOW + ahead))
         assert isinstance(after, Usage)
         assert after.paced_until == NOW + 6_000
@@ -192,7 +193,9 @@ class TestPace:
         st.lists(st.one_of(st.integers(0, 50), st.integers(0, 100_000)), min_size=1, max_size=60),
     )
     @settings(deadline=None)
-    def test_never_more_than_a_burst_and_the_rate_over_any_time(self, burst: int, rate: float, pauses: list[int]):
+    def test_never_more_than_a_burst_and_the_rate_over_any_time(
+        self, burst: int, rate: float, pauses: list[int]
+    ) -> None:
         limits = Limits(submits_per_minute=rate, burst=burst)
         now, paced_until, admitted = NOW, 0, []
         for pause in pauses:
@@ -211,7 +214,7 @@ class TestPace:
 
     @given(st.integers(1, 20), st.floats(0.01, 1e6))
     @settings(deadline=None)
-    def test_whoever_waits_as_told_gets_in(self, burst: int, rate: float):
+    def test_whoever_waits_as_told_gets_in(self, burst: int, rate: float) -> None:
         limits = Limits(submits_per_minute=rate, burst=burst)
         now, paced_until = NOW, 0
         for _ in range(3 * burst):

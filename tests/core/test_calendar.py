@@ -53,7 +53,7 @@ def at(text: str) -> int:
         (ZONES[8], "2011-12-29T12:00-10:00", "2011-12-29T00:00-10:00", "2011-12-31T00:00+14:00"),
     ],
 )
-def test_days(zone: tzinfo, now: str, begins: str, ends: str):
+def test_days(zone: tzinfo, now: str, begins: str, ends: str) -> None:
     assert day_of(at(now), zone) == Period(at(begins), at(ends))
 
 
@@ -67,7 +67,7 @@ def test_days(zone: tzinfo, now: str, begins: str, ends: str):
         ("2026-12-31T23:59+01:00", "2026-12-01T00:00+01:00", "2027-01-01T00:00+01:00"),
     ],
 )
-def test_months(now: str, begins: str, ends: str):
+def test_months(now: str, begins: str, ends: str) -> None:
     assert month_of(at(now), BERLIN) == Period(at(begins), at(ends))
 
 
@@ -75,7 +75,7 @@ def test_months(now: str, begins: str, ends: str):
 @example(at("2026-11-01T00:30-05:00"), ZONES[2])
 @example(at("2018-11-04T01:00-02:00"), ZONES[3])
 @settings(deadline=None)
-def test_days_and_months_follow_on_each_other_without_a_gap(now: int, zone: tzinfo):
+def test_days_and_months_follow_on_each_other_without_a_gap(now: int, zone: tzinfo) -> None:
     for period_of, shortest, longest in ((day_of, 22 * HOUR, 50 * HOUR), (month_of, 27 * 24 * HOUR, 32 * 24 * HOUR)):
         period = period_of(now, zone)
         assert period.begins <= now < period.ends
@@ -85,7 +85,7 @@ def test_days_and_months_follow_on_each_other_without_a_gap(now: int, zone: tzin
         assert period_of(period.begins - 1, zone).ends == period.begins
 
 
-def test_the_time_of_day_stands_alone_unless_the_day_is_another():
+def test_the_time_of_day_stands_alone_unless_the_day_is_another() -> None:
     now = at("2026-03-29T12:00+02:00")
     assert clock_time(at("2026-03-29T14:05+02:00"), now, BERLIN) == "14:05"
     assert clock_time(at("2026-03-30T00:00+02:00"), now, BERLIN) == "2026-03-30 00:00"
@@ -104,7 +104,7 @@ def system_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("system_zone")
 @pytest.mark.parametrize("now", ["2026-03-29T12:00+02:00", "2026-10-25T02:30+01:00", "2026-07-01T00:00+02:00"])
-def test_without_a_zone_the_systems_counts(now: str):
+def test_without_a_zone_the_systems_counts(now: str) -> None:
     assert os.environ["TZ"] == "Europe/Berlin"
     assert day_of(at(now), None) == day_of(at(now), BERLIN)
     assert month_of(at(now), None) == month_of(at(now), BERLIN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +37,7 @@ LINK = "https://files.example/clip.mp4?signature=a%2Fb&expires=1"
     ],
     ids=str,
 )
-def test_a_link_is_found_wherever_servers_put_it(document: object):
+def test_a_link_is_found_wherever_servers_put_it(document: object) -> None:
     assert clip_links(document) == (LINK,)
 
 
@@ -60,11 +62,11 @@ def test_a_link_is_found_wherever_servers_put_it(document: object):
     ],
     ids=lambda document: str(document)[:60],
 )
-def test_what_is_no_link_to_a_clip_is_none(document: object):
+def test_what_is_no_link_to_a_clip_is_none(document: object) -> None:
     assert clip_links(document) == ()
 
 
-def test_the_likeliest_comes_first_and_each_once():
+def test_the_likeliest_comes_first_and_each_once() -> None:
     other = "https://files.example/self"
     assert clip_links({"url": other, "video_url": LINK, "data": {"url": LINK}}) == (LINK, other)
     assert (
@@ -73,11 +75,11 @@ def test_the_likeliest_comes_first_and_each_once():
     )
 
 
-def test_relative_links_are_left_as_they_are():
+def test_relative_links_are_left_as_they_are() -> None:
     assert clip_links({"url": "files/clip.mp4", "output": "/files/clip.mp4"}) == ("files/clip.mp4", "/files/clip.mp4")
 
 
-def test_a_link_may_hold_the_clip():
+def test_a_link_may_hold_the_clip() -> None:
     link = "data:video/mp4;base64," + "A" * 100_000
     assert clip_links({"video": {"url": link}}) == (link,)
     assert clip_links({"output": link}) == (link,)
@@ -85,8 +87,8 @@ def test_a_link_may_hold_the_clip():
     assert not holds_clip(LINK)
 
 
-def test_a_document_may_be_deep():
-    document: dict[str, object] = {"url": LINK}
+def test_a_document_may_be_deep() -> None:
+    document: dict[str, Any] = {"url": LINK}
     for _ in range(100):
         document = {"data": document, "video": document}
     assert clip_links(document) == ()
@@ -99,7 +101,7 @@ json = st.recursive(
 
 
 @given(json)
-def test_any_json_gives_a_few_texts(document: object):
+def test_any_json_gives_a_few_texts(document: object) -> None:
     found = clip_links(document)
     assert len(found) <= MOST_LINKS
     assert all(found)

@@ -22,34 +22,34 @@ def after(*jobs: str, answer: o.AnswerLost = TIMED_OUT) -> LostAnswers:
     return known
 
 
-def test_one_lost_answer_stops_nobody():
+def test_one_lost_answer_stops_nobody() -> None:
     assert not after("a").is_open
     assert not after("a", "a", "a").is_open, "of one order again and again"
 
 
-def test_two_different_ones_in_a_row_open_it_and_a_probe_may_go_a_minute_later():
+def test_two_different_ones_in_a_row_open_it_and_a_probe_may_go_a_minute_later() -> None:
     known = after("a", "b")
     assert (known.opened_at, known.until, known.probes) == (NOW + 1000, NOW + 61_000, 0)
 
 
-def test_one_that_names_a_cause_opens_it_at_once():
+def test_one_that_names_a_cause_opens_it_at_once() -> None:
     known = after("a", answer=NO_CREDIT)
     assert (known.is_open, known.hint, known.keyed) == (True, "top up", True)
 
 
-def test_what_was_sent_before_it_opened_is_no_probe():
+def test_what_was_sent_before_it_opened_is_no_probe() -> None:
     known = lost(after("a", "b"), "c", NOW, TIMED_OUT, NOW + 5000, WAITS)
     assert (known.probes, known.until, known.jobs) == (0, NOW + 61_000, ("a", "b", "c"))
 
 
-def test_the_second_probe_goes_an_hour_later_and_then_a_person_decides():
+def test_the_second_probe_goes_an_hour_later_and_then_a_person_decides() -> None:
     first = lost(after("a", "b"), "c", NOW + 61_000, TIMED_OUT, NOW + 62_000, WAITS)
     assert (first.probes, first.until, first.waits_for_a_person) == (1, NOW + 62_000 + HOUR, False)
     second = lost(first, "d", NOW + 2 * HOUR, TIMED_OUT, NOW + 2 * HOUR, WAITS)
     assert (second.probes, second.until, second.waits_for_a_person) == (2, None, True)
 
 
-def test_one_that_was_found_begins_the_count_anew():
+def test_one_that_was_found_begins_the_count_anew() -> None:
     assert settled(after("a"), "a") is None
     opened = after("a", "b")
     left = settled(opened, "a")
@@ -58,6 +58,6 @@ def test_one_that_was_found_begins_the_count_anew():
     assert settled(left, "b") is None
 
 
-def test_it_is_kept_as_it_is():
+def test_it_is_kept_as_it_is() -> None:
     for known in (after("a"), after("a", "b"), after("a", answer=NO_CREDIT)):
         assert from_json(to_json(known)) == known

@@ -52,19 +52,19 @@ NONE = {
 @pytest.mark.parametrize(
     ("head", "suffix"), [(head, suffix) for suffix, heads in VIDEOS.items() for head in heads], ids=repr
 )
-def test_videos_are_known(head: bytes, suffix: str):
+def test_videos_are_known(head: bytes, suffix: str) -> None:
     kind = kind_of(head)
     assert kind is not None
     assert kind.suffix == suffix
 
 
 @pytest.mark.parametrize("head", NONE.values(), ids=NONE.keys())
-def test_anything_else_is_no_video(head: bytes):
+def test_anything_else_is_no_video(head: bytes) -> None:
     assert kind_of(head) is None
 
 
 @given(st.text())
-def test_text_is_text_wherever_it_is_cut(text: str):
+def test_text_is_text_wherever_it_is_cut(text: str) -> None:
     printable = "".join(each for each in text if each.isprintable() or each.isspace())
     data = printable.encode()
     assert all(is_text(data[:end]) for end in range(len(data) + 1))
@@ -72,5 +72,5 @@ def test_text_is_text_wherever_it_is_cut(text: str):
 
 
 @pytest.mark.parametrize("data", [b"\0", b"words\0", b"\xff\xfe", b"caf\xe9 au lait", b"\x1b[31m"])
-def test_other_bytes_are_no_text(data: bytes):
+def test_other_bytes_are_no_text(data: bytes) -> None:
     assert not is_text(data)

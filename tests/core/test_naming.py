@@ -6,6 +6,7 @@ import os
 import unicodedata
 from dataclasses import replace
 from itertools import islice
+from typing import Any, Literal
 
 import pytest
 from hypothesis import assume, given, settings
@@ -48,11 +49,11 @@ def length(name: str) -> int:
         ("a\nb.jpg", "a\nb"),
     ],
 )
-def test_stem(image: str, stem: str):
+def test_stem(image: str, stem: str) -> None:
     assert stem_of(image) == stem
 
 
-def test_what_is_named_after_an_image():
+def test_what_is_named_after_an_image() -> None:
     assert clip_name("my.beach.JPG") == "my.beach.mp4"
     assert clip_name("my.beach.JPG", ".webm") == "my.beach.webm"
     assert error_name("my.beach.JPG") == "my.beach.error.txt"
@@ -61,18 +62,18 @@ def test_what_is_named_after_an_image():
 @pytest.mark.parametrize(
     "stem", ["x" * 300, "\N{BEACH WITH UMBRELLA}" * 100, "\N{EURO SIGN}" * 100, os.fsdecode(b"\xff" * 300)]
 )
-def test_names_that_are_too_long_are_cut_at_a_characters_end(stem: str):
+def test_names_that_are_too_long_are_cut_at_a_characters_end(stem: str) -> None:
     name = fitted(stem, ".mp4")
     assert LONGEST_NAME - 4 < length(name) <= LONGEST_NAME
     assert name == stem[: len(name) - 4] + ".mp4"
 
 
-def test_a_name_that_just_fits_is_left_alone():
+def test_a_name_that_just_fits_is_left_alone() -> None:
     assert fitted("x" * 251, ".mp4") == "x" * 251 + ".mp4"
     assert fitted("x" * 252, ".mp4") == "x" * 251 + ".mp4"
 
 
-def test_a_suffix_without_room_for_any_stem_stands_alone():
+def test_a_suffix_without_room_for_any_stem_stands_alone() -> None:
     assert fitted("beach", "." + "x" * 300) == "." + "x" * 300
 
 
@@ -93,17 +94,17 @@ def test_a_suffix_without_room_for_any_stem_stands_alone():
         (["beach (2).jpg", "beach (2).yaml"], ["beach (2) (2).jpg", "beach (2) (2).yaml"]),
     ],
 )
-def test_a_taken_name_gets_a_number_before_its_extension(names: list[str], expected: list[str]):
+def test_a_taken_name_gets_a_number_before_its_extension(names: list[str], expected: list[str]) -> None:
     assert second(*names) == tuple(expected)
 
 
-def test_the_names_as_they_are_come_first_then_two_and_up():
+def test_the_names_as_they_are_come_first_then_two_and_up() -> None:
     names = list(islice(numbered(["a.jpg", "a.txt"]), 12))
     assert names[:3] == [("a.jpg", "a.txt"), ("a (2).jpg", "a (2).txt"), ("a (3).jpg", "a (3).txt")]
     assert names[11] == ("a (12).jpg", "a (12).txt")
 
 
-def test_names_of_different_length_are_cut_alike():
+def test_names_of_different_length_are_cut_alike() -> None:
     image, sidecar, error = second("x" * 251 + ".jpg", "x" * 250 + ".yaml"[:5], "x" * 245 + ".error.txt")
     assert (image, sidecar) == ("x" * 241 + " (2).jpg", "x" * 241 + " (2).yaml")
     assert error == "x" * 241 + " (2).error.txt"
@@ -115,12 +116,12 @@ def a_pair(draw: st.DrawFn) -> tuple[str, str | None]:
     """An image and perhaps a sidecar as they may lie in an inbox: all bytes, all forms, up to the longest names."""
     stem = draw(
         st.binary(min_size=1, max_size=8).map(os.fsdecode)
-        | st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8)
+        | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
     )
     stem = os.fsdecode(os.fsencode(stem * draw(st.sampled_from([1, 1, 20, 60]))))
     suffix = draw(st.sampled_from([*IMAGE_SUFFIXES, ".JPG", ".jpg.png", ".yaml.jpg"]))
     tail = draw(st.sampled_from([".yaml", ".yml", ".txt", ".YAML"]))
-    form = draw(st.sampled_from(["NFC", "NFD"]))
+    form: Literal["NFC", "NFD"] = draw(st.sampled_from(["NFC", "NFD"]))
     image = stem + suffix
     beside = draw(st.sampled_from([None, stem_of(image), image, image.swapcase()]))
     sidecar = None if beside is None else unicodedata.normalize(form, beside) + tail
@@ -131,7 +132,7 @@ def a_pair(draw: st.DrawFn) -> tuple[str, str | None]:
 
 @given(a_pair(), st.integers(1, 12))
 @settings(deadline=None, max_examples=300)
-def test_what_belongs_together_still_does_under_any_number(names: tuple[str, str | None], count: int):
+def test_what_belongs_together_still_does_under_any_number(names: tuple[str, str | None], count: int) -> None:
     image, sidecar = names
     together = tuple(name for name in names if name is not None)
     assume(pair(together).matches == (Match(image, sidecar),))
@@ -147,7 +148,7 @@ def test_what_belongs_together_still_does_under_any_number(names: tuple[str, str
 
 @given(a_pair(), st.integers(0, 5), st.integers(0, 5))
 @settings(deadline=None)
-def test_different_numbers_give_different_names(names: tuple[str, str | None], one: int, other: int):
+def test_different_numbers_give_different_names(names: tuple[str, str | None], one: int, other: int) -> None:
     assume(one != other)
     together = [name for name in names if name is not None]
     first, then = (next(islice(numbered(together), count, None)) for count in (one, other))
@@ -164,38 +165,38 @@ class TestKeys:
             {"seconds": 12},
         ],
     )
-    def test_whatever_the_server_can_see_tells_orders_apart(self, change: dict[str, object]):
+    def test_whatever_the_server_can_see_tells_orders_apart(self, change: dict[str, Any]) -> None:
         changed = replace(ORDER, **change)
         assert order_key("d", changed) != order_key("d", ORDER)
         assert likeness(changed) != likeness(ORDER)
 
-    def test_the_picture_tells_orders_apart_but_not_in_the_servers_list(self):
+    def test_the_picture_tells_orders_apart_but_not_in_the_servers_list(self) -> None:
         assert order_key("e", ORDER) != order_key("d", ORDER)
         padded = replace(ORDER, fit=Fit.PAD)
         assert order_key("d", padded) != order_key("d", ORDER)
         assert likeness(padded) == likeness(ORDER)
 
     @pytest.mark.parametrize("named", ["openai/sora-2", "sora-2-2025-12-08", "azure/Sora-2-20251208"])
-    def test_a_provider_and_a_snapshot_do_not_tell_models_apart_in_a_list(self, named: str):
+    def test_a_provider_and_a_snapshot_do_not_tell_models_apart_in_a_list(self, named: str) -> None:
         assert likeness(replace(ORDER, model=named)) == likeness(ORDER)
         assert likeness(replace(ORDER, model="sora-2-pro")) != likeness(ORDER)
 
-    def test_the_focus_tells_crops_apart_and_nothing_else(self):
+    def test_the_focus_tells_crops_apart_and_nothing_else(self) -> None:
         keys = {order_key("d", replace(ORDER, focus=focus)) for focus in (*Focus, Point(0, 1), Point(0, 0.1))}
         assert len(keys) == 4
         padded = replace(ORDER, fit=Fit.PAD)
         assert order_key("d", replace(padded, focus=Focus.EDGES)) == order_key("d", padded)
         assert likeness(replace(ORDER, focus=Focus.EDGES)) == likeness(ORDER)
 
-    def test_the_priority_buys_nothing_else(self):
+    def test_the_priority_buys_nothing_else(self) -> None:
         assert order_key("d", replace(ORDER, priority=9)) == order_key("d", ORDER)
 
-    def test_takes_are_other_orders_which_a_list_cannot_tell_apart(self):
+    def test_takes_are_other_orders_which_a_list_cannot_tell_apart(self) -> None:
         takes = [replace(ORDER, take=take) for take in (1, 2, 3)]
         assert len({order_key("d", order) for order in takes}) == 3
         assert len({likeness(order) for order in takes}) == 1
 
-    def test_keys_do_not_change_between_versions(self):
+    def test_keys_do_not_change_between_versions(self) -> None:
         """They are in the store, and what they tell is whether an order was bought before."""
         assert order_key("d" * 64, ORDER) == "8e85f255457daf92608d222e477c368569222222d013899a6fae7373b405d63b"
         assert order_key("d" * 64, replace(ORDER, take=1)) == order_key("d" * 64, ORDER)
@@ -203,13 +204,13 @@ class TestKeys:
 
 
 class TestJobId:
-    def test_is_eight_characters_that_can_be_typed(self):
+    def test_is_eight_characters_that_can_be_typed(self) -> None:
         assert job_id(bytes(5)) == "22222222"
         assert job_id(b"\xff" * 5) == "hewrd9ap"
         assert not {*JOB_ID_ALPHABET} & {*"01ilou"}
 
     @given(st.binary(min_size=5, max_size=5))
-    def test_comes_from_the_alphabet(self, seed: bytes):
+    def test_comes_from_the_alphabet(self, seed: bytes) -> None:
         name = job_id(seed)
         assert len(name) == 8
         assert {*name} <= {*JOB_ID_ALPHABET}

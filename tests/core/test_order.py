@@ -18,7 +18,7 @@ MODEL = Model("sora-2-pro", (TALLER, WIDER, TALL, WIDE), (4, 8, 12), 300_000, ((
 
 class TestSize:
     @given(st.integers(1, 10**6), st.integers(1, 10**6))
-    def test_reads_what_it_writes(self, width: int, height: int):
+    def test_reads_what_it_writes(self, width: int, height: int) -> None:
         assert Size.parse(str(Size(width, height))) == Size(width, height)
 
     @pytest.mark.parametrize(
@@ -26,15 +26,15 @@ class TestSize:
         ["", "x", "1280", "1280x", "x720", "0x720", "1280x0", "-1280x720", "1280X720", "1280 x 720", " 1280x720",
          "1280x720x3", "1280.0x720", "1_280x720", "+1280x720", "１２８０x720", "²x720", "1280x720\n"],
     )  # fmt: skip
-    def test_refuses_all_else(self, text: str):
+    def test_refuses_all_else(self, text: str) -> None:
         with pytest.raises(ValueError, match=rf"^{re.escape(text)}\Z"):
             Size.parse(text)
 
-    def test_refuses_numbers_that_python_refuses(self):
+    def test_refuses_numbers_that_python_refuses(self) -> None:
         with pytest.raises(ValueError, match="limit"):
             Size.parse("9" * 5000 + "x720")
 
-    def test_counts_its_pixels(self):
+    def test_counts_its_pixels(self) -> None:
         assert WIDE.pixels == 921_600
 
 
@@ -51,33 +51,33 @@ class TestResolve:
             (Size(3, 3), Size(10, 20), Size(3, 3)),
         ],
     )
-    def test_takes_the_smallest_size_that_lies_the_right_way(self, aim: Size | Aim, picture: Size, size: Size):
+    def test_takes_the_smallest_size_that_lies_the_right_way(self, aim: Size | Aim, picture: Size, size: Size) -> None:
         assert MODEL.resolve(aim, picture) == size
 
-    def test_takes_the_smallest_of_all_where_none_lies_the_right_way(self):
+    def test_takes_the_smallest_of_all_where_none_lies_the_right_way(self) -> None:
         assert Model("tall", (TALLER, TALL), None).resolve(Aim.LANDSCAPE, WIDE) == TALL
 
-    def test_counts_a_square_as_lying(self):
+    def test_counts_a_square_as_lying(self) -> None:
         model = Model("square", (SQUARE, TALL), None)
         assert model.resolve(Aim.AUTO, WIDE) == SQUARE
         assert model.resolve(Aim.PORTRAIT, WIDE) == TALL
 
     @pytest.mark.parametrize(("aim", "size"), [(Aim.LANDSCAPE, WIDE), (Aim.PORTRAIT, TALL)])
-    def test_takes_the_usual_sizes_where_any_will_do(self, aim: Aim, size: Size):
+    def test_takes_the_usual_sizes_where_any_will_do(self, aim: Aim, size: Size) -> None:
         assert Model("any", None, None).resolve(aim, SQUARE) == size
 
 
 class TestPrice:
-    def test_is_the_rate_for_the_size_times_the_seconds(self):
+    def test_is_the_rate_for_the_size_times_the_seconds(self) -> None:
         assert MODEL.price(WIDE, 8) == 2_400_000
         assert MODEL.price(WIDER, 8) == 4_000_000
 
-    def test_is_unknown_where_the_catalogue_names_none(self):
+    def test_is_unknown_where_the_catalogue_names_none(self) -> None:
         assert Model("mine", None, None).price(WIDE, 8) is None
         by_size = Model("mine", None, None, None, ((WIDE, 7),))
         assert (by_size.price(WIDE, 8), by_size.price(TALL, 8)) == (56, None)
 
-    def test_is_that_of_the_clip_and_of_its_seconds(self):
+    def test_is_that_of_the_clip_and_of_its_seconds(self) -> None:
         assert Model("m", None, None, None, (), 250_000).price(WIDE, 8) == 250_000
         assert Model("m", None, None, 10_000, (), 250_000).price(WIDE, 8) == 330_000
         assert Model("m", None, None, None, (), None, ((WIDE, 7),)).price(WIDE, 8) == 7
@@ -90,14 +90,14 @@ class TestPrice:
             Model("m", None, None, None, ((WIDE, 7),), 250_000),
         ],
     )
-    def test_is_unknown_where_a_part_of_it_is(self, model: Model):
+    def test_is_unknown_where_a_part_of_it_is(self, model: Model) -> None:
         assert model.price(WIDE, 8) is not None
         assert model.price(TALL, 8) is None
 
-    def test_may_be_nothing(self):
+    def test_may_be_nothing(self) -> None:
         assert Model("own", None, None, 0).price(WIDE, 8) == 0
 
 
-def test_words_in_files_are_those_of_the_documentation():
+def test_words_in_files_are_those_of_the_documentation() -> None:
     assert [*Aim] == ["landscape", "portrait", "auto"]
     assert [*Fit] == ["crop", "pad", "blur", "stretch"]

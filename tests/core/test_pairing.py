@@ -53,7 +53,7 @@ def conflicts(*names: str) -> dict[str, str]:
         ("[a-z]*.jpg", "[a-z]*.yaml"),
     ],
 )
-def test_what_belongs_together(image: str, sidecar: str):
+def test_what_belongs_together(image: str, sidecar: str) -> None:
     assert pairs(image, sidecar) == {image: sidecar}
     assert pairs(sidecar, image) == {image: sidecar}
 
@@ -61,46 +61,46 @@ def test_what_belongs_together(image: str, sidecar: str):
 @pytest.mark.parametrize(
     "sidecar", ["beach.png.yaml", "bea.yaml", "beach .yaml", "beach.jpg.jpg.yaml", "beach.yaml.yaml", "each.yaml"]
 )
-def test_what_does_not_belong_together(sidecar: str):
+def test_what_does_not_belong_together(sidecar: str) -> None:
     assert pair(["beach.jpg", sidecar]) == Pairing((Match("beach.jpg", None),), lonely=(sidecar,), unknown=())
 
 
-def test_names_in_a_dead_encoding_are_not_mistaken_for_their_like():
+def test_names_in_a_dead_encoding_are_not_mistaken_for_their_like() -> None:
     assert pairs(f"{UNDECODABLE}.jpg", f"{NFC}.yaml") == {f"{UNDECODABLE}.jpg": None}
 
 
-def test_an_image_without_a_sidecar_stands_alone():
+def test_an_image_without_a_sidecar_stands_alone() -> None:
     assert pair(["beach.jpg"]) == Pairing((Match("beach.jpg", None),), (), ())
 
 
-def test_nothing_is_nothing():
+def test_nothing_is_nothing() -> None:
     assert pair([]) == Pairing((), (), ())
 
 
-def test_a_sidecar_with_the_images_whole_name_comes_before_one_with_its_stem():
+def test_a_sidecar_with_the_images_whole_name_comes_before_one_with_its_stem() -> None:
     found = pair(["beach.jpg", "beach.jpg.yaml", "beach.yaml"])
     assert found == Pairing((Match("beach.jpg", "beach.jpg.yaml"),), lonely=("beach.yaml",), unknown=())
 
 
-def test_the_stem_is_left_to_the_only_image_that_has_no_sidecar_of_its_own():
+def test_the_stem_is_left_to_the_only_image_that_has_no_sidecar_of_its_own() -> None:
     assert pairs("beach.jpg", "beach.png", "beach.jpg.yaml", "beach.yaml") == {
         "beach.jpg": "beach.jpg.yaml",
         "beach.png": "beach.yaml",
     }
 
 
-def test_each_image_can_have_its_own():
+def test_each_image_can_have_its_own() -> None:
     assert pairs("beach.jpg", "beach.png", "beach.jpg.yaml", "beach.png.txt") == {
         "beach.jpg": "beach.jpg.yaml",
         "beach.png": "beach.png.txt",
     }
 
 
-def test_images_of_one_name_do_not_conflict_where_nothing_is_to_be_shared():
+def test_images_of_one_name_do_not_conflict_where_nothing_is_to_be_shared() -> None:
     assert pairs("beach.jpg", "beach.png") == {"beach.jpg": None, "beach.png": None}
 
 
-def test_two_images_for_one_sidecar_are_told_apart_by_nobody():
+def test_two_images_for_one_sidecar_are_told_apart_by_nobody() -> None:
     why = "beach.jpg and beach.png both match beach.yaml. Give each its own sidecar: beach.jpg.yaml, beach.png.yaml"
     assert pair(["beach.jpg", "beach.png", "beach.yaml"]).matches == (
         Match("beach.jpg", "beach.yaml", why),
@@ -108,21 +108,21 @@ def test_two_images_for_one_sidecar_are_told_apart_by_nobody():
     )
 
 
-def test_three_images_for_one_sidecar():
+def test_three_images_for_one_sidecar() -> None:
     told = conflicts("a.gif", "a.jpg", "a.png", "a.yml")
     assert set(told.values()) == {
         "a.gif and a.jpg and a.png all match a.yml. Give each its own sidecar: a.gif.yaml, a.jpg.yaml, a.png.yaml"
     }
 
 
-def test_as_many_sidecars_as_images_are_no_help_if_they_share_a_name():
+def test_as_many_sidecars_as_images_are_no_help_if_they_share_a_name() -> None:
     told = conflicts("beach.jpg", "beach.png", "beach.yaml", "beach.txt")
     assert set(told.values()) == {
         "beach.jpg and beach.png both match beach.txt. Give each its own sidecar: beach.jpg.yaml, beach.png.yaml"
     }
 
 
-def test_two_sidecars_for_one_image_are_told_apart_by_nobody():
+def test_two_sidecars_for_one_image_are_told_apart_by_nobody() -> None:
     assert conflicts("beach.jpg", "beach.yaml", "beach.txt") == {
         "beach.jpg": "beach.jpg has 2 sidecars, beach.txt and beach.yaml. Keep one of them"
     }
@@ -132,7 +132,7 @@ def test_two_sidecars_for_one_image_are_told_apart_by_nobody():
 
 
 class TestNamesThatDifferInCaseOrFormAlone:
-    def test_are_told_apart_where_each_has_its_own(self):
+    def test_are_told_apart_where_each_has_its_own(self) -> None:
         assert pairs("Beach.jpg", "beach.jpg", "Beach.yaml", "beach.yaml") == {
             "Beach.jpg": "Beach.yaml",
             "beach.jpg": "beach.yaml",
@@ -142,42 +142,42 @@ class TestNamesThatDifferInCaseOrFormAlone:
             f"{NFD}.jpg": f"{NFD}.jpg.yaml",
         }
 
-    def test_conflict_where_one_sidecar_could_be_either(self):
+    def test_conflict_where_one_sidecar_could_be_either(self) -> None:
         told = conflicts("Beach.jpg", "beach.jpg", "beach.yaml")
         assert set(told) == {"Beach.jpg", "beach.jpg"}
         assert set(told.values()) == {
             "Beach.jpg and beach.jpg both match beach.yaml. Give each its own sidecar: Beach.jpg.yaml, beach.jpg.yaml"
         }
 
-    def test_are_paired_once_that_advice_was_taken(self):
+    def test_are_paired_once_that_advice_was_taken(self) -> None:
         assert pairs("Beach.jpg", "beach.jpg", "Beach.jpg.yaml", "beach.jpg.yaml") == {
             "Beach.jpg": "Beach.jpg.yaml",
             "beach.jpg": "beach.jpg.yaml",
         }
 
-    def test_are_not_paired_crosswise(self):
+    def test_are_not_paired_crosswise(self) -> None:
         told = conflicts("Beach.jpg", "beach.jpg", "BEACH.yaml", "beach.yaml")
         assert all(told.values())
 
 
-def test_what_is_neither_image_nor_sidecar_is_unknown():
+def test_what_is_neither_image_nor_sidecar_is_unknown() -> None:
     found = pair(["notes.docx", "clip.mp4", "README", "beach.jpg"])
     assert found == Pairing((Match("beach.jpg", None),), (), unknown=("README", "clip.mp4", "notes.docx"))
 
 
 @pytest.mark.parametrize("name", ["_defaults.yaml", "_defaults.yml", "_Defaults.YAML"])
-def test_a_folders_defaults_are_no_lonely_sidecar(name: str):
+def test_a_folders_defaults_are_no_lonely_sidecar(name: str) -> None:
     assert is_defaults(name)
     assert pair([name, "beach.jpg"]) == Pairing((Match("beach.jpg", None),), (), ())
 
 
 @pytest.mark.parametrize("name", ["_defaults.txt", "defaults.yaml", "_defaults.jpg.yaml"])
-def test_what_only_looks_like_defaults_is_a_sidecar(name: str):
+def test_what_only_looks_like_defaults_is_a_sidecar(name: str) -> None:
     assert not is_defaults(name)
     assert pair([name]).lonely == (name,)
 
 
-def test_the_pause_file_is_not_unknown_but_its_likes_are():
+def test_the_pause_file_is_not_unknown_but_its_likes_are() -> None:
     assert pair(["PAUSE"]) == Pairing((), (), ())
     assert pair(["pause", "PAUSE.md"]).unknown == ("PAUSE.md", "pause")
 
@@ -191,7 +191,7 @@ def test_the_pause_file_is_not_unknown_but_its_likes_are():
         "beach.jpg.!sync", "beach.error.txt", "Beach (2).ERROR.TXT", ".two\nlines", os.fsdecode(b".\xff\xfe"),
     ],
 )  # fmt: skip
-def test_litter_is_never_looked_at(name: str):
+def test_litter_is_never_looked_at(name: str) -> None:
     assert is_junk(name)
 
 
@@ -202,11 +202,11 @@ def test_litter_is_never_looked_at(name: str):
         "error.txt", "beach.errors.txt", "thumbs.db.jpg", "recycle", os.fsdecode(b"\xff.jpg"), "a~b.jpg", "~beach.jpg",
     ],
 )  # fmt: skip
-def test_everything_else_is(name: str):
+def test_everything_else_is(name: str) -> None:
     assert not is_junk(name)
 
 
-def test_a_person_can_name_more_litter():
+def test_a_person_can_name_more_litter() -> None:
     ignore = ("draft-*", f"{NFC}*", "[ab].png")
     for name in ("draft-1.jpg", "DRAFT-2.jpg", f"{NFD}.jpg", "A.png"):
         assert is_junk(name, ignore)
@@ -214,7 +214,7 @@ def test_a_person_can_name_more_litter():
     assert not is_junk("my-draft-1.jpg", ignore)
 
 
-NAMES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="/\0"), min_size=1, max_size=6)
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=6)
 FILES = st.builds(
     str.__add__,
     st.sampled_from(["beach", "Beach", "b", NFC, NFD, UNDECODABLE]) | NAMES,
@@ -224,7 +224,7 @@ FILES = st.builds(
 
 @given(st.sets(FILES, max_size=8))
 @settings(deadline=None)
-def test_every_name_is_in_exactly_one_place(names: set[str]):
+def test_every_name_is_in_exactly_one_place(names: set[str]) -> None:
     found = pair(names)
     images = [match.image for match in found.matches]
     sidecars = {match.sidecar for match in found.matches if match.sidecar is not None}
@@ -239,7 +239,7 @@ def test_every_name_is_in_exactly_one_place(names: set[str]):
 
 @given(st.sets(FILES, max_size=8))
 @settings(deadline=None)
-def test_no_sidecar_serves_two_images_unless_they_are_told(names: set[str]):
+def test_no_sidecar_serves_two_images_unless_they_are_told(names: set[str]) -> None:
     served: dict[str, str] = {}
     for match in pair(names).matches:
         if match.sidecar is not None and not match.conflict:
@@ -252,13 +252,13 @@ def test_no_sidecar_serves_two_images_unless_they_are_told(names: set[str]):
 
 @given(st.permutations(["a.jpg", "A.jpg", "a.png", "a.yaml", "A.yaml", "a.png.txt", "b.gif", "b.yml", "b.txt"]))
 @settings(deadline=None)
-def test_the_order_of_a_listing_changes_nothing(names: list[str]):
+def test_the_order_of_a_listing_changes_nothing(names: list[str]) -> None:
     assert pair(names) == pair(sorted(names))
 
 
 @given(NAMES, st.sampled_from(IMAGE_SUFFIXES), st.sampled_from(SIDECAR_SUFFIXES))
 @settings(deadline=None)
-def test_a_sidecar_from_a_system_with_another_unicode_form_is_found(stem: str, image: str, sidecar: str):
+def test_a_sidecar_from_a_system_with_another_unicode_form_is_found(stem: str, image: str, sidecar: str) -> None:
     one, other = unicodedata.normalize("NFC", stem), unicodedata.normalize("NFD", stem)
     assert pairs(f"{one}{image}", f"{other}{sidecar}") == {f"{one}{image}": f"{other}{sidecar}"}
     assert pairs(f"{other}{image}", f"{one}{image}{sidecar}") == {f"{other}{image}": f"{one}{image}{sidecar}"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sorawatch.core import outcome as o
@@ -29,12 +31,12 @@ SENT = Job(
 )
 
 
-def job(state: State, **fields: object) -> Job:
+def job(state: State, **fields: Any) -> Job:
     values = {name: getattr(SENT, name) for name in SENT.__slots__}
     return Job(**{**values, "state": state, **fields})
 
 
-def standing(before: Job, action: Action, outcome: o.Outcome, **policy: object) -> Standing | None:
+def standing(before: Job, action: Action, outcome: o.Outcome, **policy: Any) -> Standing | None:
     patience = Policy(Waits(), **policy)
     return standing_after(action, outcome, advance(before, action, outcome, now=NOW, policy=patience, jitter=0.5))
 
@@ -47,14 +49,16 @@ def failure(code: str, *, moderated: bool = False) -> o.GenerationFailed:
     ("outcome", "expected"),
     [
         (o.Accepted("video_1"), None),
-        (o.AnswerLost("timed out"), None),
-        (o.TemporaryFailure("HTTP 500"), Standing.RELEASED),
-        (o.PermanentFailure("moderated"), Standing.RELEASED),
-        (o.Blocked("no credit", "top up", passing=False, retry_after=None), Standing.RELEASED),
+        (o.Unknown("timed out"), None),
+        (o.FailedForNow("HTTP 500"), Standing.RELEASED),
+        (o.FailedForGood("moderated"), Standing.RELEASED),
+        (o.Halted("no credit", "top up", passing=False, retry_after=None), Standing.RELEASED),
         (o.ReferenceLost(), Standing.RELEASED),
     ],
 )
-def test_a_submit_is_released_only_where_it_surely_was_not_accepted(outcome: o.Outcome, expected: Standing | None):
+def test_a_submit_is_released_only_where_it_surely_was_not_accepted(
+    outcome: o.Outcome, expected: Standing | None
+) -> None:
     assert standing(SENT, Action.SUBMIT, outcome) is expected
 
 
@@ -68,11 +72,11 @@ def test_a_submit_is_released_only_where_it_surely_was_not_accepted(outcome: o.O
         (1, o.Searched((o.Candidate("video_1", certain=True),), complete=True), None),
         (1, o.Searched((o.Candidate("video_1", certain=False),), complete=True), None),
         (1, o.Unlisted("HTTP 404"), None),
-        (1, o.TemporaryFailure("HTTP 500"), None),
+        (1, o.FailedForNow("HTTP 500"), None),
         (1, o.Accepted("video_1"), None),
     ],
 )
-def test_a_lost_submit_is_released_only_by_proof(misses: int, outcome: o.Outcome, expected: Standing | None):
+def test_a_lost_submit_is_released_only_by_proof(misses: int, outcome: o.Outcome, expected: Standing | None) -> None:
     uncertain = job(State.UNCERTAIN, misses=misses, submitted_at=NOW - 60_000)
     for resubmit in (False, True):
         assert standing(uncertain, Action.RESOLVE, outcome, resubmit_lost=resubmit) is expected
@@ -87,15 +91,15 @@ def test_a_lost_submit_is_released_only_by_proof(misses: int, outcome: o.Outcome
         (failure("moderation_blocked", moderated=True), Standing.SPENT),
         (failure("expired"), Standing.SPENT),
         (failure("cancelled"), Standing.SPENT),
-        (o.TemporaryFailure("HTTP 404"), Standing.SPENT),
-        (o.TemporaryFailure("no route", counts=False), None),
-        (o.Blocked("key refused", "hint", passing=False, retry_after=None), None),
+        (o.FailedForNow("HTTP 404"), Standing.SPENT),
+        (o.FailedForNow("no route", counts=False), None),
+        (o.Halted("key refused", "hint", passing=False, retry_after=None), None),
     ],
 )
 @pytest.mark.parametrize("failed_generations", [0, 1])
 def test_a_rendering_is_released_only_if_the_server_failed_it(
     outcome: o.Outcome, expected: Standing | None, failed_generations: int
-):
+) -> None:
     last = job(State.RENDERING, video_id="video_1", misses=7)
     assert standing(last, Action.POLL, outcome, failed_generations=failed_generations) is expected
 
@@ -104,18 +108,18 @@ def test_a_rendering_is_released_only_if_the_server_failed_it(
     ("outcome", "expected"),
     [
         (o.Delivered("beach.mp4"), Standing.SPENT),
-        (o.PermanentFailure("expired"), Standing.SPENT),
-        (o.TemporaryFailure("truncated"), None),
-        (o.Blocked("disk full", "make room", passing=True, retry_after=None), None),
+        (o.FailedForGood("expired"), Standing.SPENT),
+        (o.FailedForNow("truncated"), None),
+        (o.Halted("disk full", "make room", passing=True, retry_after=None), None),
     ],
 )
 def test_a_clip_that_was_made_is_spent_and_one_that_is_held_can_still_be_had(
     outcome: o.Outcome, expected: Standing | None
-):
+) -> None:
     last = job(State.RENDERED, video_id="video_1", charged=Charged.YES, misses=7)
     assert standing(last, Action.DELIVER, outcome) is expected
 
 
 @pytest.mark.parametrize("state", [State.DELIVERED, State.REJECTED, State.WITHDRAWN])
-def test_filing_changes_nothing(state: State):
-    assert standing(job(state), Action.ARCHIVE, o.Archived(("beach.jpg",))) is None
+def test_filing_changes_nothing(state: State) -> None:
+    assert standing(job(state), Action.ARCHIVE, o.Filed(("beach.jpg",))) is None

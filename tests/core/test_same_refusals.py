@@ -20,11 +20,11 @@ from sorawatch.core.same_refusals import SameRefusals, essence, from_json, refus
         ("「猫」 is not allowed", "「犬」 is not allowed"),
     ],
 )
-def test_ids_digits_and_quotations_make_no_difference(one: str, other: str):
+def test_ids_digits_and_quotations_make_no_difference(one: str, other: str) -> None:
     assert essence(one) == essence(other)
 
 
-def test_other_words_do():
+def test_other_words_do() -> None:
     assert essence("the prompt is too long") != essence("the picture is too large")
 
 
@@ -36,21 +36,21 @@ def after(*refusals: tuple[str, str, str]) -> SameRefusals:
     return known
 
 
-def test_three_different_pictures_show_that_it_is_a_setting():
+def test_three_different_pictures_show_that_it_is_a_setting() -> None:
     assert not after(("a", "1", "no"), ("b", "2", "no")).is_open
     assert after(("a", "1", "no"), ("b", "2", "no"), ("c", "3", "no")).is_open
 
 
-def test_copies_of_one_picture_count_once():
+def test_copies_of_one_picture_count_once() -> None:
     copies = after(("a", "1", "no"), ("b", "1", "no"), ("c", "1", "no"), ("d", "2", "no"))
     assert not copies.is_open
     assert [job for job, _ in copies.pictures] == ["a", "b", "c", "d"], "but all of them come back"
 
 
-def test_other_words_between_them_begin_anew():
+def test_other_words_between_them_begin_anew() -> None:
     assert not after(("a", "1", "no"), ("b", "2", "no"), ("x", "9", "never"), ("c", "3", "no")).is_open
 
 
-def test_it_is_kept_as_it_is():
+def test_it_is_kept_as_it_is() -> None:
     known = after(("a", "1", "no"), ("b", "2", "no"))
     assert from_json(json.loads(json.dumps(to_json(known)))) == known

@@ -24,16 +24,16 @@ def any_waits() -> st.SearchStrategy[Waits]:
 
 
 class TestBackoff:
-    def test_doubles_up_to_the_longest(self):
+    def test_doubles_up_to_the_longest(self) -> None:
         waits = [backoff(WAITS, failures, jitter=0.5) for failures in range(1, 12)]
         assert waits[:8] == [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 640_000]
         assert waits[8:] == [900_000] * 3
 
-    def test_is_spread_by_a_quarter_either_way(self):
+    def test_is_spread_by_a_quarter_either_way(self) -> None:
         assert backoff(WAITS, 2, jitter=0.0) == 7_500
         assert 12_490 < backoff(WAITS, 2, jitter=0.999) < 12_500
 
-    def test_survives_any_number_of_failures(self):
+    def test_survives_any_number_of_failures(self) -> None:
         assert backoff(WAITS, 10**9, jitter=0.5) == 900_000
 
     @pytest.mark.parametrize(
@@ -51,19 +51,19 @@ class TestBackoff:
     )
     def test_obeys_the_server_and_after_the_first_failure_its_own_growth_too(
         self, failures: int, retry_after: float, expected: int
-    ):
+    ) -> None:
         assert backoff(WAITS, failures, 0.5, retry_after) == expected
 
     @given(any_waits(), st.integers(1, 10**6), JITTER, st.none() | st.floats(0, allow_nan=False))
     @settings(deadline=None)
     def test_never_reaches_beyond_the_horizon(
         self, waits: Waits, failures: int, jitter: float, retry_after: float | None
-    ):
+    ) -> None:
         assert 0 <= backoff(waits, failures, jitter, retry_after) <= waits.horizon
 
     @given(any_waits(), st.integers(1, 40), JITTER)
     @settings(deadline=None)
-    def test_never_shrinks_as_failures_add_up(self, waits: Waits, failures: int, jitter: float):
+    def test_never_shrinks_as_failures_add_up(self, waits: Waits, failures: int, jitter: float) -> None:
         assert backoff(waits, failures, jitter) <= backoff(waits, failures + 1, jitter)
 
 
@@ -88,17 +88,17 @@ class TestNextPoll:
             (-(10**12), 50, 5_000),
         ],
     )
-    def test_follows_the_age_where_nothing_is_known(self, age: int, progress: int | None, expected: int):
+    def test_follows_the_age_where_nothing_is_known(self, age: int, progress: int | None, expected: int) -> None:
         assert next_poll(WAITS, PolledProgress(age, progress)) == expected
 
     @pytest.mark.parametrize(
         ("age", "expected"),
         [(0, 30_000), (80_000, 10_950), (98_000, 7_000), (108_900, 7_000), (109_000, 15_000), (1_000_000, 30_000)],
     )
-    def test_follows_the_past(self, age: int, expected: int):
+    def test_follows_the_past(self, age: int, expected: int) -> None:
         assert next_poll(WAITS, PolledProgress(age, None), RenderHistory(ALIKE)) == pytest.approx(expected, abs=1_000)
 
-    def test_a_few_renders_are_no_past_yet(self):
+    def test_a_few_renders_are_no_past_yet(self) -> None:
         assert next_poll(WAITS, PolledProgress(100_000, None), RenderHistory(ALIKE[:4])) == 12_000
 
     @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ class TestNextPoll:
         ],
         ids=str,
     )
-    def test_even_progress_tells_the_end(self, before: PolledProgress, look: PolledProgress, expected: int):
+    def test_even_progress_tells_the_end(self, before: PolledProgress, look: PolledProgress, expected: int) -> None:
         assert next_poll(WAITS, look, RenderHistory(ALIKE, before)) == expected
 
     @pytest.mark.parametrize(
@@ -123,7 +123,9 @@ class TestNextPoll:
         ],
         ids=str,
     )
-    def test_progress_that_stands_still_or_goes_back_tells_nothing(self, before: PolledProgress, look: PolledProgress):
+    def test_progress_that_stands_still_or_goes_back_tells_nothing(
+        self, before: PolledProgress, look: PolledProgress
+    ) -> None:
         silent = next_poll(
             WAITS, PolledProgress(look.age, None), RenderHistory(ALIKE, PolledProgress(before.age, None))
         )
@@ -139,13 +141,15 @@ class TestNextPoll:
         st.lists(st.integers(0, 10**10), max_size=40).map(sorted),
     )
     @settings(deadline=None)
-    def test_never_leaves_the_configured_bounds(self, waits: Waits, looks: list[PolledProgress], past: list[int]):
+    def test_never_leaves_the_configured_bounds(
+        self, waits: Waits, looks: list[PolledProgress], past: list[int]
+    ) -> None:
         wait = next_poll(waits, looks[1], RenderHistory(tuple(past), looks[0]))
         assert int(1000 * waits.poll_min) <= wait <= int(1000 * waits.poll_max) <= waits.horizon
 
     @given(st.integers(10_000, 10**7), st.booleans())
     @settings(deadline=None)
-    def test_finds_a_render_of_any_length_soon_after_its_end(self, length: int, honest: bool):
+    def test_finds_a_render_of_any_length_soon_after_its_end(self, length: int, honest: bool) -> None:
         waits = Waits(poll_min=0.001, poll_max=1e6)
         now = looks = 1000
         before = None
@@ -156,7 +160,7 @@ class TestNextPoll:
         assert now - length <= max(1, 0.12 * length)
         assert looks - 1000 < 120
 
-    def test_beats_a_fixed_wait_on_every_kind_of_render(self):
+    def test_beats_a_fixed_wait_on_every_kind_of_render(self) -> None:
         """The bench with its seed: clips are found sooner, for fewer polls, and never much worse where nothing helps."""
         for kind, told, stamped, ours, reference in polling.compare(seed=1):
             lag, polls = ours.over(reference)
@@ -170,5 +174,5 @@ class TestNextPoll:
     ("due_at", "due"),
     [(999_999, True), (1_000_000, True), (1_000_001, False), (1_500_000, False), (1_500_001, True), (9**20, True)],
 )
-def test_a_time_beyond_the_horizon_means_that_the_clock_was_set_back(due_at: int, due: bool):
+def test_a_time_beyond_the_horizon_means_that_the_clock_was_set_back(due_at: int, due: bool) -> None:
     assert is_due(due_at, now=1_000_000, horizon=500_000) is due

@@ -1,6 +1,7 @@
 """Sidecars and folder defaults: what becomes an order, and what a person reads when it does not."""
 
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -41,10 +42,10 @@ def refusal(*layers: OrderSettings) -> str:
 
 
 class TestOrders:
-    def test_a_prompt_is_enough(self):
+    def test_a_prompt_is_enough(self) -> None:
         assert order("prompt: Gentle waves") == Order("Gentle waves", "sora-2", Size(1280, 720), 8, Fit.CROP, 0)
 
-    def test_every_key(self):
+    def test_every_key(self) -> None:
         text = "prompt: Waves\nmodel: sora-2-pro\nsize: 1920x1080\nseconds: 12\nfit: blur\npriority: -3\n"
         assert order(text) == Order("Waves", "sora-2-pro", Size(1920, 1080), 12, Fit.BLUR, -3)
 
@@ -57,65 +58,65 @@ class TestOrders:
             ("[0, 0.333]", Point(0.0, 0.333)),
         ],
     )
-    def test_a_focus(self, written, focus):
+    def test_a_focus(self, written: str, focus: Focus | Point) -> None:
         found = order(f"prompt: x\nfocus: {written}").focus
         assert found == focus
         assert parse_focus(str(found)) == focus
 
     @pytest.mark.parametrize("seconds", ["8", '"8"', "'8'", "08"])
-    def test_seconds_may_be_quoted(self, seconds):
+    def test_seconds_may_be_quoted(self, seconds: str) -> None:
         assert order(f"prompt: x\nseconds: {seconds}").seconds == 8
 
     @pytest.mark.parametrize("size", ["720x1280", "720X1280", "720×1280", "720 x 1280", "'720x1280 '"])
-    def test_a_size_may_be_written_as_people_write_it(self, size):
+    def test_a_size_may_be_written_as_people_write_it(self, size: str) -> None:
         assert order(f"prompt: x\nsize: {size}").size == Size(720, 1280)
 
     @pytest.mark.parametrize("aim", Aim)
-    def test_a_size_may_be_left_open(self, aim):
+    def test_a_size_may_be_left_open(self, aim: Aim) -> None:
         assert order(f"prompt: x\nsize: {aim}").size is aim
 
     @pytest.mark.parametrize("prompt", ["yes", "2024", "12:30", "2024-01-01", "0.10", "true", "'null'"])
-    def test_a_prompt_is_taken_as_the_text_it_is(self, prompt):
+    def test_a_prompt_is_taken_as_the_text_it_is(self, prompt: str) -> None:
         assert order(f"prompt: {prompt}").prompt == prompt.strip("'")
 
-    def test_a_prompt_in_a_block_loses_only_the_space_around_it(self):
+    def test_a_prompt_in_a_block_loses_only_the_space_around_it(self) -> None:
         assert order("prompt: |\n\n  Waves.\n  Leaves.\n\n").prompt == "Waves.\nLeaves."
 
-    def test_a_model_without_fixed_seconds_takes_any(self):
+    def test_a_model_without_fixed_seconds_takes_any(self) -> None:
         assert order("prompt: x\nmodel: local\nsize: 832x480\nseconds: 7").seconds == 7
 
-    def test_a_text_file_is_the_prompt(self):
+    def test_a_text_file_is_the_prompt(self) -> None:
         layer = read_prompt("\ufeffGentle waves: slow,\r\nthen calm\n".encode(), "beach.txt")
         assert make_order([layer, CONFIG], CATALOGUE).prompt == "Gentle waves: slow,\nthen calm"
 
 
 class TestLayers:
-    def test_the_nearest_layer_that_says_something_decides(self):
+    def test_the_nearest_layer_that_says_something_decides(self) -> None:
         near = settings("prompt: near\nseconds: 12", "trip/day/_defaults.yaml")
         far = settings("prompt: far\nseconds: 4\nfit: pad\npriority: 2", "trip/_defaults.yaml")
         assert order("seconds: 4", near, far) == Order("near", "sora-2", Size(1280, 720), 4, Fit.PAD, 2)
 
-    def test_a_folder_can_be_a_preset_without_sidecars(self):
+    def test_a_folder_can_be_a_preset_without_sidecars(self) -> None:
         assert make_order([settings("prompt: preset", "_defaults.yaml"), CONFIG], CATALOGUE).prompt == "preset"
 
-    def test_a_problem_names_the_file_that_the_bad_value_came_from(self):
+    def test_a_problem_names_the_file_that_the_bad_value_came_from(self) -> None:
         defaults = settings("fit: pad\nseconds: 5", "trip/_defaults.yaml")
         assert refusal(settings("prompt: x"), defaults) == (
             "trip/_defaults.yaml line 2, seconds: is 5, which sora-2 (named in config.yaml line 9, video.model)"
             " does not have. Allowed: 4, 8, 12."
         )
 
-    def test_a_default_that_does_not_suit_the_sidecars_model_names_both(self):
+    def test_a_default_that_does_not_suit_the_sidecars_model_names_both(self) -> None:
         assert refusal(settings("prompt: x\nmodel: local")) == (
             "config.yaml, video.size: is 1280x720, which local (named in beach.yaml line 2, model) does not have."
             " Allowed: 832x480, 480x832, landscape, portrait, auto."
         )
 
-    def test_a_bad_value_is_not_answered_by_a_lower_layer(self):
+    def test_a_bad_value_is_not_answered_by_a_lower_layer(self) -> None:
         defaults = settings("prompt: a preset that would be bought by mistake", "_defaults.yaml")
         assert refusal(settings("prompt:\n"), defaults).startswith("beach.yaml line 1, prompt: is empty.")
 
-    def test_a_bad_layer_below_counts_too(self):
+    def test_a_bad_layer_below_counts_too(self) -> None:
         assert "_defaults.yaml line 1, fit: " in refusal(settings("prompt: x"), settings("fit: 3", "_defaults.yaml"))
 
 
@@ -238,12 +239,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_refusal_says_file_line_key_value_and_what_is_allowed(kind):
+def test_a_refusal_says_file_line_key_value_and_what_is_allowed(kind: Any) -> None:
     text, message = REFUSED[kind]
     assert refusal(settings(text)) == message
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_told_at_once() -> None:
     told = refusal(settings("promt: x\nsize: 99x99\nseconds: 8s\nfit: none\n"), settings("zoom: 1", "_defaults.yaml"))
     assert [line.partition(":")[0] for line in told.splitlines()] == [
         "beach.yaml line 1, promt",
@@ -254,16 +255,16 @@ def test_all_problems_are_told_at_once():
     ]
 
 
-def test_a_misspelt_prompt_is_not_reported_as_missing_as_well():
+def test_a_misspelt_prompt_is_not_reported_as_missing_as_well() -> None:
     assert refusal(settings("promt: x")).count("\n") == 0
 
 
-def test_a_long_value_is_shortened_in_the_message():
+def test_a_long_value_is_shortened_in_the_message() -> None:
     assert refusal(settings(f"prompt: x\nfit: {'y' * 500}")).startswith(f'beach.yaml line 2, fit: is "{"y" * 57}..."')
 
 
 class TestUnreadable:
-    def test_only_its_own_problems_are_told(self):
+    def test_only_its_own_problems_are_told(self) -> None:
         with pytest.raises(Invalid) as caught:
             yamlfile.load(b"seconds: 4\nseconds: 8\n", "beach.yaml")
         layer = OrderSettings.unreadable("beach.yaml", *caught.value.problems)
@@ -271,7 +272,7 @@ class TestUnreadable:
             'beach.yaml line 2: has the key "seconds" a second time (first in line 1). Keep one of the two.'
         )
 
-    def test_several_problems_of_one_file(self):
+    def test_several_problems_of_one_file(self) -> None:
         problems = (Problem("beach.yaml line 1", "is wrong", "Mend it."), Problem("beach.yaml line 2", "too", "Also."))
         assert refusal(OrderSettings.unreadable("beach.yaml", *problems)).count("\n") == 1
 
@@ -293,7 +294,7 @@ TEXT_REFUSED = {
 
 
 @pytest.mark.parametrize("kind", TEXT_REFUSED)
-def test_a_text_file_that_is_no_prompt(kind):
+def test_a_text_file_that_is_no_prompt(kind: Any) -> None:
     data, message = TEXT_REFUSED[kind]
     assert refusal(read_prompt(data, "beach.txt")) == message
 
@@ -316,7 +317,7 @@ LINES = st.lists(
 @example(b"size: 99999x99999\nprompt: x")
 @example("seconds: ²\nprompt: x".encode())
 @example("size: ١x٢\nprompt: x".encode())
-def test_any_sidecar_becomes_an_order_or_is_rejected(data):
+def test_any_sidecar_becomes_an_order_or_is_rejected(data: bytes) -> None:
     try:
         layer = read_settings(yamlfile.load(data, "beach.yaml"))
     except Invalid as invalid:

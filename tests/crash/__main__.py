@@ -8,14 +8,14 @@ from dataclasses import replace
 from functools import partial
 
 from tests.crash.campaign import Moments, conduct, moments
-from tests.crash.parts import NAIVE, PARTS, Part, run, story, table
-from tests.crash.scene import Disk, Listing
+from tests.crash.installation import Disk, Listing
+from tests.crash.parts import PARTS, PLAIN_SCRIPT, Part, run, story, table
 from tests.crash.trial import Kill, Trial
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
-    parser.add_argument("--part", action="append", choices=[*PARTS, "naive"], help="only this part")
+    parser.add_argument("--part", action="append", choices=[*PARTS, "script"], help="only this part")
     parser.add_argument("--sample", type=int, help="only so many of the part's trials, evenly chosen")
     parser.add_argument("--list", action="store_true", help="show the moments and their numbers")
     parser.add_argument("--point", help="die at this moment alone: its number or its name")
@@ -34,7 +34,7 @@ def main() -> int:
     if options.point:
         kills: tuple[Kill, ...] = (_moment(options.point, setting), *([options.then] if options.then else []))
         return _repeat(replace(setting, kills=kills))
-    return _prove([NAIVE if name == "naive" else PARTS[name] for name in options.part or PARTS], options.sample)
+    return _prove([PLAIN_SCRIPT if name == "script" else PARTS[name] for name in options.part or PARTS], options.sample)
 
 
 def _moment(text: str, setting: Trial) -> str:

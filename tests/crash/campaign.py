@@ -14,8 +14,8 @@ from typing import Any
 
 from tests.crash import trial as daemon
 from tests.crash.effects import Side
+from tests.crash.installation import Listing
 from tests.crash.processes import at_once, simulated
-from tests.crash.scene import Listing
 from tests.crash.trial import Kill, Trial, Verdict
 
 PLACES = 3 * (os.cpu_count() or 1)

@@ -7,7 +7,7 @@ from itertools import product
 
 from sorawatch.simulator import Fault
 from tests.crash.effects import Side
-from tests.crash.scene import Listing
+from tests.crash.installation import Listing
 from tests.crash.trial import Trial
 
 _SHAPES = ("openai", "error_text", "detail_text", "code_message", "html", "unparsable", "empty")

@@ -15,18 +15,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.crash.inspection import Inspection
-from tests.crash.scene import ORDERS, Scene
+from tests.crash.installation import ORDERS, Installation
 from tests.crash.trial import ROOM, Trial, Verdict, lay_out
+from tests.support.paths import ROOT
 
 _PATIENCE = 120.0
-_ROOT = Path(__file__).parents[2]
 
-_SIGNS: dict[str, Callable[[Scene], int]] = {
-    "orders accepted": lambda scene: len(scene.bought()),
-    "clips downloaded": lambda scene: sum(video["downloads"] > 0 for video in scene.bought()),
-    "clips in the outbox": lambda scene: len(scene.visible("outbox")),
-    "files in processed": lambda scene: len(scene.visible("processed")),
-    "states on disk": lambda scene: int((scene.root / "state.db").exists()),
+_SIGNS: dict[str, Callable[[Installation], int]] = {
+    "orders accepted": lambda installation: len(installation.bought()),
+    "clips downloaded": lambda installation: sum(video["downloads"] > 0 for video in installation.bought()),
+    "clips in the outbox": lambda installation: len(installation.visible("outbox")),
+    "files in processed": lambda installation: len(installation.visible("processed")),
+    "states on disk": lambda installation: int((installation.root / "state.db").exists()),
 }
 """What can be waited for, by counting."""
 
@@ -50,42 +50,42 @@ def carry_out(server: str, trial: Trial) -> Callable[[Callable[[str], None]], No
 
     def task(say: Callable[[str], None]) -> None:
         with TemporaryDirectory(dir=ROOM) as folder:
-            scene = lay_out(Path(folder), server, trial)
-            inspection = Inspection(scene)
+            installation = lay_out(Path(folder), server, trial)
+            inspection = Inspection(installation)
             deaths = []
             for kill in trial.kills:
-                with daemon(scene, "run") as process:
-                    if not _await(scene, str(kill), process):
+                with daemon(installation, "run") as process:
+                    if not _await(installation, str(kill), process):
                         inspection.complaints.append(f"not within {_PATIENCE:g} s: {kill}")
                     process.kill()
                     if process.wait(_PATIENCE) == -signal.SIGKILL:
                         deaths.append(str(kill))
                 inspection.after_a_kill()
-            with daemon(scene, "run", "--once") as process:
+            with daemon(installation, "run", "--once") as process:
                 status = process.wait(_PATIENCE)
             if status not in {0, 1}:
                 inspection.complaints.append(f"the last run ended with status {status}")
             tally = inspection.at_the_end()
-            log = (scene.root.parent / "daemon.log").read_text() if tally.complaints else ""
+            log = (installation.root.parent / "daemon.log").read_text() if tally.complaints else ""
             say(json.dumps(asdict(Verdict(tuple(deaths), tally, log))))
 
     return task
 
 
-def daemon(scene: Scene, *arguments: str) -> subprocess.Popen[bytes]:
-    """``sorawatch ARGUMENTS`` on the scene, as a process of its own."""
-    command = [sys.executable, "-m", "sorawatch", *arguments, "-c", str(scene.root / "config.yaml")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(_ROOT)])}
-    with open(scene.root.parent / "daemon.log", "a", encoding="utf-8") as log:
+def daemon(installation: Installation, *arguments: str) -> subprocess.Popen[bytes]:
+    """``sorawatch ARGUMENTS`` on the installation, as a process of its own."""
+    command = [sys.executable, "-m", "sorawatch", *arguments, "-c", str(installation.root / "config.yaml")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(ROOT)])}
+    with open(installation.root.parent / "daemon.log", "a", encoding="utf-8") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
 
-def _await(scene: Scene, kill: str, process: subprocess.Popen[bytes]) -> bool:
+def _await(installation: Installation, kill: str, process: subprocess.Popen[bytes]) -> bool:
     """Whether the moment of ``kill`` came, or the daemon ended, in good time."""
     number, _, rest = kill.partition(" ")
     sign, _, pause = rest.partition(" + ")
     end = time.monotonic() + _PATIENCE
-    while _SIGNS[sign](scene) < int(number) and process.poll() is None:
+    while _SIGNS[sign](installation) < int(number) and process.poll() is None:
         if time.monotonic() > end:
             return False
         time.sleep(0.005)

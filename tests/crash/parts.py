@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tests.crash import crowd, faults, naive, outside
+from tests.crash import faults, many_orders, outside, plain_script
 from tests.crash import trial as daemon
 from tests.crash.campaign import ORDINARY, Result, Task, conduct, in_pairs, moments, singly
-from tests.crash.scene import Disk, Listing
+from tests.crash.installation import Disk, Listing
 from tests.crash.trial import Kill, Trial
 
 _UNLISTED = Trial((), Listing.NONE)
@@ -62,11 +62,11 @@ PARTS = {
     "unproved": Part("lost, with a list that is no use", faults.without_proof),
     "lasting": Part("every answer lost, for ever", faults.lasting),
     "answered": Part("killed after a lost answer", faults.killed),
-    "crowd": Part("hundreds of lost answers", crowd.draw, crowd.carry_out),
+    "many": Part("hundreds of lost answers", many_orders.draw, many_orders.carry_out),
 }
 
-NAIVE = Part(
-    "the plain script, killed once", lambda: singly(moments(ORDINARY, naive.trace).telling), naive.carry_out
+PLAIN_SCRIPT = Part(
+    "the plain script, killed once", lambda: singly(moments(ORDINARY, plain_script.trace).telling), plain_script.carry_out
 )  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def run(part: Part, tell: Callable[[str], None], sample: int | None = None) -> S
     for result in conduct(trials[::step], part.carry_out):
         total.results.append(result)
         if result.verdict.tally.complaints:
-            tell(story(result, next((name for name, each in PARTS.items() if each is part), "naive")))
+            tell(story(result, next((name for name, each in PARTS.items() if each is part), "script")))
     return total
 
 

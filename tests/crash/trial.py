@@ -21,9 +21,9 @@ from sorawatch.daemon.upkeep.command_queue import ANOTHER, Command
 from sorawatch.simulator import Fault
 from tests.crash.effects import CFunction, Observer, Side, c_functions
 from tests.crash.inspection import Inspection, Tally
+from tests.crash.installation import OVEN, Disk, Installation, Listing
 from tests.crash.names import Names
 from tests.crash.processes import KILLED, Child, inject
-from tests.crash.scene import OVEN, Disk, Listing, Scene
 
 ROOM = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where the folders are made: in memory, for a killed process loses nothing that it had written."""
@@ -83,8 +83,8 @@ def trace(server: str, trial: Trial) -> Callable[[Callable[[str], None]], None]:
 
     def task(say: Callable[[str], None]) -> None:
         with TemporaryDirectory(dir=ROOM) as folder:
-            scene = lay_out(Path(folder), server, trial)
-            child = Child.start(partial(_live, scene, _names(scene), None))
+            installation = lay_out(Path(folder), server, trial)
+            child = Child.start(partial(_live, installation, _names(installation), None))
             child.wait(_PATIENCE)
             say(child.said.decode())
 
@@ -96,54 +96,55 @@ def carry_out(server: str, trial: Trial) -> Callable[[Callable[[str], None]], No
 
     def task(say: Callable[[str], None]) -> None:
         with TemporaryDirectory(dir=ROOM) as folder:
-            scene = lay_out(Path(folder), server, trial)
-            say(json.dumps(asdict(_verdict(scene, trial))))
+            installation = lay_out(Path(folder), server, trial)
+            say(json.dumps(asdict(_verdict(installation, trial))))
 
     return task
 
 
-def lay_out(folder: Path, server: str, trial: Trial) -> Scene:
-    """The scene of ``trial`` in an empty folder."""
-    root = folder / "yard"
+def lay_out(folder: Path, server: str, trial: Trial) -> Installation:
+    """The installation of ``trial`` in an empty folder."""
+    root = folder / "workspace"
     root.mkdir()
-    scene = Scene(root, server, folder.name, trial.listing, trial.disk, takes=2 if trial.another else 1)
+    installation = Installation(root, server, folder.name, trial.listing, trial.disk, takes=2 if trial.another else 1)
     # However slow this machine is, the first two polls find a video unfinished.
     inject(
-        server, *({"kind": "status_word", "word": "in_progress", "prompt": each, "times": 2} for each in scene.prompts)
+        server,
+        *({"kind": "status_word", "word": "in_progress", "prompt": each, "times": 2} for each in installation.prompts),
     )
-    inject(server, *({"kind": "generation_fails", "prompt": each} for each in scene.prompts if OVEN in each))
+    inject(server, *({"kind": "generation_fails", "prompt": each} for each in installation.prompts if OVEN in each))
     if trial.fault is not None:
-        inject(server, *(asdict(replace(trial.fault, prompt=each)) for each in scene.prompts))
+        inject(server, *(asdict(replace(trial.fault, prompt=each)) for each in installation.prompts))
     if trial.another:
-        Child.start(partial(_deliver_and_ask_for_another, scene)).wait(_PATIENCE)
-    return scene
+        Child.start(partial(_deliver_and_ask_for_another, installation)).wait(_PATIENCE)
+    return installation
 
 
-def _deliver_and_ask_for_another(scene: Scene, _say: Callable[[str], None]) -> None:
-    logging.basicConfig(filename=scene.root.parent / "daemon.log", level=logging.INFO)
-    loaded = scene.load()
+def _deliver_and_ask_for_another(installation: Installation, _say: Callable[[str], None]) -> None:
+    logging.basicConfig(filename=installation.root.parent / "daemon.log", level=logging.INFO)
+    loaded = installation.load()
     with build.opened(loaded, {}) as daemon:
         daemon.run(once=True)
     done = [job.id for job in status.snapshot(loaded).jobs if job.state is State.DONE]
     control.request(loaded, [Command("retry", job_id, ANOTHER) for job_id in done])
 
 
-def _names(scene: Scene) -> Names:
+def _names(installation: Installation) -> Names:
     """The names of all that there is already."""
-    names = Names(scene.root, scene.prompts)
-    if scene.takes > 1:
-        for job in status.snapshot(scene.load()).jobs:
+    names = Names(installation.root, installation.prompts)
+    if installation.takes > 1:
+        for job in status.snapshot(installation.load()).jobs:
             names.learn(None, job)
     return names
 
 
-def _verdict(scene: Scene, trial: Trial) -> Verdict:
-    names, inspection = _names(scene), Inspection(scene)
+def _verdict(installation: Installation, trial: Trial) -> Verdict:
+    names, inspection = _names(installation), Inspection(installation)
     if trial.fault is not None and loses_the_answer(trial.fault):
-        inspection.lost.update(scene.prompts.values())
+        inspection.lost.update(installation.prompts.values())
     deaths: list[str] = []
     for kill in (*trial.kills, None):
-        child = Child.start(partial(_live, scene, names, kill))
+        child = Child.start(partial(_live, installation, names, kill))
         status = child.wait(_PATIENCE)
         if status == KILLED:
             deaths.append(child.said.decode())
@@ -154,8 +155,8 @@ def _verdict(scene: Scene, trial: Trial) -> Verdict:
             inspection.complaints.append(f"a run ended with status {status}: {child.said.decode()}")
         break
     tally = inspection.at_the_end()
-    log = (scene.root.parent / "daemon.log").read_text() if tally.complaints else ""
-    return Verdict(tuple(deaths), tally, log, _hit(scene, trial.fault) if trial.fault else 0)
+    log = (installation.root.parent / "daemon.log").read_text() if tally.complaints else ""
+    return Verdict(tuple(deaths), tally, log, _hit(installation, trial.fault) if trial.fault else 0)
 
 
 def loses_the_answer(fault: Fault) -> bool:
@@ -167,12 +168,14 @@ def loses_the_answer(fault: Fault) -> bool:
     )
 
 
-def _hit(scene: Scene, kind: Fault) -> int:
-    """How many of the scene's orders the fault of its trial has hit; one for ever is known by what was bought."""
+def _hit(installation: Installation, kind: Fault) -> int:
+    """How many of the installation's orders the fault of its trial has hit; one for ever is known by what was bought."""
     if kind.times is None:
-        return len({video["prompt"] for video in scene.bought()})
-    waiting = sum(fault["kind"] == kind.kind and fault["prompt"] in scene.prompts for fault in inject(scene.server))
-    return len(scene.prompts) - waiting
+        return len({video["prompt"] for video in installation.bought()})
+    waiting = sum(
+        fault["kind"] == kind.kind and fault["prompt"] in installation.prompts for fault in inject(installation.server)
+    )
+    return len(installation.prompts) - waiting
 
 
 def watched(names: Names, kill: Kill | None, say: Callable[[str], None]) -> Observer:
@@ -197,28 +200,30 @@ def watched(names: Names, kill: Kill | None, say: Callable[[str], None]) -> Obse
     return observer
 
 
-def _live(scene: Scene, names: Names, kill: Kill | None, say: Callable[[str], None]) -> None:
+def _live(installation: Installation, names: Names, kill: Kill | None, say: Callable[[str], None]) -> None:
     """Be the daemon: drain the inbox, or die on the way."""
-    logging.basicConfig(filename=scene.root.parent / "daemon.log", level=logging.INFO, format="%(process)d %(message)s")
+    logging.basicConfig(
+        filename=installation.root.parent / "daemon.log", level=logging.INFO, format="%(process)d %(message)s"
+    )
     functions = c_functions()
     observer = watched(names, kill, say)
-    _restrict(scene, functions)
-    with build.opened(scene.load(), {}, [names.learn]) as daemon:
+    _restrict(installation, functions)
+    with build.opened(installation.load(), {}, [names.learn]) as daemon:
         daemon.run(once=True)
     if kill is None:
         say(json.dumps({"moments": observer.moments, "unseen": observer.unseen}))
 
 
-def _restrict(scene: Scene, functions: Sequence[CFunction]) -> None:
-    """Let the operating system refuse what the scene's disk cannot do."""
+def _restrict(installation: Installation, functions: Sequence[CFunction]) -> None:
+    """Let the operating system refuse what the installation's disk cannot do."""
 
     def refusal(what: str, source: Any, target: Any) -> int | None:
-        folders = {Path(os.fsdecode(path)).relative_to(scene.root).parts[0] for path in (source, target)}
-        if scene.disk is Disk.APART and len(folders) > 1:
+        folders = {Path(os.fsdecode(path)).relative_to(installation.root).parts[0] for path in (source, target)}
+        if installation.disk is Disk.APART and len(folders) > 1:
             return errno.EXDEV
-        if scene.disk is Disk.LINKLESS and what == "link":
+        if installation.disk is Disk.LINKLESS and what == "link":
             return errno.EPERM
-        return errno.EINVAL if scene.disk in {Disk.NETWORK, Disk.LINKLESS} and what == "renameat2" else None
+        return errno.EINVAL if installation.disk in {Disk.NETWORK, Disk.LINKLESS} and what == "renameat2" else None
 
     def restricted(call: Any) -> Callable[..., None]:
         def wrapper(source: Any, target: Any, **options: Any) -> None:

@@ -25,6 +25,7 @@ def encode(codec: str = "libx264", **options: str) -> bytes:
         path = Path(folder, "clip.mp4")
         with av.open(str(path), "w", options=options) as container:
             stream = container.add_stream(codec, rate=8)
+            assert isinstance(stream, av.VideoStream)
             stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
             for _ in range(8):
                 picture = noise.integers(0, 255, (48, 64, 3), dtype=np.uint8)
@@ -68,16 +69,16 @@ def refused(clip: bytes) -> type[Deferred]:
 @pytest.mark.parametrize(
     "clip", [WHOLE, FAST_START, FRAGMENTED, encode("mpeg4")], ids=["plain", "faststart", "fragmented", "mpeg4"]
 )
-def test_whole_clips_pass(clip: bytes):
+def test_whole_clips_pass(clip: bytes) -> None:
     check(io.BytesIO(clip))
 
 
 @pytest.mark.parametrize("index", [b"", bytes(64), box(b"mvhd", bytes(100))], ids=["empty", "nothing", "no tracks"])
-def test_a_clip_whose_index_names_no_track_is_the_servers_affair(index: bytes):
+def test_a_clip_whose_index_names_no_track_is_the_servers_affair(index: bytes) -> None:
     check(io.BytesIO(top_level(WHOLE)[b"ftyp"] + box(b"moov", index) + top_level(WHOLE)[b"mdat"]))
 
 
-def test_an_open_ended_mdat_and_a_64_bit_size_are_legal():
+def test_an_open_ended_mdat_and_a_64_bit_size_are_legal() -> None:
     boxes = top_level(FAST_START)
     assert list(boxes)[-1] == b"mdat"
     head = FAST_START.removesuffix(boxes[b"mdat"])
@@ -88,25 +89,25 @@ def test_an_open_ended_mdat_and_a_64_bit_size_are_legal():
 
 
 @pytest.mark.parametrize("kept", [0, 4, 8, 20, 100, len(WHOLE) // 2, len(WHOLE) - 1])
-def test_truncated_clips_are_refused(kept: int):
+def test_truncated_clips_are_refused(kept: int) -> None:
     assert "not a whole MP4" in refusal(WHOLE[:kept])
 
 
 @pytest.mark.parametrize("clip", [WHOLE, FAST_START], ids=["plain", "faststart"])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
-def test_clips_whose_rest_is_zeros_are_refused(clip: bytes, share: float):
+def test_clips_whose_rest_is_zeros_are_refused(clip: bytes, share: float) -> None:
     kept = int(len(clip) * share)
     refusal(clip[:kept] + bytes(len(clip) - kept))
 
 
-def test_zeros_in_the_middle_of_the_content_are_refused():
+def test_zeros_in_the_middle_of_the_content_are_refused() -> None:
     start = FAST_START.index(b"mdat") + 4
     hole = start + (len(FAST_START) - start) // 3
     size = (len(FAST_START) - start) // 3
     assert "zeros" in refusal(FAST_START[:hole] + bytes(size) + FAST_START[hole + size :])
 
 
-def test_a_zero_tail_within_the_last_frame_is_refused():
+def test_a_zero_tail_within_the_last_frame_is_refused() -> None:
     assert "zeros" in refusal(FAST_START[:-40] + bytes(40))
 
 
@@ -135,7 +136,7 @@ def test_a_zero_tail_within_the_last_frame_is_refused():
         "foreign-mdat",
     ],
 )
-def test_what_is_no_clip_is_refused(clip: bytes):
+def test_what_is_no_clip_is_refused(clip: bytes) -> None:
     assert "not a whole MP4" in refusal(clip)
 
 
@@ -152,26 +153,26 @@ PADDINGS = {
 
 @pytest.mark.parametrize("padding", PADDINGS.values(), ids=PADDINGS.keys())
 @pytest.mark.parametrize("clip", [WHOLE, FAST_START, FRAGMENTED], ids=["plain", "faststart", "fragmented"])
-def test_padding_behind_whole_boxes_is_no_fault(clip: bytes, padding: bytes):
+def test_padding_behind_whole_boxes_is_no_fault(clip: bytes, padding: bytes) -> None:
     check(io.BytesIO(clip + padding))
 
 
 @pytest.mark.parametrize("cut", [1, 5, 9, 40])
 @pytest.mark.parametrize("kind", [b"moof", b"mdat", b"free"])
-def test_a_last_box_that_is_cut_off_is_no_padding(kind: bytes, cut: int):
+def test_a_last_box_that_is_cut_off_is_no_padding(kind: bytes, cut: int) -> None:
     last = box(kind, b"x" * 100)
     assert refused(FAST_START + last[: len(last) - cut]) is NotWhole
     assert refused(FAST_START + last[:6]) is NotWhole
 
 
 @pytest.mark.parametrize("share", [0.5, 0.7, 0.9])
-def test_a_fragmented_clip_whose_rest_is_zeros_is_refused(share: float):
+def test_a_fragmented_clip_whose_rest_is_zeros_is_refused(share: float) -> None:
     clip = encode(movflags="frag_every_frame+empty_moov")
     kept = int(len(clip) * share)
     assert refused(clip[:kept] + bytes(len(clip) - kept)) is NotWhole
 
 
-def test_a_fragment_without_its_content_is_refused():
+def test_a_fragment_without_its_content_is_refused() -> None:
     clip = encode(movflags="frag_every_frame+empty_moov")
     last = clip.rindex(b"mdat") - 4
     assert refused(clip[:last]) is NotWhole
@@ -189,18 +190,18 @@ ODD = [
 
 
 @pytest.mark.parametrize(("clips", "kind"), [(MISSING, NotWhole), (ODD, Deferred)], ids=["missing", "odd"])
-def test_missing_bytes_are_told_from_odd_ones(clips: list[bytes], kind: type[Deferred]):
+def test_missing_bytes_are_told_from_odd_ones(clips: list[bytes], kind: type[Deferred]) -> None:
     assert {refused(clip) for clip in clips} == {kind}
 
 
-def test_missing_bytes_are_told_first_of_a_clip_with_several_faults():
+def test_missing_bytes_are_told_first_of_a_clip_with_several_faults() -> None:
     zeros = FAST_START[:-40] + bytes(40)
     assert refused(zeros + top_level(WHOLE)[b"moov"]) is NotWhole
     assert refused(box(b"free", b"") + WHOLE[:-1]) is NotWhole
 
 
 @given(st.data())
-def test_no_bytes_bring_anything_but_our_error(data: st.DataObject):
+def test_no_bytes_bring_anything_but_our_error(data: st.DataObject) -> None:
     clip = bytearray(FAST_START)
     for _ in range(data.draw(st.integers(1, 6))):
         clip[data.draw(st.integers(0, 1500))] = data.draw(st.integers(0, 255))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from watchdog.observers.inotify_c import InotifyFD
@@ -14,7 +16,7 @@ from watchdog.utils.delayed_queue import DelayedQueue
 
 from sorawatch.edges.events import EventWatch
 from sorawatch.errors import Blocked, Deferred
-from tests.yard import wait_until
+from tests.support.workspace import wait_until
 
 
 @pytest.fixture
@@ -61,7 +63,9 @@ def watch(root: Path, nudges: list[set[str]]) -> Iterator[EventWatch]:
     ],
     ids=["create", "delete", "rename", "write", "rename a folder", "move in", "move out", "link"],
 )
-def test_every_change_is_followed_by_a_nudge(root, watch, nudges, change):
+def test_every_change_is_followed_by_a_nudge(
+    root: Path, watch: EventWatch, nudges: list[set[str]], change: Any
+) -> None:
     drop(root, "old.jpg")
     drop(root / "sub" / "deep", "old.jpg")
     drop(root.parent, "outside.jpg")
@@ -70,7 +74,9 @@ def test_every_change_is_followed_by_a_nudge(root, watch, nudges, change):
     wait_until(lambda: nudges)
 
 
-def test_what_is_moved_away_holds_back_no_nudge_for_what_comes(watch, monkeypatch):
+def test_what_is_moved_away_holds_back_no_nudge_for_what_comes(
+    watch: EventWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     delays: list[float] = []
     make = DelayedQueue.__init__
 
@@ -84,7 +90,7 @@ def test_what_is_moved_away_holds_back_no_nudge_for_what_comes(watch, monkeypatc
     assert max(delays) < 0.1
 
 
-def test_a_new_subfolder_is_watched_too(root, watch, nudges):
+def test_a_new_subfolder_is_watched_too(root: Path, watch: EventWatch, nudges: list[set[str]]) -> None:
     watch.start()
     (root / "sub").mkdir()
     wait_until(lambda: nudges)
@@ -92,7 +98,7 @@ def test_a_new_subfolder_is_watched_too(root, watch, nudges):
     wait_until(lambda: "sub/beach.jpg" in nudges[-1])
 
 
-def test_a_tree_made_in_one_go_is_watched_to_its_leaves(root, watch, nudges):
+def test_a_tree_made_in_one_go_is_watched_to_its_leaves(root: Path, watch: EventWatch, nudges: list[set[str]]) -> None:
     watch.start()
     for number in range(50):
         (root / str(number) / "deep" / "deeper").mkdir(parents=True)
@@ -103,7 +109,7 @@ def test_a_tree_made_in_one_go_is_watched_to_its_leaves(root, watch, nudges):
     assert watch.alive
 
 
-def test_what_happens_during_a_nudge_is_followed_by_another(root):
+def test_what_happens_during_a_nudge_is_followed_by_another(root: Path) -> None:
     nudges: list[set[str]] = []
     witnessed: list[set[str]] = []
 
@@ -122,7 +128,7 @@ def test_what_happens_during_a_nudge_is_followed_by_another(root):
     witness.stop()
 
 
-def test_many_changes_are_few_nudges(root):
+def test_many_changes_are_few_nudges(root: Path) -> None:
     nudges: list[bool] = []
     watch = EventWatch(root, lambda: nudges.append((root / "999.jpg").exists()))
     watch.start()
@@ -134,7 +140,7 @@ def test_many_changes_are_few_nudges(root):
 
 
 @pytest.mark.parametrize("deed", ["read", "list", "write"])
-def test_reading_and_writing_on_are_no_news(root, watch, nudges, deed):
+def test_reading_and_writing_on_are_no_news(root: Path, watch: EventWatch, nudges: list[set[str]], deed: str) -> None:
     drop(root, "beach.jpg")
     deeds: Mapping[str, Callable[[], object]] = {
         "read": (root / "beach.jpg").read_text,
@@ -152,7 +158,7 @@ def test_reading_and_writing_on_are_no_news(root, watch, nudges, deed):
     os.close(descriptor)
 
 
-def test_a_link_to_the_inbox_is_as_good(root, nudges):
+def test_a_link_to_the_inbox_is_as_good(root: Path, nudges: list[set[str]]) -> None:
     (root.parent / "link").symlink_to(root)
     watch = EventWatch(root.parent / "link", lambda: nudges.append(listing(root)))
     watch.start()
@@ -161,7 +167,7 @@ def test_a_link_to_the_inbox_is_as_good(root, nudges):
     watch.stop()
 
 
-def test_it_is_alive_until_its_root_is_removed(root, watch, nudges):
+def test_it_is_alive_until_its_root_is_removed(root: Path, watch: EventWatch, nudges: list[set[str]]) -> None:
     assert not watch.alive
     watch.start()
     assert watch.alive
@@ -169,7 +175,7 @@ def test_it_is_alive_until_its_root_is_removed(root, watch, nudges):
     wait_until(lambda: nudges and not watch.alive)
 
 
-def test_an_unmounted_root_disturbs_nobody(mount, nudges):
+def test_an_unmounted_root_disturbs_nobody(mount: Callable[[str], Path], nudges: list[set[str]]) -> None:
     disk = mount("size=1m")
     watch = EventWatch(disk, lambda: nudges.append(listing(disk)))
     watch.start()
@@ -180,21 +186,21 @@ def test_an_unmounted_root_disturbs_nobody(mount, nudges):
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
 
 
-def test_stopping_twice_or_before_the_start_is_nothing(root, nudges):
+def test_stopping_twice_or_before_the_start_is_nothing(root: Path, nudges: list[set[str]]) -> None:
     watch = EventWatch(root, lambda: nudges.append(set()))
     watch.stop()
     watch.stop()
     assert not watch.alive
 
 
-def test_a_missing_root(root, watch):
+def test_a_missing_root(root: Path, watch: EventWatch) -> None:
     root.rmdir()
     with pytest.raises(Deferred, match="watching the inbox: No such file"):
         watch.start()
     assert not watch.alive
 
 
-def test_a_system_without_room_for_a_watch(watch):
+def test_a_system_without_room_for_a_watch(watch: EventWatch) -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest_free = os.dup(0)
     os.close(lowest_free)
@@ -206,7 +212,7 @@ def test_a_system_without_room_for_a_watch(watch):
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_every_folder_that_is_watched_is_counted_and_no_other(root, watch):
+def test_every_folder_that_is_watched_is_counted_and_no_other(root: Path, watch: EventWatch) -> None:
     drop(root / "a" / "b", "beach.jpg")
     assert watch.count() == 0
     watch.start()
@@ -219,7 +225,9 @@ def test_every_folder_that_is_watched_is_counted_and_no_other(root, watch):
     wait_until(lambda: watch.count() == 4)
 
 
-def test_watches_that_end_with_their_disk_are_counted_no_more(mount, nudges):
+def test_watches_that_end_with_their_disk_are_counted_no_more(
+    mount: Callable[[str], Path], nudges: list[set[str]]
+) -> None:
     disk = mount("size=1m")
     watch = EventWatch(disk, lambda: nudges.append(listing(disk)))
     watch.start()
@@ -232,9 +240,10 @@ def test_watches_that_end_with_their_disk_are_counted_no_more(mount, nudges):
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
 
 
-def test_a_thread_of_the_observer_that_dies_is_noticed(root, watch):
+def test_a_thread_of_the_observer_that_dies_is_noticed(root: Path, watch: EventWatch) -> None:
+    before = {*threading.enumerate()}
     watch.start()
-    (reader,) = [thread for thread in watch._threads if isinstance(thread, InotifyFD)]
+    (reader,) = [thread for thread in {*threading.enumerate()} - before if isinstance(thread, InotifyFD)]
     assert watch.alive
     reader.stop()
     wait_until(lambda: not watch.alive)

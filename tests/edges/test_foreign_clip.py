@@ -43,6 +43,7 @@ def encode(suffix: str, colour: int | None = None, **options: str) -> bytes:
         path = Path(folder, "clip")
         with av.open(str(path), "w", format=container, options=options) as output:
             stream = output.add_stream(codec, 8)
+            assert isinstance(stream, av.VideoStream)
             stream.width, stream.height, stream.pix_fmt = 320, 240, pixels
             for _ in range(12):
                 small = noise.integers(0, 255, (30, 40, 3), dtype=np.uint8)
@@ -62,7 +63,7 @@ def flaw(clip: bytes) -> str:
 
 @pytest.mark.parametrize("suffix", MADE)
 @pytest.mark.parametrize("colour", [None, 0, 128], ids=["noise", "black", "grey"])
-def test_whole_files_have_no_flaw(suffix: str, colour: int | None):
+def test_whole_files_have_no_flaw(suffix: str, colour: int | None) -> None:
     clip = encode(suffix, colour)
     found = examine(io.BytesIO(clip))
     if suffix == ".webp" and colour is not None:
@@ -75,26 +76,26 @@ def test_whole_files_have_no_flaw(suffix: str, colour: int | None):
 
 @pytest.mark.parametrize("suffix", SAYS_ITS_LENGTH)
 @pytest.mark.parametrize("missing", [1, 100, 10_000])
-def test_files_that_are_cut_off_are_known(suffix: str, missing: int):
+def test_files_that_are_cut_off_are_known(suffix: str, missing: int) -> None:
     assert flaw(encode(suffix)[:-missing]) == "it is cut off"
 
 
 @pytest.mark.parametrize("suffix", MADE)
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
-def test_files_whose_rest_is_zeros_are_known(suffix: str, share: float):
+def test_files_whose_rest_is_zeros_are_known(suffix: str, share: float) -> None:
     clip = encode(suffix)
     kept = int(len(clip) * share)
     assert flaw(clip[:kept] + bytes(len(clip) - kept)) == "much of it is zeros"
 
 
 @pytest.mark.parametrize("at", [30_000, (1 << 20) - 4096])
-def test_a_hole_is_known_wherever_it_is(at: int):
+def test_a_hole_is_known_wherever_it_is(at: int) -> None:
     clip = encode(".ts") * 10
     assert flaw(clip) == ""
     assert flaw(clip[:at] + bytes(8192) + clip[at + 8192 :]) == "much of it is zeros"
 
 
-def test_a_live_stream_says_no_length_and_may_still_be_cut_off():
+def test_a_live_stream_says_no_length_and_may_still_be_cut_off() -> None:
     live = encode(".webm", live="1")
     assert flaw(live) == ""
     assert flaw(live[: len(live) // 2]) in {"", "it is cut off"}
@@ -103,12 +104,12 @@ def test_a_live_stream_says_no_length_and_may_still_be_cut_off():
 
 
 @pytest.mark.parametrize("clip", [b"", b"<html>", b'{"a": 1}', b"\xff\xd8\xff\xe0 a picture", bytes(1000)])
-def test_other_files_are_nothing(clip: bytes):
+def test_other_files_are_nothing(clip: bytes) -> None:
     assert examine(io.BytesIO(clip)) is None
 
 
 @given(st.data())
-def test_no_bytes_break_it(data: st.DataObject):
+def test_no_bytes_break_it(data: st.DataObject) -> None:
     clip = bytearray(encode(data.draw(st.sampled_from([".webm", ".avi", ".gif"]))))
     for _ in range(data.draw(st.integers(1, 6))):
         clip[data.draw(st.integers(0, 200))] = data.draw(st.integers(0, 255))
@@ -118,6 +119,6 @@ def test_no_bytes_break_it(data: st.DataObject):
 
 
 @pytest.mark.parametrize("suffix", sorted({*MADE} - {".mov"}))
-def test_none_of_them_is_a_whole_mp4(suffix: str):
+def test_none_of_them_is_a_whole_mp4(suffix: str) -> None:
     with pytest.raises(Deferred):
         check(io.BytesIO(encode(suffix)))

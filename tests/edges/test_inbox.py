@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def drop(folder: Path, *names: str, text: str = "x") -> None:
 
 
 class TestSettling:
-    def test_a_pair_arrives_when_two_looks_far_enough_apart_agree(self, root, looks):
+    def test_a_pair_arrives_when_two_looks_far_enough_apart_agree(self, root: Path, looks: Looks) -> None:
         drop(root, "beach.jpg", "beach.yaml")
         first, early, late = looks.at(10.0), looks.at(10.0 + SETTLE / 2), looks.at(10.0 + SETTLE)
         assert (arrived(first), arrived(early)) == ([], [])
@@ -72,13 +73,13 @@ class TestSettling:
         assert arrived(late) == [("beach.jpg", "beach.yaml")]
         assert (late.settling, late.settles_in, waiting(late)) == (0, None, {})
 
-    def test_one_look_is_never_enough_however_old_the_file_says_it_is(self, root, looks):
+    def test_one_look_is_never_enough_however_old_the_file_says_it_is(self, root: Path, looks: Looks) -> None:
         drop(root, "beach.jpg")
         os.utime(root / "beach.jpg", (0, 0))
         assert arrived(looks.at(10**9)) == []
         assert arrived(looks.at(10**9 + SETTLE)) == [("beach.jpg", None)]
 
-    def test_a_slow_copy_waits_as_long_as_it_takes(self, root, looks):
+    def test_a_slow_copy_waits_as_long_as_it_takes(self, root: Path, looks: Looks) -> None:
         drop(root, "beach.jpg", "beach.yaml")
         for step in range(20):
             assert arrived(looks.at(step * SETTLE)) == []
@@ -87,7 +88,7 @@ class TestSettling:
         looks.at(20 * SETTLE)
         assert arrived(looks.at(21 * SETTLE)) == [("beach.jpg", "beach.yaml")]
 
-    def test_a_change_that_hides_its_time_is_seen(self, root, looks):
+    def test_a_change_that_hides_its_time_is_seen(self, root: Path, looks: Looks) -> None:
         drop(root, "beach.jpg")
         before = (root / "beach.jpg").stat()
         looks.at(0.0)
@@ -95,14 +96,14 @@ class TestSettling:
         os.utime(root / "beach.jpg", ns=(before.st_atime_ns, before.st_mtime_ns))
         assert arrived(looks.at(SETTLE)) == []
 
-    def test_a_sidecar_that_comes_later_starts_the_wait_again(self, root, looks):
+    def test_a_sidecar_that_comes_later_starts_the_wait_again(self, root: Path, looks: Looks) -> None:
         drop(root, "beach.jpg")
         looks.at(0.0)
         drop(root, "beach.yaml")
         assert arrived(looks.at(SETTLE)) == []
         assert arrived(looks.at(2 * SETTLE)) == [("beach.jpg", "beach.yaml")]
 
-    def test_a_temporary_name_is_not_looked_at_until_it_is_renamed(self, root, looks):
+    def test_a_temporary_name_is_not_looked_at_until_it_is_renamed(self, root: Path, looks: Looks) -> None:
         drop(root, ".beach.jpg.Xy12", "beach.jpg.part", "beach.yaml")
         assert waiting(looks.settled()) == {"beach.yaml": "no image of this name"}
         (root / "beach.jpg.part").rename(root / "beach.jpg")
@@ -110,14 +111,16 @@ class TestSettling:
         assert arrived(looks.at(10.0 + SETTLE)) == [("beach.jpg", "beach.yaml")]
 
     @pytest.mark.parametrize("empty", ["beach.jpg", "beach.yaml", "_defaults.yaml"])
-    def test_an_empty_file_waits_without_being_looked_at_all_the_time(self, root, looks, empty):
+    def test_an_empty_file_waits_without_being_looked_at_all_the_time(
+        self, root: Path, looks: Looks, empty: str
+    ) -> None:
         drop(root, "beach.jpg", "beach.yaml", "_defaults.yaml")
         drop(root, empty, text="")
         scan = looks.settled()
         assert (arrived(scan), scan.settling, scan.settles_in) == ([], 0, None)
         assert waiting(scan) == {"beach.jpg": f"{empty} is still empty"}
 
-    def test_defaults_settle_with_the_pairs_they_hold_for(self, root, looks):
+    def test_defaults_settle_with_the_pairs_they_hold_for(self, root: Path, looks: Looks) -> None:
         drop(root / "sub" / "deep", "beach.jpg")
         drop(root / "other", "hill.jpg")
         drop(root / "sub", "_defaults.yaml")
@@ -127,7 +130,9 @@ class TestSettling:
         (arrival,) = (each for each in looks.at(2 * SETTLE).arrivals if each.pair.folder == "sub/deep")
         assert arrival.defaults == ("sub/_defaults.yaml",)
 
-    def test_a_settled_pair_is_reported_until_it_is_known_and_again_when_it_changes(self, root, looks):
+    def test_a_settled_pair_is_reported_until_it_is_known_and_again_when_it_changes(
+        self, root: Path, looks: Looks
+    ) -> None:
         drop(root, "beach.jpg")
         looks.settled()
         scan = looks.at(2 * SETTLE)
@@ -140,7 +145,7 @@ class TestSettling:
 
 
 class TestListing:
-    def test_subfolders_and_their_defaults(self, root, looks):
+    def test_subfolders_and_their_defaults(self, root: Path, looks: Looks) -> None:
         drop(root, "_defaults.yml", "a.jpg")
         drop(root / "b", "_Defaults.YAML", "_defaults.yml", "b.jpg", "b.jpg.yaml")
         drop(root / "b" / "c", "c.jpg", "c.txt")
@@ -153,7 +158,7 @@ class TestListing:
         assert {*scan.present} == {"a.jpg", "b/b.jpg", "b/c/c.jpg"}
         assert waiting(scan) == {}
 
-    def test_what_is_present_is_told_as_it_looks(self, root, looks):
+    def test_what_is_present_is_told_as_it_looks(self, root: Path, looks: Looks) -> None:
         drop(root / "sub", "beach.jpg", "beach.yaml", text="1234567")
         os.utime(root / "sub" / "beach.jpg", ns=(0, 5))
         os.utime(root / "sub" / "beach.yaml", ns=(0, 6))
@@ -161,7 +166,7 @@ class TestListing:
         assert looks.at(0.0).present == {"sub/beach.jpg": expected}
         assert inbox.stamp(root / "sub" / "beach.jpg") == Stamp(7, 5)
 
-    def test_a_date_beyond_64_bits_is_kept_within_them(self, root, looks):
+    def test_a_date_beyond_64_bits_is_kept_within_them(self, root: Path, looks: Looks) -> None:
         drop(root, "beach.jpg")
         os.utime(root / "beach.jpg", (10**10, 10**10))
         if (root / "beach.jpg").stat().st_mtime != 10**10:
@@ -170,7 +175,7 @@ class TestListing:
         assert -(2**63) <= stamp.mtime_ns < 2**63
         assert stamp == inbox.stamp(root / "beach.jpg")
 
-    def test_what_belongs_to_nothing_is_told(self, root, looks):
+    def test_what_belongs_to_nothing_is_told(self, root: Path, looks: Looks) -> None:
         drop(root, "lonely.yaml", "notes.pdf")
         drop(root / "sub", "clip.mp4")
         assert waiting(looks.settled()) == {
@@ -179,13 +184,13 @@ class TestListing:
             "sub/clip.mp4": "not a picture format sorawatch reads",
         }
 
-    def test_two_images_of_one_sidecar_arrive_with_their_conflict(self, root, looks):
+    def test_two_images_of_one_sidecar_arrive_with_their_conflict(self, root: Path, looks: Looks) -> None:
         drop(root, "a.jpg", "a.png", "a.yaml")
         scan = looks.settled()
         assert [arrival.pair.path for arrival in scan.arrivals] == ["a.jpg", "a.png"]
         assert all("a.jpg.yaml, a.png.yaml" in arrival.conflict for arrival in scan.arrivals)
 
-    def test_junk_is_passed_over_in_silence(self, root):
+    def test_junk_is_passed_over_in_silence(self, root: Path) -> None:
         names = (
             ".hidden.jpg ._beach.jpg .DS_Store Thumbs.db THUMBS.DB DESKTOP.INI ~$beach.jpg beach.jpg~ a.jpg.crdownload "
             "a.jpg.TMP a.jpg.part a.jpg.Partial a.jpg.download a.jpg.filepart a.jpg.!sync beach.error.txt x.bak"
@@ -201,13 +206,15 @@ class TestListing:
         assert (arrived(scan), waiting(scan), scan.present) == ([], {}, {})
 
     @pytest.mark.parametrize("stem", ["b\udcff\udcfe", "ä", "a\u0308", " ", "line\nbreak", "-rf", "*[?", "x" * 251])
-    def test_any_name(self, root, looks, stem):
+    def test_any_name(self, root: Path, looks: Looks, stem: str) -> None:
         drop(root / stem[:100], f"{stem}.jpg")
         scan = looks.settled()
         assert arrived(scan) == [(f"{stem[:100]}/{stem}.jpg", None)]
         assert (root / scan.arrivals[0].pair.path).read_text() == "x"
 
-    def test_links_pipes_and_sockets_are_refused_unopened(self, root, looks, tmp_path, monkeypatch):
+    def test_links_pipes_and_sockets_are_refused_unopened(
+        self, root: Path, looks: Looks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         drop(tmp_path / "elsewhere", "beach.jpg")
         (root / "link.jpg").symlink_to(tmp_path / "elsewhere" / "beach.jpg")
         (root / "dangling.jpg").symlink_to("nowhere")
@@ -225,21 +232,21 @@ class TestListing:
             name: f"is {kind}, which is never opened; put the file itself here" for name, kind in odd.items()
         }
 
-    def test_hard_links_are_files(self, root, looks, tmp_path):
+    def test_hard_links_are_files(self, root: Path, looks: Looks, tmp_path: Path) -> None:
         drop(tmp_path, "beach.jpg")
         os.link(tmp_path / "beach.jpg", root / "beach.jpg")
         assert arrived(looks.settled()) == [("beach.jpg", None)]
 
     @pytest.mark.parametrize(("name", "paused"), [("PAUSE", True), ("pause.txt", False), ("sub/PAUSE", False)])
-    def test_a_file_named_pause(self, root, looks, name, paused):
+    def test_a_file_named_pause(self, root: Path, looks: Looks, name: str, paused: bool) -> None:
         drop((root / name).parent, Path(name).name, text="")
         assert looks.at(0.0).paused is paused
 
-    def test_a_link_named_pause_pauses_too(self, root, looks):
+    def test_a_link_named_pause_pauses_too(self, root: Path, looks: Looks) -> None:
         (root / "PAUSE").symlink_to("nowhere")
         assert looks.at(0.0).paused
 
-    def test_ten_thousand_pairs(self, root, looks):
+    def test_ten_thousand_pairs(self, root: Path, looks: Looks) -> None:
         drop(root / "many", "first.jpg", "first.yaml")
         for number in range(9_999):
             for suffix in ("jpg", "yaml"):
@@ -248,12 +255,12 @@ class TestListing:
 
 
 class TestTrouble:
-    def test_a_missing_inbox(self, root, looks):
+    def test_a_missing_inbox(self, root: Path, looks: Looks) -> None:
         root.rmdir()
         with pytest.raises(Deferred, match="inbox: No such file"):
             looks.at(0.0)
 
-    def test_an_unmounted_inbox_is_an_empty_one_for_the_marker_to_tell(self, mount):
+    def test_an_unmounted_inbox_is_an_empty_one_for_the_marker_to_tell(self, mount: Callable[[str], Path]) -> None:
         disk = mount("size=1m")
         drop(disk, "beach.jpg")
         looks = Looks(disk)
@@ -264,14 +271,14 @@ class TestTrouble:
         finally:
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
 
-    def test_an_inbox_that_may_not_be_listed(self, unprivileged):
+    def test_an_inbox_that_may_not_be_listed(self, unprivileged: Path) -> None:
         closed = unprivileged / "closed"
         closed.mkdir()
         closed.chmod(0)
         with pytest.raises(Blocked, match="Permission denied"):
             Looks(closed).at(0.0)
 
-    def test_a_subfolder_that_may_not_be_listed_hides_only_itself(self, unprivileged):
+    def test_a_subfolder_that_may_not_be_listed_hides_only_itself(self, unprivileged: Path) -> None:
         drop(unprivileged, "a.jpg")
         drop(unprivileged / "sub" / "deep", "b.jpg")
         drop(unprivileged / "subway", "c.jpg")
@@ -286,7 +293,9 @@ class TestTrouble:
         (unprivileged / "sub").chmod(0o777)
         assert waiting(looks.at(SETTLE)) == {}
 
-    def test_a_subfolder_too_deep_to_name_is_told(self, root, looks, monkeypatch):
+    def test_a_subfolder_too_deep_to_name_is_told(
+        self, root: Path, looks: Looks, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         drop(root, "a.jpg")
         monkeypatch.chdir(root)
         for _ in range(18):
@@ -296,7 +305,7 @@ class TestTrouble:
         assert arrived(scan) == [("a.jpg", None)]
         assert [*waiting(scan).values()] == ["cannot be listed: File name too long"]
 
-    def test_files_that_may_not_be_looked_at_wait_and_are_not_forgotten(self, unprivileged):
+    def test_files_that_may_not_be_looked_at_wait_and_are_not_forgotten(self, unprivileged: Path) -> None:
         drop(unprivileged / "sub", "a.jpg", "a.yaml", "b.jpg")
         looks = Looks(unprivileged)
         looks.known = {path: pair for path, pair in looks.settled().present.items() if path == "sub/a.jpg"}
@@ -308,14 +317,14 @@ class TestTrouble:
         names = ("sub/a.jpg", "sub/a.yaml", "sub/b.jpg")
         assert waiting(scan) == dict.fromkeys(names, "cannot be looked at: Permission denied")
 
-    def test_a_file_that_may_not_be_asked_about(self, root):
+    def test_a_file_that_may_not_be_asked_about(self, root: Path) -> None:
         with pytest.raises(Deferred, match="File name too long"):
             inbox.stamp(root / ("x" * 300))
         assert inbox.stamp(root / "gone") is None
         drop(root, "file")
         assert inbox.stamp(root / "file" / "below") is None
 
-    def test_what_vanishes_while_it_is_listed_was_never_there(self, root, looks):
+    def test_what_vanishes_while_it_is_listed_was_never_there(self, root: Path, looks: Looks) -> None:
         drop(root, "stays.jpg")
         ended = threading.Event()
 

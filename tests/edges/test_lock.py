@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def holder(path: Path):
+def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the lock."""
     command = [sys.executable, "-c", HOLDER, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -40,33 +42,33 @@ def holder(path: Path):
         process.kill()
 
 
-def test_a_second_taker_is_told_the_pid_of_the_first(path, holder):
+def test_a_second_taker_is_told_the_pid_of_the_first(path: Path, holder: subprocess.Popen[str]) -> None:
     with pytest.raises(UsageError, match=rf"another sorawatch \(pid {holder.pid} on .+\) already works on the state"):
         Lock.take(path, "the state")
     assert lock.is_locked(path)
 
 
-def test_killing_the_holder_frees_the_lock(path, holder):
+def test_killing_the_holder_frees_the_lock(path: Path, holder: subprocess.Popen[str]) -> None:
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert not lock.is_locked(path)
     Lock.take(path, "the state").release()
 
 
-def test_a_released_lock_can_be_taken_again(path):
+def test_a_released_lock_can_be_taken_again(path: Path) -> None:
     Lock.take(path, "the state").release()
     assert not lock.is_locked(path)
     Lock.take(path, "the state").release()
 
 
-def test_a_refused_taker_leaves_no_descriptor_behind(path, holder):
+def test_a_refused_taker_leaves_no_descriptor_behind(path: Path, holder: subprocess.Popen[str]) -> None:
     before = descriptors()
     with pytest.raises(UsageError):
         Lock.take(path, "the state")
     assert descriptors() == before
 
 
-def test_asking_does_not_keep_a_daemon_from_starting(path):
+def test_asking_does_not_keep_a_daemon_from_starting(path: Path) -> None:
     path.touch()
     assert run(ASKED, path) == "taken"
 
@@ -96,16 +98,16 @@ def run(code: str, path: Path) -> str:
     return done.stdout.strip()
 
 
-def test_a_lock_nobody_signed_is_refused_all_the_same(path):
+def test_a_lock_nobody_signed_is_refused_all_the_same(path: Path) -> None:
     path.touch()
     descriptor = os.open(path, os.O_RDONLY)
-    lock.fcntl.flock(descriptor, lock.fcntl.LOCK_EX)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
     with pytest.raises(UsageError, match="pid unknown"):
         Lock.take(path, "the state")
     os.close(descriptor)
 
 
-def test_a_full_disk_does_not_keep_anybody_from_locking(mount):
+def test_a_full_disk_does_not_keep_anybody_from_locking(mount: Callable[[str], Path]) -> None:
     disk = mount("size=4k")
     (disk / "lock").touch()
     (disk / "ballast").write_bytes(bytes(4096))
@@ -118,14 +120,14 @@ def descriptors() -> int:
     return len([*Path("/proc/self/fd").iterdir()])
 
 
-def test_a_missing_file_is_not_made_unless_wanted(path):
+def test_a_missing_file_is_not_made_unless_wanted(path: Path) -> None:
     with pytest.raises(Deferred):
         Lock.take(path, "the inbox", make=False)
     assert not path.exists()
     assert not lock.is_locked(path)
 
 
-def test_a_link_is_not_followed(path, tmp_path):
+def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(Deferred):
         Lock.take(path, "the state")
@@ -133,7 +135,7 @@ def test_a_link_is_not_followed(path, tmp_path):
 
 
 class TestMarker:
-    def test_a_folder_is_marked_once_and_explains_itself(self, tmp_path):
+    def test_a_folder_is_marked_once_and_explains_itself(self, tmp_path: Path) -> None:
         assert not lock.is_marked(tmp_path)
         lock.write_marker(tmp_path)
         before = (tmp_path / lock.MARKER).read_text()
@@ -143,7 +145,7 @@ class TestMarker:
         assert (tmp_path / lock.MARKER).read_text() == before
         lock.require_marker(tmp_path)
 
-    def test_a_marker_locked_and_signed_still_explains_itself(self, tmp_path):
+    def test_a_marker_locked_and_signed_still_explains_itself(self, tmp_path: Path) -> None:
         lock.write_marker(tmp_path)
         held = Lock.take(tmp_path / lock.MARKER, "the inbox", make=False)
         text = (tmp_path / lock.MARKER).read_text()
@@ -151,28 +153,30 @@ class TestMarker:
         assert "leave this file where it is" in text
         assert f"pid {os.getpid()} on" in text
 
-    def test_a_folder_without_it_is_a_share_not_mounted(self, tmp_path):
+    def test_a_folder_without_it_is_a_share_not_mounted(self, tmp_path: Path) -> None:
         with pytest.raises(Blocked, match=r"has lost its file \.sorawatch, so its share is not mounted") as caught:
             lock.require_marker(tmp_path)
         assert caught.value.passing
         assert f"touch {tmp_path / '.sorawatch'}" in caught.value.hint
 
-    def test_so_is_a_folder_that_is_gone(self, tmp_path):
+    def test_so_is_a_folder_that_is_gone(self, tmp_path: Path) -> None:
         with pytest.raises(Blocked, match="not mounted"):
             lock.require_marker(tmp_path / "gone")
 
-    def test_a_folder_that_cannot_be_asked_has_not_lost_its_marker(self, tmp_path):
+    def test_a_folder_that_cannot_be_asked_has_not_lost_its_marker(self, tmp_path: Path) -> None:
         (tmp_path / "loop").symlink_to("loop")
         with pytest.raises(Deferred, match="symbolic links"):
             lock.require_marker(tmp_path / "loop")
 
-    def test_a_folder_that_cannot_be_written(self, mount, remount):
+    def test_a_folder_that_cannot_be_written(
+        self, mount: Callable[[str], Path], remount: Callable[[Path, str], None]
+    ) -> None:
         disk = mount("size=1m")
         remount(disk, "ro")
         with pytest.raises(Blocked, match="cannot be written"):
             lock.write_marker(disk)
 
-    def test_an_unmounted_share_has_no_marker(self, mount):
+    def test_an_unmounted_share_has_no_marker(self, mount: Callable[[str], Path]) -> None:
         disk = mount("size=1m")
         lock.write_marker(disk)
         subprocess.run(["umount", str(disk)], check=True)
@@ -183,7 +187,7 @@ class TestMarker:
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
 
 
-def test_a_lock_knows_whether_its_file_is_still_the_one_that_lies_there(path):
+def test_a_lock_knows_whether_its_file_is_still_the_one_that_lies_there(path: Path) -> None:
     held = Lock.take(path, "the state")
     assert held.holds(path)
     path.rename(path.with_name("away"))

@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -38,7 +39,9 @@ def logger() -> Iterator[logging.Logger]:
         handler.close()
 
 
-def record(message: str = "beach.jpg: delivered", *args: object, level: int = logging.INFO, **more: object):
+def record(
+    message: str = "beach.jpg: delivered", *args: object, level: int = logging.INFO, **more: Any
+) -> logging.LogRecord:
     made = logging.LogRecord("sorawatch", level, "daemon.py", 7, message, args, None, "turn")
     for name, value in more.items():
         setattr(made, name, value)

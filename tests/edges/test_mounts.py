@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,47 +40,47 @@ a line of another kernel
         ("/mnt/nas/local/../inbox", "nfs4"),
     ],
 )
-def test_the_nearest_mount_above_a_path_says_its_kind(path, kind):
+def test_the_nearest_mount_above_a_path_says_its_kind(path: str, kind: str) -> None:
     assert file_system_of(Path(path), MOUNTS) == kind
 
 
-def test_without_mounts_the_kind_is_unknown():
+def test_without_mounts_the_kind_is_unknown() -> None:
     assert file_system_of(Path("/srv"), "") == ""
 
 
-def test_links_are_resolved(tmp_path):
+def test_links_are_resolved(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/mnt/nas")
     assert file_system_of(tmp_path / "link" / "inbox", MOUNTS) == "nfs4"
 
 
-def test_this_machine(tmp_path, other_disk):
+def test_this_machine(tmp_path: Path, other_disk: Path) -> None:
     assert file_system_of(Path("/proc/self")) == "proc"
     assert file_system_of(other_disk / "not" / "there") == "tmpfs"
     assert file_system_of(tmp_path) != ""
 
 
-def test_a_mount_of_our_own(mount):
+def test_a_mount_of_our_own(mount: Callable[[str], Path]) -> None:
     assert file_system_of(mount("size=1m") / "inbox") == "tmpfs"
 
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "ceph", "glusterfs", "afs"])
-def test_network(kind):
+def test_network(kind: str) -> None:
     assert is_network(kind)
 
 
 @pytest.mark.parametrize("kind", ["fuse", "fuse.sshfs", "fuse.rclone", "fuse.ntfs-3gs", "autofs", "vboxsf", "ocfs2"])
-def test_remote_all_the_same(kind):
+def test_remote_all_the_same(kind: str) -> None:
     assert is_network(kind)
 
 
 @pytest.mark.parametrize(
     "kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "vfat", "fuseblk", "fuse.ntfs-3g", "fusectl", "nfsd", ""]
 )
-def test_local(kind):
+def test_local(kind: str) -> None:
     assert not is_network(kind)
 
 
-def test_what_is_mounted_below_a_path():
+def test_what_is_mounted_below_a_path() -> None:
     assert [(mount.point, mount.kind) for mount in mounts_at(Path("/mnt"), MOUNTS)] == [
         ("/mnt", "tmpfs"),
         ("/mnt/nas", "nfs4"),
@@ -92,12 +93,12 @@ def test_what_is_mounted_below_a_path():
     assert [mount.number for mount in mounts_at(Path("/mnt/nas/loc"), MOUNTS)] == ["41"]
 
 
-def test_layers():
+def test_layers() -> None:
     assert is_layered("overlay")
     assert not is_layered("ext4")
 
 
-def test_a_path_is_resolved_as_the_system_does(tmp_path, monkeypatch):
+def test_a_path_is_resolved_as_the_system_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "real" / "deep").mkdir(parents=True)
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "real" / "up").symlink_to("../link/deep")
@@ -109,7 +110,7 @@ def test_a_path_is_resolved_as_the_system_does(tmp_path, monkeypatch):
     assert resolved(Path("circle/x")).endswith("circle/x")
 
 
-def test_a_path_on_a_share_is_resolved_up_to_the_share(tmp_path):
+def test_a_path_on_a_share_is_resolved_up_to_the_share(tmp_path: Path) -> None:
     share = tmp_path / "share"
     share.mkdir()
     (share / "link").symlink_to("/etc")

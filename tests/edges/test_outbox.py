@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ from sorawatch.core.permissions import Permissions
 from sorawatch.edges import outbox
 from sorawatch.edges.outbox import Item
 from sorawatch.errors import Blocked, Deferred
-from tests.edges import placing
+from tests.support import outbox_crashes
 
 
 @pytest.fixture
@@ -56,38 +57,40 @@ def files(folder: Path) -> dict[str, str]:
 
 
 class TestNames:
-    def test_a_pair_moves_under_its_own_names(self, inbox, root, intent):
+    def test_a_pair_moves_under_its_own_names(self, inbox: Path, root: Path, intent: Path) -> None:
         assert outbox.place(put(inbox, a_jpg="A", a_yaml="B"), root, "", intent) == ("a.jpg", "a.yaml")
         assert files(root) == {"a.jpg": "A", "a.yaml": "B"}
         assert files(inbox) == {}
 
-    def test_a_copy_leaves_its_source(self, inbox, root, intent):
+    def test_a_copy_leaves_its_source(self, inbox: Path, root: Path, intent: Path) -> None:
         (inbox / "clip").write_text("C")
         assert outbox.place([Item(inbox / "clip", "a.mp4", keep=True)], root, "", intent) == ("a.mp4",)
         assert files(root) == {"a.mp4": "C"}
         assert files(inbox) == {"clip": "C"}
 
-    def test_subfolders_are_made(self, inbox, root, intent):
+    def test_subfolders_are_made(self, inbox: Path, root: Path, intent: Path) -> None:
         outbox.place(put(inbox, a_jpg="A"), root, "2026/summer", intent)
         assert files(root) == {"2026/summer/a.jpg": "A"}
 
-    def test_a_taken_name_gets_a_number_and_the_whole_group_with_it(self, inbox, root, intent):
+    def test_a_taken_name_gets_a_number_and_the_whole_group_with_it(
+        self, inbox: Path, root: Path, intent: Path
+    ) -> None:
         put(root, a_yaml="first")
         assert outbox.place(put(inbox, a_jpg="A", a_yaml="B"), root, "", intent) == ("a (2).jpg", "a (2).yaml")
         assert files(root) == {"a.yaml": "first", "a (2).jpg": "A", "a (2).yaml": "B"}
 
-    def test_numbers_go_on(self, inbox, root, tmp_path):
+    def test_numbers_go_on(self, inbox: Path, root: Path, tmp_path: Path) -> None:
         for number in range(1, 4):
             outbox.place(put(inbox, a_jpg=str(number)), root, "", tmp_path / f"{number}.json")
         assert files(root) == {"a.jpg": "1", "a (2).jpg": "2", "a (3).jpg": "3"}
 
-    def test_a_dangling_link_takes_a_name_too(self, inbox, root, intent):
+    def test_a_dangling_link_takes_a_name_too(self, inbox: Path, root: Path, intent: Path) -> None:
         (root / "a.jpg").symlink_to("nowhere")
         assert outbox.place(put(inbox, a_jpg="A"), root, "", intent) == ("a (2).jpg",)
         assert (root / "a.jpg").is_symlink()
 
     @pytest.mark.parametrize("stem", ["x" * 251, "ä" * 125, "\udcff" * 251, "line\nbreak", "-rf", " "])
-    def test_every_name_a_file_can_have(self, inbox, root, tmp_path, stem):
+    def test_every_name_a_file_can_have(self, inbox: Path, root: Path, tmp_path: Path, stem: str) -> None:
         for number in range(2):
             (inbox / f"{stem}.jpg").write_text(str(number))
             item = Item(inbox / f"{stem}.jpg", f"{stem}.jpg")
@@ -96,26 +99,26 @@ class TestNames:
             assert (root / name).read_text() == str(number)
         assert len(files(root)) == 2
 
-    @pytest.mark.parametrize("system", placing.ANSWERS)
-    def test_threads_that_want_one_name_get_different_ones(self, tmp_path, system):
-        assert run_placing("race", tmp_path, tmp_path, system)["points"] == 16
+    @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
+    def test_threads_that_want_one_name_get_different_ones(self, tmp_path: Path, system: Any) -> None:
+        assert run_outbox_crashes("race", tmp_path, tmp_path, system)["points"] == 16
 
 
 class TestCallingAgain:
-    def test_the_same_call_changes_nothing_more(self, inbox, root, intent):
+    def test_the_same_call_changes_nothing_more(self, inbox: Path, root: Path, intent: Path) -> None:
         (inbox / "clip").write_text("C")
         items = [*put(inbox, a_jpg="A"), Item(inbox / "clip", "a.mp4", keep=True)]
         names = outbox.place(items, root, "", intent)
         assert outbox.place(items, root, "", intent) == names
         assert files(root) == {"a.jpg": "A", "a.mp4": "C"}
 
-    def test_a_source_taken_away_is_nothing_to_do(self, inbox, root, intent):
+    def test_a_source_taken_away_is_nothing_to_do(self, inbox: Path, root: Path, intent: Path) -> None:
         items = put(inbox, a_jpg="A", a_yaml="B")
         (inbox / "a.yaml").unlink()
         outbox.place(items, root, "", intent)
         assert files(root) == {"a.jpg": "A"}
 
-    def test_a_name_planned_but_taken_since_is_given_up(self, inbox, root, intent):
+    def test_a_name_planned_but_taken_since_is_given_up(self, inbox: Path, root: Path, intent: Path) -> None:
         items = put(inbox, a_jpg="A")
         intent.write_text(json.dumps({"a.jpg": "a.jpg"}))
         put(root, a_jpg="somebody else's")
@@ -124,7 +127,7 @@ class TestCallingAgain:
         assert outbox.place(items, root, "", intent) == ("a (2).jpg",)
         assert files(root) == {"a.jpg": "somebody else's", "a (2).jpg": "A"}
 
-    def test_an_empty_file_of_somebody_else_is_not_taken_for_ours(self, inbox, root, intent):
+    def test_an_empty_file_of_somebody_else_is_not_taken_for_ours(self, inbox: Path, root: Path, intent: Path) -> None:
         intent.write_text(json.dumps({"a.jpg": "a.jpg"}))
         (root / "a.jpg").touch()
         with pytest.raises(Deferred):
@@ -132,14 +135,18 @@ class TestCallingAgain:
         assert files(root) == {"a.jpg": ""}
 
     @pytest.mark.parametrize("keep", [True, False])
-    def test_an_empty_file_that_reserved_the_name_without_links_is_taken_back(self, inbox, root, intent, keep):
+    def test_an_empty_file_that_reserved_the_name_without_links_is_taken_back(
+        self, inbox: Path, root: Path, intent: Path, keep: bool
+    ) -> None:
         item = replace(put(inbox, a_jpg="A")[0], keep=keep)
         (root / "a.jpg").touch()
         intent.write_text(json.dumps({"a.jpg": "a.jpg"}))
         assert at("never", "pass", item, root, intent, "rclone") == "placed"
         assert files(root) == {"a.jpg": "A"}
 
-    def test_a_write_cache_that_may_hold_back_a_reservation_gets_a_copy(self, inbox, root, intent):
+    def test_a_write_cache_that_may_hold_back_a_reservation_gets_a_copy(
+        self, inbox: Path, root: Path, intent: Path
+    ) -> None:
         item = put(inbox, a_jpg="A")[0]
         inode = item.source.stat().st_ino
         assert at("never", "pass", item, root, intent, "rclone") == "placed"
@@ -147,7 +154,9 @@ class TestCallingAgain:
         assert files(inbox) == {}
         assert (root / "a.jpg").stat().st_ino != inode
 
-    def test_what_is_placed_keeps_its_name_when_another_must_be_found_for_the_rest(self, inbox, root, intent):
+    def test_what_is_placed_keeps_its_name_when_another_must_be_found_for_the_rest(
+        self, inbox: Path, root: Path, intent: Path
+    ) -> None:
         (inbox / "text").write_text("why")
         kept = Item(inbox / "text", "a.error.txt", keep=True)
         outbox.place([kept], root, "", intent)
@@ -159,7 +168,7 @@ class TestCallingAgain:
         assert outbox.place(items, root, "", intent) == ("a.error.txt", "a (2).jpg")
         assert files(root) == {"a.error.txt": "why", "a.jpg": "somebody else's", "a (2).jpg": "A"}
 
-    def test_an_item_that_joins_later_gets_a_name_of_its_own(self, inbox, root, intent):
+    def test_an_item_that_joins_later_gets_a_name_of_its_own(self, inbox: Path, root: Path, intent: Path) -> None:
         first, second = put(inbox, a_txt="T", a_jpg="A")
         outbox.place([first], root, "", intent)
         put(root, a_jpg="somebody else's")
@@ -171,8 +180,10 @@ class TestMeanwhile:
 
     @pytest.mark.parametrize("keep", [True, False])
     @pytest.mark.parametrize("content", ["faster", ""])
-    @pytest.mark.parametrize("system", placing.ANSWERS)
-    def test_a_name_taken_at_the_last_moment_is_not_overwritten(self, inbox, root, intent, system, content, keep):
+    @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
+    def test_a_name_taken_at_the_last_moment_is_not_overwritten(
+        self, inbox: Path, root: Path, intent: Path, system: Any, content: str, keep: bool
+    ) -> None:
         item = replace(put(inbox, a_jpg="A")[0], keep=keep)
         take = f"open({str(root / 'a.jpg')!r}, 'w').write({content!r})"
         assert "just taken by somebody else" in at("os.rename", take, item, root, intent, system)
@@ -180,8 +191,10 @@ class TestMeanwhile:
         assert outbox.place([item], root, "", intent) == ("a (2).jpg",)
         assert files(root) == {"a.jpg": content, "a (2).jpg": "A"}
 
-    @pytest.mark.parametrize("system", placing.ANSWERS)
-    def test_a_source_replaced_while_it_was_placed_stays(self, inbox, root, intent, system):
+    @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
+    def test_a_source_replaced_while_it_was_placed_stays(
+        self, inbox: Path, root: Path, intent: Path, system: Any
+    ) -> None:
         item = put(inbox, a_jpg="A")[0]
         newer = inbox / "newer"
         newer.write_text("newer")
@@ -190,7 +203,9 @@ class TestMeanwhile:
         assert files(root) == {"a.jpg": "A"}
         assert files(inbox) == {"a.jpg": "newer"}
 
-    def test_a_source_that_changes_while_it_is_copied_is_not_placed(self, inbox, other_disk, intent):
+    def test_a_source_that_changes_while_it_is_copied_is_not_placed(
+        self, inbox: Path, other_disk: Path, intent: Path
+    ) -> None:
         item = put(inbox, a_jpg="A")[0]
         change = f"open({str(item.source)!r}, 'w').write('later')"
         told = at("shutil.copystat", change, item, other_disk, intent)
@@ -205,8 +220,8 @@ def at(event: str, then: str, item: Item, root: Path, intent: Path, system: str 
 import os, sys
 from pathlib import Path
 from sorawatch.edges import outbox
-from tests.edges import placing
-placing.pretend({system!r})
+from tests.support import outbox_crashes
+outbox_crashes.pretend({system!r})
 busy = False
 def hook(event, args):
     global busy
@@ -229,24 +244,24 @@ except outbox.Deferred as error:
 
 
 def skip_without_seccomp(done: subprocess.CompletedProcess[str]) -> None:
-    if done.returncode == placing.UNSUPPORTED:
+    if done.returncode == outbox_crashes.UNSUPPORTED:
         pytest.skip("needs seccomp to refuse system calls")
 
 
 class TestDeath:
     """Killed at every line, called again: each file in exactly one place, whole, and never partly visible."""
 
-    @pytest.mark.parametrize("system", placing.ANSWERS)
-    def test_on_one_disk(self, other_disk, system):
-        assert run_placing("crash", other_disk, other_disk, system)["points"] > 100
+    @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
+    def test_on_one_disk(self, other_disk: Path, system: Any) -> None:
+        assert run_outbox_crashes("crash", other_disk, other_disk, system)["points"] > 100
 
     @pytest.mark.parametrize("system", ["linux", "bare"])
-    def test_from_one_disk_to_another(self, tmp_path, other_disk, system):
-        assert run_placing("crash", tmp_path, other_disk, system)["points"] > 200
+    def test_from_one_disk_to_another(self, tmp_path: Path, other_disk: Path, system: str) -> None:
+        assert run_outbox_crashes("crash", tmp_path, other_disk, system)["points"] > 200
 
 
-def run_placing(what: str, sources: Path, targets: Path, system: str) -> dict[str, int]:
-    command = [sys.executable, placing.__file__, what, str(sources), str(targets), system]
+def run_outbox_crashes(what: str, sources: Path, targets: Path, system: str) -> dict[str, int]:
+    command = [sys.executable, outbox_crashes.__file__, what, str(sources), str(targets), system]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     skip_without_seccomp(done)
     assert done.returncode == 0, done.stderr
@@ -256,19 +271,21 @@ def run_placing(what: str, sources: Path, targets: Path, system: str) -> dict[st
 
 
 class TestTrouble:
-    def test_a_missing_root_is_not_made(self, inbox, tmp_path, intent):
+    def test_a_missing_root_is_not_made(self, inbox: Path, tmp_path: Path, intent: Path) -> None:
         with pytest.raises(Deferred, match="gone"):
             outbox.place(put(inbox, a_jpg="A"), tmp_path / "gone", "sub", intent)
         assert not (tmp_path / "gone").exists()
         assert files(inbox) == {"a.jpg": "A"}
 
-    def test_a_file_where_a_folder_is_needed_is_named(self, inbox, root, intent):
+    def test_a_file_where_a_folder_is_needed_is_named(self, inbox: Path, root: Path, intent: Path) -> None:
         (root / "sub").write_text("a file")
         with pytest.raises(Deferred, match="sub is in the way: a folder is needed there"):
             outbox.place(put(inbox, a_jpg="A"), root, "sub/deeper", intent)
         assert files(inbox) == {"a.jpg": "A"}
 
-    def test_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(self, inbox, intent, mount):
+    def test_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(
+        self, inbox: Path, intent: Path, mount: Callable[[str], Path]
+    ) -> None:
         root = mount("size=1m")
         (root / "ballast").write_bytes(bytes(900_000))
         item = put(inbox, a_jpg="A" * 500_000)[0]
@@ -281,7 +298,7 @@ class TestTrouble:
         assert files(root) == {"a.jpg": "A" * 500_000}
         assert files(inbox) == {}
 
-    def test_a_disk_without_inodes(self, inbox, intent, mount):
+    def test_a_disk_without_inodes(self, inbox: Path, intent: Path, mount: Callable[[str], Path]) -> None:
         root = mount("nr_inodes=1")
         item = put(inbox, a_jpg="A")[0]
         with pytest.raises(Blocked, match="The disk is full"):
@@ -299,7 +316,9 @@ class TestTrouble:
         remount(root, "rw")
         assert outbox.place([item], root, "", intent) == ("a.jpg",)
 
-    def test_a_read_only_source_is_named(self, root, intent, mount, remount):
+    def test_a_read_only_source_is_named(
+        self, root: Path, intent: Path, mount: Callable[[str], Path], remount: Callable[[Path, str], None]
+    ) -> None:
         inbox = mount("size=1m")
         item = put(inbox, a_jpg="A")[0]
         remount(inbox, "ro")
@@ -311,7 +330,7 @@ class TestTrouble:
         assert files(inbox) == {}
 
 
-def test_a_copy_keeps_time_and_mode(inbox, other_disk, intent):
+def test_a_copy_keeps_time_and_mode(inbox: Path, other_disk: Path, intent: Path) -> None:
     item = put(inbox, a_jpg="A")[0]
     os.utime(item.source, ns=(10**18, 10**18 + 1))
     item.source.chmod(0o640)
@@ -322,7 +341,7 @@ def test_a_copy_keeps_time_and_mode(inbox, other_disk, intent):
 
 @settings(max_examples=30, deadline=None)
 @given(data=st.binary(max_size=200))
-def test_write_durably_replaces_the_whole_file(tmp_path_factory, data):
+def test_write_durably_replaces_the_whole_file(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
     path = tmp_path_factory.mktemp("durable") / "file"
     for content in (b"before", data):
         outbox.write_durably(path, content)
@@ -337,7 +356,7 @@ class TestAccess:
         found = {str(path.relative_to(root)): path.stat() for path in root.rglob("*")}
         return {name: (oct(status.st_mode & 0o7777), status.st_gid) for name, status in found.items()}
 
-    def test_what_we_make_has_it_and_what_is_moved_keeps_its_own(self, inbox, root, intent):
+    def test_what_we_make_has_it_and_what_is_moved_keeps_its_own(self, inbox: Path, root: Path, intent: Path) -> None:
         moved, made = put(inbox, a_jpg="A", a_mp4="B")
         moved.source.chmod(0o600)
         if os.geteuid() != 0:
@@ -350,7 +369,7 @@ class TestAccess:
             "2026/summer/a.mp4": ("0o664", 12345),
         }
 
-    def test_across_devices_it_is_the_same(self, inbox, other_disk, intent):
+    def test_across_devices_it_is_the_same(self, inbox: Path, other_disk: Path, intent: Path) -> None:
         if os.geteuid() != 0:
             pytest.skip("only root may give any group")
         moved, made = put(inbox, a_jpg="A", a_mp4="B")
@@ -359,7 +378,7 @@ class TestAccess:
         outbox.place([moved, replace(made, keep=True)], other_disk, "", intent, self.ACCESS)
         assert self.modes(other_disk) == {"a.jpg": ("0o640", 54321), "a.mp4": ("0o664", 12345)}
 
-    def test_what_is_refused_is_done_without(self, unprivileged):
+    def test_what_is_refused_is_done_without(self, unprivileged: Path) -> None:
         for name in ("in", "out"):
             (unprivileged / name).mkdir()
         (made,) = put(unprivileged / "in", a_mp4="A")
@@ -367,7 +386,7 @@ class TestAccess:
         assert outbox.place([item], unprivileged / "out", "sub", unprivileged / "intent", self.ACCESS) == ("a.mp4",)
         assert {mode for mode, _ in self.modes(unprivileged / "out").values()} == {"0o2775", "0o664"}
 
-    def test_a_folder_that_may_not_be_written_is_named_not_what_was_to_be_made_in_it(self, unprivileged):
+    def test_a_folder_that_may_not_be_written_is_named_not_what_was_to_be_made_in_it(self, unprivileged: Path) -> None:
         for name in ("in", "out"):
             (unprivileged / name).mkdir()
         (made,) = put(unprivileged / "in", a_mp4="A")
@@ -377,7 +396,7 @@ class TestAccess:
         assert caught.value.hint == f"Give sorawatch's user access to {unprivileged / 'out'}."
 
     @pytest.mark.parametrize("refusing", ["in", "out"])
-    def test_a_refused_move_names_the_folder_that_refuses(self, unprivileged, refusing):
+    def test_a_refused_move_names_the_folder_that_refuses(self, unprivileged: Path, refusing: str) -> None:
         for name in ("in", "out"):
             (unprivileged / name).mkdir()
         items = put(unprivileged / "in", a_jpg="A")

@@ -27,7 +27,7 @@ from sorawatch.core.purchase import PurchaseSettled, Standing, VideoKnown
 from sorawatch.edges.store import Command, Database, LeaseLost, PostgresDatabase, Spending, Store, Transaction
 from sorawatch.edges.store.sqlite import has_safe_wal
 from sorawatch.errors import Blocked, UsageError
-from tests.yard import wait_until
+from tests.support.workspace import wait_until
 
 HORIZON = 1_000_000
 LEASE = 600_000
@@ -74,45 +74,50 @@ def store(where: Path | Database, opened: Callable[..., Store]) -> Store:
 
 
 def job(job_id: str = "aaaaaaaa", state: State = State.FOUND, **fields: Any) -> Job:
-    given = {"created_at": 1, "due_at": 1, "changed_at": 1, "order": ORDER, "digest": "d" * 64} | fields
+    given: dict[str, Any] = {"created_at": 1, "due_at": 1, "changed_at": 1, "order": ORDER, "digest": "d" * 64} | fields
     return Job(job_id, state, given.pop("pair", Pair("", f"{job_id}.jpg", Stamp(9, 9))), **given)
 
 
 def add(store: Store, *jobs: Job) -> None:
     with store.transaction() as tx:
-        tx.jobs.add(jobs)
+        tx.add(jobs)
 
 
 def claimed(store: Store, *states: State, limit: int = 10, lease: int = LEASE) -> list[str]:
     with store.transaction() as tx:
-        return [each.id for each in tx.claims.take(states or [State.FOUND], limit, HORIZON, lease)]
+        return [each.id for each in tx.claim(states or [State.FOUND], limit, HORIZON, lease)]
 
 
 def saved(store: Store, job_id: str) -> Job:
     with store.transaction() as tx:
-        found = tx.jobs.get(job_id)
+        found = tx.job(job_id)
     assert found is not None
     return found
 
 
-def test_what_was_read_ahead_is_given_once_and_never_stale(store: Store):
+def hasten_and_save(tx: Transaction, after: Job) -> None:
+    tx.hasten()
+    tx.save(after)
+
+
+def test_what_was_read_ahead_is_given_once_and_never_stale(store: Store) -> None:
     first = job()
     add(store, first)
-    writes = [
+    writes: list[Callable[[Transaction, Job], object]] = [
         Transaction.save,
-        lambda tx, after: tx.jobs.amend(after, first),
-        lambda tx, after: tx.claims.retry_now() or tx.jobs.save(after),
+        lambda tx, after: tx.amend(after, first),
+        hasten_and_save,
     ]
     for number, write in enumerate(writes, 1):
         with store.transaction() as tx:
-            tx.jobs.prefetch([first.id, "missing"])
+            tx.read_ahead([first.id, "missing"])
             write(tx, after := replace(first, attempts=number))
-            assert tx.jobs.get(first.id) == after
+            assert tx.job(first.id) == after
     with store.transaction() as tx:
-        tx.jobs.prefetch([first.id])
-        assert tx.jobs.get(first.id) == after
-        tx.jobs.save(first, after)
-        assert tx.jobs.get(first.id) == first
+        tx.read_ahead([first.id])
+        assert tx.job(first.id) == after
+        tx.save(first, after)
+        assert tx.job(first.id) == first
 
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -172,57 +177,57 @@ def undone(store: Store) -> Iterator[Transaction]:
 class TestJobs:
     @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(first=jobs, second=jobs)
-    def test_any_job_comes_back_as_it_was_written(self, store, first, second):
+    def test_any_job_comes_back_as_it_was_written(self, store: Store, first: Any, second: Any) -> None:
         second = replace(second, id=first.id)
         with undone(store) as tx:
-            tx.jobs.add([first])
-            assert tx.jobs.get(first.id) == first
-            tx.jobs.save(second)
-            assert tx.jobs.get(first.id) == second
-            tx.jobs.amend(first, second)
-            assert tx.jobs.in_states([first.state]) == [first]
+            tx.add([first])
+            assert tx.job(first.id) == first
+            tx.save(second)
+            assert tx.job(first.id) == second
+            tx.amend(first, second)
+            assert tx.jobs([first.state]) == [first]
             waited = replace(first, due_at=second.due_at, progress=second.progress, reason=second.reason)
             for before, after in [(first, waited), (waited, second)]:
-                tx.jobs.save(after, before)
-                assert tx.jobs.get(first.id) == after
+                tx.save(after, before)
+                assert tx.job(first.id) == after
 
-    def test_words_that_are_no_text_are_kept_readable(self, store):
+    def test_words_that_are_no_text_are_kept_readable(self, store: Store) -> None:
         add(store, job(reason="b\udcffach.jpg: gone\0"))
         assert saved(store, "aaaaaaaa").reason == r"b\udcffach.jpg: gone\x00"
 
-    def test_jobs_come_oldest_first(self, store):
+    def test_jobs_come_oldest_first(self, store: Store) -> None:
         add(store, job("b", created_at=2), job("c", created_at=1), job("a", created_at=2))
         with store.transaction() as tx:
-            assert [each.id for each in tx.jobs.in_states({State.FOUND})] == ["c", "a", "b"]
-            assert tx.jobs.in_states([]) == []
+            assert [each.id for each in tx.jobs({State.FOUND})] == ["c", "a", "b"]
+            assert tx.jobs([]) == []
 
-    def test_the_latest_come_latest_first(self, store):
+    def test_the_latest_come_latest_first(self, store: Store) -> None:
         add(store, *(job(str(number), State.DONE, changed_at=number) for number in range(5)))
         with store.transaction() as tx:
-            assert [each.id for each in tx.jobs.latest(FINAL, 2)] == ["4", "3"]
+            assert [each.id for each in tx.latest(FINAL, 2)] == ["4", "3"]
 
-    def test_counts(self, store):
+    def test_counts(self, store: Store) -> None:
         add(store, job("a"), job("b"), job("c", State.RENDERING), job("d", State.SUBMITTING), job("e", State.DONE))
         with store.transaction() as tx:
-            assert tx.jobs.counts() == {State.FOUND: 2, State.RENDERING: 1, State.SUBMITTING: 1, State.DONE: 1}
-            assert tx.jobs.count(State.FOUND) == 2
-            assert tx.jobs.in_flight() == 2
+            assert tx.counts() == {State.FOUND: 2, State.RENDERING: 1, State.SUBMITTING: 1, State.DONE: 1}
+            assert tx.count(State.FOUND) == 2
+            assert tx.in_flight() == 2
 
-    def test_history_tells_every_state_every_attempt_and_every_new_reason(self, store):
+    def test_history_tells_every_state_every_attempt_and_every_new_reason(self, store: Store) -> None:
         first = job()
         ready = replace(first, state=State.READY)
         waiting = replace(ready, reason="waits")
         add(store, first)
         with store.transaction() as tx:
-            tx.jobs.save(ready, first)
-            tx.jobs.save(waiting, ready)
-            tx.jobs.save(replace(waiting, attempts=1), waiting)
-            tx.jobs.save(replace(waiting, due_at=9, progress=5), waiting)
-            told = [(event.state, event.reason) for event in tx.jobs.history(first.id)]
-            assert all(event.at == tx.now for event in tx.jobs.history(first.id)[1:])
+            tx.save(ready, first)
+            tx.save(waiting, ready)
+            tx.save(replace(waiting, attempts=1), waiting)
+            tx.save(replace(waiting, due_at=9, progress=5), waiting)
+            told = [(event.state, event.reason) for event in tx.history(first.id)]
+            assert all(event.at == tx.now for event in tx.history(first.id)[1:])
         assert told == [(State.FOUND, ""), (State.READY, ""), (State.READY, "waits"), (State.READY, "waits")]
 
-    def test_only_what_ended_long_ago_is_forgotten_and_nothing_that_was_bought(self, store):
+    def test_only_what_ended_long_ago_is_forgotten_and_nothing_that_was_bought(self, store: Store) -> None:
         add(
             store,
             job("failed", State.FAILED, changed_at=1, token="t"),
@@ -231,20 +236,20 @@ class TestJobs:
             job("held", State.HELD, changed_at=1),
         )
         with store.transaction() as tx:
-            tx.purchases.add(saved_in(tx, "failed"))
+            tx.buy(saved_in(tx, "failed"))
         with store.transaction() as tx:
-            assert tx.jobs.prune(before=5, delivered_before=5, limit=5) == 1
-            assert {each.id for each in tx.jobs.in_states({*State})} == {"done", "recent", "held"}
-            assert (tx.jobs.history("failed"), len(tx.jobs.history("done"))) == ([], 1)
-            assert tx.purchases.has("t")
-            assert tx.jobs.prune(before=10, delivered_before=10, limit=5) == 1
-            assert tx.jobs.prune(before=100, delivered_before=100, limit=0) == 0
-            assert tx.jobs.prune(before=10, delivered_before=10, limit=5) == 0
+            assert tx.prune(before=5, delivered_before=5, limit=5) == 1
+            assert {each.id for each in tx.jobs({*State})} == {"done", "recent", "held"}
+            assert (tx.history("failed"), len(tx.history("done"))) == ([], 1)
+            assert tx.has_purchase("t")
+            assert tx.prune(before=10, delivered_before=10, limit=5) == 1
+            assert tx.prune(before=100, delivered_before=100, limit=0) == 0
+            assert tx.prune(before=10, delivered_before=10, limit=5) == 0
 
 
 class TestFind:
     @pytest.fixture(autouse=True)
-    def _jobs(self, store):
+    def _jobs(self, store: Store) -> None:
         add(
             store,
             job("abcd2345", pair=Pair("", "beach.jpg", Stamp(1, 1)), created_at=1),
@@ -268,31 +273,33 @@ class TestFind:
             ("x" * 300, None),
         ],
     )
-    def test_a_job_is_found_by_what_a_person_would_say(self, store, words, found):
+    def test_a_job_is_found_by_what_a_person_would_say(self, store: Store, words: str, found: str | None) -> None:
         with store.transaction() as tx:
-            meant = tx.jobs.find(words)
+            meant = tx.find(words)
         assert (meant and meant.id) == found
 
 
 class TestTransaction:
-    def test_a_turn_that_fails_leaves_nothing(self, store):
+    def test_a_turn_that_fails_leaves_nothing(self, store: Store) -> None:
         add(store, job("a"))
         with undone(store) as tx:
-            tx.jobs.add([job("b")])
-            tx.claims.take([State.FOUND], 1, HORIZON, LEASE)
-            tx.jobs.save(replace(saved_in(tx, "a"), state=State.READY))
-            tx.purchases.add(job("a", token="t", price=5))
-            tx.commands.add("pause")
-            tx.notes.write("paused", {"since": 1})
+            tx.add([job("b")])
+            tx.claim([State.FOUND], 1, HORIZON, LEASE)
+            tx.save(replace(saved_in(tx, "a"), state=State.READY))
+            tx.buy(job("a", token="t", price=5))
+            tx.command("pause")
+            tx.write_note("paused", {"since": 1})
         with store.transaction() as tx:
-            assert tx.jobs.counts() == {State.FOUND: 1}
-            assert len(tx.jobs.history("a")) == 1
-            assert (tx.spending.spent(0), tx.commands.take(), tx.notes.read("paused")) == (0, [], None)
+            assert tx.counts() == {State.FOUND: 1}
+            assert len(tx.history("a")) == 1
+            assert (tx.books.spent(0), tx.take_commands(), tx.note("paused")) == (0, [], None)
         assert claimed(store) == ["a"]
 
 
 class TestTransactionInAFile(OfAFile):
-    def test_a_killed_process_leaves_what_it_committed_and_nothing_more(self, path, opened):
+    def test_a_killed_process_leaves_what_it_committed_and_nothing_more(
+        self, path: Path, opened: Callable[..., Store]
+    ) -> None:
         code = f"""
 import os
 from pathlib import Path
@@ -300,19 +307,19 @@ from tests.edges.test_store import job
 from sorawatch.edges.store import Store
 store, _ = Store.create_or_open(Path({str(path)!r}), "one")
 with store.transaction() as tx:
-    tx.jobs.add([job("committed")])
+    tx.add([job("committed")])
 with store.transaction() as tx:
-    tx.jobs.add([job(str(number), note="x" * 5000) for number in range(2000)])
+    tx.add([job(str(number), note="x" * 5000) for number in range(2000)])
     os._exit(9)
 """
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
         reading = Store.open_for_reading(path)
         with reading.transaction() as tx:
-            assert [each.id for each in tx.jobs.in_states(State)] == ["committed"]
+            assert [each.id for each in tx.jobs(State)] == ["committed"]
         reading.close()
         assert [each.id for each in jobs_of(opened(path))] == ["committed"]
 
-    def test_the_clock_is_the_databases_in_milliseconds(self, store, path):
+    def test_the_clock_is_the_databases_in_milliseconds(self, store: Store, path: Path) -> None:
         query = "SELECT strftime('%s', 'now')"
         before = int(sqlite3.connect(path).execute(query).fetchone()[0])
         with store.transaction() as tx:
@@ -322,124 +329,136 @@ with store.transaction() as tx:
 
 
 def saved_in(tx: Transaction, job_id: str) -> Job:
-    found = tx.jobs.get(job_id)
+    found = tx.job(job_id)
     assert found is not None
     return found
 
 
 def jobs_of(store: Store) -> list[Job]:
     with store.transaction() as tx:
-        return tx.jobs.in_states(State)
+        return tx.jobs(State)
 
 
 class TestClaims:
-    def test_a_job_is_claimed_once(self, store, where, opened):
+    def test_a_job_is_claimed_once(self, store: Store, where: Path, opened: Callable[..., Store]) -> None:
         add(store, job("a"))
         assert claimed(store) == ["a"]
         assert claimed(store) == []
         assert claimed(opened(where, "two")) == []
 
-    def test_the_most_urgent_come_first_then_the_oldest(self, store):
+    def test_the_most_urgent_come_first_then_the_oldest(self, store: Store) -> None:
         urgent = replace(ORDER, priority=5)
         add(store, job("a", created_at=3), job("b", created_at=2), job("c", order=urgent, created_at=4), job("d"))
         with store.transaction() as tx:
-            assert [each.id for each in tx.claims.candidates([State.FOUND], 3, HORIZON)] == ["c", "d", "b"]
+            assert [each.id for each in tx.due([State.FOUND], 3, HORIZON)] == ["c", "d", "b"]
         assert claimed(store, limit=3) == ["c", "d", "b"]
         assert claimed(store) == ["a"]
 
-    def test_only_what_is_due_and_in_the_state(self, store):
+    def test_only_what_is_due_and_in_the_state(self, store: Store) -> None:
         with store.transaction() as tx:
             soon, far = tx.now + HORIZON // 2, tx.now + HORIZON * 2
         add(store, job("a", due_at=soon), job("b", State.READY), job("c", due_at=far))
         assert claimed(store) == ["c"]
         with store.transaction() as tx:
-            assert tx.claims.next_due([State.FOUND]) == soon
-            assert tx.claims.next_due([State.DONE]) is None
+            assert tx.next_due([State.FOUND]) == soon
+            assert tx.next_due([State.DONE]) is None
 
-    def test_looking_at_what_is_due_claims_nothing(self, store):
+    def test_looking_at_what_is_due_claims_nothing(self, store: Store) -> None:
         add(store, job("a"))
         with store.transaction() as tx:
-            assert [each.id for each in tx.claims.candidates([State.FOUND], 5, HORIZON)] == ["a"]
+            assert [each.id for each in tx.due([State.FOUND], 5, HORIZON)] == ["a"]
         assert claimed(store) == ["a"]
 
-    def test_a_lapsed_claim_goes_to_another_daemon(self, store, where, opened):
+    def test_a_lapsed_claim_goes_to_another_daemon(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         add(store, job("a"))
         claimed(store, lease=-1)
         assert claimed(opened(where, "two")) == ["a"]
 
-    def test_a_lapsed_claim_does_not_go_to_its_own_daemon_which_is_still_at_it(self, store):
+    def test_a_lapsed_claim_does_not_go_to_its_own_daemon_which_is_still_at_it(self, store: Store) -> None:
         add(store, job("a"))
         claimed(store, lease=-1)
         assert claimed(store) == []
 
-    def test_a_write_after_the_claim_was_lost_is_void(self, store, where, opened):
+    def test_a_write_after_the_claim_was_lost_is_void(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         add(store, job("a"))
         other = opened(where, "two")
         claimed(store, lease=-1)
         claimed(other)
         with pytest.raises(LeaseLost), store.transaction() as tx:
-            tx.jobs.save(replace(saved_in(tx, "a"), state=State.READY))
+            tx.save(replace(saved_in(tx, "a"), state=State.READY))
         assert saved(store, "a").state is State.FOUND
         with other.transaction() as tx:
-            tx.jobs.save(replace(saved_in(tx, "a"), state=State.READY))
+            tx.save(replace(saved_in(tx, "a"), state=State.READY))
         assert saved(store, "a").state is State.READY
 
-    def test_a_write_after_the_claim_lapsed_counts_while_nobody_else_has_it(self, store):
+    def test_a_write_after_the_claim_lapsed_counts_while_nobody_else_has_it(self, store: Store) -> None:
         add(store, job("a"))
         claimed(store, lease=-1)
         with store.transaction() as tx:
-            tx.jobs.save(replace(saved_in(tx, "a"), state=State.READY))
+            tx.save(replace(saved_in(tx, "a"), state=State.READY))
         assert saved(store, "a").state is State.READY
 
-    def test_saving_gives_the_claim_back_or_keeps_it(self, store, where, opened):
+    def test_saving_gives_the_claim_back_or_keeps_it(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         add(store, job("a"), job("b"))
         claimed(store)
         with store.transaction() as tx:
-            tx.jobs.save(saved_in(tx, "a"))
-            tx.jobs.save(saved_in(tx, "b"), lease_ms=LEASE)
+            tx.save(saved_in(tx, "a"))
+            tx.save(saved_in(tx, "b"), lease_ms=LEASE)
         assert claimed(opened(where, "two")) == ["a"]
 
-    def test_a_job_that_is_not_there_cannot_be_saved(self, store):
+    def test_a_job_that_is_not_there_cannot_be_saved(self, store: Store) -> None:
         with pytest.raises(LeaseLost), store.transaction() as tx:
-            tx.jobs.save(job("nowhere"))
+            tx.save(job("nowhere"))
 
-    def test_amending_leaves_the_claim(self, store, where, opened):
+    def test_amending_leaves_the_claim(self, store: Store, where: Path, opened: Callable[..., Store]) -> None:
         add(store, job("a"))
         claimed(store)
         with opened(where, "two").transaction() as tx:
-            tx.jobs.amend(replace(saved_in(tx, "a"), note="amended"), job("a"))
+            tx.amend(replace(saved_in(tx, "a"), note="amended"), job("a"))
         assert saved(store, "a").note == "amended"
         assert claimed(opened(where, "three")) == []
 
-    def test_renewing_prolongs_ones_own_claims_only(self, store, where, opened):
+    def test_renewing_prolongs_ones_own_claims_only(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         add(store, job("a"), job("b"))
         other = opened(where, "two")
         claimed(store, limit=1, lease=-1)
         for _ in range(2):
             with store.transaction() as tx:
-                tx.claims.renew(LEASE)
+                tx.renew(LEASE)
             claimed(other, lease=-1)
         assert claimed(opened(where, "three")) == ["b"]
 
-    def test_releasing_gives_back_ones_own_claim_only(self, store, where, opened):
+    def test_releasing_gives_back_ones_own_claim_only(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         add(store, job("a"))
         other = opened(where, "two")
         claimed(store)
         with other.transaction() as tx:
-            tx.claims.release(saved_in(tx, "a"))
+            tx.release(saved_in(tx, "a"))
         assert claimed(other) == []
         with store.transaction() as tx:
-            tx.claims.release(saved_in(tx, "a"))
+            tx.release(saved_in(tx, "a"))
         assert claimed(other) == ["a"]
 
-    def test_a_daemon_knows_what_it_has_claimed(self, store, where, opened):
+    def test_a_daemon_knows_what_it_has_claimed(self, store: Store, where: Path, opened: Callable[..., Store]) -> None:
         add(store, job("a"), job("b"))
         claimed(store, limit=1)
         claimed(opened(where, "two"))
         with store.transaction() as tx:
-            assert [each.id for each in tx.claims.own()] == ["a"]
+            assert [each.id for each in tx.claimed()] == ["a"]
 
-    def test_the_claims_of_a_daemon_that_is_gone_are_voided(self, store, where, opened):
+    def test_the_claims_of_a_daemon_that_is_gone_are_voided(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         add(store, job("a"), job("b", State.SUBMITTING))
         claimed(store)
         store.close()
@@ -447,90 +466,90 @@ class TestClaims:
 
         def gone() -> set[str]:
             with other.transaction() as tx:
-                return tx.peers.absent()
+                return tx.peers.gone()
 
         wait_until(lambda: gone() == {"one"})
         with other.transaction() as tx:
-            assert [each.id for each in tx.peers.release_claims({"one"})] == ["b"]
+            assert [each.id for each in tx.peers.void({"one"})] == ["b"]
         assert claimed(other) == ["a"]
 
     @pytest.mark.slow
     @pytest.mark.xdist_group("postgres")
-    def test_the_claims_of_a_daemon_that_is_there_stand(self, database, opened):
+    def test_the_claims_of_a_daemon_that_is_there_stand(self, database: str, opened: Callable[..., Store]) -> None:
         one, two = (opened(PostgresDatabase(database), name) for name in ("one", "two"))
         add(one, job("a"))
         claimed(one)
         with two.transaction() as tx:
-            assert tx.peers.absent() == set()
-            assert len(tx.peers.status_keys()) == 2
+            assert tx.peers.gone() == set()
+            assert len(tx.peers.boards()) == 2
 
 
 class TestMoney:
     def buy(self, store: Store, token: str, price: int | None, standing: Standing = Standing.OPEN) -> Job:
         bought = job(token, State.SUBMITTING, token=token, price=price, submitted_at=10**12)
         with store.transaction() as tx:
-            tx.jobs.add([bought])
-            tx.purchases.add(bought)
-            tx.purchases.settle(token, standing)
+            tx.add([bought])
+            tx.buy(bought)
+            tx.settle(token, standing)
         return bought
 
-    def test_what_is_open_or_spent_counts_and_what_was_released_does_not(self, store):
+    def test_what_is_open_or_spent_counts_and_what_was_released_does_not(self, store: Store) -> None:
         self.buy(store, "a", 1_000_000)
         self.buy(store, "b", 20_000, Standing.SPENT)
         self.buy(store, "c", 300, Standing.RELEASED)
         self.buy(store, "d", None)
         with store.transaction() as tx:
-            assert tx.spending.spent(0) == 1_020_000
-            assert tx.spending.spent(tx.now + 1) == 0
+            assert tx.books.spent(0) == 1_020_000
+            assert tx.books.spent(tx.now + 1) == 0
 
-    def test_nothing_spent_is_zero(self, store):
+    def test_nothing_spent_is_zero(self, store: Store) -> None:
         with store.transaction() as tx:
-            assert tx.spending.spent(0) == tx.spending.spent(0, "cats") == 0
+            assert tx.books.spent(0) == tx.books.spent(0, "cats") == 0
 
-    def test_a_folder_counts_with_all_below_it_whatever_the_bytes_of_its_name(self, store):
+    def test_a_folder_counts_with_all_below_it_whatever_the_bytes_of_its_name(self, store: Store) -> None:
         folders = ["", "cats", "cats/old", "cats0", "cats-and-dogs", "c", "ca\udcffts", "ca\udcffts/%"]
         with store.transaction() as tx:
             for power, folder in enumerate(folders):
                 pair = replace(job().pair, folder=folder)
                 bought = job(f"{power:08}", State.SUBMITTING, pair=pair, token=str(power), price=10**power)
-                tx.jobs.add([bought])
-                tx.purchases.add(bought)
-            assert tx.spending.spent(0) == 11_111_111
-            assert (tx.spending.spent(0, "cats"), tx.jobs.in_flight("cats")) == (110, 2)
-            assert (tx.spending.spent(0, "ca\udcffts"), tx.jobs.in_flight("ca\udcffts")) == (11_000_000, 2)
+                tx.add([bought])
+                tx.buy(bought)
+            assert tx.books.spent(0) == 11_111_111
+            assert (tx.books.spent(0, "cats"), tx.in_flight("cats")) == (110, 2)
+            assert (tx.books.spent(0, "ca\udcffts"), tx.in_flight("ca\udcffts")) == (11_000_000, 2)
 
-    def test_shut_folders_are_passed_over(self, store):
+    def test_shut_folders_are_passed_over(self, store: Store) -> None:
         with store.transaction() as tx:
             for number, folder in enumerate(["cats", "cats/old", "dogs"]):
-                tx.jobs.add([job(f"{number:08}", State.READY, pair=replace(job().pair, folder=folder))])
-            assert [each.pair.folder for each in tx.claims.candidates([State.READY], 9, HORIZON, [Exclusion("cats")])] == ["dogs"]
-            assert tx.jobs.count(State.READY, [Exclusion("cats/old")]) == 2
-            assert tx.jobs.counts(excluded=[Exclusion("cats")]) == {State.READY: 1}
-            assert tx.jobs.counts(excluded=[Exclusion()]) == {}
-            claimed = tx.claims.take([State.READY], 9, HORIZON, LEASE, [Exclusion("cats/old"), Exclusion("dogs")])
+                tx.add([job(f"{number:08}", State.READY, pair=replace(job().pair, folder=folder))])
+            assert [each.pair.folder for each in tx.due([State.READY], 9, HORIZON, [Exclusion("cats")])] == ["dogs"]
+            assert tx.count(State.READY, [Exclusion("cats/old")]) == 2
+            assert tx.counts(excluded=[Exclusion("cats")]) == {State.READY: 1}
+            assert tx.counts(excluded=[Exclusion()]) == {}
+            claimed = tx.claim([State.READY], 9, HORIZON, LEASE, [Exclusion("cats/old"), Exclusion("dogs")])
             assert [each.pair.folder for each in claimed] == ["cats"]
 
-    def test_models_are_passed_over_by_themselves(self, store):
+    def test_models_are_passed_over_by_themselves(self, store: Store) -> None:
         with store.transaction() as tx:
             for number, model in enumerate(["sora-2", "wan", "sora-2"]):
-                named = replace(job().order, model=model)
+                named = replace(ORDER, model=model)
                 pair = replace(job().pair, folder=("cats", "cats", "dogs")[number])
-                tx.jobs.add([job(f"{number:08}", State.READY, order=named, pair=pair)])
+                tx.add([job(f"{number:08}", State.READY, order=named, pair=pair)])
             without = [Exclusion(models=("sora-2",))]
-            assert [each.id for each in tx.claims.candidates([State.READY], 9, HORIZON, without)] == ["00000001"]
-            assert tx.jobs.count(State.READY, [Exclusion("cats", ("sora-2",))]) == 2
+            assert [each.id for each in tx.due([State.READY], 9, HORIZON, without)] == ["00000001"]
+            assert tx.count(State.READY, [Exclusion("cats", ("sora-2",))]) == 2
 
-    def test_what_is_told_of_it(self, store):
+    def test_what_is_told_of_it(self, store: Store) -> None:
         under_way = self.buy(store, "under way", 100)
         lost, made = self.buy(store, "lost", 20), self.buy(store, "made", 3)
         self.buy(store, "failed", 10**6, Standing.RELEASED)
         with store.transaction() as tx:
-            tx.jobs.save(replace(lost, state=State.HELD))
-            tx.jobs.save(replace(made, state=State.DONE, clip="made.mp4"))
-            tx.purchases.settle("made", Standing.SPENT, "made.mp4")
-            assert tx.spending.summary(0) == Spending(spent=23, reserved=100, clips=1)
-            assert tx.spending.summary(tx.now + 1) == Spending()
-            entries = {entry.job_id: entry for entry in tx.spending.purchases(0, tx.now + 1)}
+            tx.save(replace(lost, state=State.HELD))
+            tx.save(replace(made, state=State.DONE, clip="made.mp4"))
+            tx.settle("made", Standing.SPENT, "made.mp4")
+            assert tx.books.spending(0) == Spending(spent=23, reserved=100, clips=1)
+            assert tx.books.spending(tx.now + 1) == Spending()
+            entries = {entry.job_id: entry for entry in tx.books.entries(0, tx.now + 1)}
             assert {name: entry.reserved for name, entry in entries.items()} == {
                 "under way": True, "lost": False, "made": False,
             }  # fmt: skip
@@ -538,45 +557,45 @@ class TestMoney:
             assert (told.image, told.model, told.size, told.seconds) == (under_way.pair.image, "sora-2", "1280x720", 8)
             assert entries["made"].clip == "made.mp4"
 
-    def test_a_token_buys_once(self, store):
+    def test_a_token_buys_once(self, store: Store) -> None:
         bought = self.buy(store, "a", 5)
         with pytest.raises(sa.exc.IntegrityError), store.transaction() as tx:
-            tx.purchases.add(bought)
+            tx.buy(bought)
         with store.transaction() as tx:
-            assert tx.purchases.has("a")
-            assert not tx.purchases.has("b")
+            assert tx.has_purchase("a")
+            assert not tx.has_purchase("b")
 
-    def test_purchases_of_exactly_this_order(self, store):
+    def test_purchases_of_exactly_this_order(self, store: Store) -> None:
         bought = self.buy(store, "a", 5)
         with store.transaction() as tx:
-            tx.purchases.set_video("a", "video_1")
-            (purchase,) = tx.purchases.of_order(job("z"))
+            tx.know_video("a", "video_1")
+            (purchase,) = tx.purchases_like(job("z"))
             assert (purchase.token, purchase.job_id, purchase.micros) == ("a", bought.id, 5)
             assert (purchase.standing, purchase.video_id, purchase.at <= tx.now) == (Standing.OPEN, "video_1", True)
-            assert tx.purchases.of_order(job("z", digest="e" * 64)) == []
-            assert tx.purchases.of_order(job("z", order=replace(ORDER, fit=Fit.PAD))) == []
+            assert tx.purchases_like(job("z", digest="e" * 64)) == []
+            assert tx.purchases_like(job("z", order=replace(ORDER, fit=Fit.PAD))) == []
 
-    def test_rivals_are_open_submits_that_a_list_could_not_tell_apart(self, store):
+    def test_rivals_are_open_submits_that_a_list_could_not_tell_apart(self, store: Store) -> None:
         mine = self.buy(store, "mine", 5)
         self.buy(store, "rival", 5)
         self.buy(store, "released", 5, Standing.RELEASED)
         self.buy(store, "known", 5)
         with store.transaction() as tx:
-            tx.purchases.set_video("known", "video_1")
-            assert [rival.token for rival in tx.purchases.rivals(mine)] == ["rival"]
-            assert [rival.token for rival in tx.purchases.rivals(replace(mine, token=None))] == ["mine", "rival"]
-            assert tx.purchases.rivals(replace(mine, order=replace(ORDER, seconds=4))) == []
-            assert tx.purchases.rivals(replace(mine, submitted_at=tx.now + 2 * 86_400_000)) == []
-            assert tx.purchases.known_videos(["video_1", "video_2"]) == {"video_1"}
-            assert tx.purchases.known_videos([]) == set()
-            assert tx.purchases.known_videos(f"video_{number}" for number in range(5000)) == {"video_1"}
+            tx.know_video("known", "video_1")
+            assert [rival.token for rival in tx.rivals(mine)] == ["rival"]
+            assert [rival.token for rival in tx.rivals(replace(mine, token=None))] == ["mine", "rival"]
+            assert tx.rivals(replace(mine, order=replace(ORDER, seconds=4))) == []
+            assert tx.rivals(replace(mine, submitted_at=tx.now + 2 * 86_400_000)) == []
+            assert tx.known_videos(["video_1", "video_2"]) == {"video_1"}
+            assert tx.known_videos([]) == set()
+            assert tx.known_videos(f"video_{number}" for number in range(5000)) == {"video_1"}
 
-    def test_a_twin_that_is_being_submitted(self, store):
+    def test_a_twin_that_is_being_submitted(self, store: Store) -> None:
         self.buy(store, "a", 5)
         with store.transaction() as tx:
-            assert tx.orders.is_being_submitted(job("z"))
-            assert not tx.orders.is_being_submitted(job("a"))
-            assert not tx.orders.is_being_submitted(job("z", order=replace(ORDER, prompt="hills")))
+            assert tx.being_submitted(job("z"))
+            assert not tx.being_submitted(job("a"))
+            assert not tx.being_submitted(job("z", order=replace(ORDER, prompt="hills")))
 
     @pytest.mark.parametrize(
         ("state", "token", "changed_at", "same"),
@@ -592,58 +611,62 @@ class TestMoney:
             (State.REJECTED, "t", 100, False),
         ],
     )
-    def test_another_job_of_the_same_order(self, store, state, token, changed_at, same):
+    def test_another_job_of_the_same_order(
+        self, store: Store, state: State, token: str | None, changed_at: int, same: bool
+    ) -> None:
         add(store, job("a", state, token=token, changed_at=changed_at))
         with store.transaction() as tx:
-            assert (tx.orders.same(job("z"), since=100) is not None) == same
-            assert tx.orders.same(job("a"), since=100) is None
-            assert tx.orders.same(job("z", digest="e" * 64), since=100) is None
+            assert (tx.same_order(job("z"), since=100) is not None) == same
+            assert tx.same_order(job("a"), since=100) is None
+            assert tx.same_order(job("z", digest="e" * 64), since=100) is None
 
 
 class TestCommandsAndNotes:
-    def test_wishes_are_taken_once_in_their_order(self, store, where, opened):
+    def test_wishes_are_taken_once_in_their_order(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
         with opened(where, "command line").transaction() as tx:
-            tx.commands.add("retry", "a")
-            tx.commands.add("adopt", "b", "video_\udcff")
-            tx.commands.add("pause")
+            tx.command("retry", "a")
+            tx.command("adopt", "b", "video_\udcff")
+            tx.command("pause")
         with store.transaction() as tx:
-            first, second, third = tx.commands.take()
+            first, second, third = tx.take_commands()
         assert (first.verb, first.job_id, first.argument) == ("retry", "a", None)
         assert (second.argument, third.verb) == (r"video_\udcff", "pause")
         with store.transaction() as tx:
-            assert tx.commands.take() == []
+            assert tx.take_commands() == []
 
-    def test_wishes_of_a_turn_that_failed_are_still_there(self, store):
+    def test_wishes_of_a_turn_that_failed_are_still_there(self, store: Store) -> None:
         with store.transaction() as tx:
-            tx.commands.add("pause")
+            tx.command("pause")
         with undone(store) as tx:
-            tx.commands.take()
+            tx.take_commands()
         with store.transaction() as tx:
-            assert [wish.verb for wish in tx.commands.take()] == ["pause"]
+            assert [wish.verb for wish in tx.take_commands()] == ["pause"]
 
     @pytest.mark.parametrize("value", [1, "text", [1, {"b": None}], {"name": "b\udcff\0"}, False, ""])
-    def test_a_note_is_kept_replaced_and_forgotten(self, store, value):
+    def test_a_note_is_kept_replaced_and_forgotten(self, store: Store, value: Any) -> None:
         with store.transaction() as tx:
-            assert tx.notes.read("key") is None
-            tx.notes.write("key", "before")
-            tx.notes.write("key", value)
+            assert tx.note("key") is None
+            tx.write_note("key", "before")
+            tx.write_note("key", value)
         with store.transaction() as tx:
-            assert tx.notes.read("key") == value
-            tx.notes.write("key", None)
-            assert tx.notes.read("key") is None
+            assert tx.note("key") == value
+            tx.write_note("key", None)
+            assert tx.note("key") is None
 
-    def test_a_command_is_a_plain_value(self):
+    def test_a_command_is_a_plain_value(self) -> None:
         assert Command(1, "pause", None, None) == Command(1, "pause", None, None)
 
 
 class TestOpening:
-    def test_a_state_is_new_once(self, path):
+    def test_a_state_is_new_once(self, path: Path) -> None:
         for expected in (True, False):
             store, fresh = Store.create_or_open(path, "one")
             store.close()
             assert fresh is expected
 
-    def test_an_empty_file_is_no_state_yet(self, path):
+    def test_an_empty_file_is_no_state_yet(self, path: Path) -> None:
         path.touch()
         with pytest.raises(UsageError, match="there is no state at"):
             Store.open_for_reading(path)
@@ -652,24 +675,26 @@ class TestOpening:
         assert fresh
 
     @pytest.mark.parametrize("name", ["a ? b#c%41.db", "ümlaut &=.db", "byte\udcff.db", ":memory:"])
-    def test_any_path(self, tmp_path, opened, name):
+    def test_any_path(self, tmp_path: Path, opened: Callable[..., Store], name: str) -> None:
         add(opened(tmp_path / name), job("a"))
         reading = Store.open_for_reading(tmp_path / name)
         assert [each.id for each in jobs_of(reading)] == ["a"]
         reading.close()
         assert (tmp_path / name).stat().st_size > 0
 
-    def test_a_relative_path_stays_where_it_was(self, tmp_path, opened, monkeypatch):
+    def test_a_relative_path_stays_where_it_was(
+        self, tmp_path: Path, opened: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         add(opened(Path("state.db")), job("a"))
         assert (tmp_path / "state.db").stat().st_size > 0
 
-    def test_the_state_of_an_older_version_is_brought_up_to_date_by_whoever_may_write(self, path):
+    def test_the_state_of_an_older_version_is_brought_up_to_date_by_whoever_may_write(self, path: Path) -> None:
         store, _ = Store.create_or_open(path, "one")
         done = job("a", State.DONE, token="a", price=7, clip="clip \udcff.mp4")
         with store.transaction() as tx:
-            tx.jobs.add([done])
-            tx.purchases.add(done)
+            tx.add([done])
+            tx.buy(done)
         store.close()
         with closing(sqlite3.connect(path)) as older:
             for index in ("jobs_by_take", "jobs_by_reference", "purchases_by_reference"):
@@ -687,22 +712,22 @@ class TestOpening:
         store, fresh = Store.create_or_open(path, "one")
         assert not fresh
         with store.transaction() as tx:
-            assert tx.jobs.in_states(State) == [done]
-            (entry,) = tx.spending.purchases(0, tx.now + 1)
+            assert tx.jobs(State) == [done]
+            (entry,) = tx.books.entries(0, tx.now + 1)
             assert (entry.image, entry.clip, entry.micros) == (done.pair.image, "clip \udcff.mp4", 7)
-            assert tx.jobs.get("a") == done
+            assert tx.job("a") == done
         store.close()
         Store.open_for_reading(path).close()
 
     @pytest.mark.parametrize("opening", [lambda path: Store.create_or_open(path, "one"), Store.open_for_reading])
     class TestRefused:
-        def test_what_is_no_database(self, path, opening):
+        def test_what_is_no_database(self, path: Path, opening: Callable[[Path], object]) -> None:
             path.write_bytes(b"nonsense" * 1000)
             with pytest.raises(UsageError, match=r"state\.db is damaged: file is not a database"):
                 opening(path)
             assert path.read_bytes() == b"nonsense" * 1000
 
-        def test_a_damaged_state(self, path, opening):
+        def test_a_damaged_state(self, path: Path, opening: Callable[[Path], object]) -> None:
             Store.create_or_open(path, "one")[0].close()
             data = bytearray(path.read_bytes())
             data[100:4096] = os.urandom(3996)
@@ -712,7 +737,9 @@ class TestOpening:
             assert path.read_bytes() == data
 
         @pytest.mark.parametrize("table", ["things (a)", "notes (id, body)", "notes (key, value)", "jobs (id)"])
-        def test_the_database_of_another_program(self, path, opening, table):
+        def test_the_database_of_another_program(
+            self, path: Path, opening: Callable[[Path], object], table: str
+        ) -> None:
             other = sqlite3.connect(path)
             other.execute(f"CREATE TABLE {table}")
             other.commit()
@@ -722,20 +749,20 @@ class TestOpening:
                 opening(path)
             assert path.read_bytes() == before
 
-        def test_the_state_of_a_newer_version(self, path, opening):
+        def test_the_state_of_a_newer_version(self, path: Path, opening: Callable[[Path], object]) -> None:
             store, _ = Store.create_or_open(path, "one")
             with store.transaction() as tx:
-                tx.notes.write("schema", 99)
+                tx.write_note("schema", 99)
             store.close()
             with pytest.raises(UsageError, match=r"newer sorawatch \(schema 99\)"):
                 opening(path)
 
-    def test_there_must_be_something_to_read(self, path):
+    def test_there_must_be_something_to_read(self, path: Path) -> None:
         with pytest.raises(UsageError, match=r"there is no state at .*state\.db yet"):
             Store.open_for_reading(path)
         assert not path.exists()
 
-    def test_a_missing_folder(self, tmp_path):
+    def test_a_missing_folder(self, tmp_path: Path) -> None:
         with pytest.raises(Blocked, match="unable to open database file") as caught:
             Store.create_or_open(tmp_path / "gone" / "state.db", "one")
         assert "folder exists" in caught.value.hint
@@ -754,21 +781,21 @@ class TestOpening:
             ((4, 0, 0), True),
         ],
     )
-    def test_the_write_ahead_log_is_used_only_where_it_cannot_damage_the_state(self, version, safe):
+    def test_the_write_ahead_log_is_used_only_where_it_cannot_damage_the_state(self, version: Any, safe: bool) -> None:
         assert has_safe_wal(version) is safe
 
 
 class TestReading(OfAFile):
-    def test_a_reader_sees_what_was_committed_while_a_writer_is_at_work(self, store, path):
+    def test_a_reader_sees_what_was_committed_while_a_writer_is_at_work(self, store: Store, path: Path) -> None:
         add(store, job("a"))
         with store.transaction() as tx:
-            tx.jobs.add([job("b")])
+            tx.add([job("b")])
             reading = Store.open_for_reading(path)
             assert [each.id for each in jobs_of(reading)] == ["a"]
         assert [each.id for each in jobs_of(reading)] == ["a", "b"]
         reading.close()
 
-    def test_a_reader_waits_for_a_commit(self, store, path):
+    def test_a_reader_waits_for_a_commit(self, store: Store, path: Path) -> None:
         add(store, job("a"))
         writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         writer.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -780,7 +807,7 @@ class TestReading(OfAFile):
         reading.close()
         letting_go.join()
 
-    def test_a_writer_waits_for_another(self, store, path, opened):
+    def test_a_writer_waits_for_another(self, store: Store, path: Path, opened: Callable[..., Store]) -> None:
         other = opened(path, "command line")
         began = threading.Event()
 
@@ -792,17 +819,19 @@ class TestReading(OfAFile):
             writing = threading.Thread(target=write)
             writing.start()
             began.wait()
-            tx.jobs.add([job("a")])
+            tx.add([job("a")])
         writing.join()
         assert {each.id for each in jobs_of(store)} == {"a", "b"}
 
-    def test_a_reader_cannot_write(self, store, path):
+    def test_a_reader_cannot_write(self, store: Store, path: Path) -> None:
         reading = Store.open_for_reading(path)
         with pytest.raises(Blocked, match="readonly"):
             add(reading, job("a"))
         reading.close()
 
-    def test_what_another_process_wrote_is_noticed_once(self, store, path, opened):
+    def test_what_another_process_wrote_is_noticed_once(
+        self, store: Store, path: Path, opened: Callable[..., Store]
+    ) -> None:
         other = opened(path, "command line")
         store.touched()
         add(store, job("a"))
@@ -813,7 +842,7 @@ class TestReading(OfAFile):
         assert store.touched()
         assert not store.touched()
 
-    def test_a_state_that_cannot_be_asked_counts_as_touched(self, store, path):
+    def test_a_state_that_cannot_be_asked_counts_as_touched(self, store: Store, path: Path) -> None:
         store.touched()
         path.write_bytes(b"nonsense" * 1000)
         assert store.touched()
@@ -822,7 +851,9 @@ class TestReading(OfAFile):
 
 
 class TestTrouble(OfAFile):
-    def test_a_full_disk_blocks_and_goes_on_when_there_is_room(self, mount, opened):
+    def test_a_full_disk_blocks_and_goes_on_when_there_is_room(
+        self, mount: Callable[[str], Path], opened: Callable[..., Store]
+    ) -> None:
         disk = mount("size=1m")
         store = opened(disk / "state.db")
         add(store, job("a"))
@@ -836,7 +867,9 @@ class TestTrouble(OfAFile):
         add(store, job("b"))
         assert [each.id for each in jobs_of(store)] == ["a", "b"]
 
-    def test_a_read_only_disk_blocks(self, mount, remount, opened):
+    def test_a_read_only_disk_blocks(
+        self, mount: Callable[[str], Path], remount: Callable[[Path, str], None], opened: Callable[..., Store]
+    ) -> None:
         disk = mount("size=1m")
         Store.create_or_open(disk / "state.db", "one")[0].close()
         remount(disk, "ro")
@@ -849,13 +882,13 @@ class TestTrouble(OfAFile):
         reading.close()
 
     @pytest.mark.parametrize("fate", [Path.unlink, lambda path: path.rename(path.with_name("away.db"))])
-    def test_a_state_that_loses_its_name_is_written_no_more(self, store, path, fate):
+    def test_a_state_that_loses_its_name_is_written_no_more(self, store: Store, path: Path, fate: Any) -> None:
         add(store, job("a"))
         fate(path)
         with pytest.raises(Blocked, match="was removed or replaced while in use"):
             add(store, job("b"))
 
-    def test_a_state_put_back_goes_on(self, store, path):
+    def test_a_state_put_back_goes_on(self, store: Store, path: Path) -> None:
         path.rename(path.with_name("away.db"))
         path.write_bytes(b"something else")
         with pytest.raises(Blocked):
@@ -864,7 +897,7 @@ class TestTrouble(OfAFile):
         add(store, job("a"))
         assert [each.id for each in jobs_of(store)] == ["a"]
 
-    def test_faults_of_our_own_are_not_taken_for_the_disks(self, store):
+    def test_faults_of_our_own_are_not_taken_for_the_disks(self, store: Store) -> None:
         add(store, job("a"))
         with pytest.raises(sa.exc.IntegrityError):
             add(store, job("a"))
@@ -874,11 +907,11 @@ class TestDialects(OfAFile):
     """Every statement, as PostgreSQL would be sent it."""
 
     @pytest.fixture
-    def statements(self, store) -> list[str]:
+    def statements(self, store: Store) -> list[str]:
         seen: list[str] = []
 
         def compile_it(_connection: object, statement: Any, *_rest: object) -> None:
-            seen.append(str(statement.compile(dialect=postgresql.dialect())))
+            seen.append(str(statement.compile(dialect=postgresql.dialect())))  # type: ignore[no-untyped-call]
 
         sa.event.listen(sa.Engine, "before_execute", compile_it)
         try:
@@ -891,69 +924,69 @@ class TestDialects(OfAFile):
     def everything(store: Store) -> None:
         submitting = job("a", State.SUBMITTING, token="t", price=5, submitted_at=1)
         with store.transaction() as tx:
-            tx.jobs.add([job("a")])
-            tx.claims.take([State.FOUND], 5, HORIZON, LEASE)
-            tx.jobs.save(submitting, job("a"), lease_ms=LEASE)
-            tx.jobs.amend(submitting, job("a"))
-            tx.claims.renew(LEASE)
-            tx.claims.own()
-            tx.claims.release(submitting)
-            tx.peers.release_claims(tx.peers.absent())
-            tx.peers.changed_since(0)
-            tx.peers.last_change()
-            tx.peers.clear_status()
-            tx.purchases.add(submitting)
-            tx.purchases.settle("t", Standing.SPENT)
-            tx.purchases.set_video("t", "video_1")
-            tx.commands.add("pause")
-            tx.commands.take()
+            tx.add([job("a")])
+            tx.claim([State.FOUND], 5, HORIZON, LEASE)
+            tx.save(submitting, job("a"), lease_ms=LEASE)
+            tx.amend(submitting, job("a"))
+            tx.renew(LEASE)
+            tx.claimed()
+            tx.release(submitting)
+            tx.peers.void(tx.peers.gone())
+            tx.peers.news(0)
+            tx.peers.last_line()
+            tx.peers.clear_boards()
+            tx.buy(submitting)
+            tx.settle("t", Standing.SPENT)
+            tx.know_video("t", "video_1")
+            tx.command("pause")
+            tx.take_commands()
             for value in (1, 2, None):
-                tx.notes.write("key", value)
-            tx.notes.read("key")
-            tx.jobs.get("a")
-            tx.jobs.find("a")
-            tx.jobs.find("beach.jpg")
-            tx.jobs.in_states(State)
-            tx.jobs.latest(FINAL, 5)
-            tx.jobs.counts()
-            tx.jobs.count(State.FOUND)
-            tx.jobs.in_flight()
-            tx.jobs.history("a")
-            tx.claims.candidates([State.READY], 5, HORIZON)
-            tx.claims.next_due([State.READY])
-            tx.orders.same(submitting, 0)
-            tx.orders.is_being_submitted(submitting)
-            tx.purchases.of_order(submitting)
-            (purchase,) = tx.purchases.all().values()
-            tx.purchases.replace(purchase)
-            tx.purchases.delivered(submitting, 0)
+                tx.write_note("key", value)
+            tx.note("key")
+            tx.job("a")
+            tx.find("a")
+            tx.find("beach.jpg")
+            tx.jobs(State)
+            tx.latest(FINAL, 5)
+            tx.counts()
+            tx.count(State.FOUND)
+            tx.in_flight()
+            tx.history("a")
+            tx.due([State.READY], 5, HORIZON)
+            tx.next_due([State.READY])
+            tx.same_order(submitting, 0)
+            tx.being_submitted(submitting)
+            tx.purchases_like(submitting)
+            (purchase,) = tx.orders.all().values()
+            tx.orders.put(purchase)
+            tx.orders.delivered(submitting, 0)
             tx.orders.has_follower(purchase, submitting)
-            tx.orders.under_way(submitting.pair)
+            tx.orders.going_on(submitting.pair)
             tx.orders.next_take(submitting)
             tx.orders.take_of(submitting.pair)
-            tx.purchases.rivals(submitting)
-            tx.purchases.has("t")
-            tx.purchases.known_videos(["video_1"])
-            tx.purchases.known_videos([])
-            tx.spending.spent(0)
+            tx.rivals(submitting)
+            tx.has_purchase("t")
+            tx.known_videos(["video_1"])
+            tx.known_videos([])
+            tx.books.spent(0)
 
-    def test_every_statement_compiles(self, statements):
+    def test_every_statement_compiles(self, statements: list[str]) -> None:
         assert len(statements) > 35
 
-    def test_claims_skip_the_rows_that_another_daemon_has_locked(self, statements):
+    def test_claims_skip_the_rows_that_another_daemon_has_locked(self, statements: list[str]) -> None:
         (claim,) = [each for each in statements if each.startswith("WITH")]
         select, update = claim.split("UPDATE jobs", maxsplit=1)
         assert "FOR UPDATE SKIP LOCKED" in select
         assert "LIMIT" in select
         assert "RETURNING" in update
 
-    def test_wishes_are_read_and_removed_in_one_statement(self, statements):
+    def test_wishes_are_read_and_removed_in_one_statement(self, statements: list[str]) -> None:
         assert [each for each in statements if each.startswith("DELETE FROM commands") and "RETURNING" in each]
 
 
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
-def test_two_daemons_never_hold_one_job(tmp_path_factory, data):
+def test_two_daemons_never_hold_one_job(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
     """Whatever they do in whatever order, a save counts only for the one that may write."""
     path = tmp_path_factory.mktemp("two") / "state.db"
     stores = {owner: Store.create_or_open(path, owner)[0] for owner in ("one", "two")}
@@ -971,19 +1004,19 @@ def test_two_daemons_never_hold_one_job(tmp_path_factory, data):
                 holder |= dict.fromkeys(free, (owner, lapsing))
             with stores[owner].transaction() as tx:
                 if step == "renew":
-                    tx.claims.renew(LEASE)
+                    tx.renew(LEASE)
                     holder |= {name: (owner, False) for name, (who, _) in holder.items() if who == owner}
                 if step == "release" and holder.get("a", ("",))[0] == owner:
-                    tx.claims.release(saved_in(tx, "a"))
+                    tx.release(saved_in(tx, "a"))
                     del holder["a"]
                 if step == "save":
                     who, lapsed = holder.get("a", (owner, True))
                     if who == owner or lapsed:
-                        tx.jobs.save(saved_in(tx, "a"))
+                        tx.save(saved_in(tx, "a"))
                         holder.pop("a", None)
                     else:
                         with pytest.raises(LeaseLost):
-                            tx.jobs.save(saved_in(tx, "a"))
+                            tx.save(saved_in(tx, "a"))
     finally:
         for store in stores.values():
             store.close()
@@ -993,80 +1026,80 @@ class TestOrders:
     SENT = job("a", State.RENDERING, token="t", price=5, reference_digest="r" * 64)
 
     @pytest.fixture(autouse=True)
-    def _bought(self, store):
+    def _bought(self, store: Store) -> None:
         with store.transaction() as tx:
-            tx.jobs.add([self.SENT])
-            tx.purchases.add(self.SENT)
+            tx.add([self.SENT])
+            tx.buy(self.SENT)
 
     @pytest.mark.parametrize(("digest", "reference"), [("e", "r"), ("d", "s"), ("d", "r")])
-    def test_are_the_same_by_the_picture_or_by_the_reference(self, store, digest, reference):
+    def test_are_the_same_by_the_picture_or_by_the_reference(self, store: Store, digest: str, reference: str) -> None:
         with store.transaction() as tx:
-            tx.purchases.settle("t", Standing.SPENT, "a.mp4")
+            tx.settle("t", Standing.SPENT, "a.mp4")
             like = job("z", digest=digest * 64, reference_digest=reference * 64)
-            assert tx.orders.same(like, since=0) is not None
-            (purchase,) = tx.purchases.of_order(like)
-            assert tx.purchases.delivered(like, since=purchase.at) == purchase
-            assert tx.purchases.delivered(like, since=purchase.at + 1) is None
+            assert tx.same_order(like, since=0) is not None
+            (purchase,) = tx.purchases_like(like)
+            assert tx.orders.delivered(like, since=purchase.at) == purchase
+            assert tx.orders.delivered(like, since=purchase.at + 1) is None
             other = job("z", digest="e" * 64, reference_digest="s" * 64)
-            assert (tx.orders.same(other, since=0), tx.purchases.of_order(other)) == (None, [])
+            assert (tx.same_order(other, since=0), tx.purchases_like(other)) == (None, [])
 
-    def test_without_a_known_reference_are_told_by_the_picture_alone(self, store):
+    def test_without_a_known_reference_are_told_by_the_picture_alone(self, store: Store) -> None:
         """As an older version has left them."""
         with store.transaction() as tx:
             older = job("z", digest="e" * 64)
-            assert (tx.orders.same(older, since=0), tx.purchases.of_order(older)) == (None, [])
-            assert tx.orders.same(job("z"), since=0) is not None
+            assert (tx.same_order(older, since=0), tx.purchases_like(older)) == (None, [])
+            assert tx.same_order(job("z"), since=0) is not None
 
-    def test_takes_are_counted_over_jobs_and_purchases(self, store):
+    def test_takes_are_counted_over_jobs_and_purchases(self, store: Store) -> None:
         with store.transaction() as tx:
             assert tx.orders.next_take(self.SENT) == 2
             second = replace(self.SENT, id="b", token="u", order=replace(ORDER, take=2))
-            tx.jobs.add([replace(second, state=State.CANCELLED)])
+            tx.add([replace(second, state=State.CANCELLED)])
             assert tx.orders.next_take(self.SENT) == 3
-            tx.purchases.add(replace(second, token="v", order=replace(ORDER, take=3)))
+            tx.buy(replace(second, token="v", order=replace(ORDER, take=3)))
             assert tx.orders.next_take(self.SENT) == 4
             assert tx.orders.next_take(replace(self.SENT, digest="e" * 64)) == 4
             assert tx.orders.next_take(replace(self.SENT, digest="e" * 64, reference_digest="s" * 64)) == 2
 
-    def test_a_pair_that_was_moved_back_is_of_the_take_that_was_asked_for(self, store):
+    def test_a_pair_that_was_moved_back_is_of_the_take_that_was_asked_for(self, store: Store) -> None:
         pair = Pair("trip", "a.jpg", Stamp(5, 7), "a.yaml", Stamp(1, 1))
         with store.transaction() as tx:
             second = replace(job("b"), pair=pair, order=replace(ORDER, take=2), state=State.RESTORING, created_at=1)
-            tx.jobs.add([second])
+            tx.add([second])
             assert tx.orders.take_of(pair) == 2
             assert tx.orders.take_of(replace(pair, image="a (2).jpg", sidecar=None)) == 2
             assert tx.orders.take_of(replace(pair, image_stamp=Stamp(5, 8))) == 1
             assert tx.orders.take_of(replace(pair, folder="")) == 1
             failed = replace(second, state=State.FAILED, filed=("a (3).jpg", "a (3).error.txt"))
-            tx.jobs.save(failed, second)
+            tx.save(failed, second)
             assert tx.orders.take_of(replace(pair, image="a (3).jpg")) == 2
             assert tx.orders.take_of(replace(pair, image="a (2).jpg")) == 1
-            tx.jobs.add([replace(failed, id="c", order=replace(ORDER, take=3), created_at=2)])
+            tx.add([replace(failed, id="c", order=replace(ORDER, take=3), created_at=2)])
             assert tx.orders.take_of(pair) == 3
 
-    def test_a_purchase_is_followed_by_one_job(self, store):
+    def test_a_purchase_is_followed_by_one_job(self, store: Store) -> None:
         with store.transaction() as tx:
-            (purchase,) = tx.purchases.all().values()
+            (purchase,) = tx.orders.all().values()
             assert tx.orders.has_follower(purchase, job("z"))
             assert not tx.orders.has_follower(purchase, self.SENT)
-            tx.jobs.save(replace(self.SENT, state=State.FAILED), self.SENT)
+            tx.save(replace(self.SENT, state=State.FAILED), self.SENT)
             assert not tx.orders.has_follower(purchase, job("z"))
 
-    def test_what_is_told_elsewhere_is_put_in_place_of_what_is_known(self, store):
+    def test_what_is_told_elsewhere_is_put_in_place_of_what_is_known(self, store: Store) -> None:
         with store.transaction() as tx:
-            (purchase,) = tx.purchases.all().values()
+            (purchase,) = tx.orders.all().values()
             delivered = replace(purchase, standing=Standing.SPENT, clip="a \udcff.mp4", video_id="video_1")
-            tx.purchases.replace(delivered)
-            tx.purchases.replace(replace(delivered, token="u", at=purchase.at + 1))
-            assert tx.purchases.all() == {"t": delivered, "u": replace(delivered, token="u", at=purchase.at + 1)}
+            tx.orders.put(delivered)
+            tx.orders.put(replace(delivered, token="u", at=purchase.at + 1))
+            assert tx.orders.all() == {"t": delivered, "u": replace(delivered, token="u", at=purchase.at + 1)}
 
-    def test_what_is_bought_and_settled_is_to_be_entered_into_the_ledger(self, store):
+    def test_what_is_bought_and_settled_is_to_be_entered_into_the_ledger(self, store: Store) -> None:
         with store.transaction() as tx:
             sent = replace(self.SENT, id="b", token="u")
-            tx.purchases.add(sent)
-            tx.purchases.set_video("u", "video_1")
-            tx.purchases.settle("u", Standing.SPENT, "b.mp4")
+            tx.buy(sent)
+            tx.know_video("u", "video_1")
+            tx.settle("u", Standing.SPENT, "b.mp4")
             bought, *rest = tx.entries
-            known = tx.purchases.all()["u"]
+            known = tx.orders.all()["u"]
             assert bought == replace(known, standing=Standing.OPEN, video_id=None, clip=None)
             assert rest == [VideoKnown("u", "video_1"), PurchaseSettled("u", Standing.SPENT, "b.mp4")]

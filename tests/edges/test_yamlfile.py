@@ -3,6 +3,8 @@
 import contextlib
 import os
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -13,7 +15,7 @@ from sorawatch.edges import yamlfile
 from sorawatch.errors import Deferred
 
 
-def plain(node: Node):
+def plain(node: Node) -> Any:
     """The tree without its marks."""
     if isinstance(node.value, Mapping):
         return {key: plain(value) for key, value in node.value.items()}
@@ -22,7 +24,7 @@ def plain(node: Node):
     return node.value
 
 
-def load(text: str):
+def load(text: str) -> Any:
     return plain(yamlfile.load(text.encode(), "beach.yaml"))
 
 
@@ -36,11 +38,11 @@ class TestValues:
     @pytest.mark.parametrize(
         "written", ["yes", "no", "on", "Off", "y", "12:30", "1:20:30", "2024-01-01", "0x10", "0o7"]
     )
-    def test_what_older_yaml_reinterprets_is_the_text_it_looks_like(self, written):
+    def test_what_older_yaml_reinterprets_is_the_text_it_looks_like(self, written: str) -> None:
         assert load(f"prompt: {written}") == {"prompt": written}
 
     @pytest.mark.parametrize("written", ["1_000", ".inf", ".nan", "-.inf", "=", "<<", "1e", "+", "."])
-    def test_what_only_resembles_a_number_is_text(self, written):
+    def test_what_only_resembles_a_number_is_text(self, written: str) -> None:
         assert load(f"prompt: {written}") == {"prompt": written}
 
     @pytest.mark.parametrize(
@@ -56,25 +58,25 @@ class TestValues:
             ("False", False),
         ],
     )
-    def test_numbers_and_truths(self, written, value):
+    def test_numbers_and_truths(self, written: str, value: int | float | bool) -> None:
         found = load(f"key: {written}")["key"]
         assert found == value
         assert type(found) is type(value)
 
     @pytest.mark.parametrize("written", ["", "~", "null", "NULL"])
-    def test_nothing(self, written):
+    def test_nothing(self, written: str) -> None:
         assert load(f"key: {written}") == {"key": None}
 
     @pytest.mark.parametrize("quoted", ['"8"', "'8'", "|-\n  8", ">-\n  8"])
-    def test_quoted_and_block_scalars_are_text(self, quoted):
+    def test_quoted_and_block_scalars_are_text(self, quoted: str) -> None:
         assert load(f"key: {quoted}") == {"key": "8"}
 
-    def test_a_scalar_keeps_its_digits(self):
+    def test_a_scalar_keeps_its_digits(self) -> None:
         tree = yamlfile.load(b"price: 0.10", "config.yaml")
         assert isinstance(tree.value, Mapping)
         assert tree.value["price"].text == "0.10"
 
-    def test_every_value_stands_on_the_line_of_its_key(self):
+    def test_every_value_stands_on_the_line_of_its_key(self) -> None:
         tree = yamlfile.load(
             b"# a comment\nvideo:\n  prompt: |\n    two\n    lines\n  sizes:\n    - 1\n    - 2\n", "c.yaml"
         )
@@ -91,18 +93,18 @@ class TestValues:
         ]
 
     @pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n", "---\n", "---\n...\n", "null"])
-    def test_an_empty_file_is_an_empty_mapping(self, text):
+    def test_an_empty_file_is_an_empty_mapping(self, text: str) -> None:
         assert load(text) == {}
 
-    def test_a_byte_order_mark_and_windows_lines_are_tolerated(self):
+    def test_a_byte_order_mark_and_windows_lines_are_tolerated(self) -> None:
         assert load("\ufeffprompt: Wellen\r\nseconds: 8\r\n") == {"prompt": "Wellen", "seconds": 8}
 
-    def test_the_largest_file_is_read(self):
+    def test_the_largest_file_is_read(self) -> None:
         head = b"prompt: "
         assert yamlfile.load(head + b"x" * (MAX_BYTES - len(head)), "beach.yaml")
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[str | bytes, str]] = {
     "anchor": (
         "a: &x 1\nb: 2\n",
         "beach.yaml line 1: uses an anchor (&) or alias (*), which is not supported. Write the value out; put text that"
@@ -224,7 +226,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_refusal_says_where_what_and_how_to_mend_it(kind):
+def test_a_refusal_says_where_what_and_how_to_mend_it(kind: str) -> None:
     data, message = REFUSED[kind]
     assert refusal(data) == message
 
@@ -239,25 +241,25 @@ def test_a_refusal_says_where_what_and_how_to_mend_it(kind):
 @example(b"a: " + b"9" * 5000)
 @example(b"? " * 3000)
 @example(b"- " * 3000)
-def test_any_bytes_give_a_mapping_or_our_own_error(data):
+def test_any_bytes_give_a_mapping_or_our_own_error(data: bytes) -> None:
     with contextlib.suppress(Invalid):
         assert isinstance(yamlfile.load(data, "beach.yaml").value, Mapping)
 
 
 class TestRead:
-    def test_a_file(self, tmp_path):
+    def test_a_file(self, tmp_path: Path) -> None:
         path = tmp_path / "beach.yaml"
         path.write_bytes(b"x" * MAX_BYTES)
         assert yamlfile.read(path) == b"x" * MAX_BYTES
 
-    def test_a_large_file_is_refused_before_it_is_read_whole(self, tmp_path):
+    def test_a_large_file_is_refused_before_it_is_read_whole(self, tmp_path: Path) -> None:
         path = tmp_path / "beach.yaml"
         with path.open("wb") as file:
             file.truncate(1 << 40)
         with pytest.raises(Invalid, match=r"^beach\.yaml: is larger than 64 KiB\. Shorten it\.$"):
             yamlfile.read(path)
 
-    def test_a_link_is_not_followed(self, tmp_path):
+    def test_a_link_is_not_followed(self, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text("prompt: x")
         path = tmp_path / "beach.yaml"
         path.symlink_to("secret")
@@ -265,12 +267,12 @@ class TestRead:
             yamlfile.read(path)
 
     @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
-    def test_neither_a_pipe_nor_a_folder_is_waited_for(self, tmp_path, make):
+    def test_neither_a_pipe_nor_a_folder_is_waited_for(self, tmp_path: Path, make: Any) -> None:
         path = tmp_path / "beach.yaml"
         make(path)
         with pytest.raises(Invalid, match=r"^beach\.yaml: is not a regular file\. Put a plain file in its place\.$"):
             yamlfile.read(path)
 
-    def test_a_file_that_vanished_is_no_verdict_on_it(self, tmp_path):
+    def test_a_file_that_vanished_is_no_verdict_on_it(self, tmp_path: Path) -> None:
         with pytest.raises(Deferred, match=r"beach\.yaml"):
             yamlfile.read(tmp_path / "beach.yaml")

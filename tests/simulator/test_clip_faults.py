@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import av
 import pytest
 import requests
 
 from sorawatch.simulator import Fault
+from tests.support.simulator_client import Client
 
 
-def test_a_clip_can_have_any_type_or_none(client):
+def test_a_clip_can_have_any_type_or_none(client: Client) -> None:
     video_id = client.finished()
     clip = client.content(video_id).content
     client.simulator.inject(Fault("content_type", word="application/json"), Fault("content_type", after=1))
@@ -24,7 +26,7 @@ def test_a_clip_can_have_any_type_or_none(client):
 
 
 @pytest.mark.parametrize(("word", "padding"), [("", bytes(4096)), ("\n", b"\n")])
-def test_a_clip_can_be_padded(client, word, padding):
+def test_a_clip_can_be_padded(client: Client, word: str, padding: Any) -> None:
     video_id = client.finished()
     clip = client.content(video_id).content
     client.simulator.inject(Fault("padded", word=word))
@@ -32,7 +34,7 @@ def test_a_clip_can_be_padded(client, word, padding):
     assert client.content(video_id).content == clip + padding
 
 
-def test_a_clip_can_have_its_index_twice(client):
+def test_a_clip_can_have_its_index_twice(client: Client) -> None:
     video_id = client.finished()
     clip = client.content(video_id).content
     client.simulator.inject(Fault("indexed_twice"))
@@ -41,12 +43,12 @@ def test_a_clip_can_have_its_index_twice(client):
 
     assert twice.startswith(clip)
     assert twice.count(b"moov") == 2
-    with av.open(io.BytesIO(twice)) as played:
+    with av.open(io.BytesIO(twice), "r") as played:
         assert len(list(played.decode(video=0))) == 4
 
 
 @pytest.mark.parametrize("container", ["webm", "matroska", "avi", "gif", "mpegts", "mpeg", "flv", "mov"])
-def test_a_clip_can_be_of_another_kind(client, container):
+def test_a_clip_can_be_of_another_kind(client: Client, container: str) -> None:
     video_id = client.finished()
     client.simulator.inject(Fault("container", word=container, times=2))
 
@@ -54,7 +56,7 @@ def test_a_clip_can_be_of_another_kind(client, container):
     part = client.content(video_id, headers={"Range": "bytes=100-"})
 
     assert (part.status_code, part.content) == (206, clip[100:])
-    with av.open(io.BytesIO(clip)) as played:
+    with av.open(io.BytesIO(clip), "r") as played:
         assert container in played.format.name
         assert len(list(played.decode(video=0))) == 8
 
@@ -68,7 +70,7 @@ def test_a_clip_can_be_of_another_kind(client, container):
         ("output[]", lambda job: job["output"][0]),
     ],
 )
-def test_a_job_can_have_a_link_once_it_is_done(client, where, found):
+def test_a_job_can_have_a_link_once_it_is_done(client: Client, where: str, found: Any) -> None:
     client.simulator.inject(Fault("link", word=where, times=None))
     video_id = client.create()
     assert client.video(video_id).json().keys() & {"url", "metadata", "data", "output"} == set()
@@ -82,7 +84,7 @@ def test_a_job_can_have_a_link_once_it_is_done(client, where, found):
     assert len(client.simulator.storage_requests()) == 1
 
 
-def test_the_content_can_be_nothing_but_a_link(client):
+def test_the_content_can_be_nothing_but_a_link(client: Client) -> None:
     video_id = client.finished()
     client.simulator.inject(Fault("link", on="content"), Fault("link", on="content", location="{path}?x=1", after=1))
 
@@ -92,7 +94,7 @@ def test_the_content_can_be_nothing_but_a_link(client):
     assert requests.get(client.simulator.root + relative["url"], timeout=5).content[4:8] == b"ftyp"
 
 
-def test_the_storage_host_has_faults_of_its_own(client):
+def test_the_storage_host_has_faults_of_its_own(client: Client) -> None:
     video_id = client.finished()
     client.simulator.inject(
         Fault("link"), Fault("answer_before", on="storage", status=403), Fault("truncated", on="storage")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from tests.support.simulator_client import Client, Start
 
-def test_a_clip_is_not_there_before_its_time(client):
+
+def test_a_clip_is_not_there_before_its_time(client: Client) -> None:
     video_id = client.create()
 
     assert client.content(video_id).status_code == 404
@@ -27,7 +31,7 @@ def test_a_clip_is_not_there_before_its_time(client):
         ("bytes=5-999999999", slice(5, None)),
     ],
 )
-def test_a_range_is_that_part_of_the_clip(client, wanted, part):
+def test_a_range_is_that_part_of_the_clip(client: Client, wanted: str, part: Any) -> None:
     video_id = client.finished()
     whole = client.content(video_id)
 
@@ -40,7 +44,7 @@ def test_a_range_is_that_part_of_the_clip(client, wanted, part):
 
 
 @pytest.mark.parametrize("headers", [{"If-Range": '"another"'}, {"Range": "bytes=0-1,4-5"}, {"Range": "lines=1-2"}])
-def test_what_cannot_be_honoured_gives_the_whole_clip(client, headers):
+def test_what_cannot_be_honoured_gives_the_whole_clip(client: Client, headers: Any) -> None:
     video_id = client.finished()
 
     answer = client.content(video_id, headers={"Range": "bytes=1-2", **headers})
@@ -49,7 +53,7 @@ def test_what_cannot_be_honoured_gives_the_whole_clip(client, headers):
     assert answer.content[4:8] == b"ftyp"
 
 
-def test_a_range_beyond_the_end_is_refused_with_the_length(client):
+def test_a_range_beyond_the_end_is_refused_with_the_length(client: Client) -> None:
     video_id = client.finished()
     length = len(client.content(video_id).content)
 
@@ -58,7 +62,7 @@ def test_a_range_beyond_the_end_is_refused_with_the_length(client):
     assert (answer.status_code, answer.headers["Content-Range"]) == (416, f"bytes */{length}")
 
 
-def test_an_expired_clip_is_gone_while_its_video_stays_paid(start):
+def test_an_expired_clip_is_gone_while_its_video_stays_paid(start: Start) -> None:
     client = start(clip_lifetime_seconds=0)
     video_id = client.finished()
 
@@ -69,5 +73,5 @@ def test_an_expired_clip_is_gone_while_its_video_stays_paid(start):
     assert client.simulator.ledger().usd == 0.4
 
 
-def test_only_the_video_itself_is_to_be_had(client):
+def test_only_the_video_itself_is_to_be_had(client: Client) -> None:
     assert client.content(client.finished(), params={"variant": "thumbnail"}).status_code == 400

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import requests
+
+from tests.support.simulator_client import Client, Start
 
 SCHEMA = {
     "id",
@@ -31,7 +36,7 @@ def refusal(answer: requests.Response) -> tuple[int, str, object]:
     return answer.status_code, error["message"], error["code"]
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], Any]] = {
     "other pixels": (
         {"size": "720x1280"},
         (400, "Inpaint image must match the requested width and height", None),
@@ -79,7 +84,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_wrong_order_is_refused_and_costs_nothing(client, case):
+def test_a_wrong_order_is_refused_and_costs_nothing(client: Client, case: str) -> None:
     fields, expected = REFUSED[case]
 
     assert refusal(client.post(**fields)) == expected
@@ -88,18 +93,18 @@ def test_a_wrong_order_is_refused_and_costs_nothing(client, case):
     assert (ledger.creates, ledger.rejected, ledger.usd) == (0, 1, 0)
 
 
-def test_a_damaged_picture_is_refused(client, picture):
+def test_a_damaged_picture_is_refused(client: Client, picture: Callable[..., bytes]) -> None:
     whole = picture(file_format="PNG")
 
     assert refusal(client.post(picture=whole[: len(whole) // 2], media_type="image/png"))[1] == "Invalid file format"
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
-def test_each_format_of_the_reference_is_taken(client, picture, file_format):
+def test_each_format_of_the_reference_is_taken(client: Client, picture: Callable[..., bytes], file_format: str) -> None:
     client.create(picture=picture(file_format=file_format), media_type=f"image/{file_format.lower()}")
 
 
-def test_the_longest_prompt_is_taken(client):
+def test_the_longest_prompt_is_taken(client: Client) -> None:
     client.create(prompt="é" * 32_000)
 
 
@@ -110,7 +115,7 @@ def test_the_longest_prompt_is_taken(client):
         ({"seconds": "4"}, "Content-Type must be multipart/form-data"),
     ],
 )
-def test_a_json_body_is_refused(client, body, message):
+def test_a_json_body_is_refused(client: Client, body: Any, message: str) -> None:
     answer = client.http.post(f"{client.simulator.url}/videos", json={"model": "sora-2", "prompt": "x", **body})
 
     assert refusal(answer)[:2] == (400, message)
@@ -118,7 +123,7 @@ def test_a_json_body_is_refused(client, body, message):
 
 
 @pytest.mark.parametrize("media_type", ["application/x-www-form-urlencoded", "text/plain", "application/json"])
-def test_a_body_that_is_not_multipart_is_refused(client, media_type):
+def test_a_body_that_is_not_multipart_is_refused(client: Client, media_type: str) -> None:
     url = f"{client.simulator.url}/videos"
 
     answer = client.http.post(url, data=b"{nonsense", headers={"Content-Type": media_type})
@@ -126,7 +131,7 @@ def test_a_body_that_is_not_multipart_is_refused(client, media_type):
     assert refusal(answer)[:2] == (400, "Content-Type must be multipart/form-data")
 
 
-def test_a_multipart_body_without_boundary_is_refused(client):
+def test_a_multipart_body_without_boundary_is_refused(client: Client) -> None:
     url = f"{client.simulator.url}/videos"
 
     answer = client.http.post(url, data=b"x", headers={"Content-Type": "multipart/form-data"})
@@ -135,8 +140,8 @@ def test_a_multipart_body_without_boundary_is_refused(client):
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer sk-wrong-and-secret", "Basic sk-simulated"])
-def test_every_operation_asks_for_the_key(client, header):
-    client.http.headers["Authorization"] = header
+def test_every_operation_asks_for_the_key(client: Client, header: str | None) -> None:
+    client.authorize(header)
 
     for answer in (client.post(), client.get("/videos"), client.video("x"), client.content("x"), client.get("/models")):
         status, message, code = refusal(answer)
@@ -145,24 +150,24 @@ def test_every_operation_asks_for_the_key(client, header):
     assert client.simulator.ledger().creates == 0
 
 
-def test_without_a_key_set_none_is_asked_for(start):
+def test_without_a_key_set_none_is_asked_for(start: Start) -> None:
     client = start(key=None)
-    client.http.headers["Authorization"] = None
+    client.authorize(None)
 
     client.create()
 
 
-def test_an_unknown_video_is_not_found(client):
+def test_an_unknown_video_is_not_found(client: Client) -> None:
     for answer in (client.video("video_x"), client.content("video_x"), client.get("/videos?after=video_x")):
         assert refusal(answer)[:2] == (404, "Video with id 'video_x' not found.")
 
 
 @pytest.mark.parametrize("query", ["limit=101", "limit=-1", "limit=many", "order=sideways"])
-def test_a_wrong_list_query_is_refused(client, query):
+def test_a_wrong_list_query_is_refused(client: Client, query: str) -> None:
     assert refusal(client.get(f"/videos?{query}"))[0] == 400
 
 
-def test_only_a_finished_video_can_be_deleted(client):
+def test_only_a_finished_video_can_be_deleted(client: Client) -> None:
     video_id = client.create()
     url = f"{client.simulator.url}/videos/{video_id}"
 
@@ -172,7 +177,7 @@ def test_only_a_finished_video_can_be_deleted(client):
     assert client.http.delete(url).json() == {"id": video_id, "object": "video.deleted", "deleted": True}
 
 
-def test_a_resource_has_every_key_of_the_schema(client):
+def test_a_resource_has_every_key_of_the_schema(client: Client) -> None:
     created = client.post().json()
 
     assert set(created) == SCHEMA
@@ -181,13 +186,13 @@ def test_a_resource_has_every_key_of_the_schema(client):
     assert set(client.video(created["id"]).json()) == SCHEMA
 
 
-def test_defaults_are_those_of_the_reference(client, picture):
+def test_defaults_are_those_of_the_reference(client: Client, picture: Callable[..., bytes]) -> None:
     created = client.post(picture=picture(720, 1280), size=None, seconds=None).json()
 
     assert (created["size"], created["seconds"]) == ("720x1280", "4")
 
 
-def test_too_many_running_tasks_are_refused_until_one_ends(start):
+def test_too_many_running_tasks_are_refused_until_one_ends(start: Start) -> None:
     client = start(max_running=1)
     first = client.create()
 
@@ -199,13 +204,13 @@ def test_too_many_running_tasks_are_refused_until_one_ends(start):
     assert client.simulator.ledger().max_in_flight == 1
 
 
-def test_an_empty_list_has_every_key(client):
-    expected = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+def test_an_empty_list_has_every_key(client: Client) -> None:
+    expected: dict[str, Any] = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
 
     assert client.get("/videos?limit=0").json() == expected
 
 
-def test_pages_join_without_gap_or_overlap(client):
+def test_pages_join_without_gap_or_overlap(client: Client) -> None:
     ids = [client.create(prompt=str(number)) for number in range(5)]
 
     first = client.get("/videos?limit=2").json()
@@ -215,12 +220,12 @@ def test_pages_join_without_gap_or_overlap(client):
     assert (first["first_id"], first["has_more"], second["has_more"]) == (ids[4], True, False)
 
 
-def test_unknown_paths_and_methods_answer_in_the_apis_form(client):
+def test_unknown_paths_and_methods_answer_in_the_apis_form(client: Client) -> None:
     assert refusal(client.get("/elsewhere"))[0] == 404
     assert refusal(client.http.put(f"{client.simulator.url}/videos"))[0] == 405
 
 
-def test_the_front_page_says_what_this_is(client):
+def test_the_front_page_says_what_this_is(client: Client) -> None:
     page = client.http.get(client.simulator.root)
 
     assert "simulated" in page.text.lower()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 import pytest
 import requests
@@ -12,9 +14,10 @@ import requests
 from sorawatch.simulator import Fault
 from sorawatch.simulator.bodies import SHAPES
 from sorawatch.simulator.faults import KINDS
+from tests.support.simulator_client import Client, Start
 
 
-def billed(client) -> tuple[int, int, float]:
+def billed(client: Client) -> tuple[int, int, float]:
     ledger = client.simulator.ledger()
     return ledger.creates, ledger.rejected, ledger.usd
 
@@ -24,7 +27,9 @@ BILLING = [("before", NOTHING), ("after", ONE)]
 
 
 @pytest.mark.parametrize(("stage", "bill"), BILLING)
-def test_a_lost_answer_is_billed_only_after_acceptance(client, stage, bill):
+def test_a_lost_answer_is_billed_only_after_acceptance(
+    client: Client, stage: str, bill: tuple[int, int, float]
+) -> None:
     client.simulator.inject(Fault(f"lost_{stage}"))
 
     with pytest.raises(requests.ConnectionError, match="reset"):
@@ -35,7 +40,9 @@ def test_a_lost_answer_is_billed_only_after_acceptance(client, stage, bill):
 
 
 @pytest.mark.parametrize(("stage", "bill"), BILLING)
-def test_a_hanging_request_is_billed_only_after_acceptance(client, stage, bill):
+def test_a_hanging_request_is_billed_only_after_acceptance(
+    client: Client, stage: str, bill: tuple[int, int, float]
+) -> None:
     client.simulator.inject(Fault(f"hang_{stage}"))
 
     with pytest.raises(requests.ReadTimeout):
@@ -46,7 +53,9 @@ def test_a_hanging_request_is_billed_only_after_acceptance(client, stage, bill):
 
 @pytest.mark.parametrize(("stage", "bill"), BILLING)
 @pytest.mark.parametrize("status", [200, 400, 500, 502])
-def test_any_answer_can_stand_for_the_real_one(client, stage, bill, status):
+def test_any_answer_can_stand_for_the_real_one(
+    client: Client, stage: str, bill: tuple[int, int, float], status: int
+) -> None:
     client.simulator.inject(Fault(f"answer_{stage}", status=status, shape="html"))
 
     answer = client.post()
@@ -56,7 +65,7 @@ def test_any_answer_can_stand_for_the_real_one(client, stage, bill, status):
 
 
 @pytest.mark.parametrize(("stage", "bill"), BILLING)
-def test_a_delay_only_delays(client, stage, bill):
+def test_a_delay_only_delays(client: Client, stage: str, bill: tuple[int, int, float]) -> None:
     client.simulator.inject(Fault(f"delay_{stage}", seconds=0.2))
 
     answer = client.post()
@@ -79,8 +88,8 @@ BODIES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_an_error_takes_any_shape(client, shape):
-    wishes = {"retry_after": "7", "retry_after_ms": 7000}
+def test_an_error_takes_any_shape(client: Client, shape: Any) -> None:
+    wishes: dict[str, Any] = {"retry_after": "7", "retry_after_ms": 7000}
     client.simulator.inject(
         Fault("answer_before", on="list", status=503, shape=shape, message="Sorry", code=7, **wishes)
     )
@@ -93,8 +102,8 @@ def test_an_error_takes_any_shape(client, shape):
 
 
 @pytest.mark.parametrize(("stage", "bill"), BILLING)
-def test_an_answer_can_be_written_out(client, stage, bill):
-    written = {"body": "<Error>Slow down</Error>", "media_type": "application/xml"}
+def test_an_answer_can_be_written_out(client: Client, stage: str, bill: tuple[int, int, float]) -> None:
+    written: dict[str, Any] = {"body": "<Error>Slow down</Error>", "media_type": "application/xml"}
     client.simulator.inject(
         Fault(f"answer_{stage}", status=503, headers={"Retry-After": "7", "X-Amz-Id": "1"}, **written)
     )
@@ -111,7 +120,7 @@ def test_an_answer_can_be_written_out(client, stage, bill):
     [{"data": {"task": {"id": "{id}"}}}, {"taskId": "{id}"}, {"result": {"id": "{id}"}}, {"data": "{id}"}],
     ids=json.dumps,
 )
-def test_an_id_can_be_told_in_another_place(client, body):
+def test_an_id_can_be_told_in_another_place(client: Client, body: Any) -> None:
     client.simulator.inject(Fault("answer_after", status=200, body=json.dumps(body)))
 
     answer = client.post()
@@ -121,7 +130,7 @@ def test_an_id_can_be_told_in_another_place(client, body):
     assert answer.headers["Content-Type"] == "application/json"
 
 
-def test_a_word_replaces_the_status(client):
+def test_a_word_replaces_the_status(client: Client) -> None:
     client.simulator.inject(Fault("status_word", word="SUCCEEDED", when="completed", times=None))
     video_id = client.create()
 
@@ -134,7 +143,7 @@ def test_a_word_replaces_the_status(client):
     ("kind", "progress"),
     [("progress_missing", None), ("progress_text", "0%"), ("progress_stuck", 99), ("progress_back", 100)],
 )
-def test_progress_is_told_in_odd_ways(client, kind, progress):
+def test_progress_is_told_in_odd_ways(client: Client, kind: str, progress: str | int | None) -> None:
     video_id = client.create()
     client.simulator.inject(Fault(kind))
 
@@ -146,7 +155,7 @@ def test_progress_is_told_in_odd_ways(client, kind, progress):
 
 
 @pytest.mark.parametrize("code", ["moderation_blocked", "video_generation_failed", None])
-def test_a_failed_generation_gives_its_reason_and_costs_nothing(client, code):
+def test_a_failed_generation_gives_its_reason_and_costs_nothing(client: Client, code: str | None) -> None:
     client.simulator.inject(Fault("generation_fails", code=code, message="No."))
     video_id = client.create()
     assert client.simulator.ledger().usd == 0.4
@@ -161,7 +170,7 @@ def test_a_failed_generation_gives_its_reason_and_costs_nothing(client, code):
 
 
 @pytest.mark.parametrize("status", [404, 500])
-def test_a_failed_video_may_come_with_an_error_status(client, status):
+def test_a_failed_video_may_come_with_an_error_status(client: Client, status: int) -> None:
     client.simulator.inject(Fault("generation_fails", code="x"), Fault("failed_as_error", status=status, times=None))
     video_id = client.create()
     assert client.video(video_id).status_code == 200
@@ -172,7 +181,7 @@ def test_a_failed_video_may_come_with_an_error_status(client, status):
     assert (answer.status_code, answer.json()["id"], answer.json()["status"]) == (status, video_id, "failed")
 
 
-def test_a_generation_can_hang(start):
+def test_a_generation_can_hang(start: Start) -> None:
     client = start(generation_seconds=0)
     client.simulator.inject(Fault("generation_hangs"))
     hanging, other = client.create(prompt="1"), client.create(prompt="2")
@@ -183,7 +192,7 @@ def test_a_generation_can_hang(start):
     assert client.video(hanging).json()["status"] in {"queued", "in_progress"}
 
 
-def test_a_poll_may_name_another_id_but_always_the_same(client):
+def test_a_poll_may_name_another_id_but_always_the_same(client: Client) -> None:
     video_id = client.create()
     client.simulator.inject(Fault("other_id", times=2))
 
@@ -192,7 +201,7 @@ def test_a_poll_may_name_another_id_but_always_the_same(client):
     assert one == two != video_id
 
 
-def test_long_ids_with_slashes_work_everywhere(client):
+def test_long_ids_with_slashes_work_everywhere(client: Client) -> None:
     client.simulator.inject(Fault("long_id"))
     video_id = client.finished()
 
@@ -204,7 +213,7 @@ def test_long_ids_with_slashes_work_everywhere(client):
 
 
 @pytest.mark.parametrize("status", [404, 405, 501])
-def test_the_list_can_be_off(client, status):
+def test_the_list_can_be_off(client: Client, status: int) -> None:
     client.simulator.inject(Fault("answer_before", on="list", status=status, times=None))
     video_id = client.create()
 
@@ -222,7 +231,7 @@ def test_the_list_can_be_off(client, status):
         ("list_without_has_more", lambda page: "has_more" not in page and len(page["data"]) == 1),
     ],
 )
-def test_the_list_leaves_things_out(client, kind, seen):
+def test_the_list_leaves_things_out(client: Client, kind: str, seen: Any) -> None:
     client.create()
     client.simulator.inject(Fault(kind))
 
@@ -230,20 +239,20 @@ def test_the_list_leaves_things_out(client, kind, seen):
     assert not seen(client.get("/videos").json())
 
 
-def listed(client) -> list[str]:
+def listed(client: Client) -> list[str]:
     page = client.get("/videos").json()
     assert page["has_more"] is False
     return [video["prompt"] for video in page["data"]]
 
 
-def test_a_list_can_lag(client):
+def test_a_list_can_lag(client: Client) -> None:
     client.create(prompt="1")
     client.simulator.inject(Fault("list_lagging", seconds=3600), Fault("list_lagging", seconds=-3600, after=1))
 
     assert [listed(client), listed(client)] == [[], ["1"]]
 
 
-def test_a_list_can_be_of_finished_videos_only(client):
+def test_a_list_can_be_of_finished_videos_only(client: Client) -> None:
     client.finished(prompt="1")
     client.create(prompt="2")
     client.simulator.inject(Fault("list_unfinished_hidden"))
@@ -251,7 +260,7 @@ def test_a_list_can_be_of_finished_videos_only(client):
     assert [listed(client), listed(client)] == [["1"], ["2", "1"]]
 
 
-def test_a_list_can_hide_some_videos(client):
+def test_a_list_can_hide_some_videos(client: Client) -> None:
     hidden = client.create(prompt="a dog")
     client.create(prompt="a cat")
     client.simulator.inject(Fault("list_hidden", word="dog"))
@@ -260,7 +269,7 @@ def test_a_list_can_hide_some_videos(client):
     assert client.video(hidden).status_code == 200
 
 
-def test_a_list_can_be_filtered_and_give_itself_away(client):
+def test_a_list_can_be_filtered_and_give_itself_away(client: Client) -> None:
     client.create(prompt="a cat")
     hidden = client.create(prompt="a dog")
     client.simulator.inject(Fault("list_filtered", word="dog"))
@@ -271,7 +280,7 @@ def test_a_list_can_be_filtered_and_give_itself_away(client):
     assert page["first_id"] == hidden
 
 
-def test_a_list_can_be_of_another_account(client):
+def test_a_list_can_be_of_another_account(client: Client) -> None:
     client.create(prompt="1")
     client.simulator.inject(Fault("list_foreign", times=None))
 
@@ -280,7 +289,7 @@ def test_a_list_can_be_of_another_account(client):
 
 
 @pytest.mark.parametrize("status", [400, 404, 410, 502])
-def test_a_clip_can_be_late_or_gone(client, status):
+def test_a_clip_can_be_late_or_gone(client: Client, status: int) -> None:
     video_id = client.finished()
     client.simulator.inject(Fault("answer_before", on="content", status=status, times=2))
 
@@ -288,7 +297,7 @@ def test_a_clip_can_be_late_or_gone(client, status):
     assert client.simulator.ledger().downloads == 1
 
 
-CORRUPT = {
+CORRUPT: dict[str, Callable[[bytes], bytes]] = {
     "truncated": lambda clip: clip[: len(clip) // 2],
     "half_zero": lambda clip: clip[: len(clip) // 2] + bytes(len(clip) - len(clip) // 2),
     "html_as_mp4": lambda clip: b"<!doctype html><html><body>Bad gateway</body></html>",
@@ -299,7 +308,7 @@ CORRUPT = {
 
 
 @pytest.mark.parametrize("kind", CORRUPT)
-def test_a_clip_can_arrive_changed(client, kind):
+def test_a_clip_can_arrive_changed(client: Client, kind: Any) -> None:
     video_id = client.finished()
     clip = client.content(video_id).content
     client.simulator.inject(Fault(kind))
@@ -313,7 +322,7 @@ def test_a_clip_can_arrive_changed(client, kind):
     assert client.content(video_id).content == clip
 
 
-def test_a_whole_clip_can_be_told_to_be_something_else(client):
+def test_a_whole_clip_can_be_told_to_be_something_else(client: Client) -> None:
     video_id = client.finished()
     client.simulator.inject(Fault("mistyped", media_type="application/json"))
 
@@ -322,7 +331,7 @@ def test_a_whole_clip_can_be_told_to_be_something_else(client):
     assert (told.headers["Content-Type"], told.content) == ("application/json", real.content)
 
 
-def test_a_range_of_a_changed_clip_is_changed_too(client):
+def test_a_range_of_a_changed_clip_is_changed_too(client: Client) -> None:
     video_id = client.finished()
     length = len(client.content(video_id).content)
     client.simulator.inject(Fault("half_zero"))
@@ -332,7 +341,7 @@ def test_a_range_of_a_changed_clip_is_changed_too(client):
     assert (answer.status_code, answer.content) == (206, bytes(8))
 
 
-def test_a_clip_can_be_cut_off(client):
+def test_a_clip_can_be_cut_off(client: Client) -> None:
     video_id = client.finished()
     client.simulator.inject(Fault("cut"))
 
@@ -340,7 +349,7 @@ def test_a_clip_can_be_cut_off(client):
         client.content(video_id)
 
 
-def test_a_clip_can_stall_half_way(client):
+def test_a_clip_can_stall_half_way(client: Client) -> None:
     video_id = client.finished()
     clip = client.content(video_id).content
     client.simulator.inject(Fault("stall"))
@@ -355,7 +364,7 @@ def test_a_clip_can_stall_half_way(client):
             answer.read(1)
 
 
-def test_a_range_can_be_ignored(client):
+def test_a_range_can_be_ignored(client: Client) -> None:
     video_id = client.finished()
     client.simulator.inject(Fault("range_ignored"))
 
@@ -366,7 +375,7 @@ def test_a_range_can_be_ignored(client):
     assert answer.content[4:8] == b"ftyp"
 
 
-def test_a_redirect_leads_to_another_host_that_remembers_what_it_was_sent(client):
+def test_a_redirect_leads_to_another_host_that_remembers_what_it_was_sent(client: Client) -> None:
     video_id = client.finished()
     clip = client.content(video_id).content
     client.simulator.inject(Fault("redirect", times=2))
@@ -381,7 +390,7 @@ def test_a_redirect_leads_to_another_host_that_remembers_what_it_was_sent(client
     assert client.simulator.storage_requests()[1]["authorization"] == "Bearer careless"
 
 
-def test_faults_choose_their_requests(client):
+def test_faults_choose_their_requests(client: Client) -> None:
     client.simulator.inject(Fault("answer_before", status=503, prompt="dog", after=1, times=2))
 
     prompts = ["cat", "dog", "dog", "cat", "a dog", "dog"]
@@ -389,7 +398,7 @@ def test_faults_choose_their_requests(client):
     assert [client.post(prompt=prompt).status_code for prompt in prompts] == [200, 200, 503, 200, 503, 200]
 
 
-def test_a_fault_on_any_operation_hits_them_all(client):
+def test_a_fault_on_any_operation_hits_them_all(client: Client) -> None:
     client.simulator.inject(Fault("answer_before", on="any", status=503, times=None))
     client.simulator.inject(Fault("lost_before", on="delete"))
 
@@ -398,7 +407,7 @@ def test_a_fault_on_any_operation_hits_them_all(client):
     assert client.post().status_code == 200
 
 
-def test_an_after_fault_waits_for_a_success(client):
+def test_an_after_fault_waits_for_a_success(client: Client) -> None:
     client.simulator.inject(Fault("lost_after"))
 
     assert client.post(prompt="").status_code == 400
@@ -406,7 +415,7 @@ def test_an_after_fault_waits_for_a_success(client):
         client.post()
 
 
-def test_faults_are_switched_over_http(client):
+def test_faults_are_switched_over_http(client: Client) -> None:
     url = f"{client.simulator.root}/faults"
 
     active = requests.post(url, json=[{"kind": "answer_before", "on": "list", "status": 503}], timeout=5).json()
@@ -428,7 +437,7 @@ def test_faults_are_switched_over_http(client):
         ([7], "7"),
     ],
 )
-def test_a_fault_that_does_not_exist_is_refused_by_name(client, body, named):
+def test_a_fault_that_does_not_exist_is_refused_by_name(client: Client, body: Any, named: str) -> None:
     answer = requests.post(f"{client.simulator.root}/faults", data=json.dumps(body), timeout=5)
 
     assert answer.status_code == 400
@@ -436,5 +445,5 @@ def test_a_fault_that_does_not_exist_is_refused_by_name(client, body, named):
     assert client.get("/videos").status_code == 200
 
 
-def test_every_kind_belongs_to_an_operation():
+def test_every_kind_belongs_to_an_operation() -> None:
     assert {Fault(kind).kind for kind in KINDS} == set(KINDS)

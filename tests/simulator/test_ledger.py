@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from sorawatch.simulator import MODELS
+from tests.support.simulator_client import Client, Start
 
 PRICES = {
     ("sora-2", "720x1280"): 0.10,
@@ -23,7 +26,9 @@ PRICES = {
 
 @pytest.mark.parametrize(("model", "size"), PRICES)
 @pytest.mark.parametrize("seconds", ["4", "8", "12"])
-def test_an_order_is_billed_by_model_size_and_length(client, picture, model, size, seconds):
+def test_an_order_is_billed_by_model_size_and_length(
+    client: Client, picture: Callable[..., bytes], model: Any, size: Any, seconds: str
+) -> None:
     width, height = map(int, size.split("x"))
 
     client.create(model=model, size=size, seconds=seconds, picture=picture(width, height))
@@ -33,18 +38,18 @@ def test_an_order_is_billed_by_model_size_and_length(client, picture, model, siz
     assert ledger.videos[0].billed == ledger.usd
 
 
-def test_the_models_sell_these_sizes_and_no_others():
+def test_the_models_sell_these_sizes_and_no_others() -> None:
     assert {(card.name, size) for card in MODELS for size in card.usd_per_second} == set(PRICES)
 
 
-def test_sums_of_cents_are_exact(client):
+def test_sums_of_cents_are_exact(client: Client) -> None:
     for number in range(3):
         client.create(prompt=str(number))
 
     assert client.simulator.ledger().usd == 1.2
 
 
-def test_the_same_picture_and_prompt_again_is_a_duplicate(client, picture):
+def test_the_same_picture_and_prompt_again_is_a_duplicate(client: Client, picture: Callable[..., bytes]) -> None:
     client.create()
     client.create()
     client.create(seconds="8")
@@ -55,7 +60,7 @@ def test_the_same_picture_and_prompt_again_is_a_duplicate(client, picture):
     assert (ledger.creates, ledger.duplicates) == (5, 2)
 
 
-def test_requests_are_counted_as_what_they_are(client):
+def test_requests_are_counted_as_what_they_are(client: Client) -> None:
     video_id = client.finished()
     client.video(video_id)
     client.video(video_id)
@@ -70,7 +75,7 @@ def test_requests_are_counted_as_what_they_are(client):
     assert (ledger.videos[0].polls, ledger.videos[0].downloads) == (2, 1)
 
 
-def test_what_is_in_flight_is_counted_and_its_peak_kept(client):
+def test_what_is_in_flight_is_counted_and_its_peak_kept(client: Client) -> None:
     first, _ = client.create(prompt="1"), client.create(prompt="2")
     assert client.simulator.ledger().in_flight == 2
 
@@ -82,7 +87,7 @@ def test_what_is_in_flight_is_counted_and_its_peak_kept(client):
     assert (ledger.in_flight, ledger.max_in_flight) == (0, 2)
 
 
-def test_the_ledger_is_the_same_over_http(client):
+def test_the_ledger_is_the_same_over_http(client: Client) -> None:
     client.finished()
 
     answer = client.http.get(f"{client.simulator.root}/ledger").json()
@@ -90,10 +95,10 @@ def test_the_ledger_is_the_same_over_http(client):
     assert answer == json.loads(json.dumps(dataclasses.asdict(client.simulator.ledger())))
 
 
-def test_progress_never_goes_back_and_ends_at_a_hundred(start):
+def test_progress_never_goes_back_and_ends_at_a_hundred(start: Start) -> None:
     client = start(generation_seconds=0.3)
     video_id = client.create()
-    seen = []
+    seen: list[dict[str, Any]] = []
     while not seen or seen[-1]["status"] != "completed":
         seen.append(client.video(video_id).json())
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.slow.disks import Disks
-from tests.yard import Yard
+from tests.support.disks import Disks
+from tests.support.workspace import Workspace
 
 
 @pytest.fixture
@@ -22,12 +22,12 @@ def disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disks]:
 
 
 @pytest.fixture
-def disk_yard(disks: Disks, yard: Yard) -> Yard:
-    """A yard whose daemons end before its disks are unmounted."""
-    return yard
+def disk_workspace(disks: Disks, workspace: Workspace) -> Workspace:
+    """A workspace whose daemons end before its disks are unmounted."""
+    return workspace
 
 
 @pytest.fixture
-def patient_disk_yard(disks: Disks, patient_yard: Yard) -> Yard:
+def stalled_disk_workspace(disks: Disks, stalled_workspace: Workspace) -> Workspace:
     """Likewise, with a simulator that finishes no video until it is told to."""
-    return patient_yard
+    return stalled_workspace

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.slow.scene import Pledge, reasons, start
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge, reasons, start
+from tests.support.workspace import Workspace, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -18,23 +18,23 @@ AHEAD = ("unshare", "--time", "--fork", "--kill-child", "--monotonic", "10000000
 
 @pytest.mark.parametrize(("before", "after"), [(AHEAD, ()), ((), AHEAD)], ids=["lower", "higher"])
 def test_another_monotonic_clock_stalls_nothing(
-    patient_yard: Yard, before: tuple[str, ...], after: tuple[str, ...]
+    stalled_workspace: Workspace, before: tuple[str, ...], after: tuple[str, ...]
 ) -> None:
     if shutil.which("unshare") is None or subprocess.run([*AHEAD, "true"], capture_output=True, check=False).returncode:
         pytest.skip("a process cannot be given a clock of its own here")
-    yard = patient_yard
-    yard.set("limits", in_flight=1)
-    pledge = Pledge(yard)
+    workspace = stalled_workspace
+    workspace.set("limits", in_flight=1)
+    pledge = Pledge(workspace)
     pledge.drop("0.jpg", "1.jpg", "2.jpg")
-    running = start(yard, prefix=before)
-    wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 2}, told=lambda: running.log)
+    running = start(workspace, prefix=before)
+    wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 2}, told=lambda: running.log)
     running.kill()
-    running = start(yard, prefix=after)
+    running = start(workspace, prefix=after)
 
     def over() -> bool:
-        yard.simulator.finish_all()
-        return len(yard.files("processed")) == 6
+        workspace.simulator.finish_all()
+        return len(workspace.files("processed")) == 6
 
-    wait_until(over, told=lambda: f"{reasons(yard)}\n{running.log}")
+    wait_until(over, told=lambda: f"{reasons(workspace)}\n{running.log}")
     running.kill()
     pledge.keep(clips=3)

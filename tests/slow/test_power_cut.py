@@ -11,9 +11,9 @@ import pytest
 
 from sorawatch.edges import clip
 from sorawatch.simulator import Fault, Ledger
-from tests.slow.disks import Disk, Disks
-from tests.slow.scene import Pledge, drained, reasons, start
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge, drained, reasons, start
+from tests.support.disks import Disk, Disks
+from tests.support.workspace import Workspace, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -22,16 +22,16 @@ FOLDERS = ("inbox", "outbox", "errors", "processed")
 
 
 @pytest.fixture
-def disk(disks: Disks, disk_yard: Yard) -> Disk:
+def disk(disks: Disks, disk_workspace: Workspace) -> Disk:
     """The disk that holds the state and all folders."""
-    yard = disk_yard
-    disk = disks.ext4(yard.root / "disk", megabytes=64)
-    yard.set("state", value="disk/state.db")
-    yard.set("limits", in_flight=2)
+    workspace = disk_workspace
+    disk = disks.ext4(workspace.root / "disk", megabytes=64)
+    workspace.set("state", value="disk/state.db")
+    workspace.set("limits", in_flight=2)
     for name in FOLDERS:
-        (yard.root / name).rmdir()
+        (workspace.root / name).rmdir()
         (disk.point / name).mkdir()
-        (yard.root / name).symlink_to(disk.point / name)
+        (workspace.root / name).symlink_to(disk.point / name)
     return disk
 
 
@@ -40,17 +40,17 @@ def restore_power(disk: Disk) -> None:
     disk.mount()
 
 
-def only_whole_clips(yard: Yard) -> None:
-    for name in yard.files("outbox"):
-        with open(yard.outbox / name, "rb") as file:
+def only_whole_clips(workspace: Workspace) -> None:
+    for name in workspace.files("outbox"):
+        with open(workspace.outbox / name, "rb") as file:
             clip.check(file)
 
 
-def reached(state: str, jobs: int = 1) -> Callable[[Yard], bool]:
+def reached(state: str, jobs: int = 1) -> Callable[[Workspace], bool]:
     """Read from the history: a state may be left again before anybody looks."""
 
-    def seen(yard: Yard) -> bool:
-        path = yard.root / yard.settings["state"]
+    def seen(workspace: Workspace) -> bool:
+        path = workspace.root / workspace.settings["state"]
         with (
             suppress(sqlite3.OperationalError),
             closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as state_file,
@@ -63,11 +63,11 @@ def reached(state: str, jobs: int = 1) -> Callable[[Yard], bool]:
     return seen
 
 
-def holds(folder: str, files: int) -> Callable[[Yard], bool]:
-    return lambda yard: len(yard.files(folder)) >= files
+def holds(folder: str, files: int) -> Callable[[Workspace], bool]:
+    return lambda workspace: len(workspace.files(folder)) >= files
 
 
-MOMENTS: dict[str, Callable[[Yard], bool]] = {
+MOMENTS: dict[str, Callable[[Workspace], bool]] = {
     "a pair was found": reached("found"),
     "a reference is ready": reached("ready"),
     "a submit is on its way": reached("submitting"),
@@ -84,56 +84,58 @@ MOMENTS: dict[str, Callable[[Yard], bool]] = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_the_power_fails_when(disk: Disk, disk_yard: Yard, moment: str) -> None:
-    yard = disk_yard
-    suffer(yard, disk, lambda: wait_until(lambda: MOMENTS[moment](yard)))
+def test_the_power_fails_when(disk: Disk, disk_workspace: Workspace, moment: str) -> None:
+    workspace = disk_workspace
+    suffer(workspace, disk, lambda: wait_until(lambda: MOMENTS[moment](workspace)))
 
 
 @pytest.mark.parametrize("count", range(1, JOBS + 1))
 @pytest.mark.parametrize("what", ["creates", "polls", "downloads"])
-def test_the_power_fails_as_soon_as_the_server_has_counted(disk: Disk, disk_yard: Yard, what: str, count: int) -> None:
-    yard = disk_yard
+def test_the_power_fails_as_soon_as_the_server_has_counted(
+    disk: Disk, disk_workspace: Workspace, what: str, count: int
+) -> None:
+    workspace = disk_workspace
 
     def counted(ledger: Ledger) -> bool:
         reached: int = getattr(ledger, what)
         return reached >= count
 
-    suffer(yard, disk, lambda: yard.simulator.wait_for(counted))
+    suffer(workspace, disk, lambda: workspace.simulator.wait_for(counted))
 
 
-def test_the_power_fails_again_and_again(disk: Disk, disk_yard: Yard) -> None:
-    yard = disk_yard
-    yard.simulator.inject(Fault("delay_after", seconds=0.3, times=None))
-    pledge = lay_out(yard)
+def test_the_power_fails_again_and_again(disk: Disk, disk_workspace: Workspace) -> None:
+    workspace = disk_workspace
+    workspace.simulator.inject(Fault("delay_after", seconds=0.3, times=None))
+    pledge = lay_out(workspace)
     for creates in range(1, JOBS + 1):
-        running = start(yard)
+        running = start(workspace)
         with pledge.watching():
-            yard.simulator.wait_for(lambda ledger, creates=creates: ledger.creates >= creates)
+            workspace.wait_for_creates(creates)
             disk.cut_power()
         running.kill()
         restore_power(disk)
-        only_whole_clips(yard)
-    yard.simulator.clear_faults()
-    drained(yard, pledge, clips=JOBS)
+        only_whole_clips(workspace)
+    workspace.simulator.clear_faults()
+    drained(workspace, pledge, clips=JOBS)
 
 
-def lay_out(yard: Yard) -> Pledge:
+def lay_out(workspace: Workspace) -> Pledge:
     """Pairs in the inbox, on the disk before any daemon sees them."""
-    pledge = Pledge(yard)
+    pledge = Pledge(workspace)
     pledge.drop(*(f"{number}.jpg" for number in range(JOBS)))
     os.sync()
     return pledge
 
 
-def suffer(yard: Yard, disk: Disk, wait: Callable[[], object]) -> None:
+def suffer(workspace: Workspace, disk: Disk, wait: Callable[[], object]) -> None:
     """Run until a moment, cut the power, run again: the promises hold."""
-    pledge = lay_out(yard)
-    running = start(yard)
+    pledge = lay_out(workspace)
+    running = start(workspace)
     with pledge.watching():
         wait()
         disk.cut_power()
     running.kill()
     restore_power(disk)
-    only_whole_clips(yard)
-    drained(yard, pledge, clips=JOBS)
-    assert "held" not in reasons(yard)
+    only_whole_clips(workspace)
+    drained(workspace, pledge, clips=JOBS)
+    assert "held" not in reasons(workspace)

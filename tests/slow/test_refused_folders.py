@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.slow.disks import Disks
-from tests.slow.scene import Pledge, attempts, daemon, drained, pauses, reasons, start
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge, attempts, daemon, drained, pauses, reasons, start
+from tests.support.disks import Disks
+from tests.support.workspace import Workspace, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -59,120 +59,123 @@ def powerless() -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("folder", ["outbox", "processed"])
-def test_a_disk_that_becomes_read_only(disks: Disks, patient_disk_yard: Yard, folder: str) -> None:
-    yard = patient_disk_yard
-    disk = disks.tmpfs(yard.root / folder, size="1m")
-    pledge = Pledge(yard)
+def test_a_disk_that_becomes_read_only(disks: Disks, stalled_disk_workspace: Workspace, folder: str) -> None:
+    workspace = stalled_disk_workspace
+    disk = disks.tmpfs(workspace.root / folder, size="1m")
+    pledge = Pledge(workspace)
     pledge.drop("0.jpg")
-    with daemon(yard) as running, pledge.watching():
-        wait_until(lambda: yard.counts() == {"rendering": 1})
+    with daemon(workspace) as running, pledge.watching():
+        wait_until(lambda: workspace.counts() == {"rendering": 1})
         disk.remount("ro")
-        yard.simulator.finish_all()
-        wait_until(lambda: "cannot be written" in pauses(yard), told=lambda: running.log)
-        assert str(yard.root / folder) in pauses(yard)
+        workspace.simulator.finish_all()
+        wait_until(lambda: "cannot be written" in pauses(workspace), told=lambda: running.log)
+        assert str(workspace.root / folder) in pauses(workspace)
         pledge.drop("later.jpg")
-        wait_until(lambda: yard.counts().get("ready") == 1, told=lambda: reasons(yard))
-        assert yard.simulator.ledger().creates == 1
-        assert set(yard.files("inbox")) == {"0.jpg", "0.yaml", "later.jpg", "later.yaml"}
+        wait_until(lambda: workspace.counts().get("ready") == 1, told=lambda: reasons(workspace))
+        assert workspace.simulator.ledger().creates == 1
+        assert set(workspace.files("inbox")) == {"0.jpg", "0.yaml", "later.jpg", "later.yaml"}
         disk.remount("rw")
-        yard.simulator.wait_for(lambda ledger: ledger.creates == 2)
-        yard.simulator.finish_all()
-        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard))
+        workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        workspace.simulator.finish_all()
+        wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace))
     pledge.keep(clips=2)
 
 
-def test_an_inbox_that_becomes_read_only(disks: Disks, patient_disk_yard: Yard) -> None:
-    yard = patient_disk_yard
-    pledge = Pledge(yard)
+def test_an_inbox_that_becomes_read_only(disks: Disks, stalled_disk_workspace: Workspace) -> None:
+    workspace = stalled_disk_workspace
+    pledge = Pledge(workspace)
     pledge.drop("0.jpg")
-    with daemon(yard) as running, pledge.watching():
-        wait_until(lambda: yard.counts() == {"rendering": 1})
-        with disks.read_only(yard.inbox):
-            yard.simulator.finish_all()
-            wait_until(lambda: "cannot be written" in pauses(yard), told=lambda: running.log)
-            assert set(yard.files("outbox")) == {"0.mp4"}
-            assert set(yard.files("inbox")) == {"0.jpg", "0.yaml"}
-        wait_until(lambda: yard.files("inbox") == {}, told=lambda: reasons(yard))
+    with daemon(workspace) as running, pledge.watching():
+        wait_until(lambda: workspace.counts() == {"rendering": 1})
+        with disks.read_only(workspace.inbox):
+            workspace.simulator.finish_all()
+            wait_until(lambda: "cannot be written" in pauses(workspace), told=lambda: running.log)
+            assert set(workspace.files("outbox")) == {"0.mp4"}
+            assert set(workspace.files("inbox")) == {"0.jpg", "0.yaml"}
+        wait_until(lambda: workspace.files("inbox") == {}, told=lambda: reasons(workspace))
     pledge.keep(clips=1)
 
 
-def test_a_state_on_a_disk_that_fails(disks: Disks, patient_disk_yard: Yard) -> None:
-    yard = patient_disk_yard
-    yard.set("state", value="small/state.db")
-    disk = disks.ext4(yard.root / "small", megabytes=16)
-    pledge = Pledge(yard)
+def test_a_state_on_a_disk_that_fails(disks: Disks, stalled_disk_workspace: Workspace) -> None:
+    workspace = stalled_disk_workspace
+    workspace.set("state", value="small/state.db")
+    disk = disks.ext4(workspace.root / "small", megabytes=16)
+    pledge = Pledge(workspace)
     pledge.drop("0.jpg", "1.jpg")
-    running = start(yard)
-    wait_until(lambda: yard.counts() == {"rendering": 2})
+    running = start(workspace)
+    wait_until(lambda: workspace.counts() == {"rendering": 2})
     disk.fail()
-    yard.simulator.finish_all()
+    workspace.simulator.finish_all()
     wait_until(lambda: "trying again" in running.log, told=lambda: running.log)
     running.kill()
     assert "Traceback" not in running.log
     disk.unmount()
     disk.repair()
     disk.mount()
-    drained(yard, pledge, clips=2)
+    drained(workspace, pledge, clips=2)
 
 
-def test_an_immutable_picture_is_delivered_and_stays_until_it_can_be_moved(yard: Yard) -> None:
-    pledge = Pledge(yard)
-    with daemon(yard) as running, pledge.watching():
-        wait_until(lambda: yard.counts() == {} and (yard.inbox / ".sorawatch").exists() and "watching" in running.log)
-        (yard.inbox / "PAUSE").touch()
+def test_an_immutable_picture_is_delivered_and_stays_until_it_can_be_moved(workspace: Workspace) -> None:
+    pledge = Pledge(workspace)
+    with daemon(workspace) as running, pledge.watching():
+        wait_until(
+            lambda: workspace.counts() == {} and (workspace.inbox / ".sorawatch").exists() and "watching" in running.log
+        )
+        (workspace.inbox / "PAUSE").touch()
         pledge.drop("0.jpg")
-        with immutable(yard.inbox / "0.jpg"):
-            (yard.inbox / "PAUSE").unlink()
+        with immutable(workspace.inbox / "0.jpg"):
+            (workspace.inbox / "PAUSE").unlink()
             wait_until(
-                lambda: "Access is refused" in str(reasons(yard)), told=lambda: f"{reasons(yard)}\n{running.log}"
+                lambda: "Access is refused" in str(reasons(workspace)),
+                told=lambda: f"{reasons(workspace)}\n{running.log}",
             )
-            so_far = attempts(yard)
-            wait_until(lambda: attempts(yard) >= so_far + 3)
-            assert set(yard.files("outbox")) == {"0.mp4"}
-            assert "0.jpg" in yard.files("inbox")
-        wait_until(lambda: yard.files("inbox") == {}, told=lambda: reasons(yard))
-    assert set(yard.files("processed")) == {"0.jpg", "0.yaml"}
+            so_far = attempts(workspace)
+            wait_until(lambda: attempts(workspace) >= so_far + 3)
+            assert set(workspace.files("outbox")) == {"0.mp4"}
+            assert "0.jpg" in workspace.files("inbox")
+        wait_until(lambda: workspace.files("inbox") == {}, told=lambda: reasons(workspace))
+    assert set(workspace.files("processed")) == {"0.jpg", "0.yaml"}
     pledge.keep(clips=1)
 
 
-def test_an_outbox_that_the_daemon_may_not_write(yard: Yard, powerless: tuple[str, ...]) -> None:
-    pledge = Pledge(yard)
-    with daemon(yard, prefix=powerless) as running, pledge.watching():
-        wait_until((yard.outbox / ".sorawatch").exists)
-        yard.outbox.chmod(0o500)
+def test_an_outbox_that_the_daemon_may_not_write(workspace: Workspace, powerless: tuple[str, ...]) -> None:
+    pledge = Pledge(workspace)
+    with daemon(workspace, prefix=powerless) as running, pledge.watching():
+        wait_until((workspace.outbox / ".sorawatch").exists)
+        workspace.outbox.chmod(0o500)
         pledge.drop("0.jpg")
-        wait_until(lambda: "Access is refused" in pauses(yard), told=lambda: running.log)
-        assert f"Give sorawatch's user access to {yard.outbox}" in pauses(yard)
-        assert yard.files("outbox") == {}
-        yard.outbox.chmod(0o700)
-        wait_until(lambda: len(yard.files("processed")) == 2, told=lambda: reasons(yard))
+        wait_until(lambda: "Access is refused" in pauses(workspace), told=lambda: running.log)
+        assert f"Give sorawatch's user access to {workspace.outbox}" in pauses(workspace)
+        assert workspace.files("outbox") == {}
+        workspace.outbox.chmod(0o700)
+        wait_until(lambda: len(workspace.files("processed")) == 2, told=lambda: reasons(workspace))
     pledge.keep(clips=1)
 
 
 @pytest.mark.parametrize("name", ["secret.jpg", "secret.yaml"])
-def test_what_may_not_be_read_holds_up_nobody_else(yard: Yard, powerless: tuple[str, ...], name: str) -> None:
-    pledge = Pledge(yard)
+def test_what_may_not_be_read_holds_up_nobody_else(workspace: Workspace, powerless: tuple[str, ...], name: str) -> None:
+    pledge = Pledge(workspace)
     pledge.drop("secret.jpg")
-    secret = yard.inbox / name
+    secret = workspace.inbox / name
     secret.chmod(0)
-    with daemon(yard, prefix=powerless) as running, pledge.watching():
-        wait_until(yard.counts if name == "secret.jpg" else lambda: "watching" in running.log)
-        wait_until(lambda: " be read" in yard.cli("status"))
+    with daemon(workspace, prefix=powerless) as running, pledge.watching():
+        wait_until(workspace.counts if name == "secret.jpg" else lambda: "watching" in running.log)
+        wait_until(lambda: " be read" in workspace.cli("status"))
         pledge.drop("open.jpg")
-        wait_until(lambda: "open.mp4" in yard.files("outbox"), told=lambda: f"{reasons(yard)}\n{running.log}")
+        wait_until(lambda: "open.mp4" in workspace.files("outbox"), told=lambda: f"{reasons(workspace)}\n{running.log}")
         secret.chmod(0o600)
-        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard))
+        wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace))
     pledge.keep(clips=2)
 
 
-def test_a_key_file_that_may_not_be_read_any_more(yard: Yard, powerless: tuple[str, ...]) -> None:
-    pledge = Pledge(yard)
-    with daemon(yard, prefix=powerless) as running:
+def test_a_key_file_that_may_not_be_read_any_more(workspace: Workspace, powerless: tuple[str, ...]) -> None:
+    pledge = Pledge(workspace)
+    with daemon(workspace, prefix=powerless) as running:
         wait_until(lambda: "watching" in running.log)
-        (yard.root / "api.key").chmod(0)
+        (workspace.root / "api.key").chmod(0)
         pledge.drop("0.jpg")
-        wait_until(lambda: "key" in pauses(yard), told=lambda: running.log)
-        (yard.root / "api.key").chmod(0o600)
-        yard.cli("resume")
-        wait_until(lambda: len(yard.files("processed")) == 2, told=lambda: reasons(yard))
+        wait_until(lambda: "key" in pauses(workspace), told=lambda: running.log)
+        (workspace.root / "api.key").chmod(0o600)
+        workspace.cli("resume")
+        wait_until(lambda: len(workspace.files("processed")) == 2, told=lambda: reasons(workspace))
     pledge.keep(clips=1)

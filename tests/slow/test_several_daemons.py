@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ from sorawatch.core.schedule import Waits
 from sorawatch.daemon.submission.admission import Admission
 from sorawatch.edges.store import PostgresDatabase, Store
 from sorawatch.simulator import Fault, Simulator
-from tests.databases import PASSWORD, Cluster
-from tests.slow.scene import Pledge, Running, daemon, ended, pauses, reasons, start
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge, Running, daemon, ended, pauses, reasons, start
+from tests.support.postgres import PASSWORD, Cluster
+from tests.support.workspace import Workspace, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("postgres")]
 
@@ -31,37 +32,41 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_grou
 class Fleet:
     """Machines that work on the inbox of the first."""
 
-    def __init__(self, first: Yard, database: str) -> None:
+    def __init__(self, first: Workspace, database: str) -> None:
         self.first = first
-        self.yards = [first]
+        self.workspaces = [first]
         first.set("state", value=database)
         first.set("folders", **{name: str(first.root / name) for name in ("inbox", "outbox", "errors", "processed")})
 
-    def machine(self) -> Yard:
+    def machine(self) -> Workspace:
         """One more."""
-        root = self.first.root.parent / f"machine{len(self.yards)}-{self.first.root.name}"
+        root = self.first.root.parent / f"machine{len(self.workspaces)}-{self.first.root.name}"
         root.mkdir()
-        made = Yard(root, self.first.simulator)
+        made = Workspace(root, self.first.simulator)
         made.settings = self.first.settings
-        self.yards.append(made)
+        self.workspaces.append(made)
         return made
 
     def close(self) -> None:
-        for each in self.yards:
+        for each in self.workspaces:
             each.close()
 
 
 @pytest.fixture
-def fleet(yard: Yard, database: str) -> Iterator[Fleet]:
-    with closing(Fleet(yard, database)) as made:
+def fleet(workspace: Workspace, database: str) -> Iterator[Fleet]:
+    with closing(Fleet(workspace, database)) as made:
         yield made
 
 
 @pytest.fixture
-def patient_fleet(patient_yard: Yard, database: str) -> Iterator[Fleet]:
+def stalled_fleet(stalled_workspace: Workspace, database: str) -> Iterator[Fleet]:
     """Likewise, with a simulator that finishes no video until it is told to."""
-    with closing(Fleet(patient_yard, database)) as made:
+    with closing(Fleet(stalled_workspace, database)) as made:
         yield made
+
+
+def is_processed(machine: Workspace, name: str) -> bool:
+    return name in machine.files("processed")
 
 
 def logs(*daemons: Running) -> str:
@@ -87,8 +92,8 @@ def test_they_share_the_work_and_buy_nothing_twice(fleet: Fleet) -> None:
     assert one.simulator.ledger().max_in_flight <= 3
 
 
-def test_what_a_killed_machine_was_at_is_gone_on_with_by_another(patient_fleet: Fleet) -> None:
-    one, two = patient_fleet.first, patient_fleet.machine()
+def test_what_a_killed_machine_was_at_is_gone_on_with_by_another(stalled_fleet: Fleet) -> None:
+    one, two = stalled_fleet.first, stalled_fleet.machine()
     pledge = Pledge(one)
     pledge.drop("a.jpg", "b.jpg")
     killed = start(one)
@@ -100,7 +105,7 @@ def test_what_a_killed_machine_was_at_is_gone_on_with_by_another(patient_fleet: 
     pledge.keep(clips=2)
 
 
-def killed_in_mid_submit(one: Yard) -> Pledge:
+def killed_in_mid_submit(one: Workspace) -> Pledge:
     """The server has the order of a daemon that was killed before it heard so."""
     one.simulator.inject(Fault("delay_after", on="create", seconds=30))
     pledge = Pledge(one)
@@ -143,8 +148,8 @@ def test_what_was_prepared_elsewhere_is_prepared_again_rather_than_waited_for(fl
     pledge.keep(clips=1)
 
 
-def test_the_limits_are_those_of_all_together(patient_fleet: Fleet) -> None:
-    one, two = patient_fleet.first, patient_fleet.machine()
+def test_the_limits_are_those_of_all_together(stalled_fleet: Fleet) -> None:
+    one, two = stalled_fleet.first, stalled_fleet.machine()
     one.set("limits", in_flight=2, usd_per_day=2.4)
     pledge = Pledge(one)
     pledge.drop(*(f"{number}.jpg" for number in range(6)))
@@ -186,8 +191,8 @@ def test_the_pace_is_that_of_all_together(database: str) -> None:
             each.close()
 
 
-def test_a_database_that_starts_anew_is_waited_for(patient_fleet: Fleet, cluster: Cluster) -> None:
-    one, two = patient_fleet.first, patient_fleet.machine()
+def test_a_database_that_starts_anew_is_waited_for(stalled_fleet: Fleet, cluster: Cluster) -> None:
+    one, two = stalled_fleet.first, stalled_fleet.machine()
     pledge = Pledge(one)
     pledge.drop("a.jpg", "b.jpg")
     with daemon(one) as first, daemon(two) as second:
@@ -240,7 +245,7 @@ class TestRefused:
             **other.settings,
             "folders": {name: str(other.root / name) for name in other.settings["folders"]},
         }
-        assert "has lost its file .sorawatch, so its share is not mounted" in other.cli("run", status=1)
+        assert "has lost its file .sorawatch, so its share is not mounted" in other.program("run", status=1)
         assert other.files("inbox") == {}
 
     def test_another_state_on_the_same_inbox(self, fleet: Fleet, cluster: Cluster) -> None:
@@ -249,21 +254,21 @@ class TestRefused:
         three.settings = {**one.settings, "state": "state.db"}
         with daemon(one) as running:
             for other in (two, three):
-                told = other.cli("run", status=2)
+                told = other.program("run", status=2)
                 assert f"another sorawatch (pid {running.process.pid} " in told
                 assert "already works on the inbox" in told
         with daemon(three):
-            assert "already works on the inbox" in one.cli("run", status=2)
+            assert "already works on the inbox" in one.program("run", status=2)
 
-    def test_an_address_that_is_none(self, yard: Yard) -> None:
-        yard.set("state", value="postgresql://somebody:s3cret@host:port/clips")
-        told = yard.cli("run", status=2)
+    def test_an_address_that_is_none(self, workspace: Workspace) -> None:
+        workspace.set("state", value="postgresql://somebody:s3cret@host:port/clips")
+        told = workspace.program("run", status=2)
         assert "s3cret" not in told
         assert "Write it as postgresql://USER@HOST/DATABASE" in told
 
     def test_a_database_that_does_not_let_us_in(self, fleet: Fleet) -> None:
         fleet.first.set("state", value=str(fleet.first.settings["state"]).replace(PASSWORD, "wr0ng-one"))
-        told = fleet.first.cli("run", status=1)
+        told = fleet.first.program("run", status=1)
         assert "wr0ng-one" not in told
         assert "password authentication failed" in told
         assert "Check that the database server runs and lets this machine in" in told
@@ -272,11 +277,11 @@ class TestRefused:
         url = cluster.database()
         cluster.execute("CREATE TABLE things (number int)", url.rpartition("/")[2])
         fleet.first.set("state", value=url)
-        assert "is a database, but not one of sorawatch" in fleet.first.cli("run", status=2)
+        assert "is a database, but not one of sorawatch" in fleet.first.program("run", status=2)
 
 
-def test_commands_are_heard_whichever_machine_they_are_given_on(patient_fleet: Fleet) -> None:
-    one, two = patient_fleet.first, patient_fleet.machine()
+def test_commands_are_heard_whichever_machine_they_are_given_on(stalled_fleet: Fleet) -> None:
+    one, two = stalled_fleet.first, stalled_fleet.machine()
     two.write_config()
     assert "there is no state at postgresql://sorawatch:***@" in two.cli("status", status=2)
     with daemon(one) as running:
@@ -286,7 +291,7 @@ def test_commands_are_heard_whichever_machine_they_are_given_on(patient_fleet: F
         assert "nothing is submitted: paused with `sorawatch pause`" in two.cli("status")
         two.cli("resume")
         one.simulator.wait_for(lambda ledger: ledger.creates == 1)
-        assert "is in order, so there is nothing to recover" in two.cli("recover", status=2)
+        assert "is in order, so there is nothing to recover" in two.program("recover", status=2)
         assert "a daemon is running on it" in two.cli("check")
     assert "no daemon is running" in two.cli("pause")
     assert "$0.80 reserved" in two.cli("report")
@@ -296,18 +301,18 @@ def test_commands_are_heard_whichever_machine_they_are_given_on(patient_fleet: F
             assert path.name == "config.yaml" or PASSWORD.encode() not in path.read_bytes()
 
 
-def test_a_state_lost_while_orders_are_under_way_is_recovered(patient_fleet: Fleet, cluster: Cluster) -> None:
-    one = patient_fleet.first
+def test_a_state_lost_while_orders_are_under_way_is_recovered(stalled_fleet: Fleet, cluster: Cluster) -> None:
+    one = stalled_fleet.first
     pledge = Pledge(one)
     pledge.drop("a.jpg")
     with daemon(one):
         one.simulator.wait_for(lambda ledger: ledger.creates == 1)
         wait_until(lambda: one.counts() == {"rendering": 1})
     one.set("state", value=cluster.database())
-    told = one.cli("run", status=2)
+    told = one.program("run", status=2)
     assert "is gone or empty, but" in told
     assert "still holds 1 unfinished jobs" in told
-    assert "took 1 unfinished jobs up again" in one.cli("recover")
+    assert "took 1 unfinished jobs up again" in one.program("recover")
     one.simulator.finish_all()
     with daemon(one):
         wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one))
@@ -321,7 +326,7 @@ def test_what_was_bought_is_known_when_the_state_is_lost(fleet: Fleet, cluster: 
     for machine, name in ((one, "a.jpg"), (two, "b.jpg")):
         pledge.drop(name)
         with daemon(machine) as running:
-            wait_until(lambda name=name: name in one.files("processed"), told=lambda: reasons(one) + running.log)
+            wait_until(partial(is_processed, one, name), told=lambda: reasons(one) + running.log)
             wait_until(lambda: ended(one))
     ledgers = [*(two.root / "work").glob("*.ledger")]
     (two.root / "work").rename(two.root / "gone")

@@ -14,10 +14,10 @@ from PIL import Image
 from sorawatch import config
 from sorawatch.app import status
 from sorawatch.cli.service.unit import Places, writable
-from tests.slow.disks import Disks
-from tests.slow.scene import Pledge, daemon, pauses, reasons
-from tests.slow.shares import Shares
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge, daemon, pauses, reasons
+from tests.support.disks import Disks
+from tests.support.shares import Shares
+from tests.support.workspace import Workspace, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -31,20 +31,20 @@ def shares(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shares]:
 
 
 @pytest.fixture
-def share_yard(shares: Shares, yard: Yard) -> Yard:
-    """A yard whose daemons end before its shares do."""
-    return yard
+def share_workspace(shares: Shares, workspace: Workspace) -> Workspace:
+    """A workspace whose daemons end before its shares do."""
+    return workspace
 
 
 @pytest.fixture
-def patient_share_yard(shares: Shares, patient_yard: Yard) -> Yard:
+def stalled_share_workspace(shares: Shares, stalled_workspace: Workspace) -> Workspace:
     """Likewise, with a simulator that finishes no video until it is told to."""
-    return patient_yard
+    return stalled_workspace
 
 
-def watching(yard: Yard) -> str:
+def watching(workspace: Workspace) -> str:
     """How the daemon notices changes, as ``status`` tells it."""
-    posted = status.snapshot(config.load(yard.root / "config.yaml", {})).note.get("watching")
+    posted = status.snapshot(config.load(workspace.root / "config.yaml", {})).note.get("watching")
     return posted["told"] if posted else ""
 
 
@@ -55,154 +55,154 @@ def noise(path: Path) -> bytes:
 
 
 def test_what_the_server_writes_is_found_by_listing_and_waited_for_until_it_is_all_there(
-    shares: Shares, share_yard: Yard
+    shares: Shares, share_workspace: Workspace
 ) -> None:
     """No event arrives, and for 20 seconds the size that was seen first is shown."""
-    yard = share_yard
-    share = shares.mount(yard.inbox)
-    yard.set("watch", settle_seconds=0.5, rescan_seconds=0.5, damaged_grace_seconds=90)
-    data = noise(yard.root / "whole.jpg")
-    with daemon(yard) as running:
-        wait_until(lambda: "fuse.sshfs" in watching(yard), told=lambda: running.log)
-        assert "found by listing it every 0.5 s" in yard.cli("status")
-        assert "fuse.sshfs" in yard.cli("check")
+    workspace = share_workspace
+    share = shares.mount(workspace.inbox)
+    workspace.set("watch", settle_seconds=0.5, rescan_seconds=0.5, damaged_grace_seconds=90)
+    data = noise(workspace.root / "whole.jpg")
+    with daemon(workspace) as running:
+        wait_until(lambda: "fuse.sshfs" in watching(workspace), told=lambda: running.log)
+        assert "found by listing it every 0.5 s" in workspace.cli("status")
+        assert "fuse.sshfs" in workspace.cli("check")
         (share.remote / "beach.yaml").write_text("prompt: waves\n")
         with open(share.remote / "beach.jpg", "wb", buffering=0) as file:
             file.write(data[: len(data) // 2])
-            wait_until(lambda: "it is read again" in reasons(yard), told=lambda: reasons(yard) + running.log)
+            wait_until(lambda: "it is read again" in reasons(workspace), told=lambda: reasons(workspace) + running.log)
             file.write(data[len(data) // 2 :])
-        wait_until(lambda: len(yard.files("processed")) == 2, told=lambda: reasons(yard) + running.log)
-    assert yard.simulator.ledger().creates == 1
-    assert yard.files("errors") == {}
-    assert (yard.processed / "beach.jpg").read_bytes() == data
+        wait_until(lambda: len(workspace.files("processed")) == 2, told=lambda: reasons(workspace) + running.log)
+    assert workspace.simulator.ledger().creates == 1
+    assert workspace.files("errors") == {}
+    assert (workspace.processed / "beach.jpg").read_bytes() == data
     assert [path.name for path in share.remote.iterdir()] == [".sorawatch"]
 
 
-def test_a_picture_that_stays_damaged_counts_as_that_in_the_end(shares: Shares, share_yard: Yard) -> None:
-    yard = share_yard
-    share = shares.mount(yard.inbox)
-    yard.set("watch", settle_seconds=0.2, rescan_seconds=0.5, damaged_grace_seconds=3)
-    (share.remote / "beach.jpg").write_bytes(noise(yard.root / "whole.jpg")[:5000])
+def test_a_picture_that_stays_damaged_counts_as_that_in_the_end(shares: Shares, share_workspace: Workspace) -> None:
+    workspace = share_workspace
+    share = shares.mount(workspace.inbox)
+    workspace.set("watch", settle_seconds=0.2, rescan_seconds=0.5, damaged_grace_seconds=3)
+    (share.remote / "beach.jpg").write_bytes(noise(workspace.root / "whole.jpg")[:5000])
     (share.remote / "beach.yaml").write_text("prompt: waves\n")
-    with daemon(yard):
-        wait_until(lambda: len(yard.files("errors")) == 3, told=lambda: reasons(yard))
-    assert "is damaged or cut off" in (yard.errors / "beach.error.txt").read_text()
-    assert yard.simulator.ledger().creates == 0
+    with daemon(workspace):
+        wait_until(lambda: len(workspace.files("errors")) == 3, told=lambda: reasons(workspace))
+    assert "is damaged or cut off" in (workspace.errors / "beach.error.txt").read_text()
+    assert workspace.simulator.ledger().creates == 0
 
 
 def test_a_server_that_is_killed_and_comes_back_to_a_share_that_reconnects(
-    shares: Shares, patient_share_yard: Yard
+    shares: Shares, stalled_share_workspace: Workspace
 ) -> None:
-    yard = patient_share_yard
-    points = [yard.inbox, yard.outbox, yard.errors, yard.processed]
+    workspace = stalled_share_workspace
+    points = [workspace.inbox, workspace.outbox, workspace.errors, workspace.processed]
     mounted = [shares.mount(point, "reconnect") for point in points]
-    pledge = Pledge(yard)
+    pledge = Pledge(workspace)
     pledge.drop("0.jpg", "1.jpg")
-    with daemon(yard) as running, pledge.watching():
-        yard.simulator.wait_for(lambda ledger: ledger.creates == 2)
+    with daemon(workspace) as running, pledge.watching():
+        workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
         for share in mounted:
             share.server.kill()
-        yard.simulator.finish_all()
-        wait_until(lambda: "the inbox cannot be read" in pauses(yard), told=lambda: running.log)
-        assert "(since " in yard.cli("status")
-        wait_until(lambda: yard.counts().get("rendered") == 2, told=lambda: reasons(yard))
+        workspace.simulator.finish_all()
+        wait_until(lambda: "the inbox cannot be read" in pauses(workspace), told=lambda: running.log)
+        assert "(since " in workspace.cli("status")
+        wait_until(lambda: workspace.counts().get("rendered") == 2, told=lambda: reasons(workspace))
         for share in mounted:
             share.server.restart()
-        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard) + running.log)
+        wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
         pledge.drop("later.jpg")
-        yard.simulator.wait_for(lambda ledger: ledger.creates == 3)
-        yard.simulator.finish_all()
-        wait_until(lambda: len(yard.files("processed")) == 6, told=lambda: reasons(yard) + running.log)
-        assert not pauses(yard)
+        workspace.simulator.wait_for(lambda ledger: ledger.creates == 3)
+        workspace.simulator.finish_all()
+        wait_until(lambda: len(workspace.files("processed")) == 6, told=lambda: reasons(workspace) + running.log)
+        assert not pauses(workspace)
     pledge.keep(clips=3)
 
 
 def test_a_share_that_unmounts_itself_leaves_empty_folders_in_which_nothing_is_written(
-    shares: Shares, patient_share_yard: Yard
+    shares: Shares, stalled_share_workspace: Workspace
 ) -> None:
-    yard = patient_share_yard
-    points = [yard.inbox, yard.outbox, yard.errors, yard.processed]
+    workspace = stalled_share_workspace
+    points = [workspace.inbox, workspace.outbox, workspace.errors, workspace.processed]
     mounted = [shares.mount(point) for point in points]
-    yard.set("limits", in_flight=1)
-    pledge = Pledge(yard)
+    workspace.set("limits", in_flight=1)
+    pledge = Pledge(workspace)
     pledge.drop("0.jpg", "1.jpg")
-    with daemon(yard) as running, pledge.watching():
-        wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(yard))
+    with daemon(workspace) as running, pledge.watching():
+        wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(workspace))
         for share in mounted:
             share.server.kill()
             share.gone()
-        yard.simulator.finish_all()
-        wait_until(lambda: "has lost its file .sorawatch" in pauses(yard), told=lambda: running.log)
-        wait_until(lambda: yard.counts().get("rendered") == 1, told=lambda: reasons(yard))
-        assert "(since " in yard.cli("status")
+        workspace.simulator.finish_all()
+        wait_until(lambda: "has lost its file .sorawatch" in pauses(workspace), told=lambda: running.log)
+        wait_until(lambda: workspace.counts().get("rendered") == 1, told=lambda: reasons(workspace))
+        assert "(since " in workspace.cli("status")
         assert [path for point in points for path in point.iterdir()] == []
-        assert yard.counts() == {"rendered": 1, "ready": 1}
+        assert workspace.counts() == {"rendered": 1, "ready": 1}
         for share in mounted:
             share.server.restart()
             share.mount()
-        yard.simulator.wait_for(lambda ledger: ledger.creates == 2)
-        yard.simulator.finish_all()
-        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard) + running.log)
+        workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        workspace.simulator.finish_all()
+        wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
     pledge.keep(clips=2)
 
 
-def test_a_share_that_hangs_holds_up_nothing_but_itself(shares: Shares, patient_share_yard: Yard) -> None:
-    yard = patient_share_yard
-    share = shares.mount(yard.inbox)
-    yard.set("limits", in_flight=1)
-    pledge = Pledge(yard)
+def test_a_share_that_hangs_holds_up_nothing_but_itself(shares: Shares, stalled_share_workspace: Workspace) -> None:
+    workspace = stalled_share_workspace
+    share = shares.mount(workspace.inbox)
+    workspace.set("limits", in_flight=1)
+    pledge = Pledge(workspace)
     pledge.drop("0.jpg", "1.jpg")
-    with daemon(yard) as running, pledge.watching():
-        wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(yard))
+    with daemon(workspace) as running, pledge.watching():
+        wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(workspace))
         share.server.freeze()
         try:
-            wait_until(lambda: "it does not answer" in pauses(yard), told=lambda: running.log)
-            assert "(since " in yard.cli("status")
-            yard.simulator.finish_all()
-            wait_until(lambda: yard.files("outbox"), told=lambda: reasons(yard))
-            assert yard.simulator.ledger().creates == 1
+            wait_until(lambda: "it does not answer" in pauses(workspace), told=lambda: running.log)
+            assert "(since " in workspace.cli("status")
+            workspace.simulator.finish_all()
+            wait_until(lambda: workspace.files("outbox"), told=lambda: reasons(workspace))
+            assert workspace.simulator.ledger().creates == 1
         finally:
             share.server.thaw()
-        yard.simulator.wait_for(lambda ledger: ledger.creates == 2)
-        yard.simulator.finish_all()
-        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard) + running.log)
-        assert not pauses(yard)
+        workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        workspace.simulator.finish_all()
+        wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
+        assert not pauses(workspace)
     pledge.keep(clips=2)
 
 
-def test_check_names_a_share_that_hangs_and_looks_at_the_rest(shares: Shares, share_yard: Yard) -> None:
-    yard = share_yard
-    share = shares.mount(yard.outbox)
+def test_check_names_a_share_that_hangs_and_looks_at_the_rest(shares: Shares, share_workspace: Workspace) -> None:
+    workspace = share_workspace
+    share = shares.mount(workspace.outbox)
     share.server.freeze()
     try:
-        told = yard.cli("check", status=1)
+        told = workspace.cli("check", status=1)
     finally:
         share.server.thaw()
-    assert f"folders.outbox, {yard.outbox}: it has not answered for 10 s" in told
-    assert f"folders.processed, {yard.processed}: can be read and written" in told
+    assert f"folders.outbox, {workspace.outbox}: it has not answered for 10 s" in told
+    assert f"folders.processed, {workspace.processed}: can be read and written" in told
 
 
-def test_a_disk_unmounted_and_mounted_again_below_the_daemon(disks: Disks, patient_disk_yard: Yard) -> None:
-    yard = patient_disk_yard
-    disk = disks.ext4(yard.inbox, megabytes=8)
-    yard.set("limits", in_flight=1)
-    yard.set("watch", mode="native")
-    pledge = Pledge(yard)
+def test_a_disk_unmounted_and_mounted_again_below_the_daemon(disks: Disks, stalled_disk_workspace: Workspace) -> None:
+    workspace = stalled_disk_workspace
+    disk = disks.ext4(workspace.inbox, megabytes=8)
+    workspace.set("limits", in_flight=1)
+    workspace.set("watch", mode="native")
+    pledge = Pledge(workspace)
     pledge.drop("0.jpg", "1.jpg")
-    with daemon(yard) as running, pledge.watching():
-        wait_until(lambda: yard.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(yard))
+    with daemon(workspace) as running, pledge.watching():
+        wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(workspace))
         subprocess.run(["umount", "-l", disk.point], check=True)
-        wait_until(lambda: "has lost its file .sorawatch" in pauses(yard), told=lambda: running.log)
-        assert list(yard.inbox.iterdir()) == []
-        assert yard.counts() == {"rendering": 1, "ready": 1}
+        wait_until(lambda: "has lost its file .sorawatch" in pauses(workspace), told=lambda: running.log)
+        assert list(workspace.inbox.iterdir()) == []
+        assert workspace.counts() == {"rendering": 1, "ready": 1}
         assert not locks(running.process.pid)
         disk.mount()
-        yard.simulator.finish_all()
-        yard.simulator.wait_for(lambda ledger: ledger.creates == 2)
-        assert "by events" in watching(yard)
+        workspace.simulator.finish_all()
+        workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        assert "by events" in watching(workspace)
         assert locks(running.process.pid) == [str(disk.point / ".sorawatch")]
-        yard.simulator.finish_all()
-        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard) + running.log)
+        workspace.simulator.finish_all()
+        wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
     pledge.keep(clips=2)
 
 
@@ -231,17 +231,17 @@ def caseless(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", point], check=True)
 
 
-def test_names_that_differ_in_case_alone_where_they_are_one(yard: Yard, caseless: Path) -> None:
+def test_names_that_differ_in_case_alone_where_they_are_one(workspace: Workspace, caseless: Path) -> None:
     (caseless / "probe").touch()
     if not (caseless / "PROBE").exists():
         pytest.skip("this file system tells a from A")
     (caseless / "probe").unlink()
-    pledge = Pledge(yard)
+    pledge = Pledge(workspace)
     pledge.drop("beach.jpg", "BEACH.jpg")
-    with daemon(yard) as running, pledge.watching():
-        wait_until(lambda: len(yard.files("processed")) == 4, told=lambda: reasons(yard) + running.log)
-    assert len(yard.files("outbox")) == 2
-    assert {name.casefold() for name in yard.files("outbox")} == {"beach.mp4", "beach (2).mp4"}
+    with daemon(workspace) as running, pledge.watching():
+        wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
+    assert len(workspace.files("outbox")) == 2
+    assert {name.casefold() for name in workspace.files("outbox")} == {"beach.mp4", "beach (2).mp4"}
     pledge.keep(clips=2)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sorawatch import simulator
-from tests.slow.scene import Pledge
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import Pledge
+from tests.support.workspace import Workspace, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -19,12 +20,12 @@ _AT_A_WORD = "import sys; from sorawatch.cli.main import cli; sys.stdin.read(1);
 """Everything is imported before the word comes, so that the starts are as close together as can be."""
 
 
-def ready(yard: Yard, configuration: Path) -> subprocess.Popen[str]:
+def ready(workspace: Workspace, configuration: Path) -> subprocess.Popen[str]:
     """A daemon that starts as soon as it is told to."""
     command = [sys.executable, "-c", _AT_A_WORD, "run", "--config", str(configuration)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, cwd=yard.root, text=True, **pipes)
-    yard.processes.append(process)
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=workspace.root, text=True, **pipes)
+    workspace.processes.append(process)
     return process
 
 
@@ -36,26 +37,26 @@ def test_exactly_one_of_two_daemons_works(tmp_path: Path, shared: str) -> None:
         for number in range(ROUNDS):
             root = tmp_path / str(number)
             root.mkdir()
-            yard = Yard(root, sim)
+            workspace = Workspace(root, sim)
             try:
-                compete(yard, shared)
+                compete(workspace, shared)
             finally:
-                yard.close()
+                workspace.close()
         ledger = sim.ledger()
         assert (ledger.creates, len({video.prompt for video in ledger.videos})) == (ROUNDS, ROUNDS)
 
 
-def compete(yard: Yard, shared: str) -> None:
-    pledge = Pledge(yard)
-    pledge.drop(f"{yard.root.name}.jpg")
-    first = yard.write_config()
+def compete(workspace: Workspace, shared: str) -> None:
+    pledge = Pledge(workspace)
+    pledge.drop(f"{workspace.root.name}.jpg")
+    first = workspace.write_config()
     second = first
     if shared == "inbox":
-        yard.set("state", value="other/state.db")
-        second = yard.write_config().rename(yard.root / "second.yaml")
-        yard.set("state", value="state.db")
-        yard.write_config()
-    daemons = [ready(yard, first), ready(yard, second)]
+        workspace.set("state", value="other/state.db")
+        second = workspace.write_config().rename(workspace.root / "second.yaml")
+        workspace.set("state", value="state.db")
+        workspace.write_config()
+    daemons = [ready(workspace, first), ready(workspace, second)]
     for daemon in daemons:
         assert daemon.stdin is not None
         daemon.stdin.write("\n")
@@ -67,9 +68,9 @@ def compete(yard: Yard, shared: str) -> None:
     assert loser.returncode == 2, said
     assert f"another sorawatch (pid {winner.pid}" in said
     assert len(said.splitlines()) == 1
-    wait_until(lambda: len(yard.files("processed")) == 2)
+    wait_until(lambda: len(workspace.files("processed")) == 2)
     assert winner.poll() is None
     winner.terminate()
     winner.communicate()
     pledge.everything_whole()
-    assert len(yard.files("outbox")) == 1
+    assert len(workspace.files("outbox")) == 1

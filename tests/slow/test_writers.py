@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.slow.scene import daemon, reasons
-from tests.yard import Yard, wait_until
+from tests.support.daemon_process import daemon, reasons
+from tests.support.workspace import Workspace, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -25,9 +25,9 @@ cat <&3 >&4
 
 
 @pytest.fixture
-def original(yard: Yard) -> Path:
+def original(workspace: Workspace) -> Path:
     """A large picture whose halves no decoder takes for a whole."""
-    path = yard.root / "original.jpg"
+    path = workspace.root / "original.jpg"
     Image.effect_noise(PIXELS, 90).convert("RGB").save(path, quality=97)
     assert path.stat().st_size > 1_300_000
     return path
@@ -39,93 +39,97 @@ def run(*command: str | Path) -> None:
     subprocess.run([*map(str, command)], check=True, capture_output=True)
 
 
-def ordered_once(yard: Yard, original: Path, name: str = "beach.jpg") -> None:
+def ordered_once(workspace: Workspace, original: Path, name: str = "beach.jpg") -> None:
     """One clip, of the whole picture, and nothing else anywhere."""
-    assert yard.simulator.ledger().creates == 1
-    assert yard.files("errors") == {}
-    assert yard.files("inbox") == {}
-    assert (yard.processed / name).read_bytes() == original.read_bytes()
+    assert workspace.simulator.ledger().creates == 1
+    assert workspace.files("errors") == {}
+    assert workspace.files("inbox") == {}
+    assert (workspace.processed / name).read_bytes() == original.read_bytes()
 
 
-def delivered(yard: Yard, files: int = 2) -> bool:
-    return len(yard.files("processed")) == files
+def delivered(workspace: Workspace, files: int = 2) -> bool:
+    return len(workspace.files("processed")) == files
 
 
 @pytest.mark.parametrize("first", ["sidecar", "picture"])
-def test_a_slow_copy(yard: Yard, original: Path, first: str) -> None:
-    yard.set("watch", settle_seconds=0.6, rescan_seconds=30)
-    with daemon(yard) as running:
+def test_a_slow_copy(workspace: Workspace, original: Path, first: str) -> None:
+    workspace.set("watch", settle_seconds=0.6, rescan_seconds=30)
+    with daemon(workspace) as running:
         if first == "sidecar":
-            (yard.inbox / "beach.yaml").write_text("prompt: waves\n")
-        run("bash", "-c", THROTTLED, "bash", original, yard.inbox / "beach.jpg")
+            (workspace.inbox / "beach.yaml").write_text("prompt: waves\n")
+        run("bash", "-c", THROTTLED, "bash", original, workspace.inbox / "beach.jpg")
         if first == "picture":
-            (yard.inbox / "beach.yaml").write_text("prompt: waves\n")
-        wait_until(lambda: delivered(yard), told=lambda: reasons(yard) + running.log)
-    ordered_once(yard, original)
+            (workspace.inbox / "beach.yaml").write_text("prompt: waves\n")
+        wait_until(lambda: delivered(workspace), told=lambda: reasons(workspace) + running.log)
+    ordered_once(workspace, original)
 
 
-def test_rsync_with_a_throttle(yard: Yard, original: Path) -> None:
+def test_rsync_with_a_throttle(workspace: Workspace, original: Path) -> None:
     """It writes a hidden name and renames it, with the time of the original."""
-    yard.set("watch", settle_seconds=0.3, rescan_seconds=30)
-    source = yard.root / "source"
+    workspace.set("watch", settle_seconds=0.3, rescan_seconds=30)
+    source = workspace.root / "source"
     source.mkdir()
     shutil.copy2(original, source / "beach.jpg")
     (source / "beach.yaml").write_text("prompt: waves\n")
     subprocess.run(["touch", "-d", "2001-02-03", *source.iterdir()], check=True)
-    with daemon(yard) as running:
-        run("rsync", "-a", "--bwlimit=1000", f"{source}/", f"{yard.inbox}/")
-        wait_until(lambda: delivered(yard), told=lambda: reasons(yard) + running.log)
-    ordered_once(yard, original)
+    with daemon(workspace) as running:
+        run("rsync", "-a", "--bwlimit=1000", f"{source}/", f"{workspace.inbox}/")
+        wait_until(lambda: delivered(workspace), told=lambda: reasons(workspace) + running.log)
+    ordered_once(workspace, original)
 
 
-def test_mv_across_disks(yard: Yard, original: Path, other_disk: Path) -> None:
-    yard.set("watch", settle_seconds=0.3, rescan_seconds=30)
+def test_mv_across_disks(workspace: Workspace, original: Path, other_disk: Path) -> None:
+    workspace.set("watch", settle_seconds=0.3, rescan_seconds=30)
     shutil.copy(original, other_disk / "beach.jpg")
     (other_disk / "beach.yaml").write_text("prompt: waves\n")
-    with daemon(yard) as running:
-        run("mv", other_disk / "beach.yaml", other_disk / "beach.jpg", yard.inbox)
-        wait_until(lambda: delivered(yard), told=lambda: reasons(yard) + running.log)
-    ordered_once(yard, original)
+    with daemon(workspace) as running:
+        run("mv", other_disk / "beach.yaml", other_disk / "beach.jpg", workspace.inbox)
+        wait_until(lambda: delivered(workspace), told=lambda: reasons(workspace) + running.log)
+    ordered_once(workspace, original)
 
 
-def test_bursts_with_pauses_longer_than_a_file_needs_to_settle(yard: Yard, original: Path) -> None:
+def test_bursts_with_pauses_longer_than_a_file_needs_to_settle(workspace: Workspace, original: Path) -> None:
     """Nobody can tell such a pause from the end. What holds: no half is paid for, and the bytes are never lost."""
-    yard.set("watch", settle_seconds=0.2, rescan_seconds=0.5)
-    (yard.inbox / "beach.yaml").write_text("prompt: waves\n")
-    target = yard.inbox / "beach.jpg"
+    workspace.set("watch", settle_seconds=0.2, rescan_seconds=0.5)
+    (workspace.inbox / "beach.yaml").write_text("prompt: waves\n")
+    target = workspace.inbox / "beach.jpg"
     data = original.read_bytes()
-    with daemon(yard) as running:
+    with daemon(workspace) as running:
         with open(target, "wb", buffering=0) as writer:
             for start in range(0, len(data), 400_000):
                 writer.write(data[start : start + 400_000])
                 time.sleep(1.0)
         # What was taken for damaged and filed was written on into where it lies now; what had changed by then stayed.
-        wait_until(lambda: delivered(yard) or "beach.jpg" in yard.files("errors"), told=lambda: reasons(yard))
-        if "beach.jpg" in yard.files("errors"):
-            assert "is damaged or cut off" in (yard.errors / "beach.error.txt").read_text()
-            assert (yard.errors / "beach.jpg").read_bytes() == data
-            yard.cli("retry", "beach.jpg")
-        wait_until(lambda: delivered(yard), told=lambda: reasons(yard) + running.log)
-    for text in yard.errors.glob("*.error.txt"):
+        wait_until(
+            lambda: delivered(workspace) or "beach.jpg" in workspace.files("errors"), told=lambda: reasons(workspace)
+        )
+        if "beach.jpg" in workspace.files("errors"):
+            assert "is damaged or cut off" in (workspace.errors / "beach.error.txt").read_text()
+            assert (workspace.errors / "beach.jpg").read_bytes() == data
+            workspace.cli("retry", "beach.jpg")
+        wait_until(lambda: delivered(workspace), told=lambda: reasons(workspace) + running.log)
+    for text in workspace.errors.glob("*.error.txt"):
         text.unlink()
-    ordered_once(yard, original)
+    ordered_once(workspace, original)
 
 
 @pytest.mark.parametrize("size_first", [False, True], ids=["appending", "with its length set first"])
-def test_dd_with_a_pause_that_has_the_half_taken_for_damaged(yard: Yard, original: Path, size_first: bool) -> None:
-    yard.set("watch", settle_seconds=0.2, rescan_seconds=0.5)
-    target, half = yard.inbox / "beach.jpg", original.stat().st_size // 2
-    (yard.inbox / "beach.yaml").write_text("prompt: waves\n")
-    with daemon(yard) as running:
+def test_dd_with_a_pause_that_has_the_half_taken_for_damaged(
+    workspace: Workspace, original: Path, size_first: bool
+) -> None:
+    workspace.set("watch", settle_seconds=0.2, rescan_seconds=0.5)
+    target, half = workspace.inbox / "beach.jpg", original.stat().st_size // 2
+    (workspace.inbox / "beach.yaml").write_text("prompt: waves\n")
+    with daemon(workspace) as running:
         if size_first:
-            run("truncate", "-s", str(original.stat().st_size), yard.root / "beach.jpg")
-            run("mv", yard.root / "beach.jpg", target)
+            run("truncate", "-s", str(original.stat().st_size), workspace.root / "beach.jpg")
+            run("mv", workspace.root / "beach.jpg", target)
         run("dd", f"if={original}", f"of={target}", f"bs={half}", "count=1", "conv=notrunc")
-        wait_until(lambda: len(yard.files("errors")) == 3, told=lambda: reasons(yard) + running.log)
-        assert "Was it charged?\n    No." in (yard.errors / "beach.error.txt").read_text()
-        run("mv", yard.errors / "beach.jpg", yard.inbox)
+        wait_until(lambda: len(workspace.files("errors")) == 3, told=lambda: reasons(workspace) + running.log)
+        assert "Was it charged?\n    No." in (workspace.errors / "beach.error.txt").read_text()
+        run("mv", workspace.errors / "beach.jpg", workspace.inbox)
         run("dd", f"if={original}", f"of={target}", f"bs={half}", "skip=1", "seek=1", "conv=notrunc")
-        (yard.errors / "beach.error.txt").unlink()
-        run("mv", yard.errors / "beach.yaml", yard.inbox)
-        wait_until(lambda: delivered(yard), told=lambda: reasons(yard) + running.log)
-    ordered_once(yard, original)
+        (workspace.errors / "beach.error.txt").unlink()
+        run("mv", workspace.errors / "beach.yaml", workspace.inbox)
+        wait_until(lambda: delivered(workspace), told=lambda: reasons(workspace) + running.log)
+    ordered_once(workspace, original)

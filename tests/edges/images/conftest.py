@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.edges.images.pictures import pool
+from tests.support.pictures import pool
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,18 +8,7 @@ import pytest
 from PIL import Image
 
 from sorawatch.core.order import Size
-from tests.edges.images.hostile import png, tiff
-from tests.edges.images.pictures import (
-    BLUE,
-    GREEN,
-    RED,
-    Array,
-    flat,
-    made,
-    near,
-    save,
-)
-from tests.edges.images.profiles import (
+from tests.support.colour_profiles import (
     P3,
     SRGB,
     cmyk_profile,
@@ -28,6 +17,17 @@ from tests.edges.images.profiles import (
     lab_to_srgb,
     p3_profile,
     to_linear,
+)
+from tests.support.malicious_images import png, tiff
+from tests.support.pictures import (
+    BLUE,
+    GREEN,
+    RED,
+    Array,
+    flat,
+    made,
+    near,
+    save,
 )
 
 

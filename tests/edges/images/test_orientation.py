@@ -7,7 +7,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from sorawatch.core.order import Fit, Size
-from tests.edges.images.pictures import SIDES, arrow, is_upright, made, save, turned
+from tests.support.pictures import SIDES, arrow, is_upright, made, save, turned
 
 
 @pytest.mark.parametrize("orientation", SIDES)

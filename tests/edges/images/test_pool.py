@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -17,9 +18,9 @@ from PIL import Image
 from sorawatch.core.order import Fit, Size
 from sorawatch.edges.images import Pool, ProcessLimits, Reference, ReferenceRequest
 from sorawatch.errors import Deferred, Rejected
-from tests.edges.images.hostile import png, scans_without_end
-from tests.edges.images.pictures import FREE, RED, SMALL, flat, save
-from tests.yard import wait_until
+from tests.support.malicious_images import png, scans_without_end
+from tests.support.pictures import FREE, RED, SMALL, flat, save
+from tests.support.workspace import wait_until
 
 WISH = ReferenceRequest(FREE, SMALL, Fit.STRETCH)
 
@@ -204,7 +205,12 @@ def test_a_worker_minds_no_signal_that_is_meant_for_the_daemon(studio: Studio) -
     studio.good()
     (pid,) = studio.pids
     slow = studio.begin("slow.jpg", scans_without_end(6_000, 6_000, 250))
-    wait_until(lambda: os.kill(pid, signal.SIGTERM) or slow.done())
+
+    def interrupted_until_done() -> bool:
+        os.kill(pid, signal.SIGTERM)
+        return slow.done()
+
+    wait_until(interrupted_until_done)
     assert slow.result().size == SMALL
     assert studio.pids == {pid}
     # Ctrl-C goes to the terminal's process group, a closed terminal to its session.
@@ -216,7 +222,8 @@ def test_closing_defers_what_is_under_way(studio: Studio) -> None:
     stuck = studio.begin("endless.jpg", ENDLESS)
     studio.wait_for_busy()
     studio.pool.close()
-    for attempt in (lambda: stuck.result(60), studio.good):
+    attempts: tuple[Callable[[], object], ...] = (lambda: stuck.result(60), studio.good)
+    for attempt in attempts:
         with pytest.raises(Deferred, match="sorawatch is being stopped"):
             attempt()
     assert studio.pids == set()
@@ -244,8 +251,8 @@ def test_a_worker_ends_with_its_daemon_however_that_ends(tmp_path: Path, number:
 def test_an_idle_worker_ends_with_its_daemon(tmp_path: Path) -> None:
     script = f"{DAEMON}\nprint('made', flush=True)\nsys.stdin.read()"
     picture = save(tmp_path, flat(RED), "good.png")
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", script, picture], **pipes) as daemon:
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script, str(picture)], **pipes) as daemon:
         assert daemon.stdout is not None
         assert daemon.stdout.readline() == b"made\n"
         (pid,) = workers(daemon.pid)

@@ -17,7 +17,7 @@ from PIL import Image
 from sorawatch.core.order import Aim, Fit, Size
 from sorawatch.edges.images import Pool, ReferenceRequest, source
 from sorawatch.errors import Damaged, Deferred, Rejected
-from tests.edges.images.pictures import FREE, RED, SMALL, SORA, flat, made, near, prepare, save
+from tests.support.pictures import FREE, RED, SMALL, SORA, flat, made, near, prepare, save
 
 
 def rejected(
@@ -29,6 +29,7 @@ def rejected(
 ) -> Rejected | Deferred:
     with pytest.raises(kind) as caught:
         prepare(path, FREE, aim, fit, **options)
+    assert isinstance(caught.value, kind)
     return caught.value
 
 

@@ -12,8 +12,8 @@ from PIL import Image
 from sorawatch.core.order import Fit, Size
 from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.edges.images import Pool, ReferenceRequest
-from tests.edges.images.pictures import FREE, Array, save
 from tests.edges.images.test_pool import workers
+from tests.support.pictures import FREE, Array, save
 
 pytest.importorskip("cykooz_resizer")
 

@@ -6,6 +6,7 @@ import io
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -93,7 +94,7 @@ json_values = st.recursive(
 @example({"size": "0x0"}, b"")
 @example({"crop": [1, 2]}, b"")
 @example({"crop": None, "thumbnail": "9x9"}, b"short")
-def test_whatever_a_worker_says_is_an_answer_or_garbled(change: dict[str, object], data: bytes) -> None:
+def test_whatever_a_worker_says_is_an_answer_or_garbled(change: dict[str, Any], data: bytes) -> None:
     for head in (change, HEAD | change, [change]):
         try:
             answer = received(written(head, data))

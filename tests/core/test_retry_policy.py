@@ -1,0 +1,88 @@
+"""How long a render may take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sorawatch.core import outcome as o
+from sorawatch.core.job import Charged, Job, Pair, Stamp, State
+from sorawatch.core.lifecycle import Action, advance, retry
+from sorawatch.core.retry_policy import Policy
+from sorawatch.core.schedule import Waits, stalled_poll
+
+NOW = 1_760_000_000_000
+HOUR = 3_600_000
+WAITS = Waits(longest=900, poll_min=5, poll_max=30, stall=3600, abandon=86_400)
+
+
+def polled(waited: int, late: int = 0, outcome: o.Outcome | None = None, **changes: Any) -> Job:
+    """A job after a poll that brought ``outcome``, ``waited`` milliseconds after its order was accepted."""
+    job = Job(
+        "k3m9x2pq",
+        State.RENDERING,
+        Pair("", "beach.jpg", Stamp(1, 1)),
+        created_at=NOW,
+        changed_at=NOW,
+        due_at=NOW + waited - late,
+        submitted_at=NOW,
+        token="t",
+        video_id="video_1",
+        price=800_000,
+        charged=Charged.PERHAPS,
+    )
+    outcome = outcome or o.Pending(40)
+    now = NOW + waited
+    return advance(replace(job, **changes), Action.POLL, outcome, now=now, policy=Policy(WAITS), jitter=0.5)
+
+
+def test_a_render_that_takes_too_long_is_reported_and_asked_after_more_and_more_rarely() -> None:
+    assert polled(HOUR - 1).reason == ""
+    told = {polled(HOUR * hours).reason for hours in (1, 2, 23)}
+    assert told == {
+        "stalled: the server has not finished it within 60 minutes; it is asked more and more rarely, "
+        "and the job is held after 24 hours"
+    }
+    waits = [stalled_poll(WAITS, hours * HOUR) // 1000 for hours in (1, 2, 3, 4, 23)]
+    assert waits == [30, 390, 750, 900, 900]
+    assert polled(2 * HOUR).due_at == NOW + 2 * HOUR + 390_000
+
+
+def test_patience_never_makes_polls_more_frequent_than_configured() -> None:
+    assert stalled_poll(Waits(longest=1, poll_min=60, poll_max=120, stall=10), HOUR) == 120_000
+
+
+def test_a_render_without_end_is_left_to_a_person() -> None:
+    held = polled(24 * HOUR)
+    assert (held.state, held.video_id, held.charged) == (State.HELD, "video_1", Charged.PERHAPS)
+    assert held.reason == (
+        "the server has been rendering it for 24 hours and comes to no end. It may have been charged ($0.80)."
+    )
+    assert "`sorawatch retry k3m9x2pq`" in held.hint
+    again = retry(held, NOW + 30 * HOUR)
+    assert again is not None
+    assert (again.state, again.changed_at) == (State.RENDERING, NOW + 30 * HOUR)
+
+
+def test_a_clip_that_comes_after_all_is_taken() -> None:
+    assert polled(100 * HOUR, outcome=o.Rendered()).state is State.RENDERED
+
+
+@pytest.mark.parametrize("away", [30 * HOUR, 9_000 * HOUR])
+def test_time_in_which_nobody_looked_tries_no_patience(away: int) -> None:
+    """The daemon was stopped, or the clock was set forward."""
+    after = polled(away, late=away - 60_000)
+    assert (after.state, after.reason) == (State.RENDERING, "")
+    assert after.changed_at < NOW + away
+
+
+def test_a_queue_of_polls_is_no_absence() -> None:
+    assert polled(24 * HOUR, late=300_000).state is State.HELD
+
+
+def test_an_answer_begins_the_count_of_failures_anew() -> None:
+    failed = polled(1_000, outcome=o.TemporaryFailure("HTTP 500", counts=False), attempts=3)
+    assert (failed.attempts, failed.reason) == (4, "HTTP 500")
+    assert polled(1_000, attempts=4, reason="HTTP 500").attempts == 0

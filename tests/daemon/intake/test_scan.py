@@ -1,0 +1,230 @@
+"""From what lies in the inbox to orders, through real folders and real files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sorawatch.core.order import Fit, Model, Order, Size
+from sorawatch.core.sidecar import OrderSettings
+from sorawatch.daemon.intake.scan import InboxScanner, ScanResult, order_beside
+from sorawatch.edges.inbox import Inbox
+from sorawatch.errors import Blocked, Deferred, Rejected
+
+SIZE = Size(1280, 720)
+CATALOGUE = {"sora-2": Model("sora-2", (SIZE, Size(720, 1280)), (4, 8, 12), 100_000)}
+DEFAULTS = OrderSettings(model="sora-2", size=SIZE, seconds=8, fit=Fit.CROP, priority=0)
+SETTLE = 3.0
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+class Desk:
+    """An intake and the time by its clock."""
+
+    def __init__(
+        self, root: Path, defaults: OrderSettings = DEFAULTS, check: Callable[[int], None] = lambda number: None
+    ) -> None:
+        """``check`` is told how often the inbox has been checked."""
+        self.root = root
+        self.checks = 0
+        self._check = check
+        inbox = Inbox(root, ignore=(), settle_seconds=SETTLE)
+        self.intake = InboxScanner(inbox, defaults, CATALOGUE, self._count)
+        self.now = 0.0
+
+    def _count(self) -> None:
+        self.checks += 1
+        self._check(self.checks)
+
+    def look(self) -> ScanResult:
+        self.now += SETTLE
+        return self.intake.look({}, self.now)
+
+    def settled(self) -> ScanResult:
+        self.look()
+        return self.look()
+
+    def orders(self) -> dict[str, Order | Rejected]:
+        return {each.pair.path: each.order for each in self.settled().new}
+
+    def accepted(self) -> dict[str, Order]:
+        return {path: order for path, order in self.orders().items() if isinstance(order, Order)}
+
+    def order(self) -> Order:
+        (order,) = self.orders().values()
+        assert isinstance(order, Order), order
+        return order
+
+    def refusal(self) -> str:
+        (order,) = self.orders().values()
+        assert isinstance(order, Rejected)
+        return str(order)
+
+    def waiting(self) -> dict[str, str]:
+        return {each.path: each.why for each in self.settled().waiting}
+
+
+def drop(folder: Path, **files: str) -> None:
+    """Files named as the keywords, with ``_`` for the dot; pictures have any content."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("__", "\0").replace("_", ".").replace("\0", "_")).write_text(text)
+
+
+class TestSidecars:
+    def test_a_sidecar_over_the_configuration(self, root: Path) -> None:
+        drop(root, beach_jpg="x", beach_yaml="prompt: waves\nseconds: 4\n")
+        assert Desk(root).order() == Order("waves", "sora-2", SIZE, 4, Fit.CROP, 0)
+
+    def test_a_text_is_the_prompt(self, root: Path) -> None:
+        drop(root, beach_jpg="x", beach_txt="Gentle: waves\n")
+        assert Desk(root).order().prompt == "Gentle: waves"
+
+    def test_every_fault_is_told(self, root: Path) -> None:
+        drop(root, beach_jpg="x", beach_yaml="prompt: waves\nseconds: 5\nsise: 1x1\n")
+        told = Desk(root).refusal()
+        assert "beach.yaml line 2, seconds: is 5" in told
+        assert "sise" in told
+
+    def test_a_conflict_is_told(self, root: Path) -> None:
+        drop(root, a_jpg="x", a_png="x", a_yaml="prompt: waves\n")
+        orders = Desk(root).orders()
+        assert {*orders} == {"a.jpg", "a.png"}
+        assert all("Give each its own sidecar: a.jpg.yaml, a.png.yaml" in str(order) for order in orders.values())
+
+    def test_an_image_without_one_waits(self, root: Path) -> None:
+        drop(root, beach_jpg="x")
+        desk = Desk(root)
+        assert desk.waiting() == {"beach.jpg": "no sidecar yet, and no default prompt"}
+        drop(root, beach_yaml="prompt: waves\n")
+        assert desk.order().prompt == "waves"
+
+    def test_an_image_without_one_does_not_wait_where_the_configuration_has_a_prompt(self, root: Path) -> None:
+        drop(root, beach_jpg="x")
+        assert Desk(root, OrderSettings("hills", "sora-2", SIZE, 8, Fit.PAD)).order().prompt == "hills"
+
+    def test_one_that_may_not_be_read_waits_and_holds_nobody_up(self, unprivileged: Path) -> None:
+        drop(unprivileged, a_jpg="x", a_yaml="prompt: waves\n", b_jpg="x", b_yaml="prompt: hills\n")
+        (unprivileged / "a.yaml").chmod(0)
+        look = Desk(unprivileged).settled()
+        assert [each.pair.path for each in look.new] == ["b.jpg"]
+        (waiting,) = look.waiting
+        assert waiting.path == "a.jpg"
+        assert "a.yaml may not be read" in waiting.why
+        (unprivileged / "a.yaml").chmod(0o644)
+        assert {*Desk(unprivileged).orders()} == {"a.jpg", "b.jpg"}
+
+    def test_one_that_vanishes_after_it_was_listed_waits(self, root: Path) -> None:
+        drop(root, beach_jpg="x", beach_yaml="prompt: waves\n")
+        last_check = 4
+        desk = Desk(root, check=lambda number: (root / "beach.yaml").unlink() if number == last_check else None)
+        assert desk.waiting() == {"beach.jpg": "beach.yaml: No such file or directory"}
+        assert desk.waiting() == {"beach.jpg": "no sidecar yet, and no default prompt"}
+
+    def test_one_that_is_a_link_is_none(self, root: Path) -> None:
+        drop(root, beach_jpg="x", elsewhere_md="prompt: waves\n")
+        (root / "beach.yaml").symlink_to(root / "elsewhere.md")
+        assert "beach.yaml" in Desk(root).waiting()
+        assert Desk(root).orders() == {}
+
+
+class TestFolderDefaults:
+    def test_the_nearest_decides(self, root: Path) -> None:
+        drop(root, __defaults_yaml="prompt: top\nseconds: 4\nfit: pad\n")
+        drop(root / "a", __defaults_yml="prompt: middle\nseconds: 12\n")
+        drop(root / "a" / "b", __defaults_yaml="prompt: near\n", x_jpg="x")
+        drop(root / "a" / "c", x_jpg="x", x_yaml="size: portrait\n")
+        drop(root / "d", x_jpg="x")
+        orders = Desk(root).accepted()
+        found = {path: (order.prompt, order.seconds, order.fit) for path, order in orders.items()}
+        assert found == {
+            "a/b/x.jpg": ("near", 12, Fit.PAD),
+            "a/c/x.jpg": ("middle", 12, Fit.PAD),
+            "d/x.jpg": ("top", 4, Fit.PAD),
+        }
+
+    @pytest.mark.parametrize("name", ["_defaults.yaml", "_defaults.yml", "_Defaults.YAML"])
+    def test_their_names(self, root: Path, name: str) -> None:
+        drop(root, x_jpg="x")
+        (root / name).write_text("prompt: waves\n")
+        assert Desk(root).order().prompt == "waves"
+
+    def test_broken_ones_are_named_to_every_pair_below(self, root: Path) -> None:
+        drop(root / "sub", __defaults_yaml="prompt: a\nseconds: 5\n", x_jpg="x")
+        drop(root / "sub" / "deep", y_jpg="x", y_yaml="prompt: waves\n")
+        orders = Desk(root).orders()
+        assert {*orders} == {"sub/x.jpg", "sub/deep/y.jpg"}
+        assert all("sub/_defaults.yaml line 2, seconds: is 5" in str(order) for order in orders.values())
+
+    def test_unreadable_text_is_named_too(self, root: Path) -> None:
+        drop(root, __defaults_yaml="prompt: [\n", x_jpg="x")
+        assert "_defaults.yaml line 2, column 1: is not valid YAML" in Desk(root).refusal()
+
+    def test_a_link_is_refused_by_name(self, root: Path) -> None:
+        drop(root, x_jpg="x", elsewhere_md="prompt: waves\n")
+        (root / "_defaults.yaml").symlink_to(root / "elsewhere.md")
+        assert "_defaults.yaml: is a symbolic link" in Desk(root).refusal()
+
+    def test_those_that_may_not_be_read_keep_their_pairs_waiting(self, unprivileged: Path) -> None:
+        drop(unprivileged, __defaults_yaml="prompt: top\n", x_jpg="x", y_jpg="x", y_yaml="prompt: own\n")
+        (unprivileged / "_defaults.yaml").chmod(0)
+        desk = Desk(unprivileged)
+        assert {*desk.waiting()} == {"x.jpg", "y.jpg"}
+        (unprivileged / "_defaults.yaml").chmod(0o644)
+        assert {path: order.prompt for path, order in desk.accepted().items()} == {"x.jpg": "top", "y.jpg": "own"}
+
+    def test_half_written_ones_are_not_ordered_by(self, root: Path) -> None:
+        drop(root, __defaults_yaml="prompt: gentle wa", x_jpg="x")
+        desk = Desk(root)
+        desk.look()
+        drop(root, __defaults_yaml="prompt: gentle waves\n")
+        assert desk.look().new == ()
+        assert desk.order().prompt == "gentle waves"
+
+
+class TestShareGone:
+    def test_nothing_is_listed_where_the_inbox_must_not_be_looked_at(self, root: Path) -> None:
+        def refuse(number: int) -> None:
+            raise Blocked("not mounted", "Mount it.")
+
+        with pytest.raises(Blocked, match="not mounted"):
+            Desk(root, check=refuse).look()
+
+    def test_a_listing_during_which_it_went_does_not_count(self, root: Path) -> None:
+        def refuse_later(number: int) -> None:
+            if number == 2:
+                raise Blocked("not mounted", "Mount it.")
+
+        desk = Desk(root, check=refuse_later)
+        with pytest.raises(Blocked, match="not mounted"):
+            desk.look()
+        assert desk.look().new == ()
+
+    def test_a_missing_inbox(self, root: Path) -> None:
+        root.rmdir()
+        with pytest.raises(Deferred):
+            Desk(root).look()
+
+
+class TestBeside:
+    def test_what_a_picture_anywhere_would_order(self, root: Path) -> None:
+        drop(root, __defaults_yaml="seconds: 12\n", beach_jpg="x", beach_jpg_yaml="prompt: waves\n", other_jpg="x")
+        assert order_beside(root / "beach.jpg", DEFAULTS, CATALOGUE) == Order("waves", "sora-2", SIZE, 12)
+        assert order_beside(root / "other.jpg", DEFAULTS, CATALOGUE).seconds == 12
+
+    def test_its_faults(self, root: Path) -> None:
+        drop(root, beach_jpg="x", beach_yaml="seconds: 5\n")
+        with pytest.raises(Rejected, match="seconds: is 5"):
+            order_beside(root / "beach.jpg", DEFAULTS, CATALOGUE)
+
+    def test_a_folder_that_is_gone(self, root: Path) -> None:
+        with pytest.raises(Deferred, match="gone"):
+            order_beside(root / "gone" / "beach.jpg", DEFAULTS, CATALOGUE)

@@ -1,0 +1,87 @@
+"""What the state knows of money the ledger is told, at once or as soon as it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from sorawatch.core.job import Job, Pair, Stamp, State
+from sorawatch.core.order import Order, Size
+from sorawatch.core.purchase import Standing
+from sorawatch.daemon.ledgered_store import LedgeredStore
+from sorawatch.edges.ledger import Ledger
+from sorawatch.edges.store import Store, Transaction
+from sorawatch.errors import Blocked
+
+ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
+SENT = Job("a", State.SUBMITTING, Pair("", "a.jpg", Stamp(1, 1)), 1, 1, 1, ORDER, digest="d" * 64, token="t", price=5)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store.create_or_open(tmp_path / "state.db", "one")[0]) as store:
+        yield store
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db.ledger"
+
+
+def fail(_done: None = None) -> None:
+    raise Blocked("no disk", "find it")
+
+
+def test_what_is_bought_and_settled_is_told(store: Store, path: Path) -> None:
+    books = LedgeredStore(store, Ledger(path))
+    with books.transaction() as tx:
+        tx.buy(SENT)
+    with books.transaction() as tx:
+        tx.settle("t", Standing.SPENT, "a.mp4")
+        known = tx.orders.all()
+    assert Ledger(path).read() == known
+
+
+def test_what_is_not_on_disk_is_not_told(store: Store, path: Path) -> None:
+    books = LedgeredStore(store, Ledger(path))
+
+    def buy_and_fail(tx: Transaction) -> None:
+        tx.buy(SENT)
+        fail()
+
+    with pytest.raises(Blocked), books.transaction() as tx:
+        buy_and_fail(tx)
+    assert Ledger(path).read() == {}
+
+
+def test_what_came_to_be_on_disk_against_all_signs_is_told_with_the_next_turn(store: Store, path: Path) -> None:
+    """A disk may fail in the very moment after the commit."""
+    books = LedgeredStore(store, Ledger(path))
+    with pytest.raises(Blocked), books.transaction():
+        fail()
+    with store.transaction() as tx:
+        tx.buy(SENT)
+        known = tx.orders.all()
+    with books.transaction():
+        pass
+    assert Ledger(path).read() == known
+
+
+def test_without_the_ledger_nothing_is_bought_and_all_else_goes_on(store: Store, path: Path) -> None:
+    books = LedgeredStore(store, Ledger(path))
+    path.mkdir()
+    with pytest.raises(Blocked, match="the ledger cannot be written"), books.transaction() as tx:
+        tx.buy(SENT)
+    assert books.objection is not None
+    with books.transaction() as tx:
+        tx.settle("t", Standing.RELEASED)
+        known = tx.orders.all()
+    assert books.objection is not None
+    path.rmdir()
+    with books.transaction():
+        pass
+    assert books.objection is None
+    assert Ledger(path).read() == known

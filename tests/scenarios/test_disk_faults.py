@@ -1,0 +1,367 @@
+"""What happens to files and clocks below a daemon: nothing is bought twice, nothing is lost, nothing stalls."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from sorawatch import config
+from sorawatch.app import status
+from sorawatch.core.job import Job
+from sorawatch.simulator import Fault
+from tests.support.workspace import Workspace, picture, wait_until
+
+DAY_MS = 86_400_000
+_AWAY = 3600
+"""Seconds between two looks at the inbox where a test says itself when to look."""
+
+
+def has_files(workspace: Workspace, folder: str, count: int) -> bool:
+    return len(workspace.files(folder)) == count
+
+
+def jobs(workspace: Workspace) -> tuple[Job, ...]:
+    return status.snapshot(config.load(workspace.root / "config.yaml", {})).jobs
+
+
+def pauses(workspace: Workspace) -> str:
+    note = status.snapshot(config.load(workspace.root / "config.yaml", {})).note
+    return " ".join(str(pause["reason"]) for pause in note["pauses"])
+
+
+def pause(workspace: Workspace) -> None:
+    """Let nothing be submitted by the daemons to come, without any file in the inbox."""
+    assert workspace.run_once()
+    workspace.cli("pause")
+
+
+# Files that come and go
+
+
+def test_a_picture_that_vanishes_between_being_listed_and_being_opened(workspace: Workspace) -> None:
+    workspace.set("watch", mode="polling", rescan_seconds=_AWAY)
+    workspace.set("limits", in_flight=1)
+    pause(workspace)
+    for number in range(7):
+        workspace.drop(f"{number}.jpg")
+    with workspace.running() as daemon:
+        wait_until(lambda: workspace.counts() == {"ready": 6, "found": 1}, told=workspace.counts)
+        (unopened,) = [job for job in jobs(workspace) if job.state == "found"]
+        kept = {name: (workspace.inbox / name).read_bytes() for name in unopened.pair.names}
+        (workspace.inbox / unopened.pair.image).unlink()
+        ready = next(job for job in jobs(workspace) if job.state == "ready")
+        workspace.cli("cancel", ready.id)
+        wait_until(lambda: any("taken away after it was listed" in job.reason for job in jobs(workspace)))
+        daemon.nudge()
+        wait_until(lambda: workspace.states(unopened.pair.image)[-1] == "cancelled")
+        (workspace.inbox / unopened.pair.image).write_bytes(kept[unopened.pair.image])
+        daemon.nudge()
+        workspace.cli("resume")
+        wait_until(lambda: len(workspace.files("outbox")) == 6, told=lambda: workspace.cli("status"))
+    ledger = workspace.simulator.ledger()
+    assert (ledger.creates, ledger.duplicates) == (6, 0)
+
+
+@pytest.mark.parametrize("change", ["replaced", "taken away"])
+def test_a_picture_changed_after_it_was_prepared_is_not_ordered_as_it_was(workspace: Workspace, change: str) -> None:
+    workspace.set("watch", mode="polling", rescan_seconds=_AWAY)
+    pause(workspace)
+    image = workspace.drop("beach.jpg")
+    with workspace.running() as daemon:
+        wait_until(lambda: workspace.counts() == {"ready": 1}, told=workspace.counts)
+        if change == "replaced":
+            picture(image, (400, 300), (250, 1, 1))
+        else:
+            image.unlink()
+        workspace.cli("resume")
+        reason = "changed or taken away after it was listed"
+        wait_until(lambda: (job := jobs(workspace)[0]).attempts >= 3 and reason in job.reason)
+
+        # A look that meets the job while it is being submitted, in vain, leaves it to the next.
+        def cancelled() -> bool:
+            daemon.nudge()
+            return "cancelled" in workspace.states("beach.jpg")
+
+        wait_until(cancelled)
+        if change == "replaced":
+            wait_until(lambda: "done" in workspace.states("beach.jpg"))
+    assert workspace.simulator.ledger().creates == (1 if change == "replaced" else 0)
+
+
+def test_an_outbox_deleted_while_running_is_not_made_again(stalled_workspace: Workspace) -> None:
+    workspace = stalled_workspace
+    workspace.drop("beach.jpg")
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"rendering": 1})
+        shutil.rmtree(workspace.outbox)
+        workspace.simulator.finish_all()
+        wait_until(lambda: "outbox has lost its file .sorawatch" in pauses(workspace))
+        workspace.drop("later.jpg")
+        wait_until(lambda: workspace.counts() == {"rendered": 1, "ready": 1}, told=workspace.counts)
+        assert not workspace.outbox.exists()
+        assert len(list((workspace.root / "state.db.work").glob("*/clip.mp4"))) == 1
+        workspace.outbox.mkdir()
+        (workspace.outbox / ".sorawatch").touch()
+        workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        workspace.simulator.finish_all()
+        wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: workspace.cli("status"))
+    ledger = workspace.simulator.ledger()
+    assert (ledger.creates, ledger.downloads) == (2, 2)
+    assert set(workspace.files("outbox")) == {"beach.mp4", "later.mp4"}
+
+
+def test_why_a_picture_failed_is_told_although_the_errors_folder_was_gone_meanwhile(workspace: Workspace) -> None:
+    (workspace.inbox / "bad.yaml").write_text("prompt: waves")
+    with workspace.running():
+        wait_until((workspace.errors / ".sorawatch").exists)
+        (workspace.errors / ".sorawatch").unlink()
+        (workspace.inbox / "bad.jpg").write_bytes(b"no picture")
+        wait_until(lambda: jobs(workspace) and "errors has lost its file .sorawatch" in jobs(workspace)[0].obstacle)
+        told = workspace.told()
+        assert "is not a picture that can be read" in told
+        assert "not moved yet: " in told
+        (workspace.errors / ".sorawatch").touch()
+        wait_until(lambda: "failed" in workspace.states("bad.jpg"), told=workspace.told)
+    text = (workspace.errors / "bad.error.txt").read_text()
+    assert "is not a picture that can be read" in text
+    assert ".sorawatch" not in text
+    assert "is not a picture that can be read" in jobs(workspace)[0].reason
+
+
+def test_a_pair_that_a_sync_tool_keeps_bringing_back_is_refused_every_time(workspace: Workspace) -> None:
+    image = workspace.drop("beach.jpg")
+    kept = {path.name: path.read_bytes() for path in (image, image.with_suffix(".yaml"))}
+    with workspace.running():
+        wait_until(lambda: len(workspace.files("processed")) == 2)
+        for times in range(1, 5):
+            for name, content in kept.items():
+                (workspace.inbox / name).write_bytes(content)
+            wait_until(partial(has_files, workspace, "errors", 3 * times), told=lambda: workspace.cli("status"))
+            assert workspace.files("inbox") == {}
+    assert workspace.simulator.ledger().creates == 1
+    assert list(workspace.files("outbox")) == ["beach.mp4"]
+    for text in workspace.errors.glob("*.error.txt"):
+        assert "it is the same order as job" in text.read_text()
+        assert "Was it charged?\n    No." in text.read_text()
+
+
+# The state below a running daemon
+
+
+def test_a_state_moved_away_and_back_stops_nothing_for_good(stalled_workspace: Workspace) -> None:
+    workspace = stalled_workspace
+    workspace.drop("beach.jpg")
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"rendering": 1})
+        (workspace.root / "state.db").rename(workspace.root / "elsewhere.db")
+        workspace.drop("later.jpg")
+        workspace.simulator.finish_all()
+        assert "there is no state" in workspace.cli("status", status=2)
+        (workspace.root / "elsewhere.db").rename(workspace.root / "state.db")
+        workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        workspace.simulator.finish_all()
+        wait_until(lambda: len(workspace.files("processed")) == 4)
+    assert workspace.simulator.ledger().creates == 2
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def scribble_over(path: Path) -> None:
+    with open(path, "r+b") as file:
+        file.write(b"not a database, " * (path.stat().st_size // 16))
+
+
+def wipe_the_middle(path: Path) -> None:
+    """All pages but the first, which holds the header and the names of the tables."""
+    size = path.stat().st_size
+    with open(path, "r+b") as file:
+        file.seek(4096)
+        file.write(bytes(size - 4096))
+
+
+def cut_in_half(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+HARMS = pytest.mark.parametrize("harm", [delete, empty, cut_in_half, scribble_over, wipe_the_middle])
+
+
+@HARMS
+def test_a_state_that_is_lost_is_recovered_and_nothing_bought_twice(
+    stalled_workspace: Workspace, harm: Callable[[Path], None]
+) -> None:
+    workspace = stalled_workspace
+    workspace.set("limits", in_flight=2)
+    for number in range(3):
+        workspace.drop(f"{number}.jpg")
+    daemon = workspace.spawn("run")
+    wait_until(lambda: workspace.counts() == {"rendering": 2, "ready": 1}, told=workspace.counts)
+    state = workspace.root / "state.db"
+    daemon.kill()
+    daemon.communicate()
+    harm(state)
+    told = workspace.program("run", status=2)
+    assert str(state) in told
+    assert "sorawatch recover" in told
+    assert workspace.simulator.ledger().creates == 2
+    assert "took 3 unfinished jobs up again" in workspace.program("recover")
+    finish(workspace, 3)
+
+
+@HARMS
+def test_a_state_harmed_below_a_running_daemon_costs_nothing(
+    stalled_workspace: Workspace, harm: Callable[[Path], None]
+) -> None:
+    """Until it has to read again what it knows by heart, a daemon does not see the harm, and works on."""
+    workspace = stalled_workspace
+    workspace.set("limits", in_flight=2)
+    for number in range(3):
+        workspace.drop(f"{number}.jpg")
+    daemon = workspace.spawn("run")
+    wait_until(lambda: workspace.counts() == {"rendering": 2, "ready": 1}, told=workspace.counts)
+    state = workspace.root / "state.db"
+    harm(state)
+
+    def seen_or_over() -> bool:
+        workspace.simulator.finish_all()
+        return not state.exists() or daemon.poll() is not None or len(workspace.files("processed")) == 6
+
+    wait_until(seen_or_over)
+    if daemon.poll() is None:
+        daemon.kill()
+    elif daemon.returncode:
+        assert daemon.returncode == 2
+    _, said = daemon.communicate()
+    assert "Traceback" not in said
+    assert "fault in sorawatch" not in said
+    if len(workspace.files("processed")) < 6:
+        assert "sorawatch recover" in workspace.program("run", status=2)
+        workspace.program("recover")
+        finish(workspace, 3)
+    ledger = workspace.simulator.ledger()
+    assert (ledger.creates, ledger.duplicates) == (3, 0)
+
+
+# Clocks
+
+
+def shift(state: Path, milliseconds: int) -> None:
+    """Move every time in the state, which is what a jump of the clock the other way looks like to a daemon."""
+    columns = {
+        "jobs": ("created_at", "changed_at", "due_at", "submitted_at", "lost_at", "lease_until"),
+        "purchases": ("at",),
+        "history": ("at",),
+        "commands": ("at",),
+    }
+    database = sqlite3.connect(state, timeout=30, isolation_level=None)
+    try:
+        database.execute("BEGIN IMMEDIATE")
+        for table, names in columns.items():
+            sets = ", ".join(f"{name} = {name} + {milliseconds}" for name in names)
+            database.execute(f"UPDATE {table} SET {sets}")
+        for key, value in database.execute("SELECT key, value FROM notes WHERE key = 'pace'").fetchall():
+            moved = json.dumps(json.loads(value) + milliseconds)
+            database.execute("UPDATE notes SET value = ? WHERE key = ?", (moved, key))
+        database.execute("COMMIT")
+    finally:
+        database.close()
+
+
+JUMPS = pytest.mark.parametrize("jump", [DAY_MS, -DAY_MS], ids=["set back a day", "put forward a day"])
+
+
+@JUMPS
+def test_a_clock_that_jumps_between_two_runs_stalls_nothing(stalled_workspace: Workspace, jump: int) -> None:
+    workspace = stalled_workspace
+    workspace.set("limits", in_flight=2, submits_per_minute=600)
+    workspace.set("retries", first_seconds=600, max_seconds=900)
+    for number in range(5):
+        workspace.drop(f"{number}.jpg")
+    workspace.simulator.inject(Fault("answer_before", on="content", status=502, shape="html"))
+    daemon = workspace.spawn("run")
+    workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
+    workspace.simulator.complete(workspace.simulator.ledger().videos[0].id)
+    wait_until(
+        lambda: (
+            workspace.counts() == {"rendered": 1, "rendering": 2, "ready": 2}
+            and any(job.state == "rendered" and job.attempts for job in jobs(workspace))
+        ),
+        told=workspace.counts,
+    )
+    daemon.kill()
+    daemon.communicate()
+    shift(workspace.root / "state.db", jump)
+    finish(workspace, 5)
+
+
+@JUMPS
+def test_a_clock_that_jumps_below_a_running_daemon_stalls_nothing(stalled_workspace: Workspace, jump: int) -> None:
+    workspace = stalled_workspace
+    workspace.set("limits", in_flight=2, submits_per_minute=600)
+    for number in range(5):
+        workspace.drop(f"{number}.jpg")
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"rendering": 2, "ready": 3}, told=workspace.counts)
+        shift(workspace.root / "state.db", jump)
+        drain(workspace, 5)
+    assert workspace.simulator.ledger().creates == 5
+
+
+@JUMPS
+def test_a_submit_lost_while_the_clock_was_wrong_is_not_bought_twice(stalled_workspace: Workspace, jump: int) -> None:
+    workspace = stalled_workspace
+    workspace.simulator.inject(Fault("delay_after", seconds=20))
+    workspace.drop("beach.jpg")
+    daemon = workspace.spawn("run")
+    workspace.simulator.wait_for(lambda ledger: ledger.creates == 1)
+    daemon.kill()
+    daemon.communicate()
+    assert workspace.counts() == {"submitting": 1}
+    shift(workspace.root / "state.db", jump)
+    workspace.simulator.finish_all()
+    daemon = workspace.spawn("run")
+    wait_until(lambda: workspace.counts().keys() & {"held", "done"}, told=lambda: workspace.cli("status"))
+    if "held" in workspace.counts():
+        (video,) = workspace.simulator.ledger().videos
+        assert video.id in workspace.cli("show", "beach.jpg")
+        workspace.cli("adopt", "beach.jpg", video.id)
+    wait_until(lambda: workspace.counts() == {"done": 1}, told=lambda: workspace.cli("status"))
+    daemon.terminate()
+    daemon.communicate()
+    assert workspace.simulator.ledger().creates == 1
+
+
+def finish(workspace: Workspace, orders: int) -> None:
+    """A new daemon delivers all there is, and all was bought once."""
+    daemon = workspace.spawn("run")
+    try:
+        drain(workspace, orders)
+    finally:
+        daemon.terminate()
+        _, said = daemon.communicate()
+    ledger = workspace.simulator.ledger()
+    assert (ledger.creates, ledger.duplicates) == (orders, 0), said
+    assert len(workspace.files("outbox")) == orders
+
+
+def drain(workspace: Workspace, orders: int) -> None:
+    """Finish what the server makes, until everything lies in ``processed``."""
+
+    def over() -> bool:
+        workspace.simulator.finish_all()
+        return len(workspace.files("processed")) == 2 * orders
+
+    wait_until(over, told=lambda: workspace.cli("status"))

@@ -1,0 +1,299 @@
+"""Which orders are the same: one is bought once, whatever becomes of its file, and again only on purpose."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sorawatch.simulator import Fault
+from tests.support.paths import ROOT
+from tests.support.workspace import Workspace, wait_until
+
+pytestmark = pytest.mark.slow
+
+STATES = ROOT / "tests/states"
+"""A state of schema 3 and the pictures in it: ``beach`` was delivered, ``harbour`` is ready."""
+
+
+def annotate(image: Path, note: str = "a caption") -> None:
+    """Write metadata into a JPEG file, as photo managers do; its picture stays the same."""
+    data, text = image.read_bytes(), note.encode()
+    image.write_bytes(data[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + data[2:])
+
+
+@contextmanager
+def drop_again(workspace: Workspace, name: str = "beach") -> Iterator[Path]:
+    """A pair that was filed in ``processed``, copied into the inbox again; the block may change it before."""
+    copy = workspace.root / f"{name}.jpg"
+    shutil.copy(workspace.processed / f"{name}.jpg", copy)
+    yield copy
+    shutil.copy(workspace.processed / f"{name}.yaml", workspace.inbox)
+    copy.rename(workspace.inbox / copy.name)
+
+
+def refused(workspace: Workspace, name: str = "beach") -> str:
+    """The id of the job that was refused as a duplicate."""
+    text = (workspace.errors / f"{name}.error.txt").read_text()
+    assert "it is the same order as job" in text
+    return text.partition("sorawatch retry --another ")[2].partition("`")[0]
+
+
+class TestMetadata:
+    def test_written_while_the_clip_is_rendered_buys_nothing(self, stalled_workspace: Workspace) -> None:
+        workspace = stalled_workspace
+        image = workspace.drop("beach.jpg")
+        with workspace.running():
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+            annotate(image)
+            wait_until(lambda: "cancelled" in workspace.states("beach.jpg"))
+            workspace.simulator.finish_all()
+            wait_until(lambda: "done" in workspace.states("beach.jpg"))
+        assert workspace.simulator.ledger().creates == 1
+        assert {*workspace.files("processed")} == {"beach.jpg", "beach.yaml"}
+        assert b"a caption" in (workspace.processed / "beach.jpg").read_bytes()
+
+    def test_written_while_no_other_order_may_go_is_no_reason_to_refuse_the_pair(
+        self, stalled_workspace: Workspace
+    ) -> None:
+        """The place that it would take is its own."""
+        workspace = stalled_workspace
+        workspace.set("limits", in_flight=1)
+        image = workspace.drop("beach.jpg")
+        with workspace.running():
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+            workspace.drop("other.jpg")
+            wait_until(lambda: "ready" in workspace.states("other.jpg"))
+            annotate(image)
+            wait_until(lambda: "cancelled" in workspace.states("beach.jpg"))
+            workspace.simulator.finish_all()
+            workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
+            workspace.simulator.finish_all()
+            wait_until(lambda: len(workspace.files("processed")) == 4)
+        assert workspace.files("errors") == {}
+
+    def test_written_after_the_delivery_buys_nothing(self, workspace: Workspace) -> None:
+        workspace.drop("beach.jpg")
+        assert workspace.run_once()
+        with drop_again(workspace) as copy:
+            annotate(copy)
+        assert not workspace.run_once()
+        assert workspace.simulator.ledger().creates == 1
+        refused(workspace)
+
+    def test_of_a_clip_that_could_not_be_fetched_leads_to_that_clip(self, workspace: Workspace) -> None:
+        workspace.set("retries", attempts=2)
+        workspace.simulator.inject(Fault("answer_before", on="content", status=404, times=2))
+        workspace.drop("beach.jpg")
+        assert not workspace.run_once()
+        (job,) = workspace.status().jobs
+        workspace.cli("cancel", job.id)
+        assert workspace.run_once()
+        annotate(workspace.errors / "beach.jpg")
+        for name in ("beach.jpg", "beach.yaml"):
+            (workspace.errors / name).rename(workspace.inbox / name)
+        assert workspace.run_once()
+        assert workspace.simulator.ledger().creates == 1
+        assert {*workspace.files("outbox")} == {"beach.mp4"}
+
+
+def test_a_reference_that_comes_out_otherwise_is_no_other_order(workspace: Workspace) -> None:
+    """As with another version of the libraries that make it."""
+    workspace.drop("beach.jpg")
+    assert workspace.run_once()
+    workspace.set("reference", quality=80)
+    with drop_again(workspace):
+        pass
+    assert not workspace.run_once()
+    assert workspace.simulator.ledger().creates == 1
+    refused(workspace)
+
+
+@pytest.mark.parametrize("terms", [{"seconds": 4}, {"fit": "pad"}, {"prompt": "other waves"}])
+def test_other_terms_make_another_order(workspace: Workspace, terms: dict[str, Any]) -> None:
+    workspace.drop("beach.jpg", "waves", seconds=8)
+    assert workspace.run_once()
+    workspace.drop("beach.jpg", **{"prompt": "waves", "seconds": 8, **terms})
+    assert workspace.run_once()
+    assert workspace.simulator.ledger().creates == 2
+
+
+def test_another_picture_makes_another_order(workspace: Workspace) -> None:
+    workspace.drop("a.jpg", "waves")
+    workspace.drop("b.jpg", "waves")
+    assert workspace.run_once()
+    assert workspace.simulator.ledger().creates == 2
+
+
+@pytest.mark.parametrize(("days", "creates"), [(89, 1), (91, 2)])
+def test_an_order_is_a_duplicate_for_as_long_as_its_record_is_kept(
+    workspace: Workspace, days: int, creates: int
+) -> None:
+    workspace.drop("beach.jpg")
+    assert workspace.run_once()
+    workspace.age(days=days)
+    with drop_again(workspace):
+        pass
+    assert workspace.run_once() == (creates == 2)
+    assert workspace.simulator.ledger().creates == creates
+
+
+def test_what_an_older_version_bought_is_not_bought_again(workspace: Workspace) -> None:
+    with closing(sqlite3.connect(workspace.root / "state.db")) as state:
+        state.executescript((STATES / "schema3.sql").read_text())
+        now = int(1000 * time.time())
+        state.execute("UPDATE jobs SET created_at = ?, changed_at = ?, due_at = ?", (now, now, now))
+        state.execute("UPDATE purchases SET at = ?", (now,))
+        state.commit()
+    for name in ("beach", "harbour"):
+        (workspace.inbox / f"{name}.yaml").write_text(f"prompt: the {name} at dawn\nsize: auto\n")
+        shutil.copy(STATES / f"{name}.jpg", workspace.inbox)
+        for path in (workspace.inbox / f"{name}.yaml", workspace.inbox / f"{name}.jpg"):
+            os.utime(path, ns=(10**18, 10**18))
+    assert not workspace.run_once()
+    assert [video.prompt for video in workspace.simulator.ledger().videos] == ["the harbour at dawn"]
+    assert workspace.states("harbour.jpg")[0] == "submitting"
+    refused(workspace)
+
+
+class TestAnother:
+    @pytest.fixture
+    def duplicate(self, workspace: Workspace) -> str:
+        """The id of a job that was refused as a duplicate; another was delivered."""
+        workspace.drop("beach.jpg")
+        assert workspace.run_once()
+        with drop_again(workspace):
+            pass
+        assert not workspace.run_once()
+        return refused(workspace)
+
+    def test_of_a_refused_duplicate(self, workspace: Workspace, duplicate: str) -> None:
+        assert f"Asked to order {duplicate} once more" in workspace.cli("retry", "--another", duplicate)
+        assert workspace.run_once()
+        assert workspace.simulator.ledger().creates == 2
+        assert {*workspace.files("outbox")} == {"beach.mp4", "beach (2).mp4"}
+        assert (workspace.files("errors"), workspace.files("inbox")) == ({}, {})
+        assert {*workspace.files("processed")} == {"beach.jpg", "beach.yaml", "beach (2).jpg", "beach (2).yaml"}
+        latest = next(job for job in workspace.status().jobs if job.clip == "beach (2).mp4")
+        assert "take" in workspace.cli("show", latest.id)
+
+    def test_is_asked_for_each_time(self, workspace: Workspace, duplicate: str) -> None:
+        workspace.cli("retry", "--another", duplicate)
+        assert workspace.run_once()
+        with drop_again(workspace):
+            pass
+        assert not workspace.run_once()
+        workspace.cli("retry", "--another", refused(workspace))
+        assert workspace.run_once()
+        assert workspace.simulator.ledger().creates == 3
+        takes = sorted(job.order.take for job in workspace.status().jobs if job.clip and job.order)
+        assert takes == [1, 2, 3]
+
+    def test_of_what_was_delivered(self, workspace: Workspace) -> None:
+        workspace.drop("beach.jpg")
+        assert workspace.run_once()
+        (done,) = workspace.status().jobs
+        workspace.cli("retry", "--another", done.id)
+        assert workspace.run_once()
+        assert workspace.simulator.ledger().creates == 2
+        assert {*workspace.files("processed")} == {"beach.jpg", "beach.yaml"}
+        with drop_again(workspace) as copy:
+            annotate(copy)
+        assert not workspace.run_once()
+        assert workspace.simulator.ledger().creates == 2
+        assert f"same order as job {done.id}" in (workspace.errors / "beach.error.txt").read_text()
+
+    def test_of_what_failed(self, workspace: Workspace) -> None:
+        workspace.set("retries", failed_generations=0)
+        workspace.simulator.inject(Fault("generation_fails", times=1))
+        workspace.drop("beach.jpg")
+        assert not workspace.run_once()
+        (failed,) = workspace.status().jobs
+        workspace.cli("retry", "--another", failed.id)
+        assert workspace.run_once()
+        assert [job.order.take for job in workspace.status().jobs if job.clip and job.order] == [2]
+        assert workspace.files("errors") == {}
+
+    @pytest.mark.parametrize("by_hand", [False, True])
+    def test_that_failed_is_tried_again_as_what_it_was(
+        self, workspace: Workspace, duplicate: str, by_hand: bool
+    ) -> None:
+        workspace.set("retries", failed_generations=0)
+        workspace.simulator.inject(Fault("generation_fails", times=1))
+        workspace.cli("retry", "--another", duplicate)
+        assert not workspace.run_once()
+        if by_hand:
+            for name in ("beach.jpg", "beach.yaml"):
+                (workspace.errors / name).rename(workspace.inbox / name)
+        else:
+            workspace.cli("retry", next(job.id for job in workspace.status().jobs if "server failed" in job.reason))
+        assert workspace.run_once()
+        assert {*workspace.files("outbox")} == {"beach.mp4", "beach (2).mp4"}
+
+    def test_that_gets_other_metadata_while_it_is_rendered_stays_what_it_is(self, stalled_workspace: Workspace) -> None:
+        workspace = stalled_workspace
+        image = workspace.drop("beach.jpg")
+        with workspace.running():
+            workspace.simulator.wait_for(lambda ledger: ledger.creates == 1)
+            workspace.simulator.finish_all()
+            wait_until(lambda: "done" in workspace.states("beach.jpg"))
+            (done,) = workspace.status().jobs
+            workspace.cli("retry", "--another", done.id)
+            workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
+            annotate(image)
+            wait_until(lambda: workspace.states("beach.jpg").count("cancelled") == 2)
+            workspace.simulator.finish_all()
+            wait_until(lambda: workspace.states("beach.jpg").count("done") == 2)
+        assert workspace.simulator.ledger().creates == 2
+        assert workspace.files("errors") == {}
+
+    def test_whose_name_is_taken_meanwhile(self, workspace: Workspace, duplicate: str) -> None:
+        workspace.drop("beach.jpg", "something else")
+        workspace.cli("retry", "--another", duplicate)
+        assert workspace.run_once()
+        assert workspace.simulator.ledger().creates == 3
+        assert len(workspace.files("outbox")) == 3
+        assert workspace.files("inbox") == {}
+
+    def test_is_heard_by_a_running_daemon(self, workspace: Workspace, duplicate: str) -> None:
+        with workspace.running():
+            workspace.cli("retry", "--another", duplicate)
+            wait_until(lambda: len(workspace.files("outbox")) == 2)
+            wait_until(lambda: len(workspace.files("processed")) == 4)
+        assert workspace.simulator.ledger().creates == 2
+
+    def test_is_refused_while_the_pair_is_in_the_inbox(self, stalled_workspace: Workspace) -> None:
+        workspace = stalled_workspace
+        workspace.drop("beach.jpg")
+        (workspace.inbox / "PAUSE").touch()
+        with workspace.running():
+            wait_until(lambda: "ready" in workspace.states("beach.jpg"))
+            told = workspace.cli("retry", "--another", "beach.jpg", status=1)
+            assert "cannot be ordered once more now: it waits in the inbox to be ordered at all" in told
+            (workspace.inbox / "PAUSE").unlink()
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+            told = workspace.cli("retry", "--another", "beach.jpg", status=1)
+            assert "it is rendering, and its pair is still in the inbox" in told
+            assert f"Run `sorawatch retry --another {workspace.status().jobs[0].id}` once it is delivered." in told
+            workspace.simulator.finish_all()
+            wait_until(lambda: "done" in workspace.states("beach.jpg"))
+        (done,) = workspace.status().jobs
+        workspace.cli("retry", "--another", done.id)
+        assert "its pair is not where sorawatch has put it any more" in workspace.cli(
+            "retry", "--another", done.id, status=1
+        )
+
+    def test_whose_pair_was_taken_away(self, workspace: Workspace, duplicate: str) -> None:
+        for name in ("beach.jpg", "beach.yaml"):
+            (workspace.errors / name).unlink()
+        workspace.cli("retry", "--another", duplicate)
+        assert not workspace.run_once()
+        assert "beach.jpg is no longer in the errors folder" in (workspace.errors / "beach (2).error.txt").read_text()
+        assert workspace.simulator.ledger().creates == 1

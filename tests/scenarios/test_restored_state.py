@@ -1,0 +1,293 @@
+"""The state is lost, or an older one is put back: what was bought since is known from the ledger beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sorawatch.simulator import Fault
+from tests.support.workspace import Workspace, wait_until
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def afterwards_put_back(workspace: Workspace, *, work: bool = True) -> Iterator[None]:
+    """What happens in the block is unknown to the state after it, and to the work folder unless ``work`` stays."""
+    kept = workspace.root / "backup"
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir()
+    state = workspace.root / "state.db"
+    if state.exists():
+        shutil.copy(state, kept)
+    yield
+    for path in workspace.root.glob("state.db*"):
+        if path.is_file() and path.name != "state.db.ledger":
+            path.unlink()
+    if (kept / "state.db").exists():
+        shutil.copy(kept / "state.db", state)
+    if not work:
+        shutil.rmtree(workspace.root / "state.db.work")
+
+
+def drop_again(workspace: Workspace, name: str = "beach") -> None:
+    for suffix in (".yaml", ".jpg"):
+        shutil.copy(workspace.processed / f"{name}{suffix}", workspace.inbox)
+
+
+def ledger(workspace: Workspace) -> Path:
+    return workspace.root / "state.db.ledger"
+
+
+def lines(workspace: Workspace) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ledger(workspace).read_bytes().splitlines()]
+
+
+def is_refused(workspace: Workspace, name: str = "beach") -> bool:
+    return "it is the same order as job" in (workspace.errors / f"{name}.error.txt").read_text()
+
+
+def pause(workspace: Workspace) -> None:
+    (workspace.inbox / "PAUSE").touch()
+
+
+def go_on(workspace: Workspace) -> None:
+    (workspace.inbox / "PAUSE").unlink()
+
+
+def ready(workspace: Workspace) -> None:
+    """Leave a job that is ready, and nothing else."""
+    pause(workspace)
+    with workspace.running():
+        wait_until(lambda: "ready" in workspace.states("beach.jpg"))
+    go_on(workspace)
+
+
+def test_it_tells_what_was_bought_and_what_became_of_it(workspace: Workspace) -> None:
+    name = os.fsdecode(b"tr\xffip/beach \xfc.jpg")
+    workspace.drop(name, "waves", seconds=4)
+    assert workspace.run_once()
+    bought, video, settled = lines(workspace)
+    (job,) = workspace.status().jobs
+    assert (bought["entry"], bought["job_id"], bought["micros"]) == ("bought", job.id, 400_000)
+    assert (bought["folder"], bought["image"]) == (os.fsdecode(b"tr\xffip"), os.fsdecode(b"beach \xfc.jpg"))
+    assert (bought["model"], bought["size"], bought["seconds"], bought["take"]) == ("sora-2", "1280x720", 4, 1)
+    assert video == {"entry": "video", "token": bought["token"], "video_id": job.video_id}
+    assert settled == {"entry": "settled", "token": bought["token"], "standing": "spent", "clip": job.clip}
+    assert stat.S_IMODE(ledger(workspace).stat().st_mode) == 0o600
+    assert b"waves" not in ledger(workspace).read_bytes()
+
+
+class TestAnOlderState:
+    def test_does_not_know_what_was_delivered_since(self, workspace: Workspace) -> None:
+        workspace.drop("first.jpg")
+        assert workspace.run_once()
+        with afterwards_put_back(workspace):
+            workspace.drop("beach.jpg")
+            assert workspace.run_once()
+        drop_again(workspace)
+        assert not workspace.run_once()
+        assert is_refused(workspace)
+        assert workspace.simulator.ledger().creates == 2
+        assert "$1.60 spent" in workspace.cli("report")
+
+    @pytest.mark.parametrize("work", [True, False])
+    def test_has_as_ready_what_was_delivered_since(self, workspace: Workspace, work: bool) -> None:
+        workspace.drop("beach.jpg")
+        ready(workspace)
+        with afterwards_put_back(workspace, work=work):
+            assert workspace.run_once()
+        assert workspace.run_once()
+        assert (workspace.simulator.ledger().creates, {*workspace.files("outbox")}) == (1, {"beach.mp4"})
+        assert {*workspace.files("processed")} == {"beach.jpg", "beach.yaml"}
+        assert [job.clip for job in workspace.status().jobs] == ["beach.mp4"]
+
+    def test_has_as_rendering_what_was_delivered_since(self, stalled_workspace: Workspace) -> None:
+        workspace = stalled_workspace
+        workspace.drop("beach.jpg")
+        with workspace.running():
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+        with afterwards_put_back(workspace, work=False):
+            workspace.simulator.finish_all()
+            assert workspace.run_once()
+        assert workspace.run_once()
+        assert (workspace.simulator.ledger().creates, {*workspace.files("outbox")}) == (1, {"beach.mp4"})
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_does_not_know_an_order_whose_video_is_known(self, stalled_workspace: Workspace, known: bool) -> None:
+        """Nor does the work folder."""
+        workspace = stalled_workspace
+        workspace.drop("beach.jpg")
+        if known:
+            ready(workspace)
+        with afterwards_put_back(workspace, work=False), workspace.running():
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+        workspace.changes.clear()
+        workspace.simulator.finish_all()
+        assert workspace.run_once()
+        assert (workspace.simulator.ledger().creates, {*workspace.files("outbox")}) == (1, {"beach.mp4"})
+        assert "submitting" not in workspace.states("beach.jpg")
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_does_not_know_an_order_whose_answer_never_came(self, workspace: Workspace, known: bool) -> None:
+        self.lose_an_answer(workspace, known)
+        assert workspace.run_once()
+        assert (workspace.simulator.ledger().creates, {*workspace.files("outbox")}) == (1, {"beach.mp4"})
+        assert "uncertain" in workspace.states("beach.jpg") or known
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_holds_such_an_order_where_the_server_has_no_list(self, workspace: Workspace, known: bool) -> None:
+        self.lose_an_answer(workspace, known)
+        workspace.simulator.inject(Fault("answer_before", on="list", status=404, times=None))
+        assert not workspace.run_once()
+        assert workspace.counts() == {"held": 1}
+        assert workspace.simulator.ledger().creates == 1
+
+    @staticmethod
+    def lose_an_answer(workspace: Workspace, known: bool) -> None:
+        """The server has an order of which the state that was put back, and the work folder, know nothing."""
+        workspace.drop("beach.jpg")
+        if known:
+            ready(workspace)
+        workspace.simulator.inject(Fault("delay_after", on="create", seconds=30))
+        with afterwards_put_back(workspace, work=False):
+            daemon = workspace.spawn("run")
+            workspace.simulator.wait_for(lambda ledger: ledger.creates == 1)
+            daemon.kill()
+            daemon.communicate()
+        workspace.changes.clear()
+
+    def test_has_an_order_that_was_given_up_and_made_anew_since(self, stalled_workspace: Workspace) -> None:
+        """The video that it knows has failed, and another was ordered in its place."""
+        workspace = stalled_workspace
+        workspace.simulator.inject(Fault("generation_fails", times=1))
+        workspace.drop("beach.jpg")
+        with workspace.running():
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+        with afterwards_put_back(workspace, work=False), workspace.running():
+            workspace.simulator.finish_all()
+            workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
+            wait_until(lambda: workspace.states("beach.jpg")[-1] == "rendering")
+        workspace.simulator.finish_all()
+        assert workspace.run_once()
+        assert (workspace.simulator.ledger().creates, {*workspace.files("outbox")}) == (2, {"beach.mp4"})
+
+
+class TestALostState:
+    def test_is_made_anew_and_knows_what_was_delivered(self, workspace: Workspace) -> None:
+        with afterwards_put_back(workspace):
+            workspace.drop("beach.jpg")
+            assert workspace.run_once()
+            before = workspace.cli("report", "--json")
+        drop_again(workspace)
+        assert not workspace.run_once()
+        assert is_refused(workspace)
+        assert workspace.cli("report", "--json") == before
+
+    def test_is_recovered_with_what_was_delivered(self, stalled_workspace: Workspace) -> None:
+        workspace = stalled_workspace
+        with afterwards_put_back(workspace):
+            workspace.drop("beach.jpg")
+            with workspace.running():
+                wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+                workspace.simulator.finish_all()
+                wait_until(lambda: "done" in workspace.states("beach.jpg"))
+                workspace.drop("other.jpg")
+                wait_until(lambda: "rendering" in workspace.states("other.jpg"))
+        told = workspace.program("recover")
+        assert "took 1 unfinished jobs up again. Known again from the ledger: 2 orders." in told
+        drop_again(workspace)
+        workspace.simulator.finish_all()
+        assert not workspace.run_once()
+        assert is_refused(workspace)
+        assert {*workspace.files("outbox")} == {"beach.mp4", "other.mp4"}
+        assert workspace.simulator.ledger().creates == 2
+
+
+class TestTheFile:
+    @pytest.mark.parametrize("cut", [1, 20, 100])
+    def test_may_end_within_a_line(self, workspace: Workspace, cut: int) -> None:
+        with afterwards_put_back(workspace):
+            workspace.drop("beach.jpg")
+            workspace.drop("other.jpg")
+            assert workspace.run_once()
+            whole = ledger(workspace).read_bytes()
+            ledger(workspace).write_bytes(whole[:-cut])
+        drop_again(workspace)
+        drop_again(workspace, "other")
+        workspace.drop("third.jpg")
+        workspace.run_once()
+        assert workspace.simulator.ledger().creates == 3
+        assert [line["entry"] for line in lines_that_can_be_read(workspace)].count("bought") == 3
+
+    def test_may_hold_anything_else(self, workspace: Workspace) -> None:
+        workspace.drop("beach.jpg")
+        with afterwards_put_back(workspace):
+            assert workspace.run_once()
+            told = b'\n{"entry":"from the future","token":"t"}\n[]\n17\n\xff\xfe\n{"entry":"settled","token":"t"}\n{}\n'
+            ledger(workspace).write_bytes(told + ledger(workspace).read_bytes())
+        drop_again(workspace)
+        assert not workspace.run_once()
+        assert workspace.simulator.ledger().creates == 1
+
+    def test_gets_what_it_lacks_at_the_next_start(self, workspace: Workspace) -> None:
+        workspace.drop("beach.jpg")
+        assert workspace.run_once()
+        ledger(workspace).unlink()
+        with afterwards_put_back(workspace):
+            workspace.run_once()
+        (workspace.root / "state.db").unlink()
+        drop_again(workspace)
+        assert not workspace.run_once()
+        assert is_refused(workspace)
+
+    def test_is_not_written_anew_where_it_lacks_nothing(self, workspace: Workspace) -> None:
+        workspace.drop("beach.jpg")
+        assert workspace.run_once()
+        before = ledger(workspace).read_bytes()
+        assert workspace.run_once()
+        assert ledger(workspace).read_bytes() == before
+
+    def test_that_cannot_be_written_stops_orders_and_nothing_else(self, stalled_workspace: Workspace) -> None:
+        workspace = stalled_workspace
+        workspace.drop("beach.jpg")
+        with workspace.running():
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+            ledger(workspace).rename(workspace.root / "aside")
+            ledger(workspace).mkdir()
+            workspace.drop("other.jpg")
+            wait_until(lambda: "the ledger cannot be written" in workspace.told())
+            workspace.simulator.finish_all()
+            wait_until(lambda: "done" in workspace.states("beach.jpg"))
+            assert workspace.simulator.ledger().creates == 1
+            ledger(workspace).rmdir()
+            (workspace.root / "aside").rename(ledger(workspace))
+            workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
+            workspace.simulator.finish_all()
+            wait_until(lambda: "done" in workspace.states("other.jpg"))
+        told = [(line["entry"], line.get("clip")) for line in lines(workspace)]
+        assert ("settled", "beach.mp4") in told
+        assert ("settled", "other.mp4") in told
+
+    def test_that_cannot_be_read_is_not_started_without(self, workspace: Workspace) -> None:
+        workspace.drop("beach.jpg")
+        assert workspace.run_once()
+        ledger(workspace).unlink()
+        ledger(workspace).mkdir()
+        assert "the ledger cannot be read" in workspace.program("run", status=1)
+
+
+def lines_that_can_be_read(workspace: Workspace) -> Iterator[dict[str, Any]]:
+    for line in ledger(workspace).read_bytes().splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue

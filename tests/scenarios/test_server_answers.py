@@ -1,0 +1,590 @@
+"""Every answer in `server_answers`, through the whole daemon: what was bought, held, charged and said.
+
+Whatever a server answers, no picture is bought twice, and only a refused key is blamed on the key.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sorawatch import config, simulator
+from sorawatch.app import build
+from sorawatch.core.job import Charged, Job
+from sorawatch.simulator import Fault
+from tests.support import server_answers as rows
+from tests.support.server_answers import Row
+from tests.support.workspace import Workspace, wait_until
+
+pytestmark = pytest.mark.slow
+
+PRICE = 800_000
+"""Micro-dollars of one clip as the workspace orders it."""
+
+NO_LIST = Fault("answer_before", on="list", status=404, shape="detail_text", times=None)
+
+LATE = 0.5
+"""Seconds for one request where a test waits until a list proves something, which is half as long again."""
+
+
+def each(answers: Iterable[Row]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("row", answers, ids=lambda row: row.name)
+
+
+def drained(workspace: Workspace, seconds: float = 15) -> bool:
+    """As `Workspace.run_once`; fails if it takes so many seconds, for a pause may last."""
+    loaded = config.load(workspace.write_config(), {})
+    late = threading.Event()
+    with build.opened(loaded, {}, [lambda before, after: workspace.changes.append((before, after))]) as daemon:
+
+        def give_up() -> None:
+            late.set()
+            daemon.stop()
+
+        timer = threading.Timer(seconds, give_up)
+        timer.start()
+        try:
+            well = daemon.run(once=True)
+        finally:
+            timer.cancel()
+    assert not late.is_set(), f"not drained within {seconds:g} s: {told_of(workspace)}"
+    return well
+
+
+def latest(workspace: Workspace) -> dict[str, Job]:
+    """Every job as it is now, by its picture."""
+    return {after.pair.path: after for _, after in workspace.changes}
+
+
+def only_job(workspace: Workspace) -> Job:
+    (job,) = workspace.status().jobs
+    return job
+
+
+def told_of(workspace: Workspace) -> str:
+    """All that is said of the jobs and the pauses."""
+    snapshot = workspace.status()
+    texts = [path.read_text() for path in workspace.errors.rglob("*.error.txt")]
+    pauses = [text for pause in snapshot.pauses for text in (pause.reason, pause.hint)]
+    return "\n".join([text for job in snapshot.jobs for text in (job.reason, job.hint, job.obstacle)] + texts + pauses)
+
+
+def assert_no_key_is_blamed(told: str) -> None:
+    for words in ("refuses the API key", "valid key", "SORAWATCH_API_KEY"):
+        assert words not in told
+
+
+def assert_held_as_lost(workspace: Workspace, creates: int, says: Iterable[str] = ()) -> None:
+    """The only picture is held, perhaps charged, and still where it was."""
+    assert workspace.simulator.ledger().creates == creates
+    job = only_job(workspace)
+    assert (job.state.value, job.charged) == ("held", Charged.PERHAPS), job.reason
+    today = workspace.status().today
+    assert today.spent + today.reserved == PRICE
+    assert set(workspace.files("inbox")) == {"beach.jpg", "beach.yaml"}
+    told = told_of(workspace)
+    for words in ("It may have been charged ($0.80)", f"sorawatch adopt {job.id}", *says):
+        assert words in told
+    assert_no_key_is_blamed(told)
+
+
+def assert_delivered(workspace: Workspace, creates: int = 1, pictures: int = 1) -> None:
+    assert workspace.counts() == {"done": pictures}, told_of(workspace)
+    assert len(workspace.files("outbox")) == pictures
+    ledger = workspace.simulator.ledger()
+    assert (ledger.creates, ledger.duplicates) == (creates, creates - pictures)
+
+
+def sold(count: int) -> dict[str, dict[str, Any]]:
+    """The first of the models that the simulator of `apart` sells, as a configuration describes them."""
+    return {f"m{number}": {"sizes": ["320x180"], "seconds": [8], "usd_per_second": 0.1} for number in range(count)}
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Iterator[Workspace]:
+    """A workspace whose simulator sells many models of small clips, so that each order can have its own."""
+    prices = {"320x180": Decimal("0.10")}
+    models = tuple(simulator.ModelCard(f"m{number}", "standard", prices, ("8",)) for number in range(50))
+    settings = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1, models=models)
+    with simulator.running(settings) as sim:
+        workspace = Workspace(tmp_path, sim)
+        yield workspace
+        workspace.close()
+
+
+@pytest.fixture
+def beach(workspace: Workspace) -> Workspace:
+    workspace.drop("beach.jpg")
+    return workspace
+
+
+# Orders that were perhaps taken
+
+
+def bought_apart(workspace: Workspace, answers: list[Row], kind: str, **options: Any) -> dict[str, Job]:
+    """What became of as many pictures, each ordered of a model of its own, by the name of the row each was answered with.
+
+    Where lost answers or refusals stop further orders, they stop those for their own model.
+    """
+    workspace.set("limits", in_flight=2 * len(answers))
+    workspace.set("models", **sold(len(answers)))
+    for number, row in enumerate(answers):
+        workspace.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}", size="320x180")
+        workspace.simulator.inject(row.fault(kind, "create", prompt=f"picture {number};", **options))
+    drained(workspace, 30)
+    jobs = latest(workspace)
+    return {row.name: jobs[f"{number}.jpg"] for number, row in enumerate(answers)}
+
+
+OF_ONE_MODEL = [row for row in rows.LOST if row.name not in rows.LOST_FOR_ALL]
+
+
+def as_lost(jobs: dict[str, Job]) -> dict[str, tuple[str, Charged]]:
+    return {name: (job.state.value, job.charged) for name, job in jobs.items()}
+
+
+@pytest.mark.parametrize("kind", ["answer_after", "answer_before"], ids=["taken", "not taken"])
+def test_lost_answers_are_held_and_never_sent_again(apart: Workspace, kind: str) -> None:
+    answers = [row for row in OF_ONE_MODEL if kind == "answer_after" or "{id}" not in str(row.body)]
+    apart.simulator.inject(NO_LIST)
+    jobs = bought_apart(apart, answers, kind)
+    held = dict.fromkeys(jobs, ("held", Charged.PERHAPS))
+    assert as_lost(jobs) == held
+    says = {row.name: (*row.says, "It may have been charged ($0.80)", "sorawatch adopt") for row in answers}
+    missing = {
+        name: [words for words in says[name] if words not in f"{job.reason} {job.hint}"] for name, job in jobs.items()
+    }
+    assert {name: words for name, words in missing.items() if words} == {}
+    assert_no_key_is_blamed(told_of(apart))
+    assert len(apart.files("inbox")) == 2 * len(answers)
+    assert apart.simulator.ledger().creates == (len(answers) if kind == "answer_after" else 0)
+    # A restart changes nothing.
+    drained(apart)
+    assert as_lost(latest(apart)) == {job.pair.path: held[name] for name, job in jobs.items()}
+    assert apart.simulator.ledger().creates == (len(answers) if kind == "answer_after" else 0)
+
+
+@each([row for row in rows.LOST if row.name in rows.LOST_FOR_ALL])
+def test_a_lost_answer_that_concerns_everybody_is_held_all_the_same(beach: Workspace, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
+    assert not drained(beach)
+    assert_held_as_lost(beach, 1, row.says)
+    assert not drained(beach)
+    assert_held_as_lost(beach, 1, row.says)
+
+
+def test_lost_answers_are_found_in_the_list(apart: Workspace) -> None:
+    jobs = bought_apart(apart, OF_ONE_MODEL, "answer_after")
+    assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(jobs, "done")
+    assert (apart.simulator.ledger().creates, apart.simulator.ledger().duplicates) == (len(jobs), 0)
+    assert all("uncertain" in apart.states(job.pair.path) for job in jobs.values())
+
+
+def test_what_was_perhaps_charged_is_reserved_until_it_is_known(beach: Workspace) -> None:
+    beach.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), NO_LIST)
+    assert not drained(beach)
+    assert (beach.status().today.spent, beach.status().today.reserved) == (0, PRICE)
+    (video,) = beach.simulator.ledger().videos
+    beach.cli("adopt", "beach.jpg", video.id)
+    assert drained(beach)
+    assert (beach.status().today.spent, beach.status().today.reserved) == (PRICE, 0)
+
+
+@each([row for row in rows.LOST if row.name in rows.SHOWN_ID])
+def test_what_looks_like_an_id_is_shown_for_adoption(beach: Workspace, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
+    assert not drained(beach)
+    (video,) = beach.simulator.ledger().videos
+    assert video.id in told_of(beach)
+
+
+def test_the_video_of_another_job_is_a_lost_answer(workspace: Workspace) -> None:
+    workspace.drop("first.jpg")
+    assert drained(workspace)
+    (first,) = workspace.simulator.ledger().videos
+    workspace.simulator.inject(
+        Row("", 200, {"id": first.id, "status": "queued"}).fault("answer_after", "create"), NO_LIST
+    )
+    workspace.drop("beach.jpg")
+    assert not drained(workspace)
+    assert workspace.counts() == {"done": 1, "held": 1}
+    assert list(workspace.files("outbox")) == ["first.mp4"]
+    assert workspace.simulator.ledger().creates == 2
+
+
+# Orders that were taken
+
+
+def test_an_id_is_found_wherever_it_stands(apart: Workspace) -> None:
+    apart.simulator.inject(NO_LIST)
+    jobs = bought_apart(apart, rows.TAKEN, "answer_after")
+    assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(jobs, "done")
+    assert {name for name, job in jobs.items() if "uncertain" in apart.states(job.pair.path)} == set()
+    assert apart.simulator.ledger().creates == len(jobs)
+
+
+# Orders that were not taken
+
+
+def test_what_was_refused_for_now_is_sent_again(apart: Workspace) -> None:
+    apart.set("retries", attempts=1000, first_seconds=0.01, max_seconds=0.05)
+    jobs = bought_apart(apart, rows.LATER, "answer_before", times=2)
+    assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(jobs, "done")
+    assert {name for name, job in jobs.items() if "uncertain" in apart.states(job.pair.path)} == set()
+    assert apart.simulator.ledger().creates == len(jobs)
+
+
+def refused(workspace: Workspace, answers: list[Row]) -> dict[str, str]:
+    """The error texts of as many pictures, by the name of the row that each was answered with."""
+    names = {f"{number:02}": row.name for number, row in enumerate(answers)}
+    for (name, _), row in zip(names.items(), answers, strict=True):
+        workspace.drop(f"{name}.jpg", f"picture {name}")
+        workspace.simulator.inject(row.fault("answer_before", "create", prompt=f"picture {name}"))
+    assert not drained(workspace)
+    texts = {path.name.partition(".")[0]: path.read_text() for path in workspace.errors.glob("*.error.txt")}
+    assert workspace.counts() == {"failed": len(answers)}, {names[name] for name in names.keys() - texts.keys()}
+    assert workspace.simulator.ledger().creates == 0
+    return {names[name]: text for name, text in texts.items()}
+
+
+def test_a_refused_order_goes_to_errors_uncharged_and_quoted(workspace: Workspace) -> None:
+    texts = refused(workspace, rows.REFUSED)
+    for row in rows.REFUSED:
+        assert "Was it charged?\n    No." in texts[row.name]
+        for words in row.says:
+            assert words in texts[row.name]
+    assert_no_key_is_blamed("".join(texts.values()))
+
+
+def test_what_moderation_refuses_at_submit_is_said_to_be_that(workspace: Workspace) -> None:
+    texts = refused(workspace, rows.MODERATED)
+    assert {name for name, text in texts.items() if "moderation" not in text.partition("Was it charged?")[0]} == set()
+    assert workspace.simulator.ledger().rejected == len(rows.MODERATED)
+
+
+def paused(workspace: Workspace) -> str:
+    """What is told once submissions pause; nothing may have been bought, failed or moved."""
+    with workspace.running():
+        wait_until(lambda: workspace.status().pauses, 8, lambda: told_of(workspace))
+        told = told_of(workspace)
+        assert "nothing is submitted" in workspace.told() or "paused" in workspace.told()
+    assert workspace.files("errors") == {}
+    assert workspace.counts() == {"ready": 1}
+    assert workspace.simulator.ledger().creates == 0
+    return told
+
+
+@each(rows.KEY)
+def test_a_refused_key_stops_everybody(beach: Workspace, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "create"))
+    told = paused(beach)
+    for words in row.says:
+        assert words in told
+
+
+@each(rows.CREDIT)
+def test_an_empty_account_stops_everybody_and_is_no_bad_key(beach: Workspace, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "create"))
+    told = paused(beach)
+    assert "credit" in told
+    assert_no_key_is_blamed(told)
+
+
+@each(rows.NEUTRAL)
+def test_what_nobody_knows_is_quoted_and_no_key_is_blamed(beach: Workspace, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "create"))
+    told = paused(beach)
+    for words in row.says:
+        assert words in told
+    assert_no_key_is_blamed(told)
+
+
+def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(apart: Workspace) -> None:
+    apart.set("models", **sold(len(rows.MODEL) + 1))
+    for number, row in enumerate(rows.MODEL):
+        apart.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}", size="320x180", priority=1)
+        apart.simulator.inject(row.fault("answer_before", "create", prompt=f"picture {number};"))
+    apart.drop("other.jpg", "another picture", model=f"m{len(rows.MODEL)}", size="320x180")
+    with apart.running():
+        wait_until(lambda: apart.counts() == {"ready": len(rows.MODEL), "done": 1}, 10, apart.told)
+        wait_until(lambda: len(apart.status().pauses) == len(rows.MODEL), 10, apart.told)
+        pauses = [pause.model for pause in apart.status().pauses]
+        told = told_of(apart)
+    assert sorted(pauses) == sorted(sold(len(rows.MODEL)))
+    assert_no_key_is_blamed(told)
+    assert apart.files("errors") == {}
+    assert list(apart.files("outbox")) == ["other.mp4"]
+
+
+def test_a_check_with_a_key_that_litellm_refuses_does_not_say_ready(workspace: Workspace) -> None:
+    (row,) = [row for row in rows.KEY if "LiteLLM" in row.name]
+    workspace.simulator.inject(row.fault("answer_before", "any"))
+    told = workspace.cli("check", status=1)
+    assert "ready to run" not in told
+    assert "No connected db" in told
+
+
+# What becomes of a job
+
+
+def test_what_moderation_refuses_of_a_job_is_not_ordered_again(workspace: Workspace) -> None:
+    names = list(rows.FAILED_BY_MODERATION)
+    for number, (code, message) in enumerate(rows.FAILED_BY_MODERATION.values()):
+        workspace.drop(f"{number:02}.jpg", f"picture {number:02}")
+        workspace.simulator.inject(
+            Fault("generation_fails", prompt=f"picture {number:02}", code=code, message=message, times=None)
+        )
+    assert not drained(workspace, 30)
+    bought = [video.prompt for video in workspace.simulator.ledger().videos]
+    assert [names[int(prompt[-2:])] for prompt in bought if bought.count(prompt) > 1] == []
+    assert workspace.counts() == {"failed": len(names)}
+    for path in workspace.errors.glob("*.error.txt"):
+        assert "moderation" in path.read_text()
+
+
+def polled(workspace: Workspace, faults: dict[str, Fault]) -> dict[str, Job]:
+    """What became of as many pictures, by the name of the fault that each met."""
+    workspace.set("limits", in_flight=2 * len(faults))
+    for number, fault in enumerate(faults.values()):
+        workspace.drop(f"{number}.jpg", f"picture {number};", seconds=4)
+        workspace.simulator.inject(replace(fault, prompt=f"picture {number};"))
+    drained(workspace, 30)
+    jobs = latest(workspace)
+    assert workspace.simulator.ledger().creates == len(faults)
+    return {name: jobs[f"{number}.jpg"] for number, name in enumerate(faults)}
+
+
+def test_a_finished_video_is_seen_whatever_the_word_and_wherever_it_stands(workspace: Workspace) -> None:
+    words = ("succeed", "Succeed", "ready", "Ready", "finish", "FINISH")
+    faults = {word: Fault("status_word", on="retrieve", when="completed", word=word, times=None) for word in words}
+    faults |= {row.name: row.fault("answer_after", "retrieve", when="completed") for row in rows.FINISHED}
+    # What nobody knows is waited out.
+    numbers = {f"status {number}": {"id": "{id}", "object": "video", "status": number} for number in (0, 1, 5)}
+    faults |= {name: Row("", 200, body).fault("answer_after", "retrieve", times=2) for name, body in numbers.items()}
+    jobs = polled(workspace, faults)
+    assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(faults, "done")
+
+
+WORDS_FOR_FAILED = [
+    "aborted", "rejected", "timeout", "timed_out", "TIMED_OUT", "blocked", "Request Moderated", "Content Moderated",
+]  # fmt: skip
+
+
+def test_words_for_a_video_that_will_not_come(workspace: Workspace) -> None:
+    workspace.set("retries", failed_generations=0)
+    faults = {word: Fault("status_word", on="retrieve", word=word, times=None) for word in WORDS_FOR_FAILED}
+    assert {
+        name for name, job in polled(workspace, faults).items() if job.state.value not in {"failed", "held"}
+    } == set()
+
+
+def test_polls_that_stay_unreadable_end_as_held(workspace: Workspace) -> None:
+    workspace.set("polling", stall_minutes=0.01, abandon_hours=0.0003)
+    jobs = polled(workspace, {row.name: row.fault("answer_before", "retrieve") for row in rows.UNREADABLE_POLLS})
+    assert as_lost(jobs) == dict.fromkeys(jobs, ("held", Charged.PERHAPS))
+    assert {name for name, job in jobs.items() if "may have been charged" not in job.reason} == set()
+    assert_no_key_is_blamed(told_of(workspace))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
+    ids=lambda row: row.name,
+)
+def test_a_video_that_is_unknown_for_a_moment_arrives(beach: Workspace, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "retrieve", times=3))
+    assert drained(beach)
+    assert_delivered(beach)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
+    ids=lambda row: row.name,
+)
+def test_a_paid_video_that_is_unknown_for_good_is_not_bought_again(beach: Workspace, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "retrieve"))
+    assert not drained(beach)
+    assert (only_job(beach).state.value, only_job(beach).charged) in {
+        ("failed", Charged.PERHAPS),
+        ("held", Charged.PERHAPS),
+    }
+    assert "erhaps" in told_of(beach) or "may have been charged" in told_of(beach)
+    assert beach.simulator.ledger().creates == 1
+
+
+# What a list proves
+
+
+@pytest.mark.parametrize("faults", rows.NO_PROOF.values(), ids=rows.NO_PROOF)
+def test_a_list_that_proves_nothing_orders_nothing_again(beach: Workspace, faults: list[Fault]) -> None:
+    beach.set("api", timeout_seconds=LATE)
+    beach.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), *faults)
+    assert not drained(beach)
+    assert_held_as_lost(beach, 1)
+
+
+def test_a_list_of_finished_videos_only_proves_nothing(stalled_workspace: Workspace) -> None:
+    stalled_workspace.set("api", timeout_seconds=LATE)
+    stalled_workspace.drop("beach.jpg")
+    stalled_workspace.simulator.inject(
+        Fault("answer_after", on="create", status=504, shape="html", times=None),
+        Fault("list_unfinished_hidden", times=None),
+    )
+    assert not drained(stalled_workspace)
+    assert_held_as_lost(stalled_workspace, 1)
+
+
+def test_a_good_list_without_a_witness_proves_nothing(beach: Workspace) -> None:
+    beach.set("api", timeout_seconds=LATE)
+    beach.simulator.inject(Fault("lost_before", on="create"))
+    assert not drained(beach)
+    assert_held_as_lost(beach, 0)
+
+
+def delivered_before(workspace: Workspace) -> None:
+    """One clip, by a daemon that has ended since."""
+    workspace.set("api", timeout_seconds=LATE)
+    workspace.drop("first.jpg")
+    assert drained(workspace)
+    workspace.drop("beach.jpg")
+
+
+def test_a_good_list_that_shows_an_earlier_video_proves_that_an_order_never_arrived(workspace: Workspace) -> None:
+    delivered_before(workspace)
+    workspace.simulator.inject(Fault("lost_before", on="create"))
+    assert drained(workspace)
+    assert_delivered(workspace, 2, 2)
+    assert workspace.simulator.ledger().lists >= 2
+
+
+def test_a_good_list_proves_it_also_where_another_picture_was_ordered_in_the_same_words(workspace: Workspace) -> None:
+    workspace.set("api", timeout_seconds=LATE)
+    workspace.drop("first.jpg", "the same words")
+    assert drained(workspace)
+    workspace.drop("beach.jpg", "the same words")
+    workspace.simulator.inject(Fault("lost_before", on="create"))
+    assert drained(workspace)
+    assert_delivered(workspace, 2, 2)
+
+
+def test_a_good_list_proves_it_also_of_an_order_whose_first_video_failed(workspace: Workspace) -> None:
+    delivered_before(workspace)
+    workspace.simulator.inject(Fault("generation_fails"), Fault("lost_before", on="create", after=1))
+    assert drained(workspace)
+    assert [video.status for video in workspace.simulator.ledger().videos] == ["completed", "failed", "completed"]
+
+
+def test_a_good_list_that_shows_a_later_video_proves_that_an_order_never_arrived(workspace: Workspace) -> None:
+    workspace.set("api", timeout_seconds=LATE)
+    workspace.drop("beach.jpg", priority=1)
+    workspace.drop("later.jpg")
+    workspace.simulator.inject(Fault("lost_before", on="create", prompt="beach"))
+    assert drained(workspace)
+    assert_delivered(workspace, 2, 2)
+
+
+HIDING = {
+    "another account's": Fault("list_foreign", times=None),
+    "hides all of ours": Fault("list_hidden", times=None),
+    "empty": Fault("list_empty", times=None),
+    "lagging": Fault("list_lagging", seconds=3600, times=None),
+    "drops what is not in the gateway's books": Fault("list_filtered", word="beach", times=None),
+    "without an end": Fault("list_without_has_more", times=None),
+}
+
+
+@pytest.mark.parametrize("fault", HIDING.values(), ids=HIDING)
+def test_a_list_that_hides_what_was_taken_buys_nothing_after_a_restart(workspace: Workspace, fault: Fault) -> None:
+    delivered_before(workspace)
+    hidden = [Fault("list_hidden", word="beach", times=None)] if fault.kind == "list_without_has_more" else []
+    workspace.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), fault, *hidden)
+    assert not drained(workspace)
+    assert workspace.counts() == {"done": 1, "held": 1}
+    assert workspace.simulator.ledger().creates == 2
+    assert_no_key_is_blamed(told_of(workspace))
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["witness", "no witness"])
+def test_a_list_that_lags_for_a_while_shows_the_order_in_the_end(workspace: Workspace, before: bool) -> None:
+    if before:
+        delivered_before(workspace)
+    workspace.drop("beach.jpg")
+    workspace.simulator.inject(
+        Fault("answer_after", on="create", status=504, shape="html"), Fault("list_hidden", word="beach", times=1)
+    )
+    assert drained(workspace)
+    assert_delivered(workspace, 1 + before, 1 + before)
+
+
+# How a clip arrives
+
+
+ARRIVES = {
+    "404 SGLang": Row("", 404, {"detail": "Generation is still in-progress"}).fault("answer_before", "content", times=3),
+    "400 new-api": Row("", 400, rows.openai("Task is not completed yet, current status: IN_PROGRESS", None, "invalid_request_error")).fault("answer_before", "content", times=3),
+    "403 new-api": Row("", 403, rows.openai("request blocked: private IP address not allowed: 10.0.0.5")).fault("answer_before", "content", times=2),
+    "500 FastVideo": Row("", 500, {"detail": "Video generation failed"}).fault("answer_before", "content", times=2),
+    "502 new-api": Row("", 502, rows.openai("Upstream service returned status 404")).fault("answer_before", "content", times=5),
+    "502 page": Fault("answer_before", on="content", status=502, shape="html", times=5),
+    "page": Fault("answer_before", on="content", status=200, shape="html", times=2),
+    "MP4 told to be JSON": Fault("mistyped", media_type="application/json", times=None),
+    "MP4 told to be a page": Fault("mistyped", media_type="text/html", times=None),
+    "MP4 told to be text": Fault("mistyped", media_type="text/plain; charset=utf-8", times=None),
+    "MP4 told to be bytes": Fault("mistyped", media_type="application/octet-stream", times=None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", ARRIVES.values(), ids=ARRIVES)
+def test_a_clip_arrives_whatever_its_server_answers_meanwhile(beach: Workspace, fault: Fault) -> None:
+    beach.simulator.inject(fault)
+    assert drained(beach)
+    assert_delivered(beach)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        Row("404", 404, rows.openai("Video content has expired.", "video_expired")),
+        Row("410", 410, {"detail": "Gone"}),
+        Row("400", 400, {"error": "The video is no longer available"}),
+    ],
+    ids=lambda row: row.name,
+)
+def test_a_clip_that_has_expired_is_not_bought_again(beach: Workspace, row: Row) -> None:
+    beach.simulator.inject(row.fault("answer_before", "content"))
+    assert not drained(beach)
+    text = (beach.errors / "beach.error.txt").read_text()
+    assert "expired" in text
+    assert "Yes ($0.80)" in text
+    assert beach.simulator.ledger().creates == 1
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_clip_that_is_never_given_out_is_held(beach: Workspace, status: int) -> None:
+    beach.simulator.inject(Fault("answer_before", on="content", status=status, shape="html", times=None))
+    assert not drained(beach)
+    assert (only_job(beach).state.value, only_job(beach).charged) == ("held", Charged.YES)
+    assert beach.simulator.ledger().creates == 1
+    assert_no_key_is_blamed(told_of(beach))
+
+
+def test_a_paid_video_that_a_restarted_server_forgot_is_not_bought_again(tmp_path: Path) -> None:
+    quick = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
+    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"))) as before:
+        port = int(before.root.rpartition(":")[2])
+        workspace = Workspace(tmp_path, before)
+        workspace.drop("beach.jpg")
+        with workspace.running():
+            wait_until(lambda: workspace.counts() == {"rendering": 1})
+    with simulator.running(quick, port=port) as after:
+        assert not drained(workspace)
+        assert after.ledger().creates == 0
+    assert only_job(workspace).state.value in {"held", "failed"}
+    assert only_job(workspace).charged is Charged.PERHAPS

@@ -1,0 +1,385 @@
+"""Every answer that servers were seen to give (design §7), through the whole daemon, counted by what was billed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sorawatch import simulator
+from sorawatch.simulator import Fault
+from tests.support.workspace import Workspace, wait_until
+
+
+def delivered(workspace: Workspace, creates: int = 1) -> None:
+    """One clip, whole, for exactly so many accepted orders."""
+    assert workspace.run_once()
+    assert list(workspace.files("outbox")) == ["beach.mp4"]
+    assert set(workspace.files("processed")) == {"beach.jpg", "beach.yaml"}
+    assert workspace.simulator.ledger().creates == creates
+
+
+@pytest.fixture
+def beach(workspace: Workspace) -> Workspace:
+    workspace.drop("beach.jpg")
+    return workspace
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("answer_before", on="create", status=503, shape="error_text", message="overloaded", times=3),
+        Fault("answer_before", on="create", status=503, retry_after="0"),
+        Fault("answer_before", on="create", status=529, message="The queue is full"),
+        Fault("answer_before", on="create", status=429, message="Rate limit reached", times=3),
+        Fault("answer_before", on="create", status=429, retry_after_ms=20),
+        Fault("answer_before", on="create", status=429, message="too many running tasks"),
+    ],
+    ids=lambda fault: f"{fault.status}-{fault.shape}-{fault.message[:12]}",
+)
+def test_a_submit_that_was_refused_for_now_is_sent_again(beach: Workspace, fault: Fault) -> None:
+    beach.simulator.inject(fault)
+    delivered(beach)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("lost_after", on="create"),
+        Fault("answer_after", on="create", status=502, shape="html"),
+        Fault("answer_after", on="create", status=504, shape="html"),
+        Fault("answer_after", on="create", status=504, shape="openai"),
+        Fault("answer_after", on="create", status=500, shape="code_message"),
+        Fault("answer_after", on="create", status=503),
+        Fault("answer_after", on="create", status=307, shape="empty"),
+        Fault("answer_after", on="create", status=200, shape="openai"),
+        Fault("answer_after", on="create", status=200, shape="html"),
+        Fault("answer_after", on="create", status=200, shape="unparsable"),
+        Fault("answer_after", on="create", status=200, shape="empty"),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.shape}",
+)
+def test_a_lost_answer_to_an_accepted_submit_is_found_in_the_list(beach: Workspace, fault: Fault) -> None:
+    beach.simulator.inject(fault)
+    delivered(beach)
+    assert "uncertain" in beach.states("beach.jpg")
+
+
+def test_an_answer_that_never_comes_is_found_in_the_list(beach: Workspace) -> None:
+    beach.set("api", timeout_seconds=0.5)
+    beach.simulator.inject(Fault("hang_after", on="create"))
+    delivered(beach)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("lost_before", on="create"),
+        Fault("answer_before", on="create", status=502, shape="html"),
+        Fault("answer_before", on="create", status=200, shape="html"),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status}",
+)
+def test_a_submit_that_never_arrived_is_sent_again_once_two_lists_have_shown_it(
+    workspace: Workspace, fault: Fault
+) -> None:
+    workspace.drop("earlier.jpg")
+    assert workspace.run_once()
+    workspace.drop("beach.jpg")
+    workspace.simulator.inject(fault)
+    assert workspace.run_once()
+    assert set(workspace.files("outbox")) == {"beach.mp4", "earlier.mp4"}
+    assert workspace.simulator.ledger().creates == 2
+    assert workspace.simulator.ledger().lists >= 2
+
+
+@pytest.mark.parametrize("accepted", [True, False], ids=["accepted", "not accepted"])
+def test_without_a_list_a_lost_answer_is_held_with_the_ways_on(beach: Workspace, accepted: bool) -> None:
+    beach.simulator.inject(
+        Fault("lost_after" if accepted else "lost_before", on="create"),
+        Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
+    )
+    assert not beach.run_once()
+    told = beach.cli("show", "beach.jpg")
+    for words in ("held", "It may have been charged", "sorawatch adopt", "sorawatch retry", "VIDEO_ID"):
+        assert words in told
+    assert set(beach.files("inbox")) == {"beach.jpg", "beach.yaml"}
+    assert beach.simulator.ledger().creates == (1 if accepted else 0)
+    if accepted:
+        (video,) = beach.simulator.ledger().videos
+        beach.cli("adopt", "beach.jpg", video.id)
+    else:
+        beach.cli("retry", "beach.jpg")
+    delivered(beach)
+
+
+def test_a_video_that_was_named_wrongly_can_be_named_anew(beach: Workspace) -> None:
+    beach.simulator.inject(
+        Fault("lost_after", on="create"),
+        Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
+    )
+    assert not beach.run_once()
+    beach.cli("adopt", "beach.jpg", "video_misspelt")
+    assert not beach.run_once()
+    told = beach.cli("show", "beach.jpg")
+    for words in ("held", "no longer knows the video", "It may have been charged", "sorawatch adopt"):
+        assert words in told
+    assert set(beach.files("inbox")) == {"beach.jpg", "beach.yaml"}
+    (video,) = beach.simulator.ledger().videos
+    beach.cli("adopt", "beach.jpg", video.id)
+    delivered(beach)
+
+
+def test_a_video_that_was_named_wrongly_can_be_named_anew_at_once(beach: Workspace) -> None:
+    beach.set("retries", attempts=1000)
+    beach.simulator.inject(
+        Fault("lost_after", on="create"),
+        Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
+    )
+    assert not beach.run_once()
+    beach.cli("adopt", "beach.jpg", "video_misspelt")
+    with beach.running():
+        wait_until(lambda: "no longer knows" in beach.told())
+        (video,) = beach.simulator.ledger().videos
+        beach.cli("adopt", "beach.jpg", video.id)
+        wait_until(lambda: beach.counts() == {"done": 1})
+    assert beach.simulator.ledger().creates == 1
+
+
+def test_a_held_job_is_not_given_the_video_of_another(workspace: Workspace) -> None:
+    workspace.drop("a.jpg")
+    workspace.drop("b.jpg")
+    workspace.simulator.inject(
+        Fault("lost_after", on="create", prompt="around b"),
+        Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
+    )
+    assert not workspace.run_once()
+    theirs, own = sorted(workspace.simulator.ledger().videos, key=lambda video: video.prompt)
+    assert f"{theirs.id} is the video of a.jpg" in workspace.cli("adopt", "b.jpg", theirs.id, status=1)
+    assert workspace.counts() == {"done": 1, "held": 1}
+    workspace.cli("adopt", "b.jpg", own.id)
+    assert workspace.run_once()
+    assert workspace.simulator.ledger().creates == 2
+
+
+def test_without_a_list_resubmit_is_the_persons_choice(beach: Workspace) -> None:
+    beach.set("api", unresolved_submit="resubmit")
+    beach.simulator.inject(Fault("lost_before", on="create"), Fault("answer_before", on="list", status=404, times=None))
+    delivered(beach)
+
+
+def test_a_list_without_prompts_proves_nothing(beach: Workspace) -> None:
+    beach.simulator.inject(Fault("lost_after", on="create"), Fault("prompt_hidden", on="list", times=None))
+    assert not beach.run_once()
+    assert beach.counts() == {"held": 1}
+    assert beach.simulator.ledger().creates == 1
+
+
+def test_a_list_that_stays_empty_without_saying_that_it_ends_proves_nothing(beach: Workspace) -> None:
+    beach.simulator.inject(
+        Fault("lost_after", on="create"),
+        Fault("list_empty", on="list", times=None),
+        Fault("list_without_has_more", on="list", times=None),
+    )
+    assert not beach.run_once()
+    assert beach.simulator.ledger().creates == 1
+
+
+@pytest.mark.parametrize("word", ["openai/sora-2", "sora-2-2025-12-08"])
+def test_a_list_that_names_the_model_more_fully_shows_what_was_lost(beach: Workspace, word: str) -> None:
+    beach.simulator.inject(Fault("lost_after", on="create"), Fault("model_other", word=word, times=None))
+    delivered(beach)
+
+
+def test_a_lost_order_that_is_listed_under_another_model_is_not_bought_again(beach: Workspace) -> None:
+    beach.set("api", timeout_seconds=0.5)
+    beach.simulator.inject(Fault("lost_after", on="create"), Fault("model_other", word="deployment-7", times=None))
+    assert not beach.run_once()
+    assert beach.counts() == {"held": 1}
+    assert beach.simulator.ledger().creates == 1
+
+
+def test_a_list_that_does_not_show_what_the_server_has_proves_nothing(workspace: Workspace) -> None:
+    workspace.set("api", timeout_seconds=0.5)
+    workspace.drop("a.jpg", priority=1)
+    workspace.drop("b.jpg")
+    workspace.simulator.inject(Fault("lost_after", on="create", prompt="b"), Fault("list_empty", on="list", times=None))
+    assert not workspace.run_once()
+    assert workspace.counts() == {"done": 1, "held": 1}
+    (told,) = [job.reason for job in workspace.status().jobs if job.pair.image == "b.jpg"]
+    assert "its list does not show video_" in told or "its list shows no video of ours" in told
+    assert workspace.simulator.ledger().creates == 2
+
+
+def test_a_list_that_never_shows_anything_is_never_believed(beach: Workspace) -> None:
+    beach.set("api", timeout_seconds=0.5)
+    beach.simulator.inject(Fault("lost_after", on="create", times=None), Fault("list_empty", on="list", times=None))
+    assert not beach.run_once()
+    assert beach.counts() == {"held": 1}
+    assert "its list shows no video of ours" in beach.status().jobs[0].reason
+    assert beach.simulator.ledger().creates == 1
+
+
+def test_two_lost_answers_for_equal_words_are_never_guessed(workspace: Workspace) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        workspace.drop(name, "the same words")
+    workspace.simulator.inject(Fault("lost_after", on="create", times=2))
+    assert workspace.run_once()
+    ledger = workspace.simulator.ledger()
+    assert (ledger.creates, ledger.duplicates) == (3, 0)
+    assert len(workspace.files("outbox")) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault("answer_before", on="create", status=400, code="sentinel_block", message="blocked"), "moderation"),
+        (Fault("answer_before", on="create", status=400, message="Inpaint image must match the requested width and height"), "size"),
+        (Fault("answer_before", on="create", status=422, shape="detail_list", message="bad field"), "bad field"),
+        (Fault("answer_before", on="create", status=400, shape="code_message", message="no such thing"), "no such thing"),
+        (Fault("answer_before", on="create", status=200, shape="code_message", code=400, message="too rude"), "too rude"),
+    ],
+    ids=lambda value: getattr(value, "shape", None),
+)  # fmt: skip
+def test_a_refusal_for_good_goes_to_errors_uncharged(beach: Workspace, fault: Fault, words: str) -> None:
+    beach.simulator.inject(fault)
+    assert not beach.run_once()
+    text = (beach.errors / "beach.error.txt").read_text()
+    assert words in text
+    assert "Was it charged?\n    No." in text
+    assert beach.simulator.ledger().creates == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault("answer_before", on="create", status=401, times=None), "refuses the API key"),
+        (Fault("answer_before", on="create", status=403, message="Forbidden", times=None), "refuses the order"),
+        (Fault("answer_before", on="create", status=400, message="No connected db.", times=None), "refuses the API key"),
+        (Fault("answer_before", on="create", status=400, message="Your credit balance is too low", times=None), "no credit left"),
+        (Fault("answer_before", on="create", status=422, shape="detail_list", message="Field required", times=None), "Field required"),
+        (Fault("answer_before", on="create", status=402, times=None), "no credit left"),
+        (Fault("answer_before", on="create", status=403, code="insufficient_user_quota", times=None), "no credit left"),
+        (Fault("answer_before", on="create", status=429, code="insufficient_quota", times=None), "no credit left"),
+        (Fault("answer_before", on="create", status=404, code="model_not_found", message="The model does not exist", times=None), "video.model"),
+        (Fault("answer_before", on="create", status=400, code="model_not_found", message="sora-2 was retired", times=None), "It offers: sora-2, sora-2-pro."),
+        (Fault("answer_before", on="create", status=503, message="no available channel for model sora-2", times=None), "video.model"),
+    ],
+    ids=["401", "403", "no db", "low", "422", "402", "403-quota", "429-quota", "404-model", "400-model", "503-channel"],
+)  # fmt: skip
+def test_what_stops_everybody_fails_nobody(workspace: Workspace, fault: Fault, words: str) -> None:
+    for number in range(6):
+        workspace.drop(f"{number}.jpg")
+    workspace.simulator.inject(fault)
+    with workspace.running():
+        wait_until(lambda: "nothing is submitted" in workspace.told())
+        assert words in workspace.told()
+        assert {job.attempts for job in workspace.status().jobs} == {0}
+        workspace.simulator.clear_faults()
+        workspace.cli("resume")
+        wait_until(lambda: len(workspace.files("outbox")) == 6)
+    assert workspace.files("errors") == {}
+    ledger = workspace.simulator.ledger()
+    assert (ledger.creates, ledger.duplicates) == (6, 0)
+    assert ledger.rejected <= 8
+
+
+@pytest.mark.parametrize("word", ["SUCCEEDED", "success", "Completed", "complete"])
+def test_words_for_done(beach: Workspace, word: str) -> None:
+    beach.simulator.inject(Fault("status_word", on="retrieve", when="completed", word=word, times=None))
+    delivered(beach)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status_word", on="retrieve", word="pending", times=2),
+        Fault("status_word", on="retrieve", word="warming_up_the_oven", times=2),
+        Fault("status_word", on="create", word="submitted"),
+        Fault("progress_missing", times=None),
+        Fault("progress_text", times=None),
+        Fault("progress_stuck", times=None),
+        Fault("progress_back", times=None),
+        Fault("other_id", times=None),
+        Fault("long_id"),
+        Fault("answer_before", on="retrieve", status=500, times=2),
+        Fault("answer_before", on="retrieve", status=502, shape="html", times=4),
+        Fault("answer_before", on="retrieve", status=404, shape="html", times=2),
+        Fault("answer_before", on="retrieve", status=200, shape="html", times=2),
+        Fault("answer_before", on="retrieve", status=401, times=2),
+        Fault("lost_before", on="retrieve", times=4),
+        Fault("answer_before", on="content", status=404, shape="detail_text", times=2),
+        Fault("answer_before", on="content", status=400, message="Video is not ready yet", times=2),
+        Fault("answer_before", on="content", status=502, shape="html", times=4),
+        Fault("answer_before", on="content", status=200, shape="openai", times=2),
+        Fault("gzip", times=None),
+        Fault("cut", times=2),
+        Fault("truncated", times=2),
+        Fault("half_zero", times=2),
+        Fault("html_as_mp4", times=2),
+        Fault("json_as_mp4", times=2),
+        Fault("range_ignored", times=None),
+        Fault("redirect", times=None),
+    ],
+    ids=lambda fault: "-".join(str(part) for part in (fault.kind, fault.on, fault.status, fault.shape, fault.word)),
+)
+def test_a_paid_clip_arrives_whatever_the_server_answers_meanwhile(beach: Workspace, fault: Fault) -> None:
+    beach.simulator.inject(fault)
+    delivered(beach)
+
+
+def test_the_key_does_not_follow_a_redirect_to_another_host(beach: Workspace) -> None:
+    beach.simulator.inject(Fault("redirect", times=None))
+    delivered(beach)
+    (headers,) = beach.simulator.storage_requests()
+    assert "authorization" not in headers
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_a_failed_generation_is_known_under_any_http_status(beach: Workspace, status: int) -> None:
+    beach.set("retries", failed_generations=0)
+    beach.simulator.inject(Fault("generation_fails", message="The oven went out"))
+    if status != 200:
+        beach.simulator.inject(Fault("failed_as_error", status=status, times=None))
+    assert not beach.run_once()
+    assert "The oven went out" in (beach.errors / "beach.error.txt").read_text()
+    assert beach.simulator.ledger().usd == 0
+
+
+def test_an_expired_clip_is_failed_and_said_to_be_charged(beach: Workspace) -> None:
+    beach.simulator.inject(
+        Fault("answer_before", on="content", status=410, message="The video has expired", times=None)
+    )
+    assert not beach.run_once()
+    text = (beach.errors / "beach.error.txt").read_text()
+    (video,) = beach.simulator.ledger().videos
+    assert "expired" in text
+    assert "Yes ($0.80)" in text
+    assert video.id in text
+    assert beach.simulator.ledger().creates == 1
+
+
+def test_a_clip_that_stays_broken_is_held_and_not_bought_again(beach: Workspace) -> None:
+    beach.simulator.inject(Fault("half_zero", times=None))
+    assert not beach.run_once()
+    assert beach.counts() == {"held": 1}
+    assert beach.files("outbox") == {}
+    beach.simulator.clear_faults()
+    beach.cli("retry", "beach.jpg")
+    delivered(beach)
+
+
+def test_a_server_out_of_reach_is_waited_for(tmp_path: Path) -> None:
+    with simulator.running(simulator.SimulatorSettings(frames_per_second=1)) as gone:
+        port = int(gone.root.rpartition(":")[2])
+    workspace = Workspace(tmp_path, gone)
+    for number in range(3):
+        workspace.drop(f"{number}.jpg")
+    with workspace.running():
+        wait_until(lambda: "cannot be reached" in workspace.told())
+        settings = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
+        with simulator.running(settings, port=port) as back:
+            wait_until(lambda: len(workspace.files("outbox")) == 3)
+            assert back.ledger().creates == 3
+    assert workspace.files("errors") == {}

@@ -1,0 +1,116 @@
+"""A real PostgreSQL, started for the tests and thrown away after them."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.workspace import wait_until
+
+PASSWORD = "s3cret-of-the-database"
+
+
+def program(name: str) -> str:
+    """The path of one of PostgreSQL's programs, which Debian keeps off the PATH; its name where there is none."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(found[-1]) if found else shutil.which(name) or name
+
+
+@dataclass
+class Cluster:
+    """A server on loopback, with the superuser ``sorawatch``."""
+
+    folder: Path
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def user(self) -> dict[str, Any]:
+        """Root may not run it."""
+        if os.geteuid() != 0:
+            return {}
+        names = {entry.pw_name: entry for entry in pwd.getpwall()}
+        entry = names.get("postgres") or names["nobody"]
+        return {"user": entry.pw_uid, "group": entry.pw_gid}
+
+    def make(self) -> None:
+        if self.user:
+            os.chown(self.folder, self.user["user"], self.user["group"])
+        secret = self.folder / "password"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o644)
+        command = [program("initdb"), "-D", "data", "-U", "sorawatch", "--pwfile", "password", "-E", "UTF8"]
+        command += ["--auth", "scram-sha-256", "--no-sync"]
+        subprocess.run(command, cwd=self.folder, check=True, capture_output=True, **self.user)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+
+    def start(self) -> None:
+        settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "port": self.port}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        self.process = subprocess.Popen(
+            [program("postgres"), "-D", "data", *options],
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **self.user,
+        )
+        wait_until(self.answers)
+
+    def stop(self) -> None:
+        """At once, with all connections cut."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+
+    def answers(self) -> bool:
+        environment = {**os.environ, "PGPASSWORD": PASSWORD}
+        asked = [program("psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "sorawatch", "-c", "", "postgres"]
+        return subprocess.run(asked, env=environment, capture_output=True, check=False).returncode == 0
+
+    def execute(self, statement: str, database: str = "postgres") -> str:
+        environment = {**os.environ, "PGPASSWORD": PASSWORD}
+        asked = [program("psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "sorawatch", "-At", database]
+        done = subprocess.run([*asked, "-c", statement], env=environment, capture_output=True, check=True, text=True)
+        return done.stdout.strip()
+
+    def database(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"clips{next(self.numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return f"postgresql://sorawatch:{PASSWORD}@127.0.0.1:{self.port}/{name}"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    pytest.importorskip("psycopg")
+    if program("initdb") is None or program("psql") is None:
+        pytest.skip("needs the programs of PostgreSQL")
+    made = Cluster(Path(tempfile.mkdtemp(prefix="sorawatch-postgres-")))
+    try:
+        made.make()
+        made.start()
+        yield made
+    finally:
+        if made.process is not None:
+            made.stop()
+        shutil.rmtree(made.folder)
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> str:
+    """The URL of a database of the test's own."""
+    return cluster.database()
