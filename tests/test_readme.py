@@ -268,8 +268,8 @@ class TestFiles:
     def test_a_state_for_several_machines(self, tmp_path: Path) -> None:
         (text,) = blocks("yaml", "Several machines")
         where = StateLocation.of(self.load(tmp_path, text))
-        assert where.keeper.place == "postgresql://sorawatch@db.example/sorawatch"
-        assert where.work.root == Path("/var/lib/sorawatch/work")
+        assert where.database.place == "postgresql://sorawatch@db.example/sorawatch"
+        assert where.spool.root == Path("/var/lib/sorawatch/work")
 
     def test_the_limits_are_the_defaults(self, tmp_path: Path) -> None:
         said = [(quoted(key), quoted(default) or default) for key, default, _ in table("Limits and money")]

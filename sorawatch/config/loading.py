@@ -117,20 +117,25 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
     work = _work(root, folders, path.parent, state)
     timezone = root.get("timezone", nullable(rules.timezone), None)
     api, resubmit = _api(root.section("api"), path.parent)
-    watch, damaged_grace_seconds = _watch(root.section("watch"))
     catalogue, models = _catalogue(root)
+    video = _video(root.section("video"), path.name, catalogue, findings)
+    reference = _reference(root.section("reference"))
+    watch, damaged_grace_seconds = _watch(root.section("watch"))
+    policy = _policy(root.section("polling"), root.section("retries"), api)
+    limits = read_limits(root.section("limits"), LIMITS)
+    billing = _billing(root.section("billing"))
     config = Config(
         path=path,
         folders=folders,
         state=state,
         work=work,
         api=api,
-        defaults=_video(root.section("video"), path.name, catalogue, findings),
+        defaults=video,
         catalogue=catalogue,
-        reference=_reference(root.section("reference")),
+        reference=reference,
         watch=watch,
-        policy=_policy(root, api, resubmit=resubmit, damaged_grace_seconds=damaged_grace_seconds),
-        limits=read_limits(root.section("limits"), LIMITS),
+        policy=replace(policy, resubmit_lost=resubmit, damaged_grace_seconds=damaged_grace_seconds, billing=billing),
+        limits=limits,
         logging=_logging(root.section("logging"), path.parent),
         duplicates=root.get("duplicates", choice(Duplicates), Duplicates.REFUSE),
         keep_days=root.get("keep_days", integer(1, 36_500), KEEP_DAYS),
@@ -253,8 +258,8 @@ def _watch(section: Section) -> tuple[WatchOptions, float]:
     return watch, grace
 
 
-def _policy(root: Section, api: Api, *, resubmit: bool, damaged_grace_seconds: float) -> Policy:
-    polling, retries, default, policy = root.section("polling"), root.section("retries"), Waits(), Policy(Waits())
+def _policy(polling: Section, retries: Section, api: Api) -> Policy:
+    default, policy = Waits(), Policy(Waits())
     stall_minutes = polling.get("stall_minutes", positive(LONGEST // 60), default.stall / 60)
     abandon_hours = polling.get("abandon_hours", positive(LONGEST // 3600), default.abandon / 3600)
     waits = Waits(
@@ -276,11 +281,8 @@ def _policy(root: Section, api: Api, *, resubmit: bool, damaged_grace_seconds: f
         waits,
         attempts=attempts,
         failed_generations=failed_generations,
-        resubmit_lost=resubmit,
-        damaged_grace_seconds=damaged_grace_seconds,
         late_seconds=LATE_TIMEOUTS * api.timeout_seconds,
         witness_seconds=WITNESS_TIMEOUTS * api.timeout_seconds,
-        billing=_billing(root.section("billing")),
     )
 
 

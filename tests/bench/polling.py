@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sorawatch.core.schedule import PolledProgress, RenderHistory, Waits, next_poll
-from sorawatch.daemon.actions.render_times import REMEMBERED, length
+from sorawatch.daemon.actions.render_times import REMEMBERED, duration
 
 RENDERS = 600
 WAITS = Waits(poll_min=5, poll_max=30)
@@ -116,7 +116,7 @@ def learning(totals: Sequence[float], progress: Progress, seed: int, *, stamped:
             wait = next_poll(WAITS, look, RenderHistory(past, before))
             before = look
         lag += age / 1000 - total
-        recent.append(length(age, before, int(1000 * round(total)) if stamped else None))
+        recent.append(duration(age, before, int(1000 * round(total)) if stamped else None))
     return Result(lag / len(totals), polls / len(totals))
 
 

@@ -34,8 +34,6 @@ def test_every_key_stands_in_it() -> None:
         "api": config.Api,
         "reference": ReferenceOptions,
         "watch": config.WatchOptions,
-        "polling": config.Polling,
-        "retries": config.Retries,
         "limits": config.Limits,
         "logging": config.Logging,
         "billing": config.Billing,
@@ -46,11 +44,15 @@ def test_every_key_stands_in_it() -> None:
         for field in fields(kind)
     }
     expected |= {f"video.{key}" for key in ("prompt", "model", "size", "seconds", "fit", "focus")}
+    expected |= {f"polling.{key}" for key in ("min_seconds", "max_seconds", "stall_minutes", "abandon_hours")}
+    expected |= {f"retries.{key}" for key in ("first_seconds", "max_seconds", "attempts", "failed_generations")}
+    expected |= {"api.unresolved_submit", "watch.damaged_grace_seconds"}
     expected |= {"state", "work", "timezone", "duplicates", "keep_days"}
     assert {key for key in found if not key.startswith("models.")} == expected
     # Every field of the whole is a section or key above, so a new one cannot be forgotten.
     renamed = {"defaults": "video", "catalogue": "models", "path": None}
-    whole = {renamed.get(field.name, field.name) for field in fields(config.Config)} - {None}
+    whole = {renamed.get(field.name, field.name) for field in fields(config.Config)} - {None, "policy"}
+    whole |= {"polling", "retries", "billing"}
     assert whole == {key.partition(".")[0] for key in found}
 
 

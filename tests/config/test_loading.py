@@ -9,9 +9,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sorawatch import config
-from sorawatch.config import Billing, Duplicates, Limits, UnresolvedSubmit, WatchMode
+from sorawatch.config import Billing, Duplicates, Limits, WatchMode
 from sorawatch.core.order import MICROS, Aim, Fit, Model, Point, Size
 from sorawatch.core.reference_format import Format, ReferenceOptions
+from sorawatch.core.retry_policy import Policy
+from sorawatch.core.schedule import Waits
 from sorawatch.core.sidecar import make_order, read_settings
 from sorawatch.core.yaml_tree import MAX_BYTES
 from sorawatch.edges import yamlfile
@@ -89,19 +91,26 @@ class TestValues:
         )
         assert found.state == str(tmp_path / "data/state.db")
         assert str(found.timezone) == "Europe/Berlin"
-        assert found.api == config.Api(
-            "https://gateway.example/v1", tmp_path / "api.key", 7.5, UnresolvedSubmit.RESUBMIT
-        )
+        assert found.api == config.Api("https://gateway.example/v1", tmp_path / "api.key", 7.5)
         video = found.defaults
         assert (video.prompt, video.model, video.size, video.seconds, video.fit, video.focus) == (
             "Waves", "sora-2-pro", Size(1080, 1920), 12, Fit.BLUR, Point(0.2, 1),
         )  # fmt: skip
         assert found.reference == ReferenceOptions(Format.WEBP, 80, (10, 20, 30), 2.5)
-        assert found.watch == config.WatchOptions(WatchMode.POLLING, 0.5, 10, 60, ("*.part", "draft-*"))
-        assert found.polling == config.Polling(0.2, 0.2)
-        assert found.retries == config.Retries(1, 2, 3, 0)
+        assert found.watch == config.WatchOptions(WatchMode.POLLING, 0.5, 10, ("*.part", "draft-*"))
+        waits = Waits(first=1, longest=2, poll_min=0.2, poll_max=0.2)
+        billing = Billing(failed=True, moderated=False)
+        assert found.policy == Policy(
+            waits,
+            attempts=3,
+            failed_generations=0,
+            resubmit_lost=True,
+            damaged_grace_seconds=60,
+            late_seconds=11.25,
+            witness_seconds=45,
+            billing=billing,
+        )
         assert found.limits == Limits(20, 0.5, 3, 1_200_000, 2_500_000, 50 * MICROS)
-        assert found.billing == Billing(failed=True, moderated=False)
         assert found.duplicates is Duplicates.ALLOW
 
     def test_no_cap(self, load: Load) -> None:

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sorawatch.core.budget import LimitReached, LimitScope, Usage, admit, dollars, is_below, refusal
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Order, Size
+from sorawatch.core.pause import Pause
 
 NOW = 1_760_000_000_000
 DAY_ENDS, MONTH_ENDS = NOW + 3_600_000, NOW + 86_400_000
@@ -34,7 +35,7 @@ def test_an_order_takes_a_place_a_beat_and_its_price() -> None:
 @pytest.mark.parametrize("taken", [4, 5])
 def test_no_place(taken: int) -> None:
     refused = ask(Limits(in_flight=4), Usage(taken, 0, 0))
-    assert refused == LimitReached(f"{taken} of 4 places in flight are taken", limit="limits.in_flight")
+    assert refused == LimitReached(Pause(f"{taken} of 4 places in flight are taken", limit="limits.in_flight"))
 
 
 @pytest.mark.parametrize(
@@ -53,9 +54,11 @@ class TestMoney:
         limits = Limits(micros_per_day=2_000_000)
         assert isinstance(ask(limits, Usage(0, 1_200_000, 0)), Usage)
         assert ask(limits, Usage(0, 1_200_001, 0)) == LimitReached(
-            "limits.usd_per_day of $2.00 is reached: $1.2000 spent or reserved, the next clip costs $0.80",
-            until=DAY_ENDS,
-            limit="limits.usd_per_day",
+            Pause(
+                "limits.usd_per_day of $2.00 is reached: $1.2000 spent or reserved, the next clip costs $0.80",
+                until=DAY_ENDS,
+                limit="limits.usd_per_day",
+            ),
             lasting=True,
             priced=True,
         )
@@ -65,11 +68,13 @@ class TestMoney:
         assert isinstance(ask(limits, Usage(0, 9**9, 1_200_000)), Usage)
         refused = ask(limits, Usage(0, 0, 1_600_000), folder="cats", file="cats/_defaults.yaml")
         assert refused == LimitReached(
-            "limits.usd_per_month in cats/_defaults.yaml of $2.00 is reached: "
-            "$1.60 spent or reserved, the next clip costs $0.80",
-            until=MONTH_ENDS,
-            folder="cats",
-            limit="limits.usd_per_month in cats/_defaults.yaml",
+            Pause(
+                "limits.usd_per_month in cats/_defaults.yaml of $2.00 is reached: "
+                "$1.60 spent or reserved, the next clip costs $0.80",
+                until=MONTH_ENDS,
+                folder="cats",
+                limit="limits.usd_per_month in cats/_defaults.yaml",
+            ),
             lasting=True,
             priced=True,
         )
@@ -77,9 +82,9 @@ class TestMoney:
     def test_zero_buys_nothing_until_a_person_changes_it(self) -> None:
         refused = ask(Limits(micros_per_day=0), NOTHING)
         assert isinstance(refused, LimitReached)
-        assert (refused.until, refused.lasting) == (None, True)
-        assert refused.reason == "limits.usd_per_day is $0.00, so nothing that costs money is bought"
-        assert "null for no cap" in refused.hint
+        assert (refused.pause.until, refused.lasting) == (None, True)
+        assert refused.pause.reason == "limits.usd_per_day is $0.00, so nothing that costs money is bought"
+        assert "null for no cap" in refused.pause.hint
 
     @pytest.mark.parametrize("cap", [0, 100])
     def test_what_is_free_passes_every_cap(self, cap: int) -> None:
@@ -89,9 +94,9 @@ class TestMoney:
         assert isinstance(ask(Limits(), Usage(0, 9**15, 9**15)), Usage)
 
     def test_limits_that_cannot_be_understood_let_nothing_through(self) -> None:
-        shut = LimitReached("cats/_defaults.yaml cannot be understood", folder="cats", lasting=True)
-        scope = LimitScope(Limits(), "cats", "cats/_defaults.yaml", shut)
-        assert admit(scope, NOTHING, 0, NOW, day_ends=DAY_ENDS, month_ends=MONTH_ENDS) is shut
+        unreadable = LimitReached(Pause("cats/_defaults.yaml cannot be understood", folder="cats"), lasting=True)
+        scope = LimitScope(Limits(), "cats", "cats/_defaults.yaml", unreadable)
+        assert admit(scope, NOTHING, 0, NOW, day_ends=DAY_ENDS, month_ends=MONTH_ENDS) is unreadable
 
     @pytest.mark.parametrize(
         ("micros", "text"),
@@ -154,7 +159,7 @@ class TestPace:
         return taken
 
     def too_soon(self, until: int) -> LimitReached:
-        return LimitReached("the pace is 30 submits a minute", until=until, limit="limits.submits_per_minute")
+        return LimitReached(Pause("the pace is 30 submits a minute", until=until, limit="limits.submits_per_minute"))
 
     def test_is_even_unless_a_burst_is_allowed(self) -> None:
         limits = Limits(submits_per_minute=30)
@@ -203,8 +208,8 @@ class TestPace:
             for _ in range(burst + 1):
                 taken = ask(limits, Usage(0, 0, 0, paced_until), now=now)
                 if isinstance(taken, LimitReached):
-                    assert taken.until is not None
-                    assert now < taken.until <= now + 60_000 / rate + 1
+                    assert taken.pause.until is not None
+                    assert now < taken.pause.until <= now + 60_000 / rate + 1
                     break
                 paced_until = taken.paced_until
                 admitted.append(now)
@@ -220,8 +225,8 @@ class TestPace:
         for _ in range(3 * burst):
             taken = ask(limits, Usage(0, 0, 0, paced_until), now=now)
             if isinstance(taken, LimitReached):
-                assert taken.until is not None
-                now = taken.until
+                assert taken.pause.until is not None
+                now = taken.pause.until
                 taken = ask(limits, Usage(0, 0, 0, paced_until), now=now)
             assert isinstance(taken, Usage)
             paced_until = taken.paced_until
@@ -276,8 +281,8 @@ class Accounts(RuleBasedStateMachine):
         else:
             fits = usage.micros_today + price <= 20 and usage.micros_this_month + price <= 45
             assert not fits
-            assert taken.until is not None
-            assert self.now < taken.until <= self.month + 3 * DAY
+            assert taken.pause.until is not None
+            assert self.now < taken.pause.until <= self.month + 3 * DAY
 
     @rule(which=st.integers(0, 30))
     def release(self, which: int) -> None:

@@ -16,32 +16,33 @@ from sorawatch.core import lifecycle
 from sorawatch.core import outcome as o
 from sorawatch.core.answers import Failure
 from sorawatch.core.job import FINAL, UNPAID, Charged, Job, Pair, Stamp, State
-from sorawatch.core.lifecycle import Action, IllegalTransition, advance, begin, decide
+from sorawatch.core.lifecycle import Action, Context, IllegalTransition, advance, begin, decide
 from sorawatch.core.order import Aim, Order, Size
 from sorawatch.core.purchase import Standing, standing_after
 from sorawatch.core.retry_policy import Policy
 from sorawatch.core.schedule import Waits
+from sorawatch.errors import Cause
 
 NOW = 1_760_000_000_000
 POLICY = Policy(Waits())
 PAIR = Pair("trip", "beach.jpg", Stamp(1000, 5), "beach.yaml", Stamp(20, 6))
 ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
 
-TEMPORARY = (o.FailedForNow, o.Halted)
+TEMPORARY = (o.TemporaryFailure, o.Blocked)
 CAN_COME_TO = {
-    Action.PREPARE: {o.Prepared, o.Partial, o.FailedForGood, *TEMPORARY},
-    Action.SUBMIT: {o.Accepted, o.Unknown, o.ReferenceLost, o.FailedForGood, *TEMPORARY},
+    Action.PREPARE: {o.Prepared, o.Incomplete, o.PermanentFailure, *TEMPORARY},
+    Action.SUBMIT: {o.Accepted, o.AnswerLost, o.ReferenceLost, o.PermanentFailure, *TEMPORARY},
     Action.RESOLVE: {o.Accepted, o.Searched, o.Unlisted, *TEMPORARY},
     Action.POLL: {o.Pending, o.Rendered, o.GenerationFailed, *TEMPORARY},
-    Action.DELIVER: {o.Delivered, o.FailedForGood, *TEMPORARY},
-    Action.ARCHIVE: {o.Filed, *TEMPORARY},
-    Action.RESTORE: {o.Restored, o.FailedForGood, *TEMPORARY},
+    Action.DELIVER: {o.Delivered, o.PermanentFailure, *TEMPORARY},
+    Action.ARCHIVE: {o.Archived, *TEMPORARY},
+    Action.RESTORE: {o.Restored, o.PermanentFailure, *TEMPORARY},
 }
 """What the performer, and the hands where it breaks, can make of each action."""
 
 OUTCOMES: dict[str, o.Outcome] = {
     "prepared": o.Prepared(Size(1280, 720), "d" * 64, "cropped", "r" * 64),
-    "not whole": o.Partial("cut off", "Copy it again."),
+    "not whole": o.Incomplete("cut off", "Copy it again."),
     "accepted": o.Accepted("video_1"),
     "found": o.Searched((o.Candidate("video_1", certain=True),), complete=True),
     "found in part of the list": o.Searched((o.Candidate("video_1", certain=True),), complete=False),
@@ -62,15 +63,15 @@ OUTCOMES: dict[str, o.Outcome] = {
     "moderated": o.GenerationFailed(Failure("moderation_blocked", "no", moderated=True)),
     "expired": o.GenerationFailed(Failure("expired", "gone after an hour", moderated=False)),
     "delivered": o.Delivered("trip/beach.mp4"),
-    "filed": o.Filed(("beach.jpg", "beach.yaml")),
+    "filed": o.Archived(("beach.jpg", "beach.yaml")),
     "restored": o.Restored(),
     "put back": o.Restored(PAIR, goes_on=True),
     "reference lost": o.ReferenceLost(),
-    "failed for now": o.FailedForNow("HTTP 500"),
-    "out of reach": o.FailedForNow("no route", counts=False),
-    "failed for good": o.FailedForGood("bad", "hint"),
-    "unknown": o.Unknown("timed out"),
-    "halted": o.Halted("no credit", "top up", passing=False, retry_after=None),
+    "failed for now": o.TemporaryFailure("HTTP 500"),
+    "out of reach": o.TemporaryFailure("no route", counts=False),
+    "failed for good": o.PermanentFailure("bad", "hint"),
+    "unknown": o.AnswerLost("timed out"),
+    "halted": o.Blocked(Cause("no credit", "top up", temporary=False)),
 }
 
 
@@ -92,12 +93,13 @@ def job_in(state: State, **changes: Any) -> Job:
         submitted_at=NOW - 50_000 if sent else None,
         video_id="video_0" if state in paid else None,
         charged=Charged.PERHAPS if sent else Charged.NO,
+        retry_state=State.READY if state is State.HELD else None,
     )
     return replace(job, **changes)
 
 
 def after(job: Job, action: Action, outcome: o.Outcome, policy: Policy = POLICY, jitter: float = 0.5) -> Job:
-    return advance(job, action, outcome, now=NOW, policy=policy, jitter=jitter)
+    return advance(job, action, outcome, Context(NOW, policy, jitter))
 
 
 def test_the_samples_cover_every_outcome() -> None:
@@ -184,6 +186,92 @@ def test_an_action_comes_to_what_the_performer_can_make_of_it_and_to_nothing_els
                     after(job_in(state), action, outcome)
 
 
+def test_the_table_names_exactly_the_states_that_each_outcome_can_lead_to() -> None:
+    """Over jobs, policies and outcomes that take every branch."""
+    jobs: list[dict[str, object]] = [
+        {},
+        {"price": 0},
+        {"price": 0, "reorders": 3},
+        {"price": 0, "misses": 99},
+        {"misses": 99, "losses": 9},
+        {"misses": 99, "submitted_at": NOW - 3_600_000, "lost_reason": "moderation_blocked"},
+        {"misses": 99, "submitted_at": NOW - 3_600_000},
+        {"misses": 99, "lost_at": NOW},
+        {"attempts": 99, "created_at": NOW - 86_400_000},
+        {"changed_at": NOW - 10 * 86_400_000},
+    ]
+    policies = [POLICY, replace(POLICY, resubmit_lost=True, attempts=1)]
+    reached: dict[tuple[Action, type[o.Outcome]], set[State]] = {}
+    for state, action in {**dict(lifecycle.ACTIONS), State.SUBMITTING: Action.SUBMIT}.items():
+        for changes, policy, outcome in itertools.product(jobs, policies, OUTCOMES.values()):
+            if state is not State.READY and (action, type(outcome)) in lifecycle.TRANSITIONS:
+                became = after(job_in(state, **changes), action, outcome, policy)
+                reached.setdefault((action, type(outcome)), set()).add(became.state)
+    assert reached == {key: set(transition.leads_to) for key, transition in lifecycle.TRANSITIONS.items()}
+
+
+def test_the_table_of_what_people_can_do_is_that_of_the_functions() -> None:
+    """A transition that changes the state; what stays as it is, such as a retry of a waiting job, is none."""
+
+    def became(cause: str, job: Job) -> Job | None:
+        match cause:
+            case "retry":
+                return lifecycle.retry(job, NOW)
+            case "cancel":
+                return lifecycle.withdraw(job, NOW)
+            case "picture taken away":
+                return lifecycle.cancel_unpaid(job, NOW, "gone")
+            case "bought before" if job.state in UNPAID:
+                return lifecycle.follow_video(job, "video_9", Context(NOW, POLICY))
+            case "adopt" if job.wants_video:
+                return lifecycle.follow_video(job, "video_9", Context(NOW, POLICY))
+            case "restart":
+                return lifecycle.interrupt_submit(job, NOW)
+        return None
+
+    found: dict[str, dict[State, set[State]]] = {}
+    for cause, state in itertools.product(lifecycle.BY_PERSON, State):
+        retries: tuple[State | None, ...] = (None,)
+        if state is State.HELD:
+            retries = (State.READY, State.UNCERTAIN, State.RENDERING)
+        for retry_state in retries:
+            try:
+                after = became(cause, job_in(state, retry_state=retry_state, filed=("beach.jpg",)))
+            except IllegalTransition:
+                continue
+            if after is not None and after.state is not state:
+                found.setdefault(cause, {}).setdefault(state, set()).add(after.state)
+    expected = {
+        cause: {state: set(states) for state, states in table.items()} for cause, table in lifecycle.BY_PERSON.items()
+    }
+    assert found == expected
+
+
+def test_a_retry_takes_a_held_job_to_the_state_that_it_was_held_with() -> None:
+    for outcome, retry_state in {
+        "no list": State.READY,
+        "perhaps found": State.READY,
+    }.items():
+        held = after(job_in(State.UNCERTAIN), Action.RESOLVE, OUTCOMES[outcome])
+        assert (held.state, held.retry_state) == (State.HELD, retry_state)
+    once = replace(POLICY, attempts=1)
+    search = after(job_in(State.UNCERTAIN), Action.RESOLVE, OUTCOMES["failed for now"], once)
+    download = after(job_in(State.RENDERED), Action.DELIVER, OUTCOMES["failed for now"], once)
+    assert [each.retry_state for each in (search, download)] == [State.UNCERTAIN, State.RENDERING]
+    for held in (search, download):
+        again = lifecycle.retry(held, NOW)
+        assert again is not None
+        assert (again.state, again.retry_state) == (held.retry_state, None)
+
+
+def test_time_in_which_nobody_polled_is_no_time_that_the_server_took() -> None:
+    day = 86_400_000
+    old = job_in(State.RENDERING, changed_at=NOW - 9 * day - 3_600_000, due_at=NOW - 9 * day)
+    waiting = after(old, Action.POLL, OUTCOMES["pending"])
+    assert (waiting.state, waiting.changed_at) == (State.RENDERING, old.changed_at)
+    assert waiting.unwatched_ms == 9 * day - 600_000
+
+
 def test_what_each_state_calls_for() -> None:
     assert {state: decide(job_in(state)) for state in State} == {
         State.FOUND: Action.PREPARE,
@@ -251,15 +339,15 @@ def test_what_people_and_the_inbox_can_do() -> None:
         state: (
             became(lifecycle.retry, job_in(state), NOW),
             became(lifecycle.withdraw, job_in(state), NOW),
-            became(lifecycle.vanish, job_in(state), NOW, "gone"),
-            became(lifecycle.resume, job_in(state), "video_9", NOW, POLICY),
-            became(lifecycle.met_after_a_crash, job_in(state), NOW),
+            became(lifecycle.cancel_unpaid, job_in(state), NOW, "gone"),
+            became(lifecycle.follow_video, job_in(state), "video_9", Context(NOW, POLICY)),
+            became(lifecycle.interrupt_submit, job_in(state), NOW),
         )
         for state in State
     }
     no = "illegal"
     assert found == {
-        # The columns: retry, withdraw, vanish, resume and met after a crash.
+        # The columns: retry, withdraw, cancel_unpaid, follow_video and interrupt_submit.
         State.FOUND: ("found", "withdrawn", "cancelled", "rendering", no),
         State.READY: ("ready", "withdrawn", "cancelled", "rendering", no),
         State.SUBMITTING: (None, None, no, no, "uncertain"),
@@ -292,7 +380,7 @@ class TestPrepare:
         )
 
     def test_never_gives_a_job_up_over_a_disk_or_a_share(self) -> None:
-        waiting = after(job_in(State.FOUND, attempts=1000), Action.PREPARE, o.FailedForNow("EIO"))
+        waiting = after(job_in(State.FOUND, attempts=1000), Action.PREPARE, o.TemporaryFailure("EIO"))
         assert (waiting.state, waiting.attempts, waiting.reason) == (State.FOUND, 1001, "EIO")
         assert waiting.due_at == NOW + 900_000
 
@@ -309,7 +397,7 @@ class TestSubmit:
         )
 
     def test_a_lost_answer_is_looked_for_a_little_later(self, sent: Job) -> None:
-        uncertain = after(sent, Action.SUBMIT, o.Unknown("timed out"))
+        uncertain = after(sent, Action.SUBMIT, o.AnswerLost("timed out"))
         assert uncertain == replace(
             sent,
             state=State.UNCERTAIN,
@@ -335,18 +423,20 @@ class TestSubmit:
         job, waits = job_in(State.READY), []
         while job.state is State.READY:
             job = begin(job, Action.SUBMIT, now=NOW, token="new", price=800_000)
-            job = after(job, Action.SUBMIT, o.FailedForNow("HTTP 500"), policy)
+            job = after(job, Action.SUBMIT, o.TemporaryFailure("HTTP 500"), policy)
             waits.append(job.due_at - NOW)
         assert waits == [5000, 10_000, 0]
         assert (job.state, job.reason) == (State.REJECTED, "HTTP 500 (tried 3 times)")
         assert job.hint == "Move the pair back into the inbox to try again."
 
     def test_a_single_attempt_is_told_as_one(self, sent: Job) -> None:
-        job = after(replace(sent, attempts=0), Action.SUBMIT, o.FailedForNow("HTTP 500"), replace(POLICY, attempts=1))
+        job = after(
+            replace(sent, attempts=0), Action.SUBMIT, o.TemporaryFailure("HTTP 500"), replace(POLICY, attempts=1)
+        )
         assert job.reason == "HTTP 500 (tried once)"
 
     def test_the_servers_wish_for_a_wait_is_kept(self, sent: Job) -> None:
-        job = after(sent, Action.SUBMIT, o.FailedForNow("HTTP 429", retry_after=120))
+        job = after(sent, Action.SUBMIT, o.TemporaryFailure("HTTP 429", retry_after=120))
         assert job.due_at == NOW + 120_000
 
 
@@ -579,10 +669,10 @@ class TestPoll:
 
     def test_what_cannot_be_understood_for_too_long_is_held_and_an_outage_is_not(self) -> None:
         old = replace(self.RENDERING, changed_at=NOW - 86_400_000)
-        held = after(old, Action.POLL, o.FailedForNow("the server answered HTTP 200 with no body", counts=False))
+        held = after(old, Action.POLL, o.TemporaryFailure("the server answered HTTP 200 with no body", counts=False))
         assert (held.state, held.video_id, held.charged) == (State.HELD, "video_0", Charged.PERHAPS)
         assert "told nothing of the video for 24 hours" in held.reason
-        outage = o.FailedForNow("no route", counts=False, answered=False)
+        outage = o.TemporaryFailure("no route", counts=False, answered=False)
         assert after(old, Action.POLL, outage).state is State.RENDERING
 
 
@@ -602,7 +692,7 @@ class TestFree:
             assert "charged" not in job.reason
             if job.state is State.READY:
                 job = begin(job, Action.SUBMIT, now=NOW, token="new", price=0)
-                job = after(job, Action.SUBMIT, o.Unknown("timed out"))
+                job = after(job, Action.SUBMIT, o.AnswerLost("timed out"))
         assert seen == [(State.READY, 1), (State.READY, 2), (State.READY, 3), (State.HELD, 3)]
         again = lifecycle.retry(job, NOW)
         assert again is not None
@@ -655,7 +745,7 @@ class TestDeliver:
         assert (halted.state, halted.attempts, halted.due_at) == (State.RENDERED, 1001, NOW + 900_000)
 
     def test_an_expired_clip_stays_charged(self) -> None:
-        rejected = after(self.RENDERED, Action.DELIVER, o.FailedForGood("expired", "order it again"))
+        rejected = after(self.RENDERED, Action.DELIVER, o.PermanentFailure("expired", "order it again"))
         assert (rejected.state, rejected.charged, rejected.video_id) == (State.REJECTED, Charged.YES, "video_0")
         assert (rejected.reason, rejected.hint) == ("expired", "order it again")
 
@@ -663,19 +753,21 @@ class TestDeliver:
 class TestEnd:
     def test_the_reason_outlives_the_filing(self) -> None:
         rejected = job_in(State.REJECTED, reason="bad", hint="better")
-        failed = after(rejected, Action.ARCHIVE, o.Filed(("beach (2).jpg", "beach (2).error.txt")))
+        failed = after(rejected, Action.ARCHIVE, o.Archived(("beach (2).jpg", "beach (2).error.txt")))
         assert (failed.state, failed.reason, failed.hint) == (State.FAILED, "bad", "better")
         assert failed.filed == ("beach (2).jpg", "beach (2).error.txt")
 
     @pytest.mark.parametrize("state", [State.REJECTED, State.WITHDRAWN, State.DELIVERED])
-    @pytest.mark.parametrize("outcome", [o.FailedForNow("no folder"), o.Halted("no folder", "mount it", True, None)])
+    @pytest.mark.parametrize(
+        "outcome", [o.TemporaryFailure("no folder"), o.Blocked(Cause("no folder", "mount it", temporary=True))]
+    )
     def test_what_keeps_a_pair_from_being_filed_is_not_why_its_job_ended(
         self, state: State, outcome: o.Outcome
     ) -> None:
         ended = job_in(state, reason="bad", hint="better")
         kept = after(ended, Action.ARCHIVE, outcome)
         assert (kept.state, kept.reason, kept.hint, kept.obstacle) == (state, "bad", "better", "no folder")
-        filed = after(kept, Action.ARCHIVE, o.Filed(("beach.jpg",)))
+        filed = after(kept, Action.ARCHIVE, o.Archived(("beach.jpg",)))
         assert (filed.reason, filed.hint, filed.obstacle) == ("bad", "better", "")
 
     @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
@@ -716,7 +808,7 @@ class TestNotWhole:
 
     def found(self, age: float) -> Job:
         job = job_in(State.FOUND, created_at=NOW - int(1000 * age), attempts=6)
-        return after(job, Action.PREPARE, o.Partial("it is cut off", "Copy it again."), self.POLICY)
+        return after(job, Action.PREPARE, o.Incomplete("it is cut off", "Copy it again."), self.POLICY)
 
     def test_it_is_read_again_while_it_is_young_and_at_the_latest_when_it_is_not_any_more(self) -> None:
         job = self.found(110)
@@ -732,7 +824,7 @@ class TestNotWhole:
 
 def test_a_submit_met_after_a_crash_is_looked_for_at_once() -> None:
     sent = job_in(State.SUBMITTING)
-    assert lifecycle.met_after_a_crash(sent, NOW) == replace(
+    assert lifecycle.interrupt_submit(sent, NOW) == replace(
         sent,
         state=State.UNCERTAIN,
         changed_at=NOW,
@@ -743,15 +835,15 @@ def test_a_submit_met_after_a_crash_is_looked_for_at_once() -> None:
 
 
 def test_a_resumed_job_counts_its_age_from_now_if_it_was_never_sent() -> None:
-    resumed = lifecycle.resume(job_in(State.READY), "video_9", NOW, POLICY)
+    resumed = lifecycle.follow_video(job_in(State.READY), "video_9", Context(NOW, POLICY))
     assert (resumed.submitted_at, resumed.video_id, resumed.charged) == (NOW, "video_9", Charged.PERHAPS)
-    adopted = lifecycle.resume(job_in(State.HELD, submitted_at=NOW - 9), "video_9", NOW, POLICY)
+    adopted = lifecycle.follow_video(job_in(State.HELD, submitted_at=NOW - 9), "video_9", Context(NOW, POLICY))
     assert adopted.submitted_at == NOW - 9
 
 
 WISHED_WAITS = st.none() | st.floats(0, 1e9)
-HALTS = st.builds(o.Halted, st.just("no"), st.just("do"), st.booleans(), WISHED_WAITS)
-FAILURES_FOR_NOW = st.builds(o.FailedForNow, st.just("later"), WISHED_WAITS, st.booleans())
+HALTS = st.builds(o.Blocked, st.builds(Cause, st.just("no"), st.just("do"), st.booleans(), WISHED_WAITS))
+FAILURES_FOR_NOW = st.builds(o.TemporaryFailure, st.just("later"), WISHED_WAITS, st.booleans())
 LAG = 60_000
 """Milliseconds after which a server's list shows at the latest what the server accepted."""
 
@@ -784,7 +876,7 @@ class Life(RuleBasedStateMachine):
         if crashed:
             self.accepted["token"] = ("video", self.now)
             self.standings["token"] = Standing.OPEN
-            self.job = lifecycle.met_after_a_crash(
+            self.job = lifecycle.interrupt_submit(
                 job_in(State.SUBMITTING, token="token", submitted_at=self.now), self.now
             )
 
@@ -806,13 +898,11 @@ class Life(RuleBasedStateMachine):
             self.standings[token] = Standing.OPEN
         outcome = self.outcome(action, data)
         if outcome is None:
-            self.become(lifecycle.met_after_a_crash(self.job, self.now))
+            self.become(lifecycle.interrupt_submit(self.job, self.now))
             return
         assert type(outcome) in CAN_COME_TO[action]
         before = self.job
-        job, same = (
-            advance(before, action, outcome, now=self.now, policy=self.policy, jitter=jitter) for _ in range(2)
-        )
+        job, same = (advance(before, action, outcome, Context(self.now, self.policy, jitter)) for _ in range(2))
         assert job == same
         if outcome in {OUTCOMES["generation failed"], OUTCOMES["moderated"]}:
             assert before.video_id is not None
@@ -845,7 +935,7 @@ class Life(RuleBasedStateMachine):
                 good = st.just(OUTCOMES["filed"])
             case Action.RESTORE:
                 good = st.just(OUTCOMES["restored"])
-        for_good = [st.just(OUTCOMES["failed for good"])] if o.FailedForGood in CAN_COME_TO[action] else []
+        for_good = [st.just(OUTCOMES["failed for good"])] if o.PermanentFailure in CAN_COME_TO[action] else []
         return data.draw(st.one_of(good, good, good, FAILURES_FOR_NOW, HALTS, *for_good), action)
 
     def submit(self, data: st.DataObject) -> o.Outcome | None:
@@ -894,12 +984,12 @@ class Life(RuleBasedStateMachine):
         known = self.accepted.get(self.job.token or "")
         match wish:
             case "retry" if (again := lifecycle.retry(self.job, self.now)) is not None:
-                self.leave_to_buy += f"`sorawatch retry {self.job.id}` orders it again" in self.job.hint
+                self.leave_to_buy += self.job.retry_state is State.READY
                 self.become(again)
             case "adopt" if known and self.job.state in {State.HELD, State.UNCERTAIN}:
-                self.become(lifecycle.resume(self.job, known[0], self.now, self.policy))
+                self.become(lifecycle.follow_video(self.job, known[0], Context(self.now, self.policy)))
             case "cancel or take away" if self.job.state in UNPAID:
-                self.become(lifecycle.vanish(self.job, self.now, "gone"))
+                self.become(lifecycle.cancel_unpaid(self.job, self.now, "gone"))
             case "cancel or take away" if (withdrawn := lifecycle.withdraw(self.job, self.now)) is not None:
                 self.become(withdrawn)
 
@@ -907,6 +997,7 @@ class Life(RuleBasedStateMachine):
         """Take the next step of the life, which must be a lawful one."""
         before, self.job = self.job, job
         assert job.due_at <= self.now + self.policy.waits.horizon
+        assert (job.retry_state is not None) == (job.state is State.HELD)
         assert job.changed_at == (before.changed_at if job.state is before.state else self.now)
         if before.video_id is not None and job.video_id != before.video_id:
             assert before.video_id in self.failed

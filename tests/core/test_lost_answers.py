@@ -5,12 +5,13 @@ from __future__ import annotations
 from sorawatch.core import outcome as o
 from sorawatch.core.lost_answers import LostAnswers, from_json, lost, settled, to_json
 from sorawatch.core.schedule import Waits
+from sorawatch.errors import Cause
 
 NOW = 1_760_000_000_000
 HOUR = 3_600_000
 WAITS = Waits(first=5)
 TIMED_OUT = o.AnswerLost("timed out")
-NO_CREDIT = o.AnswerLost("HTTP 500", o.Blocked("no credit", "top up", passing=False, keyed=True))
+NO_CREDIT = o.AnswerLost("HTTP 500", Cause("no credit", "top up", temporary=False, key_related=True))
 
 
 def after(*jobs: str, answer: o.AnswerLost = TIMED_OUT) -> LostAnswers:
@@ -34,7 +35,7 @@ def test_two_different_ones_in_a_row_open_it_and_a_probe_may_go_a_minute_later()
 
 def test_one_that_names_a_cause_opens_it_at_once() -> None:
     known = after("a", answer=NO_CREDIT)
-    assert (known.is_open, known.hint, known.keyed) == (True, "top up", True)
+    assert (known.is_open, known.hint, known.key_related) == (True, "top up", True)
 
 
 def test_what_was_sent_before_it_opened_is_no_probe() -> None:

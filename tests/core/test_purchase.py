@@ -9,11 +9,12 @@ import pytest
 from sorawatch.core import outcome as o
 from sorawatch.core.answers import Failure
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
-from sorawatch.core.lifecycle import Action, advance
+from sorawatch.core.lifecycle import Action, Context, advance
 from sorawatch.core.order import Order, Size
 from sorawatch.core.purchase import Standing, standing_after
 from sorawatch.core.retry_policy import Policy
 from sorawatch.core.schedule import Waits
+from sorawatch.errors import Cause
 
 NOW = 1_760_000_000_000
 SENT = Job(
@@ -38,7 +39,7 @@ def job(state: State, **fields: Any) -> Job:
 
 def standing(before: Job, action: Action, outcome: o.Outcome, **policy: Any) -> Standing | None:
     patience = Policy(Waits(), **policy)
-    return standing_after(action, outcome, advance(before, action, outcome, now=NOW, policy=patience, jitter=0.5))
+    return standing_after(action, outcome, advance(before, action, outcome, Context(NOW, patience)))
 
 
 def failure(code: str, *, moderated: bool = False) -> o.GenerationFailed:
@@ -49,10 +50,10 @@ def failure(code: str, *, moderated: bool = False) -> o.GenerationFailed:
     ("outcome", "expected"),
     [
         (o.Accepted("video_1"), None),
-        (o.Unknown("timed out"), None),
-        (o.FailedForNow("HTTP 500"), Standing.RELEASED),
-        (o.FailedForGood("moderated"), Standing.RELEASED),
-        (o.Halted("no credit", "top up", passing=False, retry_after=None), Standing.RELEASED),
+        (o.AnswerLost("timed out"), None),
+        (o.TemporaryFailure("HTTP 500"), Standing.RELEASED),
+        (o.PermanentFailure("moderated"), Standing.RELEASED),
+        (o.Blocked(Cause("no credit", "top up", temporary=False)), Standing.RELEASED),
         (o.ReferenceLost(), Standing.RELEASED),
     ],
 )
@@ -72,7 +73,7 @@ def test_a_submit_is_released_only_where_it_surely_was_not_accepted(
         (1, o.Searched((o.Candidate("video_1", certain=True),), complete=True), None),
         (1, o.Searched((o.Candidate("video_1", certain=False),), complete=True), None),
         (1, o.Unlisted("HTTP 404"), None),
-        (1, o.FailedForNow("HTTP 500"), None),
+        (1, o.TemporaryFailure("HTTP 500"), None),
         (1, o.Accepted("video_1"), None),
     ],
 )
@@ -91,9 +92,9 @@ def test_a_lost_submit_is_released_only_by_proof(misses: int, outcome: o.Outcome
         (failure("moderation_blocked", moderated=True), Standing.SPENT),
         (failure("expired"), Standing.SPENT),
         (failure("cancelled"), Standing.SPENT),
-        (o.FailedForNow("HTTP 404"), Standing.SPENT),
-        (o.FailedForNow("no route", counts=False), None),
-        (o.Halted("key refused", "hint", passing=False, retry_after=None), None),
+        (o.TemporaryFailure("HTTP 404"), Standing.SPENT),
+        (o.TemporaryFailure("no route", counts=False), None),
+        (o.Blocked(Cause("key refused", "hint", temporary=False)), None),
     ],
 )
 @pytest.mark.parametrize("failed_generations", [0, 1])
@@ -108,9 +109,9 @@ def test_a_rendering_is_released_only_if_the_server_failed_it(
     ("outcome", "expected"),
     [
         (o.Delivered("beach.mp4"), Standing.SPENT),
-        (o.FailedForGood("expired"), Standing.SPENT),
-        (o.FailedForNow("truncated"), None),
-        (o.Halted("disk full", "make room", passing=True, retry_after=None), None),
+        (o.PermanentFailure("expired"), Standing.SPENT),
+        (o.TemporaryFailure("truncated"), None),
+        (o.Blocked(Cause("disk full", "make room", temporary=True)), None),
     ],
 )
 def test_a_clip_that_was_made_is_spent_and_one_that_is_held_can_still_be_had(
@@ -122,4 +123,4 @@ def test_a_clip_that_was_made_is_spent_and_one_that_is_held_can_still_be_had(
 
 @pytest.mark.parametrize("state", [State.DELIVERED, State.REJECTED, State.WITHDRAWN])
 def test_filing_changes_nothing(state: State) -> None:
-    assert standing(job(state), Action.ARCHIVE, o.Filed(("beach.jpg",))) is None
+    assert standing(job(state), Action.ARCHIVE, o.Archived(("beach.jpg",))) is None

@@ -9,7 +9,7 @@ import pytest
 
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
-from sorawatch.core.lifecycle import Action, advance, retry
+from sorawatch.core.lifecycle import Action, Context, advance, retry
 from sorawatch.core.retry_policy import Policy
 from sorawatch.core.schedule import Waits, stalled_poll
 
@@ -35,7 +35,7 @@ def polled(waited: int, late: int = 0, outcome: o.Outcome | None = None, **chang
     )
     outcome = outcome or o.Pending(40)
     now = NOW + waited
-    return advance(replace(job, **changes), Action.POLL, outcome, now=now, policy=Policy(WAITS), jitter=0.5)
+    return advance(replace(job, **changes), Action.POLL, outcome, Context(now, Policy(WAITS)))
 
 
 def test_a_render_that_takes_too_long_is_reported_and_asked_after_more_and_more_rarely() -> None:

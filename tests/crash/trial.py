@@ -16,8 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sorawatch.app import build, control, status
+from sorawatch.core.command import Command
 from sorawatch.core.job import State
-from sorawatch.daemon.upkeep.command_queue import ANOTHER, Command
+from sorawatch.daemon.upkeep.command_queue import ANOTHER
 from sorawatch.simulator import Fault
 from tests.crash.effects import CFunction, Observer, Side, c_functions
 from tests.crash.inspection import Inspection, Tally
@@ -126,7 +127,7 @@ def _deliver_and_ask_for_another(installation: Installation, _say: Callable[[str
     with build.opened(loaded, {}) as daemon:
         daemon.run(once=True)
     done = [job.id for job in status.snapshot(loaded).jobs if job.state is State.DONE]
-    control.request(loaded, [Command("retry", job_id, ANOTHER) for job_id in done])
+    control.execute(loaded, [Command("retry", job_id, ANOTHER) for job_id in done])
 
 
 def _names(installation: Installation) -> Names:

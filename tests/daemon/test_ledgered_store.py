@@ -38,10 +38,10 @@ def fail(_done: None = None) -> None:
 def test_what_is_bought_and_settled_is_told(store: Store, path: Path) -> None:
     books = LedgeredStore(store, Ledger(path))
     with books.transaction() as tx:
-        tx.buy(SENT)
+        tx.purchases.add(SENT)
     with books.transaction() as tx:
-        tx.settle("t", Standing.SPENT, "a.mp4")
-        known = tx.orders.all()
+        tx.purchases.settle("t", Standing.SPENT, "a.mp4")
+        known = tx.purchases.all()
     assert Ledger(path).read() == known
 
 
@@ -49,7 +49,7 @@ def test_what_is_not_on_disk_is_not_told(store: Store, path: Path) -> None:
     books = LedgeredStore(store, Ledger(path))
 
     def buy_and_fail(tx: Transaction) -> None:
-        tx.buy(SENT)
+        tx.purchases.add(SENT)
         fail()
 
     with pytest.raises(Blocked), books.transaction() as tx:
@@ -63,8 +63,8 @@ def test_what_came_to_be_on_disk_against_all_signs_is_told_with_the_next_turn(st
     with pytest.raises(Blocked), books.transaction():
         fail()
     with store.transaction() as tx:
-        tx.buy(SENT)
-        known = tx.orders.all()
+        tx.purchases.add(SENT)
+        known = tx.purchases.all()
     with books.transaction():
         pass
     assert Ledger(path).read() == known
@@ -74,14 +74,14 @@ def test_without_the_ledger_nothing_is_bought_and_all_else_goes_on(store: Store,
     books = LedgeredStore(store, Ledger(path))
     path.mkdir()
     with pytest.raises(Blocked, match="the ledger cannot be written"), books.transaction() as tx:
-        tx.buy(SENT)
-    assert books.objection is not None
+        tx.purchases.add(SENT)
+    assert books.pause_reason is not None
     with books.transaction() as tx:
-        tx.settle("t", Standing.RELEASED)
-        known = tx.orders.all()
-    assert books.objection is not None
+        tx.purchases.settle("t", Standing.RELEASED)
+        known = tx.purchases.all()
+    assert books.pause_reason is not None
     path.rmdir()
     with books.transaction():
         pass
-    assert books.objection is None
+    assert books.pause_reason is None
     assert Ledger(path).read() == known

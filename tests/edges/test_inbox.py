@@ -49,7 +49,7 @@ def looks(root: Path) -> Looks:
 
 
 def arrived(scan: Listing) -> list[tuple[str, str | None]]:
-    return sorted((arrival.pair.path, arrival.pair.sidecar) for arrival in scan.arrivals)
+    return sorted((arrival.pair.path, arrival.pair.sidecar) for arrival in scan.settled)
 
 
 def waiting(scan: Listing) -> dict[str, str]:
@@ -127,7 +127,7 @@ class TestSettling:
         looks.at(0.0)
         drop(root / "sub", "_defaults.yaml", text="longer")
         assert arrived(looks.at(SETTLE)) == [("other/hill.jpg", None)]
-        (arrival,) = (each for each in looks.at(2 * SETTLE).arrivals if each.pair.folder == "sub/deep")
+        (arrival,) = (each for each in looks.at(2 * SETTLE).settled if each.pair.folder == "sub/deep")
         assert arrival.defaults == ("sub/_defaults.yaml",)
 
     def test_a_settled_pair_is_reported_until_it_is_known_and_again_when_it_changes(
@@ -150,7 +150,7 @@ class TestListing:
         drop(root / "b", "_Defaults.YAML", "_defaults.yml", "b.jpg", "b.jpg.yaml")
         drop(root / "b" / "c", "c.jpg", "c.txt")
         scan = looks.settled()
-        assert {each.pair.path: (each.pair.sidecar, each.defaults) for each in scan.arrivals} == {
+        assert {each.pair.path: (each.pair.sidecar, each.defaults) for each in scan.settled} == {
             "a.jpg": (None, ("_defaults.yml",)),
             "b/b.jpg": ("b.jpg.yaml", ("b/_Defaults.YAML", "b/_defaults.yml", "_defaults.yml")),
             "b/c/c.jpg": ("c.txt", ("b/_Defaults.YAML", "b/_defaults.yml", "_defaults.yml")),
@@ -187,8 +187,8 @@ class TestListing:
     def test_two_images_of_one_sidecar_arrive_with_their_conflict(self, root: Path, looks: Looks) -> None:
         drop(root, "a.jpg", "a.png", "a.yaml")
         scan = looks.settled()
-        assert [arrival.pair.path for arrival in scan.arrivals] == ["a.jpg", "a.png"]
-        assert all("a.jpg.yaml, a.png.yaml" in arrival.conflict for arrival in scan.arrivals)
+        assert [arrival.pair.path for arrival in scan.settled] == ["a.jpg", "a.png"]
+        assert all("a.jpg.yaml, a.png.yaml" in arrival.conflict for arrival in scan.settled)
 
     def test_junk_is_passed_over_in_silence(self, root: Path) -> None:
         names = (
@@ -210,7 +210,7 @@ class TestListing:
         drop(root / stem[:100], f"{stem}.jpg")
         scan = looks.settled()
         assert arrived(scan) == [(f"{stem[:100]}/{stem}.jpg", None)]
-        assert (root / scan.arrivals[0].pair.path).read_text() == "x"
+        assert (root / scan.settled[0].pair.path).read_text() == "x"
 
     def test_links_pipes_and_sockets_are_refused_unopened(
         self, root: Path, looks: Looks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -251,7 +251,7 @@ class TestListing:
         for number in range(9_999):
             for suffix in ("jpg", "yaml"):
                 os.link(root / "many" / f"first.{suffix}", root / "many" / f"{number}.{suffix}")
-        assert len(looks.settled().arrivals) == 10_000
+        assert len(looks.settled().settled) == 10_000
 
 
 class TestTrouble:

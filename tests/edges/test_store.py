@@ -21,16 +21,18 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 
 from sorawatch.core.budget import Exclusion
+from sorawatch.core.command import Command
 from sorawatch.core.job import FINAL, Charged, Job, Pair, Stamp, State
+from sorawatch.core.lifecycle import retry
 from sorawatch.core.order import Aim, Fit, Focus, Order, Point, Size
 from sorawatch.core.purchase import PurchaseSettled, Standing, VideoKnown
-from sorawatch.edges.store import Command, Database, LeaseLost, PostgresDatabase, Spending, Store, Transaction
+from sorawatch.edges.store import LEASE_MS, Database, LeaseLost, PostgresDatabase, Spending, Store, Transaction
 from sorawatch.edges.store.sqlite import has_safe_wal
 from sorawatch.errors import Blocked, UsageError
 from tests.support.workspace import wait_until
 
+STATES = Path(__file__).parents[1] / "states"
 HORIZON = 1_000_000
-LEASE = 600_000
 ON_POSTGRES = [pytest.mark.slow, pytest.mark.xdist_group("postgres")]
 ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
 
@@ -80,44 +82,48 @@ def job(job_id: str = "aaaaaaaa", state: State = State.FOUND, **fields: Any) -> 
 
 def add(store: Store, *jobs: Job) -> None:
     with store.transaction() as tx:
-        tx.add(jobs)
+        tx.jobs.add(jobs)
 
 
-def claimed(store: Store, *states: State, limit: int = 10, lease: int = LEASE) -> list[str]:
-    with store.transaction() as tx:
-        return [each.id for each in tx.claim(states or [State.FOUND], limit, HORIZON, lease)]
+def claimed(store: Store, *states: State, limit: int = 10, lease: int = LEASE_MS) -> list[str]:
+    store.lease_ms = lease
+    try:
+        with store.transaction() as tx:
+            return [each.id for each in tx.claims.take(states or [State.FOUND], limit, HORIZON)]
+    finally:
+        store.lease_ms = LEASE_MS
 
 
 def saved(store: Store, job_id: str) -> Job:
     with store.transaction() as tx:
-        found = tx.job(job_id)
+        found = tx.jobs.get(job_id)
     assert found is not None
     return found
 
 
 def hasten_and_save(tx: Transaction, after: Job) -> None:
-    tx.hasten()
-    tx.save(after)
+    tx.claims.retry_now()
+    tx.jobs.save(after)
 
 
 def test_what_was_read_ahead_is_given_once_and_never_stale(store: Store) -> None:
     first = job()
     add(store, first)
     writes: list[Callable[[Transaction, Job], object]] = [
-        Transaction.save,
-        lambda tx, after: tx.amend(after, first),
+        lambda tx, after: tx.jobs.save(after),
+        lambda tx, after: tx.jobs.amend(after, first),
         hasten_and_save,
     ]
     for number, write in enumerate(writes, 1):
         with store.transaction() as tx:
-            tx.read_ahead([first.id, "missing"])
+            tx.jobs.prefetch([first.id, "missing"])
             write(tx, after := replace(first, attempts=number))
-            assert tx.job(first.id) == after
+            assert tx.jobs.get(first.id) == after
     with store.transaction() as tx:
-        tx.read_ahead([first.id])
-        assert tx.job(first.id) == after
-        tx.save(first, after)
-        assert tx.job(first.id) == first
+        tx.jobs.prefetch([first.id])
+        assert tx.jobs.get(first.id) == after
+        tx.jobs.save(first, after)
+        assert tx.jobs.get(first.id) == first
 
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -180,16 +186,16 @@ class TestJobs:
     def test_any_job_comes_back_as_it_was_written(self, store: Store, first: Any, second: Any) -> None:
         second = replace(second, id=first.id)
         with undone(store) as tx:
-            tx.add([first])
-            assert tx.job(first.id) == first
-            tx.save(second)
-            assert tx.job(first.id) == second
-            tx.amend(first, second)
-            assert tx.jobs([first.state]) == [first]
+            tx.jobs.add([first])
+            assert tx.jobs.get(first.id) == first
+            tx.jobs.save(second)
+            assert tx.jobs.get(first.id) == second
+            tx.jobs.amend(first, second)
+            assert tx.jobs.in_states([first.state]) == [first]
             waited = replace(first, due_at=second.due_at, progress=second.progress, reason=second.reason)
             for before, after in [(first, waited), (waited, second)]:
-                tx.save(after, before)
-                assert tx.job(first.id) == after
+                tx.jobs.save(after, before)
+                assert tx.jobs.get(first.id) == after
 
     def test_words_that_are_no_text_are_kept_readable(self, store: Store) -> None:
         add(store, job(reason="b\udcffach.jpg: gone\0"))
@@ -198,20 +204,20 @@ class TestJobs:
     def test_jobs_come_oldest_first(self, store: Store) -> None:
         add(store, job("b", created_at=2), job("c", created_at=1), job("a", created_at=2))
         with store.transaction() as tx:
-            assert [each.id for each in tx.jobs({State.FOUND})] == ["c", "a", "b"]
-            assert tx.jobs([]) == []
+            assert [each.id for each in tx.jobs.in_states({State.FOUND})] == ["c", "a", "b"]
+            assert tx.jobs.in_states([]) == []
 
     def test_the_latest_come_latest_first(self, store: Store) -> None:
         add(store, *(job(str(number), State.DONE, changed_at=number) for number in range(5)))
         with store.transaction() as tx:
-            assert [each.id for each in tx.latest(FINAL, 2)] == ["4", "3"]
+            assert [each.id for each in tx.jobs.latest(FINAL, 2)] == ["4", "3"]
 
     def test_counts(self, store: Store) -> None:
         add(store, job("a"), job("b"), job("c", State.RENDERING), job("d", State.SUBMITTING), job("e", State.DONE))
         with store.transaction() as tx:
-            assert tx.counts() == {State.FOUND: 2, State.RENDERING: 1, State.SUBMITTING: 1, State.DONE: 1}
-            assert tx.count(State.FOUND) == 2
-            assert tx.in_flight() == 2
+            assert tx.jobs.counts() == {State.FOUND: 2, State.RENDERING: 1, State.SUBMITTING: 1, State.DONE: 1}
+            assert tx.jobs.count(State.FOUND) == 2
+            assert tx.jobs.in_flight() == 2
 
     def test_history_tells_every_state_every_attempt_and_every_new_reason(self, store: Store) -> None:
         first = job()
@@ -219,12 +225,12 @@ class TestJobs:
         waiting = replace(ready, reason="waits")
         add(store, first)
         with store.transaction() as tx:
-            tx.save(ready, first)
-            tx.save(waiting, ready)
-            tx.save(replace(waiting, attempts=1), waiting)
-            tx.save(replace(waiting, due_at=9, progress=5), waiting)
-            told = [(event.state, event.reason) for event in tx.history(first.id)]
-            assert all(event.at == tx.now for event in tx.history(first.id)[1:])
+            tx.jobs.save(ready, first)
+            tx.jobs.save(waiting, ready)
+            tx.jobs.save(replace(waiting, attempts=1), waiting)
+            tx.jobs.save(replace(waiting, due_at=9, progress=5), waiting)
+            told = [(event.state, event.reason) for event in tx.jobs.history(first.id)]
+            assert all(event.at == tx.now for event in tx.jobs.history(first.id)[1:])
         assert told == [(State.FOUND, ""), (State.READY, ""), (State.READY, "waits"), (State.READY, "waits")]
 
     def test_only_what_ended_long_ago_is_forgotten_and_nothing_that_was_bought(self, store: Store) -> None:
@@ -236,15 +242,15 @@ class TestJobs:
             job("held", State.HELD, changed_at=1),
         )
         with store.transaction() as tx:
-            tx.buy(saved_in(tx, "failed"))
+            tx.purchases.add(saved_in(tx, "failed"))
         with store.transaction() as tx:
-            assert tx.prune(before=5, delivered_before=5, limit=5) == 1
-            assert {each.id for each in tx.jobs({*State})} == {"done", "recent", "held"}
-            assert (tx.history("failed"), len(tx.history("done"))) == ([], 1)
-            assert tx.has_purchase("t")
-            assert tx.prune(before=10, delivered_before=10, limit=5) == 1
-            assert tx.prune(before=100, delivered_before=100, limit=0) == 0
-            assert tx.prune(before=10, delivered_before=10, limit=5) == 0
+            assert tx.jobs.prune(before=5, delivered_before=5, limit=5) == 1
+            assert {each.id for each in tx.jobs.in_states({*State})} == {"done", "recent", "held"}
+            assert (tx.jobs.history("failed"), len(tx.jobs.history("done"))) == ([], 1)
+            assert tx.purchases.has("t")
+            assert tx.jobs.prune(before=10, delivered_before=10, limit=5) == 1
+            assert tx.jobs.prune(before=100, delivered_before=100, limit=0) == 0
+            assert tx.jobs.prune(before=10, delivered_before=10, limit=5) == 0
 
 
 class TestFind:
@@ -275,7 +281,7 @@ class TestFind:
     )
     def test_a_job_is_found_by_what_a_person_would_say(self, store: Store, words: str, found: str | None) -> None:
         with store.transaction() as tx:
-            meant = tx.find(words)
+            meant = tx.jobs.find(words)
         assert (meant and meant.id) == found
 
 
@@ -283,16 +289,16 @@ class TestTransaction:
     def test_a_turn_that_fails_leaves_nothing(self, store: Store) -> None:
         add(store, job("a"))
         with undone(store) as tx:
-            tx.add([job("b")])
-            tx.claim([State.FOUND], 1, HORIZON, LEASE)
-            tx.save(replace(saved_in(tx, "a"), state=State.READY))
-            tx.buy(job("a", token="t", price=5))
-            tx.command("pause")
-            tx.write_note("paused", {"since": 1})
+            tx.jobs.add([job("b")])
+            tx.claims.take([State.FOUND], 1, HORIZON)
+            tx.jobs.save(replace(saved_in(tx, "a"), state=State.READY))
+            tx.purchases.add(job("a", token="t", price=5))
+            tx.commands.add(Command("pause"))
+            tx.notes.write("paused", {"since": 1})
         with store.transaction() as tx:
-            assert tx.counts() == {State.FOUND: 1}
-            assert len(tx.history("a")) == 1
-            assert (tx.books.spent(0), tx.take_commands(), tx.note("paused")) == (0, [], None)
+            assert tx.jobs.counts() == {State.FOUND: 1}
+            assert len(tx.jobs.history("a")) == 1
+            assert (tx.spending.spent(0), tx.commands.take(), tx.notes.read("paused")) == (0, [], None)
         assert claimed(store) == ["a"]
 
 
@@ -307,15 +313,15 @@ from tests.edges.test_store import job
 from sorawatch.edges.store import Store
 store, _ = Store.create_or_open(Path({str(path)!r}), "one")
 with store.transaction() as tx:
-    tx.add([job("committed")])
+    tx.jobs.add([job("committed")])
 with store.transaction() as tx:
-    tx.add([job(str(number), note="x" * 5000) for number in range(2000)])
+    tx.jobs.add([job(str(number), note="x" * 5000) for number in range(2000)])
     os._exit(9)
 """
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
         reading = Store.open_for_reading(path)
         with reading.transaction() as tx:
-            assert [each.id for each in tx.jobs(State)] == ["committed"]
+            assert [each.id for each in tx.jobs.in_states(State)] == ["committed"]
         reading.close()
         assert [each.id for each in jobs_of(opened(path))] == ["committed"]
 
@@ -329,14 +335,14 @@ with store.transaction() as tx:
 
 
 def saved_in(tx: Transaction, job_id: str) -> Job:
-    found = tx.job(job_id)
+    found = tx.jobs.get(job_id)
     assert found is not None
     return found
 
 
 def jobs_of(store: Store) -> list[Job]:
     with store.transaction() as tx:
-        return tx.jobs(State)
+        return tx.jobs.in_states(State)
 
 
 class TestClaims:
@@ -350,7 +356,7 @@ class TestClaims:
         urgent = replace(ORDER, priority=5)
         add(store, job("a", created_at=3), job("b", created_at=2), job("c", order=urgent, created_at=4), job("d"))
         with store.transaction() as tx:
-            assert [each.id for each in tx.due([State.FOUND], 3, HORIZON)] == ["c", "d", "b"]
+            assert [each.id for each in tx.claims.candidates([State.FOUND], 3, HORIZON)] == ["c", "d", "b"]
         assert claimed(store, limit=3) == ["c", "d", "b"]
         assert claimed(store) == ["a"]
 
@@ -360,13 +366,13 @@ class TestClaims:
         add(store, job("a", due_at=soon), job("b", State.READY), job("c", due_at=far))
         assert claimed(store) == ["c"]
         with store.transaction() as tx:
-            assert tx.next_due([State.FOUND]) == soon
-            assert tx.next_due([State.DONE]) is None
+            assert tx.claims.next_due([State.FOUND]) == soon
+            assert tx.claims.next_due([State.DONE]) is None
 
     def test_looking_at_what_is_due_claims_nothing(self, store: Store) -> None:
         add(store, job("a"))
         with store.transaction() as tx:
-            assert [each.id for each in tx.due([State.FOUND], 5, HORIZON)] == ["a"]
+            assert [each.id for each in tx.claims.candidates([State.FOUND], 5, HORIZON)] == ["a"]
         assert claimed(store) == ["a"]
 
     def test_a_lapsed_claim_goes_to_another_daemon(
@@ -389,17 +395,17 @@ class TestClaims:
         claimed(store, lease=-1)
         claimed(other)
         with pytest.raises(LeaseLost), store.transaction() as tx:
-            tx.save(replace(saved_in(tx, "a"), state=State.READY))
+            tx.jobs.save(replace(saved_in(tx, "a"), state=State.READY))
         assert saved(store, "a").state is State.FOUND
         with other.transaction() as tx:
-            tx.save(replace(saved_in(tx, "a"), state=State.READY))
+            tx.jobs.save(replace(saved_in(tx, "a"), state=State.READY))
         assert saved(store, "a").state is State.READY
 
     def test_a_write_after_the_claim_lapsed_counts_while_nobody_else_has_it(self, store: Store) -> None:
         add(store, job("a"))
         claimed(store, lease=-1)
         with store.transaction() as tx:
-            tx.save(replace(saved_in(tx, "a"), state=State.READY))
+            tx.jobs.save(replace(saved_in(tx, "a"), state=State.READY))
         assert saved(store, "a").state is State.READY
 
     def test_saving_gives_the_claim_back_or_keeps_it(
@@ -408,19 +414,19 @@ class TestClaims:
         add(store, job("a"), job("b"))
         claimed(store)
         with store.transaction() as tx:
-            tx.save(saved_in(tx, "a"))
-            tx.save(saved_in(tx, "b"), lease_ms=LEASE)
+            tx.jobs.save(saved_in(tx, "a"))
+            tx.jobs.save(saved_in(tx, "b"), claim=True)
         assert claimed(opened(where, "two")) == ["a"]
 
     def test_a_job_that_is_not_there_cannot_be_saved(self, store: Store) -> None:
         with pytest.raises(LeaseLost), store.transaction() as tx:
-            tx.save(job("nowhere"))
+            tx.jobs.save(job("nowhere"))
 
     def test_amending_leaves_the_claim(self, store: Store, where: Path, opened: Callable[..., Store]) -> None:
         add(store, job("a"))
         claimed(store)
         with opened(where, "two").transaction() as tx:
-            tx.amend(replace(saved_in(tx, "a"), note="amended"), job("a"))
+            tx.jobs.amend(replace(saved_in(tx, "a"), note="amended"), job("a"))
         assert saved(store, "a").note == "amended"
         assert claimed(opened(where, "three")) == []
 
@@ -432,7 +438,7 @@ class TestClaims:
         claimed(store, limit=1, lease=-1)
         for _ in range(2):
             with store.transaction() as tx:
-                tx.renew(LEASE)
+                tx.claims.renew()
             claimed(other, lease=-1)
         assert claimed(opened(where, "three")) == ["b"]
 
@@ -443,10 +449,10 @@ class TestClaims:
         other = opened(where, "two")
         claimed(store)
         with other.transaction() as tx:
-            tx.release(saved_in(tx, "a"))
+            tx.claims.release(saved_in(tx, "a"))
         assert claimed(other) == []
         with store.transaction() as tx:
-            tx.release(saved_in(tx, "a"))
+            tx.claims.release(saved_in(tx, "a"))
         assert claimed(other) == ["a"]
 
     def test_a_daemon_knows_what_it_has_claimed(self, store: Store, where: Path, opened: Callable[..., Store]) -> None:
@@ -454,7 +460,7 @@ class TestClaims:
         claimed(store, limit=1)
         claimed(opened(where, "two"))
         with store.transaction() as tx:
-            assert [each.id for each in tx.claimed()] == ["a"]
+            assert [each.id for each in tx.claims.own()] == ["a"]
 
     def test_the_claims_of_a_daemon_that_is_gone_are_voided(
         self, store: Store, where: Path, opened: Callable[..., Store]
@@ -466,11 +472,11 @@ class TestClaims:
 
         def gone() -> set[str]:
             with other.transaction() as tx:
-                return tx.peers.gone()
+                return tx.peers.absent()
 
         wait_until(lambda: gone() == {"one"})
         with other.transaction() as tx:
-            assert [each.id for each in tx.peers.void({"one"})] == ["b"]
+            assert [each.id for each in tx.peers.release_claims({"one"})] == ["b"]
         assert claimed(other) == ["a"]
 
     @pytest.mark.slow
@@ -480,17 +486,17 @@ class TestClaims:
         add(one, job("a"))
         claimed(one)
         with two.transaction() as tx:
-            assert tx.peers.gone() == set()
-            assert len(tx.peers.boards()) == 2
+            assert tx.peers.absent() == set()
+            assert len(tx.peers.status_keys()) == 2
 
 
 class TestMoney:
     def buy(self, store: Store, token: str, price: int | None, standing: Standing = Standing.OPEN) -> Job:
         bought = job(token, State.SUBMITTING, token=token, price=price, submitted_at=10**12)
         with store.transaction() as tx:
-            tx.add([bought])
-            tx.buy(bought)
-            tx.settle(token, standing)
+            tx.jobs.add([bought])
+            tx.purchases.add(bought)
+            tx.purchases.settle(token, standing)
         return bought
 
     def test_what_is_open_or_spent_counts_and_what_was_released_does_not(self, store: Store) -> None:
@@ -499,12 +505,12 @@ class TestMoney:
         self.buy(store, "c", 300, Standing.RELEASED)
         self.buy(store, "d", None)
         with store.transaction() as tx:
-            assert tx.books.spent(0) == 1_020_000
-            assert tx.books.spent(tx.now + 1) == 0
+            assert tx.spending.spent(0) == 1_020_000
+            assert tx.spending.spent(tx.now + 1) == 0
 
     def test_nothing_spent_is_zero(self, store: Store) -> None:
         with store.transaction() as tx:
-            assert tx.books.spent(0) == tx.books.spent(0, "cats") == 0
+            assert tx.spending.spent(0) == tx.spending.spent(0, "cats") == 0
 
     def test_a_folder_counts_with_all_below_it_whatever_the_bytes_of_its_name(self, store: Store) -> None:
         folders = ["", "cats", "cats/old", "cats0", "cats-and-dogs", "c", "ca\udcffts", "ca\udcffts/%"]
@@ -512,21 +518,23 @@ class TestMoney:
             for power, folder in enumerate(folders):
                 pair = replace(job().pair, folder=folder)
                 bought = job(f"{power:08}", State.SUBMITTING, pair=pair, token=str(power), price=10**power)
-                tx.add([bought])
-                tx.buy(bought)
-            assert tx.books.spent(0) == 11_111_111
-            assert (tx.books.spent(0, "cats"), tx.in_flight("cats")) == (110, 2)
-            assert (tx.books.spent(0, "ca\udcffts"), tx.in_flight("ca\udcffts")) == (11_000_000, 2)
+                tx.jobs.add([bought])
+                tx.purchases.add(bought)
+            assert tx.spending.spent(0) == 11_111_111
+            assert (tx.spending.spent(0, "cats"), tx.jobs.in_flight("cats")) == (110, 2)
+            assert (tx.spending.spent(0, "ca\udcffts"), tx.jobs.in_flight("ca\udcffts")) == (11_000_000, 2)
 
     def test_shut_folders_are_passed_over(self, store: Store) -> None:
         with store.transaction() as tx:
             for number, folder in enumerate(["cats", "cats/old", "dogs"]):
-                tx.add([job(f"{number:08}", State.READY, pair=replace(job().pair, folder=folder))])
-            assert [each.pair.folder for each in tx.due([State.READY], 9, HORIZON, [Exclusion("cats")])] == ["dogs"]
-            assert tx.count(State.READY, [Exclusion("cats/old")]) == 2
-            assert tx.counts(excluded=[Exclusion("cats")]) == {State.READY: 1}
-            assert tx.counts(excluded=[Exclusion()]) == {}
-            claimed = tx.claim([State.READY], 9, HORIZON, LEASE, [Exclusion("cats/old"), Exclusion("dogs")])
+                tx.jobs.add([job(f"{number:08}", State.READY, pair=replace(job().pair, folder=folder))])
+            assert [
+                each.pair.folder for each in tx.claims.candidates([State.READY], 9, HORIZON, [Exclusion("cats")])
+            ] == ["dogs"]
+            assert tx.jobs.count(State.READY, [Exclusion("cats/old")]) == 2
+            assert tx.jobs.counts(excluded=[Exclusion("cats")]) == {State.READY: 1}
+            assert tx.jobs.counts(excluded=[Exclusion()]) == {}
+            claimed = tx.claims.take([State.READY], 9, HORIZON, [Exclusion("cats/old"), Exclusion("dogs")])
             assert [each.pair.folder for each in claimed] == ["cats"]
 
     def test_models_are_passed_over_by_themselves(self, store: Store) -> None:
@@ -534,22 +542,22 @@ class TestMoney:
             for number, model in enumerate(["sora-2", "wan", "sora-2"]):
                 named = replace(ORDER, model=model)
                 pair = replace(job().pair, folder=("cats", "cats", "dogs")[number])
-                tx.add([job(f"{number:08}", State.READY, order=named, pair=pair)])
+                tx.jobs.add([job(f"{number:08}", State.READY, order=named, pair=pair)])
             without = [Exclusion(models=("sora-2",))]
-            assert [each.id for each in tx.due([State.READY], 9, HORIZON, without)] == ["00000001"]
-            assert tx.count(State.READY, [Exclusion("cats", ("sora-2",))]) == 2
+            assert [each.id for each in tx.claims.candidates([State.READY], 9, HORIZON, without)] == ["00000001"]
+            assert tx.jobs.count(State.READY, [Exclusion("cats", ("sora-2",))]) == 2
 
     def test_what_is_told_of_it(self, store: Store) -> None:
         under_way = self.buy(store, "under way", 100)
         lost, made = self.buy(store, "lost", 20), self.buy(store, "made", 3)
         self.buy(store, "failed", 10**6, Standing.RELEASED)
         with store.transaction() as tx:
-            tx.save(replace(lost, state=State.HELD))
-            tx.save(replace(made, state=State.DONE, clip="made.mp4"))
-            tx.settle("made", Standing.SPENT, "made.mp4")
-            assert tx.books.spending(0) == Spending(spent=23, reserved=100, clips=1)
-            assert tx.books.spending(tx.now + 1) == Spending()
-            entries = {entry.job_id: entry for entry in tx.books.entries(0, tx.now + 1)}
+            tx.jobs.save(replace(lost, state=State.HELD))
+            tx.jobs.save(replace(made, state=State.DONE, clip="made.mp4"))
+            tx.purchases.settle("made", Standing.SPENT, "made.mp4")
+            assert tx.spending.summary(0) == Spending(spent=23, reserved=100, clips=1)
+            assert tx.spending.summary(tx.now + 1) == Spending()
+            entries = {entry.job_id: entry for entry in tx.spending.purchases(0, tx.now + 1)}
             assert {name: entry.reserved for name, entry in entries.items()} == {
                 "under way": True, "lost": False, "made": False,
             }  # fmt: skip
@@ -560,20 +568,20 @@ class TestMoney:
     def test_a_token_buys_once(self, store: Store) -> None:
         bought = self.buy(store, "a", 5)
         with pytest.raises(sa.exc.IntegrityError), store.transaction() as tx:
-            tx.buy(bought)
+            tx.purchases.add(bought)
         with store.transaction() as tx:
-            assert tx.has_purchase("a")
-            assert not tx.has_purchase("b")
+            assert tx.purchases.has("a")
+            assert not tx.purchases.has("b")
 
     def test_purchases_of_exactly_this_order(self, store: Store) -> None:
         bought = self.buy(store, "a", 5)
         with store.transaction() as tx:
-            tx.know_video("a", "video_1")
-            (purchase,) = tx.purchases_like(job("z"))
+            tx.purchases.set_video("a", "video_1")
+            (purchase,) = tx.purchases.of_order(job("z"))
             assert (purchase.token, purchase.job_id, purchase.micros) == ("a", bought.id, 5)
             assert (purchase.standing, purchase.video_id, purchase.at <= tx.now) == (Standing.OPEN, "video_1", True)
-            assert tx.purchases_like(job("z", digest="e" * 64)) == []
-            assert tx.purchases_like(job("z", order=replace(ORDER, fit=Fit.PAD))) == []
+            assert tx.purchases.of_order(job("z", digest="e" * 64)) == []
+            assert tx.purchases.of_order(job("z", order=replace(ORDER, fit=Fit.PAD))) == []
 
     def test_rivals_are_open_submits_that_a_list_could_not_tell_apart(self, store: Store) -> None:
         mine = self.buy(store, "mine", 5)
@@ -581,21 +589,21 @@ class TestMoney:
         self.buy(store, "released", 5, Standing.RELEASED)
         self.buy(store, "known", 5)
         with store.transaction() as tx:
-            tx.know_video("known", "video_1")
-            assert [rival.token for rival in tx.rivals(mine)] == ["rival"]
-            assert [rival.token for rival in tx.rivals(replace(mine, token=None))] == ["mine", "rival"]
-            assert tx.rivals(replace(mine, order=replace(ORDER, seconds=4))) == []
-            assert tx.rivals(replace(mine, submitted_at=tx.now + 2 * 86_400_000)) == []
-            assert tx.known_videos(["video_1", "video_2"]) == {"video_1"}
-            assert tx.known_videos([]) == set()
-            assert tx.known_videos(f"video_{number}" for number in range(5000)) == {"video_1"}
+            tx.purchases.set_video("known", "video_1")
+            assert [rival.token for rival in tx.purchases.rivals(mine)] == ["rival"]
+            assert [rival.token for rival in tx.purchases.rivals(replace(mine, token=None))] == ["mine", "rival"]
+            assert tx.purchases.rivals(replace(mine, order=replace(ORDER, seconds=4))) == []
+            assert tx.purchases.rivals(replace(mine, submitted_at=tx.now + 2 * 86_400_000)) == []
+            assert tx.purchases.known_videos(["video_1", "video_2"]) == {"video_1"}
+            assert tx.purchases.known_videos([]) == set()
+            assert tx.purchases.known_videos(f"video_{number}" for number in range(5000)) == {"video_1"}
 
     def test_a_twin_that_is_being_submitted(self, store: Store) -> None:
         self.buy(store, "a", 5)
         with store.transaction() as tx:
-            assert tx.being_submitted(job("z"))
-            assert not tx.being_submitted(job("a"))
-            assert not tx.being_submitted(job("z", order=replace(ORDER, prompt="hills")))
+            assert tx.orders.is_being_submitted(job("z"))
+            assert not tx.orders.is_being_submitted(job("a"))
+            assert not tx.orders.is_being_submitted(job("z", order=replace(ORDER, prompt="hills")))
 
     @pytest.mark.parametrize(
         ("state", "token", "changed_at", "same"),
@@ -616,9 +624,9 @@ class TestMoney:
     ) -> None:
         add(store, job("a", state, token=token, changed_at=changed_at))
         with store.transaction() as tx:
-            assert (tx.same_order(job("z"), since=100) is not None) == same
-            assert tx.same_order(job("a"), since=100) is None
-            assert tx.same_order(job("z", digest="e" * 64), since=100) is None
+            assert (tx.orders.same(job("z"), since=100) is not None) == same
+            assert tx.orders.same(job("a"), since=100) is None
+            assert tx.orders.same(job("z", digest="e" * 64), since=100) is None
 
 
 class TestCommandsAndNotes:
@@ -626,37 +634,34 @@ class TestCommandsAndNotes:
         self, store: Store, where: Path, opened: Callable[..., Store]
     ) -> None:
         with opened(where, "command line").transaction() as tx:
-            tx.command("retry", "a")
-            tx.command("adopt", "b", "video_\udcff")
-            tx.command("pause")
+            tx.commands.add(Command("retry", "a"))
+            tx.commands.add(Command("adopt", "b", "video_\udcff"))
+            tx.commands.add(Command("pause"))
         with store.transaction() as tx:
-            first, second, third = tx.take_commands()
-        assert (first.verb, first.job_id, first.argument) == ("retry", "a", None)
+            first, second, third = tx.commands.take()
+        assert first == Command("retry", "a")
         assert (second.argument, third.verb) == (r"video_\udcff", "pause")
         with store.transaction() as tx:
-            assert tx.take_commands() == []
+            assert tx.commands.take() == []
 
     def test_wishes_of_a_turn_that_failed_are_still_there(self, store: Store) -> None:
         with store.transaction() as tx:
-            tx.command("pause")
+            tx.commands.add(Command("pause"))
         with undone(store) as tx:
-            tx.take_commands()
+            tx.commands.take()
         with store.transaction() as tx:
-            assert [wish.verb for wish in tx.take_commands()] == ["pause"]
+            assert [wish.verb for wish in tx.commands.take()] == ["pause"]
 
     @pytest.mark.parametrize("value", [1, "text", [1, {"b": None}], {"name": "b\udcff\0"}, False, ""])
     def test_a_note_is_kept_replaced_and_forgotten(self, store: Store, value: Any) -> None:
         with store.transaction() as tx:
-            assert tx.note("key") is None
-            tx.write_note("key", "before")
-            tx.write_note("key", value)
+            assert tx.notes.read("key") is None
+            tx.notes.write("key", "before")
+            tx.notes.write("key", value)
         with store.transaction() as tx:
-            assert tx.note("key") == value
-            tx.write_note("key", None)
-            assert tx.note("key") is None
-
-    def test_a_command_is_a_plain_value(self) -> None:
-        assert Command(1, "pause", None, None) == Command(1, "pause", None, None)
+            assert tx.notes.read("key") == value
+            tx.notes.write("key", None)
+            assert tx.notes.read("key") is None
 
 
 class TestOpening:
@@ -693,14 +698,14 @@ class TestOpening:
         store, _ = Store.create_or_open(path, "one")
         done = job("a", State.DONE, token="a", price=7, clip="clip \udcff.mp4")
         with store.transaction() as tx:
-            tx.add([done])
-            tx.buy(done)
+            tx.jobs.add([done])
+            tx.purchases.add(done)
         store.close()
         with closing(sqlite3.connect(path)) as older:
             for index in ("jobs_by_take", "jobs_by_reference", "purchases_by_reference"):
                 older.execute(f"DROP INDEX {index}")
             added = ("losses", "obstacle", "take", "reference_key", "reference_digest")
-            for column in (*added, "reorders", "lost_reason", "witness_until"):
+            for column in (*added, "reorders", "lost_reason", "witness_until", "retry_state", "unwatched_ms"):
                 older.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
             for column in ("folder", "image", "model", "size", "seconds", "clip", "take", "reference_key"):
                 older.execute(f"ALTER TABLE purchases DROP COLUMN {column}")
@@ -712,12 +717,32 @@ class TestOpening:
         store, fresh = Store.create_or_open(path, "one")
         assert not fresh
         with store.transaction() as tx:
-            assert tx.jobs(State) == [done]
-            (entry,) = tx.books.entries(0, tx.now + 1)
+            assert tx.jobs.in_states(State) == [done]
+            (entry,) = tx.spending.purchases(0, tx.now + 1)
             assert (entry.image, entry.clip, entry.micros) == (done.pair.image, "clip \udcff.mp4", 7)
-            assert tx.job("a") == done
+            assert tx.jobs.get("a") == done
         store.close()
         Store.open_for_reading(path).close()
+
+    def test_a_retry_does_with_the_held_jobs_of_an_older_version_what_it_did_there(self, path: Path) -> None:
+        """The file was written by the version before, which told from a job's video and attempts what a retry does."""
+        with closing(sqlite3.connect(path)) as older:
+            older.executescript((STATES / "schema4.sql").read_text())
+        store, _ = Store.create_or_open(path, "one")
+        with store.transaction() as tx:
+            held = {job.id[0]: job for job in tx.jobs.in_states([State.HELD])}
+            (rendering,) = tx.jobs.in_states([State.RENDERING])
+        store.close()
+        assert {name: job.retry_state for name, job in held.items()} == {
+            "a": State.UNCERTAIN,  # no list could be had: search again
+            "b": State.READY,  # the server has no list: order again
+            "c": State.RENDERING,  # the clip could not be downloaded: ask again
+        }
+        assert {name: (again := retry(job, 0)) and again.state for name, job in held.items()} == {
+            name: job.retry_state for name, job in held.items()
+        }
+        assert "`sorawatch retry aaaaaaaa` looks again" in held["a"].hint
+        assert (rendering.retry_state, rendering.unwatched_ms) == (None, 0)
 
     @pytest.mark.parametrize("opening", [lambda path: Store.create_or_open(path, "one"), Store.open_for_reading])
     class TestRefused:
@@ -752,7 +777,7 @@ class TestOpening:
         def test_the_state_of_a_newer_version(self, path: Path, opening: Callable[[Path], object]) -> None:
             store, _ = Store.create_or_open(path, "one")
             with store.transaction() as tx:
-                tx.write_note("schema", 99)
+                tx.notes.write("schema", 99)
             store.close()
             with pytest.raises(UsageError, match=r"newer sorawatch \(schema 99\)"):
                 opening(path)
@@ -789,7 +814,7 @@ class TestReading(OfAFile):
     def test_a_reader_sees_what_was_committed_while_a_writer_is_at_work(self, store: Store, path: Path) -> None:
         add(store, job("a"))
         with store.transaction() as tx:
-            tx.add([job("b")])
+            tx.jobs.add([job("b")])
             reading = Store.open_for_reading(path)
             assert [each.id for each in jobs_of(reading)] == ["a"]
         assert [each.id for each in jobs_of(reading)] == ["a", "b"]
@@ -819,7 +844,7 @@ class TestReading(OfAFile):
             writing = threading.Thread(target=write)
             writing.start()
             began.wait()
-            tx.add([job("a")])
+            tx.jobs.add([job("a")])
         writing.join()
         assert {each.id for each in jobs_of(store)} == {"a", "b"}
 
@@ -833,19 +858,19 @@ class TestReading(OfAFile):
         self, store: Store, path: Path, opened: Callable[..., Store]
     ) -> None:
         other = opened(path, "command line")
-        store.touched()
+        store.was_written_by_others()
         add(store, job("a"))
-        assert not store.touched()
+        assert not store.was_written_by_others()
         jobs_of(other)
-        assert not store.touched()
+        assert not store.was_written_by_others()
         add(other, job("b"))
-        assert store.touched()
-        assert not store.touched()
+        assert store.was_written_by_others()
+        assert not store.was_written_by_others()
 
     def test_a_state_that_cannot_be_asked_counts_as_touched(self, store: Store, path: Path) -> None:
-        store.touched()
+        store.was_written_by_others()
         path.write_bytes(b"nonsense" * 1000)
-        assert store.touched()
+        assert store.was_written_by_others()
         with pytest.raises(UsageError, match="damaged"):
             jobs_of(store)
 
@@ -924,51 +949,51 @@ class TestDialects(OfAFile):
     def everything(store: Store) -> None:
         submitting = job("a", State.SUBMITTING, token="t", price=5, submitted_at=1)
         with store.transaction() as tx:
-            tx.add([job("a")])
-            tx.claim([State.FOUND], 5, HORIZON, LEASE)
-            tx.save(submitting, job("a"), lease_ms=LEASE)
-            tx.amend(submitting, job("a"))
-            tx.renew(LEASE)
-            tx.claimed()
-            tx.release(submitting)
-            tx.peers.void(tx.peers.gone())
-            tx.peers.news(0)
-            tx.peers.last_line()
-            tx.peers.clear_boards()
-            tx.buy(submitting)
-            tx.settle("t", Standing.SPENT)
-            tx.know_video("t", "video_1")
-            tx.command("pause")
-            tx.take_commands()
+            tx.jobs.add([job("a")])
+            tx.claims.take([State.FOUND], 5, HORIZON)
+            tx.jobs.save(submitting, job("a"), claim=True)
+            tx.jobs.amend(submitting, job("a"))
+            tx.claims.renew()
+            tx.claims.own()
+            tx.claims.release(submitting)
+            tx.peers.release_claims(tx.peers.absent())
+            tx.peers.changed_since(0)
+            tx.peers.last_change()
+            tx.peers.clear_status()
+            tx.purchases.add(submitting)
+            tx.purchases.settle("t", Standing.SPENT)
+            tx.purchases.set_video("t", "video_1")
+            tx.commands.add(Command("pause"))
+            tx.commands.take()
             for value in (1, 2, None):
-                tx.write_note("key", value)
-            tx.note("key")
-            tx.job("a")
-            tx.find("a")
-            tx.find("beach.jpg")
-            tx.jobs(State)
-            tx.latest(FINAL, 5)
-            tx.counts()
-            tx.count(State.FOUND)
-            tx.in_flight()
-            tx.history("a")
-            tx.due([State.READY], 5, HORIZON)
-            tx.next_due([State.READY])
-            tx.same_order(submitting, 0)
-            tx.being_submitted(submitting)
-            tx.purchases_like(submitting)
-            (purchase,) = tx.orders.all().values()
-            tx.orders.put(purchase)
-            tx.orders.delivered(submitting, 0)
+                tx.notes.write("key", value)
+            tx.notes.read("key")
+            tx.jobs.get("a")
+            tx.jobs.find("a")
+            tx.jobs.find("beach.jpg")
+            tx.jobs.in_states(State)
+            tx.jobs.latest(FINAL, 5)
+            tx.jobs.counts()
+            tx.jobs.count(State.FOUND)
+            tx.jobs.in_flight()
+            tx.jobs.history("a")
+            tx.claims.candidates([State.READY], 5, HORIZON)
+            tx.claims.next_due([State.READY])
+            tx.orders.same(submitting, 0)
+            tx.orders.is_being_submitted(submitting)
+            tx.purchases.of_order(submitting)
+            (purchase,) = tx.purchases.all().values()
+            tx.purchases.replace(purchase)
+            tx.purchases.delivered(submitting, 0)
             tx.orders.has_follower(purchase, submitting)
-            tx.orders.going_on(submitting.pair)
+            tx.orders.under_way(submitting.pair)
             tx.orders.next_take(submitting)
             tx.orders.take_of(submitting.pair)
-            tx.rivals(submitting)
-            tx.has_purchase("t")
-            tx.known_videos(["video_1"])
-            tx.known_videos([])
-            tx.books.spent(0)
+            tx.purchases.rivals(submitting)
+            tx.purchases.has("t")
+            tx.purchases.known_videos(["video_1"])
+            tx.purchases.known_videos([])
+            tx.spending.spent(0)
 
     def test_every_statement_compiles(self, statements: list[str]) -> None:
         assert len(statements) > 35
@@ -1000,23 +1025,23 @@ def test_two_daemons_never_hold_one_job(tmp_path_factory: pytest.TempPathFactory
             if step in {"claim", "lapsing"}:
                 free = {name for name in "ab" if name not in holder or (holder[name][1] and holder[name][0] != owner)}
                 lapsing = step == "lapsing"
-                assert {*claimed(stores[owner], lease=-1 if lapsing else LEASE)} == free
+                assert {*claimed(stores[owner], lease=-1 if lapsing else LEASE_MS)} == free
                 holder |= dict.fromkeys(free, (owner, lapsing))
             with stores[owner].transaction() as tx:
                 if step == "renew":
-                    tx.renew(LEASE)
+                    tx.claims.renew()
                     holder |= {name: (owner, False) for name, (who, _) in holder.items() if who == owner}
                 if step == "release" and holder.get("a", ("",))[0] == owner:
-                    tx.release(saved_in(tx, "a"))
+                    tx.claims.release(saved_in(tx, "a"))
                     del holder["a"]
                 if step == "save":
                     who, lapsed = holder.get("a", (owner, True))
                     if who == owner or lapsed:
-                        tx.save(saved_in(tx, "a"))
+                        tx.jobs.save(saved_in(tx, "a"))
                         holder.pop("a", None)
                     else:
                         with pytest.raises(LeaseLost):
-                            tx.save(saved_in(tx, "a"))
+                            tx.jobs.save(saved_in(tx, "a"))
     finally:
         for store in stores.values():
             store.close()
@@ -1028,35 +1053,35 @@ class TestOrders:
     @pytest.fixture(autouse=True)
     def _bought(self, store: Store) -> None:
         with store.transaction() as tx:
-            tx.add([self.SENT])
-            tx.buy(self.SENT)
+            tx.jobs.add([self.SENT])
+            tx.purchases.add(self.SENT)
 
     @pytest.mark.parametrize(("digest", "reference"), [("e", "r"), ("d", "s"), ("d", "r")])
     def test_are_the_same_by_the_picture_or_by_the_reference(self, store: Store, digest: str, reference: str) -> None:
         with store.transaction() as tx:
-            tx.settle("t", Standing.SPENT, "a.mp4")
+            tx.purchases.settle("t", Standing.SPENT, "a.mp4")
             like = job("z", digest=digest * 64, reference_digest=reference * 64)
-            assert tx.same_order(like, since=0) is not None
-            (purchase,) = tx.purchases_like(like)
-            assert tx.orders.delivered(like, since=purchase.at) == purchase
-            assert tx.orders.delivered(like, since=purchase.at + 1) is None
+            assert tx.orders.same(like, since=0) is not None
+            (purchase,) = tx.purchases.of_order(like)
+            assert tx.purchases.delivered(like, since=purchase.at) == purchase
+            assert tx.purchases.delivered(like, since=purchase.at + 1) is None
             other = job("z", digest="e" * 64, reference_digest="s" * 64)
-            assert (tx.same_order(other, since=0), tx.purchases_like(other)) == (None, [])
+            assert (tx.orders.same(other, since=0), tx.purchases.of_order(other)) == (None, [])
 
     def test_without_a_known_reference_are_told_by_the_picture_alone(self, store: Store) -> None:
         """As an older version has left them."""
         with store.transaction() as tx:
             older = job("z", digest="e" * 64)
-            assert (tx.same_order(older, since=0), tx.purchases_like(older)) == (None, [])
-            assert tx.same_order(job("z"), since=0) is not None
+            assert (tx.orders.same(older, since=0), tx.purchases.of_order(older)) == (None, [])
+            assert tx.orders.same(job("z"), since=0) is not None
 
     def test_takes_are_counted_over_jobs_and_purchases(self, store: Store) -> None:
         with store.transaction() as tx:
             assert tx.orders.next_take(self.SENT) == 2
             second = replace(self.SENT, id="b", token="u", order=replace(ORDER, take=2))
-            tx.add([replace(second, state=State.CANCELLED)])
+            tx.jobs.add([replace(second, state=State.CANCELLED)])
             assert tx.orders.next_take(self.SENT) == 3
-            tx.buy(replace(second, token="v", order=replace(ORDER, take=3)))
+            tx.purchases.add(replace(second, token="v", order=replace(ORDER, take=3)))
             assert tx.orders.next_take(self.SENT) == 4
             assert tx.orders.next_take(replace(self.SENT, digest="e" * 64)) == 4
             assert tx.orders.next_take(replace(self.SENT, digest="e" * 64, reference_digest="s" * 64)) == 2
@@ -1065,41 +1090,41 @@ class TestOrders:
         pair = Pair("trip", "a.jpg", Stamp(5, 7), "a.yaml", Stamp(1, 1))
         with store.transaction() as tx:
             second = replace(job("b"), pair=pair, order=replace(ORDER, take=2), state=State.RESTORING, created_at=1)
-            tx.add([second])
+            tx.jobs.add([second])
             assert tx.orders.take_of(pair) == 2
             assert tx.orders.take_of(replace(pair, image="a (2).jpg", sidecar=None)) == 2
             assert tx.orders.take_of(replace(pair, image_stamp=Stamp(5, 8))) == 1
             assert tx.orders.take_of(replace(pair, folder="")) == 1
             failed = replace(second, state=State.FAILED, filed=("a (3).jpg", "a (3).error.txt"))
-            tx.save(failed, second)
+            tx.jobs.save(failed, second)
             assert tx.orders.take_of(replace(pair, image="a (3).jpg")) == 2
             assert tx.orders.take_of(replace(pair, image="a (2).jpg")) == 1
-            tx.add([replace(failed, id="c", order=replace(ORDER, take=3), created_at=2)])
+            tx.jobs.add([replace(failed, id="c", order=replace(ORDER, take=3), created_at=2)])
             assert tx.orders.take_of(pair) == 3
 
     def test_a_purchase_is_followed_by_one_job(self, store: Store) -> None:
         with store.transaction() as tx:
-            (purchase,) = tx.orders.all().values()
+            (purchase,) = tx.purchases.all().values()
             assert tx.orders.has_follower(purchase, job("z"))
             assert not tx.orders.has_follower(purchase, self.SENT)
-            tx.save(replace(self.SENT, state=State.FAILED), self.SENT)
+            tx.jobs.save(replace(self.SENT, state=State.FAILED), self.SENT)
             assert not tx.orders.has_follower(purchase, job("z"))
 
     def test_what_is_told_elsewhere_is_put_in_place_of_what_is_known(self, store: Store) -> None:
         with store.transaction() as tx:
-            (purchase,) = tx.orders.all().values()
+            (purchase,) = tx.purchases.all().values()
             delivered = replace(purchase, standing=Standing.SPENT, clip="a \udcff.mp4", video_id="video_1")
-            tx.orders.put(delivered)
-            tx.orders.put(replace(delivered, token="u", at=purchase.at + 1))
-            assert tx.orders.all() == {"t": delivered, "u": replace(delivered, token="u", at=purchase.at + 1)}
+            tx.purchases.replace(delivered)
+            tx.purchases.replace(replace(delivered, token="u", at=purchase.at + 1))
+            assert tx.purchases.all() == {"t": delivered, "u": replace(delivered, token="u", at=purchase.at + 1)}
 
     def test_what_is_bought_and_settled_is_to_be_entered_into_the_ledger(self, store: Store) -> None:
         with store.transaction() as tx:
             sent = replace(self.SENT, id="b", token="u")
-            tx.buy(sent)
-            tx.know_video("u", "video_1")
-            tx.settle("u", Standing.SPENT, "b.mp4")
+            tx.purchases.add(sent)
+            tx.purchases.set_video("u", "video_1")
+            tx.purchases.settle("u", Standing.SPENT, "b.mp4")
             bought, *rest = tx.entries
-            known = tx.orders.all()["u"]
+            known = tx.purchases.all()["u"]
             assert bought == replace(known, standing=Standing.OPEN, video_id=None, clip=None)
             assert rest == [VideoKnown("u", "video_1"), PurchaseSettled("u", Standing.SPENT, "b.mp4")]

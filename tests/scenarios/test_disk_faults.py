@@ -32,8 +32,8 @@ def jobs(workspace: Workspace) -> tuple[Job, ...]:
 
 
 def pauses(workspace: Workspace) -> str:
-    note = status.snapshot(config.load(workspace.root / "config.yaml", {})).note
-    return " ".join(str(pause["reason"]) for pause in note["pauses"])
+    published = status.snapshot(config.load(workspace.root / "config.yaml", {})).published
+    return " ".join(pause.reason for pause in published.pauses)
 
 
 def pause(workspace: Workspace) -> None:
@@ -59,10 +59,10 @@ def test_a_picture_that_vanishes_between_being_listed_and_being_opened(workspace
         ready = next(job for job in jobs(workspace) if job.state == "ready")
         workspace.cli("cancel", ready.id)
         wait_until(lambda: any("taken away after it was listed" in job.reason for job in jobs(workspace)))
-        daemon.nudge()
+        daemon.request_scan()
         wait_until(lambda: workspace.states(unopened.pair.image)[-1] == "cancelled")
         (workspace.inbox / unopened.pair.image).write_bytes(kept[unopened.pair.image])
-        daemon.nudge()
+        daemon.request_scan()
         workspace.cli("resume")
         wait_until(lambda: len(workspace.files("outbox")) == 6, told=lambda: workspace.cli("status"))
     ledger = workspace.simulator.ledger()
@@ -86,7 +86,7 @@ def test_a_picture_changed_after_it_was_prepared_is_not_ordered_as_it_was(worksp
 
         # A look that meets the job while it is being submitted, in vain, leaves it to the next.
         def cancelled() -> bool:
-            daemon.nudge()
+            daemon.request_scan()
             return "cancelled" in workspace.states("beach.jpg")
 
         wait_until(cancelled)

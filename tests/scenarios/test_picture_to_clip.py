@@ -113,7 +113,7 @@ def test_a_command_minds_no_claim_of_a_daemon_that_was_killed(workspace: Workspa
         wait_until(lambda: workspace.counts() == {"ready": 1})
     killed, _ = Store.create_or_open(workspace.root / "state.db", "killed")
     with killed.transaction() as tx:
-        assert tx.claim([State.READY], 1, 0, 600_000)
+        assert tx.claims.take([State.READY], 1, 0)
     killed.close()
     assert "no daemon is running" in workspace.cli("cancel", "beach.jpg")
     assert workspace.counts() == {"withdrawn": 1}

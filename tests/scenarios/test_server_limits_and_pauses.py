@@ -30,7 +30,7 @@ def test_a_slow_pace_is_shown_with_the_time_of_the_next_order(workspace: Workspa
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 1)
         wait_until(lambda: "; the pace lets the next order go at " in workspace.told(), told=workspace.told)
         status = workspace.status()
-        assert 0 < status.paced_until - status.now <= 120_000
+        assert 0 < status.paced_until - status.time.now <= 120_000
 
 
 class TestCrowds:
@@ -71,7 +71,7 @@ def test_a_wait_that_the_server_asks_for_is_kept_and_shown(workspace: Workspace)
     with workspace.running() as daemon:
         told = paused(workspace, "The server asks for 120 s. Tried again at ")
         assert "the server wants us to wait (HTTP 429: Rate limit)" in told
-        daemon.nudge()
+        daemon.request_scan()
         assert workspace.simulator.ledger().rejected <= 2, "only what was on its way already"
         workspace.cli("resume")
         wait_until(lambda: len(workspace.files("outbox")) == 2)

@@ -14,7 +14,7 @@ import pytest
 
 from sorawatch import config
 from sorawatch.cli import report
-from sorawatch.daemon.upkeep.status_note import Pause
+from sorawatch.core.pause import Pause
 from sorawatch.simulator import Fault
 from tests.support.workspace import Workspace, wait_until
 
@@ -302,4 +302,4 @@ class TestReport:
         with workspace.running(clock):
             wait_until(lambda: len(workspace.files("outbox")) == 1)
         loaded = config.load(workspace.root / "config.yaml", {})
-        assert [len(report.read(loaded, month).entries) for month in ("2026-02", "2026-03")] == [0, 1]
+        assert [len(report.read(loaded, month).purchases) for month in ("2026-02", "2026-03")] == [0, 1]

@@ -171,7 +171,7 @@ def test_the_pace_is_that_of_all_together(database: str) -> None:
     stores = [Store.create_or_open(PostgresDatabase(database), name, lambda: now)[0] for name in ("one", "two")]
     catalogue = {"wan": Model("wan", None, None, micros_per_second=1)}
     limits = Limits(in_flight=9, submits_per_minute=60)
-    admission = Admission(limits, Policy(Waits()), catalogue, True, None, 600_000, 90 * 86_400_000)
+    admission = Admission(limits, Policy(Waits()), catalogue, True, None, 90 * 86_400_000, "https://api.example/v1")
     jobs = [
         Job(name, State.READY, Pair("", f"{name}.jpg", Stamp(1, 1)), now, now, now, Order(name, "wan", Size(64, 36), 4))
         for name in ("a", "b", "c")
@@ -183,7 +183,7 @@ def test_the_pace_is_that_of_all_together(database: str) -> None:
         for seconds, store in ((0.0, 0), (0.0, 1), (0.999, 1), (1.0, 1), (1.0, 0), (2.0, 0)):
             now = 1_700_000_000_000 + int(1000 * seconds)
             with stores[store].transaction() as tx:
-                admitted = admission.admit(tx, 9, [], canary=False, has_room=lambda *_: True)
+                admitted = admission.admit(tx, 9, [], probing=False, has_room=lambda *_: True)
             gone.append([job.id for job in admitted.submits])
         assert gone == [["a"], [], [], ["b"], [], ["c"]]
     finally:

@@ -44,8 +44,8 @@ def stalled_share_workspace(shares: Shares, stalled_workspace: Workspace) -> Wor
 
 def watching(workspace: Workspace) -> str:
     """How the daemon notices changes, as ``status`` tells it."""
-    posted = status.snapshot(config.load(workspace.root / "config.yaml", {})).note.get("watching")
-    return posted["told"] if posted else ""
+    published = status.snapshot(config.load(workspace.root / "config.yaml", {})).published
+    return published.watching["told"] if published.watching else ""
 
 
 def noise(path: Path) -> bytes:

@@ -209,7 +209,7 @@ class Workspace:
     def told(self) -> str:
         """What ``sorawatch status`` prints."""
         console = Console(width=200, file=io.StringIO(), highlight=False)
-        console.print(screens.status(self.status(), config.load(self.root / "config.yaml", {})))
+        console.print(screens.status(self.status()))
         return cast(io.StringIO, console.file).getvalue()
 
     def wait_for_creates(self, count: int) -> None:

@@ -13,11 +13,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sorawatch.edges.store.database import Database
-from sorawatch.edges.store.jobs import LEASE_MS, HistoryEntry, LeaseLost
+from sorawatch.edges.store.jobs import HistoryEntry, LeaseLost
 from sorawatch.edges.store.postgres import PostgresDatabase
 from sorawatch.edges.store.spending import PurchaseRow, Spending
 from sorawatch.edges.store.sqlite import SqliteFile
-from sorawatch.edges.store.tables import SCHEMA_VERSION, metadata, notes
+from sorawatch.edges.store.tables import SCHEMA_VERSION, metadata
+from sorawatch.edges.store.tables import notes as note_table
 from sorawatch.edges.store.transaction import Transaction
 from sorawatch.edges.store.upgrades import upgrade
 from sorawatch.errors import UsageError
@@ -38,6 +39,9 @@ __all__ = [
 
 Clock = Callable[[], int]
 
+LEASE_MS = 600_000
+"""Milliseconds for which a claim holds unless it is renewed."""
+
 
 class Store:
     """The state, as one daemon or somebody who looks at it has it open. Used from one thread."""
@@ -48,6 +52,7 @@ class Store:
         self._version: object = None
         self._clock = clock
         self._owner = owner
+        self.lease_ms = LEASE_MS
 
     @classmethod
     def create_or_open(cls, where: Path | Database, owner: str, clock: Clock | None = None) -> tuple[Store, bool]:
@@ -72,7 +77,7 @@ class Store:
                     version = _version(connection, database)
                     if version is None:
                         metadata.create_all(connection)
-                        connection.execute(notes.insert().values(key="schema", value=str(SCHEMA_VERSION)))
+                        connection.execute(note_table.insert().values(key="schema", value=str(SCHEMA_VERSION)))
                     else:
                         upgrade(connection, version)
                 database.opened(engine)
@@ -122,7 +127,8 @@ class Store:
         """
         self._database.require_same()
         with self._database.translated(), self._engine.begin() as connection:
-            yield Transaction(connection, self._owner, self._database, self._clock() if self._clock else None)
+            now = self._clock() if self._clock else None
+            yield Transaction(connection, self._owner, self._database, self.lease_ms, now)
             self._version = self._database.version_within(connection) or self._version
 
     def was_written_by_others(self) -> bool:
@@ -167,7 +173,7 @@ def _version(connection: sa.Connection, database: Database) -> int | None:
         return None
     version = None
     if tables >= {*metadata.tables}:
-        version = connection.scalar(sa.select(notes.c.value).where(notes.c.key == "schema"))
+        version = connection.scalar(sa.select(note_table.c.value).where(note_table.c.key == "schema"))
     if version is None:
         raise UsageError(f"{database.place} is a database, but not one of sorawatch. Name another in `state`.")
     if int(version) > SCHEMA_VERSION:

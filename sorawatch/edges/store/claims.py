@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sorawatch.core.budget import Exclusion
 from sorawatch.core.job import FINAL, Job, State
 from sorawatch.edges.store import statements
-from sorawatch.edges.store.jobs import LEASE_MS
 from sorawatch.edges.store.rows import job_of
 from sorawatch.edges.store.session import Session
 from sorawatch.edges.store.statements import CLAIMABLE
@@ -43,7 +42,7 @@ class Claims:
             session.claimable = {State(state) for state in session.connection.scalars(CLAIMABLE, bounds)}
         if session.claimable.isdisjoint(states):
             return []
-        bounds = self._bounds(limit, horizon) | {"until": session.now + LEASE_MS}
+        bounds = self._bounds(limit, horizon) | {"until": session.now + session.lease_ms}
         return sorted(session.jobs(statements.claim(tuple(states), tuple(excluded)), bounds), key=_urgency)
 
     def own(self) -> list[Job]:
@@ -59,7 +58,7 @@ class Claims:
     def renew(self) -> None:
         """Prolong every claim of this daemon."""
         mine = jobs.update().where(jobs.c.lease_owner == self._session.owner)
-        self._session.connection.execute(mine.values(lease_until=self._session.now + LEASE_MS))
+        self._session.connection.execute(mine.values(lease_until=self._session.now + self._session.lease_ms))
 
     def next_due(self, states: Iterable[State]) -> int | None:
         """When the next job in these states, of those not due yet, will be."""

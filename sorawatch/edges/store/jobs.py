@@ -17,8 +17,6 @@ from sorawatch.edges.store.session import Session
 from sorawatch.edges.store.statements import MANY, ONE, TELL, outside
 from sorawatch.edges.store.tables import history, jobs
 
-LEASE_MS = 600_000
-"""Milliseconds for which a claim holds unless it is renewed."""
 _LONGEST_ID = 16
 _GIVEN_UP = (State.REJECTED, State.FAILED, State.WITHDRAWN, State.CANCELLED)
 
@@ -117,7 +115,7 @@ class JobTable:
         session.prefetched.pop(job.id, None)
         lease = {
             "lease_owner": session.owner if claim else None,
-            "lease_until": session.now + LEASE_MS if claim else None,
+            "lease_until": session.now + session.lease_ms if claim else None,
         }
         mine = {"this": job.id, "me": session.owner, "now": session.now}
         changed = row_of(job) if before is None else changed_columns(before, job)

@@ -26,6 +26,8 @@ class Session:
     database: Database
     now: int
     """Milliseconds of the store's clock when the transaction began."""
+    lease_ms: int
+    """Milliseconds for which a claim holds unless it is renewed."""
     claimable: set[State] | None = None
     """States with jobs to claim; None where a write may have changed them since they were read."""
     prefetched: dict[str, Job] = field(default_factory=dict)

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 class Transaction:
     """Made by `Store.transaction`, and of no use after it."""
 
-    def __init__(self, connection: sa.Connection, owner: str, database: Database, now: int | None = None) -> None:
+    def __init__(
+        self, connection: sa.Connection, owner: str, database: Database, lease_ms: int, now: int | None = None
+    ) -> None:
         """``now`` is milliseconds since 1970, in place of the database's clock."""
         self.now = database_time(connection) if now is None else now
         """Milliseconds of the store's clock when the transaction began."""
-        self._session = Session(connection, owner, database, self.now)
+        self._session = Session(connection, owner, database, self.now, lease_ms)
 
     @property
     def entries(self) -> list[LedgerEntry]:

@@ -69,15 +69,15 @@ def reports(mailbox: Mailbox[ActionDone], count: int) -> list[ActionDone]:
 
 def test_a_job_in_hand_is_known_until_its_report_is_recorded(mailbox: Mailbox[ActionDone]) -> None:
     executor = Executor(lambda action, job: o.Restored(), mailbox.put)
-    assert not executor.have(JOB)
+    assert not executor.has(JOB)
     executor.start(Action.SUBMIT, JOB)
-    assert executor.have(JOB)
-    assert not executor.have(replace(JOB, token="another"))
-    assert not executor.have(replace(JOB, state=State.DONE))
+    assert executor.has(JOB)
+    assert not executor.has(replace(JOB, token="another"))
+    assert not executor.has(replace(JOB, state=State.DONE))
     (done,) = reports(mailbox, 1)
-    assert executor.have(JOB)
-    executor.finished(done)
-    assert not executor.have(JOB)
+    assert executor.has(JOB)
+    executor.recorded(done)
+    assert not executor.has(JOB)
 
 
 def test_what_is_under_way_is_counted_until_it_is_recorded(mailbox: Mailbox[ActionDone]) -> None:
@@ -85,11 +85,11 @@ def test_what_is_under_way_is_counted_until_it_is_recorded(mailbox: Mailbox[Acti
     empty = executor.room(Action.POLL)
     executor.start(Action.POLL, JOB)
     executor.start(Action.RESOLVE, JOB)
-    assert (executor.busy(), executor.busy(Action.POLL), executor.busy(Action.SUBMIT)) == (2, 1, 0)
+    assert (executor.count(), executor.count(Action.POLL), executor.count(Action.SUBMIT)) == (2, 1, 0)
     assert executor.room(Action.POLL) == executor.room(Action.RESOLVE) == empty - 2
     for done in reports(mailbox, 2):
-        executor.finished(done)
-    assert executor.busy() == 0
+        executor.recorded(done)
+    assert executor.count() == 0
     assert executor.room(Action.POLL) == empty
 
 
@@ -114,12 +114,12 @@ def test_what_comes_to_no_end_is_named_until_it_does(mailbox: Mailbox[ActionDone
         released.wait()
         return o.Archived(())
 
-    executor = Executor(perform, mailbox.put, hang_seconds={Action.ARCHIVE: 0.1})
+    executor = Executor(perform, mailbox.put, stuck_seconds={Action.ARCHIVE: 0.1})
     executor.start(Action.POLL, JOB)
     executor.start(Action.ARCHIVE, JOB)
-    assert executor.hanging is None
-    wait_until(lambda: executor.hanging)
-    assert executor.hanging == "filing a.jpg comes to no end; if a folder lies on a share, see to that"
+    assert executor.stuck is None
+    wait_until(lambda: executor.stuck)
+    assert executor.stuck == "filing a.jpg comes to no end; if a folder lies on a share, see to that"
     released.set()
     reports(mailbox, 2)
-    assert executor.hanging is None
+    assert executor.stuck is None

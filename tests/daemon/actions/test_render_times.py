@@ -8,7 +8,7 @@ import pytest
 
 from sorawatch.core.job import State
 from sorawatch.core.schedule import PolledProgress
-from sorawatch.daemon.actions.render_times import RenderTimes, length
+from sorawatch.daemon.actions.render_times import RenderTimes, duration
 from sorawatch.edges.store import Store
 from tests.support.workspace import Workspace
 
@@ -21,11 +21,11 @@ def test_how_long_renders_took_is_remembered_by_their_kind_through_restarts(work
     with store.transaction() as tx:
         pacing = RenderTimes()
         done = {job.pair.image: job for job in tx.jobs.in_states([State.DONE])}
-        short, long = (pacing.outlook(tx, done[name]).past for name in ("a.jpg", "b.jpg"))
+        short, long = (pacing.history(tx, done[name]).past for name in ("a.jpg", "b.jpg"))
         order = done["a.jpg"].order
         assert order is not None
         other = replace(done["a.jpg"], order=replace(order, model="another"))
-        assert pacing.outlook(tx, other).past == ()
+        assert pacing.history(tx, other).past == ()
     store.close()
     assert (len(short), len(long)) == (1, 2)
     assert all(0 <= each < 60_000 for each in (*short, *long))
@@ -46,4 +46,4 @@ def test_how_long_renders_took_is_remembered_by_their_kind_through_restarts(work
 def test_a_servers_word_counts_as_far_as_it_agrees_with_what_was_seen(
     age: int, before: PolledProgress | None, took: int | None, expected: int
 ) -> None:
-    assert length(age, before, took) == expected
+    assert duration(age, before, took) == expected

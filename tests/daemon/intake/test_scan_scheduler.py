@@ -57,7 +57,7 @@ class HeldScans:
         """One look, started and taken in."""
         self.start()
         (looked,) = self.mailbox.collect(60)
-        return self.scheduler.learn(looked)
+        return self.scheduler.ended(looked)
 
     def seen(self) -> ScanResult:
         """What one look saw."""
@@ -74,37 +74,37 @@ def held(tmp_path: Path) -> Iterator[HeldScans]:
 
 
 def test_the_first_look_is_due_at_once_and_the_next_after_the_rescan_time(held: HeldScans) -> None:
-    assert held.scheduler.wait <= 0
+    assert held.scheduler.due_in <= 0
     assert held.look() is not None
-    assert SOON < held.scheduler.wait <= RESCAN
+    assert SOON < held.scheduler.due_in <= RESCAN
 
 
 def test_a_look_that_is_not_due_is_not_started(held: HeldScans) -> None:
     held.look()
     held.start()
-    assert held.scheduler.looking_since is None
+    assert held.scheduler.scanning_since is None
 
 
 def test_a_nudge_brings_the_next_look_forward(held: HeldScans) -> None:
     held.look()
-    held.scheduler.nudge()
-    assert held.scheduler.wait < SOON
+    held.scheduler.request()
+    assert held.scheduler.due_in < SOON
 
 
 def test_a_pair_that_settles_brings_the_next_look_forward(tmp_path: Path) -> None:
     held = HeldScans(tmp_path, settle_seconds=5.0)
     (tmp_path / "beach.jpg").write_text("x")
     held.look()
-    assert held.scheduler.wait < SOON
+    assert held.scheduler.due_in < SOON
 
 
 def test_looks_go_on_one_at_a_time(held: HeldScans) -> None:
     held.open.clear()
     held.start()
     held.entered.acquire()
-    assert held.scheduler.looking_since is not None
-    assert held.scheduler.wait == float("inf")
-    held.scheduler.nudge()
+    assert held.scheduler.scanning_since is not None
+    assert held.scheduler.due_in == float("inf")
+    held.scheduler.request()
     held.start()
     held.open.set()
     assert len(held.mailbox.collect(60)) == 1
@@ -115,17 +115,17 @@ def test_what_happens_during_a_look_is_looked_at_again_soon(held: HeldScans) -> 
     held.open.clear()
     held.start()
     held.entered.acquire()
-    held.scheduler.nudge()
+    held.scheduler.request()
     held.open.set()
     (looked,) = held.mailbox.collect(60)
-    held.scheduler.learn(looked)
-    assert held.scheduler.wait < SOON
+    held.scheduler.ended(looked)
+    assert held.scheduler.due_in < SOON
 
 
 def test_a_nudge_before_a_look_is_answered_by_it(held: HeldScans) -> None:
-    held.scheduler.nudge()
+    held.scheduler.request()
     held.look()
-    assert held.scheduler.wait > SOON
+    assert held.scheduler.due_in > SOON
 
 
 def test_what_was_seen_is_remembered(held: HeldScans, tmp_path: Path) -> None:
@@ -137,8 +137,8 @@ def test_what_was_seen_is_remembered(held: HeldScans, tmp_path: Path) -> None:
 
 def test_known_pairs_are_asked_for_when_a_look_starts(held: HeldScans, tmp_path: Path) -> None:
     (tmp_path / "beach.jpg").write_text("x")
-    known = held.seen().scan.present
-    held.scheduler.nudge()
+    known = held.seen().listing.present
+    held.scheduler.request()
     asked: list[Callable[[], object]] = []
 
     def tell() -> Mapping[str, Pair]:
@@ -148,7 +148,7 @@ def test_known_pairs_are_asked_for_when_a_look_starts(held: HeldScans, tmp_path:
     while not asked:
         held.scheduler.start_if_due(tell)
     (looked,) = held.mailbox.collect(60)
-    result = held.scheduler.learn(looked)
+    result = held.scheduler.ended(looked)
     assert result is not None
     assert result.new == ()
 
@@ -158,9 +158,9 @@ class TestTrouble:
         caplog.set_level(logging.INFO)
         held.refusal = Blocked("not mounted", "Mount it.")
         assert held.look() is None
-        assert str(held.scheduler.trouble) == "not mounted"
-        assert held.scheduler.wait < SOON
-        held.scheduler.learn(ScanDone(0.0, 0.0, Blocked("not mounted", "Mount it.")))
+        assert str(held.scheduler.error) == "not mounted"
+        assert held.scheduler.due_in < SOON
+        held.scheduler.ended(ScanDone(0.0, 0.0, Blocked("not mounted", "Mount it.")))
         assert caplog.text.count("the inbox cannot be read: not mounted") == 1
 
     def test_it_is_over_with_the_next_look_and_what_was_seen_before_is_kept(
@@ -168,10 +168,10 @@ class TestTrouble:
     ) -> None:
         caplog.set_level(logging.INFO)
         before = held.seen()
-        held.scheduler.learn(ScanDone(0.0, 0.0, Blocked("not mounted", "Mount it.")))
+        held.scheduler.ended(ScanDone(0.0, 0.0, Blocked("not mounted", "Mount it.")))
         assert held.scheduler.last is before
-        held.scheduler.learn(ScanDone(0.0, 0.0, before))
-        assert held.scheduler.trouble is None
+        held.scheduler.ended(ScanDone(0.0, 0.0, before))
+        assert held.scheduler.error is None
         assert "can be read again" in caplog.text
 
     def test_a_fault_of_ours_is_trouble_too_and_not_the_end(
@@ -179,11 +179,11 @@ class TestTrouble:
     ) -> None:
         held.refusal = ZeroDivisionError()
         assert held.look() is None
-        assert str(held.scheduler.trouble) == "a fault in sorawatch: ZeroDivisionError"
+        assert str(held.scheduler.error) == "a fault in sorawatch: ZeroDivisionError"
         assert "Traceback" in caplog.text
         held.refusal = None
-        while held.scheduler.wait > 0:
-            held.scheduler.nudge()
+        while held.scheduler.due_in > 0:
+            held.scheduler.request()
         assert held.look() is not None
 
     def test_a_look_that_hangs_is_trouble_until_it_ends(self, tmp_path: Path) -> None:
@@ -191,12 +191,12 @@ class TestTrouble:
         held.open.clear()
         held.start()
         held.entered.acquire()
-        assert held.scheduler.trouble is None
-        assert 0 < held.scheduler.hangs_in <= 0.2
-        wait_until(lambda: held.scheduler.hangs_in <= 0)
-        assert "does not answer" in str(held.scheduler.trouble)
+        assert held.scheduler.error is None
+        assert 0 < held.scheduler.next_event_in <= 0.2
+        wait_until(lambda: held.scheduler.error is not None)
+        assert "does not answer" in str(held.scheduler.error)
         held.open.set()
         (looked,) = held.mailbox.collect(60)
-        assert held.scheduler.learn(looked) is not None
-        assert held.scheduler.trouble is None
-        assert held.scheduler.hangs_in == float("inf")
+        assert held.scheduler.ended(looked) is not None
+        assert held.scheduler.error is None
+        assert held.scheduler.next_event_in == float("inf")

@@ -17,7 +17,7 @@ from watchdog.utils import BaseThread
 from sorawatch import config
 from sorawatch.app import status
 from sorawatch.config import WatchMode
-from sorawatch.daemon.intake.watcher import InboxWatcher, WatchMethod, method_on, watch_method
+from sorawatch.daemon.intake.watcher import InboxWatcher, WatchMethod, method_for, watch_method
 from sorawatch.edges.mounts import Mount
 from sorawatch.errors import UsageError
 from tests.support.workspace import Workspace, wait_until
@@ -31,28 +31,28 @@ def mounted(*kinds: str) -> tuple[Mount, ...]:
 class TestJudging:
     @pytest.mark.parametrize("kind", ["ext4", "btrfs", "tmpfs", "vfat", "fuseblk", ""])
     def test_disks_of_this_machine_tell_all(self, kind: str) -> None:
-        means = method_on(mounted(kind), WatchMode.AUTO)
+        means = method_for(mounted(kind), WatchMode.AUTO)
         assert means.events
-        assert means.told(30).startswith("changes in the inbox are noticed by events: it lies on ")
+        assert means.description(30).startswith("changes in the inbox are noticed by events: it lies on ")
 
     @pytest.mark.parametrize("kind", ["nfs4", "cifs", "smb3", "fuse.sshfs", "fuse.rclone", "9p", "virtiofs"])
     def test_shares_do_not(self, kind: str) -> None:
-        means = method_on(mounted(kind), WatchMode.AUTO)
+        means = method_for(mounted(kind), WatchMode.AUTO)
         assert not means.events
-        told = means.told(30)
+        told = means.description(30)
         assert told.startswith("changes in the inbox are found by listing it every 30 s: ")
         assert kind in told
 
     def test_layers_and_shares_within_the_inbox_do_so_in_part(self) -> None:
-        assert "a layer below" in method_on(mounted("overlay"), WatchMode.AUTO).why
-        means = method_on(mounted("ext4", "xfs", "nfs4"), WatchMode.AUTO)
+        assert "a layer below" in method_for(mounted("overlay"), WatchMode.AUTO).why
+        means = method_for(mounted("ext4", "xfs", "nfs4"), WatchMode.AUTO)
         assert means.events
         assert "/inbox/2 (nfs4)" in means.why
         assert "/inbox/1" not in means.why
 
     @pytest.mark.parametrize(("mode", "events"), [(WatchMode.NATIVE, True), (WatchMode.POLLING, False)])
     def test_a_person_decides_otherwise(self, mode: WatchMode, events: bool) -> None:
-        assert method_on(mounted("fuse.sshfs" if events else "ext4"), mode).events is events
+        assert method_for(mounted("fuse.sshfs" if events else "ext4"), mode).events is events
 
     def test_this_machine(self, mount: Callable[[str], Path], tmp_path: Path) -> None:
         disk = mount("size=1m")
@@ -70,13 +70,13 @@ class WatchedFolder:
 
     def look(self) -> bool:
         """One look. Returns whether it covered the whole tree."""
-        self.watcher.tend(self.nudged.set)
+        self.watcher.prepare(self.nudged.set)
         return self.watcher.covers(sum(1 for _ in os.walk(self.root)))
 
     @property
-    def means(self) -> WatchMethod:
-        assert self.watcher.means is not None
-        return self.watcher.means
+    def method(self) -> WatchMethod:
+        assert self.watcher.method is not None
+        return self.watcher.method
 
     def hears(self, name: str = "news.jpg") -> bool:
         """Whether a new file raises an event."""
@@ -106,10 +106,10 @@ def watched(tmp_path: Path) -> Iterator[WatchedFolder]:
 
 class TestWatcher:
     def test_it_hears_what_happens_after_the_first_look(self, watched: WatchedFolder) -> None:
-        assert watched.watcher.means is None
+        assert watched.watcher.method is None
         assert watched.look()
         assert watched.hears("sub/deep/beach.jpg")
-        assert watched.means.events
+        assert watched.method.events
 
     def test_it_does_not_listen_where_it_is_not_to(self, tmp_path: Path) -> None:
         before = inotify_instances()
@@ -117,7 +117,7 @@ class TestWatcher:
         assert watched.look()
         watched.nudged.clear()
         (tmp_path / "beach.jpg").write_text("x")
-        assert not watched.means.events
+        assert not watched.method.events
         assert inotify_instances() == before
 
     def test_an_observer_that_dies_is_made_anew(self, watched: WatchedFolder, caplog: pytest.LogCaptureFixture) -> None:
@@ -142,7 +142,7 @@ class TestWatcher:
     def test_a_folder_that_is_gone_for_a_while_is_watched_again(self, watched: WatchedFolder) -> None:
         watched.look()
         shutil.rmtree(watched.root)
-        watched.watcher.tend(watched.nudged.set)
+        watched.watcher.prepare(watched.nudged.set)
         watched.root.mkdir()
         watched.look()
         assert watched.look()
@@ -173,23 +173,23 @@ class TestWatcher:
         more_than_there_are = 9
         for _ in range(2):
             assert not watched.watcher.covers(more_than_there_are)
-            watched.watcher.tend(watched.nudged.set)
-            assert watched.means.events
+            watched.watcher.prepare(watched.nudged.set)
+            assert watched.method.events
         assert not watched.watcher.covers(more_than_there_are)
-        assert not watched.means.events
-        assert "not all of its 9 folders can be watched" in watched.means.why
-        assert "sysctl -w fs.inotify.max_user_watches=" in watched.means.hint
+        assert not watched.method.events
+        assert "not all of its 9 folders can be watched" in watched.method.why
+        assert "sysctl -w fs.inotify.max_user_watches=" in watched.method.hint
         assert "sysctl -w" in caplog.text
-        watched.watcher.tend(watched.nudged.set)
+        watched.watcher.prepare(watched.nudged.set)
         assert watched.watcher.covers(more_than_there_are)
-        assert not watched.means.events
+        assert not watched.method.events
 
     def test_a_folder_removed_during_a_look_is_no_miss(self, watched: WatchedFolder) -> None:
         watched.look()
         for _ in range(5):
             assert not watched.watcher.covers(4)
             assert watched.look()
-        assert watched.means.events
+        assert watched.method.events
 
 
 def own_limit(watches: int) -> list[str]:
@@ -204,7 +204,7 @@ def own_limit(watches: int) -> list[str]:
 def watching(workspace: Workspace) -> dict[str, str]:
     """What the daemon has posted of how it notices changes."""
     try:
-        return status.snapshot(config.load(workspace.root / "config.yaml", {})).note.get("watching") or {}
+        return status.snapshot(config.load(workspace.root / "config.yaml", {})).published.watching or {}
     except UsageError:
         return {}  # it has not made its state yet
 

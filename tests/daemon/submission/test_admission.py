@@ -44,7 +44,7 @@ class Admissions(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.store, _ = Store.create_or_open(Path(self.folder.name, "state.db"), "one", lambda: self.now)
         catalogue = {"wan": Model("wan", None, None, micros_per_second=1)}
-        self.admission = Admission(WHOLE, Policy(Waits()), catalogue, True, UTC, 600_000, 90 * DAY)
+        self.admission = Admission(WHOLE, Policy(Waits()), catalogue, True, UTC, 90 * DAY, "https://api.example/v1")
         self.jobs = 0
         self.open: dict[str, Job] = {}
         self.bought: list[tuple[Job, int]] = []
@@ -64,10 +64,10 @@ class Admissions(RuleBasedStateMachine):
                 job = Job(name, State.READY, pair, self.now, self.now, self.now, Order(name, "wan", SIZE, seconds))
                 tx.jobs.add([replace(job, digest=name)])
 
-    @rule(places=st.integers(1, 5), canary=st.booleans())
-    def admit(self, places: int, canary: bool) -> None:
+    @rule(places=st.integers(1, 5), probing=st.booleans())
+    def admit(self, places: int, probing: bool) -> None:
         with self.store.transaction() as tx:
-            admitted = self.admission.admit(tx, places, [CATS, OLD], canary=canary, has_room=anything)
+            admitted = self.admission.admit(tx, places, [CATS, OLD], probing=probing, has_room=anything)
             ready = tx.jobs.in_states([State.READY])
         for _, job in admitted.changes:
             if job.state is State.SUBMITTING:
@@ -77,13 +77,13 @@ class Admissions(RuleBasedStateMachine):
                 assert job.state is State.REJECTED
                 assert job.order is not None
                 assert job.order.seconds > (8 if is_below(job.pair.folder, "cats") else 9)
-        submits = sum(job.state is State.SUBMITTING for _, job in admitted.changes)
-        if admitted.closed or admitted.thorough:
-            shut = [each.folder for each in admitted.closed]
+        submits = len(admitted.submits)
+        if admitted.reached or admitted.complete:
+            closed_folders = [each.pause.folder for each in admitted.reached]
             assert submits == places or all(
-                any(is_below(job.pair.folder, folder) for folder in shut) for job in ready
+                any(is_below(job.pair.folder, folder) for folder in closed_folders) for job in ready
             ), "nobody starves"
-            assert all(each.until is None or each.until > self.now for each in admitted.closed)
+            assert all(each.pause.until is None or each.pause.until > self.now for each in admitted.reached)
 
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 9), fails=st.booleans())

@@ -53,11 +53,11 @@ class Loop:
         self.pulse = Heartbeat(ServiceManager(os.environ))
 
     def look(self) -> None:
-        wait_until(lambda: self.lookout.wait <= 0)
+        wait_until(lambda: self.lookout.due_in <= 0)
         self.lookout.start_if_due(dict)
         (looked,) = self.mailbox.collect(60)
         assert isinstance(looked, ScanDone)
-        self.lookout.learn(looked)
+        self.lookout.ended(looked)
 
     def beat(self) -> None:
         self.pulse.beat(self.hands, self.lookout)
@@ -104,11 +104,11 @@ def test_a_look_that_hangs_lets_the_watchdog_bite(
     loop.look()
     loop.beat()
     loop.hangs = True
-    wait_until(lambda: loop.lookout.wait <= 0)
+    wait_until(lambda: loop.lookout.due_in <= 0)
     loop.lookout.start_if_due(dict)
     loop.beat()
     heard.wait_for_names("READY", "WATCHDOG")
-    wait_until(lambda: loop.lookout.looking_for > WATCHDOG)
+    wait_until(lambda: loop.lookout.scanning_for > WATCHDOG)
     loop.beat()
     loop.beat()
     heard.wait_for_names("READY", "WATCHDOG")
@@ -122,7 +122,7 @@ def test_a_thread_that_died_lets_the_watchdog_bite(loop: Loop, heard: Notified) 
     loop.beat()
     loop.outcome = SystemExit()
     loop.hands.start(Action.ARCHIVE, JOB)
-    wait_until(lambda: not loop.hands.are_whole)
+    wait_until(lambda: not loop.hands.is_alive)
     loop.beat()
     heard.wait_for_names("READY")
     heard.wait_for("STATUS", "a worker thread has died")
@@ -149,11 +149,11 @@ def test_nobody_needs_to_listen(loop: Loop, heard: Notified, monkeypatch: pytest
 
 
 def test_the_loop_rests_no_longer_than_the_watchdog_bears(heard: Notified, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Heartbeat(ServiceManager(os.environ)).rest < WATCHDOG / 2
+    assert Heartbeat(ServiceManager(os.environ)).interval < WATCHDOG / 2
     monkeypatch.setenv("WATCHDOG_PID", "1")
     assert ServiceManager(os.environ).watchdog_seconds is None
     monkeypatch.delenv("WATCHDOG_USEC")
-    assert Heartbeat(ServiceManager(os.environ)).rest == 30
+    assert Heartbeat(ServiceManager(os.environ)).interval == 30
 
 
 def test_messages_are_as_the_manual_has_them(heard: Notified) -> None:
