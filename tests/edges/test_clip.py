@@ -88,7 +88,9 @@ def test_an_open_ended_mdat_and_a_64_bit_size_are_legal() -> None:
     check(io.BytesIO(WHOLE + spare + wide))
 
 
-@pytest.mark.parametrize("kept", [0, 4, 8, 20, 100, len(WHOLE) // 2, len(WHOLE) - 1])
+@pytest.mark.parametrize(
+    "kept", [0, 4, 8, 20, 100, len(WHOLE) // 2, len(WHOLE) - 1], ids=["0", "4", "8", "20", "100", "half", "all but one"]
+)
 def test_truncated_clips_are_refused(kept: int) -> None:
     assert "not a whole MP4" in refusal(WHOLE[:kept])
 

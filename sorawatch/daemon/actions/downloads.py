@@ -1,4 +1,4 @@
-"""Fetches the clips of finished videos, and settles which of what came is delivered."""
+"""Downloads the clips of finished videos, and decides whether what came is delivered."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from sorawatch.errors import Deferred
 
 @dataclass(frozen=True, slots=True)
 class DownloadedClip:
-    """A clip to be delivered: where it is, and how its name shall end.
+    """A clip to be delivered: its path, and the extension of its name.
 
-    ``note`` is what a person should know of it; empty for a whole MP4.
+    ``note`` is what a person should know of it; empty for a complete MP4.
     """
 
     path: Path
@@ -31,8 +31,8 @@ class DownloadedClip:
 
 
 @dataclass(frozen=True, slots=True)
-class _Odd:
-    """A download that is no whole MP4, and why, but may be all that the server has."""
+class _OtherMedia:
+    """A download that is no complete MP4, and why, but may be all that the server has."""
 
     clip: ForeignClip
     why: str
@@ -41,72 +41,72 @@ class _Odd:
 class ClipDownloads:
     """Called from several threads at once, for different jobs."""
 
-    def __init__(self, api: VideoApi, work: Spool, same_again_seconds: float) -> None:
-        """``same_again_seconds``: bytes that are no whole MP4 and come again after so long are what the server has."""
+    def __init__(self, api: VideoApi, spool: Spool, same_clip_seconds: float) -> None:
+        """``same_clip_seconds``: bytes that are no complete MP4 are delivered if they are the same after so long."""
         self._api = api
-        self._work = work
-        self._patience = same_again_seconds
+        self._spool = spool
+        self._same_clip_seconds = same_clip_seconds
 
-    def fetch(self, job_id: str, video_id: str) -> DownloadedClip | o.TemporaryFailure:
-        """The clip of a video, in the work folder of a job, where it stays.
+    def download(self, job_id: str, video_id: str) -> DownloadedClip | o.TemporaryFailure:
+        """The clip of a video, in the job's folder of the spool, where it stays.
 
         Raises:
-            Deferred: there is none to be had now, or what came is nothing to be delivered.
-            Rejected, Blocked: as `VideoApi.download` has them.
+            Deferred: there is none now, or what came cannot be delivered.
+            Rejected, Blocked: as `VideoApi.download`.
         """
-        folder = self._work.folder(job_id)
+        folder = self._spool.folder(job_id)
         whole, part = folder / SpoolFile.CLIP, folder / SpoolFile.PART
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             if whole.exists():
-                odd = _judged(whole)
+                other = _examine(whole)
             else:
-                odd = self._downloaded(video_id, part)
-                if odd and (later := self._unsettled(job_id, odd, part)):
-                    return later
+                other = self._fetch(video_id, part)
+                if other and (again := self._not_confirmed(job_id, other, part)):
+                    return again
                 os.replace(part, whole)
                 outbox.fsync_folder(folder)
         except OSError as error:
             raise translate(error, str(folder)) from error
-        if odd is None:
+        if other is None:
             return DownloadedClip(whole, MP4.suffix, "")
-        return DownloadedClip(
-            whole, odd.clip.kind.suffix, f"{odd.why}; it is what the server has, so it was delivered as it is"
-        )
+        note = f"{other.why}; it is what the server has, so it was delivered as it is"
+        return DownloadedClip(whole, other.clip.kind.suffix, note)
 
-    def _downloaded(self, video_id: str, part: Path) -> _Odd | None:
-        """Download into ``part``, and see what came. What is nothing to be delivered is removed."""
+    def _fetch(self, video_id: str, part: Path) -> _OtherMedia | None:
+        """Download into ``part`` and examine it. What cannot be delivered is removed."""
         part.touch()
         with open(part, "r+b") as file:
             self._api.download(video_id, file)
             file.flush()
             os.fsync(file.fileno())
         try:
-            return _judged(part)
+            return _examine(part)
         except Deferred:
             part.unlink()
             raise
 
-    def _unsettled(self, job_id: str, odd: _Odd, part: Path) -> o.TemporaryFailure | None:
-        """When to download again to see whether the same comes; None if it has come for long enough."""
-        now = time.time()
-        before = self._work.repeated_download(job_id)
-        sighting = RepeatedDownload(odd.clip.digest, odd.clip.length, odd.clip.kind.suffix, now, now).after(before)
-        if sighting.is_settled(now, self._patience):
+    def _not_confirmed(self, job_id: str, other: _OtherMedia, part: Path) -> o.TemporaryFailure | None:
+        """When to download again to see whether the same comes; None if it has been the same for long enough."""
+        now, seconds = time.time(), self._same_clip_seconds
+        before = self._spool.repeated_download(job_id)
+        kind = other.clip.kind.suffix
+        download = RepeatedDownload(other.clip.digest, other.clip.length, kind, now, now).after(before)
+        if download.is_settled(now, seconds):
             return None
-        # First of all, so that the next download is one of the whole clip even after a crash in between.
+        # Removed first, so that the next download is one of the whole clip even after a crash in between.
         part.unlink()
-        self._work.write_repeated_download(job_id, sighting)
-        told = f"{odd.why}. It is delivered as it is if the server still sends the same after {self._patience:g} s"
-        wait = sighting.wait(now, self._patience) if sighting.seen_at < now else None
-        return o.TemporaryFailure(told, wait, counts=not sighting.is_new(now, self._patience))
+        self._spool.write_repeated_download(job_id, download)
+        why = f"{other.why}. It is delivered as it is if the server still sends the same after {seconds:g} s"
+        wait = download.wait(now, seconds) if download.seen_at < now else None
+        return o.TemporaryFailure(why, wait, counts=not download.is_new(now, seconds))
 
 
-def _judged(path: Path) -> _Odd | None:
-    """What speaks against a download's being a whole MP4.
+def _examine(path: Path) -> _OtherMedia | None:
+    """None for a complete MP4; else what the file is instead.
 
     Raises:
-        Deferred: it is not whole, or no video file at all.
+        Deferred: it is incomplete, or no media file at all.
     """
     with open(path, "rb") as file:
         try:
@@ -117,9 +117,9 @@ def _judged(path: Path) -> _Odd | None:
             found = foreign_clip.examine(file)
             if found is None:
                 raise
-            boxed = found.kind in BOXED
-            why = str(objection) if boxed else f"the clip is {found.kind.name} and not an MP4"
+            is_mp4_like = found.kind in BOXED
+            why = str(objection) if is_mp4_like else f"the clip is {found.kind.name} and not an MP4"
             if found.flaw:
                 raise Deferred(f"{why}, and {found.flaw}") from objection
-            return _Odd(found, why)
+            return _OtherMedia(found, why)
     return None

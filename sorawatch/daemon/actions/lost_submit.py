@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import unicodedata
+from dataclasses import dataclass
 
 from sorawatch.core import outcome as o
 from sorawatch.core.answers import Video
@@ -14,67 +15,81 @@ from sorawatch.daemon.actions.witnesses import Witnesses
 from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.errors import Rejected
 
-LIST_SLACK = 120
-"""Seconds by which a server's clock may differ from ours when a lost submit is looked for."""
+CLOCK_DIFFERENCE = 120
+"""Seconds by which a server's clock may differ from ours."""
 
 _DAY = 86_400
 """Seconds: a video like ours that is not older keeps us from ordering again, whatever the server's clock says."""
 
 _PAGES = 50
-"""Pages of a list read at the most: 5,000 videos since the submit are no picture folder any more."""
+"""Pages of a list that are read at the most: 5,000 videos since the submit."""
 
 _ASKED = 3
-"""How many videos of ours are asked for one by one, at the most, to see what a list is worth."""
+"""How many videos of ours are asked for one by one, at the most, to judge a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The server's videos by their ids."""
+
+    videos: dict[str, Video]
+    complete_from: int | None
+    """Since when, in Unix seconds, the list surely shows all videos; None: never."""
+    filtered: bool
+    """The list leaves out videos that it names."""
 
 
 class LostSubmitSearch:
-    """One server's list. Called from several threads at once."""
+    """Searches one server's list. Called from several threads at once."""
 
     def __init__(self, api: VideoApi, witnesses: Witnesses) -> None:
         self._api = api
         self._witnesses = witnesses
 
-    def look(self, job: Job) -> o.Searched | o.Unlisted:
+    def search(self, job: Job) -> o.Searched | o.Unlisted:
         """What the list shows of ``job``'s submit.
 
         Raises:
-            Deferred, Blocked: it cannot be had now.
+            Deferred, Blocked: if the list cannot be read now.
         """
         assert job.submitted_at is not None
         assert job.order is not None
-        begun, ended = job.submitted_at // 1000 - LIST_SLACK, (job.lost_at or job.submitted_at) // 1000 + LIST_SLACK
+        first = job.submitted_at // 1000 - CLOCK_DIFFERENCE
+        last = (job.lost_at or job.submitted_at) // 1000 + CLOCK_DIFFERENCE
         try:
-            videos, complete_from, filtered = self._videos_since(begun)
+            listed = self._videos_since(first)
         except Rejected as error:
             return o.Unlisted(str(error))
-        prompt, rewritten = job.order.prompt, self._rewrites(videos)
+        videos, complete_from = listed.videos, listed.complete_from
+        prompt, rewrites = job.order.prompt, self._rewrites_prompts(videos)
         candidates = tuple(
             o.Candidate(
                 video.id,
-                certain=_reads(video, prompt) and video.created_at is not None and begun <= video.created_at <= ended,
+                certain=_has_prompt(video, prompt)
+                and video.created_at is not None
+                and first <= video.created_at <= last,
                 differs=_differs(video, job, self._api.dialect),
             )
             for video in videos.values()
-            if (rewritten or _resembles(video, prompt))
-            and (video.created_at is None or video.created_at >= begun - _DAY)
-            and self._witnesses.may_be(video.id, job)
+            if (rewrites or _may_have_prompt(video, prompt))
+            and (video.created_at is None or video.created_at >= first - _DAY)
+            and self._witnesses.may_be_of(video.id, job)
         )
-        if filtered and not candidates:
+        if listed.filtered and not candidates:
             return o.Unlisted("its list leaves out videos that it names")
         if complete_from is None or any(candidate.certain for candidate in candidates):
             return o.Searched(candidates, complete_from is not None)
-        looked_before = job.misses > 0 or job.witness_until is not None
-        hidden = self._hidden(job, videos, complete_from) if looked_before else None
+        searched_before = job.misses > 0 or job.witness_until is not None
+        hidden = self._hidden_witness(job, videos, complete_from) if searched_before else None
         if hidden is not None and not candidates:
             return o.Unlisted(f"its list does not show {hidden}, which it has")
-        return o.Searched(candidates, complete=True, witnessed=hidden is None and self._shows_ours(videos))
+        return o.Searched(candidates, complete=True, witnessed=hidden is None and self._shows_a_witness(videos))
 
-    def _videos_since(self, since: int) -> tuple[dict[str, Video], int | None, bool]:
-        """The server's videos from ``since`` (Unix seconds) on, from when on they are surely all, and whether some are
-        left out. None: never.
+    def _videos_since(self, since: int) -> _Listed:
+        """The server's videos from ``since`` (Unix seconds) on.
 
-        A list proves that a video is missing only if the server says that it ends, or if it goes back, newest
-        first all the way, to before ``since``.
+        A list proves that a video is missing only if the server says that it ends, or if it goes back, newest first
+        all the way, to before ``since``.
         """
         videos: dict[str, Video] = {}
         after, newest_first, last, filtered = None, True, None, False
@@ -87,35 +102,36 @@ class LostSubmitSearch:
                 newest_first &= video.created_at is not None and (last is None or video.created_at <= last)
                 last = video.created_at
             if page.has_more is False:
-                return videos, None if filtered else 0, filtered
+                return _Listed(videos, None if filtered else 0, filtered)
             if newest_first and last is not None and last < since:
-                return videos, None if filtered else since, filtered
+                return _Listed(videos, None if filtered else since, filtered)
             if not fresh:
                 break
             after = fresh[-1].id
-        return videos, None, filtered
+        return _Listed(videos, None, filtered)
 
-    def _rewrites(self, listed: dict[str, Video]) -> bool:
-        """Whether the list tells other words of a video of ours than it was ordered with: then it may of any."""
-        known = [(listed[each.video_id], each.prompt) for each in self._witnesses.latest() if each.video_id in listed]
+    def _rewrites_prompts(self, videos: dict[str, Video]) -> bool:
+        """Whether a listed video of ours has another prompt than it was ordered with: then any may have."""
+        known = [(videos[each.video_id], each.prompt) for each in self._witnesses.latest() if each.video_id in videos]
         return any(
-            prompt is not None and video.prompt is not None and not _reads(video, prompt) for video, prompt in known
+            prompt is not None and video.prompt is not None and not _has_prompt(video, prompt)
+            for video, prompt in known
         )
 
-    def _shows_ours(self, listed: dict[str, Video]) -> bool:
-        """Whether a video of ours is listed that the server has: so it is our account's list, and kept up to date."""
-        ours = [each.video_id for each in self._witnesses.latest() if each.video_id in listed]
+    def _shows_a_witness(self, videos: dict[str, Video]) -> bool:
+        """Whether a video of ours is listed that the server has: so the list is our account's, and up to date."""
+        ours = [each.video_id for each in self._witnesses.latest() if each.video_id in videos]
         return any(self._has(video_id) for video_id in ours[:_ASKED])
 
-    def _hidden(self, job: Job, listed: dict[str, Video], complete_from: int) -> str | None:
-        """A video of ours that the server has and the list should show, but does not: then it cannot prove anything.
+    def _hidden_witness(self, job: Job, videos: dict[str, Video], complete_from: int) -> str | None:
+        """A video of ours that the server has and the list should show, but does not: then the list proves nothing.
 
-        Only videos ordered before the answer was lost count, for a list may lag. One that the server has forgotten
-        as well (it was started anew, or keeps nothing for long) says nothing against the list.
+        Only videos ordered before the answer was lost count, because a list may lag. One that the server has lost as
+        well (it was restarted, or keeps nothing for long) says nothing against the list.
         """
-        since, until = complete_from + LIST_SLACK, (job.lost_at or 0) / 1000
+        since, until = complete_from + CLOCK_DIFFERENCE, (job.lost_at or 0) / 1000
         known = [each.video_id for each in self._witnesses.latest() if since <= each.ordered_at / 1000 <= until]
-        missing = [video_id for video_id in known if video_id not in listed][:_ASKED]
+        missing = [video_id for video_id in known if video_id not in videos][:_ASKED]
         return next((video_id for video_id in missing if self._has(video_id)), None)
 
     def _has(self, video_id: str) -> bool:
@@ -127,13 +143,13 @@ class LostSubmitSearch:
         return True
 
 
-def _reads(video: Video, prompt: str) -> bool:
-    """Whether the list tells this very prompt, spaces aside."""
+def _has_prompt(video: Video, prompt: str) -> bool:
+    """Whether the listed prompt is exactly this one, apart from white space."""
     return video.prompt is not None and video.prompt.split() == prompt.split()
 
 
-def _resembles(video: Video, prompt: str) -> bool:
-    """Whether a listed video can be what was ordered with ``prompt``: only other words say that it is not.
+def _may_have_prompt(video: Video, prompt: str) -> bool:
+    """Whether a listed video can have been ordered with ``prompt``: only different words say that it was not.
 
     Servers escape prompts, cut them short, put words around them, and drop or compose their characters.
     """
@@ -144,15 +160,15 @@ def _resembles(video: Video, prompt: str) -> bool:
 
 
 def _letters(text: str) -> str:
-    """The letters and digits alone, which outlast what servers do to a text."""
+    """The letters and digits only, which remain whatever a server does to a text."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", html.unescape(text)).casefold()))
 
 
 def _differs(video: Video, job: Job, dialect: Dialect) -> bool:
-    """Whether the list tells another prompt, model, size or length than ``job`` ordered.
+    """Whether the list shows another prompt, model, size or length than ``job`` ordered.
 
-    A size that was not sent tells nothing. Nor does a length beside extra fields: servers derive it from a number
-    of frames among them.
+    A size that was not sent says nothing. Nor does a length beside extra fields: servers derive it from a number of
+    frames among them.
     """
     order = job.order
     assert order is not None
@@ -160,5 +176,5 @@ def _differs(video: Video, job: Job, dialect: Dialect) -> bool:
     sent = [(video.model and bare_model(video.model), bare_model(order.model))]
     sent += [(video.size, str(order.size))] if dialect.send_size else []
     sent += [] if dialect.extra_fields else [(video.seconds, str(order.seconds))]
-    reworded = video.prompt is not None and not _reads(video, order.prompt)
-    return reworded or any(listed is not None and listed != ours for listed, ours in sent)
+    has_other_prompt = video.prompt is not None and not _has_prompt(video, order.prompt)
+    return has_other_prompt or any(listed is not None and listed != ours for listed, ours in sent)

@@ -47,33 +47,33 @@ class Performer:
     def __init__(
         self,
         folders: Folders,
-        work: Spool,
+        spool: Spool,
         api: VideoApi,
         pictures: images.Pool,
         catalogue: Mapping[str, Model],
-        finish: ReferenceOptions,
+        options: ReferenceOptions,
         uploads: ActiveUploads,
         witnesses: Witnesses,
-        same_again_seconds: float,
+        same_clip_seconds: float,
     ) -> None:
-        """``same_again_seconds``: as `ClipDownloads` has them."""
+        """``same_clip_seconds``: as for `ClipDownloads`."""
         self._folders = folders
         self._pictures = pictures
-        self._finish = finish
-        self._work = work
+        self._reference_options = options
+        self._spool = spool
         self._api = api
         self._search = LostSubmitSearch(api, witnesses)
         self._witnesses = witnesses
-        self._downloads = ClipDownloads(api, work, same_again_seconds)
+        self._downloads = ClipDownloads(api, spool, same_clip_seconds)
         self._catalogue = catalogue
         self._uploads = uploads
         self._recorded: set[str] = set()
-        """Jobs whose record is known to name their video; it may have come from an earlier job, or from a person."""
-        self._strange_words: set[str] = set()
-        """Words for a status that the server used and we do not know, each logged already."""
+        """Jobs whose record names their video, which may have come from an earlier job, or from a person."""
+        self._unknown_words: set[str] = set()
+        """Words for a status that are unknown here and were logged already."""
 
     def __call__(self, action: Action, job: Job) -> o.Outcome:
-        """Carry out ``action``; every error of ours becomes an outcome."""
+        """Carry out ``action``. Every error of ours becomes an outcome."""
         try:
             return self._act(action, job)
         except Unresolved as error:
@@ -121,29 +121,29 @@ class Performer:
         order = job.order
         assert order is not None
         try:
-            reference = self._staged(job, order)
+            reference = self._prepared(job, order)
         except Damaged as error:
             if not mounts.is_network(mounts.file_system_of(self._folders.inbox / job.pair.path)):
                 raise
             return o.Incomplete(str(error), error.hint)
-        self._work.write_record(job.id, to_record(replace(job, order=replace(order, size=reference.size))))
+        self._spool.write_record(job.id, to_record(replace(job, order=replace(order, size=reference.size))))
         sent = hashlib.sha256(reference.data).hexdigest()
         return o.Prepared(reference.size, reference.digest, reference.note, sent)
 
-    def _staged(self, job: Job, order: Order) -> images.Reference:
-        """The reference, made and kept in the work folder."""
+    def _prepared(self, job: Job, order: Order) -> images.Reference:
+        """The reference image, made and written to the spool."""
         model = self._catalogue.get(order.model)
         if model is None:
             hint = "Describe it under models: in the configuration, or name another one in the sidecar."
             raise Rejected(f"the model {order.model} is no longer in the catalogue", hint)
-        wish = images.ReferenceRequest(model, order.size, order.fit, order.focus, self._finish)
+        request = images.ReferenceRequest(model, order.size, order.fit, order.focus, self._reference_options)
         self._require_settled(job.pair)
         try:
-            reference = self._pictures.prepare(self._folders.inbox / job.pair.path, wish)
+            reference = self._pictures.prepare(self._folders.inbox / job.pair.path, request)
         finally:
-            # Whatever was said of other bytes than those that were settled does not count.
+            # A result from other bytes than those that had settled does not count.
             self._require_settled(job.pair)
-        self._work.stage(job.id, reference.data)
+        self._spool.stage(job.id, reference.data)
         return reference
 
     def _require_settled(self, pair: Pair) -> None:
@@ -153,30 +153,30 @@ class Performer:
     def _submit(self, job: Job) -> o.Outcome:
         order = job.order
         assert order is not None
-        if any(found != listed for found, listed in self._looks(job.pair)):
+        if any(found != listed for found, listed in self._stamps(job.pair)):
             why = f"{job.pair.image} or its sidecar was changed or taken away after it was listed"
             return o.TemporaryFailure(why, counts=False)
-        reference = self._work.reference(job.id) or self._made_again(job, order)
+        reference = self._spool.reference(job.id) or self._prepared_again(job, order)
         if reference is None:
             return o.ReferenceLost()
-        self._work.write_record(job.id, to_record(job))
+        self._spool.write_record(job.id, to_record(job))
         try:
             with self._uploads.one():
                 video = self._send(job, order, reference)
         except (Deferred, Rejected, Blocked):
-            self._work.write_record(job.id, to_record(replace(job, token=None)))
+            self._spool.write_record(job.id, to_record(replace(job, token=None)))
             raise
         if self._witnesses.owner(video.id) not in {None, job.id}:
             return o.AnswerLost(f"the server answered with the id of another job's video ({video.id})")
-        self._witnesses.know(video.id, job)
+        self._witnesses.add(video.id, job)
         with suppress(Deferred, Blocked):
-            self._work.write_record(job.id, to_record(replace(job, video_id=video.id)))
+            self._spool.write_record(job.id, to_record(replace(job, video_id=video.id)))
         return o.Accepted(video.id, video.rest)
 
-    def _made_again(self, job: Job, order: Order) -> bytes | None:
-        """The reference of a job that another machine prepared; None if it does not become the same again."""
+    def _prepared_again(self, job: Job, order: Order) -> bytes | None:
+        """The reference image of a job that another machine prepared; None if it does not come out the same."""
         try:
-            reference = self._staged(job, order)
+            reference = self._prepared(job, order)
         except Rejected:
             return None
         return reference.data if reference.digest == job.digest else None
@@ -194,7 +194,7 @@ class Performer:
         )
 
     def _offered(self) -> str:
-        """Which models the server has, in a sentence, those that we know first; empty where it does not say."""
+        """The models that the server offers, as a sentence, known ones first; empty where it does not say."""
         try:
             names = self._api.models()
         except SorawatchError:
@@ -204,26 +204,26 @@ class Performer:
         return f" It offers: {', '.join(known[:_MODELS])}{more}." if known else ""
 
     def _resolve(self, job: Job) -> o.Outcome:
-        record = self._work.record(job.id)
+        record = self._spool.record(job.id)
         video_id = record.get("video_id") if record and record.get("token") == job.token else None
         if video_id and self._witnesses.owner(video_id) in {None, job.id}:
             return o.Accepted(video_id)
-        return self._search.look(job)
+        return self._search.search(job)
 
     def _poll(self, job: Job) -> o.Outcome:
         assert job.video_id is not None
         if job.id not in self._recorded:
             with suppress(Deferred, Blocked):
-                self._work.write_record(job.id, to_record(job))
+                self._spool.write_record(job.id, to_record(job))
                 self._recorded.add(job.id)
         try:
             video = self._api.retrieve(job.video_id)
         except Rejected as error:
-            # A server that has just accepted a video may not know it everywhere yet; only repetition convinces.
+            # A server that has just accepted a video may not know it everywhere yet, so one such answer proves nothing.
             return o.TemporaryFailure(str(error))
         except Deferred as error:
             return o.TemporaryFailure(str(error), error.retry_after, counts=False, answered=error.answered)
-        self._witnesses.know(job.video_id, job)
+        self._witnesses.add(job.video_id, job)
         match video.status:
             case Status.COMPLETED:
                 return o.Rendered(_took(video))
@@ -231,23 +231,23 @@ class Performer:
                 assert video.failure is not None
                 return o.GenerationFailed(video.failure)
             case _:
-                self._log_strange_word(video)
+                self._log_unknown_word(video)
                 return o.Pending(video.progress)
 
-    def _log_strange_word(self, video: Video) -> None:
-        """Say once of every status that we do not know what it is taken for, lest it is the word for an end."""
+    def _log_unknown_word(self, video: Video) -> None:
+        """Log once of every unknown status that it counts as rendering, because it might be the word for an end."""
         word = video.unknown_status
-        if word is not None and word not in self._strange_words:
-            self._strange_words.add(word)
+        if word is not None and word not in self._unknown_words:
+            self._unknown_words.add(word)
             logger.warning('the server calls a video "%s", which is unknown here; it counts as still rendering', word)
 
     def _deliver(self, job: Job) -> o.Outcome:
         assert job.video_id is not None
-        fetched = self._downloads.fetch(job.id, job.video_id)
+        fetched = self._downloads.download(job.id, job.video_id)
         if isinstance(fetched, o.TemporaryFailure):
             return fetched
         item = outbox.Item(fetched.path, clip_name(job.pair.image, fetched.suffix), keep=True)
-        intent = self._work.folder(job.id) / SpoolFile.PUBLISHING
+        intent = self._spool.folder(job.id) / SpoolFile.PUBLISHING
         (name,) = self._place([item], self._folders.outbox, job.pair.folder, intent)
         if fetched.note:
             facts = LogFields(LogEvent.PROGRESS, job=job.id, file=job.pair.path, video=job.video_id, why=fetched.note)
@@ -257,7 +257,7 @@ class Performer:
     def _archive(self, job: Job) -> o.Outcome:
         delivered = job.state is State.DELIVERED
         root = self._folders.processed if delivered else self._folders.errors
-        work = self._work.folder(job.id)
+        work = self._spool.folder(job.id)
         pair = job.pair
         source = self._folders.inbox / pair.folder
         items = [outbox.Item(source / name, name) for name in pair.names] if self._is_unchanged(pair) else []
@@ -272,23 +272,23 @@ class Performer:
         return o.Archived(self._place(items, root, pair.folder, work / SpoolFile.ARCHIVING) if items else ())
 
     def _is_unchanged(self, pair: Pair) -> bool:
-        """Whether what still lies in the inbox is what the job was made from: anything newer is another order."""
-        return all(found in {None, listed} for found, listed in self._looks(pair))
+        """Whether the files in the inbox are still those that the job was made from: newer ones are another order."""
+        return all(found in {None, listed} for found, listed in self._stamps(pair))
 
-    def _looks(self, pair: Pair) -> Iterator[tuple[Stamp | None, Stamp | None]]:
-        """How each file of a pair looks now, None where it is gone, and how it looked when it was listed."""
+    def _stamps(self, pair: Pair) -> Iterator[tuple[Stamp | None, Stamp | None]]:
+        """The stamp of each file of a pair now, None where it is gone, and as it was listed."""
         folder = self._folders.inbox / pair.folder
         for name, listed in zip(pair.names, (pair.image_stamp, pair.sidecar_stamp), strict=False):
             yield inbox.stamp(folder / name), listed
 
     def _restore(self, job: Job) -> o.Outcome:
         texts = [name for name in job.filed if name.endswith(ERROR_SUFFIX)]
-        # Whatever lies in the errors folder has its text beside it.
+        # In the errors folder a text lies beside every pair.
         root, called = (self._folders.errors, "errors") if texts else (self._folders.processed, "processed")
         lock.require_marker(root)
         source = root / job.pair.folder
         items = [outbox.Item(source / name, name) for name in job.filed if name not in texts]
-        intent = self._work.folder(job.id) / SpoolFile.RESTORING
+        intent = self._spool.folder(job.id) / SpoolFile.RESTORING
         if not intent.exists() and all(inbox.stamp(item.source) is None for item in items):
             hint = "Drop the pair into the inbox again."
             return o.PermanentFailure(f"{job.pair.image} is no longer in the {called} folder", hint)
@@ -299,9 +299,9 @@ class Performer:
                 (source / name).unlink(missing_ok=True)
         except OSError as error:
             raise translate(error, str(intent.parent)) from error
-        return o.Restored(self._as_it_lies(job.pair.folder, names))
+        return o.Restored(self._pair_of(job.pair.folder, names))
 
-    def _as_it_lies(self, folder: str, names: Sequence[str]) -> Pair | None:
+    def _pair_of(self, folder: str, names: Sequence[str]) -> Pair | None:
         """The pair of these names in the inbox, the image's first; None if the image is not there."""
         found = [(name, inbox.stamp(self._folders.inbox / folder / name)) for name in names]
         match [(name, stamp) for name, stamp in found if stamp is not None]:
@@ -323,7 +323,7 @@ class Performer:
 
 
 def _took(video: Video) -> int | None:
-    """Milliseconds from the order to the clip, by the server's own clock; None where it does not tell."""
+    """Milliseconds from the order to the clip, by the server's own clock; None where it does not say."""
     if video.created_at is None or video.completed_at is None or video.completed_at < video.created_at:
         return None
     return 1000 * (video.completed_at - video.created_at)

@@ -1,7 +1,7 @@
-"""The videos that an earlier run left at the server: each is asked for at the start, before anything new is ordered.
+"""The videos that an earlier run left at the server: each is polled at the start, before anything new is ordered.
 
-Clips expire, so those that are finished are fetched first, and what came of each is said at once: a daemon that was
-away may have come too late for some.
+Clips expire, so finished ones are downloaded first. Then one line in the log says what became of each: a daemon that
+was away may have come too late for some.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ logger = logging.getLogger("sorawatch")
 
 STATES = frozenset({State.RENDERING, State.RENDERED})
 """A job in these has a video whose clip is not here yet."""
-_TOLD = 20
+_NAMED = 20
 """Pictures that one line names."""
 
 _FETCHED = "fetched"
@@ -34,36 +34,36 @@ class EarlierVideos:
 
     @property
     def awaited(self) -> bool:
-        """Whether some have not been asked after, or are finished and have not been fetched yet."""
+        """Whether some have not been polled, or are finished and have not been downloaded yet."""
         return bool(self._awaited)
 
     def record(self, job_id: str, changes: Iterable[Change]) -> None:
-        """An action for a job has come to something. Once that is so of all, it is logged."""
-        if job_id not in self._awaited or any(_is_to_be_fetched(before, after) for before, after in changes):
+        """Take in the result of an action. Once there is one for every video, they are logged."""
+        if job_id not in self._awaited or any(_is_to_be_downloaded(before, after) for before, after in changes):
             return
         self._awaited.discard(job_id)
         for before, after in changes:
             if after.id == job_id and before is not None:
-                self._found.setdefault(_what(before, after), []).append(on_a_line(after.pair.path))
+                self._found.setdefault(_result(before, after), []).append(on_a_line(after.pair.path))
         if not self._awaited:
-            self._tell()
+            self._log()
 
-    def _tell(self) -> None:
+    def _log(self) -> None:
         parts = []
         for what in (_FETCHED, _STILL_RENDERING, _TOO_LATE, _UNKNOWN):
             if paths := self._found.get(what):
-                more = f" and {len(paths) - _TOLD} more" if len(paths) > _TOLD else ""
-                parts.append(f"{len(paths)} {what} ({', '.join(paths[:_TOLD])}{more})")
+                more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+                parts.append(f"{len(paths)} {what} ({', '.join(paths[:_NAMED])}{more})")
         if parts:
             level = logging.WARNING if _TOO_LATE in self._found else logging.INFO
             logger.log(level, "of the videos that were ordered before this start: %s", "; ".join(parts))
 
 
-def _is_to_be_fetched(before: Job | None, after: Job) -> bool:
+def _is_to_be_downloaded(before: Job | None, after: Job) -> bool:
     return after.state is State.RENDERED and before is not None and before.state is State.RENDERING
 
 
-def _what(before: Job, after: Job) -> str:
+def _result(before: Job, after: Job) -> str:
     match after.state:
         case State.DELIVERED | State.DONE:
             return _FETCHED

@@ -199,4 +199,4 @@ class TestTrouble:
         (looked,) = held.mailbox.collect(60)
         assert held.scheduler.ended(looked) is not None
         assert held.scheduler.error is None
-        assert held.scheduler.next_event_in == float("inf")
+        assert held.scheduler.scanning_since is None
