@@ -27,7 +27,7 @@ class LimitReached:
 
 @dataclass(frozen=True, slots=True)
 class LimitScope:
-    """Limits, and the folder of the inbox for which, with all below it, they hold."""
+    """Limits, and the folder of the inbox, with all below it, for which they hold."""
 
     limits: Limits
     folder: str = ""
@@ -40,16 +40,16 @@ class LimitScope:
         return is_below(folder, self.folder)
 
     def named(self, key: str) -> str:
-        """``key`` with its place: ``limits.usd_per_day in cats/_defaults.yaml``."""
+        """``key`` with the file that sets it: ``limits.usd_per_day in cats/_defaults.yaml``."""
         return f"{key} in {self.file}" if self.file else key
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What is taken already of one scope's limits.
+    """What is used up of one scope's limits.
 
-    ``paced_until`` is the theoretical arrival time of the generic cell rate algorithm (ITU-T I.371): the
-    instant at which all submits so far would have been made, had they been evenly spaced.
+    ``paced_until`` is the theoretical arrival time of the generic cell rate algorithm (ITU-T I.371): when all submits
+    so far would have been made if they had been evenly spaced.
     """
 
     in_flight: int
@@ -64,12 +64,12 @@ def is_below(folder: str, top: str) -> bool:
 
 
 def dollars(micros: int) -> str:
-    """``$0.80``; four decimals only where cents do not tell it all."""
+    """``$0.80``; four decimals only where the amount is not a whole number of cents."""
     return f"${micros / MICROS:.2f}" if micros % 10_000 == 0 else f"${micros / MICROS:.4f}"
 
 
 def refusal(scopes: Iterable[LimitScope], order: Order, price: int | None) -> Rejected | None:
-    """Why these limits never let an order of this price through, whatever else is bought; None where they may."""
+    """Why these limits can never let an order of this price through; None where they can."""
     for scope in scopes:
         limits = scope.limits
         if price is None:
@@ -95,9 +95,9 @@ def refusal(scopes: Iterable[LimitScope], order: Order, price: int | None) -> Re
 def admit(
     scope: LimitScope, usage: Usage, price: int | None, now: int, *, day_ends: int, month_ends: int
 ) -> Usage | LimitReached:
-    """Take a place, a beat of the pace and the money for one order, or say what there is none of.
+    """Use up a place, an interval of the pace and the money for one order, or return the limit that is reached.
 
-    A clock that was set back costs no more than one beat of the pace.
+    A clock that was set back delays orders by one interval of the pace at most.
     """
     if scope.blocked is not None:
         return scope.blocked
@@ -153,7 +153,7 @@ def _spent(scope: LimitScope, spent: int, cap: int, cost: int, until: int, perio
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """Jobs that are passed over: those in a folder and all below it, for ``models``, or for any where that is None."""
+    """Jobs that are passed over: those in a folder and all below it, for ``models``, or for any model if None."""
 
     folder: str = ""
     models: tuple[str, ...] | None = None

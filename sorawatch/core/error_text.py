@@ -1,4 +1,4 @@
-"""What a person reads beside a pair that could not be made into a clip."""
+"""Texts for people about jobs that failed or are held, above all the file beside a failed pair."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sorawatch.core.outcome import Candidate
 
 _RETRY = "Move {what} from beside this text back into the inbox, or run `sorawatch retry {job}`."
-"""Without their names, for a number may have been added to those."""
+"""Without the names of the files, because a number may have been added to them."""
 
 
 def error_text(job: Job) -> str:
@@ -35,14 +35,14 @@ def error_text(job: Job) -> str:
 
 
 def stake(job: Job) -> str:
-    """What a job of which nobody knows whether it was bought may have cost; empty where it costs nothing."""
+    """What a job may have cost if nobody knows whether it was bought; empty where it costs nothing."""
     if job.price == 0:
         return ""
     return " It may have been charged." if job.price is None else f" It may have been charged ({dollars(job.price)})."
 
 
 def may_be(candidates: Sequence[Candidate]) -> str:
-    """That listed videos may be the one that is looked for."""
+    """That some listed videos may be the one that is searched for."""
     return f"the server lists videos that may be this one ({', '.join(each.video_id for each in candidates)})"
 
 
@@ -52,7 +52,7 @@ def tried(times: int) -> str:
 
 
 def ways_on(job: Job, retry: str) -> str:
-    """The commands for each way on that a held job has; ``retry`` is what trying again means for it."""
+    """The commands for a held job; ``retry`` says what a retry does."""
     adopt = f"If the server's own site shows the video: `sorawatch adopt {job.id} VIDEO_ID`."
     return f"{adopt} {retry} `sorawatch cancel {job.id}` gives it up."
 

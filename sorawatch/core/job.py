@@ -1,4 +1,4 @@
-"""A job: one order on its way, and everything that must survive about it."""
+"""A job: one order, and everything about it that must survive a restart."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ IN_FLIGHT = frozenset({State.SUBMITTING, State.UNCERTAIN, State.RENDERING})
 """These take one of the server's places, or may."""
 
 UNPAID = frozenset({State.FOUND, State.READY})
-"""These can still be withdrawn for nothing."""
+"""These can still be cancelled without cost."""
 
 
 class Charged(StrEnum):
-    """Whether the server asks money for the job."""
+    """Whether the server charges for the job."""
 
     NO = "no"
     YES = "yes"
@@ -73,7 +73,7 @@ def path_in(folder: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An image and its sidecar, where they lie below the inbox and how they looked.
+    """An image and its sidecar: where they are below the inbox, and their stamps.
 
     Names are as ``os.fsdecode`` gives them, so that any bytes survive. ``folder`` is relative to the inbox,
     ``""`` being the inbox itself.
@@ -98,7 +98,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One order on its way. Times are integer milliseconds of the store's clock, money is in micro-dollars."""
+    """One order and its progress. Times are integer milliseconds of the store's clock, money is in micro-dollars."""
 
     id: str
     state: State
@@ -119,32 +119,31 @@ class Job:
     hint: str = ""
     """What a person can do about the reason."""
     obstacle: str = ""
-    """What keeps the pair from being filed now; ``reason`` stays why the job ended."""
+    """What keeps the pair from being moved out of the inbox; ``reason`` remains why the job ended."""
     digest: str = ""
     """SHA-256 of the image's bytes; empty until prepared."""
     reference_digest: str = ""
-    """SHA-256 of the reference's bytes; empty until prepared, and where an older sorawatch did that."""
+    """SHA-256 of the reference image; empty until prepared, and where an older sorawatch prepared it."""
     note: str = ""
-    """What was done to the picture, such as ``upscaled 2.3×``, and what is odd about the clip, if a person may want to
-    know it."""
+    """What was done to the picture, such as ``upscaled 2.3×``, and what is unusual about the clip."""
     price: int | None = None
     """What the order costs; None where that is not known, or nothing was submitted yet."""
     token: str | None = None
     """Names one submit; written before it is sent."""
     submitted_at: int | None = None
     lost_at: int | None = None
-    """When the answer to the submit was given up."""
+    """When the answer to the submit was given up as lost."""
     misses: int = 0
-    """How often in a row the server had nothing to show for the job: complete listings without the submit whose
-    answer was lost, polls that found no such video, downloads that brought no clip."""
+    """How often in a row the server had nothing for the job: complete lists without the submit whose answer was lost,
+    polls that found no such video, downloads without a clip."""
     losses: int = 0
     """How often in a row a submit's answer was lost and a list then said that it had not arrived."""
     reorders: int = 0
-    """How often an order that costs nothing was sent again, as its answer or its video was lost."""
+    """How often an order that costs nothing was sent again because its answer or its video was lost."""
     lost_reason: str = ""
-    """Why the answer to the submit counts as lost: what came in its place."""
+    """Why the answer to the submit counts as lost: what came instead."""
     witness_until: int | None = None
-    """Until when a job whose answer was lost waits for another order to show that the list can be believed."""
+    """Until when a job whose answer was lost waits for a witness: another order that shows that the list is ours."""
     video_id: str | None = None
     """The server's own id."""
     progress: int | None = None
@@ -152,7 +151,7 @@ class Job:
     unwatched_ms: int = 0
     """Milliseconds of the present render in which nobody polled: sorawatch was stopped, or the clock jumped ahead."""
     generations: int = 0
-    """Generations that the server has failed."""
+    """How often the server failed to make the video."""
     charged: Charged = Charged.NO
     clip: str | None = None
     """The clip's path relative to the outbox."""
@@ -165,8 +164,7 @@ class Job:
 
     @property
     def wants_video(self) -> bool:
-        """Whether a person may name the video that was bought: the server has not, and does not know the one it is
-        taken for, if any."""
+        """Whether a person may name the video that was bought: the server has not named one, or does not know it."""
         match self.state:
             case State.HELD:
                 return self.video_id is None or self.lost_at is not None
@@ -179,7 +177,7 @@ class Job:
 
     @property
     def latest(self) -> str:
-        """What was last said of the job."""
+        """The latest reason: why the pair was not moved, else why the job waits or ended."""
         return self.obstacle or self.reason
 
     @property
@@ -189,4 +187,4 @@ class Job:
 
 
 Change = tuple[Job | None, Job]
-"""A job as it was, None if it is new, and as it is."""
+"""A job before (None if it is new) and after."""

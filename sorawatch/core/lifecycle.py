@@ -28,6 +28,7 @@ from sorawatch.core.retry_policy import MAY_GROW, may_grow_until
 
 __all__ = [
     "ACTIONS",
+    "ARCHIVED",
     "BY_PERSON",
     "TRANSITIONS",
     "Action",
@@ -70,7 +71,7 @@ ACTIONS = {
     State.RESTORING: Action.RESTORE,
 }
 
-_ARCHIVED = {State.DELIVERED: State.DONE, State.REJECTED: State.FAILED, State.WITHDRAWN: State.CANCELLED}
+ARCHIVED = {State.DELIVERED: State.DONE, State.REJECTED: State.FAILED, State.WITHDRAWN: State.CANCELLED}
 """The final state after the pair was moved out of the inbox."""
 
 
@@ -176,7 +177,7 @@ def _submit_refused(job: Job, outcome: o.PermanentFailure, context: Context) -> 
 
 
 def _archived(job: Job, outcome: o.Archived, context: Context) -> Job:
-    ended = enter(job, _ARCHIVED[job.state], context.now)
+    ended = enter(job, ARCHIVED[job.state], context.now)
     return replace(ended, filed=outcome.names, reason=job.reason, hint=job.hint)
 
 

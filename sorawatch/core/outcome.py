@@ -1,4 +1,4 @@
-"""What carrying out one action came to."""
+"""The outcomes of actions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Incomplete:
-    """PREPARE found a picture that is not whole, on a share that may not show all of it yet."""
+    """PREPARE found an incomplete picture on a share, which may not show all of it yet."""
 
     reason: str
     hint: str
@@ -44,37 +44,37 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A listed video that may be the submit whose answer was lost."""
+    """A listed video that may have been bought by the submit whose answer was lost."""
 
     video_id: str
     certain: bool
     """Its prompt is listed and equal, nothing else differs, and it was created when we submitted."""
     differs: bool = False
-    """Its prompt, model, size or length is listed and another: a server may name what it made of them."""
+    """Its prompt, model, size or length is listed and different: a server may list what it made of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """RESOLVE read the list. ``complete``: it reaches back to before the submit, so absence proves something."""
+    """RESOLVE read the list. ``complete``: it goes back to before the submit, so a missing video means something."""
 
     candidates: tuple[Candidate, ...]
     complete: bool
     witnessed: bool = False
     """It shows a video of ours that the server still has when asked by its id, so it is our account's list."""
     expectant: bool = False
-    """Other orders may be accepted soon, and become such a video."""
+    """Other orders may be accepted soon, and become such a video (a witness)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """RESOLVE found that the server has no list to search."""
+    """RESOLVE found that the server has no list, or one that proves nothing."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """POLL: the server is still at it."""
+    """POLL: the server still renders."""
 
     progress: int | None
 
@@ -88,14 +88,14 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class GenerationFailed:
-    """POLL: the server gave the order up."""
+    """POLL: the server failed to make the video."""
 
     failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """DELIVER published a clip at this path below the outbox. ``note`` is what a person should know of it."""
+    """DELIVER put a clip at this path below the outbox. ``note`` is what a person should know of it."""
 
     clip: str
     note: str = ""
@@ -103,7 +103,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """ARCHIVE moved the pair out of the inbox; ``names`` is what its files are called now."""
+    """ARCHIVE moved the pair out of the inbox; ``names`` are the names of its files now."""
 
     names: tuple[str, ...]
 
@@ -112,7 +112,7 @@ class Archived:
 class Restored:
     """RESTORE moved the pair back into the inbox, where it is found like any other.
 
-    ``pair`` is how it lies there, None if it was taken away at once. ``goes_on``: the job itself takes it up again.
+    ``pair`` is the pair there, None if it was taken away at once. ``goes_on``: the same job goes on with it.
     """
 
     pair: Pair | None = None
@@ -128,8 +128,8 @@ class ReferenceLost:
 class TemporaryFailure:
     """A temporary failure of this job. ``retry_after`` is in seconds.
 
-    ``counts``: the answer was about this job, so a limit of attempts makes sense; a server out of reach is not.
-    ``answered``: the server said something, if nothing that could be understood.
+    ``counts``: it was about this job, so it counts towards the limit of attempts; an unreachable server does not.
+    ``answered``: the server answered, even if not in a way that could be understood.
     """
 
     reason: str
@@ -140,7 +140,7 @@ class TemporaryFailure:
 
 @dataclass(frozen=True, slots=True)
 class PermanentFailure:
-    """A final failure of this job. ``own``: it is about this prompt or picture, and says nothing of other jobs."""
+    """A final failure of this job. ``own``: it is about this prompt or picture, so other jobs may still succeed."""
 
     reason: str
     hint: str = ""

@@ -1,4 +1,4 @@
-"""One submit and what became of it: what spending is counted from."""
+"""Purchases: each submit, its price, and what became of it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sorawatch.core.lifecycle import Action
 
 
 class Standing(StrEnum):
-    """What a submit came to, as far as money goes."""
+    """Whether a submit counts as money spent."""
 
     OPEN = "open"
-    """Sent, or about to be; counts as spent until something else is known."""
+    """Sent, or about to be; counts as spent until it is known not to."""
     SPENT = "spent"
     """The clip was made."""
     RELEASED = "released"
@@ -26,7 +26,7 @@ class Standing(StrEnum):
 class Purchase:
     """One submit. ``at`` is milliseconds of the store's clock, ``micros`` its price in micro-dollars.
 
-    None is what an older sorawatch did not write down, or what is not known yet.
+    None is what an older sorawatch did not record, or what is not known yet.
     """
 
     token: str
@@ -66,11 +66,11 @@ class PurchaseSettled:
 
 
 LedgerEntry = Purchase | VideoKnown | PurchaseSettled
-"""What the ledger tells in one line: an order about to be sent, its video, its end."""
+"""One line of the ledger: an order about to be sent, its video, or its end."""
 
 
 def posted(purchase: Purchase | None, entry: LedgerEntry) -> Purchase | None:
-    """A purchase with what ``entry`` tells of it; None while it is not known what was bought."""
+    """A purchase with what ``entry`` adds to it; None while it is not known what was bought."""
     match entry:
         case Purchase():
             return entry if purchase is None else merged(purchase, entry)
@@ -83,10 +83,10 @@ def posted(purchase: Purchase | None, entry: LedgerEntry) -> Purchase | None:
 
 
 def merged(one: Purchase, other: Purchase) -> Purchase:
-    """All that two accounts of the same purchase tell.
+    """What two records of the same purchase know together.
 
-    An older account knows less, for what was settled does not open again. Where both have settled it, differently,
-    money counts as spent.
+    The older record knows less, because a settled purchase does not open again. Where both are settled differently,
+    the money counts as spent.
     """
     standing = next(each for each in _BY_WEIGHT if each in {one.standing, other.standing})
     known = {name: getattr(other, name) for name in _LEARNT if getattr(one, name) is None}
@@ -94,7 +94,7 @@ def merged(one: Purchase, other: Purchase) -> Purchase:
 
 
 def untold(purchases: Iterable[Purchase], ledger: Mapping[str, Purchase]) -> list[Purchase]:
-    """Those of which the ledger, by tokens, does not tell, or less."""
+    """Purchases that the ledger (by tokens) does not have, or of which it knows less."""
     return [each for each in purchases if (told := ledger.get(each.token)) is None or merged(told, each) != told]
 
 
@@ -104,7 +104,7 @@ _LEARNT = ("video_id", "clip", "reference_key")
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """A video of ours that a true list shows. ``ordered_at`` is milliseconds of the store's clock."""
+    """A video of ours that a complete list shows. ``ordered_at`` is milliseconds of the store's clock."""
 
     video_id: str
     job_id: str
@@ -114,7 +114,7 @@ class Witness:
 
 
 def standing_after(action: Action, outcome: o.Outcome, after: Job) -> Standing | None:
-    """What the purchase behind a job came to with this outcome; None where nothing new is known.
+    """What the outcome means for the purchase of a job; None where it means nothing.
 
     ``after`` is the job as the lifecycle left it.
     """
@@ -124,7 +124,7 @@ def standing_after(action: Action, outcome: o.Outcome, after: Job) -> Standing |
         case Action.RESOLVE, o.Searched(complete=True, witnessed=True) if after.state in {State.READY, State.REJECTED}:
             return Standing.RELEASED
         case ((Action.RESOLVE | Action.POLL), o.TemporaryFailure()) if after.state is State.READY:
-            # Only what costs nothing is ordered again without proof.
+            # Only an order that costs nothing is sent again without proof.
             return Standing.RELEASED
         case Action.POLL, o.GenerationFailed():
             return Standing.RELEASED if after.charged is Charged.NO else Standing.SPENT

@@ -1,4 +1,4 @@
-"""How patient the daemon is, and how long a render may take. Times are milliseconds unless a name says seconds."""
+"""How often and how long failures are tolerated. Times are milliseconds unless a name says seconds."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ WITNESS_TIMEOUTS = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the configuration says about patience."""
+    """What the configuration says about retries, waits and billing."""
 
     waits: Waits
     attempts: int = 8
-    """Failures in a row after which a step is given up."""
+    """Failures in a row after which an action is given up."""
     failed_generations: int = 1
     """How often a clip that the server failed to make is ordered again."""
     resubmit_lost: bool = False
     """Submit again when an answer was lost and the server cannot say whether the order arrived."""
     damaged_grace_seconds: float = 120.0
-    """How long a picture on a share may look damaged before it counts as that."""
+    """How long a picture on a share may look damaged before it counts as damaged."""
     late_seconds: float = 60.0
-    """How long after a submit a server may still take it: before, its absence from a list proves nothing."""
+    """How long after a submit a server may still take it: until then, a list without it proves nothing."""
     witness_seconds: float = 360.0
     """How long a job whose answer was lost waits for another order to show that the list can be believed."""
     billing: Billing = field(default_factory=Billing)
@@ -51,24 +51,24 @@ def unwatched(job: Job, now: int) -> int:
 
 
 def stalled(waits: Waits) -> str:
-    """Why a person should know; the same for every poll, so that it is told once."""
+    """The reason of a stalled job; the same for every poll, so that it is logged once."""
     return (
-        f"stalled: the server has not finished it within {_told(waits.stall)}; "
-        f"it is asked more and more rarely, and the job is held after {_told(waits.abandon)}"
+        f"stalled: the server has not finished it within {_duration(waits.stall)}; "
+        f"it is asked more and more rarely, and the job is held after {_duration(waits.abandon)}"
     )
 
 
 def unreadable(waits: Waits, last: str) -> str:
-    """Why a job is held that could not be asked after; ``last`` is what came of the last poll."""
-    return f"the server has told nothing of the video for {_told(waits.abandon)} that can be understood: {last}."
+    """Why a job is held whose polls could not be read; ``last`` is the result of the last one."""
+    return f"the server has told nothing of the video for {_duration(waits.abandon)} that can be understood: {last}."
 
 
 def abandoned(waits: Waits) -> str:
-    """Why the job is held."""
-    return f"the server has been rendering it for {_told(waits.abandon)} and comes to no end."
+    """Why a job is held whose render does not end."""
+    return f"the server has been rendering it for {_duration(waits.abandon)} and comes to no end."
 
 
-def _told(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return f"{seconds / 3600:g} hours" if seconds >= 7200 else f"{seconds / 60:g} minutes"
 
 
@@ -76,7 +76,7 @@ MAY_GROW = "On a share it may not all be there yet, so it is read again"
 
 
 def may_grow_until(job: Job, now: int, grace_seconds: float) -> int | None:
-    """Until when a picture that is not whole may become so; None where it had its time.
+    """Until when an incomplete picture may still be completed; None where that time is over.
 
     The job was made when its picture had stopped changing; a further change makes another job.
     """

@@ -21,11 +21,11 @@ def test_how_long_renders_took_is_remembered_by_their_kind_through_restarts(work
     with store.transaction() as tx:
         pacing = RenderTimes()
         done = {job.pair.image: job for job in tx.jobs.in_states([State.DONE])}
-        short, long = (pacing.history(tx, done[name]).past for name in ("a.jpg", "b.jpg"))
+        short, long = (pacing.history(tx, done[name]).durations for name in ("a.jpg", "b.jpg"))
         order = done["a.jpg"].order
         assert order is not None
         other = replace(done["a.jpg"], order=replace(order, model="another"))
-        assert pacing.history(tx, other).past == ()
+        assert pacing.history(tx, other).durations == ()
     store.close()
     assert (len(short), len(long)) == (1, 2)
     assert all(0 <= each < 60_000 for each in (*short, *long))
