@@ -1,4 +1,4 @@
-"""``sorawatch check``: everything that would go wrong, and what to do about each."""
+"""``sorawatch check``: every problem that can be found before the daemon runs, and what to do about each."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from sorawatch.edges.events import limit_reached, most_watches
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked, ConfigError, Deferred, Rejected, SorawatchError
 
-_PATIENCE = 10.0
+_FOLDER_TIMEOUT = 10.0
 """Seconds that the folders are given to answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. ``hint`` is empty where all is well; ``grave``: the daemon would not work."""
+    """One thing that was checked. ``hint`` is empty if there is no problem; ``grave``: the daemon would not work."""
 
     what: str
     hint: str = ""
@@ -38,13 +38,15 @@ class Finding:
 
 
 def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Look at everything, the quick things first; orders nothing and changes nothing."""
+    """Check everything, the quick things first. Orders nothing and changes nothing."""
     yield Finding(f"the configuration {config.path} is sound")
     marked = _marked(config)
-    answering = mounts.answering(config.folders.roots.values(), _PATIENCE)
+    answering = mounts.answering(config.folders.roots.values(), _FOLDER_TIMEOUT)
     sound = []
     for name, folder in config.folders.roots.items():
-        finding = _folder(name, folder, marked=str(folder) in marked) if folder in answering else _silent(name, folder)
+        finding = (
+            _folder(name, folder, marked=str(folder) in marked) if folder in answering else _unreachable(name, folder)
+        )
         sound += [] if finding.grave else [folder]
         yield finding
     yield from _same_disk(config, sound)
@@ -101,14 +103,14 @@ def _folder(name: str, path: Path, *, marked: bool) -> Finding:
     return Finding(f"{where}: can be read and written")
 
 
-def _silent(name: str, path: Path) -> Finding:
+def _unreachable(name: str, path: Path) -> Finding:
     where = f"folders.{name}, {path}"
     hint = "If it lies on a share, see whether its server is there."
-    return Finding(f"{where}: it has not answered for {_PATIENCE:g} s", hint, grave=True)
+    return Finding(f"{where}: it has not answered for {_FOLDER_TIMEOUT:g} s", hint, grave=True)
 
 
 def _marked(config: Config) -> list[str]:
-    """The folders that the state has worked with."""
+    """The folders that the state has worked with; none where it cannot be read."""
     try:
         store = Store.open_for_reading(StateLocation.of(config).database)
     except SorawatchError:
@@ -143,7 +145,7 @@ def _watching(config: Config) -> Iterator[Finding]:
 
 
 def _folders_in(inbox: Path, most: int) -> int:
-    """How many folders there are; no more than one above ``most`` are counted."""
+    """The number of folders; counting stops at one above ``most``."""
     counted = 0
     for counted, _ in enumerate(os.walk(inbox), 1):
         if counted > most:
@@ -157,15 +159,15 @@ def _state(config: Config) -> Finding:
         place = where.database.place
         if where.database.is_there():
             with closing(Store.open_for_reading(where.database)) as store, store.transaction() as tx:
-                told = "a daemon is running on it" if where.has_daemon(tx) else "can be read"
+                text = "a daemon is running on it" if where.has_daemon(tx) else "can be read"
             ledger = [where.ledger.path] if where.ledger.path.exists() else []
             for needed in (where.file.parent, where.file, *ledger) if where.file else ():
                 if not os.access(needed, os.R_OK | os.W_OK, effective_ids=True):
                     hint = f"Let the user who runs sorawatch write it: chown or chmod {shlex.quote(str(needed))}"
                     return Finding(f"state, {place}: {needed} cannot be written by this user", hint, grave=True)
-            return Finding(f"state, {place}: {told}")
-        folders_up = (where.folder, *where.folder.parents)
-        parent = next(folder for folder in folders_up if os.access(folder, os.F_OK, effective_ids=True))
+            return Finding(f"state, {place}: {text}")
+        candidates = (where.folder, *where.folder.parents)
+        parent = next(folder for folder in candidates if os.access(folder, os.F_OK, effective_ids=True))
         if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
             key = "state: state.db" if where.file else "work: work"
             hint = f'Make {where.folder} for this user, or set "{key}" to keep it beside the configuration.'
@@ -217,8 +219,8 @@ def _server(config: Config, api: VideoApi) -> Iterator[Finding]:
             yield Finding(f"{where}: {error}", hint, grave=True)
             return
         else:
-            told = "answers and accepts the key" if config.api.auth != "none" else "answers"
-            yield Finding(f"{where}: {told}")
+            text = "answers and accepts the key" if config.api.auth != "none" else "answers"
+            yield Finding(f"{where}: {text}")
         yield from _models(config, api.models())
     except SorawatchError:
         yield Finding(f"{where}: does not tell which models it offers")

@@ -36,10 +36,10 @@ _REAL = """\
 
 
 def run(folder: Path, console: Console) -> bool:
-    """Make ``folder``, drop the samples into it, run the daemon on them, and show what came out.
+    """Make ``folder``, drop the samples into it, run the daemon on them, and show the results.
 
     Returns:
-        Whether all went as the samples intend.
+        Whether every sample became what it should.
 
     Raises:
         UsageError: if ``folder`` holds something else, or the simulator's extra is missing.
@@ -88,7 +88,7 @@ def run(folder: Path, console: Console) -> bool:
 
 
 def _make(folder: Path) -> None:
-    """An empty folder for the demo; what an earlier demo left there is kept aside."""
+    """An empty folder for the demo; that of an earlier demo is renamed."""
     try:
         if (folder / "state.db").exists():
             number = next(n for n in range(1, 1000) if not folder.with_name(f"{folder.name}.old{n}").exists())
@@ -112,7 +112,7 @@ def _write_config(folder: Path, url: str, key: str) -> Path:
 def simulate(
     host: str, port: int, settings: simulator.SimulatorSettings, *, allow_remote: bool, console: Console
 ) -> None:
-    """Serve the simulator until interrupted, saying how to use it.
+    """Serve the simulator until interrupted, and print how to use it.
 
     Raises:
         UsageError: if it cannot listen there, or its extra is missing.

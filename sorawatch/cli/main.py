@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from sorawatch import __version__, config
 from sorawatch.app import control, recovery, status
 from sorawatch.cli import check, demo, preview, report, run, screens, service
-from sorawatch.cli.service.verify import is_served, verify
+from sorawatch.cli.service.verify import is_service_of, verify
 from sorawatch.cli.terminal import FAILED, err, explain, out
 from sorawatch.config import Config
 from sorawatch.core.command import Command
@@ -122,7 +122,7 @@ def _check(
             _print_finding(check.Finding(f"{problem.where}: {problem.what}", problem.hint, grave=True))
         raise typer.Exit(FAILED) from error
     problems: list[check.Finding] = []
-    if not service_too and is_served(loaded, name):
+    if not service_too and is_service_of(loaded, name):
         option = "" if name == "sorawatch" else f" --name {shlex.quote(name)}"
         told = f"the service {name} works by this configuration, with a user and a key of its own; this looks as you"
         _print_finding(check.Finding(told, f"For the service: sorawatch check --service{option}"))
@@ -285,7 +285,7 @@ def _preview(
     """Write the exact reference that would be uploaded, and say what the clip would cost."""
     previewed = preview.write(_load(context, config_path), image, output, preview.room(out))
     out.print(f"Wrote {escape(str(previewed.path))}", soft_wrap=True)
-    out.print(preview.shown(previewed))
+    out.print(preview.table(previewed))
 
 
 @cli.command("simulate")

@@ -1,4 +1,4 @@
-"""``sorawatch preview``: the very reference that would be uploaded, as a file and on the terminal, and its price."""
+"""``sorawatch preview``: the reference image that would be uploaded, as a file and on the terminal, and its price."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from sorawatch.daemon.intake.scan import order_beside
 from sorawatch.edges import images
 from sorawatch.errors import UsageError
 
-_MOST = Size(72, 40)
+_LARGEST = Size(72, 40)
 """Columns and lines of the picture on a terminal."""
 _LINES_BESIDE = 10
-"""Lines that a terminal must have besides."""
+"""Lines that the terminal must have beside the picture."""
 _LEAST_COLUMNS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would be uploaded for an order, where it was written to, and its price in micro-dollars, if known."""
+    """The reference image of an order, where it was written to, and its price in micro-dollars, if known."""
 
     order: Order
     reference: images.Reference
@@ -73,15 +73,15 @@ def _is_inside(path: Path, folder: Path) -> bool:
 
 
 def room(console: Console) -> Size | None:
-    """The pixels of a picture of half blocks on this terminal; None where it cannot show one."""
-    width, height = min(console.width, _MOST.width), min(console.height - _LINES_BESIDE, _MOST.height)
+    """The size in pixels of a picture made of half blocks on this terminal; None where it cannot show one."""
+    width, height = min(console.width, _LARGEST.width), min(console.height - _LINES_BESIDE, _LARGEST.height)
     colours = not console.no_color and console.color_system in {"256", "truecolor"}
     able = console.is_terminal and colours and console.encoding == "utf-8"
     return Size(width, 2 * height) if able and width >= _LEAST_COLUMNS and height > 0 else None
 
 
-def shown(preview: Preview) -> RenderableType:
-    """All that the command says, but for the path."""
+def table(preview: Preview) -> RenderableType:
+    """The output of the command, without the path."""
     reference, order = preview.reference, preview.order
     rows: list[tuple[str, str | Text]] = [("picture", f"{reference.source}, as it is displayed")]
     if reference.crop is not None:

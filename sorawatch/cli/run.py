@@ -1,4 +1,4 @@
-"""``sorawatch run``: the daemon between its signals, its logs and, on a terminal, a live display."""
+"""``sorawatch run``: the daemon with its signals, its logs and, on a terminal, a live display."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sorawatch.edges import logs
 INTERRUPTED = 130
 
 _SHOW_CURSOR = b"\x1b[?25h"
-"""Undoes what a live display does to a terminal, for an exit that leaves it no time to."""
+"""Shows the cursor again, which a live display hides, for an exit that leaves the display no time to."""
 
 logger = logging.getLogger("sorawatch")
 
@@ -41,12 +41,12 @@ def run(config: Config, environ: Mapping[str, str], err: Console, *, once: bool)
     Raises:
         SorawatchError: if it cannot start.
     """
-    hang_ups = _remembered_hang_ups()
+    hang_ups = _collect_hang_ups()
     live = screens.LiveJobs()
     log = _Logs(environ, err)
     log.apply(config)
     with build.opened(config, environ, [job_log.log_change, live], apply=log.apply) as daemon:
-        _heed_signals(daemon)
+        _install_signal_handlers(daemon)
         if hang_ups:
             daemon.reload()
         live.begin(status.snapshot(config).jobs)
@@ -59,7 +59,7 @@ def _work(daemon: Daemon, config: Config, *, once: bool) -> bool:
         return daemon.run(once=True)
     inbox = config.folders.inbox
     logger.info("watching %s until stopped", inbox, extra=log_extra(LogFields(LogEvent.STARTED)))
-    # What was loaded by now stays to the end: no collection need look through it again.
+    # What was loaded by now stays to the end, so that the garbage collector need not examine it again.
     gc.freeze()
     well = daemon.run()
     what = "stopped; what is under way goes on with the next `sorawatch run`"
@@ -76,18 +76,18 @@ def _shown(live: screens.LiveJobs, err: Console) -> Iterator[None]:
         yield
 
 
-def _remembered_hang_ups() -> list[int]:
-    """Those that come before there is a daemon to obey them: a wish for a reload must not end the start."""
+def _collect_hang_ups() -> list[int]:
+    """Hang-ups that come before there is a daemon: a request for a reload must not end the start."""
     came: list[int] = []
     if not sys.stderr.isatty():
         signal.signal(signal.SIGHUP, lambda number, _frame: came.append(number))
     return came
 
 
-def _heed_signals(daemon: Daemon) -> None:
-    """The first signal to stop stops in good order; the second at once, which loses nothing either.
+def _install_signal_handlers(daemon: Daemon) -> None:
+    """The first signal stops the daemon in good order; the second ends it at once, which loses nothing either.
 
-    A hang-up is a wish for a reload, but on a terminal it says that the terminal was closed.
+    A hang-up asks for a reload, but on a terminal it means that the terminal was closed.
     """
     at_terminal = sys.stderr.isatty()
     asked = False
@@ -111,7 +111,7 @@ def _heed_signals(daemon: Daemon) -> None:
 
 
 class _Logs:
-    """Where log lines go, as the configuration has it at the time."""
+    """The handlers of log lines, by the current configuration."""
 
     def __init__(self, environ: Mapping[str, str], err: Console) -> None:
         self._environ = environ
@@ -123,11 +123,13 @@ class _Logs:
         as_json = wanted.format is LogFormat.JSON
         handlers = [logs.file_handler(wanted.file, as_json=as_json)] if wanted.file else []
         on_terminal = self._err.is_terminal and not as_json
-        handlers.append(_Above(self._err) if on_terminal else logs.stderr_handler(self._environ, as_json=as_json))
+        handlers.append(
+            _AboveDisplay(self._err) if on_terminal else logs.stderr_handler(self._environ, as_json=as_json)
+        )
         logs.set_up(handlers, wanted.level, prompts=wanted.prompts)
 
 
-class _Above(logging.Handler):
+class _AboveDisplay(logging.Handler):
     """Prints above the live display."""
 
     _STYLES = ((logging.ERROR, "red"), (logging.WARNING, "yellow"))

@@ -1,4 +1,4 @@
-"""The terminal, or whatever is in its place, and how errors are told there."""
+"""Output on the terminal, and how errors are shown there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sorawatch.errors import Blocked, ConfigError, Rejected, SorawatchError, Usa
 
 FAILED, USAGE = 1, 2
 EX_CONFIG = 78
-"""As sysexits.h has it: a service manager that starts us anew after failures shall not after this one."""
+"""From sysexits.h: after this exit status a service manager shall not restart the daemon."""
 
 _PIPE_WIDTH = 160
 """Columns of a table that goes into a pipe or a file, unless COLUMNS says otherwise."""
@@ -30,36 +30,36 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def explain(error: Exception) -> int:
-    """Say what went wrong on stderr. Returns the exit status."""
+    """Print what went wrong on stderr. Returns the exit status."""
     match error:
         case ConfigError():
             for problem in error.problems:
-                _tell(str(problem))
-            return _unusable()
+                _print_error(str(problem))
+            return _usage_status()
         case Blocked() | Rejected():
-            _tell(f"{str(error).removesuffix('.')}. {error.hint}" if error.hint else str(error))
+            _print_error(f"{str(error).removesuffix('.')}. {error.hint}" if error.hint else str(error))
             return FAILED
         case SorawatchError():
-            _tell(str(error))
-            return _unusable() if isinstance(error, UsageError) else FAILED
+            _print_error(str(error))
+            return _usage_status() if isinstance(error, UsageError) else FAILED
         case BrokenPipeError():
             return FAILED
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
-            _tell(f"{where}{error.strerror or error}")
+            _print_error(f"{where}{error.strerror or error}")
             return FAILED
         case _:
-            _tell(f"a fault in sorawatch ({type(error).__name__}: {error}). Run it with --debug for details.")
+            _print_error(f"a fault in sorawatch ({type(error).__name__}: {error}). Run it with --debug for details.")
             return FAILED
 
 
-def _tell(trouble: str) -> None:
-    """Say on stderr what is wrong; a journal there is told that it is an error."""
+def _print_error(text: str) -> None:
+    """Print an error on stderr, with its severity where that is the journal."""
     if logs.is_journal(os.environ):
-        logs.last_words(os.environ, f"error: {trouble}")
+        logs.last_words(os.environ, f"error: {text}")
     else:
-        err.print(f"[red]error:[/] {escape(tame(trouble))}")
+        err.print(f"[red]error:[/] {escape(tame(text))}")
 
 
-def _unusable() -> int:
+def _usage_status() -> int:
     return EX_CONFIG if is_started_by_systemd() else USAGE

@@ -48,7 +48,7 @@ def recovered(job: Job, purchase: Purchase, now: int) -> Job | None:
         case Standing.OPEN if job.state not in UNPAID and _is_known(job, purchase):
             return None
         case Standing.OPEN if not job.digest:
-            # Its picture is to be prepared first, lest it cannot be ordered again where the server has lost it.
+            # Its picture must be prepared first, so that it can be ordered again where the server has lost it.
             return replace(job, token=purchase.token, charged=Charged.PERHAPS)
         case Standing.OPEN if purchase.video_id is None:
             reason = "it was submitted before, as the ledger says; whether it arrived is not known"

@@ -19,8 +19,8 @@ from sorawatch.core.refusals import CONTENT_HINT
 MISSES_THAT_PROVE = 2
 """Complete lists in a row without the order before it counts as not arrived."""
 MOST_LOSSES = 3
-"""Losses of one order in a row after which it is held, whatever a list or the configuration says: it is more likely
-that the list shows nothing than that every submit was lost."""
+"""Losses of one order in a row after which it is held, even if the list or the configuration says otherwise: it is
+more likely that the list is wrong than that every submit was lost."""
 _WITNESS_LOOKS = 12
 """Searches during the wait for a witness."""
 
@@ -56,8 +56,8 @@ def search_failed(job: Job, outcome: o.TemporaryFailure, context: Context) -> Jo
 def _give_up_search(job: Job, reason: str, context: Context) -> Job:
     if job.price == 0:
         return order_again(job, f"{_lost(job)}, and {reason}", context)
-    why = f"{_lost(job)}, and no list of videos can be had: {reason}.{stake(job)}"
-    hint = ways_on(job, f"Once it can be had, `sorawatch retry {job.id}` looks again.")
+    why = f"{_lost(job)}, and the list of videos cannot be read: {reason}.{stake(job)}"
+    hint = ways_on(job, f"Once it can be read, `sorawatch retry {job.id}` looks again.")
     return hold(job, context.now, why, hint, State.UNCERTAIN)
 
 

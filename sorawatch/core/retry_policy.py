@@ -65,7 +65,7 @@ def unreadable(waits: Waits, last: str) -> str:
 
 def abandoned(waits: Waits) -> str:
     """Why a job is held whose render does not end."""
-    return f"the server has been rendering it for {_duration(waits.abandon)} and comes to no end."
+    return f"the server has been rendering it for {_duration(waits.abandon)} and has not finished it."
 
 
 def _duration(seconds: float) -> str:

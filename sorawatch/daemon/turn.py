@@ -92,7 +92,7 @@ class Turn:
         self.admission = parts.admission
         self.policy = parts.admission.policy
         waits, server = self.policy.waits, self.admission.server
-        # A new configuration may have ended whatever had stopped the submits.
+        # A new configuration may have removed the causes that stopped the submits.
         self.breakers = Breakers(
             CircuitBreaker(waits, parts.key_mark), LostAnswersBreaker(server, waits), SameRefusalsBreaker(server)
         )

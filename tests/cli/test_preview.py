@@ -50,7 +50,7 @@ def test_it_says_size_window_and_price(workspace: Workspace) -> None:
     (workspace.root / "wide.yaml").write_text("size: portrait\nseconds: 12\nfocus: [0.9, 0.5]\n")
     told = workspace.cli("preview", "wide.jpg")
     assert "▀" not in told
-    assert "3000x1000, upright" in told
+    assert "3000x1000, as it is displayed" in told
     assert "562x1000 pixels at 2419,0 (focus: 0.9,0.5)" in told
     assert "720x1280, crop, image/jpeg" in told
     assert "upscaled 1.3×" in told

@@ -568,12 +568,12 @@ class TestResolve:
         held = after(once, Action.RESOLVE, OUTCOMES["failed for now"], policy)
         assert held.state is State.HELD
         assert held.reason == (
-            "the answer to the submit was lost, and no list of videos can be had: HTTP 500 (tried 2 times). "
+            "the answer to the submit was lost, and the list of videos cannot be read: HTTP 500 (tried 2 times). "
             "It may have been charged ($0.80)."
         )
         assert held.hint == (
             "If the server's own site shows the video: `sorawatch adopt k3m9x2pq VIDEO_ID`. "
-            "Once it can be had, `sorawatch retry k3m9x2pq` looks again. "
+            "Once it can be read, `sorawatch retry k3m9x2pq` looks again. "
             "`sorawatch cancel k3m9x2pq` gives it up."
         )
         again = lifecycle.retry(held, NOW)

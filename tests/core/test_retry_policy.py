@@ -58,7 +58,7 @@ def test_a_render_without_end_is_left_to_a_person() -> None:
     held = polled(24 * HOUR)
     assert (held.state, held.video_id, held.charged) == (State.HELD, "video_1", Charged.PERHAPS)
     assert held.reason == (
-        "the server has been rendering it for 24 hours and comes to no end. It may have been charged ($0.80)."
+        "the server has been rendering it for 24 hours and has not finished it. It may have been charged ($0.80)."
     )
     assert "`sorawatch retry k3m9x2pq`" in held.hint
     again = retry(held, NOW + 30 * HOUR)

@@ -24,7 +24,7 @@ def test_a_render_without_end_is_reported_once_then_held_and_fetched_after_all(
         job_log.log_change(*change)
     assert [record.message for record in caplog.records if "stalled:" in record.message] != []
     assert len([record for record in caplog.records if "stalled:" in record.message]) == 1
-    assert "comes to no end" in workspace.cli("status")
+    assert "has not finished it" in workspace.cli("status")
     told = json.loads(workspace.cli("show", "beach.jpg", "--json"))
     assert told["state"] == "held"
     assert [event["state"] for event in told["history"]] == [

@@ -13,7 +13,7 @@ from PIL import Image
 
 from sorawatch import config
 from sorawatch.app import status
-from sorawatch.cli.service.unit import Places, writable
+from sorawatch.cli.service.unit import Places, writable_folders
 from tests.support.daemon_process import Pledge, daemon, pauses, reasons
 from tests.support.disks import Disks
 from tests.support.shares import Shares
@@ -254,4 +254,4 @@ def test_a_service_may_write_to_the_whole_of_a_share_lest_its_sandbox_holds_a_pa
     below = ", ".join(f"{key}: nas/videos/{key}" for key in ("inbox", "outbox", "errors", "processed"))
     (tmp_path / "config.yaml").write_text(f"folders: {{{below}}}\nstate: /var/lib/sorawatch/state.db\n")
     found = config.load(tmp_path / "config.yaml", {})
-    assert writable(found, Places("sorawatch")) == (tmp_path / "nas",)
+    assert writable_folders(found, Places("sorawatch")) == (tmp_path / "nas",)

@@ -1,4 +1,4 @@
-"""``sorawatch service``: installs, removes and looks at a systemd service for one configuration."""
+"""``sorawatch service``: installs, removes and inspects a systemd service for one configuration."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _STATUS = (
 
 
 def carry_out(plan: InstallPlan, say: Callable[[str], None]) -> None:
-    """Write the files and run the commands, saying each.
+    """Write the files and run the commands, reporting each with ``say``.
 
     Raises:
-        UsageError: if one of them fails, or this is not root's to do; what was done before stays done.
+        UsageError: if one of them fails, or this is not root. What was done before stays done.
     """
     if os.geteuid() != 0:
         raise UsageError("only root can do this. Run it with sudo, or see with --dry-run what it would do.")
     missing = next((command[0] for command in plan.commands if shutil.which(command[0]) is None), None)
     if missing:
-        raise UsageError(f"{missing} is not there, so this system is not run by systemd.")
+        raise UsageError(f"{missing} is missing, so this system does not run systemd.")
     for file in plan.files:
         _write(file)
         say(f"wrote {file.path}")
@@ -41,7 +41,7 @@ def carry_out(plan: InstallPlan, say: Callable[[str], None]) -> None:
 
 
 def described(plan: InstallPlan) -> str:
-    """All that ``carry_out`` would do, as text. Of a secret only its place is told."""
+    """What ``carry_out`` would do, as text. Of a secret only the path is shown."""
     parts = [
         f"# {file.path}, mode {file.mode:04o}\n{'(the API key)' if file.secret else file.text.rstrip()}\n"
         for file in plan.files
@@ -50,7 +50,7 @@ def described(plan: InstallPlan) -> str:
 
 
 def status(name: str) -> tuple[bool, list[tuple[str, str]]]:
-    """Whether the service runs, and what systemd tells of it, as names and values.
+    """Whether the service runs, and what systemd knows of it, as names and values.
 
     Raises:
         UsageError: if there is no systemd, or it does not know the service.
@@ -63,14 +63,14 @@ def status(name: str) -> tuple[bool, list[tuple[str, str]]]:
 
 
 def properties(name: str) -> dict[str, str]:
-    """The unit's properties as systemd has them now.
+    """The unit's properties in systemd.
 
     Raises:
         UsageError: if there is no systemd to ask.
     """
     wanted = ("LoadState", "NeedDaemonReload", *(key for key, _ in _STATUS))
     if shutil.which("systemctl") is None:
-        raise UsageError("systemctl is not there, so this system is not run by systemd.")
+        raise UsageError("systemctl is missing, so this system does not run systemd.")
     done = _run("systemctl", "show", f"{name}.service", "--property", ",".join(wanted))
     if done.returncode:
         raise UsageError(f"systemd cannot be asked: {done.stderr.strip()}")
@@ -78,7 +78,7 @@ def properties(name: str) -> dict[str, str]:
 
 
 def _write(file: File) -> None:
-    """Write a file whole or not at all, never readable by more than its mode says."""
+    """Write a file atomically. It is never readable by more users than its mode allows."""
     temporary = file.path.with_name(f".{file.path.name}.new")
     try:
         file.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a user of this machine may read, write and enter, as owners, groups and modes tell it."""
+"""What a user of this machine may read, write and enter, by owners, groups and modes."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Account:
         return cls(user.pw_name, user.pw_uid, frozenset(more | {*os.getgrouplist(user.pw_name, user.pw_gid)}))
 
     def obstacle(self, path: Path, wanted: int, open_ways: Sequence[Path] = ()) -> tuple[Path, int] | None:
-        """What keeps the user from ``path``, and the right it lacks there; None if nothing seen from here does.
+        """The place that keeps the user from ``path``, and the missing right; None if there is none.
 
-        What is not there yet is to be made by the user. The way to ``open_ways`` is taken to be free.
+        What does not exist yet must be made by the user. The paths to ``open_ways`` are assumed to be accessible.
         """
         end = path.resolve()
         last = None
@@ -54,7 +54,7 @@ class Account:
         return None
 
     def _has(self, right: int, path: Path) -> bool:
-        """An access list is taken to give it."""
+        """Whether the user has the right. An access control list is assumed to grant it."""
         status = path.stat()
         if self.uid == 0:
             return True

@@ -13,10 +13,10 @@ from sorawatch.cli.service.unit import Places
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """Where a service's unit lies, and what it and its drop-ins say under each key, in order, as far as it holds."""
+    """The path of a service's unit, and the values of each key in it and its drop-ins, in order."""
 
     unit: Path
-    said: dict[str, list[str]]
+    values: dict[str, list[str]]
 
     @classmethod
     def read(cls, name: str) -> Installed | None:
@@ -30,7 +30,7 @@ class Installed:
         if not unit.is_file():
             return None
         drop_ins = {path.name: path for each in names for path in unit.with_name(f"{each}.d").glob("*.conf")}
-        return cls(unit, _said([unit, *(drop_ins[each] for each in sorted(drop_ins))], instance))
+        return cls(unit, _read_values([unit, *(drop_ins[each] for each in sorted(drop_ins))], instance))
 
     @property
     def command(self) -> list[str]:
@@ -38,17 +38,17 @@ class Installed:
         return [word.replace("$$", "$") for word in shlex.split(self.last("ExecStart"))]
 
     def last(self, key: str, default: str = "") -> str:
-        """What counts where only one value does."""
-        return self.said.get(key, [default])[-1]
+        """The value of a key of which only the last counts."""
+        return self.values.get(key, [default])[-1]
 
     def words(self, key: str) -> list[str]:
-        """All the words of a list."""
-        return [word for value in self.said.get(key, ()) for word in shlex.split(value)]
+        """The words of a key that is a list."""
+        return [word for value in self.values.get(key, ()) for word in shlex.split(value)]
 
 
-def _said(files: Iterable[Path], instance: str) -> dict[str, list[str]]:
-    """An empty value takes back what was said before."""
-    said: dict[str, list[str]] = {}
+def _read_values(files: Iterable[Path], instance: str) -> dict[str, list[str]]:
+    """The values of each key. An empty value resets the ones before."""
+    values: dict[str, list[str]] = {}
     for file in files:
         for line in file.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             key, separator, value = (part.strip() for part in line.partition("="))
@@ -56,7 +56,7 @@ def _said(files: Iterable[Path], instance: str) -> dict[str, list[str]]:
                 continue
             if value:
                 meant = re.sub("%([%iI])", lambda match: "%" if match[1] == "%" else instance, value)
-                said.setdefault(key, []).append(meant)
+                values.setdefault(key, []).append(meant)
             else:
-                said.pop(key, None)
-    return said
+                values.pop(key, None)
+    return values

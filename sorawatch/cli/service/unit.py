@@ -1,4 +1,4 @@
-"""What a systemd service for one configuration consists of: its files and the commands that put them in force."""
+"""The systemd service of one configuration: its files, and the commands that activate them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file to write, as root. A ``secret`` one is never shown."""
+    """A file to write, as root. The text of a ``secret`` one is never shown."""
 
     path: Path
     text: str
@@ -42,7 +42,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class InstallPlan:
-    """Files, then commands, in this order. ``advice`` says how to find out why one of them fails."""
+    """Files, then commands, in this order. ``advice`` says how to find out why one of them failed."""
 
     files: tuple[File, ...]
     commands: tuple[tuple[str, ...], ...]
@@ -51,7 +51,7 @@ class InstallPlan:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the parts of the service ``name`` lie."""
+    """The paths of the parts of the service ``name``."""
 
     name: str
 
@@ -77,19 +77,19 @@ class Places:
 
 
 def install(config: Config, environ: Mapping[str, str], name: str, user: str) -> InstallPlan:
-    """What would make a service of this configuration and this interpreter.
+    """The plan for a service of this configuration and this interpreter.
 
     Raises:
         UsageError: if the service could not work, with a hint.
     """
     _require_name(user, "--user")
     places = _own(name)
-    roots = writable(config, places)
+    roots = writable_folders(config, places)
     for path in (config.path, Path(sys.prefix), *roots):
         if "\n" in str(path) or legible(str(path)) != str(path):
             raise UsageError(f"{legible(str(path))!r} cannot be named in a unit, which is UTF-8 and lines. Rename it.")
     for path, what in ((config.path, "the configuration"), (Path(sys.prefix), "the installation")):
-        if (closed := _closed(path)) is not None:
+        if (closed := _inaccessible(path)) is not None:
             raise UsageError(
                 f"{what} {path} lies below {closed}, which a service of the user {user} may not enter. "
                 f"Put it elsewhere, such as {'/etc/sorawatch' if path == config.path else '/opt/sorawatch'}."
@@ -97,7 +97,7 @@ def install(config: Config, environ: Mapping[str, str], name: str, user: str) ->
     key = _key_file(config, environ, places)
     check = ("check", "--service", "--name", name, "--config")
     folders = "".join(
-        f'd "{_escaped(folder)}" :2770 :{user} :{_group(user)} -\n' for folder in made(config, places, roots)
+        f'd "{_escaped(folder)}" :2770 :{user} :{_group(user)} -\n' for folder in folders_to_make(config, places, roots)
     )
     return InstallPlan(
         (
@@ -118,7 +118,7 @@ def install(config: Config, environ: Mapping[str, str], name: str, user: str) ->
 
 
 def removal(name: str) -> InstallPlan:
-    """What takes a service away again; the state, the key, the folders and the user stay.
+    """The plan that removes a service. The state, the key, the folders and the user stay.
 
     Raises:
         UsageError: if it is not one of ours.
@@ -135,32 +135,32 @@ def removal(name: str) -> InstallPlan:
     )
 
 
-def writable(config: Config, places: Places) -> tuple[Path, ...]:
+def writable_folders(config: Config, places: Places) -> tuple[Path, ...]:
     """The folders that the service must be able to write, beside its own below ``/var/lib``.
 
-    The four folders are one where their common parent is not half the machine: two would be two file systems to a
-    sandbox, between which nothing can be moved, only copied. Of a share it is the whole: a folder in it would be held
-    fast by the sandbox, which then never saw the share go, nor come back.
+    For the four folders it is their common parent, unless that is near the root: to a sandbox two folders are two file
+    systems, between which files are copied instead of moved. For a share it is the mount point: a folder below it would
+    stay mounted in the sandbox, which then would not see the share go or come back.
     """
-    four, beside = needed(config)
+    four, beside = needed_folders(config)
     parent = Path(os.path.commonpath(four))
-    roots = [*dict.fromkeys(map(_share_or_itself, [parent] if len(parent.parts) > 2 else four))]
+    roots = [*dict.fromkeys(map(_mount_point_or_itself, [parent] if len(parent.parts) > 2 else four))]
     roots += [each for each in beside if not any(each.is_relative_to(root) for root in (*roots, places.state))]
     return tuple(roots)
 
 
-def made(config: Config, places: Places, roots: Sequence[Path]) -> list[Path]:
+def folders_to_make(config: Config, places: Places, roots: Sequence[Path]) -> list[Path]:
     """The folders that must exist before the service starts.
 
-    It makes for itself what it needs below ``roots``, but not the folder of a log.
+    The service makes what it needs below ``roots``, but not the folder of a log.
     """
     log = config.logging.file
     way = reversed(log.parents) if log and not log.is_relative_to(places.state) else ()
-    # Each on its own: systemd-tmpfiles goes no further from a folder of the user's to one that it made as root's.
+    # One entry each: systemd-tmpfiles does not go from a folder of the user to one that it has made as root.
     return [*roots, *(folder for folder in way if any(root in folder.parents for root in roots))]
 
 
-def needed(config: Config) -> tuple[list[Path], list[Path]]:
+def needed_folders(config: Config) -> tuple[list[Path], list[Path]]:
     """The four folders, and those of the state and of a log file."""
     found = config.folders
     four = [Path(os.path.normpath(each)) for each in (found.inbox, found.outbox, found.errors, found.processed)]
@@ -168,13 +168,13 @@ def needed(config: Config) -> tuple[list[Path], list[Path]]:
     return four, [StateLocation.of(config).folder, *([log.parent] if log else [])]
 
 
-def _share_or_itself(folder: Path) -> Path:
+def _mount_point_or_itself(folder: Path) -> Path:
     mount = mounts_at(folder)[0]
     return Path(mount.point) if is_network(mount.kind) and mount.point != "/" else folder
 
 
 def unit(config: Config, places: Places, user: str, roots: tuple[Path, ...]) -> str:
-    """The unit that is shipped, for this configuration and interpreter."""
+    """The text of the shipped unit, adapted to this configuration and interpreter."""
     at_home = [each for each in (config.path, Path(sys.prefix), *roots) if any(map(each.is_relative_to, HOMES))]
     values = {
         "ExecStart": " ".join(map(_argument, [*this_program(), "run", "--config", str(config.path)])),
@@ -184,7 +184,7 @@ def unit(config: Config, places: Places, user: str, roots: tuple[Path, ...]) -> 
         "ReadWritePaths": " ".join(_word(f"-{root}") for root in roots),
         "ProtectHome": "read-only" if at_home else "yes",
     }
-    if _takes_credential(config):
+    if _needs_credential(config):
         values["LoadCredential"] = f"api-key:{places.key}"
     lines = []
     for line in shipped("sorawatch.service").splitlines():
@@ -214,10 +214,10 @@ def _require_name(word: str, what: str) -> None:
 
 
 def _own(name: str) -> Places:
-    """Where a service of this name lies, unless another program's does already.
+    """The paths of a service of this name.
 
     Raises:
-        UsageError: if so, or it cannot be a name.
+        UsageError: if another program has a service of this name, or the name is not allowed.
     """
     _require_name(name, "--name")
     places = Places(name)
@@ -228,8 +228,8 @@ def _own(name: str) -> Places:
     return places
 
 
-def _closed(path: Path) -> Path | None:
-    """The first folder on the way to ``path`` that is closed to others, or that a service has a private one of."""
+def _inaccessible(path: Path) -> Path | None:
+    """The first folder above ``path`` that other users may not enter, or that is private to each service."""
     for folder in reversed(path.resolve().parents):
         try:
             if folder in _PRIVATE or not folder.stat().st_mode & 0o001:
@@ -240,15 +240,15 @@ def _closed(path: Path) -> Path | None:
 
 
 def _group(user: str) -> str:
-    """The user's own group; one that is to be made will have a group of its name."""
+    """The user's own group; a user that will be created has a group of the same name."""
     try:
         return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
     except KeyError:
         return user
 
 
-def _takes_credential(config: Config) -> bool:
-    """Whether there is a key, and the configuration does not say itself where."""
+def _needs_credential(config: Config) -> bool:
+    """Whether the key comes from the service manager: there is one, and the configuration does not name its file."""
     try:
         find_key(config, {})
     except ConfigError:
@@ -257,8 +257,8 @@ def _takes_credential(config: Config) -> bool:
 
 
 def _key_file(config: Config, environ: Mapping[str, str], places: Places) -> File | None:
-    """The key as a file for the service manager, where it takes one: that of this environment, or the one there is."""
-    if not _takes_credential(config):
+    """The key as a file for the service manager, where it needs one: from this environment, or the present file."""
+    if not _needs_credential(config):
         return None
     given = environ.get("SORAWATCH_API_KEY", "").strip()
     if not given and places.key.exists() and not os.access(places.key, os.R_OK):
@@ -274,7 +274,7 @@ def _key_file(config: Config, environ: Mapping[str, str], places: Places) -> Fil
 
 
 def this_program() -> list[str]:
-    """The words that run this very installation."""
+    """The command of this installation, as words."""
     command = Path(sys.prefix, "bin/sorawatch")
     return [str(command)] if command.exists() else [sys.executable, "-m", "sorawatch"]
 

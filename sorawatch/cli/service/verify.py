@@ -14,7 +14,7 @@ from sorawatch.cli.check import Finding
 from sorawatch.cli.service import properties
 from sorawatch.cli.service.account import ENTER, READ, WRITE, Account
 from sorawatch.cli.service.installed import Installed
-from sorawatch.cli.service.unit import Places, needed, this_program
+from sorawatch.cli.service.unit import Places, needed_folders, this_program
 from sorawatch.config import Config
 from sorawatch.config.keys import CREDENTIAL
 from sorawatch.errors import UsageError
@@ -24,29 +24,29 @@ _DEFAULT = "sorawatch"
 
 
 def verify(config: Config, name: str) -> Iterator[Finding]:
-    """Look at the unit, its user, the key and the folders, and at what systemd says; changes nothing."""
+    """Check the unit, its user, the key, the folders, and what systemd knows. Changes nothing."""
     installed = Installed.read(name)
-    again = _again(config, name, installed)
+    hint = _repair_hint(config, name, installed)
     if installed is None:
-        yield Finding(f"service {name}: there is no {Places(name).unit}", again, grave=True)
+        yield Finding(f"service {name}: there is no {Places(name).unit}", hint, grave=True)
         return
-    yield _command(config, installed, again)
-    yield from _user(config, installed, again)
+    yield _command(config, installed, hint)
+    yield from _user(config, installed, hint)
     yield from _key(installed)
-    yield _reach(config, installed, again)
-    if (told := _verified(installed.unit, again)) is not None:
-        yield told
+    yield _write_access(config, installed, hint)
+    if (reported := _verified(installed.unit, hint)) is not None:
+        yield reported
     yield from _running(name)
 
 
-def is_served(config: Config, name: str) -> bool:
-    """Whether the service ``name`` is installed and works by this configuration."""
+def is_service_of(config: Config, name: str) -> bool:
+    """Whether the service ``name`` is installed with this configuration."""
     installed = Installed.read(name)
     return installed is not None and str(config.path) in installed.command
 
 
-def _again(config: Config, name: str, installed: Installed | None) -> str:
-    """What repairs a unit that is not as it must be."""
+def _repair_hint(config: Config, name: str, installed: Installed | None) -> str:
+    """What to do about a unit that is not as it must be."""
     if "@" in name:
         return f"Change it with: systemctl edit {name}"
     user = installed.last("User", _DEFAULT) if installed else _DEFAULT
@@ -54,45 +54,45 @@ def _again(config: Config, name: str, installed: Installed | None) -> str:
     return f"Run: {shlex.join([*this_program(), 'service', 'install', *words, '--config', str(config.path)])}"
 
 
-def _command(config: Config, installed: Installed, again: str) -> Finding:
+def _command(config: Config, installed: Installed, hint: str) -> Finding:
     unit, words = installed.unit, installed.command
     if not words or not os.access(words[0], os.X_OK):
-        return Finding(f"{unit}: {words[0] if words else 'ExecStart'} cannot be run", again, grave=True)
+        return Finding(f"{unit}: {words[0] if words else 'ExecStart'} cannot be run", hint, grave=True)
     if str(config.path) not in words:
-        return Finding(f"{unit}: reads another configuration than {config.path}", again, grave=True)
+        return Finding(f"{unit}: reads another configuration than {config.path}", hint, grave=True)
     return Finding(f"{unit}: runs {words[0]} with {config.path}")
 
 
-def _user(config: Config, installed: Installed, again: str) -> Iterator[Finding]:
+def _user(config: Config, installed: Installed, hint: str) -> Iterator[Finding]:
     name = installed.last("User", "root")
     try:
         account = Account.of(name, installed.words("SupplementaryGroups"))
     except KeyError:
-        yield Finding(f"user {name}: does not exist, or a group of it", again, grave=True)
+        yield Finding(f"user {name}: does not exist, or a group of it", hint, grave=True)
         return
-    told = set()
+    reported = set()
     for what, path, right in _wanted(config, installed):
         obstacle = account.obstacle(path, right, [*_bound(installed)])
-        if obstacle is not None and obstacle not in told:
-            told.add(obstacle)
-            yield _kept_out(name, what, path, *obstacle, again if _is_made(obstacle[0], installed) else "")
+        if obstacle is not None and obstacle not in reported:
+            reported.add(obstacle)
+            yield _no_access(name, what, path, *obstacle, hint if _is_made(obstacle[0], installed) else "")
     yield Finding(f"user {name}: exists")
 
 
 def _is_made(place: Path, installed: Installed) -> bool:
-    """Whether what is missing below ``place`` is made when the service is installed."""
+    """Whether what is missing below ``place`` will be made by installing the service."""
     return any(place in allowed.parents and not allowed.exists() for allowed in _allowed(installed))
 
 
-def _kept_out(name: str, what: str, path: Path, place: Path, lacking: int, again: str) -> Finding:
+def _no_access(name: str, what: str, path: Path, place: Path, lacking: int, hint: str) -> Finding:
     rights = "".join(sign for sign, bit in (("r", READ), ("w", WRITE), ("x", ENTER)) if lacking & bit)
     verb = "write to" if lacking & WRITE else "read" if lacking & READ else "enter" if place.is_dir() else "run"
-    hint = again or f"Let it in: setfacl -m u:{name}:{rights} {place}, or change the owner, group or mode of {place}"
+    hint = hint or f"Let it in: setfacl -m u:{name}:{rights} {place}, or change the owner, group or mode of {place}"
     return Finding(f"{what}, {path}: the user {name} may not {verb} {place}", hint, grave=True)
 
 
 def _wanted(config: Config, installed: Installed) -> Iterator[tuple[str, Path, int]]:
-    """The places that the user must reach: what each is, its path, and the rights needed there.
+    """The paths that the user must have access to: what each is, its path, and the rights needed there.
 
     What systemd makes for the service is left out.
     """
@@ -102,31 +102,31 @@ def _wanted(config: Config, installed: Installed) -> Iterator[tuple[str, Path, i
     for key, folder in config.folders.roots.items():
         if any(folder.is_relative_to(each) for each in _allowed(installed)):
             yield f"folders.{key}", folder, READ | WRITE | ENTER
-    for what, folder in zip(("state", "logging.file"), needed(config)[1], strict=False):
+    for what, folder in zip(("state", "logging.file"), needed_folders(config)[1], strict=False):
         if not any(folder.is_relative_to(each) for each in _own(installed)):
             yield f"the folder of {what}", folder, READ | WRITE | ENTER
 
 
 def _own(installed: Installed) -> list[Path]:
-    """What systemd makes for the service."""
+    """The folders that systemd makes for the service."""
     return [Path("/var/lib", each) for each in installed.words("StateDirectory")]
 
 
 def _allowed(installed: Installed) -> list[Path]:
-    """What the sandbox lets the service write to."""
+    """The folders that the sandbox lets the service write to."""
     paths = [Path(word.lstrip("-+")) for word in installed.words("ReadWritePaths")]
     return [*paths, *_bound(installed), *_own(installed)]
 
 
 def _bound(installed: Installed) -> Iterator[Path]:
-    """Where ``BindPaths=`` shows something to the service."""
+    """The paths at which ``BindPaths=`` mounts something for the service."""
     for word in installed.words("BindPaths"):
         source, _, rest = word.lstrip("-").partition(":")
         yield Path(rest.partition(":")[0] or source)
 
 
 def _key(installed: Installed) -> Iterator[Finding]:
-    for credential in installed.said.get("LoadCredential", ()):
+    for credential in installed.values.get("LoadCredential", ()):
         name, _, path = credential.partition(":")
         if name == CREDENTIAL:
             yield _kept_key(Path(path))
@@ -147,15 +147,15 @@ def _kept_key(path: Path) -> Finding:
     return Finding(f"{path}: holds the key, for root alone")
 
 
-def _reach(config: Config, installed: Installed, again: str) -> Finding:
-    four, beside = needed(config)
+def _write_access(config: Config, installed: Installed, hint: str) -> Finding:
+    four, beside = needed_folders(config)
     for folder in (*four, *beside):
         if not any(folder.is_relative_to(each) for each in _allowed(installed)):
-            return Finding(f"{installed.unit}: the service may not write to {folder}", again, grave=True)
+            return Finding(f"{installed.unit}: the service may not write to {folder}", hint, grave=True)
     return Finding(f"{installed.unit}: the service may write to all it must")
 
 
-def _verified(unit: Path, again: str) -> Finding | None:
+def _verified(unit: Path, hint: str) -> Finding | None:
     tool = shutil.which("systemd-analyze")
     if tool is None:
         return None
@@ -164,23 +164,23 @@ def _verified(unit: Path, again: str) -> Finding | None:
     mark = unit.name.removesuffix(".service") if "@" in unit.name else unit.name
     complaints = [line for line in done.stderr.splitlines() if mark in line]
     if complaints:
-        return Finding(f"{unit}: {'; '.join(complaints)}", again, grave=True)
+        return Finding(f"{unit}: {'; '.join(complaints)}", hint, grave=True)
     return Finding(f"{unit}: systemd finds nothing wrong with it")
 
 
 def _running(name: str) -> Iterator[Finding]:
     try:
-        told = properties(name)
+        reported = properties(name)
     except UsageError as error:
         yield Finding(f"service {name}: {error}", "Start it where systemd runs.", grave=True)
         return
-    if told["NeedDaemonReload"] == "yes":
+    if reported["NeedDaemonReload"] == "yes":
         hint = f"systemctl daemon-reload && systemctl restart {name}"
         yield Finding(f"service {name}: its unit was changed after systemd read it", hint, grave=True)
-    if told["UnitFileState"] != "enabled":
+    if reported["UnitFileState"] != "enabled":
         yield Finding(f"service {name}: does not start at boot", f"systemctl enable {name}", grave=True)
-    if told["ActiveState"] in {"active", "reloading"}:
-        yield Finding(f"service {name}: runs; {told['StatusText']}")
+    if reported["ActiveState"] in {"active", "reloading"}:
+        yield Finding(f"service {name}: runs; {reported['StatusText']}")
     else:
         hint = f"journalctl -u {name} says why; systemctl restart {name}"
-        yield Finding(f"service {name}: is {told['ActiveState']} ({told['Result']})", hint, grave=True)
+        yield Finding(f"service {name}: is {reported['ActiveState']} ({reported['Result']})", hint, grave=True)

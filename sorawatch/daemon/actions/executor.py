@@ -98,7 +98,7 @@ class Executor:
         for (_, action, _), (began, job) in [*self._running.items()]:
             if action in self._stuck_seconds and now - began > self._stuck_seconds[action]:
                 what = f"{_DESCRIPTIONS[action]} {job.pair.path}"
-                return f"{what} comes to no end; if a folder lies on a share, see to that"
+                return f"{what} does not end; if a folder is on a share, check that share"
         return None
 
     def count(self, action: Action | None = None) -> int:

@@ -19,7 +19,7 @@ CLOCK_DIFFERENCE = 120
 """Seconds by which a server's clock may differ from ours."""
 
 _DAY = 86_400
-"""Seconds: a video like ours that is not older keeps us from ordering again, whatever the server's clock says."""
+"""Seconds: a similar video that is not older keeps us from ordering again, even if the server's clock is wrong."""
 
 _PAGES = 50
 """Pages of a list that are read at the most: 5,000 videos since the submit."""
@@ -160,7 +160,7 @@ def _may_have_prompt(video: Video, prompt: str) -> bool:
 
 
 def _letters(text: str) -> str:
-    """The letters and digits only, which remain whatever a server does to a text."""
+    """The letters and digits only, because servers change the rest of a text."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", html.unescape(text)).casefold()))
 
 

@@ -63,7 +63,7 @@ class CircuitBreaker:
 
     @property
     def stops_all(self) -> bool:
-        """Whether all orders wait, whatever their model."""
+        """Whether orders for every model wait."""
         return any(not circuit.model for circuit in self._open.values())
 
     @property

@@ -13,7 +13,7 @@ import pytest
 from sorawatch import config
 from sorawatch.cli.service import described, install, removal
 from sorawatch.cli.service.account import ENTER, READ, WRITE, Account
-from sorawatch.cli.service.unit import File, InstallPlan, Places, made, unit, writable
+from sorawatch.cli.service.unit import File, InstallPlan, Places, folders_to_make, unit, writable_folders
 from sorawatch.config import Config
 from sorawatch.errors import UsageError
 from tests.support.paths import ROOT
@@ -60,7 +60,7 @@ def test_with_a_drop_in_it_still_is(tmp_path: Path, example: Path) -> None:
 def test_a_unit_for_a_configuration_is_clean_and_hardened(tmp_path: Path) -> None:
     found = loaded(tmp_path)
     places = Places("kitchen")
-    text = unit(found, places, "cook", writable(found, places))
+    text = unit(found, places, "cook", writable_folders(found, places))
     for line in (
         f"ExecStart={sys.prefix}/bin/sorawatch run --config {tmp_path}/config.yaml",
         "User=cook",
@@ -86,14 +86,14 @@ def test_folders_far_apart_are_named_one_by_one(tmp_path: Path) -> None:
     found = loaded(
         tmp_path, f"folders: {apart}\nstate: /var/lib/sorawatch/state.db\nlogging: {{file: /var/log/x/y.log}}"
     )
-    roots = writable(found, Places("sorawatch"))
+    roots = writable_folders(found, Places("sorawatch"))
     assert [*map(str, roots)] == ["/srv/in", "/mnt/out", "/srv/bad", "/srv/old", "/var/log/x"]
 
 
 def test_a_home_is_opened_for_those_who_live_there_and_odd_paths_are_quoted(tmp_path: Path) -> None:
     home = "{inbox: /home/anna/100% new/in, outbox: /home/anna/100% new/out, errors: /home/anna/100% new/e, "
     found = loaded(tmp_path, f"folders: {home}processed: /home/anna/100% new/p}}")
-    text = unit(found, Places("sorawatch"), "sorawatch", writable(found, Places("sorawatch")))
+    text = unit(found, Places("sorawatch"), "sorawatch", writable_folders(found, Places("sorawatch")))
     assert "ProtectHome=read-only" in text
     assert 'ReadWritePaths="-/home/anna/100%% new"' in text
     judged(tmp_path, "sorawatch.service", text)
@@ -102,7 +102,7 @@ def test_a_home_is_opened_for_those_who_live_there_and_odd_paths_are_quoted(tmp_
 def test_a_dollar_begins_a_variable_in_a_command_line_alone(tmp_path: Path) -> None:
     (tmp_path / "5$HOME").mkdir()
     found = loaded(tmp_path / "5$HOME")
-    text = unit(found, Places("sorawatch"), "sorawatch", writable(found, Places("sorawatch")))
+    text = unit(found, Places("sorawatch"), "sorawatch", writable_folders(found, Places("sorawatch")))
     assert f"--config {tmp_path}/5$$HOME/config.yaml\n" in text
     assert f"ReadWritePaths=-{tmp_path}/5$HOME\n" in text
 
@@ -116,8 +116,8 @@ def test_the_folder_of_a_log_is_made_too(tmp_path: Path) -> None:
     ):
         text = "folders: {inbox: in, outbox: out, errors: err, processed: old}"
         found = loaded(tmp_path, f"{text}\nlogging: {{file: {log}}}")
-        roots = writable(found, places)
-        assert made(found, places, roots) == [*roots, *more]
+        roots = writable_folders(found, places)
+        assert folders_to_make(found, places, roots) == [*roots, *more]
 
 
 def test_what_no_unit_can_name_is_refused(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_what_comes_to_no_end_is_named_until_it_does(mailbox: Mailbox[ActionDone
     executor.start(Action.ARCHIVE, JOB)
     assert executor.stuck is None
     wait_until(lambda: executor.stuck)
-    assert executor.stuck == "filing a.jpg comes to no end; if a folder lies on a share, see to that"
+    assert executor.stuck == "filing a.jpg does not end; if a folder is on a share, check that share"
     released.set()
     reports(mailbox, 2)
     assert executor.stuck is None
