@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from sorawatch.core.framing import UPRIGHT, Box, Framing, unturned, upright
+from sorawatch.core.framing import NORMAL_ORIENTATION, Box, Framing, oriented_size, stored_box
 from sorawatch.core.order import Size
 from sorawatch.edges.images.colour import sampled
 from sorawatch.edges.images.resizing import FINENESS, resize
@@ -45,7 +45,7 @@ _STARTS = {
 }
 """How a file begins that means to be a picture of that kind."""
 
-_UPRIGHTING = {
+_TRANSPOSE_OF = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -77,7 +77,7 @@ class Picture:
     @property
     def size(self) -> Size:
         """Upright."""
-        return upright(self.stored, self.orientation)
+        return oriented_size(self.stored, self.orientation)
 
     @classmethod
     def open(cls, name: str, data: bytes) -> Picture:
@@ -112,8 +112,8 @@ class Picture:
 
     def decode(self, framing: Framing) -> Raster:
         """The pixels, as few of them as do for the window of ``framing`` at its inner size."""
-        inner = upright(framing.inner, self.orientation)
-        left, top, right, bottom = unturned(framing.window, self.size, self.orientation)
+        inner = oriented_size(framing.inner, self.orientation)
+        left, top, right, bottom = stored_box(framing.window, self.size, self.orientation)
         wanted = (
             math.ceil(FINENESS * inner.width * self.stored.width / (right - left)),
             math.ceil(FINENESS * inner.height * self.stored.height / (bottom - top)),
@@ -133,20 +133,20 @@ class Raster:
 
     def window(self, framing: Framing) -> Image.Image:
         """The window of ``framing`` at its inner size, upright."""
-        return self._upright(unturned(framing.window, self.picture.size, self.picture.orientation), framing.inner)
+        return self._displayed(stored_box(framing.window, self.picture.size, self.picture.orientation), framing.inner)
 
     def reduced(self, size: Size) -> Image.Image:
         """All of it at ``size``, upright."""
         stored = self.picture.stored
-        return self._upright((0.0, 0.0, float(stored.width), float(stored.height)), size)
+        return self._displayed((0.0, 0.0, float(stored.width), float(stored.height)), size)
 
-    def _upright(self, box: Box, size: Size) -> Image.Image:
+    def _displayed(self, box: Box, size: Size) -> Image.Image:
         orientation = self.picture.orientation
         left, top, right, bottom = (edge * self.shrunk for edge in box)
         shrunk_box = (left, top, min(right, self.image.width), min(bottom, self.image.height))
-        turned = upright(size, orientation)
+        turned = oriented_size(size, orientation)
         image = resize(self.image, (turned.width, turned.height), shrunk_box)
-        return image if orientation == UPRIGHT else image.transpose(_UPRIGHTING[orientation])
+        return image if orientation == NORMAL_ORIENTATION else image.transpose(_TRANSPOSE_OF[orientation])
 
 
 @contextlib.contextmanager
@@ -210,6 +210,6 @@ def _orientation(image: Image.Image) -> int:
     """The EXIF orientation; a broken EXIF block is no reason to refuse a sound picture."""
     with contextlib.suppress(Exception):
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-        if orientation in _UPRIGHTING:
+        if orientation in _TRANSPOSE_OF:
             return int(orientation)
-    return UPRIGHT
+    return NORMAL_ORIENTATION
