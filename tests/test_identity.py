@@ -268,7 +268,7 @@ class TestAnother:
         with yard.running():
             wait_until(lambda: "ready" in yard.states("beach.jpg"))
             told = yard.cli("retry", "--another", "beach.jpg", status=1)
-            assert "cannot be ordered once more now: it waits in the inbox to be ordered at all" in told
+            assert "cannot be ordered once more now: it waits in the inbox for its first order" in told
             (yard.inbox / "PAUSE").unlink()
             wait_until(lambda: "rendering" in yard.states("beach.jpg"))
             told = yard.cli("retry", "--another", "beach.jpg", status=1)

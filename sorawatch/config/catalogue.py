@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from sorawatch.core.order import Model, Size
-from sorawatch.core.schema import Check, CheckError, Section, micros, shown
+from sorawatch.core.schema import Check, CheckError, Section, describe, micros
 from sorawatch.core.sidecar import seconds, size
 from sorawatch.core.yaml_tree import Node
 
@@ -57,7 +57,7 @@ def check_prices(catalogue: Mapping[str, Model], limits: Limits, section: Sectio
         if named and (unpriced := _unpriced(model)):
             what = f"has no price for {unpriced}, which {named} has to count"
             add = 'Add "usd_per_second: 0.10" or "usd_per_video: 0.80" below it, with its own price (0 if it is free),'
-            section.note(model.name, what, f"{add} or set the cap to null.")
+            section.report(model.name, what, f"{add} or set the cap to null.")
 
 
 def _unpriced(model: Model) -> str | None:
@@ -88,7 +88,7 @@ def _any_or(check: Check[T], more: str = "") -> Check[tuple[T, ...] | None]:
         if node.text == "any":
             return None
         if not isinstance(node.value, tuple) or not node.value:
-            raise CheckError(f"is {shown(node)}", f"Allowed: a list with at least one entry,{more} or any.")
+            raise CheckError(f"is {describe(node)}", f"Allowed: a list with at least one entry,{more} or any.")
         return tuple(dict.fromkeys(check(item) for item in node.value))
 
     return checked

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sorawatch.config.rules import KEY_BELONGS
-from sorawatch.core.schema import CheckError, shown, text
+from sorawatch.core.schema import CheckError, describe, text
 from sorawatch.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ def auth(node: Node) -> str:
     if written.startswith(("sk-", "Bearer ", "$")):
         raise CheckError("looks like a key, not like the name of a header", KEY_BELONGS)
     if not _NAME.fullmatch(written) or written.lower() in _OF_THE_REQUEST:
-        raise CheckError(f"is {shown(node)}", "Allowed: bearer, none, or the name of a header such as X-Api-Key.")
+        raise CheckError(f"is {describe(node)}", "Allowed: bearer, none, or the name of a header such as X-Api-Key.")
     return written
 
 
 def field_name(node: Node) -> str:
     written = text(node).strip()
     if written in _OURS or not written.isprintable() or '"' in written:
-        raise CheckError(f"is {shown(node)}", "Allowed: the name of the form's field, such as input_reference.")
+        raise CheckError(f"is {describe(node)}", "Allowed: the name of the form's field, such as input_reference.")
     return written
 
 
@@ -82,14 +82,16 @@ def headers(node: Node) -> tuple[tuple[str, str], ...]:
 def check_fields(section: Section, api: Api) -> None:
     """Note what the keys of a dialect can only say wrongly together."""
     if api.image_field in dict(api.extra_fields):
-        section.note("extra_fields", f'has "{api.image_field}", which is the picture', "Give one of them another name.")
+        section.report(
+            "extra_fields", f'has "{api.image_field}", which is the picture', "Give one of them another name."
+        )
     names = [name.lower() for name, _ in api.headers]
     carrier = {BEARER: "Authorization", NO_KEY: None}.get(api.auth, api.auth)
     if carrier and carrier.lower() in names:
         what = f'has "{carrier}", which carries the API key'
-        section.note("headers", what, 'Leave it out, or set "auth: none" and give it here as $NAME.')
+        section.report("headers", what, 'Leave it out, or set "auth: none" and give it here as $NAME.')
     if len(set(names)) < len(names):
-        section.note("headers", "names a header twice", "Keep one; upper and lower case are the same.")
+        section.report("headers", "names a header twice", "Keep one; upper and lower case are the same.")
 
 
 def find_headers(config: Config, environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -115,7 +117,9 @@ def find_headers(config: Config, environ: Mapping[str, str]) -> Mapping[str, str
 
 def _texts(node: Node, example: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(node.value, Mapping):
-        raise CheckError(f"is {shown(node)}", f"Allowed: names with their values, such as {example}, or {{}} for none.")
+        raise CheckError(
+            f"is {describe(node)}", f"Allowed: names with their values, such as {example}, or {{}} for none."
+        )
     return tuple((name.strip(), text(value).strip()) for name, value in node.value.items())
 
 

@@ -33,9 +33,9 @@ from sorawatch.config.sections import (
 from sorawatch.core.job import Billing
 from sorawatch.core.limits import read_limits
 from sorawatch.core.reference_format import Format, ReferenceOptions
-from sorawatch.core.schema import LONGEST, Findings, Section, choice, flag, integer, nearest, nullable, positive
-from sorawatch.core.sidecar import OrderSettings, clashes, prompt, read_video
-from sorawatch.core.yaml_tree import Invalid, Node, illegible, resolve
+from sorawatch.core.schema import MAX_DURATION, Findings, Section, boolean, choice, integer, nearest, nullable, positive
+from sorawatch.core.sidecar import OrderSettings, catalogue_problems, prompt, read_video_keys
+from sorawatch.core.yaml_tree import Invalid, Node, find_control_character, resolve
 from sorawatch.edges import yamlfile
 from sorawatch.errors import Blocked, ConfigError, Deferred, Problem
 
@@ -88,18 +88,18 @@ def _overrides(variables: Mapping[str, str], findings: Findings) -> Mapping[str,
         try:
             if path in IN_YAML:
                 nodes[path] = yamlfile.load_value(value, name)
-            elif illegible(value):
+            elif find_control_character(value):
                 raise Invalid(Problem(name, "holds bytes that are not UTF-8, or control characters", "Remove them."))
             else:
                 nodes[path] = Node(resolve(value), value, name)
         except Invalid as invalid:
             for problem in invalid.problems:
-                findings.note(0, problem)
+                findings.add(0, problem)
     return MappingProxyType(nodes)
 
 
 def _check_variables(variables: Mapping[str, str], findings: Findings) -> None:
-    known = [variable(path).removeprefix(PREFIX) for path in findings.asked]
+    known = [variable(path).removeprefix(PREFIX) for path in findings.known_keys]
     for name in variables:
         word = name.removeprefix(PREFIX)
         if name in NOT_OVERRIDES or word in known:
@@ -107,7 +107,7 @@ def _check_variables(variables: Mapping[str, str], findings: Findings) -> None:
         near = nearest(word, known)
         example = variable("api.base_url")
         hint = f"Did you mean {PREFIX}{near}?" if near else f"Unset it; variables are named like {example}."
-        findings.note(0, Problem(name, "is an environment variable that stands for no key", hint))
+        findings.add(0, Problem(name, "is an environment variable that stands for no key", hint))
 
 
 def _read(tree: Node, path: Path, findings: Findings) -> Config:
@@ -138,7 +138,7 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
         timezone=timezone,
     )
     check_prices(catalogue, config.limits, models)
-    findings.noted += models.findings.noted
+    findings.found += models.findings.found
     root.close()
     return config
 
@@ -166,7 +166,7 @@ def _folders(section: Section, base: Path) -> Folders:
     for (one, first), (other, second) in combinations(folders.roots.items(), 2):
         if relation := rules.relation(second, first):
             what = f"{rules.located(second)} {relation} folders.{one}, {rules.located(first)}"
-            section.note(other, what, "Give each folder a place outside the others.")
+            section.report(other, what, "Give each folder a place outside the others.")
     return folders
 
 
@@ -176,19 +176,19 @@ def _state(root: Section, folders: Folders, base: Path) -> str:
     for name, folder in folders.roots.items() if "://" not in state else ():
         # References are staged beside the state: inside the inbox they would be taken for new pictures, and bought.
         if rules.relation(parent, folder) in {"lies inside", "is the same folder as"}:
-            root.note("state", f"{state} lies inside folders.{name}", "Put it outside the four folders.")
+            root.report("state", f"{state} lies inside folders.{name}", "Put it outside the four folders.")
     return state
 
 
 def _work(root: Section, folders: Folders, base: Path, state: str) -> Path | None:
     work = root.get("work", nullable(rules.path(base)), None)
     if work is not None and "://" not in state:
-        root.note("work", "is only for a state in a database", f"Leave it out: it is {state}.work here.")
+        root.report("work", "is only for a state in a database", f"Leave it out: it is {state}.work here.")
     folder = work or base / WORK
     for name, other in folders.roots.items() if "://" in state else ():
         # What belongs to no job is removed from there.
         if relation := rules.relation(folder, other):
-            root.note("work", f"{folder} {relation} folders.{name}, {other}", "Put it outside the four folders.")
+            root.report("work", f"{folder} {relation} folders.{name}, {other}", "Put it outside the four folders.")
     return work
 
 
@@ -197,12 +197,12 @@ def _api(section: Section, base: Path) -> Api:
     api = Api(
         base_url=section.get("base_url", rules.base_url, default.base_url),
         key_file=section.get("key_file", nullable(rules.key_file(base)), default.key_file),
-        timeout_seconds=section.get("timeout_seconds", positive(LONGEST), default.timeout_seconds),
+        timeout_seconds=section.get("timeout_seconds", positive(MAX_DURATION), default.timeout_seconds),
         unresolved_submit=section.get("unresolved_submit", choice(UnresolvedSubmit), default.unresolved_submit),
-        allow_http=section.get("allow_http", flag, default.allow_http),
+        allow_http=section.get("allow_http", boolean, default.allow_http),
         image_field=section.get("image_field", dialect.field_name, default.image_field),
         extra_fields=section.get("extra_fields", dialect.extra_fields, default.extra_fields),
-        send_size=section.get("send_size", flag, default.send_size),
+        send_size=section.get("send_size", boolean, default.send_size),
         headers=section.get("headers", dialect.headers, default.headers),
         auth=section.get("auth", dialect.auth, default.auth),
     )
@@ -211,19 +211,19 @@ def _api(section: Section, base: Path) -> Api:
     secret = api.auth != dialect.NO_KEY or any(value.startswith("$") for _, value in api.headers)
     if rules.is_exposed(api.base_url) and not api.allow_http and secret:
         what = f'is "{api.base_url}", over which the key would travel unencrypted'
-        section.note("base_url", what, 'Write https://, or add "allow_http: true" in a network you trust.')
+        section.report("base_url", what, 'Write https://, or add "allow_http: true" in a network you trust.')
     return api
 
 
 def _video(section: Section, name: str, catalogue: Mapping[str, Model], findings: Findings) -> OrderSettings:
-    said = read_video(section, nullable(prompt))
+    said = read_video_keys(section, nullable(prompt))
     section.close()
     unsaid = {key: getattr(VIDEO, key) for key in VIDEO_KEYS if section.node(key) is None}
     keys = ["prompt", *VIDEO_KEYS] if said.prompt else VIDEO_KEYS
     places = MappingProxyType({key: section.where(key) for key in keys})
     video = replace(said, **unsaid, name=name, places=places)
-    for problem in clashes([video], catalogue):
-        findings.note(section.line, problem)
+    for problem in catalogue_problems([video], catalogue):
+        findings.add(section.line, problem)
     return video
 
 
@@ -243,9 +243,11 @@ def _watch(section: Section) -> WatchOptions:
     default = WatchOptions()
     watch = WatchOptions(
         mode=section.get("mode", choice(WatchMode), default.mode),
-        settle_seconds=section.get("settle_seconds", positive(LONGEST), default.settle_seconds),
-        rescan_seconds=section.get("rescan_seconds", positive(LONGEST), default.rescan_seconds),
-        damaged_grace_seconds=section.get("damaged_grace_seconds", positive(LONGEST), default.damaged_grace_seconds),
+        settle_seconds=section.get("settle_seconds", positive(MAX_DURATION), default.settle_seconds),
+        rescan_seconds=section.get("rescan_seconds", positive(MAX_DURATION), default.rescan_seconds),
+        damaged_grace_seconds=section.get(
+            "damaged_grace_seconds", positive(MAX_DURATION), default.damaged_grace_seconds
+        ),
         ignore=section.get("ignore", rules.globs, default.ignore),
     )
     section.close()
@@ -255,10 +257,10 @@ def _watch(section: Section) -> WatchOptions:
 def _polling(section: Section) -> Polling:
     default = Polling()
     polling = Polling(
-        min_seconds=section.get("min_seconds", positive(LONGEST), default.min_seconds),
-        max_seconds=section.get("max_seconds", positive(LONGEST), default.max_seconds),
-        stall_minutes=section.get("stall_minutes", positive(LONGEST // 60), default.stall_minutes),
-        abandon_hours=section.get("abandon_hours", positive(LONGEST // 3600), default.abandon_hours),
+        min_seconds=section.get("min_seconds", positive(MAX_DURATION), default.min_seconds),
+        max_seconds=section.get("max_seconds", positive(MAX_DURATION), default.max_seconds),
+        stall_minutes=section.get("stall_minutes", positive(MAX_DURATION // 60), default.stall_minutes),
+        abandon_hours=section.get("abandon_hours", positive(MAX_DURATION // 3600), default.abandon_hours),
     )
     section.close()
     _check_order(section, "min_seconds", polling.min_seconds, "max_seconds", polling.max_seconds)
@@ -269,8 +271,8 @@ def _polling(section: Section) -> Polling:
 def _retries(section: Section) -> Retries:
     default = Retries()
     retries = Retries(
-        first_seconds=section.get("first_seconds", positive(LONGEST), default.first_seconds),
-        max_seconds=section.get("max_seconds", positive(LONGEST), default.max_seconds),
+        first_seconds=section.get("first_seconds", positive(MAX_DURATION), default.first_seconds),
+        max_seconds=section.get("max_seconds", positive(MAX_DURATION), default.max_seconds),
         attempts=section.get("attempts", integer(1, 1000), default.attempts),
         failed_generations=section.get("failed_generations", integer(0, 1000), default.failed_generations),
     )
@@ -282,15 +284,16 @@ def _retries(section: Section) -> Retries:
 def _check_order(section: Section, low: str, least: float, high: str, most: float) -> None:
     if least > most:
         if section.node(high):
-            section.note(high, f"is {most:g}, less than {low}, which is {least:g}", f"Allowed: at least {least:g}.")
+            section.report(high, f"is {most:g}, less than {low}, which is {least:g}", f"Allowed: at least {least:g}.")
         else:
-            section.note(low, f"is {least:g}, more than {high}, which is {most:g}", f"Allowed: at most {most:g}.")
+            section.report(low, f"is {least:g}, more than {high}, which is {most:g}", f"Allowed: at most {most:g}.")
 
 
 def _billing(section: Section) -> Billing:
     default = Billing()
     billing = Billing(
-        failed=section.get("failed", flag, default.failed), moderated=section.get("moderated", flag, default.moderated)
+        failed=section.get("failed", boolean, default.failed),
+        moderated=section.get("moderated", boolean, default.moderated),
     )
     section.close()
     return billing
@@ -302,7 +305,7 @@ def _logging(section: Section, base: Path) -> Logging:
         format=section.get("format", choice(LogFormat), default.format),
         level=section.get("level", choice(LogLevel), default.level),
         file=section.get("file", nullable(rules.path(base)), default.file),
-        prompts=section.get("prompts", flag, default.prompts),
+        prompts=section.get("prompts", boolean, default.prompts),
     )
     section.close()
     return logging

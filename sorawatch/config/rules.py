@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sorawatch.core.schema import Check, CheckError, did_you_mean, shown, text
+from sorawatch.core.schema import Check, CheckError, describe, did_you_mean, text
 from sorawatch.edges import mounts
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def path(base: Path) -> Check[Path]:
             return base / Path(text(node).strip()).expanduser()
         except RuntimeError as error:
             hint = "Write the path from / on."
-            raise CheckError(f"is {shown(node)}, but that home folder is not known", hint) from error
+            raise CheckError(f"is {describe(node)}, but that home folder is not known", hint) from error
 
     return check
 
@@ -74,12 +74,12 @@ def base_url(node: Node) -> str:
         url = urlsplit(written)
         usable = url.scheme in {"http", "https"} and url.hostname and url.port != 0
     except ValueError as error:
-        raise CheckError(f"is {shown(node)}", _ADDRESS) from error
+        raise CheckError(f"is {describe(node)}", _ADDRESS) from error
     if not usable or any(character.isspace() for character in written):
-        raise CheckError(f"is {shown(node)}", _ADDRESS)
+        raise CheckError(f"is {describe(node)}", _ADDRESS)
     trimmed = url.path.rstrip("/")
     if trimmed.endswith("/videos"):
-        raise CheckError(f"is {shown(node)}", 'Leave off "/videos", which is added for every request.')
+        raise CheckError(f"is {describe(node)}", 'Leave off "/videos", which is added for every request.')
     return f"{url.scheme}://{url.netloc}{trimmed}"
 
 
@@ -102,14 +102,14 @@ def timezone(node: Node) -> zoneinfo.ZoneInfo:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         near = did_you_mean(name, zoneinfo.available_timezones())
         hint = f"{near}Allowed: an IANA name such as Europe/Berlin, or null for the system's time zone."
-        raise CheckError(f"is {shown(node)}, a time zone that this system does not know", hint) from error
+        raise CheckError(f"is {describe(node)}, a time zone that this system does not know", hint) from error
 
 
 def colour(node: Node) -> Colour:
     """``#RRGGBB``. A bare ``#`` begins a comment in YAML, so that what follows it is lost."""
     digits = node.text.strip().removeprefix("#")
     if not _COLOUR.fullmatch(digits):
-        raise CheckError(f"is {shown(node)}", 'Allowed: a colour such as "#1a2b3c" (red, green, blue), in quotes.')
+        raise CheckError(f"is {describe(node)}", 'Allowed: a colour such as "#1a2b3c" (red, green, blue), in quotes.')
     red, green, blue = bytes.fromhex(digits)
     return red, green, blue
 
@@ -122,7 +122,7 @@ def mode(least: int) -> Check[int]:
         if not _MODE.fullmatch(digits) or int(digits, 8) & least != least:
             example = "0664" if least == 0o600 else "0775"
             hint = f'Allowed: octal digits such as "{example}", which leave the owner at least {least:04o}.'
-            raise CheckError(f"is {shown(node)}", hint)
+            raise CheckError(f"is {describe(node)}", hint)
         return int(digits, 8)
 
     return check
@@ -138,12 +138,12 @@ def group(node: Node) -> int:
     except (KeyError, ValueError) as error:
         near = did_you_mean(name, [entry.gr_name for entry in grp.getgrall()])
         hint = f"{near}Allowed: a group of this system, by name or number, or null."
-        raise CheckError(f"is {shown(node)}, a group that this system does not know", hint) from error
+        raise CheckError(f"is {describe(node)}, a group that this system does not know", hint) from error
 
 
 def globs(node: Node) -> tuple[str, ...]:
     if not isinstance(node.value, tuple):
-        raise CheckError(f"is {shown(node)}", 'Allowed: a list of patterns, such as ["*.tmp", "draft-*"].')
+        raise CheckError(f"is {describe(node)}", 'Allowed: a list of patterns, such as ["*.tmp", "draft-*"].')
     return tuple(text(item) for item in node.value)
 
 

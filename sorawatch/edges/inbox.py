@@ -229,7 +229,7 @@ def _look(status: os.stat_result) -> FileStatus:
 def _left_over(folder: _Folder, pairing: Pairing) -> dict[str, str]:
     """The names in a folder that are part of no pair, each with why not."""
     return {
-        **dict.fromkeys(pairing.lonely, "no image of this name"),
+        **dict.fromkeys(pairing.without_image, "no image of this name"),
         **dict.fromkeys(pairing.unknown, "not a picture format sorawatch reads"),
         **{name: f"is {kind}, which is never opened; put the file itself here" for name, kind in folder.odd.items()},
         **folder.blind,

@@ -16,7 +16,7 @@ import yaml
 
 from sorawatch.core.naming import on_a_line
 from sorawatch.core.os_errors import translate
-from sorawatch.core.yaml_tree import MAX_BYTES, Invalid, Node, decode, illegible, resolve
+from sorawatch.core.yaml_tree import MAX_BYTES, Invalid, Node, decode, find_control_character, resolve
 from sorawatch.errors import Deferred, Problem
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class _Parser:
 
     def __init__(self, text: str, name: str) -> None:
         self._name = name
-        if bad := illegible(text):
+        if bad := find_control_character(text):
             raise self._invalid(1, f"contains the control character U+{ord(bad[0]):04X}", "Remove that character.")
         self._loader = yaml.SafeLoader(text)
         self._next_event: Callable[[], object] = self._loader.get_event
@@ -135,7 +135,7 @@ class _Parser:
             hint = 'Remove it; put text that starts with "!" in quotes.'
             raise self._invalid(_line(event), "uses a tag (!), which is not supported", hint)
         if isinstance(event, yaml.ScalarEvent):
-            if bad := illegible(event.value):
+            if bad := find_control_character(event.value):
                 what = f"contains the control character U+{ord(bad[0]):04X}"
                 raise self._invalid(_line(event), what, "Remove that escape.")
             return Node(event.value if event.style else resolve(event.value), event.value, self._name, at)
