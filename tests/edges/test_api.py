@@ -27,7 +27,7 @@ from PIL import Image
 
 from sorawatch.core.answers import Status
 from sorawatch.edges.api import Dialect, VideoApi
-from sorawatch.edges.api.client import LARGEST_ANSWER
+from sorawatch.edges.api.client import MAX_RESPONSE
 from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.edges.clip import check
 from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
@@ -349,7 +349,7 @@ SPOILED = {
     "503 html": reply(503, b"<html>", Retry_After="1"),
     "504": reply(504),
     "200 html": reply(200, b"<html>"),
-    "endless": reply(200, b" " * (LARGEST_ANSWER + 1)),
+    "endless": reply(200, b" " * (MAX_RESPONSE + 1)),
     "bad chunk": Reply(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "close"),
     "bad gzip": reply(200, b"no gzip", Content_Encoding="gzip"),
 }
@@ -432,7 +432,7 @@ def test_failed_tls_was_certainly_not_sent_and_says_what_to_do():
         thread = threading.Thread(target=answer_plainly)
         thread.start()
         api = client(f"https://127.0.0.1:{listener.getsockname()[1]}")
-        with pytest.raises(Blocked, match="no safe connection") as raised:
+        with pytest.raises(Blocked, match="no secure connection") as raised:
             submit(api)
         api.close()
         thread.join()
@@ -486,7 +486,7 @@ def test_a_silent_server_is_asked_once():
 
 
 def test_an_answer_larger_than_any_page_is_not_read():
-    with serving(reply(200, b" " * (LARGEST_ANSWER + 1))) as (_, api), pytest.raises(Deferred, match="bytes"):
+    with serving(reply(200, b" " * (MAX_RESPONSE + 1))) as (_, api), pytest.raises(Deferred, match="bytes"):
         api.page()
 
 

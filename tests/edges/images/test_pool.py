@@ -112,7 +112,7 @@ def test_a_picture_that_takes_too_long_is_refused(tmp_path: Path, limits: Proces
     try:
         told, hint = refusal(studio.begin("endless.jpg", ENDLESS))
         assert told.startswith("endless.jpg took longer to decode than the ")
-        assert hint == "Save it anew as a plain JPEG, or smaller."
+        assert hint == "Save it again as a plain JPEG, or smaller."
         assert studio.good().size == SMALL
     finally:
         studio.close()
@@ -138,7 +138,7 @@ def test_a_picture_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None
         (
             signal.SIGSEGV,
             "endless.jpg made its decoder crash (signal 11)",
-            "It is probably damaged. Copy it again, or save it anew as JPEG or PNG.",
+            "It is probably damaged. Copy it again, or save it again as JPEG or PNG.",
         ),
     ],
 )
