@@ -1,4 +1,4 @@
-"""Reads a configuration: the file, the environment over it, and every problem of both at once."""
+"""Reads a configuration from its file and the environment, and finds all problems of both at once."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ NOT_OVERRIDES = frozenset({"SORAWATCH_CONFIG", "SORAWATCH_API_KEY"})
 VIDEO_KEYS = ("model", "size", "seconds", "fit", "focus")
 """The keys of ``video`` that have a default."""
 IN_YAML = frozenset({"models", "video.focus", "watch.ignore", "api.extra_fields", "api.headers"})
-"""The keys whose variables hold YAML, being lists or mappings; all others hold the bare value."""
+"""The keys whose environment variables contain YAML, since they are lists or mappings; all others are plain values."""
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """The configuration in the file ``path``, with ``SORAWATCH_SECTION__KEY`` variables of ``environ`` over it.
+    """The configuration in the file ``path``, overridden by ``SORAWATCH_SECTION__KEY`` variables of ``environ``.
 
-    Reads the file and the targets of links in its folders, nothing else; the folders need not exist.
+    Apart from the file, only the targets of links in the paths of its folders are read. The folders need not exist.
 
     Raises:
         ConfigError: with every problem found.
@@ -77,7 +77,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
 
 def variable(path: str) -> str:
-    """The environment variable of a dotted path: ``api.base_url`` is ``SORAWATCH_API__BASE_URL``."""
+    """The environment variable for a dotted path: ``SORAWATCH_API__BASE_URL`` for ``api.base_url``."""
     return PREFIX + path.upper().replace(".", "__")
 
 
@@ -89,7 +89,7 @@ def _overrides(variables: Mapping[str, str], findings: Findings) -> Mapping[str,
             if path in IN_YAML:
                 nodes[path] = yamlfile.load_value(value, name)
             elif find_control_character(value):
-                raise Invalid(Problem(name, "holds bytes that are not UTF-8, or control characters", "Remove them."))
+                raise Invalid(Problem(name, "contains bytes that are not UTF-8, or control characters", "Remove them."))
             else:
                 nodes[path] = Node(resolve(value), value, name)
         except Invalid as invalid:
@@ -107,7 +107,7 @@ def _check_variables(variables: Mapping[str, str], findings: Findings) -> None:
         near = nearest(word, known)
         example = variable("api.base_url")
         hint = f"Did you mean {PREFIX}{near}?" if near else f"Unset it; variables are named like {example}."
-        findings.add(0, Problem(name, "is an environment variable that stands for no key", hint))
+        findings.add(0, Problem(name, "is an environment variable for an unknown key", hint))
 
 
 def _read(tree: Node, path: Path, findings: Findings) -> Config:
@@ -145,7 +145,7 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
 
 def _catalogue(root: Section) -> tuple[Mapping[str, Model], Section]:
     node = root.get("models", lambda node: node, Node(None, source=root.source))
-    # Findings of their own, because the environment holds models as a whole, never key by key.
+    # Separate findings, because the environment can only set all models together, not single keys of them.
     section = Section(node, Findings(), "models")
     return read_models(section), section
 
@@ -174,7 +174,7 @@ def _state(root: Section, folders: Folders, base: Path) -> str:
     state = root.get("state", rules.state(base), STATE)
     parent = Path(state).parent
     for name, folder in folders.roots.items() if "://" not in state else ():
-        # References are staged beside the state: inside the inbox they would be taken for new pictures, and bought.
+        # References are written beside the state. Inside the inbox they would be found as new pictures and bought.
         if rules.relation(parent, folder) in {"lies inside", "is the same folder as"}:
             root.report("state", f"{state} lies inside folders.{name}", "Put it outside the four folders.")
     return state
@@ -186,7 +186,7 @@ def _work(root: Section, folders: Folders, base: Path, state: str) -> Path | Non
         root.report("work", "is only for a state in a database", f"Leave it out: it is {state}.work here.")
     folder = work or base / WORK
     for name, other in folders.roots.items() if "://" in state else ():
-        # What belongs to no job is removed from there.
+        # Files that belong to no job are removed from the work folder.
         if relation := rules.relation(folder, other):
             root.report("work", f"{folder} {relation} folders.{name}, {other}", "Put it outside the four folders.")
     return work
@@ -210,18 +210,18 @@ def _api(section: Section, base: Path) -> Api:
     dialect.check_fields(section, api)
     secret = api.auth != dialect.NO_KEY or any(value.startswith("$") for _, value in api.headers)
     if rules.is_exposed(api.base_url) and not api.allow_http and secret:
-        what = f'is "{api.base_url}", over which the key would travel unencrypted'
+        what = f'is "{api.base_url}", so the key would be sent unencrypted'
         section.report("base_url", what, 'Write https://, or add "allow_http: true" in a network you trust.')
     return api
 
 
 def _video(section: Section, name: str, catalogue: Mapping[str, Model], findings: Findings) -> OrderSettings:
-    said = read_video_keys(section, nullable(prompt))
+    given = read_video_keys(section, nullable(prompt))
     section.close()
-    unsaid = {key: getattr(VIDEO, key) for key in VIDEO_KEYS if section.node(key) is None}
-    keys = ["prompt", *VIDEO_KEYS] if said.prompt else VIDEO_KEYS
+    defaults = {key: getattr(VIDEO, key) for key in VIDEO_KEYS if section.node(key) is None}
+    keys = ["prompt", *VIDEO_KEYS] if given.prompt else VIDEO_KEYS
     places = MappingProxyType({key: section.where(key) for key in keys})
-    video = replace(said, **unsaid, name=name, places=places)
+    video = replace(given, **defaults, name=name, places=places)
     for problem in catalogue_problems([video], catalogue):
         findings.add(section.line, problem)
     return video
@@ -229,14 +229,14 @@ def _video(section: Section, name: str, catalogue: Mapping[str, Model], findings
 
 def _reference(section: Section) -> ReferenceOptions:
     default = ReferenceOptions()
-    finish = ReferenceOptions(
+    options = ReferenceOptions(
         format=section.get("format", choice(Format), default.format),
         quality=section.get("quality", integer(1, 100), default.quality),
         background=section.get("background", rules.colour, default.background),
         max_enlargement=section.get("max_enlargement", positive(1000), default.max_enlargement),
     )
     section.close()
-    return finish
+    return options
 
 
 def _watch(section: Section) -> WatchOptions:
@@ -263,8 +263,8 @@ def _polling(section: Section) -> Polling:
         abandon_hours=section.get("abandon_hours", positive(MAX_DURATION // 3600), default.abandon_hours),
     )
     section.close()
-    _check_order(section, "min_seconds", polling.min_seconds, "max_seconds", polling.max_seconds)
-    _check_order(section, "stall_minutes", polling.stall_minutes / 60, "abandon_hours", polling.abandon_hours)
+    _check_bounds(section, "min_seconds", polling.min_seconds, "max_seconds", polling.max_seconds)
+    _check_bounds(section, "stall_minutes", polling.stall_minutes / 60, "abandon_hours", polling.abandon_hours)
     return polling
 
 
@@ -277,11 +277,11 @@ def _retries(section: Section) -> Retries:
         failed_generations=section.get("failed_generations", integer(0, 1000), default.failed_generations),
     )
     section.close()
-    _check_order(section, "first_seconds", retries.first_seconds, "max_seconds", retries.max_seconds)
+    _check_bounds(section, "first_seconds", retries.first_seconds, "max_seconds", retries.max_seconds)
     return retries
 
 
-def _check_order(section: Section, low: str, least: float, high: str, most: float) -> None:
+def _check_bounds(section: Section, low: str, least: float, high: str, most: float) -> None:
     if least > most:
         if section.node(high):
             section.report(high, f"is {most:g}, less than {low}, which is {least:g}", f"Allowed: at least {least:g}.")

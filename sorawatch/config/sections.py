@@ -1,4 +1,4 @@
-"""What a configuration says, and what it says where it is silent. Seconds may be fractions; money is micro-dollars."""
+"""The sections of a configuration and their defaults. Seconds may be fractions; money is in micro-dollars."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 KEEP_DAYS = 90
 STATE = "/var/lib/sorawatch/state.db"
 WORK = "work"
-"""Beside the configuration: the folder for what is under way where the state is in a database."""
+"""The work folder beside the configuration, used if the state is in PostgreSQL."""
 LIMITS = Limits(in_flight=4, submits_per_minute=30, micros_per_day=20 * MICROS)
 VIDEO = OrderSettings(model="sora-2", size=Size(1280, 720), seconds=8, fit=Fit.CROP, focus=Focus.CENTRE)
 
 
 class UnresolvedSubmit(StrEnum):
-    """What becomes of an order whose answer was lost on a server that cannot list its videos."""
+    """What to do with an order whose answer was lost, if the server cannot list its videos."""
 
     HOLD = "hold"
     RESUBMIT = "resubmit"
 
 
 class WatchMode(StrEnum):
-    """How changes in the inbox are noticed: ``auto`` goes by what its mounts can tell."""
+    """How changes in the inbox are noticed. ``auto`` depends on the file system of the inbox."""
 
     AUTO = "auto"
     NATIVE = "native"
@@ -42,7 +42,7 @@ class WatchMode(StrEnum):
 
 
 class Duplicates(StrEnum):
-    """What becomes of the same order as one that was delivered and is still remembered."""
+    """What to do with the same order as one that was delivered and is still in the state."""
 
     REFUSE = "refuse"
     ALLOW = "allow"
@@ -50,7 +50,7 @@ class Duplicates(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Absolute once loaded; the defaults are relative to the configuration file."""
+    """The folders and permissions. Loaded paths are absolute; the defaults are relative to the configuration file."""
 
     inbox: Path = Path("inbox")
     outbox: Path = Path("outbox")
@@ -59,7 +59,7 @@ class Folders:
     file_mode: int | None = None
     dir_mode: int | None = None
     group: int | None = None
-    """Its number."""
+    """The id of the group."""
 
     @property
     def roots(self) -> Mapping[str, Path]:
@@ -74,7 +74,7 @@ class Folders:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The server, and where its form differs from the reference's."""
+    """The server, and how its form differs from that of the reference contract."""
 
     base_url: str = "https://api.apiyi.com/v1"
     """Without a slash at its end."""
@@ -84,50 +84,50 @@ class Api:
     allow_http: bool = False
     image_field: str = "input_reference"
     extra_fields: tuple[tuple[str, str], ...] = ()
-    """Form fields beside the contract's own, with their values."""
+    """Additional form fields, with their values."""
     send_size: bool = True
     headers: tuple[tuple[str, str], ...] = ()
-    """Names and values; a value ``$NAME`` stands for that environment variable, and is a secret."""
+    """Names and values. A value ``$NAME`` means that environment variable, whose value is a secret."""
     auth: str = "bearer"
     """``bearer``, ``none``, or the name of the header that carries the bare key."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchOptions:
-    """How the inbox is looked at, and when a file there is complete."""
+    """How the inbox is watched, and when a file in it is complete."""
 
     mode: WatchMode = WatchMode.AUTO
     settle_seconds: float = 3
-    """How long a file must not have changed."""
+    """A file is complete when it has not changed for so long."""
     rescan_seconds: float = 30
-    """The longest time between two listings."""
+    """The longest time between two scans."""
     damaged_grace_seconds: float = 120
-    """How long a picture on a network share may look damaged before it counts as that."""
+    """How long a picture on a network share may look damaged before it is refused."""
     ignore: tuple[str, ...] = ()
     """Glob patterns of file names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """The bounds of the wait between two polls of one job at the API, and how long a render may take."""
+    """The shortest and longest wait between two polls of one job, and how long a render may take."""
 
     min_seconds: float = 5
     max_seconds: float = 30
     stall_minutes: float = 60
-    """After so long a render is reported, and asked after ever more rarely."""
+    """After this time a render is reported, and polled less and less often."""
     abandon_hours: float = 24
-    """After so long it is held for a person."""
+    """After this time the job is held for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How temporary failures are met."""
+    """How steps are repeated after temporary failures."""
 
     first_seconds: float = 5
     max_seconds: float = 900
     """The longest wait; each is about twice the one before."""
     attempts: int = 8
-    """Failures in a row before a step is given up."""
+    """The number of failures in a row after which a step is not tried again."""
     failed_generations: int = 1
     """How often a clip that the server failed to make is ordered again."""
 
@@ -146,32 +146,32 @@ class LogLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Logging:
-    """Of ``sorawatch run``."""
+    """The logs of ``sorawatch run``."""
 
     format: LogFormat = LogFormat.TEXT
     level: LogLevel = LogLevel.INFO
     file: Path | None = None
-    """Written to beside stderr."""
+    """A log file in addition to stderr."""
     prompts: bool = False
-    """Whether prompts are logged whatever the level."""
+    """Whether prompts are logged, at any level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A whole configuration in which no problem was found."""
+    """A complete configuration without problems."""
 
     path: Path
     """The file it was read from, absolute."""
     folders: Folders
     state: str = field(repr=False)
-    """An absolute path (SQLite), or a ``postgresql://`` URL, which may hold a password."""
+    """An absolute path (SQLite), or a ``postgresql://`` URL, which may contain a password."""
     work: Path | None
-    """None is ``WORK``, and of no consequence where the state is a file."""
+    """None means ``WORK``. Not used if the state is a file."""
     api: Api
     defaults: OrderSettings
     """The section ``video``: the last layer of every order."""
     catalogue: Mapping[str, Model]
-    """The section ``models`` over the built-in catalogue."""
+    """The built-in models, changed and extended by the section ``models``."""
     reference: ReferenceOptions
     watch: WatchOptions
     polling: Polling
@@ -181,6 +181,6 @@ class Config:
     billing: Billing
     duplicates: Duplicates
     keep_days: int
-    """Days for which ended jobs and their history are kept."""
+    """For how many days ended jobs and their history are kept."""
     timezone: ZoneInfo | None
-    """None is the system's."""
+    """None means the time zone of the system."""

@@ -69,7 +69,7 @@ def test_other_machines_are_not_served_unasked(host):
 def test_serving_in_the_foreground_ends_with_an_interrupt():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    script = f"from sorawatch.simulator import SimulatorSettings, serve; serve(SimulatorSettings(), port={port}); print('ended')"
+    script = f"from sorawatch.simulator import Settings, serve; serve(Settings(), port={port}); print('ended')"
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
             try:
@@ -86,10 +86,10 @@ WITHOUT = """
 import sys
 for name in ("av", "starlette", "uvicorn", "python_multipart"):
     sys.modules[name] = None
-from sorawatch.simulator import Fault, Simulator, SimulatorSettings, running
-SimulatorSettings(), Fault("lost_after")
+from sorawatch.simulator import Fault, Settings, Simulator, running
+Settings(), Fault("lost_after")
 try:
-    running(SimulatorSettings())
+    running(Settings())
 except ImportError as error:
     print(error)
 """
