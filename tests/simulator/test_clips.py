@@ -10,7 +10,7 @@ import av
 import pytest
 from PIL import Image, ImageChops
 
-from sorawatch.simulator.clips import ClipKey, RenderingStoppedError, render
+from sorawatch.simulator.clip_encoder import ClipKey, RenderingStoppedError, render
 
 
 def key(reference: bytes, width: int, height: int, seconds: int = 4, rate: int = 2) -> ClipKey:
