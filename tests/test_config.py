@@ -472,7 +472,7 @@ BAD_FILES = {
     ),
     "a folder in a folder": (
         "folders:\n  inbox: pics\n  errors: pics/errors\n",
-        "config.yaml line 3, folders.errors: /base/pics/errors lies inside folders.inbox, /base/pics."
+        "config.yaml line 3, folders.errors: /base/pics/errors is inside folders.inbox, /base/pics."
         " Give each folder a place outside the others.",
     ),
     "a folder around a folder": (
@@ -482,7 +482,7 @@ BAD_FILES = {
     ),
     "the state in the inbox": (
         "state: inbox/state.db\n",
-        "config.yaml line 1, state: /base/inbox/state.db lies inside folders.inbox. Put it outside the four folders.",
+        "config.yaml line 1, state: /base/inbox/state.db is inside folders.inbox. Put it outside the four folders.",
     ),
     "a work folder for a state file": (
         "work: /srv/work\n",
@@ -587,7 +587,7 @@ def test_folders_that_are_one_behind_a_link(refusal, tmp_path):
     (tmp_path / "inbox").mkdir()
     (tmp_path / "share").symlink_to("inbox")
     assert refusal("folders:\n  outbox: share/clips\n") == (
-        "config.yaml line 2, folders.outbox: /base/share/clips (which is /base/inbox/clips) lies inside folders.inbox,"
+        "config.yaml line 2, folders.outbox: /base/share/clips (which is /base/inbox/clips) is inside folders.inbox,"
         " /base/inbox. Give each folder a place outside the others."
     )
 

@@ -175,8 +175,8 @@ def _state(root: Section, folders: Folders, base: Path) -> str:
     parent = Path(state).parent
     for name, folder in folders.roots.items() if "://" not in state else ():
         # References are written beside the state. Inside the inbox they would be found as new pictures and bought.
-        if rules.relation(parent, folder) in {"lies inside", "is the same folder as"}:
-            root.report("state", f"{state} lies inside folders.{name}", "Put it outside the four folders.")
+        if rules.relation(parent, folder) in {"is inside", "is the same folder as"}:
+            root.report("state", f"{state} is inside folders.{name}", "Put it outside the four folders.")
     return state
 
 

@@ -157,7 +157,7 @@ def relation(one: Path, other: Path) -> str | None:
         if first == second:
             return "is the same folder as"
         if first.is_relative_to(second):
-            return "lies inside"
+            return "is inside"
         if second.is_relative_to(first):
             return "contains"
     return None
