@@ -40,10 +40,10 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Look at everything, the quick things first; orders nothing and changes nothing."""
     yield Finding(f"the configuration {config.path} is sound")
     marked = _marked(config)
-    answering = mounts.answering(config.folders.roots.values(), _PATIENCE)
+    responding = mounts.responding(config.folders.roots.values(), _PATIENCE)
     sound = []
     for name, folder in config.folders.roots.items():
-        finding = _folder(name, folder, marked=str(folder) in marked) if folder in answering else _silent(name, folder)
+        finding = _folder(name, folder, marked=str(folder) in marked) if folder in responding else _silent(name, folder)
         sound += [] if finding.grave else [folder]
         yield finding
     yield from _same_disk(config, sound)

@@ -56,7 +56,7 @@ def explain(error: Exception) -> int:
 def _tell(trouble: str) -> None:
     """Say on stderr what is wrong; a journal there is told that it is an error."""
     if logs.is_journal(os.environ):
-        logs.last_words(os.environ, f"error: {trouble}")
+        logs.log_fatal_error(os.environ, f"error: {trouble}")
     else:
         err.print(f"[red]error:[/] {escape(tame(trouble))}")
 

@@ -28,7 +28,7 @@ _RESERVED_HEADERS = ("host", "content-type", "content-length", "transfer-encodin
 
 
 def auth(node: Node) -> str:
-    """``bearer``, ``none``, or the name of the header that carries the bare key."""
+    """``bearer``, ``none``, or the name of the header that contains only the key."""
     if node.value is None:
         raise CheckError("is empty", "Allowed: bearer, none, or the name of a header such as X-Api-Key.")
     written = text(node).strip()

@@ -89,7 +89,7 @@ class Api:
     headers: tuple[tuple[str, str], ...] = ()
     """Names and values. A value ``$NAME`` means that environment variable, whose value is a secret."""
     auth: str = "bearer"
-    """``bearer``, ``none``, or the name of the header that carries the bare key."""
+    """``bearer``, ``none``, or the name of the header that contains only the key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def _client_error(response: HttpResponse, now: float) -> Deferred | Rejected | U
     if status == 410:
         return ModelUnknown(f"the server says that this is gone ({response})", MODEL_HINT)
     if status in {404, 405} or error_words.NO_GATEWAY_ROUTE.search(words):
-        return Blocked(f"the server does not take submits at this address ({response})", URL_HINT)
+        return Blocked(f"the server does not accept submits at this address ({response})", URL_HINT)
     crowded = error_words.TOO_MANY_RUNNING.search(words) is not None
     if crowded or status in {409, 429}:
         wait = retry_after(response.headers, now)
@@ -109,7 +109,7 @@ def _proves_not_accepted(response: HttpResponse) -> bool:
 
 def _no_capacity(response: HttpResponse, now: float) -> Deferred:
     return Deferred(
-        f"the server takes no order now ({response})",
+        f"the server accepts no orders now ({response})",
         retry_after=retry_after(response.headers, now),
         crowded=error_words.TOO_MANY_RUNNING.search(response.words) is not None,
         everyone=True,

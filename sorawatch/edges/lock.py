@@ -56,8 +56,8 @@ class Lock:
         return cls(descriptor)
 
     @classmethod
-    def share(cls, path: Path, what: str, company: str) -> Lock:
-        """Lock ``path``, which must exist, together with all daemons that use the same state ``company``.
+    def share(cls, path: Path, what: str, state_name: str) -> Lock:
+        """Lock ``path``, which must exist, together with all daemons whose state has the same ``state_name``.
 
         Raises:
             UsageError: if a daemon with another state holds it.
@@ -65,8 +65,8 @@ class Lock:
         """
         with _open(path, make=False) as descriptor:
             if _try_lock(descriptor):
-                _write_holder(descriptor, f"{_SHARED_BY}{company}\n")
-            if not _try_lock(descriptor, fcntl.LOCK_SH) or _shared_state_of(descriptor) not in {company, ""}:
+                _write_holder(descriptor, f"{_SHARED_BY}{state_name}\n")
+            if not _try_lock(descriptor, fcntl.LOCK_SH) or _shared_state_of(descriptor) not in {state_name, ""}:
                 hint = "Stop that one first, or let both keep their state in one database."
                 raise UsageError(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {hint}")
         return cls(descriptor)

@@ -109,7 +109,7 @@ def is_layered(kind: str) -> bool:
     return kind in _LAYERED
 
 
-def answering(paths: Iterable[Path], patience: float) -> set[Path]:
+def responding(paths: Iterable[Path], patience: float) -> set[Path]:
     """The ``paths`` for which the file system answers within ``patience`` seconds, even if with an error.
 
     A process that accesses a share whose server hangs cannot be killed. So child processes do it, and those that hang

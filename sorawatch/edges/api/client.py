@@ -47,7 +47,7 @@ _MIN_SECRET_LENGTH = 6
 class Dialect:
     """How a server's form differs from that of the reference contract.
 
-    ``auth`` is ``bearer``, ``none``, or the name of the header that carries the bare key.
+    ``auth`` is ``bearer``, ``none``, or the name of the header that contains only the key.
     """
 
     image_field: str = "input_reference"

@@ -20,7 +20,7 @@ __all__ = [
     "TextFormatter",
     "file_handler",
     "is_journal",
-    "last_words",
+    "log_fatal_error",
     "set_up",
     "stderr_handler",
 ]
@@ -81,7 +81,7 @@ def file_handler(path: Path, *, as_json: bool) -> logging.Handler:
     return handler
 
 
-def last_words(environ: Mapping[str, str], text: str) -> None:
+def log_fatal_error(environ: Mapping[str, str], text: str) -> None:
     """Write an error to stderr without using the configuration of logs, which may itself be wrong."""
     record = {"name": "sorawatch", "levelno": logging.ERROR, "levelname": "ERROR", "msg": text}
     stderr_handler(environ).handle(logging.makeLogRecord(record))
