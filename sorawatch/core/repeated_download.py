@@ -30,14 +30,14 @@ class RepeatedDownload:
         seen_at = before.seen_at if same else self.seen_at
         return replace(self, seen_at=seen_at, watched_since=before.watched_since)
 
-    def is_settled(self, now: float, patience: float) -> bool:
-        """Whether the bytes have been the same for ``patience`` seconds."""
-        return now - self.seen_at >= patience
+    def is_settled(self, now: float, seconds: float) -> bool:
+        """Whether the bytes have been the same for ``seconds``."""
+        return now - self.seen_at >= seconds
 
-    def is_new(self, now: float, patience: float) -> bool:
-        """Whether the first such download was less than ``patience`` seconds ago."""
-        return now - self.watched_since < patience
+    def is_new(self, now: float, seconds: float) -> bool:
+        """Whether the first such download was less than ``seconds`` ago."""
+        return now - self.watched_since < seconds
 
-    def wait(self, now: float, patience: float) -> float:
+    def wait(self, now: float, seconds: float) -> float:
         """Seconds until these bytes are settled, if the next download gives the same."""
-        return max(0.0, self.seen_at + patience - now)
+        return max(0.0, self.seen_at + seconds - now)

@@ -93,15 +93,15 @@ class EventWatch:
         self._observer = observer
         threading.Thread(target=self._send_notifications, name="event-notifier", daemon=True).start()
 
-    def stop(self, patience: float = PARTING) -> None:
-        """Stop the notifications and release the watches. Waits at most ``patience`` seconds for that."""
+    def stop(self, timeout: float = PARTING) -> None:
+        """Stop the notifications and release the watches. Waits at most ``timeout`` seconds for that."""
         self._stopped.set()
         self._happened.set()
         if self._observer is not None:
             # The observer waits for its threads, and one of them may hang on a share or wait for a move to complete.
             ending = threading.Thread(target=self._observer.stop, name="unwatch", daemon=True)
             ending.start()
-            ending.join(patience)
+            ending.join(timeout)
 
     @property
     def alive(self) -> bool:

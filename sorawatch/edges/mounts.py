@@ -109,8 +109,8 @@ def is_layered(kind: str) -> bool:
     return kind in _LAYERED
 
 
-def responding(paths: Iterable[Path], patience: float) -> set[Path]:
-    """The ``paths`` for which the file system answers within ``patience`` seconds, even if with an error.
+def responding(paths: Iterable[Path], timeout: float) -> set[Path]:
+    """The ``paths`` for which the file system answers within ``timeout`` seconds, even if with an error.
 
     A process that accesses a share whose server hangs cannot be killed. So child processes do it, and those that hang
     are abandoned.
@@ -124,7 +124,7 @@ def responding(paths: Iterable[Path], patience: float) -> set[Path]:
         )
         for path in paths
     }
-    end = time.monotonic() + patience
+    end = time.monotonic() + timeout
     for process in probes.values():
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, end - time.monotonic()))
