@@ -17,7 +17,7 @@ from sorawatch.app.state import StateLocation
 from sorawatch.cli.screens import bare_table
 from sorawatch.config import Config
 from sorawatch.core.budget import dollars
-from sorawatch.core.calendar import clock_time, iso, month_of, parse_month
+from sorawatch.core.calendar import clock_time, iso, month_named, month_of
 from sorawatch.core.job import path_in
 from sorawatch.core.naming import legible, on_a_line
 from sorawatch.core.order import MICROS
@@ -49,7 +49,7 @@ def read(config: Config, month: str | None) -> MonthReport:
     """
     zone = config.timezone
     try:
-        period = parse_month(month, zone) if month else None
+        period = month_named(month, zone) if month else None
     except (ValueError, OverflowError) as error:
         raise UsageError(f'"{month}" is not a month. Write it as 2026-11.') from error
     with closing(Store.open_for_reading(StateLocation.of(config).keeper)) as store, store.transaction() as tx:

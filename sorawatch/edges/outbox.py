@@ -86,7 +86,7 @@ def place(
             for number, item in enumerate(items):
                 is_repeated = item.name in planned
                 if item.keep:
-                    set_permissions(item.source, access.file_mode, access.group)
+                    grant(item.source, access.file_mode, access.group)
                 try:
                     _place_one(
                         item, target / names[item.name], _temporary(target, intent, item), is_repeated=is_repeated
@@ -136,7 +136,7 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def set_permissions(path: Path, mode: int | None, group: int | None) -> None:
+def grant(path: Path, mode: int | None, group: int | None) -> None:
     """Set the permissions and group of a file or folder, as far as its file system and our rights allow."""
     if group is not None:
         with contextlib.suppress(OSError):
@@ -157,7 +157,7 @@ def _make_below(root: Path, target: Path, access: Permissions) -> None:
             if not folder.is_dir():
                 raise Deferred(f"{folder} is in the way: a folder is needed there. Rename or remove it") from error
         else:
-            set_permissions(folder, access.dir_mode, access.group)
+            grant(folder, access.dir_mode, access.group)
         fsync_folder(folder.parent)
 
 
