@@ -1,4 +1,4 @@
-"""Days and months, for the limits on spending. Times are milliseconds since 1970."""
+"""Days and months, for the caps on spending. Times are milliseconds since 1970."""
 
 from __future__ import annotations
 

@@ -28,13 +28,13 @@ class Limits:
 
     @property
     def of_money(self) -> Mapping[str, int]:
-        """The limits on spending by their keys, in micro-dollars. If there is one, every price must be known."""
+        """The caps on spending by their keys, in micro-dollars. If there is one, every price must be known."""
         caps = {"clip": self.micros_per_clip, "day": self.micros_per_day, "month": self.micros_per_month}
         return {f"limits.usd_per_{name}": cap for name, cap in caps.items() if cap is not None}
 
 
 def _cap(node: Node) -> int | None:
-    """A limit on spending, or null. An empty value, such as an empty variable, must not remove a limit."""
+    """A cap on spending, or null. An empty value, such as an empty variable, must not remove a cap."""
     if node.value is None and not node.text.strip():
         raise CheckError("is empty", "Write an amount in dollars, such as 0.10, or null for no cap.")
     return nullable(micros)(node)
