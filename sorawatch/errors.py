@@ -1,19 +1,19 @@
 """The errors of the daemon and the command line, named for what must be done about them.
 
     SorawatchError
-    ├── UsageError     the person at the keyboard: say it and exit 2
-    │   ├── ConfigError    every problem of a configuration at once
-    │   └── DamagedState   the state file is not what was written
-    ├── Deferred       this job, later
-    ├── Rejected       this job, never
-    │   └── Damaged        unless its picture is not all there yet
-    ├── Unresolved     this job's submit may or may not have been accepted
-    └── Blocked        no job: submissions pause until the cause is gone
-        └── ModelUnknown   the server's list of models helps
+    ├── UsageError     the user must change a command or file; exit status 2
+    │   ├── ConfigError    all problems of a configuration
+    │   └── DamagedState   the state file cannot be read
+    ├── Deferred       try this job again later
+    ├── Rejected       never try this job again
+    │   └── Damaged        its picture is damaged, or not completely written yet
+    ├── Unresolved     the submit of this job may or may not have been accepted
+    └── Blocked        pause the submissions of all jobs until the cause is gone
+        └── ModelUnknown   pause the submissions for this model
 
-Whoever calls ``requests``, Pillow, a database or the file system translates its exceptions into these on the spot,
-with ``raise … from``: that is the edges, and above them the few functions that touch a file themselves. `core.tree`
-has one more, ``Invalid``, which its catcher turns into ``Rejected`` or ``ConfigError``.
+The code that calls ``requests``, Pillow, a database or the file system translates their exceptions into these at once,
+with ``raise … from``. `sorawatch.core.yaml_tree` has one more error, ``Invalid``, which its caller turns into
+``Rejected`` or ``ConfigError``.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from dataclasses import dataclass, replace
 
 
 class SorawatchError(Exception):
-    """The root. ``str()`` is always a sentence a person can act on."""
+    """The base of all our errors. ``str()`` is always a message for people."""
 
 
 class UsageError(SorawatchError):
-    """The command line or a file given on it cannot be used; the process exits with 2."""
+    """The command line, or a file named on it, cannot be used. The process exits with status 2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One problem and its hint.
 
-    ``where`` names the place (``config.yaml line 7, limits.in_flight``), ``what`` the fault with the value
-    found, ``hint`` what to write or do instead.
+    ``where`` is the place (``config.yaml line 7, limits.in_flight``), ``what`` the problem with the value found, and
+    ``hint`` what to write or do instead.
     """
 
     where: str
@@ -54,11 +54,11 @@ class ConfigError(UsageError):
 
 
 class DamagedState(UsageError):
-    """The state file is there, and not what sorawatch wrote."""
+    """The state file exists, but sorawatch cannot read it: it is damaged or is another file."""
 
 
 class Deferred(SorawatchError):
-    """A temporary failure of one job. ``retry_after`` is the server's wish in seconds, if it named one."""
+    """A temporary failure of one job. ``retry_after`` is how many seconds the server asks us to wait, if it does."""
 
     def __init__(
         self,
@@ -72,34 +72,34 @@ class Deferred(SorawatchError):
         super().__init__(reason)
         self.retry_after = retry_after
         self.answered = answered
-        """The server said something, if nothing that could be understood."""
+        """Whether the server answered at all."""
         self.crowded = crowded
-        """The server says that too many of our jobs run at once."""
+        """Whether the server says that too many of our jobs are running at once."""
         self.everyone = everyone or crowded
-        """Any other job would have fared the same now: a server out of reach, a rate limit."""
+        """Whether any other job would fail too now: the server is unreachable, or its rate limit is reached."""
 
 
 class Rejected(SorawatchError):
-    """A final failure of one job: what happened, and what the person can do about it."""
+    """A final failure of one job: what happened, and a hint what to do."""
 
     def __init__(self, reason: str, hint: str = "", *, own: bool = False) -> None:
         super().__init__(reason)
         self.hint = hint
         self.own = own
-        """It is about this job's prompt or picture, and says nothing of other jobs."""
+        """Whether it is about the prompt or picture of this job, so that it does not concern other jobs."""
 
 
 class Damaged(Rejected):
-    """A picture that is not whole: damaged for good, or not all there yet on a share that shows new bytes late."""
+    """An incomplete picture: damaged, or not completely visible yet on a share that shows new bytes late."""
 
 
 class Unresolved(SorawatchError):
-    """A submit whose answer was lost: the order may have been accepted and charged."""
+    """The answer to a submit was lost, or is unclear: the order may have been accepted and charged."""
 
     def __init__(self, reason: str, cause: Blocked | None = None) -> None:
         super().__init__(reason)
         self.cause = cause
-        """What the answer says that stops other orders too."""
+        """The cause, if the answer names one that stops other orders too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +121,10 @@ class Cause:
 
 
 class Blocked(SorawatchError):
-    """No order can be submitted now, whichever it is.
+    """No order can be submitted now.
 
-    ``passing`` causes (a full disk, a share that is gone) may pass by themselves and are tried again soon; the
-    others wait for a person.
+    ``passing`` causes (a full disk, a missing share) may end without a person, so the next attempt is soon; all others
+    wait for a person.
     """
 
     def __init__(self, reason: str, hint: str, *, passing: bool = False, keyed: bool = False) -> None:
@@ -132,7 +132,7 @@ class Blocked(SorawatchError):
         self.hint = hint
         self.passing = passing
         self.keyed = keyed
-        """Another API key ends it."""
+        """Whether another API key would remove the cause."""
 
     @property
     def cause(self) -> Cause:
@@ -141,7 +141,7 @@ class Blocked(SorawatchError):
 
 
 class ModelUnknown(Blocked):
-    """The server does not offer the model of the order, and may offer others: only orders for this model wait."""
+    """The server does not offer the model of the order. Only orders for this model wait."""
 
     @property
     def cause(self) -> Cause:

@@ -165,7 +165,7 @@ def opened(
                 admission(config),
                 watch.rescan_seconds,
                 config.keep_days,
-                key.mark if key else lambda: None,
+                key.fingerprint if key else lambda: None,
             )
 
         yield Daemon(

@@ -41,11 +41,11 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Check everything, the quick things first. Orders nothing and changes nothing."""
     yield Finding(f"the configuration {config.path} is sound")
     marked = _marked(config)
-    answering = mounts.answering(config.folders.roots.values(), _FOLDER_TIMEOUT)
+    responding = mounts.responding(config.folders.roots.values(), _FOLDER_TIMEOUT)
     sound = []
     for name, folder in config.folders.roots.items():
         finding = (
-            _folder(name, folder, marked=str(folder) in marked) if folder in answering else _unreachable(name, folder)
+            _folder(name, folder, marked=str(folder) in marked) if folder in responding else _unreachable(name, folder)
         )
         sound += [] if finding.grave else [folder]
         yield finding

@@ -101,7 +101,7 @@ def _demo(
 @cli.command("init")
 def _init(folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to begin.")] = Path()) -> None:
     """Write a commented configuration and make the folders."""
-    path = config.begin(folder)
+    path = config.create_starter(folder)
     out.print(f"Wrote {escape(str(path))} and made inbox, outbox, errors and processed beside it. Next:")
     for line in screens.first_steps(path, "" if folder == Path() else f" -c {shlex.quote(str(path))}"):
         out.print(f"  {line}", markup=False, soft_wrap=True)

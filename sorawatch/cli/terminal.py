@@ -56,7 +56,7 @@ def explain(error: Exception) -> int:
 def _print_error(text: str) -> None:
     """Print an error on stderr, with its severity where that is the journal."""
     if logs.is_journal(os.environ):
-        logs.last_words(os.environ, f"error: {text}")
+        logs.log_fatal_error(os.environ, f"error: {text}")
     else:
         err.print(f"[red]error:[/] {escape(tame(text))}")
 

@@ -1,11 +1,11 @@
-"""The configuration: a YAML file under environment overrides, checked in full, as frozen values.
+"""The configuration: a YAML file with environment overrides, fully checked, as frozen values.
 
-``find`` says which file, ``load`` reads it, ``find_key`` says where the API key is, which no ``Config`` ever holds.
+``find`` finds the file, ``load`` reads it. ``find_key`` finds the API key, which is never part of a ``Config``.
 """
 
 from sorawatch.config.changes import changed, merged
 from sorawatch.config.dialect import find_headers
-from sorawatch.config.files import begin, example, find, starter
+from sorawatch.config.files import create_starter, example, find, starter
 from sorawatch.config.keys import KeySource, find_key
 from sorawatch.config.loading import load
 from sorawatch.config.sections import (
@@ -37,8 +37,8 @@ __all__ = [
     "UnresolvedSubmit",
     "WatchMode",
     "WatchOptions",
-    "begin",
     "changed",
+    "create_starter",
     "example",
     "find",
     "find_headers",

@@ -1,4 +1,4 @@
-"""What differs between two readings of a configuration, and what of it can be exchanged while a daemon runs."""
+"""Compares two versions of a configuration, and says which changes a running daemon can apply."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ _SECTIONS = frozenset(
 )
 """Fields whose parts are keys of their own."""
 
-_FIXED = ("folders", "state", "work", "api.base_url", "watch.mode")
-"""What a running daemon has opened, locked or sent orders to."""
+_NEEDS_RESTART = ("folders", "state", "work", "api.base_url", "watch.mode")
+"""Keys that cannot change while the daemon runs: it has opened, locked or sent orders to what they name."""
 
 
 def changed(old: Config, new: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The dotted keys that differ: those that a running daemon can take over, and those that need a restart."""
+    """The dotted keys that differ: those that a running daemon can apply, and those that need a restart."""
     keys = [*_differing(old, new)]
-    fixed = [key for key in keys if any(key == each or key.startswith(f"{each}.") for each in _FIXED)]
-    return tuple(key for key in keys if key not in fixed), tuple(fixed)
+    needs_restart = [key for key in keys if any(key == item or key.startswith(f"{item}.") for item in _NEEDS_RESTART)]
+    return tuple(key for key in keys if key not in needs_restart), tuple(needs_restart)
 
 
 def merged(old: Config, new: Config) -> Config:
-    """``new``, but ``old`` in everything that needs a restart."""
+    """``new``, but with the values of ``old`` for all keys that need a restart."""
     return replace(
         new,
         folders=old.folders,

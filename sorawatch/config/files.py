@@ -1,4 +1,4 @@
-"""The configuration as a file: where it is looked for, and the commented one that new users start from."""
+"""The configuration file: where it is searched, and the commented one that new users start with."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
     """The configuration file: ``explicit``, else ``$SORAWATCH_CONFIG``, else the first of ``PLACES`` that exists.
 
     Raises:
-        ConfigError: there is none; a file that was named is never passed over for another.
+        ConfigError: there is none. If a named file is missing, no other is used instead.
     """
     named = explicit or (Path(environ[VARIABLE]) if environ.get(VARIABLE) else None)
     for place in [named] if named else PLACES:
@@ -36,14 +36,14 @@ def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
         raise ConfigError(
             (Problem(str(named), f"there is no such file, {origin}", f"{hint} {shlex.quote(str(named.parent))}"),)
         )
-    looked = ", ".join(
+    searched = ", ".join(
         [f"${VARIABLE} (not set)", *(f"./{place}" if not place.is_absolute() else str(place) for place in PLACES)]
     )
-    raise ConfigError((Problem("config.yaml", f"there is no configuration; looked for {looked}", hint),))
+    raise ConfigError((Problem("config.yaml", f"there is no configuration; looked for {searched}", hint),))
 
 
 def _is_there(place: Path) -> bool:
-    """Raises: ConfigError: if that cannot be told."""
+    """Raises: ConfigError: if the system does not say whether it exists."""
     try:
         return place.is_file()
     except OSError as error:
@@ -59,11 +59,11 @@ def example() -> str:
     return (Path(__file__).parents[2] / EXAMPLE).read_text(encoding="utf-8")
 
 
-def begin(folder: Path) -> Path:
-    """Write the starter into ``folder`` and make the four folders beside it. Returns where it was written.
+def create_starter(folder: Path) -> Path:
+    """Write the starter into ``folder`` and make the four folders beside it. Returns the path of the file.
 
     Raises:
-        UsageError: if there is one already, or nothing can be written there.
+        UsageError: if there is a configuration already, or nothing can be written there.
     """
     path = folder / "config.yaml"
     try:
@@ -80,5 +80,5 @@ def begin(folder: Path) -> Path:
 
 
 def starter() -> str:
-    """The example with the state beside it, so that it works for a user who may not write to ``/var/lib``."""
+    """The example with the state beside it, so that users without access to ``/var/lib`` can use it."""
     return example().replace(f"state: {STATE}", "state: state.db")

@@ -1,4 +1,4 @@
-"""Where the API key is. The key itself lives only in the hands of whoever calls ``KeySource.read``."""
+"""Finds the API key. The key itself is only returned by ``KeySource.read``, and kept nowhere here."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ CREDENTIAL = "api-key"
 
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """A place that holds the key. ``path`` is its file, None where it is the environment."""
+    """The place of the key. ``path`` is its file, or None if it is in the environment."""
 
     where: str
     path: Path | None
     _environ: Mapping[str, str] = field(repr=False, compare=False)
 
     def read(self) -> str:
-        """The key as it stands there now, without the white space around it.
+        """The current key, without white space around it.
 
         Raises:
-            ConfigError: it cannot be read, or is not one word. The message never shows what was found.
+            ConfigError: it cannot be read, or is not one word. The message never contains what was found.
         """
         key = (self._environ.get(VARIABLE, "") if self.path is None else self._from_file(self.path)).strip()
         if not key:
@@ -43,8 +43,8 @@ class KeySource:
             raise self._error("is not one word of plain letters", 'Put only the key there, without "Bearer" or quotes.')
         return key
 
-    def mark(self) -> Hashable:
-        """What differs once the key was changed, or its file written or replaced; it does not tell the key."""
+    def fingerprint(self) -> Hashable:
+        """A value that changes when the key, or its file, is changed. It does not reveal the key."""
         if self.path is None:
             return None
         try:
@@ -67,12 +67,12 @@ class KeySource:
 
 
 def find_key(config: Config, environ: Mapping[str, str]) -> KeySource | None:
-    """The first of ``api.key_file``, ``$SORAWATCH_API_KEY`` and the systemd credential ``api-key`` that is given.
+    """The first that is set of ``api.key_file``, ``$SORAWATCH_API_KEY`` and the systemd credential ``api-key``.
 
-    None where the server takes no key (``api.auth: none``).
+    None if the server needs no key (``api.auth: none``).
 
     Raises:
-        ConfigError: none is.
+        ConfigError: none of them is set.
     """
     if config.api.auth == NO_KEY:
         return None

@@ -1,4 +1,4 @@
-"""Reads a configuration: the file, the environment over it, and every problem of both at once."""
+"""Reads a configuration from its file and the environment, and finds all problems of both at once."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from sorawatch.core.limits import read_limits
 from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.retry_policy import LATE_TIMEOUTS, WITNESS_TIMEOUTS, Policy
 from sorawatch.core.schedule import Waits
-from sorawatch.core.schema import LONGEST, Findings, Section, choice, flag, integer, nearest, nullable, positive
-from sorawatch.core.sidecar import OrderSettings, clashes, prompt, read_video
-from sorawatch.core.yaml_tree import Invalid, Node, illegible, resolve
+from sorawatch.core.schema import MAX_DURATION, Findings, Section, boolean, choice, integer, nearest, nullable, positive
+from sorawatch.core.sidecar import OrderSettings, catalogue_problems, prompt, read_video_keys
+from sorawatch.core.yaml_tree import Invalid, Node, find_control_character, resolve
 from sorawatch.edges import yamlfile
 from sorawatch.errors import Blocked, ConfigError, Deferred, Problem
 
@@ -49,13 +49,13 @@ NOT_OVERRIDES = frozenset({"SORAWATCH_CONFIG", "SORAWATCH_API_KEY"})
 VIDEO_KEYS = ("model", "size", "seconds", "fit", "focus")
 """The keys of ``video`` that have a default."""
 IN_YAML = frozenset({"models", "video.focus", "watch.ignore", "api.extra_fields", "api.headers"})
-"""The keys whose variables hold YAML, being lists or mappings; all others hold the bare value."""
+"""The keys whose environment variables contain YAML, since they are lists or mappings; all others are plain values."""
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """The configuration in the file ``path``, with ``SORAWATCH_SECTION__KEY`` variables of ``environ`` over it.
+    """The configuration in the file ``path``, overridden by ``SORAWATCH_SECTION__KEY`` variables of ``environ``.
 
-    Reads the file and the targets of links in its folders, nothing else; the folders need not exist.
+    Apart from the file, only the targets of links in the paths of its folders are read. The folders need not exist.
 
     Raises:
         ConfigError: with every problem found.
@@ -77,7 +77,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
 
 def variable(path: str) -> str:
-    """The environment variable of a dotted path: ``api.base_url`` is ``SORAWATCH_API__BASE_URL``."""
+    """The environment variable for a dotted path: ``SORAWATCH_API__BASE_URL`` for ``api.base_url``."""
     return PREFIX + path.upper().replace(".", "__")
 
 
@@ -88,18 +88,18 @@ def _overrides(variables: Mapping[str, str], findings: Findings) -> Mapping[str,
         try:
             if path in IN_YAML:
                 nodes[path] = yamlfile.load_value(value, name)
-            elif illegible(value):
-                raise Invalid(Problem(name, "holds bytes that are not UTF-8, or control characters", "Remove them."))
+            elif find_control_character(value):
+                raise Invalid(Problem(name, "contains bytes that are not UTF-8, or control characters", "Remove them."))
             else:
                 nodes[path] = Node(resolve(value), value, name)
         except Invalid as invalid:
             for problem in invalid.problems:
-                findings.note(0, problem)
+                findings.add(0, problem)
     return MappingProxyType(nodes)
 
 
 def _check_variables(variables: Mapping[str, str], findings: Findings) -> None:
-    known = [variable(path).removeprefix(PREFIX) for path in findings.asked]
+    known = [variable(path).removeprefix(PREFIX) for path in findings.known_keys]
     for name in variables:
         word = name.removeprefix(PREFIX)
         if name in NOT_OVERRIDES or word in known:
@@ -107,7 +107,7 @@ def _check_variables(variables: Mapping[str, str], findings: Findings) -> None:
         near = nearest(word, known)
         example = variable("api.base_url")
         hint = f"Did you mean {PREFIX}{near}?" if near else f"Unset it; variables are named like {example}."
-        findings.note(0, Problem(name, "is an environment variable that stands for no key", hint))
+        findings.add(0, Problem(name, "is an environment variable for an unknown key", hint))
 
 
 def _read(tree: Node, path: Path, findings: Findings) -> Config:
@@ -142,14 +142,14 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
         timezone=timezone,
     )
     check_prices(catalogue, config.limits, models)
-    findings.noted += models.findings.noted
+    findings.found += models.findings.found
     root.close()
     return config
 
 
 def _catalogue(root: Section) -> tuple[Mapping[str, Model], Section]:
     node = root.get("models", lambda node: node, Node(None, source=root.source))
-    # Findings of their own, because the environment holds models as a whole, never key by key.
+    # Separate findings, because the environment can only set all models together, not single keys of them.
     section = Section(node, Findings(), "models")
     return read_models(section), section
 
@@ -170,7 +170,7 @@ def _folders(section: Section, base: Path) -> Folders:
     for (one, first), (other, second) in combinations(folders.roots.items(), 2):
         if relation := rules.relation(second, first):
             what = f"{rules.located(second)} {relation} folders.{one}, {rules.located(first)}"
-            section.note(other, what, "Give each folder a place outside the others.")
+            section.report(other, what, "Give each folder a place outside the others.")
     return folders
 
 
@@ -178,21 +178,21 @@ def _state(root: Section, folders: Folders, base: Path) -> str:
     state = root.get("state", rules.state(base), STATE)
     parent = Path(state).parent
     for name, folder in folders.roots.items() if "://" not in state else ():
-        # References are staged beside the state: inside the inbox they would be taken for new pictures, and bought.
-        if rules.relation(parent, folder) in {"lies inside", "is the same folder as"}:
-            root.note("state", f"{state} lies inside folders.{name}", "Put it outside the four folders.")
+        # References are written beside the state. Inside the inbox they would be found as new pictures and bought.
+        if rules.relation(parent, folder) in {"is inside", "is the same folder as"}:
+            root.report("state", f"{state} is inside folders.{name}", "Put it outside the four folders.")
     return state
 
 
 def _work(root: Section, folders: Folders, base: Path, state: str) -> Path | None:
     work = root.get("work", nullable(rules.path(base)), None)
     if work is not None and "://" not in state:
-        root.note("work", "is only for a state in a database", f"Leave it out: it is {state}.work here.")
+        root.report("work", "is only for a state in a database", f"Leave it out: it is {state}.work here.")
     folder = work or base / WORK
     for name, other in folders.roots.items() if "://" in state else ():
-        # What belongs to no job is removed from there.
+        # Files that belong to no job are removed from the work folder.
         if relation := rules.relation(folder, other):
-            root.note("work", f"{folder} {relation} folders.{name}, {other}", "Put it outside the four folders.")
+            root.report("work", f"{folder} {relation} folders.{name}, {other}", "Put it outside the four folders.")
     return work
 
 
@@ -202,11 +202,11 @@ def _api(section: Section, base: Path) -> tuple[Api, bool]:
     api = Api(
         base_url=section.get("base_url", rules.base_url, default.base_url),
         key_file=section.get("key_file", nullable(rules.key_file(base)), default.key_file),
-        timeout_seconds=section.get("timeout_seconds", positive(LONGEST), default.timeout_seconds),
-        allow_http=section.get("allow_http", flag, default.allow_http),
+        timeout_seconds=section.get("timeout_seconds", positive(MAX_DURATION), default.timeout_seconds),
+        allow_http=section.get("allow_http", boolean, default.allow_http),
         image_field=section.get("image_field", dialect.field_name, default.image_field),
         extra_fields=section.get("extra_fields", dialect.extra_fields, default.extra_fields),
-        send_size=section.get("send_size", flag, default.send_size),
+        send_size=section.get("send_size", boolean, default.send_size),
         headers=section.get("headers", dialect.headers, default.headers),
         auth=section.get("auth", dialect.auth, default.auth),
     )
@@ -215,33 +215,33 @@ def _api(section: Section, base: Path) -> tuple[Api, bool]:
     dialect.check_fields(section, api)
     secret = api.auth != dialect.NO_KEY or any(value.startswith("$") for _, value in api.headers)
     if rules.is_exposed(api.base_url) and not api.allow_http and secret:
-        what = f'is "{api.base_url}", over which the key would travel unencrypted'
-        section.note("base_url", what, 'Write https://, or add "allow_http: true" in a network you trust.')
+        what = f'is "{api.base_url}", so the key would be sent unencrypted'
+        section.report("base_url", what, 'Write https://, or add "allow_http: true" in a network you trust.')
     return api, unresolved is UnresolvedSubmit.RESUBMIT
 
 
 def _video(section: Section, name: str, catalogue: Mapping[str, Model], findings: Findings) -> OrderSettings:
-    said = read_video(section, nullable(prompt))
+    given = read_video_keys(section, nullable(prompt))
     section.close()
-    unsaid = {key: getattr(VIDEO, key) for key in VIDEO_KEYS if section.node(key) is None}
-    keys = ["prompt", *VIDEO_KEYS] if said.prompt else VIDEO_KEYS
+    defaults = {key: getattr(VIDEO, key) for key in VIDEO_KEYS if section.node(key) is None}
+    keys = ["prompt", *VIDEO_KEYS] if given.prompt else VIDEO_KEYS
     places = MappingProxyType({key: section.where(key) for key in keys})
-    video = replace(said, **unsaid, name=name, places=places)
-    for problem in clashes([video], catalogue):
-        findings.note(section.line, problem)
+    video = replace(given, **defaults, name=name, places=places)
+    for problem in catalogue_problems([video], catalogue):
+        findings.add(section.line, problem)
     return video
 
 
 def _reference(section: Section) -> ReferenceOptions:
     default = ReferenceOptions()
-    finish = ReferenceOptions(
+    options = ReferenceOptions(
         format=section.get("format", choice(Format), default.format),
         quality=section.get("quality", integer(1, 100), default.quality),
         background=section.get("background", rules.colour, default.background),
         max_enlargement=section.get("max_enlargement", positive(1000), default.max_enlargement),
     )
     section.close()
-    return finish
+    return options
 
 
 def _watch(section: Section) -> tuple[WatchOptions, float]:
@@ -249,24 +249,24 @@ def _watch(section: Section) -> tuple[WatchOptions, float]:
     default = WatchOptions()
     watch = WatchOptions(
         mode=section.get("mode", choice(WatchMode), default.mode),
-        settle_seconds=section.get("settle_seconds", positive(LONGEST), default.settle_seconds),
-        rescan_seconds=section.get("rescan_seconds", positive(LONGEST), default.rescan_seconds),
+        settle_seconds=section.get("settle_seconds", positive(MAX_DURATION), default.settle_seconds),
+        rescan_seconds=section.get("rescan_seconds", positive(MAX_DURATION), default.rescan_seconds),
         ignore=section.get("ignore", rules.globs, default.ignore),
     )
-    grace = section.get("damaged_grace_seconds", positive(LONGEST), Policy(Waits()).damaged_grace_seconds)
+    grace = section.get("damaged_grace_seconds", positive(MAX_DURATION), Policy(Waits()).damaged_grace_seconds)
     section.close()
     return watch, grace
 
 
 def _policy(polling: Section, retries: Section, api: Api) -> Policy:
     default, policy = Waits(), Policy(Waits())
-    stall_minutes = polling.get("stall_minutes", positive(LONGEST // 60), default.stall / 60)
-    abandon_hours = polling.get("abandon_hours", positive(LONGEST // 3600), default.abandon / 3600)
+    stall_minutes = polling.get("stall_minutes", positive(MAX_DURATION // 60), default.stall / 60)
+    abandon_hours = polling.get("abandon_hours", positive(MAX_DURATION // 3600), default.abandon / 3600)
     waits = Waits(
-        first=retries.get("first_seconds", positive(LONGEST), default.first),
-        longest=retries.get("max_seconds", positive(LONGEST), default.longest),
-        poll_min=polling.get("min_seconds", positive(LONGEST), default.poll_min),
-        poll_max=polling.get("max_seconds", positive(LONGEST), default.poll_max),
+        first=retries.get("first_seconds", positive(MAX_DURATION), default.first),
+        longest=retries.get("max_seconds", positive(MAX_DURATION), default.longest),
+        poll_min=polling.get("min_seconds", positive(MAX_DURATION), default.poll_min),
+        poll_max=polling.get("max_seconds", positive(MAX_DURATION), default.poll_max),
         stall=60 * stall_minutes,
         abandon=3600 * abandon_hours,
     )
@@ -274,9 +274,9 @@ def _policy(polling: Section, retries: Section, api: Api) -> Policy:
     failed_generations = retries.get("failed_generations", integer(0, 1000), policy.failed_generations)
     polling.close()
     retries.close()
-    _check_order(polling, "min_seconds", waits.poll_min, "max_seconds", waits.poll_max)
-    _check_order(polling, "stall_minutes", stall_minutes / 60, "abandon_hours", abandon_hours)
-    _check_order(retries, "first_seconds", waits.first, "max_seconds", waits.longest)
+    _check_bounds(polling, "min_seconds", waits.poll_min, "max_seconds", waits.poll_max)
+    _check_bounds(polling, "stall_minutes", stall_minutes / 60, "abandon_hours", abandon_hours)
+    _check_bounds(retries, "first_seconds", waits.first, "max_seconds", waits.longest)
     return Policy(
         waits,
         attempts=attempts,
@@ -286,18 +286,19 @@ def _policy(polling: Section, retries: Section, api: Api) -> Policy:
     )
 
 
-def _check_order(section: Section, low: str, least: float, high: str, most: float) -> None:
+def _check_bounds(section: Section, low: str, least: float, high: str, most: float) -> None:
     if least > most:
         if section.node(high):
-            section.note(high, f"is {most:g}, less than {low}, which is {least:g}", f"Allowed: at least {least:g}.")
+            section.report(high, f"is {most:g}, less than {low}, which is {least:g}", f"Allowed: at least {least:g}.")
         else:
-            section.note(low, f"is {least:g}, more than {high}, which is {most:g}", f"Allowed: at most {most:g}.")
+            section.report(low, f"is {least:g}, more than {high}, which is {most:g}", f"Allowed: at most {most:g}.")
 
 
 def _billing(section: Section) -> Billing:
     default = Billing()
     billing = Billing(
-        failed=section.get("failed", flag, default.failed), moderated=section.get("moderated", flag, default.moderated)
+        failed=section.get("failed", boolean, default.failed),
+        moderated=section.get("moderated", boolean, default.moderated),
     )
     section.close()
     return billing
@@ -309,7 +310,7 @@ def _logging(section: Section, base: Path) -> Logging:
         format=section.get("format", choice(LogFormat), default.format),
         level=section.get("level", choice(LogLevel), default.level),
         file=section.get("file", nullable(rules.path(base)), default.file),
-        prompts=section.get("prompts", flag, default.prompts),
+        prompts=section.get("prompts", boolean, default.prompts),
     )
     section.close()
     return logging

@@ -1,4 +1,4 @@
-"""What a configuration says, and what it says where it is silent. Seconds may be fractions; money is micro-dollars."""
+"""The sections of a configuration and their defaults. Seconds may be fractions; money is in micro-dollars."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 KEEP_DAYS = 90
 STATE = "/var/lib/sorawatch/state.db"
 WORK = "work"
-"""Beside the configuration: the folder for what is under way where the state is in a database."""
+"""The work folder beside the configuration, used if the state is in PostgreSQL."""
 LIMITS = Limits(in_flight=4, submits_per_minute=30, micros_per_day=20 * MICROS)
 VIDEO = OrderSettings(model="sora-2", size=Size(1280, 720), seconds=8, fit=Fit.CROP, focus=Focus.CENTRE)
 
 
 class UnresolvedSubmit(StrEnum):
-    """What becomes of an order whose answer was lost on a server that cannot list its videos."""
+    """What to do with an order whose answer was lost, if the server cannot list its videos."""
 
     HOLD = "hold"
     RESUBMIT = "resubmit"
 
 
 class WatchMode(StrEnum):
-    """How changes in the inbox are noticed: ``auto`` goes by what its mounts can tell."""
+    """How changes in the inbox are noticed. ``auto`` depends on the file system of the inbox."""
 
     AUTO = "auto"
     NATIVE = "native"
@@ -43,7 +43,7 @@ class WatchMode(StrEnum):
 
 
 class Duplicates(StrEnum):
-    """What becomes of the same order as one that was delivered and is still remembered."""
+    """What to do with the same order as one that was delivered and is still in the state."""
 
     REFUSE = "refuse"
     ALLOW = "allow"
@@ -51,7 +51,7 @@ class Duplicates(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Absolute once loaded; the defaults are relative to the configuration file."""
+    """The folders and permissions. Loaded paths are absolute; the defaults are relative to the configuration file."""
 
     inbox: Path = Path("inbox")
     outbox: Path = Path("outbox")
@@ -60,7 +60,7 @@ class Folders:
     file_mode: int | None = None
     dir_mode: int | None = None
     group: int | None = None
-    """Its number."""
+    """The id of the group."""
 
     @property
     def roots(self) -> Mapping[str, Path]:
@@ -75,7 +75,7 @@ class Folders:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The server, and where its form differs from the reference's."""
+    """The server, and how its form differs from that of the reference contract."""
 
     base_url: str = "https://api.apiyi.com/v1"
     """Without a slash at its end."""
@@ -84,23 +84,23 @@ class Api:
     allow_http: bool = False
     image_field: str = "input_reference"
     extra_fields: tuple[tuple[str, str], ...] = ()
-    """Form fields beside the contract's own, with their values."""
+    """Additional form fields, with their values."""
     send_size: bool = True
     headers: tuple[tuple[str, str], ...] = ()
-    """Names and values; a value ``$NAME`` stands for that environment variable, and is a secret."""
+    """Names and values. A value ``$NAME`` means that environment variable, whose value is a secret."""
     auth: str = "bearer"
-    """``bearer``, ``none``, or the name of the header that carries the bare key."""
+    """``bearer``, ``none``, or the name of the header that contains only the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchOptions:
-    """How the inbox is looked at, and when a file there is complete."""
+    """How the inbox is watched, and when a file in it is complete."""
 
     mode: WatchMode = WatchMode.AUTO
     settle_seconds: float = 3
-    """How long a file must not have changed."""
+    """A file is complete when it has not changed for so long."""
     rescan_seconds: float = 30
-    """The longest time between two listings."""
+    """The longest time between two scans."""
     ignore: tuple[str, ...] = ()
     """Glob patterns of file names."""
 
@@ -119,32 +119,32 @@ class LogLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Logging:
-    """Of ``sorawatch run``."""
+    """The logs of ``sorawatch run``."""
 
     format: LogFormat = LogFormat.TEXT
     level: LogLevel = LogLevel.INFO
     file: Path | None = None
-    """Written to beside stderr."""
+    """A log file in addition to stderr."""
     prompts: bool = False
-    """Whether prompts are logged whatever the level."""
+    """Whether prompts are logged, at any level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A whole configuration in which no problem was found."""
+    """A complete configuration without problems."""
 
     path: Path
     """The file it was read from, absolute."""
     folders: Folders
     state: str = field(repr=False)
-    """An absolute path (SQLite), or a ``postgresql://`` URL, which may hold a password."""
+    """An absolute path (SQLite), or a ``postgresql://`` URL, which may contain a password."""
     work: Path | None
-    """None is ``WORK``, and of no consequence where the state is a file."""
+    """None means ``WORK``. Not used if the state is a file."""
     api: Api
     defaults: OrderSettings
     """The section ``video``: the last layer of every order."""
     catalogue: Mapping[str, Model]
-    """The section ``models`` over the built-in catalogue."""
+    """The built-in models, changed and extended by the section ``models``."""
     reference: ReferenceOptions
     watch: WatchOptions
     policy: Policy
@@ -153,6 +153,6 @@ class Config:
     logging: Logging
     duplicates: Duplicates
     keep_days: int
-    """Days for which ended jobs and their history are kept."""
+    """For how many days ended jobs and their history are kept."""
     timezone: ZoneInfo | None
-    """None is the system's."""
+    """None means the time zone of the system."""

@@ -1,4 +1,4 @@
-"""The same order again: by mistake, or on purpose as another take of it."""
+"""The same order a second time: a duplicate, or another take that a person asks for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sorawatch.errors import Rejected
 
 
 def is_same(one: Job, other: Job) -> bool:
-    """Whether two prepared jobs order the same, takes aside."""
+    """Whether two prepared jobs have the same order, no matter which take."""
     if one.order is None or other.order is None:
         return False
     digests = ((one.digest, other.digest), (one.reference_digest, other.reference_digest))
@@ -19,7 +19,7 @@ def is_same(one: Job, other: Job) -> bool:
 
 
 def another(job: Job, take: int, job_id: str, now: int) -> Job:
-    """A new job that moves the pair of ``job`` back into the inbox, where it is found as this take of its order.
+    """A new job that moves the pair of ``job`` back into the inbox, where it is ordered again as take ``take``.
 
     Args:
         job_id: of the new job.
@@ -43,20 +43,20 @@ def another(job: Job, take: int, job_id: str, now: int) -> Job:
 
 
 def require_repeatable(job: Job) -> None:
-    """Raises: Rejected: if no other take can be ordered of the job now, with what to do."""
+    """Raises: Rejected: if no other take of the job can be ordered now; the hint says what to do."""
     command = f"`sorawatch retry --another {job.id}`"
     if job.state is State.RESTORING:
         why = "its pair is just being moved back into the inbox"
-        hint = f"`sorawatch show {job.id}` says what comes of it."
+        hint = f"`sorawatch show {job.id}` says how it goes on."
     elif job.state in UNPAID:
-        why, hint = "it waits in the inbox to be ordered at all", f"Run {command} once it is delivered."
+        why, hint = "it waits in the inbox for its first order", f"Run {command} once it is delivered."
     elif job.state is State.HELD:
         why = "it is held, and its pair is still in the inbox"
-        hint = f"`sorawatch show {job.id}` names the ways on; run {command} when it has ended."
+        hint = f"`sorawatch show {job.id}` lists what you can do; run {command} when it has ended."
     elif job.state not in FINAL:
         why, hint = f"it is {job.state}, and its pair is still in the inbox", f"Run {command} once it is delivered."
     elif not job.filed or (job.state is State.DONE and not job.digest):
-        why = "its pair is not where sorawatch has put it any more"
+        why = "its pair is no longer where sorawatch put it"
         hint = "Drop the pair into the inbox; if it is refused as a duplicate, the text beside it names the command."
     elif job.order is None or not job.digest:
         why, hint = "it was never ordered", f"`sorawatch retry {job.id}` tries it again."

@@ -1,6 +1,6 @@
-"""What an HTTP answer of the ``/videos`` contract means: videos and pages; `refusals` reads what is neither.
+"""Reads the responses of a ``/videos`` server: videos, pages of its list, models. `refusals` reads error responses.
 
-All are functions of the answer and the time, for servers that differ as design §7 lists.
+Everything here is a pure function of the response and the time. Servers differ as design §7 lists.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from enum import StrEnum
 
 from sorawatch.core import error_words, refusals
 from sorawatch.core.error_bodies import HttpResponse, quote, read_server_error
-from sorawatch.core.http_times import retry_after, unix_seconds, used_up
+from sorawatch.core.http_times import rate_limit_wait, retry_after, unix_seconds
 from sorawatch.core.refusals import content_refusal, read_refusal
-from sorawatch.core.remote_ids import Record, described, id_of, is_record, job_of, status_of
+from sorawatch.core.remote_ids import Record, find_described_job, find_job, id_of, is_record, status_of
 from sorawatch.errors import Rejected
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class Status(StrEnum):
-    """How far a video is; every server's words are folded into these."""
+    """The status of a video. The status words of all servers are mapped to these."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -41,7 +41,7 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-_WORDS: dict[Status, tuple[str, ...]] = {
+_STATUS_WORDS: dict[Status, tuple[str, ...]] = {
     Status.QUEUED: (
         "queued", "queueing", "in_queue", "enqueued", "submitted", "pending", "created", "preparing", "starting",
         "not_start", "notstarted", "waiting", "scheduled", "throttled",
@@ -56,24 +56,25 @@ _WORDS: dict[Status, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
-_ENDED = {
+_END_CODES = {
     "cancelled": "cancelled", "canceled": "cancelled", "aborted": "cancelled", "terminated": "cancelled",
     "expired": "expired", "rejected": "rejected",
 }  # fmt: skip
-"""Ends that are no failure to make the video, and are not ordered again by themselves: a cancelled one was not wanted,
-an expired one may have been charged, a rejected one would be rejected again."""
+"""The code of a failure that does not mean "the server tried and failed". Such an order is not repeated automatically:
+a cancelled video was not wanted, an expired one may have been charged, a rejected one would be rejected again."""
 
-_STATUS = {word: status for status, words in _WORDS.items() for word in words}
+_STATUS = {word: status for status, words in _STATUS_WORDS.items() for word in words}
 
 _JOB_FIELDS = frozenset({"object", "model", "progress", "created_at", "prompt"})
-"""An error that carries an id, and maybe a status, but none of these, is not a job."""
+"""An error with an id, and perhaps a status, is a job only if it has one of these fields."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why the server gave a video up. ``message`` is one line.
+    """Why the server did not make a video. ``message`` is one line.
 
-    ``code`` is ``expired``, ``cancelled`` or ``rejected`` where the status is, else the server's own, else its word.
+    ``code`` is ``expired``, ``cancelled`` or ``rejected`` if the status says so; otherwise the server's error code, or
+    its status word if it gives no code.
     """
 
     code: str | None
@@ -84,7 +85,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video as the server lists it; None is what it does not tell. The ``id`` of a poll's answer may be empty.
+    """A video as the server describes it; None where it says nothing. In the response to a poll ``id`` may be empty.
 
     ``progress`` is in 0…100, ``created_at`` and ``expires_at`` are Unix seconds, ``size`` is ``1280x720`` and
     ``seconds`` a decimal number.
@@ -103,130 +104,131 @@ class Video:
     failure: Failure | None = None
     """Set exactly where ``status`` is `Status.FAILED`."""
     unknown_status: str | None = None
-    """The server's word where it is none we know; the video then counts as running."""
+    """The server's status word if we do not know it; the video then counts as running."""
     rest: float | None = None
-    """Seconds for which the server, having taken this order, says that it takes no other."""
+    """Seconds during which the server accepts no further order, as it said when it accepted this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of the server's videos, newest first. ``has_more`` is None where the server does not say."""
+    """One page of the server's list, newest first. ``has_more`` is None if the server does not say."""
 
     videos: tuple[Video, ...]
     has_more: bool | None
     filtered: bool = False
-    """It names as its first or last a video that it does not show. LiteLLM drops those that it knows no owner of."""
+    """``first_id`` or ``last_id`` names a video that is not on the page. LiteLLM leaves out videos without a known
+    owner."""
 
 
-def read_submit(answer: HttpResponse, now: float) -> Video:
-    """The video that a submit was answered with, which may have failed already.
+def read_submit(response: HttpResponse, now: float) -> Video:
+    """The video in the response to a submit. It may have failed already.
 
     Args:
-        now: the Unix time in seconds, for times to wait that are told as a moment.
+        now: the Unix time in seconds, for waits that the server gives as a point in time.
 
     Raises:
         Deferred: not accepted; the same order may be accepted later.
         Rejected: not accepted, and never will be.
-        Blocked: not accepted, nor would any other order be.
+        Blocked: not accepted, and no other order would be.
         Unresolved: the order may have been accepted.
     """
-    record = _record(answer)
+    record = _record(response)
     if record is None:
-        raise refusals.submit_refusal(answer, now)
-    return replace(_video(record), rest=used_up(answer.headers, now))
+        raise refusals.submit_refusal(response, now)
+    return replace(_video(record), rest=rate_limit_wait(response.headers, now))
 
 
-def read_video(answer: HttpResponse, now: float) -> Video:
-    """The video that a poll was answered with. Its id may differ from the one that was asked for: keep the first.
+def read_video(response: HttpResponse, now: float) -> Video:
+    """The video in the response to a poll. Its id may differ from the one that was asked for: keep the first id.
 
     Raises:
-        Deferred: nothing was learnt; ask again later.
+        Deferred: the response says nothing about the video; ask again later.
         Rejected: the server no longer knows the video.
         Blocked: the key or the account is refused.
     """
-    record = described(answer.document)
-    if record is None or not (answer.ok or _is_job(record)):
-        raise refusals.poll_refusal(answer, now)
+    record = find_described_job(response.document)
+    if record is None or not (response.ok or _is_job(record)):
+        raise refusals.poll_refusal(response, now)
     return _video(record)
 
 
-def read_page(answer: HttpResponse, now: float) -> Page:
+def read_page(response: HttpResponse, now: float) -> Page:
     """A page of the list.
 
     Raises:
-        Rejected: the server has no list, or one with entries that cannot be told apart.
-        Deferred: the list cannot be had now.
+        Rejected: the server has no list, or its list has entries without an id.
+        Deferred: the list is not available now.
         Blocked: the key or the account is refused.
     """
-    entries = _entries(answer, "data", "videos")
+    entries = _entries(response, "data", "videos")
     if entries is None:
-        raise refusals.page_refusal(answer, now)
-    records = [record for record in map(_listed, entries) if record is not None]
+        raise refusals.page_refusal(response, now)
+    records = [record for record in map(_job_of_entry, entries) if record is not None]
     if len(records) < len(entries):
         raise Rejected("the server's list has entries without an id, so it proves nothing")
     videos = tuple(map(_video, records))
-    if not isinstance(answer.document, dict):
+    if not isinstance(response.document, dict):
         return Page(videos, None)
-    has_more, shown = answer.document.get("has_more"), {video.id for video in videos}
-    ends = {str(end) for name in ("first_id", "last_id") if (end := answer.document.get(name))}
+    has_more, shown = response.document.get("has_more"), {video.id for video in videos}
+    ends = {str(end) for name in ("first_id", "last_id") if (end := response.document.get(name))}
     return Page(videos, has_more if isinstance(has_more, bool) else None, filtered=not ends <= shown)
 
 
-def read_models(answer: HttpResponse, now: float) -> tuple[str, ...]:
-    """The ids of the models that the server offers, in its order.
+def read_models(response: HttpResponse, now: float) -> tuple[str, ...]:
+    """The ids of the models that the server offers, in the order of its list.
 
     Raises:
         Rejected: the server has no list of models.
         Deferred, Blocked: as for `read_page`.
     """
-    entries = _entries(answer, "data", "models")
+    entries = _entries(response, "data", "models")
     if entries is None:
-        raise refusals.page_refusal(answer, now)
+        raise refusals.page_refusal(response, now)
     ids = (entry.get("id") if isinstance(entry, dict) else entry for entry in entries)
     return tuple(quote(name) for name in ids if isinstance(name, str) and name)
 
 
-def _entries(answer: HttpResponse, *names: str) -> list[object] | None:
-    """The list in a 2xx answer, bare or under one of ``names``."""
-    document = answer.document
+def _entries(response: HttpResponse, *names: str) -> list[object] | None:
+    """The list in a 2xx response: the whole body, or the value of one of the keys ``names``."""
+    document = response.document
     if isinstance(document, dict) and document.get("object") == "list" and document.get("data", ...) is None:
-        # Servers written in Go encode an empty list so.
+        # Servers written in Go encode an empty list as null.
         document = []
     if isinstance(document, dict):
         document = next((document[name] for name in names if isinstance(document.get(name), list)), None)
-    return document if answer.ok and isinstance(document, list) else None
+    return document if response.ok and isinstance(document, list) else None
 
 
-def _record(answer: HttpResponse) -> Record | None:
-    """The job in the answer to a submit, if it holds one.
+def _record(response: HttpResponse) -> Record | None:
+    """The job in the response to a submit, or None.
 
-    A failed job may come with any HTTP status, but then it must be plainly a job and not an error with an id.
+    A failed job may come with any HTTP status; then it must have the fields of a job, not only an id.
     """
-    record = job_of(answer.document, refused=answer.error is not None)
-    if record is None or (not answer.ok and not _is_job(record)):
+    record = find_job(response.document, refused=response.error is not None)
+    if record is None or (not response.ok and not _is_job(record)):
         return None
-    # The id beside a bare error is the request's.
-    staged, shown = status_of(record) is not None, bool(_JOB_FIELDS & record.keys())
-    return record if staged or shown or not record.get("error") else None
+    # An id beside an error alone is the id of the request.
+    has_status, has_job_field = status_of(record) is not None, bool(_JOB_FIELDS & record.keys())
+    return record if has_status or has_job_field or not record.get("error") else None
 
 
 def _is_job(record: Record) -> bool:
-    """Whether it is plainly a job: an error with a status and the id of the request has none of a job's fields."""
+    """Whether ``record`` is a job, and not an error that has a status and the id of the request."""
     return id_of(record) is not None and status_of(record) is not None and bool(_JOB_FIELDS & record.keys())
 
 
-def _listed(entry: object) -> Record | None:
-    """An entry of a list, whose job may lie below ``data`` or the like; None where it has no id."""
-    return entry if is_record(entry) else job_of(entry, refused=True)
+def _job_of_entry(entry: object) -> Record | None:
+    """The job in an entry of the list, perhaps nested below ``data`` or a similar key; None if it has no id."""
+    return entry if is_record(entry) else find_job(entry, refused=True)
 
 
 def _video(record: Record) -> Video:
     word = status_of(record) or Status.QUEUED
-    folded = _STATUS.get(word.strip().casefold().replace(" ", "_").replace("-", "_"))
+    status = _STATUS.get(word.strip().casefold().replace(" ", "_").replace("-", "_"))
     size, prompt = _text(record.get("size")), record.get("prompt")
     return Video(
         id=id_of(record) or "",
-        status=folded or Status.RUNNING,
+        status=status or Status.RUNNING,
         progress=_progress(record.get("progress")),
         model=_text(record.get("model")),
         prompt=prompt if isinstance(prompt, str) else None,
@@ -235,8 +237,8 @@ def _video(record: Record) -> Video:
         created_at=unix_seconds(record.get("created_at")),
         completed_at=unix_seconds(record.get("completed_at")),
         expires_at=unix_seconds(record.get("expires_at")),
-        failure=_failure(record, word) if folded is Status.FAILED else None,
-        unknown_status=None if folded else quote(word),
+        failure=_failure(record, word) if status is Status.FAILED else None,
+        unknown_status=None if status else quote(word),
     )
 
 
@@ -253,19 +255,19 @@ _REASONS = (
 
 
 def _failure(record: Record, word: str) -> Failure:
-    """Why a job failed: its ``error`` may lack a code, be a text, or have another name (new-api: ``fail_reason``)."""
-    stated = next((record[name] for name in _REASONS if record.get(name)), None)
-    complaint = read_server_error({"error": stated})
-    ended, told = _ENDED.get(word.casefold()), quote(word)
-    blocked = "moderated" in word.casefold() or word.casefold() == "blocked"
-    if complaint is None:
-        return Failure(ended or told.lower(), f"the server gives no reason (status {told})", moderated=blocked)
-    moderated = blocked or error_words.MODERATION.search(complaint.words) is not None
-    return Failure(ended or complaint.code, str(complaint), moderated)
+    """Why a job failed. ``error`` may have no code, be a text, or have another name (new-api: ``fail_reason``)."""
+    reason = next((record[name] for name in _REASONS if record.get(name)), None)
+    error = read_server_error({"error": reason})
+    end_code, shown_word = _END_CODES.get(word.casefold()), quote(word)
+    moderated = "moderated" in word.casefold() or word.casefold() == "blocked"
+    if error is None:
+        return Failure(end_code or shown_word.lower(), f"the server gives no reason (status {shown_word})", moderated)
+    moderated = moderated or error_words.MODERATION.search(error.words) is not None
+    return Failure(end_code or error.code, str(error), moderated)
 
 
 def _text(value: object) -> str | None:
-    """A text or a number as text."""
+    """``value`` as text if it is a text or a number, else None."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return str(value).strip() or None
@@ -274,16 +276,16 @@ def _text(value: object) -> str | None:
 def _seconds(value: object) -> str | None:
     """``8``, ``"8"``, ``8.0`` and ``"8.0"`` are all ``8``."""
     text = _text(value)
-    number = _finite(text)
+    number = _finite_number(text)
     return str(int(number)) if number is not None and number.is_integer() else text
 
 
 def _progress(value: object) -> int | None:
-    number = _finite((_text(value) or "").removesuffix("%"))
+    number = _finite_number((_text(value) or "").removesuffix("%"))
     return None if number is None else int(min(max(number, 0), 100))
 
 
-def _finite(text: str | None) -> float | None:
+def _finite_number(text: str | None) -> float | None:
     try:
         number = float(text or "")
     except ValueError:

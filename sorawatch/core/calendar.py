@@ -8,20 +8,20 @@ from datetime import datetime, timedelta, tzinfo
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From ``begins`` up to, but without, ``ends``."""
+    """From ``begins`` to ``ends``, which is not part of it."""
 
     begins: int
     ends: int
 
 
 def day_of(now: int, zone: tzinfo | None) -> Period:
-    """The day that ``now`` lies in; ``None`` is the system's own time zone."""
+    """The day that contains ``now``. ``zone`` None is the time zone of the system."""
     midnight = _local(now, zone).replace(hour=0, minute=0, second=0, microsecond=0)
     return Period(_millis(midnight, zone), _millis(midnight + timedelta(days=1), zone))
 
 
 def month_of(now: int, zone: tzinfo | None) -> Period:
-    """The month that ``now`` lies in; ``None`` is the system's own time zone."""
+    """The month that contains ``now``. ``zone`` None is the time zone of the system."""
     first = _local(now, zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     following = (first + timedelta(days=31)).replace(day=1)
     return Period(_millis(first, zone), _millis(following, zone))
@@ -31,9 +31,9 @@ def month_named(text: str, zone: tzinfo | None) -> Period:
     """The month written as ``2026-11``.
 
     Raises:
-        ValueError: if it is not written so, or outside the years that computers count.
+        ValueError: if ``text`` has another form, or the year cannot be represented.
     """
-    first = datetime.strptime(text, "%Y-%m")  # noqa: DTZ007 -- wall time, which becomes a moment in the zone
+    first = datetime.strptime(text, "%Y-%m")  # noqa: DTZ007 -- wall time; `_millis` applies the zone
     return month_of(_millis(first, zone), zone)
 
 
@@ -56,15 +56,16 @@ class LocalTime:
 
 
 def clock_time(at: int, now: int, zone: tzinfo | None) -> str:
-    """``14:05``, with its date if that is another day than ``now``'s."""
+    """``14:05``, with the date if ``now`` is on another day."""
     local = _local(at, zone)
     return f"{local:%H:%M}" if local.date() == _local(now, zone).date() else f"{local:%Y-%m-%d %H:%M}"
 
 
 def _local(millis: int, zone: tzinfo | None) -> datetime:
-    """Wall time without a zone, so that arithmetic on it moves by days of the calendar, not by 24 hours.
+    """Wall time without a zone, so that adding a day moves to the next calendar day and not by 24 hours.
 
-    Of a time that comes twice it is the first, for with that one a day begins whose midnight comes twice.
+    A wall time that occurs twice, when clocks are set back, means its first occurrence: a day whose midnight occurs
+    twice begins with the first one.
     """
     return datetime.fromtimestamp(millis / 1000, zone).replace(tzinfo=None, fold=0)
 

@@ -1,7 +1,7 @@
-"""How many videos the server is thought to make for us at once, where that is fewer than the configuration allows.
+"""How many videos the server makes for us at once, if it makes fewer than the configuration allows.
 
-Additive increase, multiplicative decrease, as TCP finds its way (RFC 5681): a server that complains of too many
-running tasks halves the places, each video that it finishes gives one back.
+Additive increase, multiplicative decrease, as in TCP (RFC 5681): when the server reports too many running tasks, the
+number of places is halved; each video that it finishes adds one again.
 """
 
 from __future__ import annotations
@@ -11,27 +11,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ConcurrencyLimit:
-    """``places`` at once, at least 1. ``cut_at`` is when they were last halved, milliseconds of the store's clock."""
+    """``places`` is the number of jobs at once, at least 1. ``cut_at`` is when it was last halved, in milliseconds of
+    the store's clock."""
 
     places: int
     cut_at: int
 
 
-def effective(allowance: ConcurrencyLimit | None, configured: int) -> int:
-    """The places that count now."""
-    return configured if allowance is None else max(1, min(allowance.places, configured))
+def effective(limit: ConcurrencyLimit | None, configured: int) -> int:
+    """The number of places that applies now."""
+    return configured if limit is None else max(1, min(limit.places, configured))
 
 
 def after_refusal(
     before: ConcurrencyLimit | None, configured: int, *, in_flight: int, submitted_at: int, now: int
 ) -> ConcurrencyLimit | None:
-    """The allowance after the server refused a submit for too many running tasks.
+    """The limit after the server refused a submit because of too many running tasks.
 
-    What is halved is what was running, where that was less than was allowed. Submits that were sent before the
-    last cut, and refused after it, tell nothing new.
+    The number of running jobs is halved, or the limit if that is lower. A submit that was sent before the last cut
+    and refused after it changes nothing.
 
     Args:
-        in_flight: the orders that run or may run, the refused one left out.
+        in_flight: the orders that run or may run, without the refused one.
         submitted_at: when the refused submit was sent.
     """
     if before is not None and submitted_at <= before.cut_at <= now:
@@ -40,7 +41,7 @@ def after_refusal(
 
 
 def after_success(before: ConcurrencyLimit | None, configured: int) -> ConcurrencyLimit | None:
-    """The allowance after the server finished a video: one place more, until the configured ones are reached."""
+    """The limit after the server finished a video: one place more; None once the configured number is reached."""
     if before is None or before.places + 1 >= configured:
         return None
     return ConcurrencyLimit(before.places + 1, before.cut_at)

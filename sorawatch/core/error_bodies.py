@@ -1,4 +1,4 @@
-"""What a server says in an answer, whichever JSON shape it says it in."""
+"""One HTTP response, and the error that its body states, in any of the JSON shapes that servers use."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LONGEST_QUOTE = 300
-"""Characters of a server's text that our messages repeat."""
+"""Characters: the longest text of a server that our messages repeat."""
 
 _QUOTED = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|`[^`]*`|“[^”]*”|«[^»]*»|「[^」]*」")
 _HTTP_ERROR = re.compile("[45][0-9][0-9]")
-_KINDS = (
+_STATUS_PATTERNS = (
     (re.compile(r"rate_?limit|too many requests"), 429),
     (re.compile(r"overloaded|unavailable|try again"), 503),
     (re.compile(r"server_error|internal|upstream|time[d-]? ?out"), 500),
 )
 _ERROR_KEYS = frozenset({"error", "errors", "detail", "base_resp", "ErrCode"})
-_SUCCESS = frozenset({"0", "200", "201", "202", "success", "ok"})
+_SUCCESS_CODES = frozenset({"0", "200", "201", "202", "success", "ok"})
 
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """One HTTP answer, read whole. Names in ``headers`` may be in any case."""
+    """One HTTP response with its whole body. The names in ``headers`` may be in upper or lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -35,7 +35,7 @@ class HttpResponse:
 
     @cached_property
     def document(self) -> object:
-        """The body's JSON, or None where it is something else."""
+        """The JSON of the body, or None if it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -43,7 +43,7 @@ class HttpResponse:
 
     @cached_property
     def error(self) -> ServerError | None:
-        """The error that the body states, or None where it states none. A text without a code is none in a 2xx."""
+        """The error that the body states, or None. In a 2xx a text without a code is not an error."""
         found = read_server_error(self.document)
         if found is None or not self.ok or (isinstance(self.document, dict) and self.document.get("error")):
             return found
@@ -55,33 +55,35 @@ class HttpResponse:
 
     @property
     def stated_status(self) -> int | None:
-        """The 4xx or 5xx that the error in a 2xx names as its code."""
+        """The 4xx or 5xx status that the error in a 2xx response gives as its code."""
         code = self.error.code if self.ok and self.error else None
         return int(code) if code and _HTTP_ERROR.fullmatch(code) else None
 
     @property
     def effective_status(self) -> int:
-        """The status, or for a 2xx with an error in it the status that it should have had."""
+        """The HTTP status; for a 2xx response that states an error, the status that it should have had."""
         if not (self.ok and self.error):
             return self.status
         if self.stated_status is not None:
             return self.stated_status
-        return next((status for pattern, status in _KINDS if pattern.search(self.error.words)), 400)
+        return next((status for pattern, status in _STATUS_PATTERNS if pattern.search(self.error.words)), 400)
 
     @property
     def from_gateway(self) -> bool:
-        """Whether the error is a bare ``{"message": "…"}``: so speak AWS's and Kong's gateways in front of an API."""
+        """Whether the error is only ``{"message": "…"}``, as gateways of AWS and Kong in front of an API write it."""
         return isinstance(self.document, dict) and not self.document.keys() & {"error", "detail", "code"}
 
     @property
     def words(self) -> str:
-        """Everything that the complaint says, in lower case."""
+        """The whole text of the error, in lower case; empty if there is no error."""
         return self.error.words if self.error else ""
 
     @property
-    def own_words(self) -> str:
-        """What the complaint says without quotations. Beside a bare code in a 2xx, such as ``queued``, a text says
-        nothing of a refusal: then it is the code alone.
+    def unquoted_words(self) -> str:
+        """The text of the error without quotations, in lower case.
+
+        In a 2xx with only a code, such as ``queued``, and a text, the text does not describe an error. Then this is
+        the code alone.
         """
         if self.error is None:
             return ""
@@ -90,7 +92,7 @@ class HttpResponse:
         return code.casefold() if bare and not code.isdecimal() else unquoted(self.error.words)
 
     def __str__(self) -> str:
-        """``HTTP 400: the server's own words``, on one line and never long."""
+        """``HTTP 400: the text of the server``, on one line and of limited length."""
         if self.error:
             return f"HTTP {self.status}: {self.error}"
         if title := re.search(rb"<title[^>]{0,100}>([^<]{1,300})", self.body[:10_000], re.IGNORECASE):
@@ -114,7 +116,7 @@ class ServerError:
 
     @property
     def words(self) -> str:
-        """Everything that it says, in lower case."""
+        """Its code, type and text, in lower case."""
         return " ".join(filter(None, (self.code, self.type, self.text[:10_000]))).casefold()
 
     def __str__(self) -> str:
@@ -126,7 +128,7 @@ def _keys(document: dict[str, object]) -> str:
 
 
 def unquoted(text: str) -> str:
-    """``text`` without what it quotes: a prompt, a name, or another answer as JSON, which say nothing of the matter."""
+    """``text`` without its quotations (a prompt, a name, another response as JSON), which could be misunderstood."""
     return _QUOTED.sub(" ", text.partition('{"')[0])
 
 
@@ -138,68 +140,68 @@ def quote(text: str) -> str:
 
 
 def read_server_error(document: object, depth: int = 3) -> ServerError | None:
-    """The error in a JSON ``document``: any of the shapes of design §7, also where one is a string within another."""
+    """The error in a JSON ``document``, in any shape of design §7, even if it is a string inside another error."""
     if isinstance(document, list) and len(document) == 1 and depth:
-        # Gemini's OpenAI-compatible endpoint answers errors as a list of one.
+        # Gemini's OpenAI-compatible endpoint sends errors as a list with one entry.
         return read_server_error(document[0], depth - 1)
     if not isinstance(document, dict):
         return None
     match document:
         case {"error": dict(error)} | {"error": [dict(error), *_]} | {"errors": [dict(error), *_]}:
-            found = _flat(error)
+            found = _from_fields(error)
         case {"error": str(text)} if text.strip():
-            found = ServerError(text, _word(document.get("code")), _word(document.get("type")))
+            found = ServerError(text, _plain_text(document.get("code")), _plain_text(document.get("type")))
         case {"detail": str(text)}:
             found = ServerError(text)
-        case {"detail": [*faults]} if faults:
-            found = ServerError("; ".join(map(_fault, faults)))
+        case {"detail": [*errors]} if errors:
+            found = ServerError("; ".join(map(_validation_error, errors)))
         case {"detail": dict(inner)} if depth:
             return read_server_error(inner, depth - 1)
         case {"base_resp": dict(inner)} if inner.get("status_code") != 0:
             # MiniMax: https://platform.minimax.io/docs
-            found = ServerError(_word(inner.get("status_msg")) or "", _word(inner.get("status_code")))
+            found = ServerError(_plain_text(inner.get("status_msg")) or "", _plain_text(inner.get("status_code")))
         case {"ErrCode": int(code), "ErrMsg": str(text)} if code:
             # PixVerse
             found = ServerError(text, str(code))
         case {"message": str()} | {"msg": str()}:
-            found = _flat(document)
+            found = _from_fields(document)
         case _:
             return None
-    if (found.code or "").lower() in _SUCCESS and not (found.text and "error" in document):
+    if (found.code or "").lower() in _SUCCESS_CODES and not (found.text and "error" in document):
         return None
     return _unwrap(found, depth) if found.text or found.code or found.type else None
 
 
-def _flat(error: dict[str, object]) -> ServerError:
+def _from_fields(error: dict[str, object]) -> ServerError:
     text = error.get("message") or error.get("msg") or error.get("detail")
     metadata = error.get("metadata")
     if isinstance(metadata, dict) and isinstance(raw := metadata.get("raw"), str) and isinstance(text, str):
         # OpenRouter's own text is always "Provider returned error".
         inner = _unwrap(ServerError(raw), 1)
         text = f"{text}: {inner.text}"
-    return ServerError(_word(text) or "", _word(error.get("code")), _word(error.get("type")))
+    return ServerError(_plain_text(text) or "", _plain_text(error.get("code")), _plain_text(error.get("type")))
 
 
-def _word(value: object) -> str | None:
-    """A text or number as text without lone surrogates, which no file or database takes."""
+def _plain_text(value: object) -> str | None:
+    """A text or number as text, else None. Lone surrogates, which files cannot hold, are replaced."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return str(value).encode("utf-8", "replace").decode("utf-8").strip() or None
 
 
-def _fault(fault: object) -> str:
+def _validation_error(entry: object) -> str:
     """One entry of FastAPI's ``detail`` list: ``{"loc": ["body", "seconds"], "msg": "…"}``."""
-    match fault:
+    match entry:
         case {"msg": str(message), "loc": [*where]}:
-            return f"{'.'.join(filter(None, map(_word, where)))}: {message}"
+            return f"{'.'.join(filter(None, map(_plain_text, where)))}: {message}"
         case {"msg": str(message)} | {"message": str(message)} | str(message):
             return message
         case _:
-            return "a fault without a text"
+            return "an error without a text"
 
 
 def _unwrap(outer: ServerError, depth: int) -> ServerError:
-    """A gateway quotes its upstream's JSON as its own message: what the upstream says is what helps."""
+    """The error of the upstream, where a gateway repeats the JSON of its upstream as its own message."""
     if not (depth and outer.text.lstrip().startswith("{")):
         return outer
     try:

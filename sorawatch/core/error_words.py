@@ -1,7 +1,7 @@
-"""What the words of a server's error are about: moderation, credit, the key, the model, capacity.
+"""Patterns that tell what a server's error is about: moderation, credit, the key, the model, capacity.
 
-All patterns are matched against lower-case text. The wordings are those of OpenAI's API, of the gateways new-api,
-one-api, LiteLLM and OpenRouter, and of the vendors behind them, in English and Chinese.
+All patterns are for lower-case text. They cover the wordings of OpenAI's API, of the gateways new-api, one-api,
+LiteLLM and OpenRouter, and of the vendors behind them, in English and Chinese.
 """
 
 from __future__ import annotations
@@ -54,16 +54,16 @@ BAD_KEY = re.compile(
     r"|无效的(?:令牌|api ?key|密钥)|令牌(?:无效|已过期|已禁用|已失效|不存在|状态不可用)"
     r"|(?:密钥|api ?key)(?:无效|错误|已过期)|未提供令牌"
 )
-"""The API key is refused. LiteLLM without a database says ``No connected db.`` of every key that is not its own."""
+"""The API key is refused. LiteLLM without a database answers ``No connected db.`` to every key but its own."""
 
-PLACE = re.compile(
+LOCATION = re.compile(
     r"(?:location|country|region|territory)\b.{0,40}"
     r"(?:not (?:supported|available|allowed|permitted)|blocked|restricted)"
     r"|unsupported_country|(?:from|in) your (?:country|region|location)"
     r"|\bip(?: address)?\b.{0,40}(?:not |block|den|restrict)"
     r"|ip_not_|private endpoint|firewall|access denied by|(?:国家|地区|区域).{0,20}(?:不支持|不可用|限制)"
 )
-"""Where the request comes from is refused: a country, an address, a network."""
+"""The request is refused because of where it comes from: a country, an address, a network."""
 
 MODEL = re.compile(
     r"model_not_(?:found|available|supported|open|exist)|modelnot(?:found|open)|deploymentnotfound|model_price_error"
@@ -81,15 +81,17 @@ MODEL = re.compile(
 )
 """The server does not offer the model, or not to this account."""
 
-CROWDED = re.compile(r"too many (?:running|active|pending|concurrent|parallel|unfinished)|concurren|parallel task|并发")
-"""Too many of our own jobs run at once."""
+TOO_MANY_RUNNING = re.compile(
+    r"too many (?:running|active|pending|concurrent|parallel|unfinished)|concurren|parallel task|并发"
+)
+"""Too many of our own jobs are running at once."""
 
 CAPACITY = re.compile(
     r"overload|no available channel|无可用渠道|queue (?:is |was )?full|queue_full|full queue|saturated"
     r"|饱和|过载|队列已满"
     r"|(?:at|over|out of|no|insufficient) capacity|capacity (?:is )?(?:exceeded|reached|full)"
 )
-"""The server takes no order from anybody now."""
+"""The server accepts no orders from anybody now."""
 
 RATE_LIMIT = re.compile(r"rate[ _-]?limit|too[ _]many[ _]requests|throttl|请求过于频繁|请求频率|速率限制")
 
@@ -98,10 +100,10 @@ REFUSAL = re.compile(
     r"(?:request|param|argument|input|value|field|prompt|image|size|seconds|format|type|required)"
     r"|bad[_ -]?request|validation[_ -]?(?:error|failed)|required[_ -]?(?:param|field)|unprocessable"
 )
-"""The words in which an error's code or type says that the request was refused as it is."""
+"""In the code or type of an error: the request itself was refused."""
 
-TWIN = re.compile(r"duplicate|already|exist|in progress|conflict with .{0,20}request|idempoten")
-"""Another order like this one is there already: maybe this one."""
+DUPLICATE = re.compile(r"duplicate|already|exist|in progress|conflict with .{0,20}request|idempoten")
+"""The server already has an order like this one; it may be this very order."""
 
 UNKNOWN_VIDEO = re.compile(
     r"(?:video|task|job|generation|request|prediction|operation)_not_(?:found|exist)"
@@ -112,6 +114,6 @@ EXPIRED = re.compile(r"expired|no longer available|has been deleted|已过期|�
 NO_ROUTE = re.compile(
     r"\s*(?:not found\W*$|method not allowed|invalid url|404 page not found|cannot (?:get|post)|no route)"
 )
-"""The address is wrong, and nothing is said of a video."""
+"""The address is wrong; nothing is known about the video."""
 NO_GATEWAY_ROUTE = re.compile(r"^missing authentication token$")
-"""What AWS's API gateway says, with a 403, of a path that it does not have."""
+"""What AWS's API gateway answers, with a 403, to an unknown path."""

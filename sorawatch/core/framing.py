@@ -1,4 +1,4 @@
-"""How a picture of one shape fills a frame of another: pure geometry, in pixels, x before y, origin top left."""
+"""How a picture of one shape fills a frame of another: pure geometry in pixels, x before y, from the top left."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from sorawatch.core.order import Fit, Point, Size
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom; right and bottom are exclusive."""
 
-UPRIGHT = 1
-"""The EXIF orientation of a picture that is stored as it is to be seen."""
+NORMAL_ORIENTATION = 1
+"""The EXIF orientation of a picture that is displayed exactly as it is stored."""
 
 CENTRE = Point(0.5, 0.5)
 
-_SIDEWAYS = frozenset({5, 6, 7, 8})
+_TRANSPOSED = frozenset({5, 6, 7, 8})
+"""Orientations in which the stored rows are the displayed columns."""
 _COLUMNS_REVERSED = frozenset({2, 3, 7, 8})
 _ROWS_REVERSED = frozenset({3, 4, 6, 7})
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """``window`` of the upright picture is resized to ``inner`` pixels, which lie ``at`` that corner of the frame."""
+    """``window`` of the displayed picture is resized to ``inner`` pixels and placed ``at`` that corner in the frame."""
 
     window: Box
     inner: Size
@@ -29,17 +30,17 @@ class Framing:
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Pixels of the frame for each pixel of the picture, across and down."""
+        """Pixels of the frame for each pixel of the picture, horizontally and vertically."""
         left, top, right, bottom = self.window
         return self.inner.width / (right - left), self.inner.height / (bottom - top)
 
 
 def frame(picture: Size, target: Size, fit: Fit, focus: Point = CENTRE) -> Framing:
-    """How an upright ``picture`` is brought to ``target``.
+    """How a picture of the displayed size ``picture`` is fitted to ``target``.
 
-    ``CROP`` takes the largest window of the target's shape, its centre as near to ``focus`` as the picture's edges
-    allow. ``PAD`` and ``BLUR`` take the whole picture, as large as fits and centred, never thinner than one pixel;
-    ``STRETCH`` takes it whole, whatever becomes of its shape.
+    ``CROP`` uses the largest window of the target's shape, with its centre as near to ``focus`` as the picture's edges
+    allow. ``PAD`` and ``BLUR`` use the whole picture, centred and as large as fits, at least one pixel wide and high.
+    ``STRETCH`` uses the whole picture and distorts it.
     """
     whole = (0.0, 0.0, float(picture.width), float(picture.height))
     across, down = target.width / picture.width, target.height / picture.height
@@ -54,20 +55,21 @@ def frame(picture: Size, target: Size, fit: Fit, focus: Point = CENTRE) -> Frami
             return Framing(whole, inner, ((target.width - inner.width) // 2, (target.height - inner.height) // 2))
 
 
-def upright(stored: Size, orientation: int) -> Size:
-    """The size at which a picture of this EXIF ``orientation`` is seen; and back again."""
-    return Size(stored.height, stored.width) if orientation in _SIDEWAYS else stored
+def oriented_size(size: Size, orientation: int) -> Size:
+    """The displayed size of a picture with this EXIF ``orientation`` and stored ``size``, or the stored size if
+    ``size`` is the displayed one."""
+    return Size(size.height, size.width) if orientation in _TRANSPOSED else size
 
 
-def unturned(box: Box, size: Size, orientation: int) -> Box:
-    """Where ``box`` of an upright picture of ``size`` lies in the picture as stored.
+def stored_box(box: Box, size: Size, orientation: int) -> Box:
+    """The box of the stored picture that is displayed as ``box`` in the displayed picture of ``size``.
 
-    The orientations are those of EXIF 2.32, section 4.6.4: 6, say, is stored lying on its left side, so that its
-    rows, bottom row first, are the columns of the upright picture.
+    The orientations are those of EXIF 2.32, section 4.6.4. For example, 6 means that the stored rows, bottom row
+    first, are the columns of the displayed picture.
     """
     left, top, right, bottom = box
-    stored = upright(size, orientation)
-    if orientation in _SIDEWAYS:
+    stored = oriented_size(size, orientation)
+    if orientation in _TRANSPOSED:
         left, top, right, bottom = top, left, bottom, right
     if orientation in _COLUMNS_REVERSED:
         left, right = stored.width - right, stored.width - left

@@ -12,27 +12,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LONGEST_WAIT = 3600.0
-"""Seconds: a server that asks for a longer wait is asked again after this."""
+"""Seconds: the longest wait that a server can impose."""
 
-_RATES = (
+_RATE_LIMIT_HEADERS = (
     ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
     ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
     ("x-ratelimit-remaining", "x-ratelimit-reset"),
     ("ratelimit-remaining", "ratelimit-reset"),
 )
-"""OpenAI's, many gateways', and those of draft-ietf-httpapi-ratelimit-headers before its eighth version."""
+"""Pairs of headers: how many requests remain, and when the count is reset. They are those of OpenAI, of many gateways,
+and of draft-ietf-httpapi-ratelimit-headers before its eighth version."""
 
-_ERA = 1e9
-"""Seconds: a longer time to wait is no wait but a moment since 1970."""
+_LONGEST_DURATION = 1e9
+"""Seconds: a larger number is not a duration but a Unix time."""
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3}
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """The seconds that a server asks us to wait, between 0 and `LONGEST_WAIT`, or None where it does not say.
+    """The seconds that a server asks us to wait, between 0 and `LONGEST_WAIT`, or None if it does not say.
 
-    Understands ``retry-after-ms``, ``Retry-After`` in seconds or as a date, and of each pair in `_RATES` the reset
-    (``1s``, ``6m0s``, seconds, or Unix seconds) once nothing remains.
+    Reads ``retry-after-ms``, ``Retry-After`` in seconds or as a date, and, for each pair of `_RATE_LIMIT_HEADERS` of
+    which no request remains, the time of the reset (``1s``, ``6m0s``, seconds, or Unix seconds).
 
     Args:
         now: the Unix time in seconds.
@@ -43,21 +44,21 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         wait = _number(text)
         if wait is None:
             wait = _seconds_until(text, now)
-    return used_up(headers, now) if wait is None else min(max(wait, 0.0), LONGEST_WAIT)
+    return rate_limit_wait(headers, now) if wait is None else min(max(wait, 0.0), LONGEST_WAIT)
 
 
-def asks_to_wait(headers: Mapping[str, str]) -> bool:
-    """Whether a ``Retry-After`` is there, in seconds, milliseconds or as a date."""
+def has_retry_after(headers: Mapping[str, str]) -> bool:
+    """Whether there is a ``Retry-After`` or ``retry-after-ms`` header."""
     return any(name.lower() in {"retry-after", "retry-after-ms"} and value.strip() for name, value in headers.items())
 
 
-def used_up(headers: Mapping[str, str], now: float) -> float | None:
-    """The seconds, at most `LONGEST_WAIT`, until a server takes requests again of which by `_RATES` none remains.
+def rate_limit_wait(headers: Mapping[str, str], now: float) -> float | None:
+    """The seconds, at most `LONGEST_WAIT`, until the server accepts requests again after its rate limit was reached.
 
-    None where some remain, or nothing is said. Servers tell it with what they accept, too.
+    None if `_RATE_LIMIT_HEADERS` say that requests remain, or say nothing. Servers also send them with a success.
     """
     lower = {name.lower(): value.strip() for name, value in headers.items()}
-    resets = [lower.get(reset, "") for remaining, reset in _RATES if lower.get(remaining) == "0"]
+    resets = [lower.get(reset, "") for remaining, reset in _RATE_LIMIT_HEADERS if lower.get(remaining) == "0"]
     wait = max((found for text in resets if (found := _reset(text, now)) is not None), default=None)
     return None if wait is None else min(max(wait, 0.0), LONGEST_WAIT)
 
@@ -66,11 +67,11 @@ def _reset(text: str, now: float) -> float | None:
     number = _number(text)
     if number is None:
         return _duration(text)
-    return number - now if number > _ERA else number
+    return number - now if number > _LONGEST_DURATION else number
 
 
 def unix_seconds(value: object) -> int | None:
-    """Unix seconds from a number of seconds or milliseconds, such a number as text, or an ISO date."""
+    """Unix seconds from Unix seconds or milliseconds (a number, or a number as text), or from an ISO date."""
     number = _number(str(value)) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
     if number is None and isinstance(value, str):
         try:

@@ -1,4 +1,4 @@
-"""A job as the small JSON beside its reference, from which it can be taken up should the state be lost."""
+"""A job as a small JSON file beside its reference, from which it is restored if the state is lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VERSION = 1
 
 
 def to_record(job: Job) -> dict[str, object]:
-    """What must be known of a job to go on with it: its pair, its order, its submit, its video."""
+    """What is needed to continue a job: its pair, its order, its submit and its video."""
     pair, order = job.pair, job.order
     return {
         "version": VERSION,
@@ -42,13 +42,13 @@ def to_record(job: Job) -> dict[str, object]:
 
 
 def from_record(record: dict[str, Any], now: int) -> Job:
-    """The job as far as its record tells: followed if it has a video, uncertain if it was submitted, else found.
+    """The job of a record: rendering if it has a video, uncertain if it was submitted, otherwise found.
 
     Args:
         now: milliseconds of the store's clock.
 
     Raises:
-        ValueError: if this is no record, or one of a newer version.
+        ValueError: if this is not a record, or one of a newer version.
     """
     try:
         if record["version"] > VERSION:
@@ -72,7 +72,7 @@ def from_record(record: dict[str, Any], now: int) -> Job:
             order=_order(record["order"]),
             digest=record["digest"] if token or video_id else "",
             reference_digest=record.get("reference_digest", "") if token or video_id else "",
-            reason="taken up again from the work folder",
+            reason="restored from the work folder",
             price=record["price_micros"],
             token=token,
             submitted_at=record["submitted_at"],

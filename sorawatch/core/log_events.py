@@ -1,4 +1,4 @@
-"""What a line of the log is about, for programs that read logs."""
+"""The events and fields of log lines, for programs that read logs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class LogEvent(StrEnum):
-    """What happened. Each has a name, and a ``MESSAGE_ID`` by which ``journalctl`` finds it."""
+    """What happened. Each event has a name, and a ``MESSAGE_ID`` by which ``journalctl`` finds it."""
 
     message_id: str
 
@@ -32,7 +32,7 @@ class LogEvent(StrEnum):
     FAILED = "failed", "abad3fd7678845748e62f53623986043"
     CANCELLED = "cancelled", "76e9047c550047bb87deb60180444235"
     PROGRESS = "progress", "79e206e9c4a24a3d8ef5b1e1674f1dc9"
-    """Any other change of a job."""
+    """Any other change of a job's state."""
     PAUSED = "paused", "06a68c45596a4f3ebe0dbae821450490"
     RESUMED = "resumed", "ac693fd12c094bc095c9e9f68834b395"
     INBOX_LOST = "inbox-lost", "bb6d7e4853694a7c809c0479b92666c6"
@@ -42,7 +42,7 @@ class LogEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogFields:
-    """The parts of one line. ``file`` is a path below the inbox, as ``os.fsdecode`` gives it."""
+    """The fields of one log line. ``file`` is a path below the inbox, as ``os.fsdecode`` gives it."""
 
     event: LogEvent
     job: str | None = None
@@ -51,9 +51,9 @@ class LogFields:
     video: str | None = None
     why: str | None = None
     seconds: float | None = None
-    """How long the job had been in the state before."""
+    """How long the job was in its previous state."""
 
 
 def log_extra(facts: LogFields) -> dict[str, LogFields]:
-    """``facts`` as the ``extra`` of a log call."""
+    """The ``extra`` argument of a log call that passes ``facts`` on."""
     return {"facts": facts}

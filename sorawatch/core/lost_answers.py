@@ -1,8 +1,9 @@
-"""The circuit breaker for lost answers, as values: how many in a row, and when the next paid order may try again.
+"""The state of the circuit breaker for lost answers: how many in a row, and when the next paid order may be sent.
 
-Two different orders in a row whose answers were lost open it; so does one whose answer names a cause that concerns
-others. Then one paid probe goes after a wait, a second one an hour later, and after that a person decides. What is
-still unresolved keeps it open: `sorawatch.daemon.submission.lost_answers_breaker` looks at the jobs.
+It opens after the answers to two different orders in a row were lost, or after one unclear answer whose cause concerns
+other orders. Then one paid order is sent as a probe after a wait, a second one an hour later; after that a person
+decides. It stays open while one of the orders is unresolved: `sorawatch.daemon.submission.lost_answers_breaker` checks
+the jobs.
 """
 
 from __future__ import annotations
@@ -15,30 +16,30 @@ if TYPE_CHECKING:
     from sorawatch.core.schedule import Waits
 
 IN_A_ROW = 2
-"""Lost answers to different orders, with none accepted between, that open the breaker."""
+"""The breaker opens after so many lost answers to different orders, with no order accepted between them."""
 _FIRST_PROBE = 12
-"""Times the first wait after a failure: when the first paid probe goes."""
+"""The first paid probe is sent after so many times the first wait after a failure."""
 _SECOND_PROBE = 3_600_000
-"""Milliseconds after the first probe."""
+"""Milliseconds from the first probe to the second."""
 
 
 @dataclass(frozen=True, slots=True)
 class LostAnswers:
-    """What is known of one server and model. Times are milliseconds of the store's clock."""
+    """The lost answers of one server and model. Times are milliseconds of the store's clock."""
 
     jobs: tuple[str, ...]
     """The jobs whose answers were lost, the oldest first."""
     reason: str
-    """What came in place of the last answer."""
+    """What happened to the last answer."""
     since: int
     opened_at: int | None = None
     """When the breaker opened; None while it is closed."""
     until: int | None = None
-    """When the next paid probe may go; None where it is closed, or only a person opens the way."""
+    """When the next paid probe may be sent; None if the breaker is closed, or waits for a person."""
     probes: int = 0
     hint: str = ""
     key_related: bool = False
-    """Another API key may end it."""
+    """Another API key may remove the cause."""
 
     @property
     def is_open(self) -> bool:
@@ -52,7 +53,7 @@ class LostAnswers:
 def lost(
     before: LostAnswers | None, job_id: str, submitted_at: int, answer: AnswerLost, now: int, waits: Waits
 ) -> LostAnswers:
-    """What is known after one more answer was lost."""
+    """The state after one more answer was lost."""
     known = before or LostAnswers((), "", now)
     cause = answer.cause
     after = replace(
@@ -73,9 +74,8 @@ def lost(
 
 
 def settled(before: LostAnswers, job_id: str) -> LostAnswers | None:
-    """What is left once one of the orders was found; None where nothing is."""
+    """The state after the order of ``job_id`` was found; None once nothing is unresolved, or if it was not open."""
     left = tuple(each for each in before.jobs if each != job_id)
-    # A list that shows them lets orders go on, at its own pace.
     return replace(before, jobs=left) if left and before.is_open else None
 
 

@@ -1,6 +1,6 @@
-"""What kind of file some bytes begin: the containers that video servers send, by their signatures.
+"""Recognizes the kind of a video file by its first bytes.
 
-A Content-Type says nothing: servers type whole clips as JSON, and web pages as MP4.
+The Content-Type is not used: some servers send whole clips as JSON, and web pages as MP4.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 HEAD = 1024
-"""Bytes of a file's beginning that are enough to tell."""
+"""Bytes at the beginning of a file that are enough to recognize its kind."""
 
 TOP_BOXES = frozenset(
     {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"mfra", b"sidx", b"ssix", b"styp"}
     | {b"uuid", b"meta", b"meco", b"pdin", b"prft", b"emsg"}
 )
-"""The boxes that stand at the top level of an MP4 or MOV: ISO/IEC 14496-12, and the QuickTime file format."""
+"""The types of the top-level boxes of an MP4 or MOV: ISO/IEC 14496-12, and the QuickTime file format."""
 
 _FIRST_BOXES = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"sidx"})
 _STILL_BRANDS = frozenset({b"avif", b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"jp2 ", b"jpx ", b"crx "})
@@ -25,7 +25,7 @@ _ANIMATED = 0x02
 
 @dataclass(frozen=True, slots=True)
 class MediaKind:
-    """A kind of video file: the extension of its name, with the dot, and what people call it."""
+    """A kind of video file: its file name extension, with the dot, and its name for messages."""
 
     suffix: str
     name: str
@@ -46,7 +46,7 @@ OGG = MediaKind(".ogv", "an Ogg video")
 WMV = MediaKind(".wmv", "a Windows Media video")
 
 BOXED = frozenset({MP4, MOV})
-"""These consist of boxes."""
+"""The kinds whose files consist of boxes."""
 
 _SIGNATURES = (
     (b"GIF87a", GIF),
@@ -59,9 +59,9 @@ _SIGNATURES = (
 
 
 def kind_of(head: bytes) -> MediaKind | None:
-    """The kind of video file that begins with ``head``, its first `HEAD` bytes or all of them; None for no such file.
+    """The kind of video file whose first `HEAD` bytes, or all of them if it is shorter, are ``head``.
 
-    Still pictures, sound, text and bytes that nothing is known of are none.
+    None for still pictures, sound, text and anything unknown.
     """
     if is_text(head):
         return None
@@ -79,7 +79,7 @@ def kind_of(head: bytes) -> MediaKind | None:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether ``head`` begins a text, such as JSON or a web page: what no video's bytes look like."""
+    """Whether ``head`` is the beginning of a text, such as JSON or a web page. No video begins like a text."""
     try:
         text = head.decode("utf-8")
     except UnicodeDecodeError as error:

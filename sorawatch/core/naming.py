@@ -1,4 +1,4 @@
-"""The names that sorawatch gives to clips, jobs and orders, and the form in which any name may be shown."""
+"""The names of clips, jobs and orders, and how any name or text is made safe to print."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 LONGEST_NAME = 255
-"""Bytes that a file name may have on every usual file system."""
+"""Bytes: the longest file name on all common file systems."""
 
 JOB_ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
-"""Signs that are not mistaken for one another."""
+"""Characters that are not easily confused with each other."""
 
 _SNAPSHOT = re.compile(r"-20\d\d-?[01]\d-?[0-3]\d$")
-"""The day that a model was frozen, as in ``sora-2-2025-12-08``."""
+"""The date of a model's snapshot, as in ``sora-2-2025-12-08``."""
 
 
 def legible(text: str) -> str:
-    """``text`` as valid text: the bytes of an odd file name, as ``os.fsdecode`` gives it, are escaped."""
+    """``text`` as valid Unicode: bytes of a file name that are not UTF-8 (see ``os.fsdecode``) are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def tame(text: str) -> str:
-    """``text`` as a terminal may be given it: valid, and with no control characters but tabs and the ends of lines.
+    """``text`` made safe for a terminal: valid Unicode, with all control characters but tab and newline escaped.
 
-    A file's name or a server's message may hold sequences that rewrite what a terminal shows.
+    A file name or a message of the server may contain sequences that change what a terminal shows.
     """
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", legible(text))
 
 
 def on_a_line(name: str) -> str:
-    """A file name in valid text and on one line, whatever is in it."""
+    """A file name as valid Unicode on one line, whatever characters it has."""
     text = legible(name)
     return text if text.isprintable() else repr(text)
 
@@ -62,15 +62,15 @@ def error_name(image: str) -> str:
 
 
 def fitted(stem: str, suffix: str) -> str:
-    """``stem + suffix``, the stem cut at a character's end where the whole is too long for a file name."""
+    """``stem + suffix``, with the stem shortened by whole characters if the name would be too long."""
     return _cut(stem, LONGEST_NAME - len(_bytes(suffix))) + suffix
 
 
 def numbered(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """``names``, then all of them with `` (2)``, `` (3)`` … before their extension.
 
-    ``names`` belong together, the picture coming first. Numbered, they all have its stem, cut alike where one of
-    them is too long: so they still belong together.
+    ``names`` belong together; the first is the picture. The numbered names all have the stem of the picture,
+    shortened equally if one of them is too long, so that they still belong together.
     """
     yield tuple(names)
     stem = _split(names[0], "")[0]
@@ -82,7 +82,7 @@ def numbered(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _split(name: str, image: str) -> tuple[str, str]:
-    """Stem and extension, that of ``beach.error.txt`` and of ``image``'s own ``beach.jpg.yaml`` being in two parts."""
+    """Stem and extension. ``.error.txt`` is one extension, and so is the ``.jpg.yaml`` of a sidecar of ``image``."""
     stem = stem_of(name)
     if fold(name).endswith(ERROR_SUFFIX) or fold(stem) == fold(image):
         stem = stem_of(stem)
@@ -100,7 +100,7 @@ def _bytes(text: str) -> bytes:
 
 
 def order_key(digest: str, order: Order) -> str:
-    """Names what is bought: orders of equal key would give the same clip twice.
+    """The key of what is bought: orders with the same key are duplicates.
 
     Args:
         digest: of the picture's file, or of the reference image made from it.
@@ -112,17 +112,17 @@ def order_key(digest: str, order: Order) -> str:
 
 
 def likeness(order: Order) -> str:
-    """Names what a server's list can tell of an order: submits of equal likeness cannot be told apart there."""
+    """The key of what a server's list shows of an order: two submits with the same key look the same there."""
     return _hash((order.prompt, bare_model(order.model), str(order.size), str(order.seconds)))
 
 
 def bare_model(name: str) -> str:
-    """A model's name without what a list may put around it: the provider before it, a snapshot's date behind it."""
+    """A model's name without what a list may add to it: the provider in front, the date of a snapshot at the end."""
     return _SNAPSHOT.sub("", name.rpartition("/")[2].casefold())
 
 
 def job_id(seed: bytes) -> str:
-    """Eight characters a person can type, from random bytes."""
+    """An id of eight characters that are easy to type, from random bytes."""
     number = int.from_bytes(seed, "big")
     characters = []
     for _ in range(8):

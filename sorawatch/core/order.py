@@ -11,7 +11,7 @@ MICROS = 1_000_000
 
 @dataclass(frozen=True, slots=True, order=True)
 class Size:
-    """Pixels, width first. ``str()`` is the API's own form, ``1280x720``."""
+    """Pixels, width first. ``str()`` is the form of the API, ``1280x720``."""
 
     width: int
     height: int
@@ -40,7 +40,7 @@ class Size:
 
 
 class Aim(StrEnum):
-    """A size left open until the model, or the picture, settles it."""
+    """A size that is not fixed yet: the model and the shape of the picture decide it."""
 
     LANDSCAPE = "landscape"
     PORTRAIT = "portrait"
@@ -51,16 +51,16 @@ _AIMS = frozenset(Aim)
 
 
 def parse_size(text: str) -> Size | Aim:
-    """Read what ``str()`` of a size or an aim gave.
+    """Read a size or an aim as ``str()`` writes it.
 
     Raises:
-        ValueError: if ``text`` is nothing of the kind.
+        ValueError: if ``text`` is neither.
     """
     return Aim(text) if text in _AIMS else Size.parse(text)
 
 
 class Fit(StrEnum):
-    """How a picture of another shape is brought to the size."""
+    """How a picture of another shape is fitted to the size of the clip."""
 
     CROP = "crop"
     PAD = "pad"
@@ -69,16 +69,16 @@ class Fit(StrEnum):
 
 
 class Focus(StrEnum):
-    """What the window of ``CROP`` is laid around, where no point is named."""
+    """What the window of ``CROP`` is centred on, if the order names no point."""
 
     CENTRE = "centre"
     EDGES = "edges"
-    """The part of the picture where the most happens."""
+    """The part of the picture with the most detail."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A place in an upright picture, in fractions of its width and height from the top left.
+    """A place in a picture as displayed, in fractions of its width and height from the top left.
 
     ``str()`` is ``0.5,0.25``, which ``parse_focus`` reads.
     """
@@ -91,10 +91,10 @@ class Point:
 
 
 def parse_focus(text: str) -> Focus | Point:
-    """Read what ``str()`` of a focus gave.
+    """Read a focus or a point as ``str()`` writes it.
 
     Raises:
-        ValueError: if ``text`` is nothing of the kind.
+        ValueError: if ``text`` is neither.
     """
     if text in {*Focus}:
         return Focus(text)
@@ -104,25 +104,22 @@ def parse_focus(text: str) -> Focus | Point:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model of the catalogue. ``None`` for sizes or seconds means that any will do."""
+    """One model of the catalogue. ``None`` for sizes or seconds means that any is allowed."""
 
     name: str
     sizes: tuple[Size, ...] | None
     seconds: tuple[int, ...] | None
     micros_per_second: int | None = None
-    """Price in micro-dollars a second of clip; None where there is none, or it is not known."""
+    """Price in micro-dollars for each second of a clip; None if there is none, or it is not known."""
     micros_per_second_by_size: tuple[tuple[Size, int], ...] = ()
-    """Prices that differ from ``micros_per_second`` by size."""
+    """The sizes with another price than ``micros_per_second``, and that price."""
     micros_per_video: int | None = None
-    """Price in micro-dollars a clip, whatever its length, on top of that of its seconds."""
+    """Price in micro-dollars for each clip of any length, in addition to the price of its seconds."""
     micros_per_video_by_size: tuple[tuple[Size, int], ...] = ()
-    """Prices that differ from ``micros_per_video`` by size."""
+    """The sizes with another price than ``micros_per_video``, and that price."""
 
     def price(self, size: Size, seconds: int) -> int | None:
-        """The price of one clip in micro-dollars, or None where the catalogue names none.
-
-        A price that is named for other sizes only is not known for this one.
-        """
+        """The price of one clip in micro-dollars, or None if the catalogue has none for this size."""
         total = None
         for flat, by_size, times in (
             (self.micros_per_second, self.micros_per_second_by_size, seconds),
@@ -137,24 +134,25 @@ class Model:
 
     @property
     def is_free(self) -> bool:
-        """Whether every clip of it costs nothing."""
+        """Whether every clip of this model costs nothing."""
         by_size = (*self.micros_per_second_by_size, *self.micros_per_video_by_size)
         prices = {self.micros_per_second, self.micros_per_video, *(price for _, price in by_size)}
         return prices - {None} == {0}
 
     def resolve(self, aim: Size | Aim, picture: Size) -> Size:
-        """The exact size for ``aim`` and an upright ``picture``: of the sizes that lie the right way, the smallest."""
+        """The size for ``aim`` and a picture displayed in the size ``picture``: the smallest landscape or portrait size
+        of the model; square counts as landscape."""
         if isinstance(aim, Size):
             return aim
-        lying = picture.width >= picture.height if aim is Aim.AUTO else aim is Aim.LANDSCAPE
+        landscape = picture.width >= picture.height if aim is Aim.AUTO else aim is Aim.LANDSCAPE
         sizes = self.sizes or (Size(1280, 720), Size(720, 1280))
-        fitting = [size for size in sizes if (size.width >= size.height) == lying]
-        return min(fitting or sizes, key=lambda size: (size.pixels, size))
+        matching = [size for size in sizes if (size.width >= size.height) == landscape]
+        return min(matching or sizes, key=lambda size: (size.pixels, size))
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a pair asks for once defaults are filled in; a size still open is settled by the picture."""
+    """What a pair asks for, with the defaults filled in. An `Aim` becomes a size once the picture is read."""
 
     prompt: str
     model: str
@@ -164,4 +162,4 @@ class Order:
     priority: int = 0
     focus: Focus | Point = Focus.CENTRE
     take: int = 1
-    """2, 3 … where a person asked for one more of what was ordered before."""
+    """2, 3 … if a person asked for another clip of the same order."""

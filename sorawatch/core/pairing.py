@@ -1,4 +1,4 @@
-"""Which files of one folder belong together."""
+"""Which files of one folder belong together as image and sidecar."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _JUNK = (
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An image and its sidecar, by name; ``conflict`` says why they cannot be taken as they are."""
+    """An image and its sidecar, by name. ``conflict`` says why they cannot be used as they are."""
 
     image: str
     sidecar: str | None
@@ -42,25 +42,25 @@ class Pairing:
     """What the names in one folder mean."""
 
     matches: tuple[Match, ...]
-    lonely: tuple[str, ...]
+    without_image: tuple[str, ...]
     """Sidecars without an image."""
     unknown: tuple[str, ...]
     """Neither image nor sidecar."""
 
 
 def fold(name: str) -> str:
-    """The form in which names are compared: systems differ in Unicode form and in case."""
+    """The form in which names are compared, since systems differ in Unicode normalization and in case."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def is_junk(name: str, ignore: Sequence[str] = ()) -> bool:
-    """Whether a file or folder of this name is never looked at: hidden, half-written, or some system's litter."""
-    return _junk(tuple(ignore)).match(fold(name)) is not None
+    """Whether a file or folder of this name is ignored: hidden, temporary, or created by a system or a sync tool."""
+    return _junk_pattern(tuple(ignore)).match(fold(name)) is not None
 
 
 @lru_cache(maxsize=8)
-def _junk(ignore: tuple[str, ...]) -> re.Pattern[str]:
-    """One expression for all patterns: a scan asks it of every name."""
+def _junk_pattern(ignore: tuple[str, ...]) -> re.Pattern[str]:
+    """One expression for all patterns, since a scan tests every name."""
     return re.compile("|".join(fnmatch.translate(fold(pattern)) for pattern in (*_JUNK, *ignore)))
 
 
@@ -70,10 +70,10 @@ def is_defaults(name: str) -> bool:
 
 
 def pair(names: Iterable[str]) -> Pairing:
-    """Match the file names of one folder, junk left out beforehand.
+    """Match the file names of one folder; the caller has left out ignored names.
 
-    ``beach.jpg.yaml`` belongs to ``beach.jpg`` alone; ``beach.yaml`` to the only image called ``beach``. Names that
-    differ in case or Unicode form alone are told apart where each image has exactly its own sidecar.
+    ``beach.jpg.yaml`` belongs to ``beach.jpg`` only, ``beach.yaml`` to the only image with the stem ``beach``. Names
+    that differ only in case or Unicode form are distinguished if each image has exactly its own sidecar.
     """
     images: list[str] = []
     sidecars: dict[str, list[str]] = defaultdict(list)
@@ -88,37 +88,37 @@ def pair(names: Iterable[str]) -> Pairing:
         elif name != PAUSE_NAME:
             unknown.append(name)
     matches: list[Match] = []
-    for called in (str, _stem):
-        groups, images = _grouped(images, called), []
-        for name, sharers in groups.items():
+    for name_of in (str, _stem):
+        groups, images = _grouped(images, name_of), []
+        for name, candidates in groups.items():
             if name in sidecars:
-                matches += _match(sharers, sidecars.pop(name), called)
+                matches += _match(candidates, sidecars.pop(name), name_of)
             else:
-                images += sharers
+                images += candidates
     matches += [Match(image, None) for image in images]
-    lonely = tuple(name for found in sidecars.values() for name in found)
-    return Pairing(tuple(sorted(matches, key=lambda match: match.image)), lonely, tuple(unknown))
+    without_image = tuple(name for found in sidecars.values() for name in found)
+    return Pairing(tuple(sorted(matches, key=lambda match: match.image)), without_image, tuple(unknown))
 
 
 def _stem(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _grouped(images: Iterable[str], called: Callable[[str], str]) -> dict[str, list[str]]:
+def _grouped(images: Iterable[str], name_of: Callable[[str], str]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = defaultdict(list)
     for image in images:
-        groups[fold(called(image))].append(image)
+        groups[fold(name_of(image))].append(image)
     return groups
 
 
-def _match(images: list[str], sidecars: list[str], called: Callable[[str], str]) -> list[Match]:
-    """Match images and sidecars of one name, given that there are some of both."""
+def _match(images: list[str], sidecars: list[str], name_of: Callable[[str], str]) -> list[Match]:
+    """Match the images and sidecars of one name; there is at least one of each."""
     if len(images) == 1:
         conflict = f"{images[0]} has {len(sidecars)} sidecars, {' and '.join(sidecars)}. Keep one of them"
         return [Match(images[0], sidecars[0], conflict if len(sidecars) > 1 else "")]
-    if sorted(map(called, images)) == sorted(map(_stem, sidecars)) and len({*map(called, images)}) == len(images):
-        own = {_stem(sidecar): sidecar for sidecar in sidecars}
-        return [Match(image, own[called(image)]) for image in images]
+    if sorted(map(name_of, images)) == sorted(map(_stem, sidecars)) and len({*map(name_of, images)}) == len(images):
+        by_name = {_stem(sidecar): sidecar for sidecar in sidecars}
+        return [Match(image, by_name[name_of(image)]) for image in images]
     conflict = (
         f"{' and '.join(images)} {'both' if len(images) == 2 else 'all'} match {sidecars[0]}. "
         f"Give each its own sidecar: {', '.join(f'{image}.yaml' for image in images)}"

@@ -1,4 +1,4 @@
-"""Who may use what sorawatch makes."""
+"""The permissions of the files and folders that sorawatch makes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """Permission bits for the files and folders made, and the id of their group; None leaves it to the system."""
+    """Permission bits of files and of folders, and the id of their group; None is the default of the system."""
 
     file_mode: int | None = None
     dir_mode: int | None = None

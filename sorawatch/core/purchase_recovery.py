@@ -1,4 +1,4 @@
-"""A job of which its purchase knows more than the state, as after an older state was put back."""
+"""Updates a job from its purchase in the ledger, when the state is older than the ledger."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from sorawatch.core.job import UNPAID, Charged, Job, State
 from sorawatch.core.order import parse_size
 from sorawatch.core.purchase import Purchase, Standing
 
-_OPEN_TO_NEWS = UNPAID | {State.SUBMITTING, State.UNCERTAIN, State.RENDERING, State.RENDERED, State.HELD}
+_RECOVERABLE = UNPAID | {State.SUBMITTING, State.UNCERTAIN, State.RENDERING, State.RENDERED, State.HELD}
 
 
 def recovered(job: Job, purchase: Purchase, now: int) -> Job | None:
-    """The job where its purchase has come to; None if it is there already, or must be bought anew.
+    """The job in the state that its purchase shows; None if nothing changes, or the clip must be bought again.
 
     Args:
         now: milliseconds of the store's clock.
     """
-    if job.state not in _OPEN_TO_NEWS or job.order is None:
+    if job.state not in _RECOVERABLE or job.order is None:
         return None
     bought = replace(
         job,

@@ -1,4 +1,4 @@
-"""How a reference is finished: its file format, what shows through, how far it may be enlarged."""
+"""The options for reference images: file format, background, and how far a picture may be enlarged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Colour = tuple[int, int, int]
 
 
 class Format(StrEnum):
-    """The file formats that the API takes for ``input_reference``, by the names they have in media types."""
+    """The file formats that the API accepts for ``input_reference``, named as in their media types."""
 
     JPEG = "jpeg"
     PNG = "png"
@@ -22,27 +22,27 @@ class Format(StrEnum):
 
     @property
     def suffix(self) -> str:
-        """Of file names."""
+        """The file name extension."""
         return ".jpg" if self is Format.JPEG else f".{self}"
 
     @classmethod
     def of(cls, data: bytes) -> Format:
-        """The format of a reference that was made earlier, perhaps under another configuration."""
+        """The format of a reference that was made earlier, perhaps with another configuration."""
         starts = {b"\x89PNG": cls.PNG, b"RIFF": cls.WEBP}
         return starts.get(data[:4], cls.JPEG)
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceOptions:
-    """The configuration's section ``reference``."""
+    """The section ``reference`` of the configuration."""
 
     format: Format = Format.JPEG
     quality: int = 95
-    """From 1 to 100, for JPEG and WebP. Pictures from lossless files are lossless as WebP, too."""
+    """From 1 to 100, for JPEG and WebP. WebP references of lossless pictures are lossless."""
     background: Colour = (0, 0, 0)
-    """The bars of ``pad``, and what shows through transparent parts."""
+    """The colour of the bars of ``pad``, and behind transparent parts."""
     max_enlargement: float = 8.0
-    """Pictures that would have to be enlarged more than so many times are refused."""
+    """Pictures that would have to be enlarged by a larger factor are refused."""
 
 
 DEFAULT = ReferenceOptions()

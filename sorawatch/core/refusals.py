@@ -1,19 +1,20 @@
-"""What an answer that is no video means: every refusal, told apart by status, code and text.
+"""Classifies responses without a video, by status, code and text.
 
-The first rule is that of money. A submit counts as not accepted only where the API's own 4xx says so, or a 503 or 529
-with its own JSON and either a ``Retry-After`` or words of capacity. Everything else is `Unresolved`: no words turn any
-other 5xx into a refusal. They may only say that it is about the model, the credit or the key, so that others wait.
+The rule that protects the user's money: a submit counts as not accepted only if the API itself answered 4xx, or
+answered 503 or 529 with its own JSON error and either a ``Retry-After`` or words about capacity. Everything else is
+`Unresolved`. The words of any other 5xx never make it a refusal; they can only show that its cause is the model, the
+credit or the key, so that other orders wait too.
 
-Each function returns the error for its caller to raise, so that a classification stays a plain list of returns.
+Each function returns the error, and its caller raises it. So a classification is a plain list of returns.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sorawatch.core import error_words as words_of
+from sorawatch.core import error_words
 from sorawatch.core.error_bodies import quote
-from sorawatch.core.http_times import asks_to_wait, retry_after
+from sorawatch.core.http_times import has_retry_after, retry_after
 from sorawatch.core.remote_ids import suspected_ids
 from sorawatch.errors import Blocked, Deferred, ModelUnknown, Rejected, Unresolved
 
@@ -32,182 +33,193 @@ FORBIDDEN_HINT = (
 )
 
 NOT_A_REFUSAL = frozenset({408, 425, 499})
-"""4xx that say nothing of what became of the order: the time was up (LiteLLM answers 408 when its upstream's was), it
-came too early, the client was gone."""
+"""4xx that do not say whether the order was accepted: time-out (LiteLLM answers 408 when its upstream timed out), too
+early, client closed the connection."""
 
 
-def submit_refusal(answer: HttpResponse, now: float) -> Deferred | Rejected | Unresolved | Blocked:
-    """Why a submit brought no video: only what proves that nothing was accepted is anything but `Unresolved`."""
-    if 400 <= answer.status < 500:
-        return _client_error(answer, now)
-    if answer.status in {503, 529} and _takes_none(answer):
-        return _cause(answer, answer.own_words) or _no_capacity(answer, now)
-    if answer.ok and (found := _refusal_as_success(answer, now)) is not None:
+def submit_refusal(response: HttpResponse, now: float) -> Deferred | Rejected | Unresolved | Blocked:
+    """Why a submit gave no video. It is `Unresolved` unless the response proves that nothing was accepted."""
+    if 400 <= response.status < 500:
+        return _client_error(response, now)
+    if response.status in {503, 529} and _proves_not_accepted(response):
+        return _shared_cause(response, response.unquoted_words) or _no_capacity(response, now)
+    if response.ok and (found := _refusal_as_success(response, now)) is not None:
         return found
-    return _unresolved(answer)
+    return _unresolved(response)
 
 
-def _client_error(answer: HttpResponse, now: float) -> Deferred | Rejected | Unresolved | Blocked:
+def _client_error(response: HttpResponse, now: float) -> Deferred | Rejected | Unresolved | Blocked:
     """What a 4xx to a submit means."""
-    status, words = answer.status, answer.words
-    if status in NOT_A_REFUSAL or (status == 409 and words_of.TWIN.search(words)):
-        return _unresolved(answer)
-    if (refused := _about_this_order(answer, words)) is not None:
+    status, words = response.status, response.words
+    if status in NOT_A_REFUSAL or (status == 409 and error_words.DUPLICATE.search(words)):
+        return _unresolved(response)
+    if (refused := _about_this_order(response, words)) is not None:
         return refused
-    if (blocked := _cause(answer, words)) is not None:
+    if (blocked := _shared_cause(response, words)) is not None:
         return blocked
     if status == 410:
-        return ModelUnknown(f"the server says that this is gone ({answer})", MODEL_HINT)
-    if status in {404, 405} or words_of.NO_GATEWAY_ROUTE.search(words):
-        return Blocked(f"the server does not take submits at this address ({answer})", URL_HINT)
-    crowded = words_of.CROWDED.search(words) is not None
+        return ModelUnknown(f"the server says that this is gone ({response})", MODEL_HINT)
+    if status in {404, 405} or error_words.NO_GATEWAY_ROUTE.search(words):
+        return Blocked(f"the server does not accept submits at this address ({response})", URL_HINT)
+    crowded = error_words.TOO_MANY_RUNNING.search(words) is not None
     if crowded or status in {409, 429}:
-        wait = retry_after(answer.headers, now)
+        wait = retry_after(response.headers, now)
         return Deferred(
-            f"the server wants us to wait ({answer})", retry_after=wait, crowded=crowded, everyone=status == 429
+            f"the server wants us to wait ({response})", retry_after=wait, crowded=crowded, everyone=status == 429
         )
-    if status == 403 or words_of.PLACE.search(words):
-        return Blocked(f"the server refuses the order ({answer})", FORBIDDEN_HINT)
-    if answer.error or status in {413, 415, 422}:
-        return Rejected(f"the server refused the order ({answer})", ORDER_HINT, own=status == 413)
-    return Blocked(f"something that is not the API refused the order ({answer})", URL_HINT)
+    if status == 403 or error_words.LOCATION.search(words):
+        return Blocked(f"the server refuses the order ({response})", FORBIDDEN_HINT)
+    if response.error or status in {413, 415, 422}:
+        return Rejected(f"the server refused the order ({response})", ORDER_HINT, own=status == 413)
+    return Blocked(f"something that is not the API refused the order ({response})", URL_HINT)
 
 
-def _refusal_as_success(answer: HttpResponse, now: float) -> Deferred | Rejected | Blocked | None:
-    """What a 2xx with an error in it means, where the error is plainly a refusal; None where that cannot be told."""
-    complaint = answer.error
-    if complaint is None or answer.stated_status in {500, 501, 502, 504, 505, *NOT_A_REFUSAL}:
+def _refusal_as_success(response: HttpResponse, now: float) -> Deferred | Rejected | Blocked | None:
+    """What a 2xx that states an error means if the error is clearly a refusal; None if that is not certain."""
+    error = response.error
+    if error is None or response.stated_status in {500, 501, 502, 504, 505, *NOT_A_REFUSAL}:
         return None
-    if answer.stated_status in {503, 529}:
-        return (_cause(answer, answer.own_words) or _no_capacity(answer, now)) if _takes_none(answer) else None
-    words = answer.own_words
-    if (found := _about_this_order(answer, words) or _cause(answer, words)) is not None:
+    if response.stated_status in {503, 529}:
+        return (
+            (_shared_cause(response, response.unquoted_words) or _no_capacity(response, now))
+            if _proves_not_accepted(response)
+            else None
+        )
+    words = response.unquoted_words
+    if (found := _about_this_order(response, words) or _shared_cause(response, words)) is not None:
         return found
-    crowded = words_of.CROWDED.search(words) is not None
-    if crowded or answer.stated_status == 429 or words_of.RATE_LIMIT.search(words):
-        wait = retry_after(answer.headers, now)
-        return Deferred(f"the server wants us to wait ({answer})", retry_after=wait, crowded=crowded, everyone=True)
-    kind = f"{complaint.code or ''} {complaint.type or ''}".casefold()
-    if answer.stated_status is not None or words_of.REFUSAL.search(kind):
-        return Rejected(f"the server refused the order ({answer})", ORDER_HINT)
+    crowded = error_words.TOO_MANY_RUNNING.search(words) is not None
+    if crowded or response.stated_status == 429 or error_words.RATE_LIMIT.search(words):
+        wait = retry_after(response.headers, now)
+        return Deferred(f"the server wants us to wait ({response})", retry_after=wait, crowded=crowded, everyone=True)
+    kind = f"{error.code or ''} {error.type or ''}".casefold()
+    if response.stated_status is not None or error_words.REFUSAL.search(kind):
+        return Rejected(f"the server refused the order ({response})", ORDER_HINT)
     return None
 
 
-def _takes_none(answer: HttpResponse) -> bool:
-    """Whether a 503 or 529 proves that nothing was accepted: the API itself says so, and that it takes none now."""
-    if answer.error is None or answer.from_gateway or words_of.TWIN.search(answer.words):
+def _proves_not_accepted(response: HttpResponse) -> bool:
+    """Whether a 503 or 529 proves that nothing was accepted: the API itself says that it accepts no orders now."""
+    if response.error is None or response.from_gateway or error_words.DUPLICATE.search(response.words):
         return False
-    return asks_to_wait(answer.headers) or any(
-        pattern.search(answer.own_words) for pattern in (words_of.CAPACITY, words_of.CROWDED)
+    return has_retry_after(response.headers) or any(
+        pattern.search(response.unquoted_words) for pattern in (error_words.CAPACITY, error_words.TOO_MANY_RUNNING)
     )
 
 
-def _no_capacity(answer: HttpResponse, now: float) -> Deferred:
+def _no_capacity(response: HttpResponse, now: float) -> Deferred:
     return Deferred(
-        f"the server takes no order now ({answer})",
-        retry_after=retry_after(answer.headers, now),
-        crowded=words_of.CROWDED.search(answer.words) is not None,
+        f"the server accepts no orders now ({response})",
+        retry_after=retry_after(response.headers, now),
+        crowded=error_words.TOO_MANY_RUNNING.search(response.words) is not None,
         everyone=True,
     )
 
 
-def _about_this_order(answer: HttpResponse, words: str) -> Rejected | None:
-    """A refusal of this prompt or this picture, going by the words, which says nothing of other orders."""
-    if words_of.MODERATION.search(words):
-        return Rejected(f"the server's moderation refused the order ({answer})", CONTENT_HINT, own=True)
-    if words_of.SIZE_MISMATCH.search(words):
+def _about_this_order(response: HttpResponse, words: str) -> Rejected | None:
+    """A refusal of this prompt or this picture, judged by its words. It does not concern other orders."""
+    if error_words.MODERATION.search(words):
+        return Rejected(f"the server's moderation refused the order ({response})", CONTENT_HINT, own=True)
+    if error_words.SIZE_MISMATCH.search(words):
         hint = "Check that the size is one that the model has, then move the pair back into the inbox."
-        why = f"the server says that the picture does not have the size of the order ({answer})"
+        why = f"the server says that the picture does not have the size of the order ({response})"
         return Rejected(why, hint, own=True)
     return None
 
 
-def _cause(answer: HttpResponse, words: str) -> Blocked | None:
-    """What stops other orders too, going by the words: the credit, the model, the key. Of a 401 no words are needed."""
-    status = answer.effective_status
-    if status == 402 or words_of.CREDIT.search(words):
-        return Blocked(f"the account has no credit left ({answer})", QUOTA_HINT, keyed=True)
-    if words_of.MODEL.search(words):
-        return ModelUnknown(f"the server does not offer the model ({answer})", MODEL_HINT)
-    if (status == 401 or words_of.BAD_KEY.search(words)) and not words_of.PLACE.search(words):
-        return _key_refused(answer)
+def _shared_cause(response: HttpResponse, words: str) -> Blocked | None:
+    """A cause that stops other orders too (credit, model, key), judged by the words and by a 401, 402 or 407."""
+    status = response.effective_status
+    if status == 402 or error_words.CREDIT.search(words):
+        return Blocked(f"the account has no credit left ({response})", QUOTA_HINT, keyed=True)
+    if error_words.MODEL.search(words):
+        return ModelUnknown(f"the server does not offer the model ({response})", MODEL_HINT)
+    if (status == 401 or error_words.BAD_KEY.search(words)) and not error_words.LOCATION.search(words):
+        return _key_refused(response)
     if status == 401:
-        return Blocked(f"the server refuses the request ({answer})", FORBIDDEN_HINT)
+        return Blocked(f"the server refuses the request ({response})", FORBIDDEN_HINT)
     if status == 407:
-        return Blocked(f"the proxy wants a password ({answer})", "Put it into HTTPS_PROXY: http://user:password@host.")
+        return Blocked(
+            f"the proxy wants a password ({response})", "Put it into HTTPS_PROXY: http://user:password@host."
+        )
     return None
 
 
-def _unresolved(answer: HttpResponse) -> Unresolved:
-    """The order may have been accepted. What the words say of others is kept, and whatever may be its id is told."""
-    cause, reason = _cause(answer, answer.own_words), f"the order may have been accepted: the server answered {answer}"
-    if 300 <= answer.status < 400:
-        location = next((value for name, value in answer.headers.items() if name.lower() == "location"), "nowhere")
-        elsewhere = f"the server sends submits elsewhere (HTTP {answer.status} to {quote(location)})"
+def _unresolved(response: HttpResponse) -> Unresolved:
+    """The order may have been accepted. The error has the cause that stops other orders, and texts that may be ids."""
+    cause = _shared_cause(response, response.unquoted_words)
+    reason = f"the order may have been accepted: the server answered {response}"
+    if 300 <= response.status < 400:
+        location = next((value for name, value in response.headers.items() if name.lower() == "location"), "nowhere")
+        elsewhere = f"the server sends submits elsewhere (HTTP {response.status} to {quote(location)})"
         cause, reason = Blocked(elsewhere, URL_HINT), f"the order may have been accepted: {elsewhere}"
-    if ids := suspected_ids(answer.document):
+    if ids := suspected_ids(response.document):
         reason += f". What looks like an id in it: {', '.join(map(quote, ids))}"
     return Unresolved(reason, cause)
 
 
-def poll_refusal(answer: HttpResponse, now: float) -> Deferred | Rejected | Blocked:
-    """Why a poll brought no video. Only a server that no longer knows the video ends a job that is paid for."""
-    status = answer.effective_status
-    unknown = status == 410 or (status == 404 and not _no_route(answer))
-    if unknown or (status < 500 and words_of.UNKNOWN_VIDEO.search(answer.words)):
-        return Rejected(f"the server no longer knows the video ({answer})", "Look for it in the server's own console.")
-    return read_refusal(answer, now)
+def poll_refusal(response: HttpResponse, now: float) -> Deferred | Rejected | Blocked:
+    """Why a poll gave no video. A paid job ends only if the server no longer knows the video."""
+    status = response.effective_status
+    unknown = status == 410 or (status == 404 and not _no_route(response))
+    if unknown or (status < 500 and error_words.UNKNOWN_VIDEO.search(response.words)):
+        return Rejected(
+            f"the server no longer knows the video ({response})", "Look for it in the server's own console."
+        )
+    return read_refusal(response, now)
 
 
-def content_refusal(answer: HttpResponse, now: float) -> Deferred | Rejected | Blocked:
-    """Why a clip could not be downloaded. "Not found" just after completion passes; "expired" does not."""
-    status = answer.effective_status
-    if status == 410 or (status in {400, 403, 404} and words_of.EXPIRED.search(answer.words)):
-        return Rejected(f"the clip has expired on the server ({answer})", "It was charged; order it again if you want.")
-    if status == 403 and not words_of.CREDIT.search(answer.words):
-        # Gateways and storage hosts answer 403 for one clip; a refused key shows at the next poll or submit.
-        return Deferred(f"the server does not give the clip out ({answer})")
-    return read_refusal(answer, now)
+def content_refusal(response: HttpResponse, now: float) -> Deferred | Rejected | Blocked:
+    """Why a clip could not be downloaded. "Not found" just after completion is temporary; "expired" is final."""
+    status = response.effective_status
+    if status == 410 or (status in {400, 403, 404} and error_words.EXPIRED.search(response.words)):
+        return Rejected(
+            f"the clip has expired on the server ({response})", "It was charged; order it again if you want."
+        )
+    if status == 403 and not error_words.CREDIT.search(response.words):
+        # Gateways and storage hosts answer 403 for a single clip; a refused key is noticed at the next poll or submit.
+        return Deferred(f"the server refuses to send the clip ({response})")
+    return read_refusal(response, now)
 
 
-def page_refusal(answer: HttpResponse, now: float) -> Deferred | Rejected | Blocked:
-    """Why videos could not be listed: `Rejected` where the server has no list, or none for us."""
-    status = answer.effective_status
-    if status < 500 and (closed := _closed(answer)) is not None:
-        return closed
+def page_refusal(response: HttpResponse, now: float) -> Deferred | Rejected | Blocked:
+    """Why videos could not be listed: `Rejected` if the server has no list, or does not let us read it."""
+    status = response.effective_status
+    if status < 500 and (blocked := _access_refused(response)) is not None:
+        return blocked
     if status == 403:
-        return Rejected(f"the server does not let its list be read ({answer})")
-    cut_off = answer.document is None and answer.body.lstrip()[:1] in {b"{", b"["}
-    something_else = answer.ok and not answer.error and not cut_off
-    if something_else or status in {400, 404, 405, 410, 422, 501}:
-        return Rejected(f"the server has no list of videos ({answer})")
-    return read_refusal(answer, now)
+        return Rejected(f"the server does not let us read its list ({response})")
+    is_cut_off = response.document is None and response.body.lstrip()[:1] in {b"{", b"["}
+    is_no_list = response.ok and not response.error and not is_cut_off
+    if is_no_list or status in {400, 404, 405, 410, 422, 501}:
+        return Rejected(f"the server has no list of videos ({response})")
+    return read_refusal(response, now)
 
 
-def read_refusal(answer: HttpResponse, now: float) -> Deferred | Rejected | Blocked:
-    """What a GET that failed means, where nothing is known about its kind of request."""
-    if (closed := _closed(answer)) is not None:
-        return closed
+def read_refusal(response: HttpResponse, now: float) -> Deferred | Rejected | Blocked:
+    """What the failure of any GET means."""
+    if (blocked := _access_refused(response)) is not None:
+        return blocked
     return Deferred(
-        f"the server answered {answer}",
-        retry_after=retry_after(answer.headers, now),
-        crowded=words_of.CROWDED.search(answer.words) is not None,
-        everyone=answer.effective_status in {429, 502, 503, 504},
+        f"the server answered {response}",
+        retry_after=retry_after(response.headers, now),
+        crowded=error_words.TOO_MANY_RUNNING.search(response.words) is not None,
+        everyone=response.effective_status in {429, 502, 503, 504},
     )
 
 
-def _no_route(answer: HttpResponse) -> bool:
-    """Whether a 404 speaks of the address and not of a video: a web server's page, or a framework's own words."""
-    return answer.error is None or words_of.NO_ROUTE.match(answer.error.text.casefold()) is not None
+def _no_route(response: HttpResponse) -> bool:
+    """Whether a 404 is about the address and not about a video: a web server's page, or a framework's default text."""
+    return response.error is None or error_words.NO_ROUTE.match(response.error.text.casefold()) is not None
 
 
-def _closed(answer: HttpResponse) -> Blocked | None:
-    """The account, the key or the way to the server is shut, whatever was asked for."""
-    if answer.effective_status >= 500 and not words_of.CREDIT.search(answer.words):
+def _access_refused(response: HttpResponse) -> Blocked | None:
+    """The account, the key or the proxy is refused, so that every request fails."""
+    if response.effective_status >= 500 and not error_words.CREDIT.search(response.words):
         return None
-    cause = _cause(answer, answer.words)
+    cause = _shared_cause(response, response.words)
     return None if isinstance(cause, ModelUnknown) else cause
 
 
-def _key_refused(answer: HttpResponse) -> Blocked:
-    return Blocked(f"the server refuses the API key ({answer})", KEY_HINT, keyed=True)
+def _key_refused(response: HttpResponse) -> Blocked:
+    return Blocked(f"the server refuses the API key ({response})", KEY_HINT, keyed=True)

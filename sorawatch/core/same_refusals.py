@@ -1,4 +1,4 @@
-"""Refusals that say the same of different pictures: then it is not the pictures that are wrong, but a setting."""
+"""Detects refusals of different pictures in the same words: their cause is a setting, not the pictures."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 ALIKE = 3
-"""Different pictures refused in the same words, after which no other is sent."""
+"""After so many different pictures were refused in the same words, no other is sent."""
 
 _REMEMBERED = 12
-"""Refusals in the same words that are put back together, of copies of the same picture too."""
+"""How many refusals in the same words are remembered, and put back into the inbox together."""
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`|“[^”]*”|«[^»]*»|「[^」]*」")
-_IDS = re.compile(r"\S*\d\S*|https?:\S+", re.ASCII)
+_ID = re.compile(r"\S*\d\S*|https?:\S+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class SameRefusals:
-    """Refusals in the same words, of one server and model. ``pictures`` are the digests, by job, the oldest first."""
+    """Refusals in the same words, of one server and model. ``pictures`` has job ids and digests, the oldest first."""
 
     words: str
     pictures: tuple[tuple[str, str], ...] = ()
     restore: tuple[str, ...] = ()
-    """Jobs whose pair is to come back from the errors folder as soon as it is there."""
+    """Jobs whose pair is moved back from the errors folder as soon as it is there."""
 
     @property
     def is_open(self) -> bool:
         return len({digest for _, digest in self.pictures}) >= ALIKE
 
 
-def essence(text: str) -> str:
-    """``text`` without what differs from order to order: quotations, ids, numbers and addresses."""
-    return " ".join(_IDS.sub(" ", _QUOTED.sub(" ", text)).casefold().split())
+def normalized(text: str) -> str:
+    """``text`` in lower case, without what differs between orders: quotations, ids, numbers and addresses."""
+    return " ".join(_ID.sub(" ", _QUOTED.sub(" ", text)).casefold().split())
 
 
 def refused(before: SameRefusals | None, job_id: str, digest: str, text: str) -> SameRefusals:
-    """What is known after one more refusal. Other words begin anew."""
-    words = essence(text)
+    """The state after one more refusal. A refusal in other words starts the count again."""
+    words = normalized(text)
     known = before if before is not None and before.words == words else SameRefusals(words)
     return replace(known, pictures=(*known.pictures, (job_id, digest))[-_REMEMBERED:])
 

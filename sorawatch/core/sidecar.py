@@ -1,7 +1,7 @@
-"""From what a person wrote to an order: sidecar over folder defaults over the configuration, in the catalogue's terms.
+"""Makes an order from layers of settings: the sidecar, then the defaults of its folders, then the configuration.
 
-Nothing here raises at the first mistake: what is wrong in a layer travels with it, and ``make_order`` refuses
-with everything that is wrong in all of them.
+Nothing here raises at the first mistake: each layer carries its problems, and ``make_order`` reports the problems of
+all layers together.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from sorawatch.core.schema import (
     Findings,
     Section,
     choice,
+    describe,
     did_you_mean,
     integer,
-    shown,
     suggest,
     text,
 )
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MAX_PROMPT = 32_000
-"""Characters, from ``maxLength`` in the API's OpenAPI schema."""
+"""Characters: ``maxLength`` in the OpenAPI schema of the API."""
 MAX_SIDE = 8192
-"""Pixels: beyond every model, and small enough to render."""
+"""Pixels: larger than any model offers, and small enough to process."""
 MAX_SECONDS = 3600
 MAX_PRIORITY = 1_000_000
 
@@ -47,10 +47,10 @@ _SIZE = re.compile(r"\s*([0-9]{1,5})\s*[xX×]\s*([0-9]{1,5})\s*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class OrderSettings:
-    """One layer of what a pair asks for; None where it does not say.
+    """One layer of settings for an order; None for a key that the layer does not set.
 
-    ``places`` has, for messages, the place of every key the layer speaks of. A key with a place but no value was
-    written wrongly: ``problems`` says how, and no lower layer answers in its stead.
+    ``places`` has, for messages, the place of every key that the layer sets. A key with a place but without a value is
+    wrong: ``problems`` says why, and lower layers do not replace it.
     """
 
     prompt: str | None = None
@@ -61,50 +61,50 @@ class OrderSettings:
     focus: Focus | Point | None = None
     priority: int | None = None
     name: str = field(default="", compare=False)
-    """The file, as a person knows it."""
+    """The name of the file for messages."""
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
     problems: tuple[Problem, ...] = ()
     limits: Limits | None = field(default=None, compare=False)
-    """Of a ``_defaults.yaml``; None of anything else, and where they cannot be understood."""
+    """The limits of a ``_defaults.yaml``; None for other files, and if the limits cannot be read."""
 
     @classmethod
     def unreadable(cls, name: str, *problems: Problem) -> OrderSettings:
-        """A layer that may say anything: nothing below it is trusted, and only ``problems`` are reported."""
+        """A layer that could not be read: it may set any key, so no lower layer applies. ``problems`` are reported."""
         return cls(name=name, places=MappingProxyType(dict.fromkeys(KEYS, name)), problems=problems)
 
     def speaks_of(self, key: str) -> bool:
-        """Whether the layer has this key, be it with a wrong value."""
+        """Whether the layer sets this key, even to a wrong value."""
         return key in self.places or getattr(self, key) is not None
 
     def where(self, key: str) -> str:
-        """The place of ``key`` for a message, whether or not it is there."""
+        """The place of ``key`` for a message, whether or not the layer sets it."""
         return self.places.get(key) or (f"{self.name}, {key}" if self.name else key)
 
 
 def read_settings(tree: Node, *, of_folder: bool = False) -> OrderSettings:
-    """A sidecar or, ``of_folder``, a ``_defaults.yaml``; what is wrong with it is in ``problems``."""
+    """The settings of a sidecar or, with ``of_folder``, of a ``_defaults.yaml``, with their ``problems``."""
     findings = Findings()
     section = Section(tree, findings)
-    settings = read_video(section, prompt)
+    settings = read_video_keys(section, prompt)
     priority = section.get("priority", integer(-MAX_PRIORITY, MAX_PRIORITY), None)
-    faults_elsewhere = len(findings.noted)
+    problems_before = len(findings.found)
     limits = read_limits(section.section("limits"), Limits()) if of_folder else None
-    understood = len(findings.noted) == faults_elsewhere
-    meant = section.close()
-    said = {*meant, *(key for key in KEYS if section.node(key))}
-    places = MappingProxyType({key: section.where(key) for key in KEYS if key in said})
+    understood = len(findings.found) == problems_before
+    misspelt = section.close()
+    given = {*misspelt, *(key for key in KEYS if section.node(key))}
+    places = MappingProxyType({key: section.where(key) for key in KEYS if key in given})
     return replace(
         settings,
         priority=priority,
         name=tree.source,
         places=places,
         problems=findings.problems,
-        limits=limits if understood and "limits" not in meant else None,
+        limits=limits if understood and "limits" not in misspelt else None,
     )
 
 
 def read_prompt(data: bytes, name: str) -> OrderSettings:
-    """The ``.txt`` sidecar ``name``: its whole text is the prompt."""
+    """The settings of the ``.txt`` sidecar ``name``, whose whole text is the prompt."""
     try:
         written = decode(data, name)
         if not written.strip():
@@ -118,8 +118,8 @@ def read_prompt(data: bytes, name: str) -> OrderSettings:
         return OrderSettings.unreadable(name, Problem(name, error.what, error.hint))
 
 
-def read_video(section: Section, prompt: Check[str | None]) -> OrderSettings:
-    """The keys that sidecars and the configuration's ``video`` share, without places and problems."""
+def read_video_keys(section: Section, prompt: Check[str | None]) -> OrderSettings:
+    """The keys that sidecars and the section ``video`` of the configuration share, without places and problems."""
     return OrderSettings(
         prompt=section.get("prompt", prompt, None),
         model=section.get("model", text, None),
@@ -133,13 +133,13 @@ def read_video(section: Section, prompt: Check[str | None]) -> OrderSettings:
 def make_order(layers: Sequence[OrderSettings], catalogue: Mapping[str, Model]) -> Order:
     """The order of a pair from its ``layers``: the sidecar, the nearest ``_defaults.yaml`` …, the configuration.
 
-    For each key the first layer that speaks of it decides.
+    The first layer that sets a key decides it.
 
     Raises:
-        Rejected: with every problem of every layer, each with its file, line and key.
+        Rejected: with all problems of all layers, each with its file, line and key.
     """
     problems = [problem for layer in layers for problem in layer.problems]
-    problems += clashes(layers, catalogue)
+    problems += catalogue_problems(layers, catalogue)
     found = {key: _first(layers, key) for key in KEYS}
     problems += [_missing(layers, key) for key in ("prompt", "model", "size", "seconds") if found[key] is None]
     if problems:
@@ -148,39 +148,46 @@ def make_order(layers: Sequence[OrderSettings], catalogue: Mapping[str, Model]) 
     return Order(**values)
 
 
-def clashes(layers: Sequence[OrderSettings], catalogue: Mapping[str, Model]) -> list[Problem]:
-    """What ``layers`` ask of a model that it does not have, or of a model that is not in the catalogue."""
-    naming = _first(layers, "model")
-    if naming is None or naming.model is None:
+def catalogue_problems(layers: Sequence[OrderSettings], catalogue: Mapping[str, Model]) -> list[Problem]:
+    """The problems if the model is not in the catalogue, or does not have the size or seconds of ``layers``."""
+    model_layer = _first(layers, "model")
+    if model_layer is None or model_layer.model is None:
         return []
-    model = catalogue.get(naming.model)
+    model = catalogue.get(model_layer.model)
     if model is None:
-        hint = f"{suggest(naming.model, catalogue, 'Known')} Others can be added under models: in the configuration."
+        hint = (
+            f"{suggest(model_layer.model, catalogue, 'Known')} Others can be added under models: in the configuration."
+        )
         return [
             Problem(
-                naming.where("model"),
-                f"is {shown(Node(naming.model, naming.model))}, which is not in the catalogue",
+                model_layer.where("model"),
+                f"is {describe(Node(model_layer.model, model_layer.model))}, which is not in the catalogue",
                 hint,
             )
         ]
 
-    def clash(layer: OrderSettings, key: str, value: object, allowed: Sequence[object]) -> Problem:
-        named = model.name if layer is naming else f"{model.name} (named in {naming.where('model')})"
+    def problem(layer: OrderSettings, key: str, value: object, allowed: Sequence[object]) -> Problem:
+        named = model.name if layer is model_layer else f"{model.name} (named in {model_layer.where('model')})"
         what = f"is {value}, which {named} does not have"
-        return Problem(layer.where(key), what, f"Allowed: {_listed(allowed)}.")
+        return Problem(layer.where(key), what, f"Allowed: {_joined(allowed)}.")
 
     problems = []
-    sizing, lasting = _first(layers, "size"), _first(layers, "seconds")
-    if sizing and sizing.size and model.sizes is not None and not _offered(sizing.size, model.sizes):
-        aims = [aim for aim in Aim if _offered(aim, model.sizes)]
-        problems.append(clash(sizing, "size", sizing.size, [*model.sizes, *aims]))
-    if lasting and lasting.seconds and model.seconds is not None and lasting.seconds not in model.seconds:
-        problems.append(clash(lasting, "seconds", lasting.seconds, model.seconds))
+    size_layer, seconds_layer = _first(layers, "size"), _first(layers, "seconds")
+    if size_layer and size_layer.size and model.sizes is not None and not _offers(size_layer.size, model.sizes):
+        aims = [aim for aim in Aim if _offers(aim, model.sizes)]
+        problems.append(problem(size_layer, "size", size_layer.size, [*model.sizes, *aims]))
+    if (
+        seconds_layer
+        and seconds_layer.seconds
+        and model.seconds is not None
+        and seconds_layer.seconds not in model.seconds
+    ):
+        problems.append(problem(seconds_layer, "seconds", seconds_layer.seconds, model.seconds))
     return problems
 
 
 def prompt(node: Node) -> str:
-    """A prompt without the white space around it, its lines ending as the API gives them back."""
+    """A prompt without white space around it, with the line endings that the API returns."""
     stripped = text(node).strip().replace("\r\n", "\n").replace("\r", "\n")
     if len(stripped) > MAX_PROMPT:
         raise CheckError(f"has {len(stripped)} characters", f"Allowed: at most {MAX_PROMPT}.")
@@ -188,7 +195,7 @@ def prompt(node: Node) -> str:
 
 
 def size_or_aim(node: Node) -> Size | Aim:
-    """A size, or the direction that leaves it to the model or the picture."""
+    """A size, or an `Aim`."""
     if node.text in list(Aim):
         return Aim(node.text)
     try:
@@ -199,24 +206,24 @@ def size_or_aim(node: Node) -> Size | Aim:
 
 
 def size(node: Node) -> Size:
-    """``1280x720``, and the other ways people write it: ``1280X720``, ``1280×720``, ``1280 x 720``."""
+    """``1280x720``, also written as ``1280X720``, ``1280×720`` or ``1280 x 720``."""
     match = _SIZE.fullmatch(node.text)
     if match and all(0 < int(side) <= MAX_SIDE for side in match.groups()):
         return Size(int(match[1]), int(match[2]))
-    raise CheckError(f"is {shown(node)}", f"{SIZE_FORM}.")
+    raise CheckError(f"is {describe(node)}", f"{SIZE_FORM}.")
 
 
 def focus_or_point(node: Node) -> Focus | Point:
-    """A word, or ``[x, y]`` in fractions of the picture's width and height."""
+    """A `Focus`, or ``[x, y]`` in fractions of the picture's width and height."""
     allowed = f"{', '.join(Focus)}, or a point such as [0.5, 0.3]: fractions of the width and height"
     if isinstance(node.value, tuple):
         x, y = map(_fraction, node.value) if len(node.value) == 2 else (None, None)
         if x is None or y is None:
-            found = f"[{', '.join(shown(item) for item in node.value)}]"
+            found = f"[{', '.join(describe(item) for item in node.value)}]"
             raise CheckError(f"is {found}", f"Allowed: {allowed}, from the top left, each from 0 to 1.")
         return Point(x, y)
     if node.text not in list(Focus):
-        raise CheckError(f"is {shown(node)}", f"{did_you_mean(node.text, Focus)}Allowed: {allowed}.")
+        raise CheckError(f"is {describe(node)}", f"{did_you_mean(node.text, Focus)}Allowed: {allowed}.")
     return Focus(node.text)
 
 
@@ -231,11 +238,11 @@ def seconds(node: Node) -> int:
     """``8`` or ``"8"``."""
     if _SECONDS.fullmatch(node.text) and 0 < int(node.text) <= MAX_SECONDS:
         return int(node.text)
-    raise CheckError(f"is {shown(node)}", "Allowed: a whole number of seconds, such as 8.")
+    raise CheckError(f"is {describe(node)}", "Allowed: a whole number of seconds, such as 8.")
 
 
-def _listed(values: Sequence[object]) -> str:
-    """All of a few values; of a long run of whole numbers its ends."""
+def _joined(values: Sequence[object]) -> str:
+    """The values as text; a long range of whole numbers is shortened to its ends."""
     numbers = [value for value in values if isinstance(value, int)]
     if len(numbers) > 6 and numbers == [*range(numbers[0], numbers[-1] + 1)]:
         return f"{numbers[0]} to {numbers[-1]}"
@@ -252,7 +259,7 @@ def _missing(layers: Sequence[OrderSettings], key: str) -> Problem:
     return Problem(layers[0].where(key) if layers else key, "is missing", hint)
 
 
-def _offered(asked: Size | Aim, sizes: Sequence[Size]) -> bool:
+def _offers(asked: Size | Aim, sizes: Sequence[Size]) -> bool:
     match asked:
         case Aim.AUTO:
             return True

@@ -1,4 +1,4 @@
-"""How things stand, in one line that a service manager shows."""
+"""The status line that a service manager shows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sorawatch.core.budget import dollars
 from sorawatch.core.job import State
 
-_WORDS = {
+_STATES_BY_WORD = {
     "submitting": (State.SUBMITTING,),
     "uncertain": (State.UNCERTAIN,),
     "rendering": (State.RENDERING,),
@@ -19,12 +19,12 @@ _WORDS = {
 
 
 def summary(counts: Mapping[State, int], spent: int, cap: int | None, pauses: Sequence[str]) -> str:
-    """``3 rendering, 12 waiting, $4.20 of $20 today``, and why nothing is submitted where that is so.
+    """``3 rendering, 12 waiting, $4.20 of $20 today``, and, if submissions are paused, why.
 
-    ``spent`` and ``cap`` are the day's, in micro-dollars.
+    ``spent`` and ``cap`` are those of the day, in micro-dollars.
     """
-    numbers = {word: sum(counts.get(state, 0) for state in states) for word, states in _WORDS.items()}
+    numbers = {word: sum(counts.get(state, 0) for state in states) for word, states in _STATES_BY_WORD.items()}
     parts = [f"{number} {word}" for word, number in numbers.items() if number] or ["nothing to do"]
     of_cap = "" if cap is None else f" of {dollars(cap).removesuffix('.00')}"
-    told = f"{', '.join(parts)}, {dollars(spent)}{of_cap} today"
-    return f"{told}; nothing is submitted: {'; '.join(sorted(pauses))}" if pauses else told
+    text = f"{', '.join(parts)}, {dollars(spent)}{of_cap} today"
+    return f"{text}; nothing is submitted: {'; '.join(sorted(pauses))}" if pauses else text

@@ -1,4 +1,4 @@
-"""Events of the system from below a folder. They are nudges, never news: what happened is for a listing to say."""
+"""File system events below a folder. An event only says that something changed; a scan finds out what."""
 
 from __future__ import annotations
 
@@ -30,34 +30,35 @@ from watchdog.utils import BaseThread
 from sorawatch.core.os_errors import translate
 from sorawatch.errors import Blocked, Deferred
 
-_NUDGE_PAUSE = 0.1
-"""Seconds at least between two nudges."""
+_NOTIFY_INTERVAL = 0.1
+"""Seconds: the shortest time between two notifications."""
 
 PARTING = 5.0
-"""Seconds that the end of a watch is waited for, where something follows it."""
+"""Seconds: how long `EventWatch.stop` waits by default."""
 
 _EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent, DirDeletedEvent
 ]  # fmt: skip
-"""Reads are nobody's business, and a write of gigabytes is told once, when the file is closed."""
+"""Not reads, and not each write: a large file is reported once, when it is closed."""
 
-_GROUPERS = (("inotify_move_event_grouper", "InotifyMoveEventGrouper"), ("inotify_buffer", "InotifyBuffer"))
-"""Where watchdog joins the halves of a move, from version 7 on and before."""
-_MOVE_PAUSE = 0.01
-"""Seconds that it may hold everything back for a second half, which never comes of what we move away ourselves."""
+_MOVE_BUFFERS = (("inotify_move_event_grouper", "InotifyMoveEventGrouper"), ("inotify_buffer", "InotifyBuffer"))
+"""The classes in which watchdog joins the two events of a move: since version 7, and before."""
+_MOVE_DELAY = 0.01
+"""Seconds that watchdog may delay all events to wait for the second event of a move. When we move a file out of the
+inbox, there is none."""
 
 _LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
-_PLENTY = 524_288
-"""Watches that do for any inbox; a watch costs the kernel about a kilobyte once it is used."""
+_ENOUGH_WATCHES = 524_288
+"""Watches that are enough for any inbox. A watch in use needs about a kilobyte of kernel memory."""
 _INOTIFY = "anon_inode:inotify"
 
 
 class EventWatch:
-    """Calls ``nudge`` soon after something happens below ``root``, where the system reports such things."""
+    """Calls ``notify`` soon after something changed below ``root``, if the system reports it."""
 
-    def __init__(self, root: Path, nudge: Callable[[], None]) -> None:
+    def __init__(self, root: Path, notify: Callable[[], None]) -> None:
         self._root = root
-        self._nudge = nudge
+        self._notify = notify
         self._happened = threading.Event()
         self._stopped = threading.Event()
         self._observer: BaseObserver | None = None
@@ -68,117 +69,117 @@ class EventWatch:
         """Begin to watch.
 
         Raises:
-            Blocked, Deferred: if the system refuses, such as at its limit of watches.
+            Blocked, Deferred: if the system refuses, for example because its limit of watches is reached.
         """
-        # It logs an error when it is stopped amid events, and warns when it meets a new folder's folder twice:
-        # a person could only wonder about either.
+        # watchdog logs an error when it is stopped during an event, and warns when it finds a new subfolder twice.
+        # Both are harmless and would only confuse people.
         logging.getLogger("watchdog").setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore", module=r"watchdog\.")
-        _hurry()
+        _shorten_move_delay()
         observer: BaseObserver | None = None
         try:
-            threads, descriptors = _threads(), _descriptors()
+            threads, descriptors = _watchdog_threads(), _inotify_descriptors()
             observer = Observer()
-            # A link would be watched instead of the folder that it names.
+            # Without realpath a link would be watched instead of its target.
             observer.schedule(
                 _Handler(self._happened), os.path.realpath(self._root), recursive=True, event_filter=_EVENTS
             )
             observer.start()
-            self._threads, self._descriptors = _threads() - threads, _descriptors() - descriptors
+            self._threads, self._descriptors = _watchdog_threads() - threads, _inotify_descriptors() - descriptors
         except OSError as error:
             if observer is not None:
                 observer.stop()
-            raise _refusal(error) from error
+            raise _translated(error) from error
         self._observer = observer
-        threading.Thread(target=self._pass_on, name="nudge", daemon=True).start()
+        threading.Thread(target=self._send_notifications, name="event-notifier", daemon=True).start()
 
-    def stop(self, patience: float = PARTING) -> None:
-        """Nudge no more, and let go of the system's watches, which is waited for so many seconds at most."""
+    def stop(self, timeout: float = PARTING) -> None:
+        """Stop the notifications and release the watches. Waits at most ``timeout`` seconds for that."""
         self._stopped.set()
         self._happened.set()
         if self._observer is not None:
-            # It waits for its own threads, one of which may be looking at a share that hangs, or for the second
-            # half of a move.
+            # The observer waits for its threads, and one of them may hang on a share or wait for a move to complete.
             ending = threading.Thread(target=self._observer.stop, name="unwatch", daemon=True)
             ending.start()
-            ending.join(patience)
+            ending.join(timeout)
 
     @property
     def alive(self) -> bool:
-        """Whether events can still arrive: no more once ``root`` itself was removed, or a thread of it has died."""
+        """Whether events can still arrive. False once ``root`` itself was removed, or a thread has died."""
         observer = self._observer
         started = observer is not None and observer.is_alive()
         return started and all(thread.is_alive() for thread in self._threads)
 
     def count(self) -> int:
-        """How many folders are watched, by what the kernel says; see proc(5) on ``/proc/PID/fdinfo``.
+        """How many folders are watched, according to the kernel (``/proc/PID/fdinfo``, see proc(5)).
 
-        The observer says nothing of folders that it could not watch, nor of watches that ended with their disk.
+        The observer itself does not report folders that it could not watch, nor watches that ended because their disk
+        was removed.
         """
         return sum(map(_watches, self._descriptors))
 
-    def _pass_on(self) -> None:
-        """One nudge for all that happens in a while; what happens after it is followed by another."""
+    def _send_notifications(self) -> None:
+        """Send one notification for all events within an interval, and another if there are later ones."""
         while self._happened.wait() and not self._stopped.is_set():
             self._happened.clear()
-            self._nudge()
-            self._stopped.wait(_NUDGE_PAUSE)
+            self._notify()
+            self._stopped.wait(_NOTIFY_INTERVAL)
 
 
 class _Handler(FileSystemEventHandler):
     def __init__(self, happened: threading.Event) -> None:
         self._happened = happened
 
-    def on_any_event(self, event: FileSystemEvent) -> None:  # noqa: ARG002 -- that something happened is all
+    def on_any_event(self, event: FileSystemEvent) -> None:  # noqa: ARG002 -- only that there is an event counts
         self._happened.set()
 
 
-def _hurry() -> None:
-    """Have watchdog wait for the second half of a move only as long as matters to somebody who is merely nudged."""
-    for module, name in _GROUPERS:
+def _shorten_move_delay() -> None:
+    """Make watchdog wait only briefly for the second event of a move; we do not need to know about moves."""
+    for module, name in _MOVE_BUFFERS:
         with suppress(ImportError):
-            getattr(importlib.import_module(f"watchdog.observers.{module}"), name).delay = _MOVE_PAUSE
+            getattr(importlib.import_module(f"watchdog.observers.{module}"), name).delay = _MOVE_DELAY
 
 
-def _refusal(error: OSError) -> Blocked | Deferred:
+def _translated(error: OSError) -> Blocked | Deferred:
     match error.errno:
         case errno.ENOSPC:
             return limit_reached()
         case errno.EMFILE:
             hint = "Raise it as root: sysctl -w fs.inotify.max_user_instances=1024"
-            return Blocked("no further inotify instance is to be had (fs.inotify.max_user_instances)", hint)
+            return Blocked("the limit fs.inotify.max_user_instances is reached", hint)
         case _:
             return translate(error, "watching the inbox")
 
 
 def limit_reached() -> Blocked:
-    """That this system allows no more watches, and the line that has it allow enough."""
+    """The error that this system allows no more watches, with the command that raises the limit."""
     most = most_watches()
     found = "" if most is None else f", which is {most},"
-    wanted = max(_PLENTY, 4 * (most or 0))
+    wanted = max(_ENOUGH_WATCHES, 4 * (most or 0))
     line = f"fs.inotify.max_user_watches={wanted}"
     hint = f"Raise it as root: sysctl -w {line}; and for good: echo {line} > /etc/sysctl.d/60-sorawatch.conf"
     return Blocked(f"the limit fs.inotify.max_user_watches{found} is reached", hint)
 
 
 def most_watches() -> int | None:
-    """How many folders one user may watch; None where the system does not tell."""
+    """How many folders one user may watch; None if the system does not say."""
     try:
         return int(_LIMIT.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
 
 
-def _threads() -> set[threading.Thread]:
+def _watchdog_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if isinstance(thread, BaseThread)}
 
 
-def _descriptors() -> set[int]:
+def _inotify_descriptors() -> set[int]:
     """The inotify instances of this process."""
-    return {int(link.name) for link in Path("/proc/self/fd").iterdir() if _leads_to(link) == _INOTIFY}
+    return {int(link.name) for link in Path("/proc/self/fd").iterdir() if _link_target(link) == _INOTIFY}
 
 
-def _leads_to(link: Path) -> str:
+def _link_target(link: Path) -> str:
     try:
         return str(link.readlink())
     except OSError:

@@ -1,7 +1,7 @@
-"""What a finished download is that is no MP4 as `clip` knows them, and whether it is all there.
+"""Recognizes finished downloads that `clip` does not accept as an MP4, and checks whether they are complete.
 
-Servers send WebM, GIF and other kinds of video, and MP4s of odd making. Nothing is decoded: what a container says
-about its own length must be true, and there are no zeros where a lost piece of a file would leave them.
+Servers send WebM, GIF and other kinds of video, and unusual MP4s. Nothing is decoded. A complete file is as long as
+its container says, and has no long runs of zeros, as lost parts of a file would leave them.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from sorawatch.core.media import HEAD, MediaKind, kind_of
 from sorawatch.core.os_errors import translate
 
 _BLOCK = 1 << 20
-_LONG_ZEROS = 8192
-"""Bytes. The header of an AVI has 4,108 zeros, that of any other kind fewer than 1,000."""
-_ZERO_TAIL = 64
+_ZERO_RUN = 8192
+"""Bytes: so many zeros in a row mean a lost part. The header of an AVI has 4,108, all others have fewer than 1,000."""
+_TAIL = 64
 _TS_PACKET = 188
 _APNG_END = b"IEND\xae\x42\x60\x82"
 _SEGMENT = 0x18538067
-"""The element of Matroska that holds all others but the header."""
+"""The Matroska element that contains all others but the header."""
 _UNKNOWN_SIZES = frozenset({0, 0xFFFFFFFF})
-"""What stands for the size of an AVI that was written to where nothing can be written twice."""
+"""The size in the header of an AVI that was written to a stream, where the header could not be updated."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignClip:
-    """A download that is a video file of this kind. ``digest`` is the SHA-256 of its ``length`` bytes."""
+    """A download that is a video file of another kind. ``digest`` is the SHA-256 of its ``length`` bytes."""
 
     kind: MediaKind
     length: int
     digest: str
     flaw: str
-    """What speaks against delivering it; empty for nothing."""
+    """Why it should not be delivered; empty if nothing is wrong."""
 
 
 def examine(clip: BinaryIO) -> ForeignClip | None:
-    """What ``clip``, an open binary file, is; None for what is no video file at all.
+    """The kind of ``clip``, an open binary file, and its flaw; None if it is not a video file.
 
-    The boxes of MP4 and MOV are not looked at: `clip.check` did.
+    The boxes of MP4 and MOV are not checked here, since `clip.check` did that.
 
     Raises:
         Blocked, Deferred: the disk cannot be read.
@@ -50,28 +50,28 @@ def examine(clip: BinaryIO) -> ForeignClip | None:
         head = clip.read(HEAD)
         if (kind := kind_of(head)) is None:
             return None
-        digest, length, hollow = _read_through(clip)
-        flaw = "much of it is zeros" if hollow else "it is cut off" if _is_cut_off(clip, kind, head, length) else ""
+        digest, length, has_zeros = _read_through(clip)
+        flaw = "much of it is zeros" if has_zeros else "it is cut off" if _is_cut_off(clip, kind, head, length) else ""
         return ForeignClip(kind, length, digest, flaw)
     except OSError as error:
         raise translate(error, "the downloaded clip") from error
 
 
 def _read_through(clip: BinaryIO) -> tuple[str, int, bool]:
-    """SHA-256, length, and whether there is a long run of zeros, or any at the end."""
-    digest, length, hollow, tail = hashlib.sha256(), 0, False, b""
+    """SHA-256, length, and whether there is a long run of zeros, or zeros at the end."""
+    digest, length, has_zeros, tail = hashlib.sha256(), 0, False, b""
     clip.seek(0)
     while block := clip.read(_BLOCK):
         digest.update(block)
         length += len(block)
-        hollow = hollow or bytes(_LONG_ZEROS) in tail + block
-        tail = (tail + block)[-_LONG_ZEROS:]
-    ends_hollow = len(tail) >= _ZERO_TAIL and not any(tail[-_ZERO_TAIL:])
-    return digest.hexdigest(), length, hollow or ends_hollow
+        has_zeros = has_zeros or bytes(_ZERO_RUN) in tail + block
+        tail = (tail + block)[-_ZERO_RUN:]
+    ends_with_zeros = len(tail) >= _TAIL and not any(tail[-_TAIL:])
+    return digest.hexdigest(), length, has_zeros or ends_with_zeros
 
 
 def _is_cut_off(clip: BinaryIO, kind: MediaKind, head: bytes, length: int) -> bool:
-    """Whether a file ends before its container does; of kinds that do not say where that is, never."""
+    """Whether a file is shorter than its container says; False for kinds that do not say their length."""
     match kind:
         case media.AVI | media.WEBP:
             size = int.from_bytes(head[4:8], "little")
@@ -89,18 +89,18 @@ def _is_cut_off(clip: BinaryIO, kind: MediaKind, head: bytes, length: int) -> bo
 
 
 def _end(clip: BinaryIO, length: int) -> bytes:
-    clip.seek(max(0, length - _ZERO_TAIL))
-    return clip.read(_ZERO_TAIL)
+    clip.seek(max(0, length - _TAIL))
+    return clip.read(_TAIL)
 
 
 def _is_short_of_elements(clip: BinaryIO, length: int) -> bool:
-    """Whether an element of EBML at the top level, or in a segment of unknown size, reaches beyond the file's end.
+    """Whether an EBML element at the top level, or in a segment of unknown size, extends beyond the end of the file.
 
-    A live stream has such a segment, and elements of unknown size in it end where the file does.
+    A live stream has a segment of unknown size, whose last elements extend to the end of the file.
     """
-    at = 0
-    while at < length:
-        clip.seek(at)
+    position = 0
+    while position < length:
+        clip.seek(position)
         name, size = _vint(clip), _vint(clip)
         if name is None or size is None:
             return True
@@ -111,12 +111,12 @@ def _is_short_of_elements(clip: BinaryIO, length: int) -> bool:
             return True
         if is_open != (name == _SEGMENT):
             return False
-        at = end
+        position = end
     return False
 
 
 def _vint(clip: BinaryIO) -> int | None:
-    """An EBML number with its length marker, which is its highest bit; None where there is none."""
+    """An EBML number including its length marker, which is its highest bit; None if there is none."""
     first = clip.read(1)
     if not first or not first[0]:
         return None

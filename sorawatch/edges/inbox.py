@@ -1,4 +1,4 @@
-"""The watched folder. The listing is the truth; an event is only a nudge to look again soon."""
+"""Scans the watched folder. Only a scan decides what is there; events merely make the next scan come sooner."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sorawatch.core.os_errors import translate
 from sorawatch.core.pairing import PAUSE_NAME, Match, Pairing, fold, is_defaults, is_junk, pair
 from sorawatch.core.settle import FileStatus, Observation, is_whole, observe, settled, settles_in
 
-_HALF = 1 << 63
+_HALF_RANGE = 1 << 63
 
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -27,17 +27,17 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class SettledPair:
-    """A pair that has stopped changing. ``conflict`` says why it cannot be taken as it is."""
+    """A pair that has stopped changing. ``conflict`` says why it cannot be used as it is."""
 
     pair: Pair
     conflict: str = ""
     defaults: tuple[str, ...] = ()
-    """Paths of the ``_defaults.yaml`` files that hold for it, relative to the inbox, the nearest first."""
+    """Paths of the ``_defaults.yaml`` files that apply to it, relative to the inbox, the nearest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingFile:
-    """A file that is not a job yet, and what it waits for."""
+    """A file that is not a job yet, and why."""
 
     path: str
     why: str
@@ -45,56 +45,56 @@ class WaitingFile:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One look at the whole inbox."""
+    """The result of one scan of the whole inbox."""
 
     settled: tuple[SettledPair, ...]
-    """Settled pairs that are not known."""
+    """Settled pairs that are new or have changed."""
     present: Mapping[str, Pair]
-    """Every image by its path, with its sidecar, as it looks now; where it cannot be looked at, as it is known."""
+    """The pair of every image, by path, as it is now; if its status cannot be read, as it was known before."""
     waiting: tuple[WaitingFile, ...]
     settling: int
     settles_in: float | None
-    """Seconds until a pair can have settled."""
+    """Seconds until the next pair can be settled; None if none is settling."""
     paused: bool
-    """The PAUSE file is there."""
+    """Whether there is a PAUSE file."""
     folders: int
-    """How many folders were listed, the inbox itself among them."""
+    """How many folders were listed, including the inbox itself."""
     defaults: Mapping[str, FileStatus | None]
-    """How every ``_defaults.yaml`` looks, by its path; None where that cannot be told."""
+    """The status of every ``_defaults.yaml``, by path; None if it cannot be read."""
     unlisted: tuple[str, ...]
     """Subfolders that could not be listed."""
 
 
 @dataclass(slots=True)
 class _Folder:
-    """What lies in one folder, junk left out."""
+    """The contents of one folder, without ignored names."""
 
     path: str
     defaults: Mapping[str, os.stat_result | None]
-    """The ``_defaults.yaml`` files that hold here by their paths, the nearest first; None: to be read all the same."""
+    """The ``_defaults.yaml`` files that apply here, by path, the nearest first; None if the status is not known."""
     files: dict[str, os.stat_result] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
-    odd: dict[str, str] = field(default_factory=dict)
-    """Links, pipes, sockets and devices, and what each is."""
-    blind: dict[str, str] = field(default_factory=dict)
-    """Names that the system would say nothing of, and why."""
-    trouble: str = ""
+    special: dict[str, str] = field(default_factory=dict)
+    """Links, pipes, sockets and devices, with their kind."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Names whose status cannot be read, and why."""
+    error: str = ""
     """Why the folder could not be listed."""
 
     def statuses(self, found: Pair) -> tuple[FileStatus, ...]:
-        """How everything looks that goes into the order of a pair."""
+        """The status of all files that the order of a pair depends on."""
         files = [self.files[name] for name in found.names]
-        return tuple(_look(status) for status in (*files, *self.defaults.values()) if status is not None)
+        return tuple(_file_status(status) for status in (*files, *self.defaults.values()) if status is not None)
 
     def empty(self, found: Pair) -> str | None:
-        """Whatever of that is empty."""
+        """The name of one of these files that is empty, if any."""
         files = {name: self.files[name] for name in found.names}
         both = {**files, **self.defaults}
         return next((name for name, status in both.items() if status is not None and status.st_size == 0), None)
 
 
 class Inbox:
-    """Looks at the tree below ``root``. Used from one thread, so that a share that hangs hangs nobody else."""
+    """Scans the tree below ``root``. Used from a thread of its own, so that a share that hangs blocks nothing else."""
 
     def __init__(self, root: Path, *, ignore: Sequence[str], settle_seconds: float) -> None:
         self.root = root
@@ -103,16 +103,17 @@ class Inbox:
         self._seen: dict[str, Observation] = {}
 
     def scan(self, known: Mapping[str, Pair], now: float) -> Listing:
-        """List everything and find what is new and has settled.
+        """List all folders and find the pairs that are new and have settled.
 
-        A pair settles together with the ``_defaults.yaml`` files that hold for it, lest it is ordered by half of one.
+        A pair settles together with the ``_defaults.yaml`` files that apply to it, so that it is not ordered with a
+        half-written one.
 
         Args:
-            known: pairs that are jobs already, by path; they are not reported again unless they changed.
+            known: pairs that are jobs already, by path; they are reported again only if they changed.
             now: seconds of a monotonic clock.
 
         Raises:
-            Blocked, Deferred: if the inbox itself cannot be listed; a subfolder that cannot is among ``waiting``.
+            Blocked, Deferred: if the inbox itself cannot be listed; such a subfolder is among ``waiting``.
         """
         settled_pairs: list[SettledPair] = []
         present: dict[str, Pair] = {}
@@ -123,13 +124,13 @@ class Inbox:
         except OSError as error:
             raise translate(error, str(self.root)) from error
         for folder in folders:
-            if folder.trouble:
-                waiting.append(WaitingFile(folder.path, f"cannot be listed: {folder.trouble}"))
+            if folder.error:
+                waiting.append(WaitingFile(folder.path, f"cannot be listed: {folder.error}"))
                 present |= {path: each for path, each in known.items() if path.startswith(f"{folder.path}/")}
-            pairing = pair([*folder.files, *folder.blind])
+            pairing = pair([*folder.files, *folder.unreadable])
             for match in pairing.matches:
                 path = path_in(folder.path, match.image)
-                if folder.blind and (match.image in folder.blind or match.sidecar in folder.blind):
+                if folder.unreadable and (match.image in folder.unreadable or match.sidecar in folder.unreadable):
                     present |= {path: known[path]} if path in known else {}
                     continue
                 found = present[path] = _pair(folder, match)
@@ -143,7 +144,7 @@ class Inbox:
                     why = f"{on_a_line(empty)} is still empty" if empty else "still being written, or just now"
                     waiting.append(WaitingFile(path, why))
             waiting += [
-                WaitingFile(path_in(folder.path, name), why) for name, why in _left_over(folder, pairing).items()
+                WaitingFile(path_in(folder.path, name), why) for name, why in _reasons_to_wait(folder, pairing).items()
             ]
         self._seen = seen
         unsettled = [each for each in seen.values() if is_whole(each) and not settled(each, now, self.settle_seconds)]
@@ -154,10 +155,12 @@ class Inbox:
             waiting=tuple(waiting),
             settling=len(unsettled),
             settles_in=min((settles_in(each, now, self.settle_seconds) for each in unsettled), default=None),
-            defaults={path: status and _look(status) for each in folders for path, status in each.defaults.items()},
-            unlisted=tuple(folder.path for folder in folders if folder.trouble),
-            paused=any(PAUSE_NAME in names for names in (top.files, top.odd, top.blind)),
-            folders=sum(not folder.trouble for folder in folders),
+            defaults={
+                path: status and _file_status(status) for each in folders for path, status in each.defaults.items()
+            },
+            unlisted=tuple(folder.path for folder in folders if folder.error),
+            paused=any(PAUSE_NAME in names for names in (top.files, top.special, top.unreadable)),
+            folders=sum(not folder.error for folder in folders),
         )
 
     def _walk(self) -> Iterator[_Folder]:
@@ -176,7 +179,7 @@ class Inbox:
                     raise
                 if isinstance(error, FileNotFoundError | NotADirectoryError):
                     continue
-                folder = _Folder(folder.path, {}, trouble=error.strerror or str(error))
+                folder = _Folder(folder.path, {}, error=error.strerror or str(error))
             yield folder
             todo += [_Folder(path, folder.defaults) for path in folder.folders]
 
@@ -193,21 +196,23 @@ class Inbox:
                 except FileNotFoundError:
                     continue
                 except OSError as error:
-                    folder.blind[entry.name] = f"cannot be looked at: {error.strerror or error}"
+                    folder.unreadable[entry.name] = f"cannot be read: {error.strerror or error}"
                     continue
                 if stat.S_ISREG(status.st_mode):
                     folder.files[entry.name] = status
                 else:
-                    folder.odd[entry.name] = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
-        own = sorted(filter(is_defaults, (*folder.files, *folder.odd, *folder.blind)), key=fold)
-        folder.defaults = {path_in(folder.path, name): folder.files.get(name) for name in own} | dict(folder.defaults)
+                    folder.special[entry.name] = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+        names_here = sorted(filter(is_defaults, (*folder.files, *folder.special, *folder.unreadable)), key=fold)
+        folder.defaults = {path_in(folder.path, name): folder.files.get(name) for name in names_here} | dict(
+            folder.defaults
+        )
 
 
 def stamp(path: Path) -> Stamp | None:
-    """How a file looks now, or None if it is gone.
+    """The current stamp of a file, or None if it is gone.
 
     Raises:
-        Blocked, Deferred: if the folder cannot be asked.
+        Blocked, Deferred: if its status cannot be read.
     """
     try:
         return _stamp(os.lstat(path))
@@ -218,21 +223,23 @@ def stamp(path: Path) -> Stamp | None:
 
 
 def _stamp(status: os.stat_result) -> Stamp:
-    """Some file systems date files beyond the 64 bits that a database keeps; their dates wrap around."""
-    return Stamp(status.st_size, (status.st_mtime_ns + _HALF) % (2 * _HALF) - _HALF)
+    """Some file systems have dates that need more than the 64 bits of a database column; these wrap around."""
+    return Stamp(status.st_size, (status.st_mtime_ns + _HALF_RANGE) % (2 * _HALF_RANGE) - _HALF_RANGE)
 
 
-def _look(status: os.stat_result) -> FileStatus:
+def _file_status(status: os.stat_result) -> FileStatus:
     return FileStatus(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
 
 
-def _left_over(folder: _Folder, pairing: Pairing) -> dict[str, str]:
-    """The names in a folder that are part of no pair, each with why not."""
+def _reasons_to_wait(folder: _Folder, pairing: Pairing) -> dict[str, str]:
+    """The names in a folder that are not part of a pair, each with the reason."""
     return {
-        **dict.fromkeys(pairing.lonely, "no image of this name"),
+        **dict.fromkeys(pairing.without_image, "no image of this name"),
         **dict.fromkeys(pairing.unknown, "not a picture format sorawatch reads"),
-        **{name: f"is {kind}, which is never opened; put the file itself here" for name, kind in folder.odd.items()},
-        **folder.blind,
+        **{
+            name: f"is {kind}, which is never opened; put the file itself here" for name, kind in folder.special.items()
+        },
+        **folder.unreadable,
     }
 
 

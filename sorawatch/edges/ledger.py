@@ -1,7 +1,7 @@
-"""The ledger: a file beside the state, to which a line is added for each order that is bought and what becomes of it.
+"""The ledger: an append-only file beside the state, with lines for each order that is bought and what happens to it.
 
-A line is a JSON object in ASCII. Names of files stand in it as ``os.fsdecode`` gives them, so that any bytes survive.
-Lines that cannot be read, as a power cut may leave them, are passed over.
+A line is a JSON object in ASCII. File names are written as ``os.fsdecode`` gives them, so that all bytes are kept.
+Lines that cannot be read, for example after a power cut, are skipped.
 """
 
 from __future__ import annotations
@@ -22,49 +22,49 @@ from sorawatch.errors import Blocked
 logger = logging.getLogger("sorawatch")
 
 _MODE = 0o600
-_NAMES: dict[type[LedgerEntry], str] = {Purchase: "bought", VideoKnown: "video", PurchaseSettled: "settled"}
-_KINDS = {name: kind for kind, name in _NAMES.items()}
-_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NAMES}
+_NAME_OF: dict[type[LedgerEntry], str] = {Purchase: "bought", VideoKnown: "video", PurchaseSettled: "settled"}
+_KIND_OF = {name: kind for kind, name in _NAME_OF.items()}
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NAME_OF}
 
 
 class Ledger:
-    """Used from one thread of one process. What could not be written is kept, and written with what follows."""
+    """Used from one thread of one process. Entries that could not be written are kept, and written with the next."""
 
     def __init__(self, path: Path, others: Sequence[Path] = ()) -> None:
-        """``others`` are ledgers that are read as well, and never written."""
+        """``others`` are ledgers that are read too, but never written."""
         self.path = path
         self._others = others
         self._unwritten: list[LedgerEntry] = []
-        self._is_whole = False
-        """The file is known not to end within a line."""
+        self._ends_complete = False
+        """Whether the file is known to end with a complete line."""
         self.trouble: Blocked | None = None
-        """Why it could not be written when that was last tried."""
+        """Why the last attempt to write failed; None if it succeeded."""
 
     def read(self) -> dict[str, Purchase]:
-        """All purchases, by their tokens, the oldest first.
+        """All purchases, by token, the oldest first.
 
         Raises:
-            Blocked: if it is there and cannot be read.
+            Blocked: if the file exists and cannot be read.
         """
         purchases: dict[str, Purchase] = {}
-        early: dict[str, list[LedgerEntry]] = defaultdict(list)
+        without_purchase: dict[str, list[LedgerEntry]] = defaultdict(list)
         for path in (self.path, *self._others):
             for entry in _entries(path):
                 purchase = posted(purchases.get(entry.token), entry)
                 if purchase is None:
-                    # What was bought may stand in another of the ledgers.
-                    early[entry.token].append(entry)
+                    # The purchase may be in another of the ledgers.
+                    without_purchase[entry.token].append(entry)
                     continue
-                for each in early.pop(entry.token, ()):
+                for each in without_purchase.pop(entry.token, ()):
                     purchase = posted(purchase, each) or purchase
                 purchases[entry.token] = purchase
         return dict(sorted(purchases.items(), key=lambda each: each[1].at))
 
     def write(self, entries: Iterable[LedgerEntry] = ()) -> None:
-        """Add ``entries``; what tells of money is on disk when this returns.
+        """Append ``entries``. Those about money are on disk when this returns.
 
         Raises:
-            Blocked: if that is not possible; they are added with the next call.
+            Blocked: if they cannot be written; the next call writes them too.
         """
         self._unwritten += entries
         if not self._unwritten:
@@ -72,11 +72,11 @@ class Ledger:
         try:
             self._append()
         except OSError as error:
-            self._is_whole = False
+            self._ends_complete = False
             self.trouble = _blocked(error, self.path, "written")
             raise self.trouble from error
         self._unwritten = []
-        self._is_whole = True
+        self._ends_complete = True
         self.trouble = None
 
     def _append(self) -> None:
@@ -84,13 +84,13 @@ class Ledger:
         if is_new:
             os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, _MODE))
         lines = [_line(entry) for entry in self._unwritten]
-        if not (self._is_whole or _ends_whole(self.path)):
-            # What follows a line that was cut off must not become a part of it.
+        if not (self._ends_complete or _ends_with_newline(self.path)):
+            # End a line that was cut off, so that the new one is not joined to it.
             lines.insert(0, "\n")
         with open(self.path, "ab") as file:
             file.write("".join(lines).encode("ascii"))
             file.flush()
-            # A video's id is in the state and in the work folder, too.
+            # The id of a video is also in the state and in the work folder, so it needs no fsync here.
             if not all(isinstance(entry, VideoKnown) for entry in self._unwritten):
                 os.fsync(file.fileno())
         if is_new:
@@ -100,7 +100,7 @@ class Ledger:
 def _line(entry: LedgerEntry) -> str:
     values = {name: getattr(entry, name) for name in _FIELDS[type(entry)]}
     known = {name: value for name, value in values.items() if value is not None}
-    return json.dumps({"entry": _NAMES[type(entry)], **known}, separators=(",", ":")) + "\n"
+    return json.dumps({"entry": _NAME_OF[type(entry)], **known}, separators=(",", ":")) + "\n"
 
 
 def _entries(path: Path) -> Iterator[LedgerEntry]:
@@ -118,15 +118,15 @@ def _entries(path: Path) -> Iterator[LedgerEntry]:
     except OSError as error:
         raise _blocked(error, path, "read") from error
     if unread:
-        logger.warning("%s: passed over what cannot be read (%d lines)", path, unread)
+        logger.warning("%s: skipped %d lines that cannot be read", path, unread)
 
 
 def _read(line: bytes) -> LedgerEntry | None:
-    """What a line tells; None where that cannot be read, or is of a kind that only a newer sorawatch knows."""
+    """The entry of a line; None if it cannot be read, or is of a kind that only a newer sorawatch knows."""
     try:
-        told: dict[str, Any] = json.loads(line)
-        kind = _KINDS[told["entry"]]
-        known = {name: told[name] for name in _FIELDS[kind] if name in told}
+        document: dict[str, Any] = json.loads(line)
+        kind = _KIND_OF[document["entry"]]
+        known = {name: document[name] for name in _FIELDS[kind] if name in document}
         if "standing" in known:
             known["standing"] = Standing(known["standing"])
         if kind is Purchase:
@@ -138,7 +138,7 @@ def _read(line: bytes) -> LedgerEntry | None:
         return None
 
 
-def _ends_whole(path: Path) -> bool:
+def _ends_with_newline(path: Path) -> bool:
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 1))

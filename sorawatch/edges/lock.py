@@ -1,4 +1,4 @@
-"""One daemon a state, one daemon an inbox; and the marker by which a folder is known to be mounted."""
+"""Locks, so that only one daemon works on a state or an inbox; and the marker that shows that a folder is mounted."""
 
 from __future__ import annotations
 
@@ -18,61 +18,61 @@ from sorawatch.errors import Blocked, UsageError
 MARKER = ".sorawatch"
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
-_TAKEN = {errno.EAGAIN, errno.EACCES}
+_LOCKED_ELSEWHERE = {errno.EAGAIN, errno.EACCES}
 
-_TRIES = 5
-_TRY_PAUSE = 0.02
-"""Seconds: `is_locked` holds the lock for an instant, which must not keep a daemon from starting."""
+_ATTEMPTS = 5
+_ATTEMPT_INTERVAL = 0.02
+"""Seconds. `is_locked` takes the lock for a moment, which must not prevent a daemon from starting."""
 
 _TEXT = """\
 sorawatch works with this folder. Please leave this file where it is: as long as it is here, sorawatch knows that
 the folder is really there and not an empty place where a share ought to be mounted.
 """
 _SIGNATURE = "Held by pid "
-_COMPANY = "Shared by all whose state is "
+_SHARED_BY = "Shared by all whose state is "
 
 
 class Lock:
-    """An ``flock`` on a file, held until it is released or the process ends, however it ends."""
+    """An ``flock`` on a file, held until it is released or the process ends in any way."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     @classmethod
     def take(cls, path: Path, what: str, *, make: bool = True) -> Lock:
-        """Lock ``path``, making it if wanted; ``what`` is what it guards, in words.
+        """Lock ``path`` exclusively; ``make`` creates it first. ``what`` is what it protects, for messages.
 
-        On shares without locks this succeeds: the lock of the state still holds.
+        On shares without locks this always succeeds; there only the lock of the state protects.
 
         Raises:
-            UsageError: if another process holds it; the text names its pid.
+            UsageError: if another process holds it; the message has its pid.
             Blocked, Deferred: if the file cannot be opened or locked.
         """
-        with _opened(path, make=make) as descriptor:
-            if not _locked(descriptor):
+        with _open(path, make=make) as descriptor:
+            if not _try_lock(descriptor):
                 hint = "Stop that one first, or give this one a folder and a state of its own."
                 raise UsageError(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {hint}")
-        _sign(descriptor)
+        _write_holder(descriptor)
         return cls(descriptor)
 
     @classmethod
-    def share(cls, path: Path, what: str, company: str) -> Lock:
-        """Lock ``path``, which must be there, together with all who name the same ``company``.
+    def share(cls, path: Path, what: str, state_name: str) -> Lock:
+        """Lock ``path``, which must exist, together with all daemons whose state has the same ``state_name``.
 
         Raises:
-            UsageError: if somebody else holds it: alone, or in other company.
+            UsageError: if a daemon with another state holds it.
             Blocked, Deferred: as for `take`.
         """
-        with _opened(path, make=False) as descriptor:
-            if _locked(descriptor):
-                _sign(descriptor, f"{_COMPANY}{company}\n")
-            if not _locked(descriptor, fcntl.LOCK_SH) or _company(descriptor) not in {company, ""}:
+        with _open(path, make=False) as descriptor:
+            if _try_lock(descriptor):
+                _write_holder(descriptor, f"{_SHARED_BY}{state_name}\n")
+            if not _try_lock(descriptor, fcntl.LOCK_SH) or _shared_state_of(descriptor) not in {state_name, ""}:
                 hint = "Stop that one first, or let both keep their state in one database."
                 raise UsageError(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {hint}")
         return cls(descriptor)
 
     def holds(self, path: Path) -> bool:
-        """Whether ``path`` is still the file that is locked: a share that was mounted anew has another."""
+        """Whether ``path`` is still the locked file: after a share was mounted again, it is another one."""
         try:
             return os.path.samestat(os.fstat(self._descriptor), os.lstat(path))
         except OSError:
@@ -84,7 +84,7 @@ class Lock:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock on ``path`` now."""
+    """Whether any process holds the lock on ``path`` now."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -92,7 +92,7 @@ def is_locked(path: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno in _TAKEN
+        return error.errno in _LOCKED_ELSEWHERE
     else:
         return False
     finally:
@@ -100,8 +100,8 @@ def is_locked(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, *, make: bool) -> Iterator[int]:
-    """The file, which stays open unless the block fails."""
+def _open(path: Path, *, make: bool) -> Iterator[int]:
+    """Open the file. It stays open unless the block raises."""
     descriptor = None
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0), 0o644)
@@ -114,29 +114,29 @@ def _opened(path: Path, *, make: bool) -> Iterator[int]:
         raise
 
 
-def _locked(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
-    """Lock the file; False where another process is in the way.
+def _try_lock(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
+    """Lock the file; False if another process holds a lock. On file systems without locks it always succeeds.
 
     Raises:
-        OSError: as flock does, other than on file systems that have no locks.
+        OSError: as flock does in other cases.
     """
-    for attempt in range(_TRIES):
+    for attempt in range(_ATTEMPTS):
         if attempt:
-            time.sleep(_TRY_PAUSE)
+            time.sleep(_ATTEMPT_INTERVAL)
         try:
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in _NO_LOCKS:
                 return True
-            if error.errno not in _TAKEN:
+            if error.errno not in _LOCKED_ELSEWHERE:
                 raise
         else:
             return True
     return False
 
 
-def _sign(descriptor: int, more: str = "") -> None:
-    """Write down who holds it, for the message that the next one gets; on a full disk that one does without."""
+def _write_holder(descriptor: int, more: str = "") -> None:
+    """Write our pid into the file, for the message to the next daemon. Errors such as a full disk are ignored."""
     content = f"{_TEXT}{more}{_SIGNATURE}{os.getpid()} on {socket.gethostname()}\n".encode()
     with contextlib.suppress(OSError):
         os.pwrite(descriptor, content, 0)
@@ -144,31 +144,31 @@ def _sign(descriptor: int, more: str = "") -> None:
 
 
 def _holder(descriptor: int) -> str:
-    who = _written(descriptor, _SIGNATURE)
+    who = _line_after(descriptor, _SIGNATURE)
     return f"pid {who}" if who else "pid unknown"
 
 
-def _company(descriptor: int) -> str:
-    """In whose company it is held; empty where that could not be written down."""
-    return _written(descriptor, _COMPANY)
+def _shared_state_of(descriptor: int) -> str:
+    """The state of the daemons that hold it; empty if that could not be written."""
+    return _line_after(descriptor, _SHARED_BY)
 
 
-def _written(descriptor: int, after: str) -> str:
+def _line_after(descriptor: int, after: str) -> str:
     text = os.pread(descriptor, 4096, 0).decode("utf-8", "replace")
     return text.rpartition(after)[2].partition("\n")[0].strip() if after in text else ""
 
 
 def is_marked(folder: Path) -> bool:
-    """Whether our marker lies in ``folder``: it is the folder it was, not a mount point left empty."""
+    """Whether our marker is in ``folder``, so that it is the mounted folder and not an empty mount point."""
     return os.path.lexists(folder / MARKER)
 
 
 def require_marker(folder: Path) -> None:
-    """Make sure that ``folder`` is the folder it was.
+    """Make sure that ``folder`` is mounted.
 
     Raises:
-        Blocked: if our marker is missing from it.
-        Blocked, Deferred: if the folder cannot be asked.
+        Blocked: if our marker is missing.
+        Blocked, Deferred: if the folder cannot be read.
     """
     try:
         os.lstat(folder / MARKER)
@@ -184,7 +184,7 @@ def require_marker(folder: Path) -> None:
 
 
 def write_marker(folder: Path) -> None:
-    """Leave the marker, on disk when this returns.
+    """Write the marker. It is on disk when this returns.
 
     Raises:
         Blocked, Deferred: if it cannot be written.

@@ -1,4 +1,4 @@
-"""What kind of file system a path lies on."""
+"""The mounts and file systems that paths are on."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _NETWORK = re.compile(
     r"|fuse(\.(?!ntfs-3g$).*)?",
     re.ASCII,
 )
-"""``fuseblk`` and ``fuse.ntfs-3g`` are disks of this machine."""
+"""All FUSE file systems but ``fuseblk`` and ``fuse.ntfs-3g``, which are local disks."""
 _LAYERED = {"overlay", "aufs", "ecryptfs", "unionfs"}
-_MOST_LINKS = 40
-"""What Linux follows before it takes them for a circle."""
-_ASK = 'test -w "$0"; test -e "$0/x"; ls -f "$0"'
-"""More than a look that a cache could answer."""
+_MAX_LINKS = 40
+"""Symbolic links that Linux follows before it reports a loop."""
+_PROBE_COMMAND = 'test -w "$0"; test -e "$0/x"; ls -f "$0"'
+"""Requests that a cache alone cannot answer."""
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of what the kernel says of its mounts, see proc(5)."""
+    """One line of ``/proc/self/mountinfo``, see proc(5)."""
 
     number: str
-    """Names this mount and no other that exists at the same time."""
+    """The id of the mount, unique among the mounts that exist at the same time."""
     device: str
-    """Its major and minor number, which tell it from an earlier mount of the same ``number``."""
+    """Its major and minor number, which distinguish it from an earlier mount with the same ``number``."""
     point: str
     """Where it is mounted: an absolute path."""
     kind: str
@@ -43,15 +43,15 @@ UNKNOWN = Mount("", "", "/", "")
 
 
 def mounts_at(path: Path, mountinfo: str | None = None) -> tuple[Mount, ...]:
-    """What ``path``, or its nearest parent that exists, lies on, and after it whatever is mounted below ``path``.
+    """The mount that ``path``, or its nearest existing parent, is on, followed by all mounts below ``path``.
 
     Args:
-        mountinfo: what ``/proc/self/mountinfo`` says; the longest mount point wins, then the last line.
+        mountinfo: the text of ``/proc/self/mountinfo``. The longest mount point wins, then the last line.
     """
     target = os.path.realpath(path)
     if mountinfo is None:
         try:
-            # What is mounted on demand is mounted by now, having been asked for just above.
+            # The call of realpath above has triggered the mounts that are made on demand.
             mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
         except OSError:
             return (UNKNOWN,)
@@ -71,21 +71,21 @@ def mounts_at(path: Path, mountinfo: str | None = None) -> tuple[Mount, ...]:
 
 
 def file_system_of(path: Path, mountinfo: str | None = None) -> str:
-    """The type of the file system that ``path`` lies on, as `mounts_at` finds it; empty if unknown."""
+    """The type of the file system that ``path`` is on, as `mounts_at` finds it; empty if unknown."""
     return mounts_at(path, mountinfo)[0].kind
 
 
 def resolved(path: Path, mountinfo: str | None = None) -> str:
-    """Where ``path`` leads, as far as that can be told without asking a network share, which may never answer.
+    """``path`` with its links resolved, without accessing a network share, which may never answer.
 
-    Of what lies on such a share the rest is as written. ``readlink`` is not passed on to what is mounted at its end,
-    as ``lstat`` is, so that not even the mount point of a share is asked.
+    Links on a network share are left as they are. ``readlink`` does not access what is mounted at the path, unlike
+    ``lstat``, so even the mount point of a share is not accessed.
     """
     shares = {Path(mount.point) for mount in mounts_at(Path("/"), mountinfo) if is_network(mount.kind)}
     here, rest = Path("/"), [*path.absolute().parts[1:]]
     links = 0
     while rest:
-        if here in shares or links > _MOST_LINKS:
+        if here in shares or links > _MAX_LINKS:
             return os.path.normpath(here.joinpath(*rest))
         name = rest.pop(0)
         try:
@@ -100,31 +100,32 @@ def resolved(path: Path, mountinfo: str | None = None) -> str:
 
 
 def is_network(kind: str) -> bool:
-    """Whether files there may be changed by other machines, unseen by this kernel."""
+    """Whether other machines may change files there without this kernel noticing."""
     return _NETWORK.fullmatch(kind) is not None
 
 
 def is_layered(kind: str) -> bool:
-    """Whether files there may be changed in a layer below, unseen by whoever looks at the whole."""
+    """Whether files there may be changed in a lower layer, without an event for the whole."""
     return kind in _LAYERED
 
 
-def answering(paths: Iterable[Path], patience: float) -> set[Path]:
-    """Which of ``paths`` can be asked after within ``patience`` seconds, be it in vain.
+def responding(paths: Iterable[Path], timeout: float) -> set[Path]:
+    """The ``paths`` for which the file system answers within ``timeout`` seconds, even if with an error.
 
-    Whoever asks a share whose server hangs cannot even be killed, so that is done by processes that are left behind.
+    A process that accesses a share whose server hangs cannot be killed. So child processes do it, and those that hang
+    are abandoned.
     """
-    asking = {
-        path: subprocess.Popen(  # noqa: S603 -- words of our own, and a path as an argument
-            ["/bin/sh", "-c", _ASK, path],
+    probes = {
+        path: subprocess.Popen(  # noqa: S603 -- a fixed command with a path as its argument
+            ["/bin/sh", "-c", _PROBE_COMMAND, path],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         for path in paths
     }
-    end = time.monotonic() + patience
-    for process in asking.values():
+    end = time.monotonic() + timeout
+    for process in probes.values():
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, end - time.monotonic()))
-    return {path for path, process in asking.items() if process.returncode is not None}
+    return {path for path, process in probes.items() if process.returncode is not None}

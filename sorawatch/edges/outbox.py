@@ -1,11 +1,11 @@
-"""Files on their way out: into the outbox, ``processed`` and ``errors``, and back into the inbox.
+"""Places files in the outbox, in ``processed`` and ``errors``, and back in the inbox.
 
-A file appears under its visible name whole or not at all, and never over another. What was chosen is written
-down first (the *intent*), so that after a crash the same call carries on instead of placing a second copy.
+A file appears under its visible name whole or not at all, and never replaces another. The chosen names are written
+to disk first (the *intent*), so that after a crash the same call continues instead of placing a second copy.
 
-Moving is ``renameat2`` with ``RENAME_NOREPLACE``, so that a file is never in two places, publishing a copy is
-``link``. Where a file system has neither, an empty file made with ``O_EXCL`` reserves the name and a rename
-replaces it.
+Files are moved with ``renameat2`` and ``RENAME_NOREPLACE``, so that a file is never in two places. Copies are
+published with ``link``. If a file system has neither, an empty file made with ``O_EXCL`` reserves the name, and a
+rename replaces it.
 """
 
 from __future__ import annotations
@@ -29,53 +29,52 @@ from sorawatch.core.permissions import Permissions
 from sorawatch.errors import Deferred
 
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
-_COPIED = {errno.EXDEV, errno.EIO, errno.ENOSYS}
-"""Errors of a link after which a copy is published, not the file renamed: across disks, and in FUSE file systems that
-have no links, such as rclone's. Those may cache what is written: of a file that was renamed over the empty one that
-reserves its name, the cache would later write the nothing that it knows."""
+_COPY_INSTEAD = {errno.EXDEV, errno.EIO, errno.ENOSYS}
+"""Errors of ``link`` after which a copy is published instead of renaming the file: between disks, and on FUSE file
+systems without links, such as rclone's. Their write cache knows the reserved name as an empty file: it would later
+overwrite a file that was renamed to it with zero bytes."""
 _PREFIX, _SUFFIX = ".sorawatch-", ".part"
-_REFUSALS = {errno.EACCES, errno.EPERM}
+_ACCESS_ERRORS = {errno.EACCES, errno.EPERM}
 _NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _BLOCK = 1 << 20
 
 _renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
-"""From <fcntl.h> and <stdio.h>; ``os`` has no rename that replaces nothing."""
+"""From <fcntl.h> and <stdio.h>; the module ``os`` has no rename that never replaces a file."""
 
 _UNCHANGED = Permissions()
 
-_choosing = threading.Lock()
+_reservation_lock = threading.Lock()
 _reserved: set[Path] = set()
-"""Targets that some thread is about to publish, so that no other chooses them."""
+"""Targets that a thread is about to publish, so that no other thread chooses them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file to place: where it is, and the name it would like to have."""
+    """One file to place, and the name that it should get."""
 
     source: Path
     name: str
     keep: bool = False
-    """Leave the source where it is, a copy being wanted."""
+    """Whether to place a copy and leave the source where it is."""
 
 
 def place(
     items: Sequence[Item], root: Path, folder: str, intent: Path, access: Permissions = _UNCHANGED
 ) -> tuple[str, ...]:
-    """Put ``items`` side by side into ``root/folder``, under their names or all with the same free number.
+    """Place ``items`` together in ``root/folder``, under their names, or all with the same number if a name is taken.
 
-    Calling it again with the same ``intent`` finishes what a crash cut short. Sources that are gone were placed
-    before, or taken away by somebody; either way there is nothing to do for them. A source that somebody replaced
-    meanwhile stays: it is another file.
+    A second call with the same ``intent`` completes what a crash interrupted. Sources that are gone were placed before
+    or removed by somebody, and are skipped. A source that was replaced in the meantime is another file and stays.
 
     Args:
-        access: of the folders that are made, and of items to be kept, which are files of ours; moved ones keep theirs.
+        access: permissions for new folders and for copies (``keep``), which are our own files. Moved files keep theirs.
 
     Returns:
-        The names given to all that this intent is about, whether by this call or before.
+        The names of all files of this intent, whether placed by this call or before.
 
     Raises:
-        Blocked, Deferred: if the file system does not let us; nothing is lost, call again.
+        Blocked, Deferred: if the file system refuses. Nothing is lost; call again.
     """
     target = root / folder
     try:
@@ -85,27 +84,29 @@ def place(
             if names != planned:
                 write_durably(intent, json.dumps(names).encode())
             for number, item in enumerate(items):
-                again = item.name in planned
+                is_repeated = item.name in planned
                 if item.keep:
                     grant(item.source, access.file_mode, access.group)
                 try:
-                    _place_one(item, target / names[item.name], _temporary(target, intent, item), again=again)
+                    _place_one(
+                        item, target / names[item.name], _temporary(target, intent, item), is_repeated=is_repeated
+                    )
                 except FileExistsError as error:
-                    _plan_anew(intent, names, items[number:])
+                    _forget_names(intent, names, items[number:])
                     raise Deferred(f"{target / names[item.name]} was just taken by somebody else") from error
         return tuple(names.values())
     except OSError as error:
-        raise translate(error, str(_culprit(error, target))) from error
+        raise translate(error, str(_path_for_message(error, target))) from error
 
 
-def _culprit(error: OSError, target: Path) -> Path:
-    """What a person is to look after: of a refusal the folder that refuses, of a name for an instant its folder."""
-    if error.errno in _REFUSALS:
+def _path_for_message(error: OSError, target: Path) -> Path:
+    """The path that the message should name: the folder that refuses access, or the folder of a temporary file."""
+    if error.errno in _ACCESS_ERRORS:
         folders = [Path(os.fsdecode(name)).parent for name in (error.filename, error.filename2) if name]
         refusing = (folder for folder in folders if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True))
         return next(refusing, Path(os.fsdecode(error.filename or target)))
-    hit = Path(os.fsdecode(error.filename2 or error.filename or target))
-    return hit.parent if _is_temporary(hit) else hit
+    path = Path(os.fsdecode(error.filename2 or error.filename or target))
+    return path.parent if _is_temporary(path) else path
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -124,7 +125,7 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Write a folder's entries to disk; file systems that cannot are taken at their word."""
+    """Write the entries of a folder to disk. File systems that do not support this are accepted."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -136,18 +137,18 @@ def fsync_folder(folder: Path) -> None:
 
 
 def grant(path: Path, mode: int | None, group: int | None) -> None:
-    """Give a file or folder its permissions and group, as far as its file system and our rights allow."""
+    """Set the permissions and group of a file or folder, as far as its file system and our rights allow."""
     if group is not None:
         with contextlib.suppress(OSError):
             os.chown(path, -1, group)
     if mode is not None:
         with contextlib.suppress(OSError):
-            # A folder that hands its group on goes on doing so.
+            # Keep the setgid bit of a folder.
             path.chmod(mode | (path.stat().st_mode & stat.S_ISGID))
 
 
 def _make_below(root: Path, target: Path, access: Permissions) -> None:
-    """Make subfolders, but never ``root``: a root that is missing is a share that is not mounted."""
+    """Make subfolders, but never ``root``: if it is missing, its share is not mounted."""
     missing = [folder for folder in (target, *target.parents) if root in folder.parents and not folder.is_dir()]
     for folder in reversed(missing):
         try:
@@ -161,15 +162,15 @@ def _make_below(root: Path, target: Path, access: Permissions) -> None:
 
 
 def _read_intent(intent: Path) -> dict[str, str]:
-    """The names chosen before, by the names wanted; empty where none were."""
+    """The names chosen before, by the names wanted; empty if there are none."""
     try:
         return dict(json.loads(intent.read_bytes()))
     except FileNotFoundError:
         return {}
 
 
-def _plan_anew(intent: Path, names: dict[str, str], unplaced: Sequence[Item]) -> None:
-    """Forget the names of what is not placed yet; what is placed keeps its own."""
+def _forget_names(intent: Path, names: dict[str, str], unplaced: Sequence[Item]) -> None:
+    """Forget the names of items that are not placed yet, so that the next call chooses new ones."""
     wanted = {item.name for item in unplaced}
     placed = {name: given for name, given in names.items() if name not in wanted}
     if placed:
@@ -179,19 +180,19 @@ def _plan_anew(intent: Path, names: dict[str, str], unplaced: Sequence[Item]) ->
 
 
 def _temporary(target: Path, intent: Path, item: Item) -> Path:
-    """Where a copy is written. The same call after a crash writes over what the first one left there."""
+    """Where a copy is written. The same call after a crash overwrites what the first one left there."""
     key = hashlib.sha256(os.fsencode(intent) + b"\0" + os.fsencode(item.name)).hexdigest()[:16]
     return target / f"{_PREFIX}{key}{_SUFFIX}"
 
 
 def _is_temporary(path: Path) -> bool:
-    """Whether this is the name of a copy that is still being written."""
+    """Whether this is the name of a temporary copy."""
     return path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)
 
 
 @contextlib.contextmanager
 def _names(items: Sequence[Item], target: Path, planned: dict[str, str]) -> Iterator[dict[str, str]]:
-    """The name to give for each one wanted, such that no other thread chooses it meanwhile."""
+    """The names to give, by the names wanted. No other thread chooses them during the block."""
     names = dict(planned)
     if not _reserve({target / name for name in names.values()}):
         raise Deferred(f"another file is just being placed at {target} under the same name")
@@ -200,39 +201,39 @@ def _names(items: Sequence[Item], target: Path, planned: dict[str, str]) -> Iter
         names |= _choose(wanted, target)
         yield names
     finally:
-        with _choosing:
+        with _reservation_lock:
             _reserved.difference_update(target / name for name in names.values())
 
 
 def _choose(wanted: Sequence[str], target: Path) -> dict[str, str]:
-    """Free names, reserved."""
+    """Choose and reserve free names."""
     for given in numbered(wanted):
         paths = {target / name for name in given}
         if _reserve(paths):
             if not any(os.path.lexists(path) for path in paths):
                 return dict(zip(wanted, given, strict=True))
-            with _choosing:
+            with _reservation_lock:
                 _reserved.difference_update(paths)
     raise AssertionError("numbers do not end")
 
 
 def _reserve(paths: set[Path]) -> bool:
-    with _choosing:
+    with _reservation_lock:
         if not _reserved.isdisjoint(paths):
             return False
         _reserved.update(paths)
         return True
 
 
-def _place_one(item: Item, target: Path, temporary: Path, *, again: bool) -> None:
-    if again:
+def _place_one(item: Item, target: Path, temporary: Path, *, is_repeated: bool) -> None:
+    if is_repeated:
         temporary.unlink(missing_ok=True)
-        _take_back(target, temporary)
+        _remove_reservation(target, temporary)
     try:
         source = os.lstat(item.source)
     except (FileNotFoundError, NotADirectoryError):
         return
-    placed = again and _is_there(item.source, target)
+    placed = is_repeated and _is_published(item.source, target)
     if not (placed or item.keep) and _move(item.source, target):
         fsync_folder(target.parent)
         fsync_folder(item.source.parent)
@@ -245,7 +246,7 @@ def _place_one(item: Item, target: Path, temporary: Path, *, again: bool) -> Non
 
 
 def _move(source: Path, target: Path) -> bool:
-    """Rename, never replacing anything; False where the system cannot do that in one step."""
+    """Rename without ever replacing a file; False if the system cannot do that in one step."""
     if _renameat2 is None:
         return False
     if _renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) == 0:
@@ -256,8 +257,8 @@ def _move(source: Path, target: Path) -> bool:
     raise OSError(code, os.strerror(code), str(source), None, str(target))
 
 
-def _is_there(source: Path, target: Path) -> bool:
-    """Whether an earlier call published ``source`` at ``target`` already."""
+def _is_published(source: Path, target: Path) -> bool:
+    """Whether an earlier call already published ``source`` at ``target``."""
     try:
         return _is_same(source, target) or (
             os.lstat(source).st_size == os.lstat(target).st_size and _has_same_bytes(source, target)
@@ -267,7 +268,7 @@ def _is_there(source: Path, target: Path) -> bool:
 
 
 def _remove(source: Path, placed: os.stat_result, target: Path) -> None:
-    """Remove what was placed, unless something newer has come to lie there since."""
+    """Remove the source of a placed file, unless it was replaced by something newer."""
     try:
         now = os.lstat(source)
         is_newer = (now.st_size, now.st_mtime_ns) != (placed.st_size, placed.st_mtime_ns)
@@ -281,7 +282,7 @@ def _remove(source: Path, placed: os.stat_result, target: Path) -> None:
 
 def _publish(item: Item, target: Path, temporary: Path) -> None:
     refused = _link(item.source, target)
-    if refused and (item.keep or refused in _COPIED or not _rename(item.source, target)):
+    if refused and (item.keep or refused in _COPY_INSTEAD or not _rename(item.source, target)):
         _publish_copy(item.source, target, temporary)
 
 
@@ -295,27 +296,27 @@ def _publish_copy(source: Path, target: Path, temporary: Path) -> None:
 
 
 def _link(source: Path, target: Path) -> int:
-    """Link, never replacing anything. Returns 0, or, where there are no links, what the file system says of them."""
+    """Link without ever replacing a file. Returns 0, or the error number if the file system has no links."""
     try:
         os.link(source, target, follow_symlinks=False)
     except FileExistsError:
-        # An NFS server that is asked twice says so of the link that it made the first time.
+        # An NFS server that gets the request twice reports this about the link that it made the first time.
         if not _is_same(source, target):
             raise
     except OSError as error:
         if error.errno == errno.EIO and os.path.lexists(target):
-            # It was made all the same, or the name is taken.
+            # The link was made in spite of the error, or the name is taken.
             if not _is_same(source, target):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
             return 0
-        if error.errno not in _NO_LINKS | _COPIED:
+        if error.errno not in _NO_LINKS | _COPY_INSTEAD:
             raise
         return error.errno or 0
     return 0
 
 
-def _take_back(target: Path, temporary: Path) -> None:
-    """Remove the empty file by which an earlier call reserved the name, as is done only where there are no links."""
+def _remove_reservation(target: Path, temporary: Path) -> None:
+    """Remove the empty file with which an earlier call reserved the name, if this file system has no links."""
     with contextlib.suppress(FileNotFoundError):
         if _is_empty(target) and _link(target, temporary):
             target.unlink()
@@ -323,7 +324,7 @@ def _take_back(target: Path, temporary: Path) -> None:
 
 
 def _copy(source: Path, temporary: Path) -> None:
-    """Copy to disk, and compare: on shares a size can be stale, and a writer may come back."""
+    """Copy to disk and compare, since on shares a size can be outdated and a writer may continue."""
     with open(os.open(source, os.O_RDONLY | os.O_NOFOLLOW), "rb") as reader, open(temporary, "wb") as writer:
         shutil.copyfileobj(reader, writer, _BLOCK)
         writer.flush()
@@ -337,12 +338,12 @@ def _copy(source: Path, temporary: Path) -> None:
 
 
 def _rename(source: Path, target: Path) -> bool:
-    """Rename without replacing anything but an empty file of ours; False where the two are on different disks."""
+    """Rename over an empty file that reserves the name; False if source and target are on different disks."""
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         os.replace(source, target)
     except OSError as error:
-        # A rename that is said to have failed can have been done all the same: only an empty file is taken back.
+        # A rename can succeed in spite of an error, so remove the target only if it is still empty.
         if _is_empty(target):
             os.unlink(target)
         if error.errno == errno.EXDEV:

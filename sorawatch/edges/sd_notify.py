@@ -1,6 +1,6 @@
-"""The service manager that started us, if one did: the protocol of sd_notify(3) and the variables of systemd.exec(5).
+"""Messages to the service manager that started us: the protocol of sd_notify(3), the variables of systemd.exec(5).
 
-Messages go through systemd-python where that is installed, and through a few lines of our own elsewhere.
+They are sent by systemd-python if it is installed, otherwise by `_send`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from sorawatch.core.naming import legible
 _READY, _RELOADING, _STOPPING, _ALIVE = "READY=1", "RELOADING=1", "STOPPING=1", "WATCHDOG=1"
 
 _MICROS = 1_000_000
-_PATIENCE = 5.0
-"""Seconds that a manager whose queue is full is waited for."""
+_SEND_SECONDS = 5.0
+"""Seconds to wait for a manager whose queue is full."""
 
 
 def _send(state: str) -> None:
-    """Send ``state`` to ``$NOTIFY_SOCKET``, whose name begins with ``@`` where it is in the abstract namespace."""
+    """Send ``state`` to ``$NOTIFY_SOCKET``. A name that begins with ``@`` is in the abstract namespace."""
     address = os.environ["NOTIFY_SOCKET"]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as client:
-        client.settimeout(_PATIENCE)
+        client.settimeout(_SEND_SECONDS)
         client.connect(f"\0{address[1:]}" if address.startswith("@") else address)
         client.sendall(state.encode())
 
@@ -37,51 +37,51 @@ def _sender() -> Callable[[str], object]:
 
 
 class ServiceManager:
-    """Whoever listens at ``$NOTIFY_SOCKET``; nothing is sent where nobody does. Never raises."""
+    """The service manager at ``$NOTIFY_SOCKET``. Without one, nothing is sent. Never raises."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self.listens = bool(environ.get("NOTIFY_SOCKET"))
         self.watchdog_seconds = _watchdog_seconds(environ) if self.listens else None
-        """How long it waits for a sign of life before it ends us; None if it does not wait for any."""
+        """The watchdog's timeout: it ends us if it gets no `alive` for so long. None without a watchdog."""
         self._notify = _sender()
 
     def ready(self, status: str) -> None:
-        """The start, or a reload, is over."""
-        self._tell(_READY, _status(status))
+        """Report that the start, or a reload, is complete."""
+        self._send_lines(_READY, _status(status))
 
     def alive(self, status: str) -> None:
-        """All goes well; ``status`` is one line for people."""
-        self._tell(_ALIVE, _status(status))
+        """Reset the watchdog. ``status`` is one line for people."""
+        self._send_lines(_ALIVE, _status(status))
 
     def status(self, status: str) -> None:
-        """What people should know, without a sign of life."""
-        self._tell(_status(status))
+        """Set the status line without resetting the watchdog."""
+        self._send_lines(_status(status))
 
     def reloading(self) -> None:
-        """The configuration is being read anew."""
+        """Report that the configuration is being read again."""
         micros = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        self._tell(_RELOADING, f"MONOTONIC_USEC={micros}")
+        self._send_lines(_RELOADING, f"MONOTONIC_USEC={micros}")
 
     def stopping(self, status: str) -> None:
-        """The end has begun."""
-        self._tell(_STOPPING, _status(status))
+        """Report that the daemon is stopping."""
+        self._send_lines(_STOPPING, _status(status))
 
     def extend(self, seconds: float) -> None:
-        """Ask for so many seconds more from now on before the start or the stop counts as failed."""
-        self._tell(f"EXTEND_TIMEOUT_USEC={round(seconds * _MICROS)}", _ALIVE)
+        """Ask for ``seconds`` more, from now, before the start or the stop counts as failed."""
+        self._send_lines(f"EXTEND_TIMEOUT_USEC={round(seconds * _MICROS)}", _ALIVE)
 
-    def _tell(self, *lines: str) -> None:
+    def _send_lines(self, *lines: str) -> None:
         if not self.listens:
             return
         try:
             self._notify("\n".join(lines))
         except OSError:
-            # It has gone, or takes no more now; either way the work goes on, and its watchdog judges the silence.
+            # The manager is gone or its queue is full. The work continues; its watchdog decides.
             return
 
 
 def is_started_by_systemd(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether this very process is what a unit's ``ExecStart=`` names, rather than a child or a shell of one."""
+    """Whether this process is the one that ``ExecStart=`` of a unit started, and not a child of it."""
     return environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
 
 

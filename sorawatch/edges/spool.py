@@ -1,4 +1,4 @@
-"""The work folder beside the state: one folder a job, holding its reference, its half-loaded clip, its notes."""
+"""The work folder beside the state: one folder for each job, with its reference, its partial clip and its records."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from sorawatch.core.repeated_download import RepeatedDownload
 
 
 class SpoolFile(StrEnum):
-    """The files in the folder of a job, by what they are."""
+    """The files in the folder of a job."""
 
     REFERENCE = "reference"
     RECORD = "job.json"
     PART = "clip.part"
-    """The clip as far as it is loaded."""
+    """The clip as far as it is downloaded."""
     CLIP = "clip.mp4"
-    """The clip, whole; of what kind its bytes say."""
-    SIGHTING = "sighting.json"
-    """Which bytes came that are no whole MP4, and when."""
+    """The whole clip, whatever its format."""
+    REPEATED_DOWNLOAD = "sighting.json"
+    """The last download that was not a whole MP4: its digest and when it was made."""
     ERROR = "error.txt"
     PUBLISHING = "publish.json"
     ARCHIVING = "archive.json"
     RESTORING = "restore.json"
-    """Which names were chosen, of which move."""
+    """The names chosen for each move."""
 
 
 class Spool:
-    """Paths and lives of the job folders. Everything in here can be made again, or is a clip already paid for."""
+    """The job folders. Everything in them can be made again, except a clip that is already paid for."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @classmethod
     def beside(cls, state: Path) -> Spool:
-        """The work folder of this state file and no other: ``state.db.work`` for ``state.db``."""
+        """The work folder of a state file: ``state.db.work`` for ``state.db``."""
         return cls(state.with_name(f"{state.name}.work"))
 
     def create(self) -> None:
-        """Make the folder itself.
+        """Make the work folder itself.
 
         Raises:
             Blocked, Deferred: if it cannot be made.
@@ -59,7 +59,7 @@ class Spool:
         return self.root / job_id
 
     def stage(self, job_id: str, data: bytes) -> None:
-        """Keep the reference; a crash leaves the old one, the new one or none.
+        """Write the reference. After a crash there is the old one, the new one or none.
 
         Raises:
             Blocked, Deferred: if it cannot be written.
@@ -67,10 +67,10 @@ class Spool:
         self._write(job_id, SpoolFile.REFERENCE, data)
 
     def reference(self, job_id: str) -> bytes | None:
-        """The staged reference, or None if there is none.
+        """The reference that was written, or None.
 
         Raises:
-            Blocked, Deferred: if it is there and cannot be read.
+            Blocked, Deferred: if it exists and cannot be read.
         """
         path = self.folder(job_id) / SpoolFile.REFERENCE
         try:
@@ -81,7 +81,7 @@ class Spool:
             raise translate(error, str(path)) from error
 
     def write_record(self, job_id: str, record: Mapping[str, object]) -> None:
-        """Keep what must be known of a job should the state be lost; on disk when this returns.
+        """Write what is needed to restore a job if the state is lost. It is on disk when this returns.
 
         Raises:
             Blocked, Deferred: if it cannot be written.
@@ -89,31 +89,31 @@ class Spool:
         self._write(job_id, SpoolFile.RECORD, json.dumps(record, indent=1).encode("ascii"))
 
     def record(self, job_id: str) -> dict[str, Any] | None:
-        """What `write_record` last kept of a job; None if nothing, or nothing that makes sense.
+        """What `write_record` last wrote for a job; None if there is nothing, or nothing valid.
 
         Raises:
-            Blocked, Deferred: if it is there and cannot be read.
+            Blocked, Deferred: if it exists and cannot be read.
         """
         return self._read(job_id, SpoolFile.RECORD)
 
-    def write_repeated_download(self, job_id: str, sighting: RepeatedDownload) -> None:
-        """Keep which bytes came that are no whole MP4; on disk when this returns.
+    def write_repeated_download(self, job_id: str, download: RepeatedDownload) -> None:
+        """Write down a download that is not a whole MP4. It is on disk when this returns.
 
         Raises:
             Blocked, Deferred: if it cannot be written.
         """
-        self._write(job_id, SpoolFile.SIGHTING, json.dumps(asdict(sighting)).encode("ascii"))
+        self._write(job_id, SpoolFile.REPEATED_DOWNLOAD, json.dumps(asdict(download)).encode("ascii"))
 
     def repeated_download(self, job_id: str) -> RepeatedDownload | None:
-        """What `write_repeated_download` last kept of a job; None if nothing, or nothing that makes sense.
+        """What `write_repeated_download` last wrote for a job; None if there is nothing, or nothing valid.
 
         Raises:
-            Blocked, Deferred: if it is there and cannot be read.
+            Blocked, Deferred: if it exists and cannot be read.
         """
-        kept = self._read(job_id, SpoolFile.SIGHTING) or {}
+        document = self._read(job_id, SpoolFile.REPEATED_DOWNLOAD) or {}
         try:
-            times = float(kept["seen_at"]), float(kept["watched_since"])
-            return RepeatedDownload(str(kept["digest"]), int(kept["length"]), str(kept["suffix"]), *times)
+            times = float(document["seen_at"]), float(document["watched_since"])
+            return RepeatedDownload(str(document["digest"]), int(document["length"]), str(document["suffix"]), *times)
         except (KeyError, TypeError, ValueError, OverflowError):
             return None
 
@@ -129,7 +129,7 @@ class Spool:
             raise translate(error, str(self.root)) from error
 
     def discard(self, job_id: str) -> None:
-        """Remove the files of a job and, if it holds nothing else, its folder; the next start tries once more."""
+        """Remove the files of a job, and its folder if it is then empty. Errors are ignored; the next start retries."""
         folder = self.folder(job_id)
         with suppress(OSError):
             for path in folder.iterdir():
@@ -148,7 +148,7 @@ class Spool:
         return document if isinstance(document, dict) else None
 
     def _write(self, job_id: str, name: str, data: bytes) -> None:
-        """Write a file of a job whole, with the folders it lies in."""
+        """Write a file of a job atomically, making its folder."""
         folder = self.folder(job_id)
         temporary = folder / f".{name}.part"
         try:

@@ -1,7 +1,7 @@
-"""The one YAML dialect of configuration and sidecars: strict, small, and free of surprises.
+"""Reads the strict subset of YAML that configurations and sidecars use.
 
-One document, a mapping at the top, no anchors, aliases, tags or duplicate keys; scalars by the core schema of
-YAML 1.2, so that ``yes`` and ``12:30`` stay text. Every byte string gives a tree or ``Invalid``.
+One document with a mapping at the top; no anchors, aliases, tags or duplicate keys; scalars in the core schema of
+YAML 1.2, so that ``yes`` and ``12:30`` stay text. Any bytes give a tree or ``Invalid``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml
 
 from sorawatch.core.naming import on_a_line
 from sorawatch.core.os_errors import translate
-from sorawatch.core.yaml_tree import MAX_BYTES, Invalid, Node, decode, illegible, resolve
+from sorawatch.core.yaml_tree import MAX_BYTES, Invalid, Node, decode, find_control_character, resolve
 from sorawatch.errors import Deferred, Problem
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_DEPTH = 16
-"""Levels of nesting: twice what the longest configuration has."""
+"""Levels of nesting: far more than any configuration needs."""
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a small regular file; a symbolic link is not followed, a pipe never waited for.
+    """The bytes of a small regular file. Symbolic links are not followed, and pipes do not block.
 
     Raises:
         Invalid: a link, not a regular file, or over 64 KiB.
-        Deferred, Blocked: it cannot be read now, with the system's reason.
+        Deferred, Blocked: it cannot be read now; the message has the reason of the system.
     """
     name = on_a_line(path.name)
     try:
@@ -69,10 +69,10 @@ def _stamp(status: os.stat_result) -> tuple[int, int]:
 
 
 def load(data: bytes, name: str) -> Node:
-    """The mapping in ``data``; ``name`` is the file for messages. An empty file is an empty mapping.
+    """The mapping in ``data``. ``name`` is the name of the file for messages. An empty file is an empty mapping.
 
     Raises:
-        Invalid: with the line, and in plain words, whatever is wrong.
+        Invalid: with the line of the mistake and an explanation.
     """
     root = _Parser(decode(data, name), name).document()
     if root.value is None:
@@ -84,7 +84,7 @@ def load(data: bytes, name: str) -> Node:
 
 
 def load_value(text: str, name: str) -> Node:
-    """Any one value in YAML, such as an environment variable's ``[*.tmp, *.part]``.
+    """Any single value in YAML, such as ``[*.tmp, *.part]`` in an environment variable.
 
     Raises:
         Invalid: as for ``load``.
@@ -93,11 +93,11 @@ def load_value(text: str, name: str) -> Node:
 
 
 class _Parser:
-    """Builds the tree from the parser's events, which come one by one, so that a bomb is refused at its first level."""
+    """Builds the tree from the events of the parser, one by one, so that deeply nested input is refused early."""
 
     def __init__(self, text: str, name: str) -> None:
         self._name = name
-        if bad := illegible(text):
+        if bad := find_control_character(text):
             raise self._invalid(1, f"contains the control character U+{ord(bad[0]):04X}", "Remove that character.")
         self._loader = yaml.SafeLoader(text)
         self._next_event: Callable[[], object] = self._loader.get_event
@@ -117,16 +117,16 @@ class _Parser:
         try:
             event = self._next_event()
         except yaml.MarkedYAMLError as error:
-            raise Invalid(_plainly(error, self._name)) from error
+            raise Invalid(_explain(error, self._name)) from error
         except (yaml.YAMLError, ValueError, OverflowError) as error:
-            # PyYAML lets chr() and int() fail on escapes such as "\UFFFFFFFF".
+            # PyYAML does not catch errors of chr() and int() for escapes such as "\UFFFFFFFF".
             line = self._loader.get_mark().line + 1
             raise self._invalid(line, "is not valid YAML", "Put the text of that line in single quotes.") from error
         assert isinstance(event, yaml.Event)
         return event
 
     def _node(self, event: yaml.Event, line: int | None, depth: int) -> Node:
-        """The value that starts with ``event``; ``line`` is its key's, if it has one."""
+        """The value that starts with ``event``. ``line`` is the line of its key, if it has one."""
         at = line or _line(event)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             hint = 'Write the value out; put text that starts with "&" or "*" in quotes.'
@@ -135,7 +135,7 @@ class _Parser:
             hint = 'Remove it; put text that starts with "!" in quotes.'
             raise self._invalid(_line(event), "uses a tag (!), which is not supported", hint)
         if isinstance(event, yaml.ScalarEvent):
-            if bad := illegible(event.value):
+            if bad := find_control_character(event.value):
                 what = f"contains the control character U+{ord(bad[0]):04X}"
                 raise self._invalid(_line(event), what, "Remove that escape.")
             return Node(event.value if event.style else resolve(event.value), event.value, self._name, at)
@@ -173,34 +173,34 @@ def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
 
 
-_QUOTE = "Put the whole text after the key in quotes, or correct the line."
-_UNFINISHED = (
+_QUOTE_HINT = "Put the whole text after the key in quotes, or correct the line."
+_NOTICED_LATE = (
     ("could not find expected ':'", "is not a key with a value", 'Write it as "key: value"; indent continued text.'),
     ("found unexpected end of stream", "a quote is opened and never closed", "Close the quote."),
     ("expected ',' or", "a bracket is opened and never closed", "Close it, or put the text in quotes."),
 )
-"""Mistakes that the parser notices later than they were made: their place is where it began to read."""
-_AT_ONCE = (
+"""Mistakes that the parser notices late: the place for the message is where it began to read the value."""
+_NOTICED_AT_ONCE = (
     ("found character '\\t'", "has a tab where YAML allows only spaces", "Use spaces to indent."),
-    ("mapping values are not allowed", 'has a second ": " in one line, or a wrong indentation', _QUOTE),
-    ("cannot start any token", "a value starts with a character that YAML keeps for itself", _QUOTE),
-    ("expected alphabetic or numeric", "text starts with & or *, which YAML keeps for itself", _QUOTE),
-    ("expected <block end>", "is indented differently from the lines above it, or text follows a quote", _QUOTE),
+    ("mapping values are not allowed", 'has a second ": " in one line, or a wrong indentation', _QUOTE_HINT),
+    ("cannot start any token", "a value starts with a character that YAML keeps for itself", _QUOTE_HINT),
+    ("expected alphabetic or numeric", "text starts with & or *, which YAML keeps for itself", _QUOTE_HINT),
+    ("expected <block end>", "is indented differently from the lines above it, or text follows a quote", _QUOTE_HINT),
     ("unknown escape character", "has an unknown escape after a backslash", "Use single quotes instead of double."),
 )
 
 
-def _plainly(error: yaml.MarkedYAMLError, name: str) -> Problem:
-    """What is wrong and its mend, without the parser's vocabulary where the mistake is a common one."""
-    here = _spot(name, error.problem_mark or error.context_mark)
-    for phrase, what, hint in _UNFINISHED:
+def _explain(error: yaml.MarkedYAMLError, name: str) -> Problem:
+    """The problem and its hint. Common mistakes are explained without the vocabulary of the parser."""
+    here = _place(name, error.problem_mark or error.context_mark)
+    for phrase, what, hint in _NOTICED_LATE:
         if phrase in (error.problem or ""):
-            return Problem(_spot(name, error.context_mark) if error.context_mark else here, what, hint)
-    for phrase, what, hint in _AT_ONCE:
+            return Problem(_place(name, error.context_mark) if error.context_mark else here, what, hint)
+    for phrase, what, hint in _NOTICED_AT_ONCE:
         if phrase in (error.problem or ""):
             return Problem(here, what, hint)
-    return Problem(here, f"is not valid YAML ({error.problem})", _QUOTE)
+    return Problem(here, f"is not valid YAML ({error.problem})", _QUOTE_HINT)
 
 
-def _spot(name: str, mark: yaml.Mark | None) -> str:
+def _place(name: str, mark: yaml.Mark | None) -> str:
     return f"{name} line {mark.line + 1}, column {mark.column + 1}" if mark else name

@@ -1,6 +1,6 @@
-"""A simulated ``/v1/videos`` server that makes real MP4s and keeps exact books. It knows nothing of the rest.
+"""A simulated ``/v1/videos`` server that makes real MP4s and records every order. It imports nothing else of sorawatch.
 
->>> with running(Settings(generation_seconds=0)) as simulator:
+>>> with running(SimulatorSettings(generation_seconds=0)) as simulator:
 ...     client = openai.OpenAI(base_url=simulator.url, api_key="sk-simulated")
 ...     ...
 ...     assert simulator.ledger().duplicates == 0
@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from sorawatch.simulator.control import Simulator
-from sorawatch.simulator.faults import Fault
+from sorawatch.simulator.fault_types import Fault
 from sorawatch.simulator.ledger import Ledger, LedgerVideo
 from sorawatch.simulator.settings import MODELS, ModelCard, SimulatorSettings
 
@@ -40,11 +40,11 @@ class MissingExtraError(ImportError):
 
 
 def running(settings: SimulatorSettings, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[Simulator]:
-    """A simulator in a thread of its own, answering from entry to exit; port 0 takes a free one.
+    """A simulator in a thread of its own, which runs from entry to exit of the block. Port 0 chooses a free port.
 
     Raises:
         MissingExtraError: without the extra ``demo``.
-        OSError: if it cannot listen there (on entry).
+        OSError: on entry, if it cannot listen on the port.
     """
     simulators: AbstractContextManager[Simulator] = _server().running(settings, host, port)
     return simulators
@@ -58,14 +58,14 @@ def serve(
     allow_remote: bool = False,
     announce: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Serve in the foreground until SIGINT, then return, or SIGTERM, then die of it.
+    """Serve in the foreground. Returns after SIGINT; SIGTERM ends the process.
 
-    ``announce`` is told the address as soon as connections to it are taken.
+    ``announce`` is called with the address as soon as connections are accepted.
 
     Raises:
         MissingExtraError: without the extra ``demo``.
         ValueError: for a host that other machines can reach, unless ``allow_remote``.
-        OSError: if it cannot listen there.
+        OSError: if it cannot listen on the port.
     """
     server = _server()
     if not (allow_remote or server.is_loopback(host)):

@@ -1,4 +1,4 @@
-"""The routes: what each request is answered, faults included."""
+"""The routes of the simulator, and how faults affect their responses."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sorawatch.simulator import contract
-from sorawatch.simulator.answers import ApiError, SimulatedResponse, ranged
-from sorawatch.simulator.clips import ClipKey, RenderingStoppedError
-from sorawatch.simulator.delivery import Delivery
-from sorawatch.simulator.faults import KINDS, Fault, FaultBox, Stage
+from sorawatch.simulator.asgi_response import AsgiResponse
+from sorawatch.simulator.clip_encoder import ClipKey, RenderingStoppedError
+from sorawatch.simulator.fault_box import FaultBox
+from sorawatch.simulator.fault_types import Fault, Stage
+from sorawatch.simulator.faults import KINDS
 from sorawatch.simulator.ledger import GenerationPlan, LedgerBook, SimulatedVideo
 from sorawatch.simulator.renderer import Renderer
+from sorawatch.simulator.responses import ApiError, SimulatedResponse, apply_range
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from sorawatch.simulator.settings import SimulatorSettings
 
 _CREATED = 1_759_276_800
-"""The birth of the models for their list, in Unix seconds: the month of Sora 2."""
+"""The ``created`` of all models in their list, in Unix seconds: the month when Sora 2 was published."""
 _PAGE = b"""<!doctype html><meta charset="utf-8"><title>sorawatch simulator</title>
 <h1>sorawatch simulator</h1>
 <p>A simulated <code>/v1/videos</code> server. It keeps the API's contract, makes clips that merely zoom into the
@@ -43,15 +45,15 @@ uploaded picture, and charges nobody. <a href="/ledger">The ledger</a> says what
 
 @dataclass(slots=True)
 class Call:
-    """One request of the API, as far as it is understood. A create has a video once it is accepted."""
+    """One request to the API, as far as it was read. A create has a video once it is accepted."""
 
     operation: str
     request: Request
     form: Form | None = None
     video: SimulatedVideo | None = None
 
-    def taken(self, faults: FaultBox, stage: Stage) -> tuple[Fault, ...]:
-        """The faults that hit this request at ``stage``."""
+    def faults_at(self, faults: FaultBox, stage: Stage) -> tuple[Fault, ...]:
+        """The faults that affect this request at ``stage``."""
         prompt = status = None
         if self.video is not None:
             prompt, status = self.video.order.prompt, self.video.progress(time.monotonic())[0]
@@ -62,17 +64,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """A create as it came in: headers, with names in lower case, and fields; of a file its media type is kept."""
+    """A create request: its headers, with names in lower case, and its form fields; for a file its media type."""
 
     headers: Mapping[str, str]
     fields: Mapping[str, str]
 
 
 class Service:
-    """One simulated server. ``storage_root`` is the URL under which its clips are to be had without a key."""
+    """One simulated server. ``storage_root`` is the URL of the storage host, where its clips need no key."""
 
     def __init__(self, settings: SimulatorSettings, storage_root: str) -> None:
-        self.books = LedgerBook(settings)
+        self.ledger_book = LedgerBook(settings)
         self.faults = FaultBox()
         self.storage_requests: list[Mapping[str, str]] = []
         self.submits: list[Submit] = []
@@ -81,7 +83,7 @@ class Service:
         self._generations: set[asyncio.Task[None]] = set()
 
     def app(self) -> ASGIApp:
-        """The ASGI application; it needs the connection's transport in its state (see ``delivery``)."""
+        """The ASGI application. It needs the transport of the connection in its state, see ``asgi_response``."""
         routes = [
             self._route("POST", "/v1/videos", "create", self._create),
             self._route("GET", "/v1/videos", "list", self._list),
@@ -93,9 +95,11 @@ class Service:
             Route("/ledger", _endpoint(self._ledger)),
             Route("/faults", _endpoint(self._inject), methods=["POST"]),
             Route("/faults", _endpoint(self._clear), methods=["DELETE"]),
-            Route("/", _endpoint(_page)),
+            Route("/", _endpoint(_home_page)),
         ]
-        return _quoted(Starlette(routes=routes, lifespan=self._lifespan, exception_handlers={HTTPException: _refuse}))
+        return _routed_by_raw_path(
+            Starlette(routes=routes, lifespan=self._lifespan, exception_handlers={HTTPException: _not_found})
+        )
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -110,16 +114,16 @@ class Service:
     def _route(
         self, method: str, path: str, operation: str, handle: Callable[[Call], Awaitable[SimulatedResponse]]
     ) -> Route:
-        async def answer(request: Request) -> SimulatedResponse:
-            self.books.count("requests")
+        async def handler(request: Request) -> SimulatedResponse:
+            self.ledger_book.count("requests")
             call = Call(operation, request)
             try:
                 return await self._exchange(call, handle)
             finally:
                 if operation == "create" and call.video is None:
-                    self.books.count("rejected")
+                    self.ledger_book.count("rejected")
 
-        return Route(path, _endpoint(answer), methods=[method])
+        return Route(path, _endpoint(handler), methods=[method])
 
     async def _exchange(self, call: Call, handle: Callable[[Call], Awaitable[SimulatedResponse]]) -> SimulatedResponse:
         contract.authorize(call.request.headers.get("Authorization"), self._settings.key)
@@ -129,19 +133,19 @@ class Service:
     async def _with_faults(
         self, call: Call, handle: Callable[[Call], Awaitable[SimulatedResponse]]
     ) -> SimulatedResponse:
-        for fault in call.taken(self.faults, Stage.BEFORE):
+        for fault in call.faults_at(self.faults, Stage.BEFORE):
             if not KINDS[fault.kind].delays:
                 return KINDS[fault.kind].effect(fault, SimulatedResponse())
             await asyncio.sleep(fault.seconds)
-        answer = await handle(call)
-        for fault in call.taken(self.faults, Stage.AFTER):
+        response = await handle(call)
+        for fault in call.faults_at(self.faults, Stage.AFTER):
             if KINDS[fault.kind].delays:
                 await asyncio.sleep(fault.seconds)
-            answer = KINDS[fault.kind].effect(fault, answer)
-        return answer
+            response = KINDS[fault.kind].effect(fault, response)
+        return response
 
     async def _identify(self, call: Call) -> None:
-        """Read what a request is about, for the faults to choose by; count it as what it is."""
+        """Find out what a request is about, so that faults can be matched, and count it."""
         if call.operation == "create":
             call.form = await _form(call.request)
             fields = {
@@ -151,41 +155,41 @@ class Service:
             }
             self.submits.append(Submit(dict(call.request.headers), fields))
         elif call.operation == "list":
-            self.books.count("lists")
+            self.ledger_book.count("lists")
         elif call.operation != "models":
             if call.operation == "retrieve":
-                self.books.count("polls")
-            call.video = self.books.find(unquote(call.request.path_params["id"]))
+                self.ledger_book.count("polls")
+            call.video = self.ledger_book.find(unquote(call.request.path_params["id"]))
 
     async def _create(self, call: Call) -> SimulatedResponse:
         assert call.form is not None
         order, reference = await asyncio.to_thread(contract.check, call.form, self._settings)
-        plan = GenerationPlan.ordinary(self._settings.generation_seconds)
-        for fault in call.taken(self.faults, Stage.ACCEPTANCE):
+        plan = GenerationPlan.default(self._settings.generation_seconds)
+        for fault in call.faults_at(self.faults, Stage.ACCEPTANCE):
             plan = KINDS[fault.kind].plan(fault, plan)
-        call.video = video = self.books.accept(order, plan)
-        self._renderer.keep(order.reference_sha256, reference)
+        call.video = video = self.ledger_book.accept(order, plan)
+        self._renderer.store_reference(order.reference_sha256, reference)
         generation = asyncio.create_task(self._generate(video))
         self._generations.add(generation)
         generation.add_done_callback(self._generations.discard)
         return SimulatedResponse.of(video.resource(video.started))
 
     async def _generate(self, video: SimulatedVideo) -> None:
-        """Bring a video to its end: its time has come, or it was released, and its clip is ready."""
+        """Wait until the time of a video is over, or it is released, and its clip is ready; then finish it."""
         seconds = video.plan.generation_seconds
         if math.isfinite(seconds) and video.plan.error is None:
-            self._renderer.begin(self._key(video))
+            self._renderer.start(self._key(video))
         with suppress(TimeoutError):
             await asyncio.wait_for(video.released.wait(), seconds if math.isfinite(seconds) else None)
         if video.plan.error is None:
             with suppress(RenderingStoppedError):
                 await self._renderer.clip(self._key(video))
-        self.books.finish(video)
+        self.ledger_book.finish(video)
 
     async def _list(self, call: Call) -> SimulatedResponse:
         query = call.request.query_params
         limit, descending = contract.page_limits(query)
-        videos, more = self.books.page(query.get("after"), limit, descending=descending)
+        videos, more = self.ledger_book.page(query.get("after"), limit, descending=descending)
         data = [video.resource() for video in videos]
         first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
         return SimulatedResponse.of(
@@ -194,15 +198,15 @@ class Service:
 
     async def _retrieve(self, call: Call) -> SimulatedResponse:
         assert call.video is not None
-        self.books.polled(call.video)
-        mirror = self._mirror(call.video) if call.video.outcome == "completed" else ""
-        return replace(SimulatedResponse.of(call.video.resource()), mirror=mirror)
+        self.ledger_book.count_poll(call.video)
+        clip_url = self._clip_url(call.video) if call.video.outcome == "completed" else ""
+        return replace(SimulatedResponse.of(call.video.resource()), clip_url=clip_url)
 
     async def _delete(self, call: Call) -> SimulatedResponse:
         assert call.video is not None
         if call.video.outcome is None:
             raise ApiError(400, "Only a completed or failed video can be deleted.", param="id")
-        self.books.delete(call.video)
+        self.ledger_book.delete(call.video)
         return SimulatedResponse.of({"id": call.video.plan.id, "object": "video.deleted", "deleted": True})
 
     async def _content(self, call: Call) -> SimulatedResponse:
@@ -219,7 +223,7 @@ class Service:
 
     async def _storage(self, request: Request) -> SimulatedResponse:
         self.storage_requests.append(dict(request.headers))
-        video = self.books.find(unquote(request.path_params["id"]))
+        video = self.ledger_book.find(unquote(request.path_params["id"]))
         return await self._with_faults(Call("storage", request, video=video), lambda _: self._clip(video))
 
     async def _clip(self, video: SimulatedVideo) -> SimulatedResponse:
@@ -231,11 +235,13 @@ class Service:
             raise ApiError(404, "Video content has expired.", param="id", code="video_expired")
         key = self._key(video)
         clip = await self._renderer.clip(key)
-        self.books.downloaded(video)
-        return SimulatedResponse(200, clip, "video/mp4", {"ETag": key.etag}, ranged=True, mirror=self._mirror(video))
+        self.ledger_book.count_download(video)
+        return SimulatedResponse(
+            200, clip, "video/mp4", {"ETag": key.etag}, supports_range=True, clip_url=self._clip_url(video)
+        )
 
-    def _mirror(self, video: SimulatedVideo) -> str:
-        """Where a clip is to be had without a key."""
+    def _clip_url(self, video: SimulatedVideo) -> str:
+        """The URL of a clip on the storage host, which needs no key."""
         return f"{self._storage_root}/storage/{quote(video.plan.id, safe='')}"
 
     def _key(self, video: SimulatedVideo) -> ClipKey:
@@ -244,7 +250,7 @@ class Service:
         return ClipKey(video.order.reference_sha256, int(width), int(height), seconds, rate)
 
     async def _ledger(self, _: Request) -> SimulatedResponse:
-        return SimulatedResponse.of(asdict(self.books.snapshot()))
+        return SimulatedResponse.of(asdict(self.ledger_book.snapshot()))
 
     async def _inject(self, request: Request) -> SimulatedResponse:
         try:
@@ -259,23 +265,25 @@ class Service:
         return SimulatedResponse.of({"active": []})
 
 
-async def _page(_: Request) -> SimulatedResponse:
+async def _home_page(_: Request) -> SimulatedResponse:
     return SimulatedResponse(200, _PAGE, "text/html; charset=utf-8")
 
 
-def _endpoint(answer: Callable[[Request], Awaitable[SimulatedResponse]]) -> Callable[[Request], Awaitable[Delivery]]:
-    async def endpoint(request: Request) -> Delivery:
+def _endpoint(
+    handler: Callable[[Request], Awaitable[SimulatedResponse]],
+) -> Callable[[Request], Awaitable[AsgiResponse]]:
+    async def endpoint(request: Request) -> AsgiResponse:
         try:
-            found = await answer(request)
+            response = await handler(request)
         except ApiError as error:
-            found = error.answer
-        return Delivery(ranged(found, request.headers.get("Range"), request.headers.get("If-Range")))
+            response = error.response
+        return AsgiResponse(apply_range(response, request.headers.get("Range"), request.headers.get("If-Range")))
 
     return endpoint
 
 
-def _quoted(app: ASGIApp) -> ASGIApp:
-    """``app``, routed by the path as it was sent: an id may hold any character, quoted slashes among them."""
+def _routed_by_raw_path(app: ASGIApp) -> ASGIApp:
+    """``app`` with routes that match the path before it is decoded, since an id may contain an escaped slash."""
 
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -285,11 +293,11 @@ def _quoted(app: ASGIApp) -> ASGIApp:
     return routed
 
 
-def _refuse(request: Request, error: Exception) -> Response:
-    """No such route, or not with this method."""
+def _not_found(request: Request, error: Exception) -> Response:
+    """The response to a request without a route for its path and method."""
     assert isinstance(error, HTTPException)
-    answer = ApiError(error.status_code, f"Invalid URL ({request.method} {request.url.path})").answer
-    return Response(answer.body, answer.status, error.headers, answer.media_type)
+    response = ApiError(error.status_code, f"Invalid URL ({request.method} {request.url.path})").response
+    return Response(response.body, response.status, error.headers, response.media_type)
 
 
 async def _form(request: Request) -> Form:

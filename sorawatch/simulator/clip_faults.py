@@ -1,4 +1,4 @@
-"""Effects of faults on a clip that other servers send in another form, or keep in another place."""
+"""Effects of faults on clips: another form, another container, or a link to another place."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sorawatch.simulator.answers import SimulatedResponse
+from sorawatch.simulator.responses import SimulatedResponse
 
 if TYPE_CHECKING:
-    from sorawatch.simulator.faults import Fault
-    from sorawatch.simulator.telling import Document
+    from sorawatch.simulator.fault_types import Fault
+    from sorawatch.simulator.json_faults import Document
 
 _CODECS = {
     "webm": "libvpx-vp9",
@@ -27,48 +27,48 @@ _CODECS = {
     "flv": "libx264",
     "mov": "libx264",
 }
-"""A codec for each container, both as FFmpeg names them."""
+"""A codec for each container, with the names of FFmpeg."""
 _PADDING = bytes(4096)
 
 
-def typed(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
-    """The clip under the Content-Type ``fault.word``; under none if that is empty."""
-    return replace(answer, media_type=fault.word)
+def set_content_type(fault: Fault, response: SimulatedResponse) -> SimulatedResponse:
+    """The clip with the Content-Type ``fault.word``, or without one if that is empty."""
+    return replace(response, media_type=fault.word)
 
 
-def padded(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
-    """The clip with ``fault.word`` behind it, or with a block of zeros."""
-    return replace(answer, body=answer.body + (fault.word.encode() or _PADDING))
+def append_padding(fault: Fault, response: SimulatedResponse) -> SimulatedResponse:
+    """The clip followed by ``fault.word``, or by a block of zeros if that is empty."""
+    return replace(response, body=response.body + (fault.word.encode() or _PADDING))
 
 
-def indexed_twice(_: Fault, answer: SimulatedResponse) -> SimulatedResponse:
-    """The clip with its index once more behind it, which players do not mind."""
-    start = answer.body.index(b"moov") - 4
-    size = int.from_bytes(answer.body[start : start + 4], "big")
-    return replace(answer, body=answer.body + answer.body[start : start + size])
+def repeat_index(_: Fault, response: SimulatedResponse) -> SimulatedResponse:
+    """The clip followed by a copy of its index, which players accept."""
+    start = response.body.index(b"moov") - 4
+    size = int.from_bytes(response.body[start : start + 4], "big")
+    return replace(response, body=response.body + response.body[start : start + size])
 
 
-def contained(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
-    """A small clip in the container ``fault.word``, a key of ``_CODECS``, in place of the MP4."""
-    return replace(answer, body=_small_clip(fault.word))
+def other_container(fault: Fault, response: SimulatedResponse) -> SimulatedResponse:
+    """A small clip in the container ``fault.word``, a key of ``_CODECS``, instead of the MP4."""
+    return replace(response, body=_small_clip(fault.word))
 
 
-def linked(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
-    """JSON with a link to the clip, once there is one: a video's own with that added, else nothing but the link.
+def send_link(fault: Fault, response: SimulatedResponse) -> SimulatedResponse:
+    """JSON with a link to the clip, once there is a clip: the JSON of the video with the link added, or only the link.
 
-    ``fault.word`` is where it stands, such as ``metadata.url`` or ``videos[].url``. ``{path}`` in ``fault.location``
-    is the clip's path on every host of this server.
+    ``fault.word`` is the place of the link, such as ``metadata.url`` or ``videos[].url``. ``{path}`` in
+    ``fault.location`` is replaced by the path of the clip, which is the same on every host of this server.
     """
-    if not answer.mirror:
-        return answer
-    is_json = answer.media_type == "application/json"
-    link = (fault.location or answer.mirror).replace("{path}", urlsplit(answer.mirror).path)
-    document = _placed(json.loads(answer.body) if is_json else {}, (fault.word or "url").split("."), link)
-    return SimulatedResponse.of(document, answer.status)
+    if not response.clip_url:
+        return response
+    is_json = response.media_type == "application/json"
+    link = (fault.location or response.clip_url).replace("{path}", urlsplit(response.clip_url).path)
+    document = _placed(json.loads(response.body) if is_json else {}, (fault.word or "url").split("."), link)
+    return SimulatedResponse.of(document, response.status)
 
 
 def _placed(document: Document, path: list[str], link: str) -> Document:
-    """``document`` with ``link`` at ``path``; a name that ends in ``[]`` holds a list of one."""
+    """``document`` with ``link`` at ``path``. A name that ends with ``[]`` is a list with one entry."""
     name, *rest = path
     key = name.removesuffix("[]")
     inner = document.get(key)
@@ -78,8 +78,8 @@ def _placed(document: Document, path: list[str], link: str) -> Document:
 
 @lru_cache
 def _small_clip(container: str) -> bytes:
-    """Eight frames, 64x48: the same bytes each time, as a server sends them that made its clip once."""
-    # Faults can be described without the extra that brings PyAV.
+    """A clip of eight frames, 64x48. The bytes are always the same, as on a server that makes a clip only once."""
+    # Imported here, because faults can be defined without the extra that installs PyAV.
     av: Any = import_module("av")
     options = {"fflags": "+bitexact"}
     with tempfile.TemporaryDirectory(prefix="sorawatch-") as folder:

@@ -1,7 +1,7 @@
-"""What the API accepts, and the words in which it refuses.
+"""Checks requests as the API does, with the same error messages.
 
-The texts about size, format, ``input_reference`` and ``seconds`` are those of the API reference; the others are
-the ones OpenAI's API uses for the same mistakes.
+The messages about size, format, ``input_reference`` and ``seconds`` are those of the API reference; the others are
+those of OpenAI's API for the same mistakes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from sorawatch.simulator.answers import ApiError
+from sorawatch.simulator.responses import ApiError
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -42,7 +42,7 @@ Form = Mapping[str, Sequence[str | Upload]]
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """A create request that passed every check."""
+    """A valid create request."""
 
     prompt: str
     model: str
@@ -66,7 +66,7 @@ def authorize(header: str | None, key: str | None) -> None:
 
 
 def check_json(document: object) -> ApiError:
-    """The refusal of a create in JSON: of its ``seconds`` when they are not a string, else of JSON itself."""
+    """The error for a create in JSON: about its ``seconds`` if they are not a string, else about the Content-Type."""
     if isinstance(document, dict) and not isinstance(document.get("seconds", ""), str):
         return _bad_seconds(("4", "8", "12"))
     return not_multipart()
@@ -77,10 +77,10 @@ def not_multipart() -> ApiError:
 
 
 def check(form: Form, settings: SimulatorSettings) -> tuple[CreateRequest, bytes]:
-    """The order in ``form`` and its reference; decodes the picture, so it belongs on a worker thread.
+    """The order in ``form`` and its reference. Call it in a worker thread, since it decodes the picture.
 
     Raises:
-        ApiError: 400, or 404 for an unknown model, with the text the real API would send.
+        ApiError: 400, or 404 for an unknown model, with the message of the real API.
     """
     model = _model(form, settings)
     prompt = _prompt(form)
@@ -107,7 +107,7 @@ def check(form: Form, settings: SimulatorSettings) -> tuple[CreateRequest, bytes
 
 
 def page_limits(query: Mapping[str, str]) -> tuple[int, bool]:
-    """``limit`` and whether the order is descending, of a list request's query; raises ApiError 400."""
+    """The limit of a list request, and whether its order is descending. Raises ApiError 400."""
     limit = query.get("limit", "20")
     if not (limit.isascii() and limit.isdecimal()):
         raise ApiError(400, f"Invalid type for 'limit': expected an integer, but got '{limit}'.", param="limit")
@@ -121,7 +121,7 @@ def page_limits(query: Mapping[str, str]) -> tuple[int, bool]:
 
 
 def check_variant(variant: str) -> None:
-    """Raises ApiError 400 for any variant of the content but the video itself."""
+    """Raises ApiError 400 for any variant other than the video itself."""
     if variant != "video":
         raise _bad_value("variant", variant, ("video",))
 

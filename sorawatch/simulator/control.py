@@ -1,4 +1,4 @@
-"""The simulator as tests and the demo hold it in their hands."""
+"""The interface with which tests and the demo control a running simulator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sorawatch.simulator.app import Service, Submit
-    from sorawatch.simulator.faults import Fault
+    from sorawatch.simulator.fault_types import Fault
     from sorawatch.simulator.ledger import Ledger, SimulatedVideo
 
 
@@ -23,40 +23,40 @@ class Simulator:
         self._loop = loop
 
     def ledger(self) -> Ledger:
-        """What was ordered and billed up to now; exact as soon as a request is answered."""
-        return self._service.books.snapshot()
+        """What was ordered and billed up to now. It includes every request that has been answered."""
+        return self._service.ledger_book.snapshot()
 
-    def wait_for(self, holds: Callable[[Ledger], bool], timeout: float = 60.0) -> Ledger:
-        """The first ledger for which ``holds``; raises TimeoutError with the last one after ``timeout`` seconds."""
-        if not self._service.books.wait_for(lambda: holds(self.ledger()), timeout):
+    def wait_for(self, condition: Callable[[Ledger], bool], timeout: float = 60.0) -> Ledger:
+        """Wait for a ledger for which ``condition`` is true. Raises TimeoutError after ``timeout`` seconds."""
+        if not self._service.ledger_book.wait_for(lambda: condition(self.ledger()), timeout):
             raise TimeoutError(f"not within {timeout} s: {self.ledger()}")
         return self.ledger()
 
     def inject(self, *faults: Fault) -> None:
-        """Switch faults on, beside those that are on already."""
+        """Switch faults on, in addition to those that are already on."""
         self._service.faults.inject(*faults)
 
     def clear_faults(self) -> None:
         self._service.faults.clear()
 
     def complete(self, video_id: str, timeout: float = 60.0) -> None:
-        """End a generation now; returns when its clip is ready. Raises TimeoutError."""
-        self._finish([self._service.books.find(video_id)], timeout)
+        """Finish a generation now. Returns when its clip is ready. Raises TimeoutError."""
+        self._finish([self._service.ledger_book.find(video_id)], timeout)
 
     def finish_all(self, timeout: float = 60.0) -> None:
-        """End every generation under way now; returns when the clips are ready. Raises TimeoutError."""
-        self._finish(self._service.books.unfinished(), timeout)
+        """Finish all running generations now. Returns when their clips are ready. Raises TimeoutError."""
+        self._finish(self._service.ledger_book.unfinished(), timeout)
 
     def submits(self) -> tuple[Submit, ...]:
-        """Every create with a readable form, refused ones among them."""
+        """Every create with a readable form, including refused ones."""
         return tuple(self._service.submits)
 
     def storage_requests(self) -> tuple[Mapping[str, str], ...]:
-        """The headers, with names in lower case, of each request that reached the storage host."""
+        """The headers of each request to the storage host, with names in lower case."""
         return tuple(self._service.storage_requests)
 
     def _finish(self, videos: list[SimulatedVideo], timeout: float) -> None:
         for video in videos:
             self._loop.call_soon_threadsafe(video.released.set)
-        if not self._service.books.wait_for(lambda: all(video.outcome for video in videos), timeout):
+        if not self._service.ledger_book.wait_for(lambda: all(video.outcome for video in videos), timeout):
             raise TimeoutError(f"{len(videos)} videos were not finished within {timeout} s")

@@ -1,4 +1,4 @@
-"""What was ordered, what became of it, and what it cost: the only shared state, safe from any thread."""
+"""What was ordered, how it ended and what it cost. This is the only shared state, and safe to use from any thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LedgerVideo:
-    """One accepted create; ``billed`` in dollars, ``created_at`` in Unix seconds.
+    """One accepted create. ``billed`` is in dollars, ``created_at`` in Unix seconds.
 
     ``status`` is one of ``queued in_progress completed failed deleted``. A failed generation is not billed.
     """
@@ -43,11 +43,11 @@ class LedgerVideo:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Everything counted since the start.
+    """All counts since the start.
 
-    ``creates`` are the accepted ones and ``rejected`` all others, whatever the cause; ``duplicates`` are the
-    accepted ones beyond the first with the same reference and prompt; ``downloads`` are answers that carried a
-    clip or a part of one; ``polls`` and ``lists`` are requests that showed a good key, ``deletes`` videos gone.
+    ``creates`` are the accepted creates, ``rejected`` all others. ``duplicates`` are accepted creates with the same
+    reference and prompt as an earlier one. ``downloads`` are responses with a clip or a part of one. ``polls`` and
+    ``lists`` are requests with a valid key, ``deletes`` are deleted videos.
     """
 
     requests: int
@@ -66,20 +66,20 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class GenerationPlan:
-    """What shall become of an order, fixed at its acceptance. ``error`` is how its generation will fail, if at all."""
+    """How a video will be generated, decided when its order is accepted. With an ``error`` the generation fails."""
 
     id: str
     generation_seconds: float
     error: dict[str, object] | None = None
 
     @classmethod
-    def ordinary(cls, generation_seconds: float) -> GenerationPlan:
+    def default(cls, generation_seconds: float) -> GenerationPlan:
         return cls(f"video_{secrets.token_hex(16)}", generation_seconds)
 
 
 @dataclass(slots=True)
 class SimulatedVideo:
-    """One accepted order on its way. ``started`` is on the monotonic clock, ``*_at`` are Unix seconds."""
+    """One accepted order. ``started`` is on the monotonic clock, ``*_at`` are Unix seconds."""
 
     sequence: int
     order: CreateRequest
@@ -96,7 +96,7 @@ class SimulatedVideo:
     polls: int = 0
 
     def progress(self, now: float) -> tuple[str, int]:
-        """Status and per cent at ``now`` on the monotonic clock: queued for a tenth of the time, a second at most."""
+        """Status and percentage at ``now`` on the monotonic clock. Queued for a tenth of the time, at most a second."""
         if self.outcome is not None:
             return self.outcome, 100 if self.outcome == "completed" else 0
         elapsed, total = now - self.started, self.plan.generation_seconds
@@ -105,7 +105,7 @@ class SimulatedVideo:
         return "in_progress", min(99, int(100 * elapsed / total)) if total else 99
 
     def resource(self, now: float | None = None) -> dict[str, object]:
-        """The ``VideoResource`` of the OpenAPI schema, with the reference's ``quality``."""
+        """The ``VideoResource`` of the OpenAPI schema, with the ``quality`` of the API reference."""
         status, progress = self.progress(time.monotonic() if now is None else now)
         return {
             "id": self.plan.id,
@@ -142,7 +142,7 @@ class SimulatedVideo:
 
 
 class LedgerBook:
-    """The accounts. Every method may be called from any thread."""
+    """All accepted orders and the counts. Every method may be called from any thread."""
 
     def __init__(self, settings: SimulatorSettings) -> None:
         self._settings = settings
@@ -161,7 +161,7 @@ class LedgerBook:
             self._changed.notify_all()
 
     def accept(self, order: CreateRequest, plan: GenerationPlan) -> SimulatedVideo:
-        """Take and bill an order; raises ApiError 429 when too many are running."""
+        """Accept and bill an order. Raises ApiError 429 if too many are running."""
         with self._changed:
             if self._settings.max_running is not None and self._running >= self._settings.max_running:
                 raise too_many_running()
@@ -175,7 +175,7 @@ class LedgerBook:
             return video
 
     def finish(self, video: SimulatedVideo) -> None:
-        """The generation ended: well, or as the plan's error says, which costs nothing."""
+        """Record the end of a generation: a success, or the error of the plan, which costs nothing."""
         with self._changed:
             now = time.time()
             self._running -= 1
@@ -188,25 +188,25 @@ class LedgerBook:
             self._changed.notify_all()
 
     def find(self, video_id: str) -> SimulatedVideo:
-        """Raises ApiError 404 for an id never given or deleted."""
+        """The video with this id. Raises ApiError 404 if there is none, or it was deleted."""
         with self._changed:
             try:
                 return self._videos[video_id]
             except KeyError:
                 raise no_such_video(video_id) from None
 
-    def polled(self, video: SimulatedVideo) -> None:
+    def count_poll(self, video: SimulatedVideo) -> None:
         with self._changed:
             video.polls += 1
 
-    def downloaded(self, video: SimulatedVideo) -> None:
+    def count_download(self, video: SimulatedVideo) -> None:
         with self._changed:
             video.downloads += 1
             self._counts["downloads"] += 1
             self._changed.notify_all()
 
     def delete(self, video: SimulatedVideo) -> None:
-        """Forget a finished video, but not what it cost."""
+        """Delete a finished video. Its cost still counts."""
         with self._changed:
             self._videos.pop(video.plan.id, None)
             video.outcome = "deleted"
@@ -214,7 +214,7 @@ class LedgerBook:
             self._changed.notify_all()
 
     def page(self, after: str | None, limit: int, *, descending: bool) -> tuple[list[SimulatedVideo], bool]:
-        """At most ``limit`` videos beyond ``after``, and whether more follow; raises ApiError 404 for a strange id."""
+        """At most ``limit`` videos after ``after``, and whether there are more. Raises ApiError 404 for a wrong id."""
         with self._changed:
             step = -1 if descending else 1
             start = (len(self._order) - 1 if descending else 0) if after is None else self.find(after).sequence + step
@@ -239,10 +239,10 @@ class LedgerBook:
                 videos=tuple(video.entry(now) for video in self._order),
             )
 
-    def wait_for(self, holds: Callable[[], bool], timeout: float) -> bool:
-        """Whether ``holds`` came true within ``timeout`` seconds; asked again at every change."""
+    def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Whether ``condition`` became true within ``timeout`` seconds. It is checked after every change."""
         with self._changed:
-            return self._changed.wait_for(holds, timeout)
+            return self._changed.wait_for(condition, timeout)
 
     def _listed(self, start: int, step: int) -> Iterator[SimulatedVideo]:
         stop = len(self._order) if step > 0 else -1

@@ -1,4 +1,4 @@
-"""Uvicorn around the application: in the foreground, or in a thread for as long as a block lasts."""
+"""Runs the application with Uvicorn, in the foreground or in a thread."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sorawatch.simulator.app import Service
+from sorawatch.simulator.asgi_response import TRANSPORT
 from sorawatch.simulator.control import Simulator
-from sorawatch.simulator.delivery import TRANSPORT
 
 if TYPE_CHECKING:
     from sorawatch.simulator.settings import SimulatorSettings
@@ -30,7 +30,7 @@ def running(settings: SimulatorSettings, host: str, port: int) -> Iterator[Simul
     thread = threading.Thread(target=server.run_quietly, name="simulator", daemon=True)
     thread.start()
     try:
-        yield Simulator(server.root, server.service, server.await_loop())
+        yield Simulator(server.root, server.service, server.wait_for_loop())
     finally:
         server.stop()
         thread.join()
@@ -45,7 +45,7 @@ def serve(settings: SimulatorSettings, host: str, port: int, announce: Callable[
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine speaking to itself."""
+    """Whether only this machine can reach ``host``."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -53,21 +53,21 @@ def is_loopback(host: str) -> bool:
 
 
 class _Protocol(H11Protocol):
-    """Hands the transport to the application, which some faults treat roughly."""
+    """Gives the application access to the transport, which some faults need."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        # Asyncio spares only sockets of an explicit protocol number Nagle's algorithm, which with delayed
-        # acknowledgements costs 40 ms an answer; a listener of ours has the number 0.
+        # asyncio sets TCP_NODELAY only on sockets with an explicit protocol number, and ours has 0. Without it, Nagle's
+        # algorithm and delayed acknowledgements together delay each response by 40 ms.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.app_state = {**self.app_state, TRANSPORT: transport}
         super().connection_made(transport)
 
 
 class _Server(uvicorn.Server):
-    """Listens from its construction on; raises OSError if it cannot."""
+    """A server that listens as soon as it is constructed; raises OSError if it cannot."""
 
     def __init__(self, settings: SimulatorSettings, host: str, port: int) -> None:
-        self._sockets = [_listen(host, port), _listen_elsewhere()]
+        self._sockets = [_listen(host, port), _listen_as_storage()]
         self.root, storage_root = map(_address, self._sockets)
         self.service = Service(settings, storage_root)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -82,7 +82,7 @@ class _Server(uvicorn.Server):
             log_level="critical",
             access_log=False,
             server_header=False,
-            # A client that reuses a connection just as the server closes it would lose an answer nobody asked to lose.
+            # Longer than any test: a client that reuses a connection while the server closes it would lose a response.
             timeout_keep_alive=75,
         )
         super().__init__(config)
@@ -93,15 +93,15 @@ class _Server(uvicorn.Server):
         finally:
             self._ready.set()
 
-    def await_loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop, once requests are answered."""
+    def wait_for_loop(self) -> asyncio.AbstractEventLoop:
+        """Wait until the server is ready, and return its event loop."""
         self._ready.wait()
         if self._loop is None:
             raise RuntimeError("the simulator did not start")
         return self._loop
 
     def stop(self) -> None:
-        """Have the server end, from any thread; what is under way is broken off."""
+        """Stop the server, from any thread. Running requests are aborted."""
         if self._loop is not None and self._stopping is not None:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._stopping.set)
@@ -113,15 +113,15 @@ class _Server(uvicorn.Server):
         self._ready.set()
 
     async def main_loop(self) -> None:
-        # Uvicorn looks ten times a second whether it should end; the event spares each test that tenth.
+        # Uvicorn checks ten times a second whether it should stop; the event avoids that delay in each test.
         assert self._stopping is not None
         while not (self._stopping.is_set() or await self.on_tick(0)):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), 0.1)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Uvicorn's own way waits for clients that hang, answers 500 to requests it cancels, and always takes a tenth
-        # of a second; a simulator that stops is simply gone.
+        # Uvicorn's own shutdown waits for clients that hang, sends 500 to cancelled requests, and takes at least 0.1
+        # seconds. The simulator just closes all connections.
         for listener in (*self.servers, *(sockets or ())):
             listener.close()
         for connection in list(self.server_state.connections):
@@ -137,8 +137,8 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=2048)
 
 
-def _listen_elsewhere() -> socket.socket:
-    """A listener that clients take for another host; where only one loopback address exists, another port must do."""
+def _listen_as_storage() -> socket.socket:
+    """Listen on another loopback address, which is another host for clients; on another port if there is only one."""
     try:
         return _listen(_STORAGE_HOST, 0)
     except OSError:

@@ -1,4 +1,4 @@
-"""What a simulated server sells and how it behaves when nothing goes wrong."""
+"""The models and the behaviour of a simulated server without faults."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """One model: its price in dollars per second of clip by size (``WIDTHxHEIGHT``, even pixels), and its lengths.
+    """One model: its prices in dollars per second of clip by size (``WIDTHxHEIGHT``, even numbers), and its lengths.
 
-    The first size and the first length are what an order gets that names none.
+    The first size and the first length are the defaults of an order.
     """
 
     name: str
@@ -21,7 +21,7 @@ class ModelCard:
     seconds: tuple[str, ...] = ("4", "8", "12")
 
     def price(self, size: str, seconds: str) -> Decimal:
-        """Dollars for one clip."""
+        """The price of one clip in dollars."""
         return self.usd_per_second[size] * int(seconds)
 
 
@@ -45,13 +45,13 @@ MODELS = (
 class SimulatorSettings:
     """How the server behaves.
 
-    ``generation_seconds`` is the time from acceptance to completion; ``inf`` holds every video until it is
-    released. ``clip_lifetime_seconds`` counts from completion. Above ``max_running`` unfinished videos a create
-    is answered 429.
+    ``generation_seconds`` is the time from acceptance to completion; with ``inf`` every video runs until it is
+    released. ``clip_lifetime_seconds`` counts from completion. A create gets 429 if ``max_running`` videos are
+    unfinished.
     """
 
     key: str | None = "sk-simulated"
-    """The only key accepted; None asks for none."""
+    """The only key that is accepted; None means that no key is needed."""
     generation_seconds: float = 6.0
     frames_per_second: int = 24
     clip_lifetime_seconds: float = 3600.0
@@ -59,9 +59,9 @@ class SimulatorSettings:
     image_field: str = "input_reference"
     """The field of a create that holds the picture."""
     extra_fields: frozenset[str] = frozenset()
-    """Fields that a create may have beside the contract's own."""
+    """Additional fields that a create may have."""
     models: tuple[ModelCard, ...] = MODELS
 
     def model(self, name: str) -> ModelCard | None:
-        """The model called ``name``, if it is sold here."""
+        """The model called ``name``, or None."""
         return next((card for card in self.models if card.name == name), None)

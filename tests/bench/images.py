@@ -187,7 +187,7 @@ def main() -> None:
     spawn = multiprocessing.get_context("spawn")
     with (
         tempfile.TemporaryDirectory() as folder,
-        Pool(places=1) as pool,
+        Pool(workers=1) as pool,
         ProcessPoolExecutor(1, spawn, os.nice, (5,)) as others,
     ):
         path = Path(folder) / "picture.jpg"
@@ -208,7 +208,7 @@ def main() -> None:
             for size in case.sizes:
                 target = (size.width, size.height)
                 wish = ReferenceRequest(Model("free", None, None), size, Fit.CROP)
-                lossless = replace(wish, finish=ReferenceOptions(Format.PNG))
+                lossless = replace(wish, options=ReferenceOptions(Format.PNG))
                 made = [pool.prepare(path, lossless).data, pool.prepare(path, wish).data]
                 made.append(others.submit(plain, path, target).result())
                 usual, leanest = theirs(plain, target), theirs(lean, target)

@@ -54,10 +54,10 @@ def test_models_have_any_name_size_and_length(tmp_path: Path) -> None:
         ("api: {extra_fields: {model: x}}", 'api.extra_fields: has "model", which every order sets for itself'),
         ("api: {extra_fields: {input_reference: x}}", 'api.extra_fields: has "input_reference", which is the picture'),
         ("api: {extra_fields: [fps]}", "api.extra_fields: is a list. Allowed: names with their values"),
-        ("api: {headers: {X-Api-Key: s3cret}}", 'has the value of X-Api-Key in plain sight. Put it into an environment'),
+        ("api: {headers: {X-Api-Key: s3cret}}", 'has the value of X-Api-Key, which is probably a secret. Put it into an environment'),
         ("api: {headers: {X-Team: $1}}", "has a value for X-Team that begins with $. Write $NAME"),
-        ("api: {headers: {X-Team: Wärme}}", "has a value for X-Team that no header can hold"),
-        ("api: {headers: {Content-Type: text/plain}}", 'has "Content-Type", which is no header of yours to set'),
+        ("api: {headers: {X-Team: Wärme}}", "has a value for X-Team that a header cannot have"),
+        ("api: {headers: {Content-Type: text/plain}}", 'has "Content-Type", a header that cannot be set here'),
         ("api: {headers: {Authorization: $TOKEN}}", 'has "Authorization", which carries the API key'),
         ("api: {headers: {X-Team: a, x-team: b}}", "names a header twice"),
     ],
@@ -73,7 +73,7 @@ def test_a_header_without_its_variable_is_refused_at_the_start(tmp_path: Path) -
     found = load(tmp_path, "api: {headers: {X-Token: $TOKEN, X-Team: film}}")
     with pytest.raises(ConfigError, match=r"api\.headers\.X-Token: the environment variable TOKEN is not set"):
         find_headers(found, {})
-    with pytest.raises(ConfigError, match="holds a character that no header can"):
+    with pytest.raises(ConfigError, match="contains a character that a header cannot have"):
         find_headers(found, {"TOKEN": "s3cret\nX-Other: 1"})
     assert find_headers(found, {"TOKEN": " s3cret\n"}) == {"X-Token": "s3cret", "X-Team": "film"}
     assert "s3cret" not in repr(found)
@@ -82,7 +82,7 @@ def test_a_header_without_its_variable_is_refused_at_the_start(tmp_path: Path) -
 def test_plain_http_to_another_machine_is_for_servers_without_secrets(tmp_path: Path) -> None:
     address = "base_url: http://192.168.1.9:8000/v1, auth: none"
     assert load(tmp_path, f"api: {{{address}}}")
-    with pytest.raises(ConfigError, match="would travel unencrypted"):
+    with pytest.raises(ConfigError, match="would be sent unencrypted"):
         load(tmp_path, f"api: {{{address}, headers: {{X-Token: $TOKEN}}}}")
 
 

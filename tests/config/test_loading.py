@@ -241,22 +241,20 @@ class TestEnvironment:
 BAD_VARIABLES = {
     "unknown": (
         {"SORAWATCH_LIMITS__INFLIGHT": "3"},
-        "SORAWATCH_LIMITS__INFLIGHT: is an environment variable that stands for no key."
+        "SORAWATCH_LIMITS__INFLIGHT: is an environment variable for an unknown key."
         " Did you mean SORAWATCH_LIMITS__IN_FLIGHT?",
     ),
     "one underscore": (
         {"SORAWATCH_API_BASE_URL": "https://x.example"},
-        "SORAWATCH_API_BASE_URL: is an environment variable that stands for no key."
-        " Did you mean SORAWATCH_API__BASE_URL?",
+        "SORAWATCH_API_BASE_URL: is an environment variable for an unknown key. Did you mean SORAWATCH_API__BASE_URL?",
     ),
     "lower case": (
         {"SORAWATCH_api__base_url": "https://x.example"},
-        "SORAWATCH_api__base_url: is an environment variable that stands for no key."
-        " Did you mean SORAWATCH_API__BASE_URL?",
+        "SORAWATCH_api__base_url: is an environment variable for an unknown key. Did you mean SORAWATCH_API__BASE_URL?",
     ),
     "like no other": (
         {"SORAWATCH_ZZZ": "1"},
-        "SORAWATCH_ZZZ: is an environment variable that stands for no key."
+        "SORAWATCH_ZZZ: is an environment variable for an unknown key."
         " Unset it; variables are named like SORAWATCH_API__BASE_URL.",
     ),
     "wrong value": (
@@ -284,7 +282,7 @@ BAD_VARIABLES = {
     ),
     "not UTF-8": (
         {"SORAWATCH_VIDEO__PROMPT": "W\udce4lder"},
-        "SORAWATCH_VIDEO__PROMPT: holds bytes that are not UTF-8, or control characters. Remove them.",
+        "SORAWATCH_VIDEO__PROMPT: contains bytes that are not UTF-8, or control characters. Remove them.",
     ),
 }
 
@@ -347,12 +345,12 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     "no permissions": (
         "folders: {file_mode: 0888}\n",
         'config.yaml line 1, folders.file_mode: is 0888. Allowed: octal digits such as "0664", '
-        "which leave the owner at least 0600.",
+        "with at least 0600 for the owner.",
     ),
     "permissions that shut sorawatch out": (
         'folders: {dir_mode: "0577"}\n',
         'config.yaml line 1, folders.dir_mode: is "0577". Allowed: octal digits such as "0775", '
-        "which leave the owner at least 0700.",
+        "with at least 0700 for the owner.",
     ),
     "no such group": (
         "folders: {group: rooot}\n",
@@ -468,7 +466,7 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     ),
     "plain http": (
         "api: {base_url: http://nas.example/v1}\n",
-        'config.yaml line 1, api.base_url: is "http://nas.example/v1", over which the key would travel unencrypted.'
+        'config.yaml line 1, api.base_url: is "http://nas.example/v1", so the key would be sent unencrypted.'
         ' Write https://, or add "allow_http: true" in a network you trust.',
     ),
     "another kind of database": (
@@ -483,7 +481,7 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     "unknown home": (
         "folders: {inbox: ~nobody-of-this-name/inbox}\n",
         'config.yaml line 1, folders.inbox: is "~nobody-of-this-name/inbox", but that home folder is not known.'
-        " Write the path from / on.",
+        " Write the whole path, beginning with /.",
     ),
     "the same folder": (
         "folders: {inbox: a, outbox: ./b/../a}\n",
@@ -492,7 +490,7 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     ),
     "a folder in a folder": (
         "folders:\n  inbox: pics\n  errors: pics/errors\n",
-        "config.yaml line 3, folders.errors: /base/pics/errors lies inside folders.inbox, /base/pics."
+        "config.yaml line 3, folders.errors: /base/pics/errors is inside folders.inbox, /base/pics."
         " Give each folder a place outside the others.",
     ),
     "a folder around a folder": (
@@ -502,7 +500,7 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     ),
     "the state in the inbox": (
         "state: inbox/state.db\n",
-        "config.yaml line 1, state: /base/inbox/state.db lies inside folders.inbox. Put it outside the four folders.",
+        "config.yaml line 1, state: /base/inbox/state.db is inside folders.inbox. Put it outside the four folders.",
     ),
     "a work folder for a state file": (
         "work: /srv/work\n",
@@ -607,7 +605,7 @@ def test_folders_that_are_one_behind_a_link(refusal: Refusal, tmp_path: Path) ->
     (tmp_path / "inbox").mkdir()
     (tmp_path / "share").symlink_to("inbox")
     assert refusal("folders:\n  outbox: share/clips\n") == (
-        "config.yaml line 2, folders.outbox: /base/share/clips (which is /base/inbox/clips) lies inside folders.inbox,"
+        "config.yaml line 2, folders.outbox: /base/share/clips (which is /base/inbox/clips) is inside folders.inbox,"
         " /base/inbox. Give each folder a place outside the others."
     )
 
@@ -724,15 +722,15 @@ class TestKey:
         path = tmp_path / "api.key"
         path.write_text("s3cret")
         source = found_key(load("api: {key_file: api.key}"), {})
-        marks = [source.mark()]
-        assert source.mark() == marks[0]
+        marks = [source.fingerprint()]
+        assert source.fingerprint() == marks[0]
         path.write_text("s3cre7")
-        marks.append(source.mark())
+        marks.append(source.fingerprint())
         (tmp_path / "new").write_text("s3cre7")
         (tmp_path / "new").rename(path)
-        marks.append(source.mark())
+        marks.append(source.fingerprint())
         path.unlink()
-        marks.append(source.mark())
+        marks.append(source.fingerprint())
         assert len(set(marks)) == 4
         assert "s3cre" not in repr(marks)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sorawatch.core.clip_links import MOST_LINKS, clip_links, holds_clip
+from sorawatch.core.clip_links import MAX_LINKS, clip_links, holds_clip
 
 LINK = "https://files.example/clip.mp4?signature=a%2Fb&expires=1"
 
@@ -71,7 +71,7 @@ def test_the_likeliest_comes_first_and_each_once() -> None:
     assert clip_links({"url": other, "video_url": LINK, "data": {"url": LINK}}) == (LINK, other)
     assert (
         len(clip_links({"videos": [{"url": "a", "video_url": "b", "data": {"url": "c"}}], "url": "d", "data": "/e"}))
-        == MOST_LINKS
+        == MAX_LINKS
     )
 
 
@@ -103,5 +103,5 @@ json = st.recursive(
 @given(json)
 def test_any_json_gives_a_few_texts(document: object) -> None:
     found = clip_links(document)
-    assert len(found) <= MOST_LINKS
+    assert len(found) <= MAX_LINKS
     assert all(found)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sorawatch.core.framing import Framing, frame, unturned, upright
+from sorawatch.core.framing import Framing, frame, oriented_size, stored_box
 from sorawatch.core.order import Fit, Size
 
 sides = st.integers(1, 40_000)
@@ -74,7 +74,7 @@ def test_the_others_use_every_pixel_and_stay_in_the_frame(picture: Size, target:
 
 @given(pictures, orientations)
 def test_turning_a_size_twice_changes_nothing(stored: Size, orientation: int) -> None:
-    assert upright(upright(stored, orientation), orientation) == stored
+    assert oriented_size(oriented_size(stored, orientation), orientation) == stored
 
 
 CORNERS = {
@@ -86,14 +86,14 @@ CORNERS = {
 
 @pytest.mark.parametrize(("orientation", "stored"), CORNERS.items())
 def test_a_corner_is_found_again_in_the_picture_as_stored(orientation: int, stored: tuple[int, ...]) -> None:
-    assert unturned((0, 0, 1, 2), Size(4, 6), orientation) == stored
+    assert stored_box((0, 0, 1, 2), Size(4, 6), orientation) == stored
 
 
 @given(pictures, targets, orientations)
 def test_a_turned_window_stays_in_the_picture_and_keeps_its_area(picture: Size, target: Size, orientation: int) -> None:
     box = frame(picture, target, Fit.CROP).window
-    left, top, right, bottom = unturned(box, picture, orientation)
-    stored = upright(picture, orientation)
+    left, top, right, bottom = stored_box(box, picture, orientation)
+    stored = oriented_size(picture, orientation)
     assert 0 <= left < right <= stored.width
     assert 0 <= top < bottom <= stored.height
     assert math.isclose((right - left) * (bottom - top), (box[2] - box[0]) * (box[3] - box[1]), rel_tol=1e-6)

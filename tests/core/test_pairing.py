@@ -62,7 +62,7 @@ def test_what_belongs_together(image: str, sidecar: str) -> None:
     "sidecar", ["beach.png.yaml", "bea.yaml", "beach .yaml", "beach.jpg.jpg.yaml", "beach.yaml.yaml", "each.yaml"]
 )
 def test_what_does_not_belong_together(sidecar: str) -> None:
-    assert pair(["beach.jpg", sidecar]) == Pairing((Match("beach.jpg", None),), lonely=(sidecar,), unknown=())
+    assert pair(["beach.jpg", sidecar]) == Pairing((Match("beach.jpg", None),), without_image=(sidecar,), unknown=())
 
 
 def test_names_in_a_dead_encoding_are_not_mistaken_for_their_like() -> None:
@@ -79,7 +79,7 @@ def test_nothing_is_nothing() -> None:
 
 def test_a_sidecar_with_the_images_whole_name_comes_before_one_with_its_stem() -> None:
     found = pair(["beach.jpg", "beach.jpg.yaml", "beach.yaml"])
-    assert found == Pairing((Match("beach.jpg", "beach.jpg.yaml"),), lonely=("beach.yaml",), unknown=())
+    assert found == Pairing((Match("beach.jpg", "beach.jpg.yaml"),), without_image=("beach.yaml",), unknown=())
 
 
 def test_the_stem_is_left_to_the_only_image_that_has_no_sidecar_of_its_own() -> None:
@@ -174,7 +174,7 @@ def test_a_folders_defaults_are_no_lonely_sidecar(name: str) -> None:
 @pytest.mark.parametrize("name", ["_defaults.txt", "defaults.yaml", "_defaults.jpg.yaml"])
 def test_what_only_looks_like_defaults_is_a_sidecar(name: str) -> None:
     assert not is_defaults(name)
-    assert pair([name]).lonely == (name,)
+    assert pair([name]).without_image == (name,)
 
 
 def test_the_pause_file_is_not_unknown_but_its_likes_are() -> None:
@@ -229,7 +229,7 @@ def test_every_name_is_in_exactly_one_place(names: set[str]) -> None:
     images = [match.image for match in found.matches]
     sidecars = {match.sidecar for match in found.matches if match.sidecar is not None}
     assert len(images) == len({*images})
-    places = [{*images}, sidecars, {*found.lonely}, {*found.unknown}]
+    places = [{*images}, sidecars, {*found.without_image}, {*found.unknown}]
     assert sum(map(len, places)) == len(set[str]().union(*places))
     spare = {name for name in names if is_defaults(name) or name == "PAUSE"}
     in_conflict = {name for name in names - spare if not any(name in place for place in places)}

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sorawatch.core.same_refusals import SameRefusals, essence, from_json, refused, to_json
+from sorawatch.core.same_refusals import SameRefusals, from_json, normalized, refused, to_json
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ from sorawatch.core.same_refusals import SameRefusals, essence, from_json, refus
     ],
 )
 def test_ids_digits_and_quotations_make_no_difference(one: str, other: str) -> None:
-    assert essence(one) == essence(other)
+    assert normalized(one) == normalized(other)
 
 
 def test_other_words_do() -> None:
-    assert essence("the prompt is too long") != essence("the picture is too large")
+    assert normalized("the prompt is too long") != normalized("the picture is too large")
 
 
 def after(*refusals: tuple[str, str, str]) -> SameRefusals:

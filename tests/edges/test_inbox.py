@@ -315,7 +315,7 @@ class TestTrouble:
         assert arrived(scan) == []
         assert scan.present == looks.known
         names = ("sub/a.jpg", "sub/a.yaml", "sub/b.jpg")
-        assert waiting(scan) == dict.fromkeys(names, "cannot be looked at: Permission denied")
+        assert waiting(scan) == dict.fromkeys(names, "cannot be read: Permission denied")
 
     def test_a_file_that_may_not_be_asked_about(self, root: Path) -> None:
         with pytest.raises(Deferred, match="File name too long"):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from sorawatch.simulator.clips import ClipKey, RenderingStoppedError, render
+from sorawatch.simulator.clip_encoder import ClipKey, RenderingStoppedError, render
 
 
 def key(reference: bytes, width: int, height: int, seconds: int = 4, rate: int = 2) -> ClipKey:

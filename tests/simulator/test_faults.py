@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from sorawatch.simulator import Fault
-from sorawatch.simulator.bodies import SHAPES
+from sorawatch.simulator.error_bodies import SHAPES
 from sorawatch.simulator.faults import KINDS
 from tests.support.simulator_client import Client, Start
 

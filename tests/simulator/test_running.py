@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from sorawatch.simulator import Fault, SimulatorSettings, running, serve
-from sorawatch.simulator.clips import ClipKey
+from sorawatch.simulator.clip_encoder import ClipKey
 from sorawatch.simulator.renderer import Renderer
 from tests.support.simulator_client import Start
 
@@ -122,7 +122,7 @@ def test_clips_beyond_the_cache_are_dropped_and_rendered_anew_alike(
             for shade in (0, 1):
                 reference = picture(64, 48, shade=shade)
                 keys.append(ClipKey(hashlib.sha256(reference).hexdigest(), 64, 48, 4, 1))
-                renderer.keep(keys[-1].reference_sha256, reference)
+                renderer.store_reference(keys[-1].reference_sha256, reference)
             first, second, again = [await renderer.clip(key) for key in (*keys, keys[0])]
             assert first == again != second
             for reference_file in tmp_path.glob("*/*"):

@@ -1,8 +1,7 @@
-"""The client: one call per method, every answer in our types, every failure one of our errors.
+"""The HTTP client. Each method makes one call, returns our own types and raises our own errors.
 
-What an answer means is decided in `sorawatch.core.answers`; here it is only sent for. A POST is sent once, by
-nobody repeated, and on a connection of its own: a kept-alive one that the server is just closing would make a
-harmless reset look like a lost answer.
+`sorawatch.core.answers` decides what a response means. A POST is sent once and never repeated, on a connection of its
+own: on a kept-alive connection that the server is just closing, a harmless reset would look like a lost answer.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from sorawatch.core import answers
 from sorawatch.core.answers import HttpResponse, Page, Video
 from sorawatch.core.clip_links import clip_links, holds_clip
 from sorawatch.core.refusals import KEY_HINT
-from sorawatch.edges.api.fetching import LARGEST_ANSWER, Refusal, fetch, unpack
+from sorawatch.edges.api.fetching import MAX_RESPONSE, Refusal, fetch, unpack
 from sorawatch.edges.api.range_download import Part
-from sorawatch.edges.api.transport import FAULTS, Auth, Body, Session, chunks, origin, told
+from sorawatch.edges.api.transport import REQUEST_ERRORS, Auth, Body, Session, chunks, origin, root_cause
 from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
 
 if TYPE_CHECKING:
@@ -35,20 +34,20 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0
 MODELS_SECONDS = 10.0
-"""How long the list of models is waited for, which only makes a message more helpful."""
+"""How long to wait for the list of models, which only makes a message more helpful."""
 
 _TLS_HINT = "Correct api.base_url, or name in REQUESTS_CA_BUNDLE the file of whoever signed its certificate."
-_SHOWN_DATA = 40
-"""Characters of a link that holds a clip that a message repeats."""
-_SHORTEST_SECRET = 6
-"""Characters: anything shorter would be found, and redacted, where it is only part of a number or a word."""
+_MAX_SHOWN_DATA = 40
+"""Characters of a ``data:`` link that a message repeats."""
+_MIN_SECRET_LENGTH = 6
+"""Characters: a shorter secret would also be redacted where it is part of a number or a word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Where a server's form differs from the reference's.
+    """How a server's form differs from that of the reference contract.
 
-    ``auth`` is ``bearer``, ``none``, or the name of the header that carries the bare key.
+    ``auth`` is ``bearer``, ``none``, or the name of the header that contains only the key.
     """
 
     image_field: str = "input_reference"
@@ -65,13 +64,14 @@ class VideoApi:
 
     Args:
         base_url: what ``/videos`` follows, such as ``https://api.apiyi.com/v1``.
-        key: gives the API key, or None for a server without keys; asked at every request, so a changed key counts.
+        key: returns the API key, or None for a server without keys. Called for every request, so that the key may
+            change.
         timeout_seconds: how long the server may stay silent.
-        pool_size: connections kept open, best one a thread.
+        pool_size: connections kept open, ideally one for each thread.
         headers: sent with every request, to this server only.
-        secrets: values of ``headers`` that must appear in no message.
+        secrets: values of ``headers`` that must not appear in messages.
         user_agent: the ``User-Agent``.
-        dialect: where the server's form differs from the reference's.
+        dialect: how the server's form differs from that of the reference contract.
     """
 
     def __init__(
@@ -90,19 +90,19 @@ class VideoApi:
         self._key = key
         self._timeout = (min(CONNECT_SECONDS, timeout_seconds), timeout_seconds)
         self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
-        self._own_headers = dict(headers or {})
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+        self._extra_headers = dict(headers or {})
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH)
         self.dialect = dialect
         self._session = self._open_session(pool_size, follow=True)
 
     def close(self) -> None:
-        """Close the connections. The methods must not be called any more."""
+        """Close the connections. No method may be called after this."""
         self._session.close()
 
     def submit(
         self, *, model: str, prompt: str, size: str, seconds: str, reference: bytes, file_name: str, mime: str
     ) -> Video:
-        """Order a video. Sent at most once.
+        """Order a video. The request is sent at most once.
 
         Args:
             size: pixels, ``1280x720``.
@@ -111,7 +111,7 @@ class VideoApi:
 
         Raises:
             Deferred, Rejected, Blocked: the order was not accepted.
-            Unresolved: it may have been.
+            Unresolved: the order may have been accepted.
         """
         fields: list[tuple[str, str | tuple[str, bytes, str]]] = [
             ("model", model),
@@ -124,7 +124,7 @@ class VideoApi:
         try:
             data, content_type = encode_multipart_formdata(fields)
         except UnicodeEncodeError as error:
-            raise Rejected("the prompt holds half a character, which cannot be sent", "Write it anew.") from error
+            raise Rejected("the prompt contains half a character, which cannot be sent", "Write it again.") from error
         body, auth = Body(data), self._auth()
         try:
             with (
@@ -136,98 +136,98 @@ class VideoApi:
                     auth=auth,
                     timeout=self._timeout,
                     stream=True,
-                ) as response,
+                ) as stream,
             ):
-                answer = self._read(response, auth)
-        except FAULTS as fault:
-            if body.begun:
-                raise Unresolved(f"the answer to the submit was lost ({told(fault)})") from fault
-            if isinstance(fault, requests.exceptions.SSLError):
-                why = f"there is no safe connection to the server ({told(fault)})"
-                raise Blocked(why, _TLS_HINT, passing=True) from fault
-            raise _out_of_reach(fault) from fault
-        return answers.read_submit(answer, time.time())
+                response = self._read(stream, auth)
+        except REQUEST_ERRORS as error:
+            if body.was_read:
+                raise Unresolved(f"the answer to the submit was lost ({root_cause(error)})") from error
+            if isinstance(error, requests.exceptions.SSLError):
+                why = f"there is no secure connection to the server ({root_cause(error)})"
+                raise Blocked(why, _TLS_HINT, passing=True) from error
+            raise _out_of_reach(error) from error
+        return answers.read_submit(response, time.time())
 
     def retrieve(self, video_id: str) -> Video:
-        """Look at a video. Errors as `sorawatch.core.answers.read_video` has them."""
+        """Get a video. Raises the errors of `sorawatch.core.answers.read_video`."""
         return answers.read_video(self._get(self._url(video_id)), time.time())
 
     def page(self, *, after: str | None = None, limit: int = 100) -> Page:
-        """List videos, newest first, from behind the one with id ``after``. Errors as `read_page` has them."""
+        """List videos, newest first, after the one with id ``after``. Raises the errors of `read_page`."""
         params = {"limit": str(limit), "order": "desc", **({"after": after} if after is not None else {})}
         return answers.read_page(self._get(f"{self._base_url}/videos", params), time.time())
 
     def models(self) -> tuple[str, ...]:
-        """The models that the server offers, if it says so soon. Errors as `read_models` has them."""
+        """The models that the server offers, with a short time-out. Raises the errors of `read_models`."""
         soon = min(MODELS_SECONDS, self._timeout[1])
         return answers.read_models(self._get(f"{self._base_url}/models", seconds=soon), time.time())
 
     def download(self, video_id: str, part: BinaryIO) -> int:
-        """Fetch a finished clip into ``part``, going on where an earlier call broke off. Returns its bytes.
+        """Download a finished clip into ``part``, continuing where an earlier call stopped. Returns its size in bytes.
 
-        It is asked for at the video's ``/content``. Where that gives none, the links in its answer and then those in
-        the video's own are followed, as far as a redirect would be, without the key and the headers for this server.
-        What came before a failure stays in ``part``. Whether the bytes are a whole clip is not looked at: empty
-        ``part`` before the next call if they are not.
+        The clip is requested at ``/content`` of the video. If there is none, the links in that response, and then those
+        in the JSON of the video, are tried, without the key and the headers for this server. What was downloaded before
+        a failure stays in ``part``. The method does not check that the clip is whole; if it is not, empty ``part``
+        before the next call.
 
         Args:
             part: a seekable file, open for reading and writing (``r+b``).
 
         Raises:
-            Deferred: not ready, broken off, or not to be had now.
+            Deferred: not ready, interrupted, or not available now.
             Rejected: the clip has expired.
-            Blocked: the key is refused, or the disk takes no more.
+            Blocked: the key is refused, or the disk is full.
         """
         auth, target = self._auth(), Part(part)
         refusal = fetch(self._session, f"{self._url(video_id)}/content", auth, self._timeout, target)
         if refusal is None:
             return target.size
-        error, fruitless = self._no_clip(refusal), []
-        if isinstance(error, Deferred) and (error.retry_after is not None or refusal.answer.effective_status == 429):
+        error, failures = self._clip_error(refusal), []
+        if isinstance(error, Deferred) and (error.retry_after is not None or refusal.response.effective_status == 429):
             raise error
         for link in self._links(refusal, video_id):
-            why = self._follow(link, auth.for_others(), target)
+            why = self._follow(link, auth.without_key(), target)
             if not why:
                 return target.size
-            fruitless.append(why)
+            failures.append(why)
         if isinstance(error, Deferred | Rejected):
-            error.args = (". ".join((str(error), *fruitless)),)
+            error.args = (". ".join((str(error), *failures)),)
         raise error
 
     def _follow(self, link: str, auth: Auth, target: Part) -> str:
-        """Fetch the clip at ``link`` into ``target``. Returns nothing, or a sentence about a link that gives none."""
-        had = target.size
+        """Download the clip at ``link`` into ``target``. Returns an empty text, or a sentence why it failed."""
+        size_before = target.size
         try:
             if holds_clip(link):
                 unpack(link, target)
                 return ""
             refusal = fetch(self._session, link, auth, self._timeout, target)
         except Deferred as error:
-            if target.size > had:
+            if target.size > size_before:
                 raise
-            shown = f"{link[:_SHOWN_DATA]}…" if holds_clip(link) else link
+            shown = f"{link[:_MAX_SHOWN_DATA]}…" if holds_clip(link) else link
             return f"The server links to {shown}, which gives no clip either: {error}"
-        return f"The server links to {link}, which gives no clip either: {refusal.answer}" if refusal else ""
+        return f"The server links to {link}, which gives no clip either: {refusal.response}" if refusal else ""
 
     def _links(self, refusal: Refusal, video_id: str) -> Iterator[str]:
-        """The links in an answer that is no clip, then those that the video itself has now."""
+        """The links in a response that is not a clip, then those that the JSON of the video has now."""
         known = []
-        if refusal.answer.ok:
-            known = _resolved(refusal.url, clip_links(refusal.answer.document))
+        if refusal.response.ok:
+            known = _absolute(refusal.url, clip_links(refusal.response.document))
             yield from known
         try:
-            answer = self._get(self._url(video_id))
+            response = self._get(self._url(video_id))
         except SorawatchError:
             return
-        if answer.ok:
-            fresh = _resolved(self._url(video_id), clip_links(answer.document))
+        if response.ok:
+            fresh = _absolute(self._url(video_id), clip_links(response.document))
             yield from (link for link in fresh if link not in known)
 
     def _url(self, video_id: str) -> str:
         return f"{self._base_url}/videos/{quote(video_id, safe='')}"
 
     def _open_session(self, pool_size: int, *, follow: bool) -> Session:
-        session = Session(frozenset({"Authorization", self.dialect.auth, *self._own_headers}), follow=follow)
+        session = Session(frozenset({"Authorization", self.dialect.auth, *self._extra_headers}), follow=follow)
         session.headers.update(self._headers)
         adapter = HTTPAdapter(pool_maxsize=pool_size, max_retries=0)
         session.mount("https://", adapter)
@@ -237,8 +237,8 @@ class VideoApi:
     def _auth(self) -> Auth:
         key = None if self.dialect.auth == "none" else self._key()
         if key and not (key.isascii() and key.isprintable() and " " not in key):
-            raise Blocked("the API key holds a space or a character that is not plain ASCII", KEY_HINT, keyed=True)
-        return Auth(key or None, self.dialect.auth, self._own_headers, self._secrets)
+            raise Blocked("the API key contains a space or a character that is not ASCII", KEY_HINT, keyed=True)
+        return Auth(key or None, self.dialect.auth, self._extra_headers, self._secrets)
 
     def _get(self, url: str, params: Mapping[str, str] | None = None, seconds: float | None = None) -> HttpResponse:
         auth, timeout = self._auth(), (self._timeout[0], seconds or self._timeout[1])
@@ -248,33 +248,33 @@ class VideoApi:
                 return self._read(response, auth)
 
         try:
-            return _AGAIN(once)
-        except FAULTS as fault:
-            raise _out_of_reach(fault) from fault
+            return _RETRYING(once)
+        except REQUEST_ERRORS as error:
+            raise _out_of_reach(error) from error
 
     def _read(self, response: Response, auth: Auth) -> HttpResponse:
-        """The whole answer, without the key should it echo that. One too long, or too slow, is a fault."""
+        """The whole response, with the key redacted if it is in it. Raises if it is too long or too slow."""
         deadline = time.monotonic() + self._timeout[1]
         body = bytearray()
         for chunk in chunks(response):
             body += chunk
-            if len(body) > LARGEST_ANSWER:
-                raise ValueError(f"the answer has more than {LARGEST_ANSWER} bytes")
+            if len(body) > MAX_RESPONSE:
+                raise ValueError(f"the answer has more than {MAX_RESPONSE} bytes")
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the answer took longer than {self._timeout[1]:g} s")
         headers = {name: auth.redact(value) for name, value in response.headers.items()}
         return HttpResponse(response.status_code, headers, auth.redact_bytes(bytes(body)))
 
-    def _no_clip(self, refusal: Refusal) -> Deferred | Rejected | Blocked:
+    def _clip_error(self, refusal: Refusal) -> Deferred | Rejected | Blocked:
         if origin(refusal.url) != origin(self._base_url):
-            # A signed link that ran out is no fault of the key, and the next request is given a new one.
+            # A signed link has expired, for example. The key is fine, and the next request gets a new link.
             host = origin(refusal.url)[1]
-            return Deferred(f"{host}, where the server keeps its clips, answered {refusal.answer}")
-        return answers.content_refusal(refusal.answer, time.time())
+            return Deferred(f"{host}, where the server keeps its clips, answered {refusal.response}")
+        return answers.content_refusal(refusal.response, time.time())
 
 
-def _resolved(url: str, links: Iterable[str]) -> list[str]:
-    """``links`` as they are meant in an answer from ``url``; senseless ones are left out."""
+def _absolute(url: str, links: Iterable[str]) -> list[str]:
+    """``links`` of a response from ``url`` as absolute URLs; invalid ones are left out."""
     resolved = []
     for link in links:
         with suppress(ValueError):
@@ -282,23 +282,23 @@ def _resolved(url: str, links: Iterable[str]) -> list[str]:
     return resolved
 
 
-def _out_of_reach(fault: BaseException) -> Deferred:
-    return Deferred(f"the server cannot be reached ({told(fault)})", everyone=True, answered=False)
+def _out_of_reach(error: BaseException) -> Deferred:
+    return Deferred(f"the server cannot be reached ({root_cause(error)})", everyone=True, answered=False)
 
 
-def _passing(fault: BaseException) -> bool:
-    broken = isinstance(fault, requests.ConnectionError | urllib3.exceptions.ProtocolError)
-    return broken and not isinstance(fault, requests.Timeout)
+def _is_temporary(error: BaseException) -> bool:
+    broken = isinstance(error, requests.ConnectionError | urllib3.exceptions.ProtocolError)
+    return broken and not isinstance(error, requests.Timeout)
 
 
-def _overloaded(answer: HttpResponse) -> bool:
-    return answer.status in {502, 503, 504} and answers.retry_after(answer.headers, 0) is None
+def _overloaded(response: HttpResponse) -> bool:
+    return response.status in {502, 503, 504} and answers.retry_after(response.headers, 0) is None
 
 
-_AGAIN = Retrying(
+_RETRYING = Retrying(
     stop=stop_after_attempt(3),
     wait=wait_random(0.05, 0.25),
-    retry=retry_if_exception(_passing) | retry_if_result(_overloaded),
+    retry=retry_if_exception(_is_temporary) | retry_if_result(_overloaded),
     retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
 )
-"""For GETs alone: three tries within half a second, for a connection or a gateway that hiccups."""
+"""Only for GETs: three attempts within half a second, for a short failure of a connection or a gateway."""

@@ -1,4 +1,4 @@
-"""One place from which a clip may be had: its bytes go into a part, anything else comes back as an answer."""
+"""Downloads a clip from one URL. The bytes of a clip go into a `Part`; any other response is returned."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sorawatch.core.answers import HttpResponse
 from sorawatch.core.media import HEAD, is_text, kind_of
 from sorawatch.edges.api.range_download import OVERLAP
-from sorawatch.edges.api.transport import FAULTS, chunks, told
+from sorawatch.edges.api.transport import REQUEST_ERRORS, chunks, root_cause
 from sorawatch.errors import Deferred
 
 if TYPE_CHECKING:
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
     from sorawatch.edges.api.range_download import Part
     from sorawatch.edges.api.transport import Auth, Session
 
-LARGEST_ANSWER = 8 << 20
-"""Bytes of an answer that is no clip that are read; a page of 100 videos with the longest prompts has 3.2 million."""
+MAX_RESPONSE = 8 << 20
+"""Bytes that are read of any response but a clip. A page of 100 videos with the longest prompts has 3.2 million."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is no clip, and the URL that it came from after all redirects."""
+    """A response that is not a clip, and the URL that it came from after all redirects."""
 
-    answer: HttpResponse
+    response: HttpResponse
     url: str
 
 
 def fetch(session: Session, url: str, auth: Auth, timeout: tuple[float, float], target: Part) -> Refusal | None:
-    """Fetch the clip at ``url`` into ``target``, going on where that ends. Returns None once all of it is there.
+    """Download the clip at ``url`` into ``target``, continuing where that ends. Returns None once it is complete.
 
     Args:
-        timeout: how long a connection is waited for, and any silence after it; in seconds.
+        timeout: seconds to wait for the connection, and for data after that.
 
     Raises:
-        Deferred: broken off, or not the rest of what ``target`` holds.
-        Blocked: the disk takes no more.
+        Deferred: interrupted, or not the rest of the clip in ``target``.
+        Blocked: the disk is full.
     """
     start = max(target.size - OVERLAP, 0)
     headers = {"Range": f"bytes={start}-"} if start else {}
@@ -51,39 +51,41 @@ def fetch(session: Session, url: str, auth: Auth, timeout: tuple[float, float], 
         with session.get(url, headers=headers, auth=auth, timeout=timeout, stream=True) as response:
             if response.status_code == 416:
                 target.restart()
-                raise Deferred("the clip on the server is shorter than what was downloaded of it; it starts afresh")
+                raise Deferred(
+                    "the clip on the server is shorter than what was downloaded of it; the download starts again"
+                )
             body = chunks(response)
             head = _head(body)
             if not _is_clip(response, head, start, target):
                 return Refusal(_read(response, head, body, auth, timeout[1]), response.url)
             total = target.begin(response, start)
             for chunk in chain([head], body):
-                target.take(chunk)
-    except FAULTS as fault:
-        raise Deferred(f"the download broke off ({told(fault)})", everyone=True) from fault
+                target.append(chunk)
+    except REQUEST_ERRORS as error:
+        raise Deferred(f"the download was interrupted ({root_cause(error)})", everyone=True) from error
     target.finish(total)
     return None
 
 
 def unpack(link: str, target: Part) -> None:
-    """Write the clip that a ``data:`` link holds in Base64 into ``target``.
+    """Decode the clip in a ``data:`` link and write it into ``target``.
 
     Raises:
-        Deferred: if it holds none.
-        Blocked: the disk takes no more.
+        Deferred: if it is not a clip.
+        Blocked: the disk is full.
     """
     try:
         clip = base64.b64decode(link.partition(",")[2])
     except binascii.Error as error:
-        raise Deferred(f"it is not the Base64 that it says it is ({error})") from error
+        raise Deferred(f"it is not valid Base64 ({error})") from error
     if kind_of(clip[:HEAD]) is None:
-        raise Deferred("what it holds is no video")
+        raise Deferred("its content is not a video")
     target.restart()
-    target.take(clip)
+    target.append(clip)
 
 
 def _head(body: Iterator[bytes]) -> bytes:
-    """The first bytes of a body, enough to judge it by, or all there are."""
+    """The first bytes of a body, enough to recognize it, or the whole body if it is shorter."""
     head = b""
     for chunk in body:
         head += chunk
@@ -93,11 +95,11 @@ def _head(body: Iterator[bytes]) -> bytes:
 
 
 def _is_clip(response: Response, head: bytes, start: int, target: Part) -> bool:
-    """Whether a body that begins with ``head`` is a clip, or one from byte ``start`` on, whatever its Content-Type."""
+    """Whether a body that begins with ``head`` is a clip, or a part from byte ``start``, whatever its Content-Type."""
     match response.status_code:
         case 206 if start:
-            # A clip may hold text, such as the settings of its making. Other bytes may be of another clip.
-            return target.holds(head, start) or not is_text(head)
+            # A clip may contain text, so a text is a part of it only if it matches. Other bytes are checked later.
+            return target.matches(head, start) or not is_text(head)
         case 200 | 206:
             return kind_of(head[:HEAD]) is not None
         case _:
@@ -105,12 +107,12 @@ def _is_clip(response: Response, head: bytes, start: int, target: Part) -> bool:
 
 
 def _read(response: Response, head: bytes, body: Iterator[bytes], auth: Auth, seconds: float) -> HttpResponse:
-    """The answer without the key, should it echo that; of one too long, or too slow, only the beginning."""
+    """The response with the key redacted if it is in it; only its beginning if it is too long or too slow."""
     deadline = time.monotonic() + seconds
     content = bytearray(head)
     for chunk in body:
         content += chunk
-        if len(content) > LARGEST_ANSWER or time.monotonic() > deadline:
+        if len(content) > MAX_RESPONSE or time.monotonic() > deadline:
             break
     headers = {name: auth.redact(value) for name, value in response.headers.items()}
     return HttpResponse(response.status_code, headers, auth.redact_bytes(bytes(content)))

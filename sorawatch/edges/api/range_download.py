@@ -1,4 +1,4 @@
-"""The file that a download goes into, and whether what arrives continues what it holds."""
+"""The file of a download, and the check that new bytes continue those that it already has."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from requests import Response
 
 OVERLAP = 4096
-"""Bytes that are fetched again when a download resumes: a clip made anew, or a tail that a power cut left as zeros,
-differs there."""
+"""Bytes that are requested again when a download continues. They differ if the server made the clip again, or if a
+power cut left zeros at the end of the file."""
 
 _CONTENT_RANGE = re.compile(r"\s*bytes\s+(\d{1,18})-\d{1,18}/(\d{1,18}|\*)", re.IGNORECASE)
 
 
 class Part:
-    """The file that a download goes into. ``size`` is its bytes."""
+    """The file of a download. ``size`` is the number of its bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -31,8 +31,8 @@ class Part:
         with _disk():
             self.size = file.seek(0, os.SEEK_END)
 
-    def holds(self, head: bytes, start: int) -> bool:
-        """Whether what is here from byte ``start`` on is ``head``, as far as both go.
+    def matches(self, head: bytes, start: int) -> bool:
+        """Whether the bytes of the file from ``start`` are equal to ``head``, as far as both extend.
 
         Raises:
             Blocked, Deferred: if the disk fails, as in all other methods.
@@ -43,13 +43,13 @@ class Part:
         return bool(known and head) and head.startswith(known)
 
     def begin(self, response: Response, start: int) -> int | None:
-        """Make ready for the body of a 200 or 206. Returns the bytes of the whole clip, if the server tells.
+        """Prepare for the body of a 200 or 206. Returns the size of the whole clip in bytes, if the server says it.
 
         Args:
-            start: the byte from which on the clip was asked for.
+            start: the first byte that was requested.
 
         Raises:
-            Deferred: if another part of it comes.
+            Deferred: if the response is another part of the clip.
         """
         encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
         if response.status_code == 200:
@@ -59,33 +59,33 @@ class Part:
         found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
         if encoded or found is None or int(found[1]) != start:
             self.restart()
-            raise Deferred("the server answered with another part of the clip than it was asked for; it starts afresh")
+            raise Deferred("the server sent another part of the clip than requested; the download starts again")
         with _disk():
             self._file.seek(start)
             self._known = self._file.read(self.size - start)
         return None if found[2] == "*" else int(found[2])
 
-    def take(self, chunk: bytes) -> None:
-        """Append, once the overlap with what is here already has proved equal.
+    def append(self, chunk: bytes) -> None:
+        """Append ``chunk``, after comparing the overlap with the bytes that are already in the file.
 
         Raises:
-            Deferred: if it is not.
+            Deferred: if they differ.
         """
         if self._known:
             overlap = min(len(self._known), len(chunk))
             if chunk[:overlap] != self._known[:overlap]:
                 self.restart()
-                raise Deferred("the clip is not the one whose download broke off; it starts afresh")
+                raise Deferred("the clip on the server has changed since the last download; the download starts again")
             self._known, chunk = self._known[overlap:], chunk[overlap:]
         with _disk():
             self._file.write(chunk)
         self.size += len(chunk)
 
     def finish(self, total: int | None) -> None:
-        """Make sure that all ``total`` bytes are here, where the server told how many there are.
+        """Check that the file has ``total`` bytes, if the server said how many there are.
 
         Raises:
-            Deferred: if there are fewer or more; what is too long is dropped.
+            Deferred: if there are fewer or more. If there are more, the file is emptied.
         """
         if total is not None and self.size != total:
             got = self.size
@@ -94,7 +94,7 @@ class Part:
             raise Deferred(f"the download ended after {got} of {total} bytes")
 
     def restart(self) -> None:
-        """Drop what is here, for another download from the first byte on."""
+        """Empty the file, so that the next download starts with the first byte."""
         with _disk():
             self._file.seek(0)
             self._file.truncate()

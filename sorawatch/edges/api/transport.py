@@ -1,4 +1,4 @@
-"""What requests is told so that no key leaks, nothing is sent twice, and every failure is known for what it is."""
+"""Extends requests so that no key leaks, nothing is sent twice, and every failure has a clear cause."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest, Response
 
-FAULTS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
-"""What a request may raise: requests' own, at times urllib3's or the socket's, ValueError for senseless redirects."""
+REQUEST_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+"""What a request may raise: errors of requests, urllib3 or the socket, and ValueError for invalid redirects."""
 
 _CHUNK = 1 << 18
 
 
 class Session(requests.Session):
-    """Keeps what is meant for the server from any other host it redirects to, and lets no ``~/.netrc`` replace it.
+    """Does not send the key to other hosts after a redirect, and does not let ``~/.netrc`` replace it.
 
-    It keeps no cookies, so that threads share nothing but the connections.
+    It keeps no cookies, so that threads share only the connections.
     """
 
     def __init__(self, private: frozenset[str], *, follow: bool) -> None:
@@ -44,22 +44,22 @@ class Session(requests.Session):
     def merge_environment_settings(
         self, url: str | bytes | None, proxies: Any, stream: bool | None, verify: Any, cert: Any
     ) -> Any:
-        # Nearly every request begins at one server, and looking its proxy up is a fifth of the work of a poll.
+        # Nearly all requests go to one server, and finding its proxy takes a fifth of the time of a poll.
         where = origin(url if isinstance(url, str) else None)
         if where not in self._environments:
             self._environments[where] = dict(super().merge_environment_settings(url, proxies, None, verify, cert))
         return self._environments[where] | {"stream": stream}
 
     def fetch(self, url: str, params: Mapping[str, str] | None, auth: Auth, timeout: tuple[float, float]) -> Response:
-        """A GET as ``get`` makes it, without the half of its work that is the same for each of a thousand polls.
+        """A GET like that of ``get``, in half the time: the work that is the same for all polls is done once.
 
-        The answer's body is not read yet. A redirect is followed as ever.
+        The body is not read yet. Redirects are followed.
         """
         root, _, rest = url.partition("/videos/")
         if params or not rest:
             return self.get(url, params=params, auth=auth, timeout=timeout, stream=True)
         if root not in self._prepared:
-            # Some auth, though one that does nothing: without any, requests would take what ``~/.netrc`` has.
+            # An auth that does nothing: without one, requests would use ``~/.netrc``.
             bare = requests.Request("GET", f"{root}/videos/", auth=lambda request: request)
             self._prepared[root] = self.prepare_request(bare)
         request = self._prepared[root].copy()
@@ -73,7 +73,7 @@ class Session(requests.Session):
         return self.get(url, auth=auth, timeout=timeout, stream=True)
 
     def get_redirect_target(self, resp: Response) -> str | None:
-        # requests reads the target even where it is told not to follow, and a senseless one would cost the answer.
+        # requests reads the target even if it must not follow it, and an invalid one would lose the response.
         if not self._follow:
             return None
         try:
@@ -88,13 +88,13 @@ class Session(requests.Session):
 
 
 class Auth(AuthBase):
-    """Adds the key and the headers that are meant for the server alone."""
+    """Adds the key and the headers that only the server may get."""
 
     def __init__(self, key: str | None, scheme: str, headers: Mapping[str, str], secrets: Collection[str] = ()) -> None:
-        """``secrets`` are redacted like the key."""
+        """``secrets`` are redacted in the same way as the key."""
         self._headers = dict(headers)
         private = [each for each in (key, *secrets) if each]
-        self._secrets = [_disguises(each) for each in private]
+        self._secrets = [_escaped_forms(each) for each in private]
         if key:
             name, value = ("Authorization", f"Bearer {key}") if scheme == "bearer" else (scheme, key)
             self._headers[name] = value
@@ -103,8 +103,8 @@ class Auth(AuthBase):
         r.headers.update(self._headers)
         return r
 
-    def for_others(self) -> Auth:
-        """One for requests to other servers: it redacts the same and adds nothing."""
+    def without_key(self) -> Auth:
+        """An auth for requests to other servers: it redacts the same secrets and adds nothing."""
         other = Auth(None, "none", {})
         other._secrets = self._secrets
         return other
@@ -121,8 +121,8 @@ class Auth(AuthBase):
 
 
 @lru_cache(maxsize=16)
-def _disguises(secret: str) -> str:
-    """A pattern of ``secret`` with any of its characters escaped as JSON or a URL may have them."""
+def _escaped_forms(secret: str) -> str:
+    """A pattern for ``secret`` in which any character may be escaped as in JSON or in a URL."""
     forms = []
     for each in secret:
         in_url = "".join(f"%{byte:02x}" for byte in each.encode())
@@ -132,27 +132,27 @@ def _disguises(secret: str) -> str:
 
 
 class Body(io.BytesIO):
-    """A request body that knows whether any of it was asked for, which happens once the headers are sent."""
+    """A request body that records whether it was read, which happens once the headers are sent."""
 
-    begun = False
+    was_read = False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        self.begun = True
+        self.was_read = True
         return super().read(size)
 
 
 def chunks(response: Response) -> Iterator[bytes]:
-    """The body, decoded, as it arrives."""
+    """The decoded body, in pieces as they arrive."""
     while chunk := response.raw.read1(_CHUNK, decode_content=True):
         yield chunk
 
 
-def told(fault: BaseException) -> str:
-    """What lies at the root of ``fault``: the outer layers repeat addresses and class names."""
+def root_cause(error: BaseException) -> str:
+    """The message of the innermost cause of ``error``; the outer ones only add addresses and class names."""
     for _ in range(8):
-        causes = (fault.__cause__, getattr(fault, "reason", None), *reversed(fault.args))
-        fault = next((cause for cause in causes if isinstance(cause, BaseException)), fault)
-    return quote(str(fault) or type(fault).__name__)
+        causes = (error.__cause__, getattr(error, "reason", None), *reversed(error.args))
+        error = next((cause for cause in causes if isinstance(cause, BaseException)), error)
+    return quote(str(error) or type(error).__name__)
 
 
 def origin(url: str | None) -> tuple[str, str | None, int | None]:

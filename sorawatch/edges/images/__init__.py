@@ -1,6 +1,6 @@
-"""Pictures: a file of any usual kind in, the bytes of a reference out, decoded in processes of their own.
+"""Makes references from picture files of all common kinds, in worker processes.
 
-No picture is ever decoded in the process that imports this, and Pillow is not loaded there.
+The process that imports this never decodes a picture, and does not load Pillow.
 """
 
 from sorawatch.edges.images.pool import Pool

@@ -1,4 +1,4 @@
-"""Colour: any of Pillow's modes to samples that can be averaged, and those to sRGB."""
+"""Converts images of all of Pillow's modes: first to a mode that can be resized, then to sRGB."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _PLAIN = frozenset({"L", "RGB", "CMYK", "LAB"})
 
 _WHITE_IS_ZERO = 0
 _UNSIGNED = (1,)
-"""What the tags PhotometricInterpretation and SampleFormat of a TIFF may say."""
+"""Values of the TIFF tags PhotometricInterpretation and SampleFormat."""
 
 
-def sampled(image: Image.Image) -> Image.Image:
-    """``image`` in a mode whose samples can be averaged: 8 bits, no palette, transparency in its own channel."""
+def to_resizable_mode(image: Image.Image) -> Image.Image:
+    """``image`` in a mode whose samples can be averaged: 8 bits, no palette, transparency as a channel."""
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         return _to_grey(image)
     if image.has_transparency_data:
@@ -31,25 +31,25 @@ def sampled(image: Image.Image) -> Image.Image:
 
 
 def _to_grey(image: Image.Image) -> Image.Image:
-    """Deep grey scaled to 8 bits. Pillow does not heed what a TIFF says of its white, so that is done here."""
+    """Grey with more than 8 bits, scaled to 8. Pillow ignores which value is white in a TIFF; this does not."""
     tags: Mapping[int, Any] = image.tag_v2 if isinstance(image, TiffImageFile) else {}
     grey = _from_floats(image) if image.mode == "F" else _from_integers(image, tags)
     return ImageOps.invert(grey) if tags.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO else grey
 
 
 def _from_floats(image: Image.Image) -> Image.Image:
-    """No file says what white is: the next usual maximum."""
+    """Scale floats. Files do not say which value is white; it is the smallest common maximum that is not exceeded."""
     _, top = _extremes(image)
     white = next((usual for usual in (1.0, 255.0, 65535.0) if top <= usual), top)
     return image.point(lambda value: value * (255 / white) + 0.5).convert("L")
 
 
 def _from_integers(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
-    """White is that of 16 bits, unless the samples have fewer or there are larger ones."""
+    """Scale integers. White is the maximum of 16 bits, or of fewer bits if the file says so, or the largest sample."""
     deep = image.convert("I")
     bottom, top = _extremes(deep)
     if bottom < 0 and tags.get(SAMPLEFORMAT, _UNSIGNED) == _UNSIGNED:
-        # Pillow takes unsigned samples of 32 bits for signed ones: their upper half has come to lie below zero.
+        # Pillow reads unsigned 32-bit samples as signed, so that their upper half is negative.
         halves = deep.point(lambda value: value * (1 / 65536) + 32768)
         return halves.point([(value + 32768) % 65536 >> 8 for value in range(65536)], "L")
     bits = min(tags.get(BITSPERSAMPLE, (16,)))
@@ -69,7 +69,7 @@ def _extremes(image: Image.Image) -> tuple[float, float]:
 def to_srgb(image: Image.Image, embedded: bytes | None) -> tuple[Image.Image, Image.Image | None]:
     """``image`` in sRGB, and its alpha channel if it has one.
 
-    A profile that is broken, or meant for other channels than the image has, is ignored.
+    A profile is ignored if it is broken, or for other channels than those of the image.
     """
     alpha = image.getchannel("A") if image.mode in {"LA", "RGBA"} else None
     colour = image.convert(image.mode.removesuffix("A")) if alpha is not None else image

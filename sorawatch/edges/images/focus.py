@@ -1,4 +1,4 @@
-"""Where in a picture the most happens."""
+"""Finds the part of a picture with the most detail."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from sorawatch.core.framing import Framing
 from sorawatch.core.order import Point, Size
 
 SIDE = 256
-"""Pixels of the longer side of the copy that is looked at: enough to tell a face from a wall."""
+"""Pixels of the longer side of the copy that is analysed: enough to distinguish a face from a wall."""
 
 
 def thumbnail_size(picture: Size) -> Size:
-    """Of the copy to look at; a picture that is smaller is looked at as it is."""
+    """The size of the copy that is analysed. It is not larger than the picture."""
     scale = min(1.0, SIDE / max(picture.width, picture.height))
     return Size(max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
 
 
-def busiest(grey: Image.Image, picture: Size, framing: Framing) -> Point:
-    """The centre of the window, of the size of that in ``framing``, with the greatest edge energy.
+def most_detailed_point(grey: Image.Image, picture: Size, framing: Framing) -> Point:
+    """The centre of the window with the most edge energy, among windows of the size of that in ``framing``.
 
-    The energy is the sum of the squared differences between neighbours. Of windows that are equal in it, the one
-    nearest to the centre is taken: a window of its shape can move in one direction at most.
+    The energy is the sum of the squared differences between neighbouring pixels. If windows have the same energy, the
+    one nearest to the centre is used. A window can move in one direction at most.
 
     Args:
-        grey: the whole upright picture in mode ``L``, reduced to ``thumbnail_size``.
-        picture: its full size, in whose pixels the window is given.
+        grey: the whole picture as displayed, in mode ``L``, reduced to ``thumbnail_size``.
+        picture: the full size as displayed; the window is in pixels of it.
     """
     left, top, right, bottom = framing.window
     columns, rows = _energies(grey)
-    x = _best(columns, (right - left) / picture.width)
-    y = _best(rows, (bottom - top) / picture.height)
+    x = _best_window(columns, (right - left) / picture.width)
+    y = _best_window(rows, (bottom - top) / picture.height)
     return Point(x, y)
 
 
@@ -51,8 +51,8 @@ def _energies(grey: Image.Image) -> tuple[list[int], list[int]]:
     return columns, rows
 
 
-def _best(energies: list[int], share: float) -> float:
-    """The centre, as a fraction of the whole, of the stretch with that ``share`` of the length and the most energy."""
+def _best_window(energies: list[int], share: float) -> float:
+    """The centre, as a fraction of the length, of the section with the most energy; it has ``share`` of the length."""
     whole = len(energies)
     length = min(max(1, round(share * whole)), whole)
     sums = [0, *accumulate(energies)]

@@ -1,4 +1,4 @@
-"""A picture as Pillow decodes it: the limits, the window, and a plain error for whatever a file may do to Pillow."""
+"""Opens and decodes a picture with Pillow, within limits, and translates all of Pillow's errors."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from sorawatch.core.framing import UPRIGHT, Box, Framing, unturned, upright
+from sorawatch.core.framing import NORMAL_ORIENTATION, Box, Framing, oriented_size, stored_box
 from sorawatch.core.order import Size
-from sorawatch.edges.images.colour import sampled
-from sorawatch.edges.images.resizing import FINENESS, resize
+from sorawatch.edges.images.colour import to_resizable_mode
+from sorawatch.edges.images.resizing import OVERSAMPLING, resize
 from sorawatch.errors import Damaged, Rejected
 
 try:
@@ -31,11 +31,11 @@ MAX_DECODED = 1_600_000_000
 """Bytes that a decoder may need, by ``_BYTES_PER_PIXEL``."""
 
 _BYTES_PER_PIXEL = {"JPEG": 7, "WEBP": 16, "AVIF": 9}
-"""Measured peaks of Pillow's decoders; the others stay below 8."""
+"""Measured peak memory of Pillow's decoders; all others need less than 8."""
 
 _JPEG = b"\xff\xd8\xff"
 _FORMATS = ("PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", *_HEIF)
-_STARTS = {
+_SIGNATURES = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
     "GIF": rb"GIF8[79]a",
     "TIFF": rb"II[*+]\0|MM\0[*+]",
@@ -43,9 +43,9 @@ _STARTS = {
     "AVIF": rb"....ftypavi[fs]",
     "HEIC": rb"....ftyp(?:hei[cxms]|hev[cx]|mif1|msf1)",
 }
-"""How a file begins that means to be a picture of that kind."""
+"""The beginning of files of each kind."""
 
-_UPRIGHTING = {
+_TRANSPOSE_OF = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -56,19 +56,19 @@ _UPRIGHTING = {
 }
 
 _LOSSLESS_TIFF = frozenset({"raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "group3", "group4"})
-"""Names of Pillow's for what the tag Compression says."""
+"""Pillow's names for lossless values of the tag Compression."""
 
-_HOLLOW = 4096
-"""Zeros at the end of a compressed picture that cannot be its own."""
+_ZERO_TAIL = 4096
+"""Bytes. A complete compressed picture does not end with so many zeros."""
 _JPEG_END = b"\xff\xd9"
 
-_COPY = "Copy it again, or export it anew."
-_SMALLER = "Save it smaller: a few thousand pixels a side are plenty."
+_COPY_HINT = "Copy it again, or export it again."
+_SMALLER_HINT = "Save it smaller: a few thousand pixels a side are plenty."
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An opened picture, not yet decoded where that can wait."""
+    """An opened picture. A JPEG is not decoded yet."""
 
     image: Image.Image
     stored: Size
@@ -76,21 +76,21 @@ class Picture:
 
     @property
     def size(self) -> Size:
-        """Upright."""
-        return upright(self.stored, self.orientation)
+        """The size as displayed."""
+        return oriented_size(self.stored, self.orientation)
 
     @classmethod
     def open(cls, name: str, data: bytes) -> Picture:
-        """Read the header. What is not a JPEG is decoded at once: its orientation may lie behind its pixels.
+        """Read the header. Other formats than JPEG are decoded at once, since the orientation may follow the pixels.
 
         Raises:
-            Rejected: if it is no picture, damaged, or too large to be decoded.
+            Rejected: if it is not a picture, damaged, or too large to be decoded.
         """
-        with translated(name, data):
+        with translating_errors(name, data):
             _check_tail(name, data)
             file = io.BytesIO(data)
             if data.startswith(_JPEG):
-                # Image.open would also parse the directory of further pictures, and fail where only that is broken.
+                # Image.open would also read the index of further pictures in the file, and fail if only that is broken.
                 image: Image.Image = JpegImageFile(file)
             else:
                 image = Image.open(file, formats=_FORMATS)
@@ -101,7 +101,7 @@ class Picture:
 
     @property
     def is_lossless(self) -> bool:
-        """Whether the file keeps every pixel as it was drawn, like screenshots and scans."""
+        """Whether the format of the file is lossless, as for most screenshots and scans."""
         match self.image.format:
             case "PNG" | "GIF" | "BMP":
                 return True
@@ -111,47 +111,47 @@ class Picture:
                 return False
 
     def decode(self, framing: Framing) -> Raster:
-        """The pixels, as few of them as do for the window of ``framing`` at its inner size."""
-        inner = upright(framing.inner, self.orientation)
-        left, top, right, bottom = unturned(framing.window, self.size, self.orientation)
+        """Decode the picture, at the lowest resolution that is enough for the inner size of ``framing``."""
+        inner = oriented_size(framing.inner, self.orientation)
+        left, top, right, bottom = stored_box(framing.window, self.size, self.orientation)
         wanted = (
-            math.ceil(FINENESS * inner.width * self.stored.width / (right - left)),
-            math.ceil(FINENESS * inner.height * self.stored.height / (bottom - top)),
+            math.ceil(OVERSAMPLING * inner.width * self.stored.width / (right - left)),
+            math.ceil(OVERSAMPLING * inner.height * self.stored.height / (bottom - top)),
         )
         drafted = self.image.draft(None, wanted)
-        shrunk = drafted[1][2] / self.stored.width if drafted else 1.0
-        return Raster(sampled(self.image), self, shrunk)
+        scale = drafted[1][2] / self.stored.width if drafted else 1.0
+        return Raster(to_resizable_mode(self.image), self, scale)
 
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """The decoded pixels of ``picture``, ``shrunk`` (1 or less) from its stored size, in its colours."""
+    """The decoded pixels of ``picture`` in its own colours; ``scale`` (at most 1) is their size to the stored size."""
 
     image: Image.Image
     picture: Picture
-    shrunk: float
+    scale: float
 
     def window(self, framing: Framing) -> Image.Image:
-        """The window of ``framing`` at its inner size, upright."""
-        return self._upright(unturned(framing.window, self.picture.size, self.picture.orientation), framing.inner)
+        """The window of ``framing`` at its inner size, as displayed."""
+        return self._displayed(stored_box(framing.window, self.picture.size, self.picture.orientation), framing.inner)
 
-    def reduced(self, size: Size) -> Image.Image:
-        """All of it at ``size``, upright."""
+    def resized(self, size: Size) -> Image.Image:
+        """The whole picture at ``size``, as displayed."""
         stored = self.picture.stored
-        return self._upright((0.0, 0.0, float(stored.width), float(stored.height)), size)
+        return self._displayed((0.0, 0.0, float(stored.width), float(stored.height)), size)
 
-    def _upright(self, box: Box, size: Size) -> Image.Image:
+    def _displayed(self, box: Box, size: Size) -> Image.Image:
         orientation = self.picture.orientation
-        left, top, right, bottom = (edge * self.shrunk for edge in box)
-        shrunk_box = (left, top, min(right, self.image.width), min(bottom, self.image.height))
-        turned = upright(size, orientation)
-        image = resize(self.image, (turned.width, turned.height), shrunk_box)
-        return image if orientation == UPRIGHT else image.transpose(_UPRIGHTING[orientation])
+        left, top, right, bottom = (edge * self.scale for edge in box)
+        scaled_box = (left, top, min(right, self.image.width), min(bottom, self.image.height))
+        stored_size = oriented_size(size, orientation)
+        image = resize(self.image, (stored_size.width, stored_size.height), scaled_box)
+        return image if orientation == NORMAL_ORIENTATION else image.transpose(_TRANSPOSE_OF[orientation])
 
 
 @contextlib.contextmanager
-def translated(name: str, data: bytes) -> Iterator[None]:
-    """Any exception class may come out of a hostile file; each leaves as ``Rejected``."""
+def translating_errors(name: str, data: bytes) -> Iterator[None]:
+    """Turn all exceptions into ``Rejected``, since a malicious file can cause any exception in a decoder."""
     try:
         yield
     except Rejected:
@@ -162,10 +162,10 @@ def translated(name: str, data: bytes) -> Iterator[None]:
         pixels = re.search(r"\d+", str(error))
         raise _too_large(name, f"{int(pixels[0]) / 1e6:.0f} million pixels" if pixels else str(error)) from error
     except MemoryError as error:
-        raise Rejected(f"{name} needs more memory than there is", _SMALLER) from error
+        raise Rejected(f"{name} needs more memory than there is", _SMALLER_HINT) from error
     except Exception as error:
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise Damaged(f"{name} is damaged or cut off: {told}", _COPY) from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise Damaged(f"{name} is damaged or cut off: {reason}", _COPY_HINT) from error
 
 
 def _check_size(name: str, image: Image.Image) -> None:
@@ -175,41 +175,41 @@ def _check_size(name: str, image: Image.Image) -> None:
 
 
 def _check_tail(name: str, data: bytes) -> None:
-    """Some tools give a copy its length first and its bytes later; decoders take the zeros in between for pixels."""
+    """Raise if the end is missing: some tools set the length of a copy first, and the rest is zeros until then."""
     end = len(data.rstrip(b"\0"))
-    if len(data) - end < _HOLLOW:
+    if len(data) - end < _ZERO_TAIL:
         return
     if data.startswith(_JPEG):
         ends_early = not data.endswith(_JPEG_END, 0, end)
     elif data.startswith(b"RIFF"):
-        ends_early = end + _HOLLOW < 8 + int.from_bytes(data[4:8], "little")
+        ends_early = end + _ZERO_TAIL < 8 + int.from_bytes(data[4:8], "little")
     else:
         ends_early = data[4:8] == b"ftyp"
     if ends_early:
-        raise Damaged(f"{name} is only there in part: its last {len(data) - end} bytes are zeros", _COPY)
+        raise Damaged(f"{name} is incomplete: its last {len(data) - end} bytes are zeros", _COPY_HINT)
 
 
 def _too_large(name: str, found: str) -> Rejected:
     most = f"{MAX_PIXELS / 1e6:.0f} million ({MAX_DECODED / 16 / 1e6:.0f} million in a WebP)"
-    return Rejected(f"{name} has {found}; at most {most} are decoded", _SMALLER)
+    return Rejected(f"{name} has {found}; at most {most} are decoded", _SMALLER_HINT)
 
 
 def _unidentified(name: str, data: bytes) -> Rejected:
-    kind = next((kind for kind, start in _STARTS.items() if re.match(start, data, re.DOTALL)), "")
+    kind = next((kind for kind, start in _SIGNATURES.items() if re.match(start, data, re.DOTALL)), "")
     if kind == "HEIC" and not _HEIF:
-        told = f"{name} is a HEIC picture, which needs an extra package"
-        return Rejected(told, "Run: pip install 'sorawatch[heif]'. Or save the picture as a JPEG.")
+        reason = f"{name} is a HEIC picture, which needs an extra package"
+        return Rejected(reason, "Run: pip install 'sorawatch[heif]'. Or save the picture as a JPEG.")
     if kind:
-        told = f"{name} is damaged or cut off, or a rare kind of {kind}"
-        return Damaged(told, "Copy it again, or save it anew as JPEG or PNG.")
-    told = f"{name} is not a picture that can be read; it begins with {data[:8].decode('latin-1')!a}"
-    return Damaged(told, "If a viewer shows it, save it anew as JPEG or PNG.")
+        reason = f"{name} is damaged or cut off, or a rare kind of {kind}"
+        return Damaged(reason, "Copy it again, or save it as JPEG or PNG.")
+    reason = f"{name} is not a picture that can be read; it begins with {data[:8].decode('latin-1')!a}"
+    return Damaged(reason, "If a viewer can show it, save it as JPEG or PNG.")
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation; a broken EXIF block is no reason to refuse a sound picture."""
+    """The EXIF orientation. A picture with a broken EXIF block counts as not rotated."""
     with contextlib.suppress(Exception):
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-        if orientation in _UPRIGHTING:
+        if orientation in _TRANSPOSE_OF:
             return int(orientation)
-    return UPRIGHT
+    return NORMAL_ORIENTATION

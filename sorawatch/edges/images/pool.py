@@ -1,4 +1,4 @@
-"""Worker processes that decode pictures, so that no picture can harm or hold up the daemon."""
+"""Worker processes that decode pictures, so that no picture can harm or delay the daemon."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ logger = logging.getLogger("sorawatch")
 
 
 class Pool:
-    """A few workers, started when there is a picture, used for one after the other, ended when there is none.
+    """A few workers. They are started when there are pictures, used for one after the other, and ended when idle.
 
-    May be used from any number of threads; as many pictures as the pool has places are worked on at once. A worker
-    that dies, or is killed for taking too long, costs the picture it was decoding and nothing else.
+    May be used from any number of threads; at most ``workers`` pictures are decoded at once. If a worker dies, or is
+    killed because it took too long, only the picture that it was decoding is refused.
     """
 
-    def __init__(self, limits: ProcessLimits = DEFAULT, *, places: int = 2, idle_seconds: float = 60.0) -> None:
+    def __init__(self, limits: ProcessLimits = DEFAULT, *, workers: int = 2, idle_seconds: float = 60.0) -> None:
         self._limits = limits
-        self._places = threading.BoundedSemaphore(places)
+        self._free_workers = threading.BoundedSemaphore(workers)
         self._idle_seconds = idle_seconds
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
-        self._retirement: threading.Timer | None = None
+        self._idle_timer: threading.Timer | None = None
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -44,60 +44,60 @@ class Pool:
         self.close()
 
     def close(self) -> None:
-        """End all workers, busy or not; pictures still under way, or asked for later, are deferred."""
-        with self._guard:
+        """End all workers, even busy ones. Pictures being decoded, or requested later, are deferred."""
+        with self._lock:
             self._closed = True
-            if self._retirement is not None:
-                self._retirement.cancel()
+            if self._idle_timer is not None:
+                self._idle_timer.cancel()
             for worker in self._busy:
                 worker.kill()
-        self._retire()
+        self._end_idle()
 
-    def prepare(self, path: Path, wish: ReferenceRequest) -> Reference:
-        """Make of the picture at ``path`` what is wished; waits for a place.
+    def prepare(self, path: Path, reference_request: ReferenceRequest) -> Reference:
+        """Make a reference from the picture at ``path``. Waits until a worker is free.
 
         Raises:
-            Damaged: if it is no picture, or not a whole one.
-            Rejected: if this file can never become a reference: too large, too small, more than a worker can bear.
-            Deferred: if it cannot be read now, changed while it was, or there is no worker to be had.
+            Damaged: if it is not a picture, or incomplete.
+            Rejected: if it can never become a reference: too large, too small, or needs more than a worker may use.
+            Deferred: if it cannot be read now, changed while it was read, or no worker can be started.
         """
-        request = Request(path.absolute(), wish)
-        with self._places:
-            answer = self._answer(request)
-        match answer:
+        request = Request(path.absolute(), reference_request)
+        with self._free_workers:
+            reply = self._reply_to(request)
+        match reply:
             case Reference():
-                return answer
+                return reply
             case Rejected() | Deferred():
-                raise answer
+                raise reply
             case UnknownError():
-                raise RuntimeError(f"in a worker that was to decode {path.name}\n{answer.trace}")
+                raise RuntimeError(f"in a worker that was to decode {path.name}\n{reply.trace}")
 
-    def _answer(self, request: Request) -> WorkerReply:
+    def _reply_to(self, request: Request) -> WorkerReply:
         while True:
             try:
-                worker, is_fresh = self._take()
+                worker, is_fresh = self._acquire()
             except OSError as error:
                 return Deferred(f"no process to decode pictures can be started: {error.strerror}")
             try:
-                answer = worker.ask(request)
+                reply = worker.ask(request)
             except Lost as lost:
-                with self._guard:
+                with self._lock:
                     self._busy.discard(worker)
                 if self._closed:
                     return Deferred("sorawatch is being stopped")
                 if lost.begun:
                     logger.warning("%s: the process that decoded it ended (%s)", request.path, lost)
-                    return self._blamed(on_a_line(request.path.name), lost)
+                    return self._refusal(on_a_line(request.path.name), lost)
                 if is_fresh:
                     return Deferred(f"the process that decodes pictures ended before it began ({lost})")
-                # It was lost while it had nothing to do, so the picture is not to blame: the next worker is asked.
+                # The worker ended while it was idle, not because of this picture. Try the next one.
             else:
-                self._give_back(worker)
-                return answer
+                self._release(worker)
+                return reply
 
-    def _take(self) -> tuple[WorkerProcess, bool]:
-        """A worker, and whether it is a new one."""
-        with self._guard:
+    def _acquire(self) -> tuple[WorkerProcess, bool]:
+        """A worker, and whether it is new."""
+        with self._lock:
             if self._closed:
                 raise Deferred("sorawatch is being stopped")
             is_fresh = not self._idle
@@ -105,31 +105,31 @@ class Pool:
             self._busy.add(worker)
             return worker, is_fresh
 
-    def _give_back(self, worker: WorkerProcess) -> None:
-        with self._guard:
+    def _release(self, worker: WorkerProcess) -> None:
+        with self._lock:
             self._busy.discard(worker)
             self._idle.append(worker)
-            if self._retirement is not None:
-                self._retirement.cancel()
-            self._retirement = threading.Timer(0.0 if self._closed else self._idle_seconds, self._retire)
-            self._retirement.daemon = True
-            self._retirement.start()
+            if self._idle_timer is not None:
+                self._idle_timer.cancel()
+            self._idle_timer = threading.Timer(0.0 if self._closed else self._idle_seconds, self._end_idle)
+            self._idle_timer.daemon = True
+            self._idle_timer.start()
 
-    def _retire(self) -> None:
-        with self._guard:
+    def _end_idle(self) -> None:
+        with self._lock:
             idle, self._idle = self._idle, []
         for worker in idle:
             worker.end()
 
-    def _blamed(self, name: str, lost: Lost) -> Rejected:
-        """Why a picture is refused whose decoding has cost a worker."""
+    def _refusal(self, name: str, lost: Lost) -> Rejected:
+        """The refusal of a picture during whose decoding the worker ended."""
         match -lost.status:
             case signal.SIGPROF | signal.SIGALRM:
-                told = f"{name} took longer to decode than the {self._limits.cpu_seconds:g} seconds that are allowed"
-                return Rejected(told, "Save it anew as a plain JPEG, or smaller.")
+                reason = f"{name} took longer to decode than the {self._limits.cpu_seconds:g} seconds that are allowed"
+                return Rejected(reason, "Save it again as a plain JPEG, or smaller.")
             case signal.SIGKILL:
-                told = f"the process that decoded {name} was killed, perhaps because the memory ran out"
-                return Rejected(told, "Save it smaller. If something else took the memory, just try it again.")
+                reason = f"the process that decoded {name} was killed, perhaps because the memory ran out"
+                return Rejected(reason, "Save it smaller. If something else took the memory, just try it again.")
             case _:
-                told = f"{name} made its decoder crash ({lost})"
-                return Damaged(told, "It is probably damaged. Copy it again, or save it anew as JPEG or PNG.")
+                reason = f"{name} made its decoder crash ({lost})"
+                return Damaged(reason, "It is probably damaged. Copy it again, or save it again as JPEG or PNG.")

@@ -1,4 +1,4 @@
-"""What is wanted of a picture, and what is made of it."""
+"""The request for a reference, and the reference itself."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from sorawatch.core.reference_format import DEFAULT, ReferenceOptions
 
 @dataclass(frozen=True, slots=True)
 class ReferenceRequest:
-    """What a picture shall become: ``aim`` in the sizes of ``model``, by ``fit``."""
+    """How to make a reference: a size for ``aim`` among those of ``model``, filled as ``fit`` says."""
 
     model: Model
     aim: Size | Aim
     fit: Fit
     focus: Focus | Point = Focus.CENTRE
-    finish: ReferenceOptions = DEFAULT
+    options: ReferenceOptions = DEFAULT
     thumbnail: Size | None = None
-    """The pixels that a small copy of the reference may have; None for no copy."""
+    """The maximum size of a small copy of the reference; None for no copy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A small copy, as large as was allowed: three bytes a pixel (red, green, blue), row by row from the top."""
+    """A small copy: three bytes for each pixel (red, green, blue), row by row from the top."""
 
     size: Size
     pixels: bytes
@@ -31,18 +31,18 @@ class Thumbnail:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A prepared picture and how it came about."""
+    """A prepared picture, and how it was made."""
 
     data: bytes
-    """The very bytes to upload; the picture in them has exactly ``size``."""
+    """The exact bytes to upload, a picture of ``size``."""
     mime: str
     size: Size
     source: Size
-    """Of the picture as it was found, upright."""
+    """The size of the source picture as displayed."""
     digest: str
     """SHA-256 of the source file, in hexadecimal."""
     crop: tuple[float, float, float, float] | None
-    """Left, top, right, bottom of the window used, in upright source pixels; None where the picture was used whole."""
+    """Left, top, right, bottom of the window in pixels of the source as displayed; None if all of it was used."""
     note: str
-    """What a person may want to know, such as ``upscaled 2.3×``; often empty."""
+    """A remark for people, such as ``upscaled 2.3×``; often empty."""
     thumbnail: Thumbnail | None = None

@@ -1,7 +1,7 @@
-"""Resizing with the Lanczos filter: by vector instructions with the extra ``fast``, else by Pillow.
+"""Resizing with the Lanczos filter: with vector instructions if the extra ``fast`` is installed, else with Pillow.
 
-Both give the same pixels but for rounding, the former in a seventh of the time, which is less than decoding takes.
-So with it a picture is decoded finer, which shows where edges are hard.
+Both give the same pixels except for rounding. The first needs a seventh of the time, less than decoding. So it can
+afford to decode at a higher resolution, which improves hard edges.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ except ImportError:
 else:
     _IS_INSTALLED = True
 
-_VECTORED = frozenset({"L", "RGB", "CMYK"})
-_LONGEST = 65_535
-"""Pixels a side, as in a JPEG: beyond, computing the filter's weights takes longer than using them."""
+_FAST_MODES = frozenset({"L", "RGB", "CMYK"})
+_MAX_SIDE = 65_535
+"""Pixels, as in a JPEG. For longer sides, computing the weights of the filter takes longer than applying them."""
 _REDUCING_GAP = 1.5
-"""How much finer than the result Pillow's cheap first reduction leaves a picture."""
-_ROUNDING = 3
-"""Levels by which the two ways may differ."""
+"""After Pillow's cheap first reduction, a side has at least so many times the pixels of the result."""
+_MAX_DIFFERENCE = 3
+"""Levels by which the two implementations may differ."""
 
 
 def resize(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
-    """What ``box`` (left, top, right, bottom in pixels, within ``image``) shows, at ``size`` (width, height)."""
-    if IS_FAST and image.mode in _VECTORED and max(image.size) <= _LONGEST:
+    """The part ``box`` (left, top, right, bottom in pixels) of ``image``, resized to ``size`` (width, height)."""
+    if IS_FAST and image.mode in _FAST_MODES and max(image.size) <= _MAX_SIDE:
         return _by_vectors(image, size, box)
     return _by_pillow(image, size, box)
 
@@ -48,18 +48,18 @@ def _by_vectors(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Im
     return resized
 
 
-def _is_sound() -> bool:
-    """It reaches into Pillow's own structures, and one day a Pillow may have laid them out otherwise."""
+def _agrees_with_pillow() -> bool:
+    """Whether the fast resizer works. It uses internal structures of Pillow, which another version may change."""
     sample = Image.linear_gradient("L").convert("RGB")
     try:
         ways = [way(sample, (100, 50), (0.5, 1.5, 255.5, 254.5)) for way in (_by_pillow, _by_vectors)]
-    except BaseException:  # noqa: BLE001 -- whatever it is, a panic of Rust's included, there is another way
+    except BaseException:  # noqa: BLE001 -- after any error, even a panic in Rust, Pillow is used
         return False
     difference = ImageChops.difference(*ways)
-    return difference.point(lambda value: value > _ROUNDING).getbbox() is None
+    return difference.point(lambda value: value > _MAX_DIFFERENCE).getbbox() is None
 
 
-IS_FAST = _IS_INSTALLED and _is_sound()
+IS_FAST = _IS_INSTALLED and _agrees_with_pillow()
 
-FINENESS = 1.5 if IS_FAST else 1.0
-"""How many times as many pixels a side as the result a decoded picture should have at least, if its file has them."""
+OVERSAMPLING = 1.5 if IS_FAST else 1.0
+"""A decoded picture should have at least so many times the pixels of the result on each side, if its file has them."""

@@ -1,4 +1,4 @@
-"""The picture file: opened without following links, read once, and the same file afterwards as before."""
+"""Reads a picture file once, without following links, and checks that it did not change meanwhile."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sorawatch.core.naming import on_a_line
 from sorawatch.errors import Damaged, Deferred, Rejected
 
 MAX_BYTES = 512 << 20
-"""Of a file, which is held in memory whole."""
+"""The largest file: it is read into memory as a whole."""
 
 
 def read(path: Path) -> bytes:
     """The bytes of the regular file at ``path``.
 
     Raises:
-        Rejected: if it is something else, empty, or longer than ``MAX_BYTES``.
-        Deferred: if it cannot be read now, or changed while it was.
+        Rejected: if it is not a regular file, empty, or longer than ``MAX_BYTES``.
+        Deferred: if it cannot be read now, or changed while it was read.
     """
     name = on_a_line(path.name)
     try:
@@ -30,8 +30,8 @@ def read(path: Path) -> bytes:
             if before.st_size == 0:
                 raise Damaged(f"{name} is empty: it has 0 bytes", "Copy the picture again.")
             if before.st_size > MAX_BYTES:
-                told = f"{name} has {before.st_size / 2**20:.0f} MiB, which is more than {MAX_BYTES >> 20} MiB"
-                raise Rejected(told, "Save it as a JPEG, or smaller.")
+                reason = f"{name} has {before.st_size / 2**20:.0f} MiB, which is more than {MAX_BYTES >> 20} MiB"
+                raise Rejected(reason, "Save it as a JPEG, or smaller.")
             data = file.read(before.st_size + 1)
             after = os.fstat(file.fileno())
         same = len(data) == before.st_size and _stamp(before) == _stamp(after) == _stamp(os.lstat(path))
@@ -53,7 +53,7 @@ def read(path: Path) -> bytes:
 
 
 def _open(path: str, flags: int) -> int:
-    # Without O_NONBLOCK the opening of a named pipe waits for somebody to write to it.
+    # Without O_NONBLOCK, opening a named pipe waits for a writer.
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
 
 

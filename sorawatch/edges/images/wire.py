@@ -1,7 +1,7 @@
-"""What the daemon and a worker say to each other, over two pipes.
+"""The messages between the daemon and a worker, over two pipes.
 
-The way in is pickled, for the daemon is trusted. The way out is not: whoever has just decoded hostile bytes may say
-anything, so an answer is read as data, never as code.
+Requests are pickled, since a worker trusts the daemon. Replies are not: a worker that has just decoded a malicious file
+may send anything, so a reply is read as data, never as code.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from sorawatch.core.order import Size
 from sorawatch.edges.images.reference import Reference, ReferenceRequest, Thumbnail
 from sorawatch.errors import Damaged, Deferred, Rejected
 
-MAX_ANSWER = 1 << 30
-"""Bytes: more than the largest reference has; nothing a worker says may take the daemon's memory."""
+MAX_REPLY = 1 << 30
+"""Bytes: more than the largest reference has. A worker must not be able to fill the daemon's memory."""
 
-_LENGTHS = struct.Struct(">QQ")
+_HEADER = struct.Struct(">QQ")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The absolute path of a picture, and what it shall become."""
+    """The absolute path of a picture, and how to make its reference."""
 
     path: Path
-    wish: ReferenceRequest
+    reference_request: ReferenceRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The file has been read; what happens from here on is the doing of its bytes."""
+    """The file has been read and decoding begins: the content of the file causes whatever happens next."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownError:
-    """The worker met an error that it does not know: a fault in the program."""
+    """An unexpected error in the worker, which is a bug."""
 
     trace: str
 
@@ -47,16 +47,16 @@ WorkerReply = Reference | Rejected | Deferred | UnknownError
 
 
 class Garbled(Exception):
-    """The other side has gone in the middle of a message, or sent none of ours."""
+    """The other side ended in the middle of a message, or sent an invalid one."""
 
 
 def send_request(pipe: IO[bytes], request: Request) -> None:
-    """Raises: OSError: if nobody listens."""
+    """Raises: OSError: if the other end is closed."""
     _send(pipe, pickle.dumps(request), b"")
 
 
 def receive_request(pipe: IO[bytes]) -> Request | None:
-    """The next request; None if there will be none."""
+    """The next request; None if there are no more."""
     try:
         head, _ = _receive(pipe)
     except Garbled:
@@ -66,69 +66,69 @@ def receive_request(pipe: IO[bytes]) -> Request | None:
     return request
 
 
-def send_reply(pipe: IO[bytes], answer: Begun | WorkerReply) -> None:
-    """Raises: OSError: if nobody listens."""
-    head, data = _written(answer)
+def send_reply(pipe: IO[bytes], reply: Begun | WorkerReply) -> None:
+    """Raises: OSError: if the other end is closed."""
+    head, data = _encoded(reply)
     _send(pipe, json.dumps(head).encode("ascii"), data)
 
 
 def receive_reply(pipe: IO[bytes]) -> Begun | WorkerReply:
-    """Raises: Garbled."""
+    """The next reply. Raises: Garbled."""
     head, data = _receive(pipe)
     try:
-        return _read(json.loads(head), data)
+        return _decoded(json.loads(head), data)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Garbled(str(error)) from error
 
 
 def _send(pipe: IO[bytes], head: bytes, data: bytes) -> None:
-    pipe.write(_LENGTHS.pack(len(head), len(data)) + head)
+    pipe.write(_HEADER.pack(len(head), len(data)) + head)
     pipe.write(data)
     pipe.flush()
 
 
 def _receive(pipe: IO[bytes]) -> tuple[bytes, bytes]:
-    lengths = _exactly(pipe, _LENGTHS.size)
-    head, data = _LENGTHS.unpack(lengths)
-    if head + data > MAX_ANSWER:
+    lengths = _read_exactly(pipe, _HEADER.size)
+    head, data = _HEADER.unpack(lengths)
+    if head + data > MAX_REPLY:
         raise Garbled(f"{head + data} bytes")
-    return _exactly(pipe, head), _exactly(pipe, data)
+    return _read_exactly(pipe, head), _read_exactly(pipe, data)
 
 
-def _exactly(pipe: IO[bytes], length: int) -> bytes:
+def _read_exactly(pipe: IO[bytes], length: int) -> bytes:
     found = pipe.read(length)
     if len(found) < length:
         raise Garbled("the pipe was closed")
     return found
 
 
-def _written(answer: Begun | WorkerReply) -> tuple[dict[str, object], bytes]:
-    match answer:
+def _encoded(reply: Begun | WorkerReply) -> tuple[dict[str, object], bytes]:
+    match reply:
         case Begun():
             return {"kind": "begun"}, b""
         case UnknownError():
-            return {"kind": "fault", "trace": answer.trace}, b""
+            return {"kind": "fault", "trace": reply.trace}, b""
         case Rejected():
-            kind = "damaged" if isinstance(answer, Damaged) else "rejected"
-            return {"kind": kind, "reason": str(answer), "hint": answer.hint}, b""
+            kind = "damaged" if isinstance(reply, Damaged) else "rejected"
+            return {"kind": kind, "reason": str(reply), "hint": reply.hint}, b""
         case Deferred():
-            return {"kind": "deferred", "reason": str(answer)}, b""
+            return {"kind": "deferred", "reason": str(reply)}, b""
         case Reference():
-            small = answer.thumbnail
+            thumbnail = reply.thumbnail
             head: dict[str, object] = {
                 "kind": "reference",
-                "mime": answer.mime,
-                "size": str(answer.size),
-                "source": str(answer.source),
-                "digest": answer.digest,
-                "crop": answer.crop,
-                "note": answer.note,
-                "thumbnail": small and str(small.size),
+                "mime": reply.mime,
+                "size": str(reply.size),
+                "source": str(reply.source),
+                "digest": reply.digest,
+                "crop": reply.crop,
+                "note": reply.note,
+                "thumbnail": thumbnail and str(thumbnail.size),
             }
-            return head, (small.pixels if small else b"") + answer.data
+            return head, (thumbnail.pixels if thumbnail else b"") + reply.data
 
 
-def _read(head: dict[str, Any], data: bytes) -> Begun | WorkerReply:
+def _decoded(head: dict[str, Any], data: bytes) -> Begun | WorkerReply:
     match head["kind"]:
         case "begun":
             return Begun()
@@ -141,16 +141,16 @@ def _read(head: dict[str, Any], data: bytes) -> Begun | WorkerReply:
         case "deferred":
             return Deferred(str(head["reason"]))
         case "reference":
-            small = _thumbnail(head["thumbnail"], data)
+            thumbnail = _thumbnail(head["thumbnail"], data)
             return Reference(
-                data=data[len(small.pixels) if small else 0 :],
+                data=data[len(thumbnail.pixels) if thumbnail else 0 :],
                 mime=str(head["mime"]),
                 size=Size.parse(head["size"]),
                 source=Size.parse(head["source"]),
                 digest=str(head["digest"]),
                 crop=_box(head["crop"]),
                 note=str(head["note"]),
-                thumbnail=small,
+                thumbnail=thumbnail,
             )
         case other:
             raise ValueError(other)

@@ -1,6 +1,6 @@
-"""The worker: a process that decodes one picture after the other, confined, for the ``Pool`` that started it.
+"""The worker: a restricted process that decodes one picture after the other for the ``Pool`` that started it.
 
-It ends when its standard input does, which is when the daemon ends, however it ends.
+It ends when its standard input is closed, which happens when the daemon ends in any way.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from sorawatch.errors import Deferred, Rejected
 
 
 def main() -> None:
-    """Serve until there are no more requests; the limits are the arguments."""
+    """Serve until there are no more requests. The command line arguments are the limits."""
     cpu_seconds, seconds, address_space = sys.argv[1:]
     limits = ProcessLimits(float(cpu_seconds), float(seconds), int(address_space))
-    # A service manager that stops the daemon tells all of its processes; this one has no say in when to end.
+    # A service manager sends SIGTERM to all processes of the daemon; this one ends when the daemon ends.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "wb")
+    output = os.fdopen(os.dup(1), "wb")
     _silence()
     _confine(limits)
     warnings.simplefilter("ignore")
     with suppress(BrokenPipeError):
         while (request := wire.receive_request(sys.stdin.buffer)) is not None:
-            wire.send_reply(answers, _answer(request, answers, limits))
+            wire.send_reply(output, _reply_to(request, output, limits))
 
 
-def _answer(request: wire.Request, answers: BinaryIO, limits: ProcessLimits) -> wire.WorkerReply:
+def _reply_to(request: wire.Request, output: BinaryIO, limits: ProcessLimits) -> wire.WorkerReply:
     try:
         data = source.read(request.path)
-        wire.send_reply(answers, wire.Begun())
-        with _leash(limits):
-            return pipeline.make(on_a_line(request.path.name), data, request.wish)
+        wire.send_reply(output, wire.Begun())
+        with _time_limit(limits):
+            return pipeline.make(on_a_line(request.path.name), data, request.reference_request)
     except (Rejected, Deferred) as refusal:
         return refusal
     except BrokenPipeError:
         raise
-    except Exception:  # noqa: BLE001 -- the daemon logs it, as it would one of its own
+    except Exception:  # noqa: BLE001 -- the daemon logs it as its own error
         return wire.UnknownError(traceback.format_exc())
 
 
 def _silence() -> None:
-    """Decoders write what they think of a file to the standard streams, over the terminal or into our answers."""
+    """Discard what decoders write to stdout and stderr: it would disturb the terminal, or corrupt our replies."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
@@ -60,9 +60,9 @@ def _silence() -> None:
 
 def _confine(limits: ProcessLimits) -> None:
     _lower(resource.RLIMIT_AS, limits.address_space)
-    # A crash is an answer like any other; nobody wants its gigabyte on the disk.
+    # A crash is handled like any other reply; a core dump would only fill the disk.
     _lower(resource.RLIMIT_CORE, 0)
-    # If the machine runs out of memory or time, let it be at the expense of this process and not of the daemon.
+    # If the machine is short of memory or computing time, this process must suffer and not the daemon.
     with suppress(OSError):
         os.nice(5)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
@@ -76,11 +76,11 @@ def _lower(kind: int, most: int) -> None:
 
 
 @contextmanager
-def _leash(limits: ProcessLimits) -> Iterator[None]:
-    """Within, the kernel ends this process, whatever it is at, when its time is up or the daemon has gone."""
+def _time_limit(limits: ProcessLimits) -> Iterator[None]:
+    """In the block, the kernel kills this process when its time is up or the daemon has ended."""
     fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
     flags = fcntl.fcntl(0, fcntl.F_GETFL)
-    # SIGIO comes when the pipe is closed at its other end; the daemon writes nothing before it has its answer.
+    # SIGIO is sent when the other end of the pipe is closed; the daemon writes nothing before it gets the reply.
     fcntl.fcntl(0, fcntl.F_SETFL, flags | os.O_ASYNC)
     signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds)
     signal.setitimer(signal.ITIMER_REAL, limits.seconds)

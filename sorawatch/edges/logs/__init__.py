@@ -1,4 +1,4 @@
-"""Where log lines go, and how they look there."""
+"""Sets up logging: where log lines go, and their format."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ __all__ = [
     "TextFormatter",
     "file_handler",
     "is_journal",
-    "last_words",
+    "log_fatal_error",
     "set_up",
     "stderr_handler",
 ]
 
 PROMPTS = logging.getLogger("sorawatch.prompts")
-"""What people write is told here alone, below the level of everything else."""
+"""Prompts are logged only here, with a level of its own."""
 
-_STAMPED = "%(asctime)s %(levelname)s %(message)s"
+_WITH_TIME = "%(asctime)s %(levelname)s %(message)s"
 
 
 class LogFile(WatchedFileHandler):
-    """A file that may be renamed or removed at any time: the next line begins a new one.
+    """A log file that may be renamed or removed at any time: the next line starts a new file.
 
-    A line that cannot be written is dropped, as no log is worth the work's end.
+    A line that cannot be written is dropped, since the work must not stop because of a log.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,21 +52,21 @@ class LogFile(WatchedFileHandler):
 
 
 def set_up(handlers: list[logging.Handler], level: str, *, prompts: bool) -> None:
-    """Send everything to ``handlers``; ``level`` holds for sorawatch, other libraries only ever warn."""
-    logging.raiseExceptions = False  # a log that cannot be written is no reason to write a traceback to stderr
+    """Send all records to ``handlers``. ``level`` applies to sorawatch; libraries log warnings and errors only."""
+    logging.raiseExceptions = False  # without a traceback on stderr for each line that cannot be written
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logging.getLogger("sorawatch").setLevel(level.upper())
     PROMPTS.setLevel(logging.DEBUG if prompts else logging.NOTSET)
 
 
 def stderr_handler(environ: Mapping[str, str], *, as_json: bool = False) -> logging.Handler:
-    """Lines on stderr: with their time, or as its journal wants them where one is at the other end.
+    """A handler for stderr. Lines have the time or, if stderr goes to the journal, a priority.
 
-    With systemd-python such a journal is written to directly, unless it shall have JSON.
+    With systemd-python the journal is written to directly, except as JSON.
     """
     handler = logging.StreamHandler(sys.stderr)
     if not is_journal(environ):
-        handler.setFormatter(JsonFormatter() if as_json else TextFormatter(_STAMPED))
+        handler.setFormatter(JsonFormatter() if as_json else TextFormatter(_WITH_TIME))
         return handler
     inner = JsonFormatter() if as_json else TextFormatter()
     handler.setFormatter(PriorityFormatter(inner.format))
@@ -75,20 +75,20 @@ def stderr_handler(environ: Mapping[str, str], *, as_json: bool = False) -> logg
 
 
 def file_handler(path: Path, *, as_json: bool) -> logging.Handler:
-    """Lines in a file, with their time. Raises: Blocked, Deferred: if it cannot be opened."""
+    """A handler for a file. Raises: Blocked, Deferred: if it cannot be opened."""
     handler = LogFile(path)
-    handler.setFormatter(JsonFormatter() if as_json else TextFormatter(_STAMPED))
+    handler.setFormatter(JsonFormatter() if as_json else TextFormatter(_WITH_TIME))
     return handler
 
 
-def last_words(environ: Mapping[str, str], told: str) -> None:
-    """An error on stderr, whatever the configuration says of logs: it may be what is wrong."""
-    record = {"name": "sorawatch", "levelno": logging.ERROR, "levelname": "ERROR", "msg": told}
+def log_fatal_error(environ: Mapping[str, str], text: str) -> None:
+    """Write an error to stderr without using the configuration of logs, which may itself be wrong."""
+    record = {"name": "sorawatch", "levelno": logging.ERROR, "levelname": "ERROR", "msg": text}
     stderr_handler(environ).handle(logging.makeLogRecord(record))
 
 
 def is_journal(environ: Mapping[str, str]) -> bool:
-    """Whether stderr is the stream that ``$JOURNAL_STREAM`` names; a shell below a service inherits the variable."""
+    """Whether stderr is the stream that ``$JOURNAL_STREAM`` names. The variable alone may be inherited by a shell."""
     try:
         status = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError):

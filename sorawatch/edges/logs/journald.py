@@ -1,7 +1,7 @@
-"""Records with all their fields into systemd's journal, through systemd-python.
+"""Sends records with all their fields to systemd's journal, with systemd-python.
 
-Its own handler drops fields in lower case, loses records with file names that are not text, and writes the arguments
-of a call into the journal as they are; so only its ``sendv`` is used, which takes bytes.
+Only ``sendv`` of systemd-python is used, which takes bytes. Its own handler drops fields with lower-case names, loses
+records with file names that are not UTF-8, and writes the arguments of log calls, with secrets, into the journal.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def sender() -> Callable[..., object] | None:
 
 
 class JournalHandler(logging.Handler):
-    """Sends records to the journal, and to ``fallback`` where it cannot be reached."""
+    """Sends records to the journal, or to ``fallback`` if the journal cannot be reached."""
 
     def __init__(self, send: Callable[..., object], fallback: logging.Handler) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class JournalHandler(logging.Handler):
 
 
 def fields(record: logging.LogRecord, message: str) -> list[bytes]:
-    """The entry of ``record``, each field as ``NAME=value``; a file's name as its own bytes."""
+    """The journal entry of ``record``, each field as ``NAME=value``. File names keep their original bytes."""
     entry = {
         "MESSAGE": message,
         "PRIORITY": str(priority(record)),
@@ -53,7 +53,7 @@ def fields(record: logging.LogRecord, message: str) -> list[bytes]:
         "CODE_FUNC": record.funcName or "",
     }
     if facts := facts_of(record):
-        told = {
+        known = {
             "SORAWATCH_EVENT": facts.event.value,
             "MESSAGE_ID": facts.event.message_id,
             "SORAWATCH_JOB": facts.job,
@@ -63,7 +63,7 @@ def fields(record: logging.LogRecord, message: str) -> list[bytes]:
             "SORAWATCH_WHY": facts.why,
             "SORAWATCH_SECONDS": None if facts.seconds is None else f"{facts.seconds:.3f}",
         }
-        entry |= {name: value for name, value in told.items() if value is not None}
+        entry |= {name: value for name, value in known.items() if value is not None}
     return [
         name.encode() + b"=" + SECRETS.hide(value).encode("utf-8", "surrogateescape") for name, value in entry.items()
     ]

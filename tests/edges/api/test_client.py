@@ -28,7 +28,7 @@ from PIL import Image
 
 from sorawatch.core.answers import Status, Video
 from sorawatch.edges.api import Dialect, VideoApi
-from sorawatch.edges.api.fetching import LARGEST_ANSWER
+from sorawatch.edges.api.fetching import MAX_RESPONSE
 from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.edges.clip import check
 from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
@@ -350,7 +350,7 @@ SPOILED = {
     "503 html": reply(503, b"<html>", Retry_After="1"),
     "504": reply(504),
     "200 html": reply(200, b"<html>"),
-    "endless": reply(200, b" " * (LARGEST_ANSWER + 1)),
+    "endless": reply(200, b" " * (MAX_RESPONSE + 1)),
     "bad chunk": Reply(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "close"),
     "bad gzip": reply(200, b"no gzip", Content_Encoding="gzip"),
 }
@@ -433,7 +433,7 @@ def test_failed_tls_was_certainly_not_sent_and_says_what_to_do() -> None:
         thread = threading.Thread(target=answer_plainly)
         thread.start()
         api = client(f"https://127.0.0.1:{listener.getsockname()[1]}")
-        with pytest.raises(Blocked, match="no safe connection") as raised:
+        with pytest.raises(Blocked, match="no secure connection") as raised:
             submit(api)
         api.close()
         thread.join()
@@ -487,7 +487,7 @@ def test_a_silent_server_is_asked_once() -> None:
 
 
 def test_an_answer_larger_than_any_page_is_not_read() -> None:
-    with serving(reply(200, b" " * (LARGEST_ANSWER + 1))) as (_, api), pytest.raises(Deferred, match="bytes"):
+    with serving(reply(200, b" " * (MAX_RESPONSE + 1))) as (_, api), pytest.raises(Deferred, match="bytes"):
         api.page()
 
 

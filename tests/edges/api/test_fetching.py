@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sorawatch.edges.api.fetching import LARGEST_ANSWER
+from sorawatch.edges.api.fetching import MAX_RESPONSE
 from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.errors import Blocked, Deferred, Rejected
 from tests.edges.api.test_client import CLIP, KEY, RESET, Reply, Request, Server, Storage, client, reply, serving
@@ -68,7 +68,7 @@ def test_what_is_no_video_is_not_written_whatever_its_type(body: bytes) -> None:
 
 
 def test_an_endless_answer_that_is_no_video_counts_as_this_jobs_failure() -> None:
-    with serving(reply(200, b"x" * (2 * LARGEST_ANSWER))) as (_, api), pytest.raises(Deferred) as raised:
+    with serving(reply(200, b"x" * (2 * MAX_RESPONSE))) as (_, api), pytest.raises(Deferred) as raised:
         api.download("v", io.BytesIO())
     assert not raised.value.everyone
 

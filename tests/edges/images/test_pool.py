@@ -113,7 +113,7 @@ def test_a_picture_that_takes_too_long_is_refused(tmp_path: Path, limits: Proces
     try:
         told, hint = refusal(studio.begin("endless.jpg", ENDLESS))
         assert told.startswith("endless.jpg took longer to decode than the ")
-        assert hint == "Save it anew as a plain JPEG, or smaller."
+        assert hint == "Save it again as a plain JPEG, or smaller."
         assert studio.good().size == SMALL
     finally:
         studio.close()
@@ -139,7 +139,7 @@ def test_a_picture_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None
         (
             signal.SIGSEGV,
             "endless.jpg made its decoder crash (signal 11)",
-            "It is probably damaged. Copy it again, or save it anew as JPEG or PNG.",
+            "It is probably damaged. Copy it again, or save it again as JPEG or PNG.",
         ),
     ],
 )
@@ -233,8 +233,8 @@ DAEMON = """
 import sys
 from pathlib import Path
 from sorawatch.core.order import Fit, Model, Size
-from sorawatch.edges.images import Pool, Wish
-Pool().prepare(Path(sys.argv[1]), Wish(Model("free", None, None), Size(64, 36), Fit.CROP))
+from sorawatch.edges.images import Pool, ReferenceRequest
+Pool().prepare(Path(sys.argv[1]), ReferenceRequest(Model("free", None, None), Size(64, 36), Fit.CROP))
 """
 
 

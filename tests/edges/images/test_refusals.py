@@ -47,7 +47,7 @@ def test_something_that_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"%PDF-1.7\n...")
     assert words(rejected(tmp_path / "a.jpg")) == (
         "a.jpg is not a picture that can be read; it begins with '%PDF-1.7'",
-        "If a viewer shows it, save it anew as JPEG or PNG.",
+        "If a viewer can show it, save it as JPEG or PNG.",
     )
 
 

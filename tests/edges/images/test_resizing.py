@@ -35,7 +35,7 @@ def photograph() -> Image.Image:
 
 
 def made(pool: Pool, path: Path, fit: Fit) -> Array:
-    reference = pool.prepare(path, ReferenceRequest(FREE, TARGET, fit, finish=ReferenceOptions(Format.PNG)))
+    reference = pool.prepare(path, ReferenceRequest(FREE, TARGET, fit, options=ReferenceOptions(Format.PNG)))
     copy = path.with_name("reference.png")
     copy.write_bytes(reference.data)
     return np.asarray(Image.open(copy)).astype(int)

@@ -1,4 +1,4 @@
-"""The bodies that servers of this contract give their errors, and any other that a test writes out."""
+"""The bodies of error responses in the forms of different servers, or as a test defines them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from sorawatch.simulator.answers import SimulatedResponse
+from sorawatch.simulator.responses import SimulatedResponse
 
 if TYPE_CHECKING:
-    from sorawatch.simulator.faults import Fault
+    from sorawatch.simulator.fault_types import Fault
 
 SHAPES: Mapping[str, tuple[str, Callable[[Fault], str]]] = {
     "openai": ("application/json", lambda fault: json.dumps({"error": _error(fault)})),
@@ -27,20 +27,20 @@ SHAPES: Mapping[str, tuple[str, Callable[[Fault], str]]] = {
     "unparsable": ("application/json", lambda _: '{"id": "video_'),
     "empty": ("text/plain", lambda _: ""),
 }
-"""Media type and text by name."""
+"""The Content-Type and the text of each form, by name."""
 
 _ID = "{id}"
 
 
-def canned(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
-    """What ``fault`` says in place of ``answer``, whose id it may tell in a place of its own."""
+def error_response(fault: Fault, response: SimulatedResponse) -> SimulatedResponse:
+    """The response of ``fault``, instead of ``response``, whose id may be inserted into it."""
     media_type, text = SHAPES[fault.shape]
     body = text(fault)
     if fault.body is not None:
         media_type = "application/json"
-        body = fault.body.replace(_ID, str(json.loads(answer.body)["id"])) if _ID in fault.body else fault.body
-    wishes = {"Retry-After": fault.retry_after, "retry-after-ms": fault.retry_after_ms}
-    headers = {name: str(value) for name, value in wishes.items() if value is not None}
+        body = fault.body.replace(_ID, str(json.loads(response.body)["id"])) if _ID in fault.body else fault.body
+    waits = {"Retry-After": fault.retry_after, "retry-after-ms": fault.retry_after_ms}
+    headers = {name: str(value) for name, value in waits.items() if value is not None}
     return SimulatedResponse(fault.status, body.encode(), fault.media_type or media_type, {**headers, **fault.headers})
 
 

@@ -1,4 +1,4 @@
-"""The clips themselves: a slow push-in on the reference, marked as simulated, as a real H.264 MP4."""
+"""Makes clips: real H.264 MP4s with a slow zoom into the reference, marked as simulated."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ LABEL = "SIMULATED"
 TITLE = "Simulated by sorawatch; not a real generation"
 _ZOOM = 0.12
 _WHITE, _BLACK, _NEUTRAL = 235, 16, 128
-"""Limited-range luma of white and black, and the chroma of grey (ITU-R BT.709)."""
+"""Luma of white and black, and chroma of grey, in limited range (ITU-R BT.709)."""
 
 
 class RenderingStoppedError(Exception):
-    """The server stops, so nobody waits for this clip any more."""
+    """The server is stopping, so the clip is no longer needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipKey:
-    """All that a clip depends on: the same key gives the same bytes. ``width`` and ``height`` are even pixels."""
+    """Everything that a clip depends on: the same key gives the same bytes. ``width`` and ``height`` are even."""
 
     reference_sha256: str
     width: int
@@ -44,8 +44,8 @@ class ClipKey:
 def render(reference: bytes, key: ClipKey, cancelled: Callable[[], bool]) -> bytes:
     """The clip of ``key`` as the bytes of a progressive MP4 (``moov`` before ``mdat``).
 
-    Frames are zoomed plane by plane in YUV 4:2:0, which is half the work of zooming RGB and converting each one.
-    One encoder thread keeps the bytes reproducible, so a clip rendered twice can still be resumed with Range.
+    The planes of a frame are zoomed in YUV 4:2:0, which takes half the time of zooming RGB and converting each frame.
+    A single encoder thread makes the bytes reproducible, so that a download can continue after the clip was made again.
 
     Raises:
         RenderingStoppedError: as soon as ``cancelled()`` is true.
@@ -53,7 +53,7 @@ def render(reference: bytes, key: ClipKey, cancelled: Callable[[], bool]) -> byt
     planes = _planes(reference)
     label, mask = _label(min(key.width, key.height))
     count = key.seconds * key.frames_per_second
-    # The muxer reopens its output by name to move moov to the front, so memory will not do.
+    # The muxer opens its output again by name, to move moov to the front, so it must be a file.
     with tempfile.NamedTemporaryFile(prefix="sorawatch-", suffix=".mp4") as file:
         with av.open(file.name, "w", options={"movflags": "+faststart"}) as container:
             container.metadata.update(title=TITLE, comment=TITLE)
@@ -65,7 +65,7 @@ def render(reference: bytes, key: ClipKey, cancelled: Callable[[], bool]) -> byt
             for number in range(count):
                 if cancelled():
                     raise RenderingStoppedError
-                zoomed = [_zoomed(plane, _zoom(number, count)) for plane in planes]
+                zoomed = [_zoomed(plane, _zoom_at(number, count)) for plane in planes]
                 _stamp(zoomed, label, mask)
                 frame = _frame(zoomed, "yuv420p")
                 frame.pts, frame.time_base = number, Fraction(1, key.frames_per_second)
@@ -75,7 +75,7 @@ def render(reference: bytes, key: ClipKey, cancelled: Callable[[], bool]) -> byt
 
 
 def _planes(reference: bytes) -> list[Image.Image]:
-    """Luma and the two chroma planes of a picture, limited range BT.709; transparency shows black."""
+    """The luma and chroma planes of a picture, limited range BT.709. Transparent parts become black."""
     with Image.open(io.BytesIO(reference)) as picture:
         opaque = Image.new("RGB", picture.size)
         rgba = picture.convert("RGBA")
@@ -93,8 +93,8 @@ def _planes(reference: bytes) -> list[Image.Image]:
     ]
 
 
-def _zoom(number: int, count: int) -> float:
-    """The magnification of a frame: it sets off and comes to rest softly."""
+def _zoom_at(number: int, count: int) -> float:
+    """The magnification of a frame. It starts and ends slowly."""
     return 1 + _ZOOM * (1 - math.cos(math.pi * number / max(1, count - 1))) / 2
 
 
@@ -105,7 +105,7 @@ def _zoomed(plane: Image.Image, zoom: float) -> Image.Image:
 
 
 def _label(short_side: int) -> tuple[Image.Image, Image.Image]:
-    """White letters on black, in luma, and how strongly they cover the picture; even pixels each way."""
+    """The luma of the label, white letters on black, and its opacity. Width and height are even."""
     size = max(12, short_side // 28)
     font = ImageFont.load_default(size)
     left, top, right, bottom = font.getbbox(LABEL)
@@ -119,7 +119,7 @@ def _label(short_side: int) -> tuple[Image.Image, Image.Image]:
 
 
 def _stamp(planes: list[Image.Image], label: Image.Image, mask: Image.Image) -> None:
-    """The label in the upper left corner, a little way in."""
+    """Draw the label near the upper left corner."""
     inset = label.height // 4 * 2
     luma, *chroma = planes
     luma.paste(label, (inset, inset), mask)
@@ -131,6 +131,6 @@ def _stamp(planes: list[Image.Image], label: Image.Image, mask: Image.Image) -> 
 def _frame(planes: list[Image.Image], pixel_format: str) -> av.VideoFrame:
     frame = av.VideoFrame(*planes[0].size, pixel_format)
     for target, plane in zip(frame.planes, planes, strict=True):
-        # Rows of a frame are padded for alignment; cropping beyond the edge pads ours alike.
+        # The rows of a frame are padded for alignment; cropping beyond the edge adds the same padding.
         target.update(plane.crop((0, 0, target.line_size, target.height)).tobytes())
     return frame

@@ -1,4 +1,4 @@
-"""What a server tells of one video or of all of them, falsified or left out."""
+"""Effects of faults on the JSON of a video or of the list."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sorawatch.simulator.answers import SimulatedResponse
-    from sorawatch.simulator.faults import Effect, Fault
+    from sorawatch.simulator.fault_types import Effect, Fault
+    from sorawatch.simulator.responses import SimulatedResponse
 
 Document = dict[str, object]
 
 
-def of_document(change: Callable[[Fault, Document], Document]) -> Effect:
-    """``change`` applied to the JSON of an answer."""
+def change_document(change: Callable[[Fault, Document], Document]) -> Effect:
+    """Apply ``change`` to the JSON of a response."""
 
-    def effect(fault: Fault, answer: SimulatedResponse) -> SimulatedResponse:
-        return replace(answer, body=json.dumps(change(fault, json.loads(answer.body))).encode())
+    def effect(fault: Fault, response: SimulatedResponse) -> SimulatedResponse:
+        return replace(response, body=json.dumps(change(fault, json.loads(response.body))).encode())
 
     return effect
 
 
-def of_videos(change: Callable[[Fault, Document], Document]) -> Effect:
-    """``change`` applied to a video, or to each video of a list."""
+def change_videos(change: Callable[[Fault, Document], Document]) -> Effect:
+    """Apply ``change`` to a video, or to each video of a list."""
 
     def each(fault: Fault, document: Document) -> Document:
         data = document.get("data")
@@ -34,44 +34,45 @@ def of_videos(change: Callable[[Fault, Document], Document]) -> Effect:
             return {**document, "data": [change(fault, video) for video in data]}
         return change(fault, document)
 
-    return of_document(each)
+    return change_document(each)
 
 
-def with_values(**values: object) -> Effect:
-    return of_videos(lambda _, video: {**video, **values})
+def set_values(**values: object) -> Effect:
+    return change_videos(lambda _, video: {**video, **values})
 
 
-def without(key: str) -> Callable[[Fault, Document], Document]:
+def remove_key(key: str) -> Callable[[Fault, Document], Document]:
     return lambda _, document: {name: value for name, value in document.items() if name != key}
 
 
-def receding(_: Fault, video: Document) -> Document:
+def reverse_progress(_: Fault, video: Document) -> Document:
     progress = video["progress"]
     assert isinstance(progress, int)
     return {**video, "progress": 100 - progress}
 
 
-def renamed(_: Fault, video: Document) -> Document:
+def other_id(_: Fault, video: Document) -> Document:
     return {**video, "id": "task_" + hashlib.sha256(str(video["id"]).encode()).hexdigest()[:24]}
 
 
-def hiding(hides: Callable[[Fault, Document], bool]) -> Effect:
-    """A list without the videos that ``hides`` is true of, as if there were no such videos."""
+def hide_videos(hides: Callable[[Fault, Document], bool]) -> Effect:
+    """Remove the videos for which ``hides`` is true from a list, as if they did not exist."""
 
     def shown(fault: Fault, page: Document) -> Document:
-        return _page(page, [video for video in _data(page) if not hides(fault, video)])
+        return _page_of(page, [video for video in _data(page) if not hides(fault, video)])
 
-    return of_document(shown)
+    return change_document(shown)
 
 
-def filtered(fault: Fault, page: Document) -> Document:
-    """A list from which a gateway drops what is not in its own books, but for ``first_id`` and ``last_id``."""
+def filter_data(fault: Fault, page: Document) -> Document:
+    """Remove videos from the data only, but not from ``first_id`` and ``last_id``, as a gateway does with videos that
+    it does not know."""
     return {**page, "data": [video for video in _data(page) if not has_word(fault, video)]}
 
 
-def emptied(_: Fault, page: Document) -> Document:
-    """A list that shows nothing, and says that there is no more."""
-    return {**_page(page, []), "has_more": False}
+def empty_list(_: Fault, page: Document) -> Document:
+    """An empty list that says that there are no more videos."""
+    return {**_page_of(page, []), "has_more": False}
 
 
 def is_young(fault: Fault, video: Document) -> bool:
@@ -89,10 +90,10 @@ def has_word(fault: Fault, video: Document) -> bool:
     return fault.word in str(video["prompt"])
 
 
-def foreign(_: Fault, page: Document) -> Document:
-    """The whole list of an account that has nothing to do with ours."""
+def foreign_list(_: Fault, page: Document) -> Document:
+    """The list of another account."""
     return {
-        **_page(page, [_stranger("A kettle on a stove", 0), _stranger("Two foxes in fresh snow", 3600)]),
+        **_page_of(page, [_foreign_video("A kettle on a stove", 0), _foreign_video("Two foxes in fresh snow", 3600)]),
         "has_more": False,
     }
 
@@ -103,12 +104,12 @@ def _data(page: Document) -> list[Document]:
     return data
 
 
-def _page(page: Document, data: list[Document]) -> Document:
+def _page_of(page: Document, data: list[Document]) -> Document:
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     return {**page, "data": data, "first_id": first, "last_id": last}
 
 
-def _stranger(prompt: str, age: int) -> Document:
+def _foreign_video(prompt: str, age: int) -> Document:
     created_at = int(time.time()) - age
     return {
         "id": f"video_{hashlib.sha256(prompt.encode()).hexdigest()[:32]}",

@@ -1,0 +1,93 @@
+"""The responses of the simulator, before they are sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+
+
+class Transmission(Enum):
+    """How a response is sent."""
+
+    WHOLE = auto()
+    RESET = auto()
+    """Not sent: the connection is reset."""
+    HANG = auto()
+    """Not sent: the connection stays open."""
+    CUT = auto()
+    """Half of the body that Content-Length announces, then the connection is closed."""
+    STALL = auto()
+    """Half of the body that Content-Length announces, then nothing more."""
+    TRICKLE = auto()
+    """Slowly, in small pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedResponse:
+    """One HTTP response. ``seconds`` is how long `Transmission.TRICKLE` takes."""
+
+    status: int = 200
+    body: bytes = b""
+    media_type: str = "application/json"
+    """The Content-Type; no header if empty."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    supports_range: bool = False
+    """Whether a Range header of the request is respected."""
+    clip_url: str = ""
+    """Another URL of the clip that is the body, or that the body describes."""
+    transmission: Transmission = Transmission.WHOLE
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, document: object, status: int = 200) -> SimulatedResponse:
+        """A JSON response."""
+        return cls(status, json.dumps(document).encode())
+
+
+class ApiError(Exception):
+    """An error in OpenAI's form ``{"error": {"message", "type", "param", "code"}}``."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: str = "invalid_request_error",
+        param: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.response = SimulatedResponse.of(
+            {"error": {"message": message, "type": kind, "param": param, "code": code}}, status
+        )
+
+
+def apply_range(response: SimulatedResponse, wanted: str | None, condition: str | None) -> SimulatedResponse:
+    """The part of ``response`` that a request asks for with ``Range: wanted`` and ``If-Range: condition``.
+
+    A single range of bytes gives 206, or 416 if it is not satisfiable. All other values of the header are ignored, as
+    RFC 9110 §14.2 allows.
+    """
+    if not response.supports_range:
+        return response
+    whole = replace(response, headers={**response.headers, "Accept-Ranges": "bytes"})
+    if wanted is None or (condition is not None and condition != response.headers.get("ETag")):
+        return whole
+    unit, _, spec = wanted.partition("=")
+    first, dash, last = (part.strip() for part in spec.partition("-"))
+    numbers = [part for part in (first, last) if part]
+    if unit.strip() != "bytes" or not dash or not numbers or not all(map(_decimal, numbers)):
+        return whole
+    length = len(response.body)
+    start = int(first) if first else max(0, length - int(last))
+    stop = min(length, int(last) + 1) if first and last else length
+    if start >= length or start >= stop:
+        return replace(ApiError(416, "Range not satisfiable").response, headers={"Content-Range": f"bytes */{length}"})
+    place = {**whole.headers, "Content-Range": f"bytes {start}-{stop - 1}/{length}"}
+    return replace(whole, status=206, body=response.body[start:stop], headers=place)
+
+
+def _decimal(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
