@@ -13,6 +13,7 @@ from sorawatch.core.sidecar import OrderSettings, make_order, read_prompt, read_
 from sorawatch.core.yaml_tree import MAX_BYTES, Invalid
 from sorawatch.edges import yamlfile
 from sorawatch.errors import Problem, Rejected
+from tests.support import texts
 
 CONFIG = OrderSettings(
     model="sora-2",
@@ -268,9 +269,7 @@ class TestUnreadable:
         with pytest.raises(Invalid) as caught:
             yamlfile.load(b"seconds: 4\nseconds: 8\n", "beach.yaml")
         layer = OrderSettings.unreadable("beach.yaml", *caught.value.problems)
-        assert refusal(layer) == (
-            'beach.yaml line 2: has the key "seconds" a second time (first in line 1). Keep one of the two.'
-        )
+        assert refusal(layer) == (f'beach.yaml line 2: has the key "seconds" {texts.SECOND_TIME} 1). {texts.KEEP_ONE}')
 
     def test_several_problems_of_one_file(self) -> None:
         problems = (Problem("beach.yaml line 1", "is wrong", "Mend it."), Problem("beach.yaml line 2", "too", "Also."))
@@ -281,7 +280,7 @@ TEXT_REFUSED = {
     "empty": (b" \n\t\n", "beach.txt: is empty. Write what moves, and how the camera moves."),
     "not UTF-8": (
         b"ok\nW\xe4lder",
-        "beach.txt line 2: is not UTF-8 text (byte 0xe4). Save it with the encoding UTF-8.",
+        f"beach.txt line 2: is not UTF-8 text (byte 0xe4). {texts.SAVE_AS_UTF8}",
     ),
     "too large": (b"x" * (MAX_BYTES + 1), "beach.txt: is larger than 64 KiB. Shorten it."),
     "too long": (b"x" * 32_001, "beach.txt: has 32001 characters. Allowed: at most 32000."),

@@ -20,7 +20,7 @@ from sorawatch.core.permissions import Permissions
 from sorawatch.edges import outbox
 from sorawatch.edges.outbox import Item
 from sorawatch.errors import Blocked, Deferred
-from tests.support import outbox_crashes
+from tests.support import outbox_crashes, texts
 
 
 @pytest.fixture
@@ -289,7 +289,7 @@ class TestTrouble:
         root = mount("size=1m")
         (root / "ballast").write_bytes(bytes(900_000))
         item = put(inbox, a_jpg="A" * 500_000)[0]
-        with pytest.raises(Blocked, match="The disk is full") as caught:
+        with pytest.raises(Blocked, match=texts.DISK_FULL) as caught:
             outbox.place([item], root, "", intent)
         assert caught.value.passing
         assert [path.name for path in root.iterdir()] == ["ballast"]
@@ -301,7 +301,7 @@ class TestTrouble:
     def test_a_disk_without_inodes(self, inbox: Path, intent: Path, mount: Callable[[str], Path]) -> None:
         root = mount("nr_inodes=1")
         item = put(inbox, a_jpg="A")[0]
-        with pytest.raises(Blocked, match="The disk is full"):
+        with pytest.raises(Blocked, match=texts.DISK_FULL):
             outbox.place([item], root, "", intent)
         assert files(inbox) == {"a.jpg": "A"}
 
@@ -311,7 +311,7 @@ class TestTrouble:
         root = mount("size=1m")
         remount(root, "ro")
         item = put(inbox, a_jpg="A")[0]
-        with pytest.raises(Blocked, match="cannot be written"):
+        with pytest.raises(Blocked, match=texts.UNWRITABLE):
             outbox.place([item], root, "", intent)
         remount(root, "rw")
         assert outbox.place([item], root, "", intent) == ("a.jpg",)
@@ -393,7 +393,7 @@ class TestAccess:
         (unprivileged / "out").chmod(0o555)
         with pytest.raises(Blocked) as caught:
             outbox.place([replace(made, keep=True)], unprivileged / "out", "", unprivileged / "intent", Permissions())
-        assert caught.value.hint == f"Give sorawatch's user access to {unprivileged / 'out'}."
+        assert caught.value.hint == f"{texts.GIVE_ACCESS} {unprivileged / 'out'}."
 
     @pytest.mark.parametrize("refusing", ["in", "out"])
     def test_a_refused_move_names_the_folder_that_refuses(self, unprivileged: Path, refusing: str) -> None:
@@ -403,6 +403,6 @@ class TestAccess:
         (unprivileged / refusing).chmod(0o500)
         with pytest.raises(Blocked) as refused:
             outbox.place(items, unprivileged / "out", "", unprivileged / "intent")
-        assert refused.value.hint == f"Give sorawatch's user access to {unprivileged / refusing}."
+        assert refused.value.hint == f"{texts.GIVE_ACCESS} {unprivileged / refusing}."
         (unprivileged / refusing).chmod(0o700)
         assert outbox.place(items, unprivileged / "out", "", unprivileged / "intent") == ("a.jpg",)

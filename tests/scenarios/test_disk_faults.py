@@ -16,6 +16,7 @@ from sorawatch import config
 from sorawatch.app import status
 from sorawatch.core.job import Job
 from sorawatch.simulator import Fault
+from tests.support import texts
 from tests.support.workspace import Workspace, picture, wait_until
 
 DAY_MS = 86_400_000
@@ -102,7 +103,7 @@ def test_an_outbox_deleted_while_running_is_not_made_again(stalled_workspace: Wo
         wait_until(lambda: workspace.counts() == {"rendering": 1})
         shutil.rmtree(workspace.outbox)
         workspace.simulator.finish_all()
-        wait_until(lambda: "outbox has lost its file .sorawatch" in pauses(workspace))
+        wait_until(lambda: f"outbox {texts.LOST_ITS_FILE}" in pauses(workspace))
         workspace.drop("later.jpg")
         wait_until(lambda: workspace.counts() == {"rendered": 1, "ready": 1}, told=workspace.counts)
         assert not workspace.outbox.exists()
@@ -123,16 +124,16 @@ def test_why_a_picture_failed_is_told_although_the_errors_folder_was_gone_meanwh
         wait_until((workspace.errors / ".sorawatch").exists)
         (workspace.errors / ".sorawatch").unlink()
         (workspace.inbox / "bad.jpg").write_bytes(b"no picture")
-        wait_until(lambda: jobs(workspace) and "errors has lost its file .sorawatch" in jobs(workspace)[0].obstacle)
+        wait_until(lambda: jobs(workspace) and f"errors {texts.LOST_ITS_FILE}" in jobs(workspace)[0].obstacle)
         told = workspace.told()
-        assert "is not a picture that can be read" in told
+        assert texts.NOT_A_PICTURE in told
         assert "not moved yet: " in told
         (workspace.errors / ".sorawatch").touch()
         wait_until(lambda: "failed" in workspace.states("bad.jpg"), told=workspace.told)
     text = (workspace.errors / "bad.error.txt").read_text()
-    assert "is not a picture that can be read" in text
+    assert texts.NOT_A_PICTURE in text
     assert ".sorawatch" not in text
-    assert "is not a picture that can be read" in jobs(workspace)[0].reason
+    assert texts.NOT_A_PICTURE in jobs(workspace)[0].reason
 
 
 def test_a_pair_that_a_sync_tool_keeps_bringing_back_is_refused_every_time(workspace: Workspace) -> None:
@@ -148,8 +149,8 @@ def test_a_pair_that_a_sync_tool_keeps_bringing_back_is_refused_every_time(works
     assert workspace.simulator.ledger().creates == 1
     assert list(workspace.files("outbox")) == ["beach.mp4"]
     for text in workspace.errors.glob("*.error.txt"):
-        assert "it is the same order as job" in text.read_text()
-        assert "Was it charged?\n    No." in text.read_text()
+        assert texts.SAME_ORDER in text.read_text()
+        assert f"{texts.WAS_IT_CHARGED}\n    No." in text.read_text()
 
 
 # The state below a running daemon
@@ -163,7 +164,7 @@ def test_a_state_moved_away_and_back_stops_nothing_for_good(stalled_workspace: W
         (workspace.root / "state.db").rename(workspace.root / "elsewhere.db")
         workspace.drop("later.jpg")
         workspace.simulator.finish_all()
-        assert "there is no state" in workspace.cli("status", status=2)
+        assert texts.NO_STATE in workspace.cli("status", status=2)
         (workspace.root / "elsewhere.db").rename(workspace.root / "state.db")
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
         workspace.simulator.finish_all()

@@ -8,6 +8,7 @@ import pytest
 
 from sorawatch import simulator
 from sorawatch.simulator import Fault
+from tests.support import texts
 from tests.support.workspace import Workspace, wait_until
 
 
@@ -102,7 +103,7 @@ def test_without_a_list_a_lost_answer_is_held_with_the_ways_on(beach: Workspace,
     )
     assert not beach.run_once()
     told = beach.cli("show", "beach.jpg")
-    for words in ("held", "It may have been charged", "sorawatch adopt", "sorawatch retry", "VIDEO_ID"):
+    for words in ("held", f"It {texts.MAYBE_CHARGED}", "sorawatch adopt", "sorawatch retry", "VIDEO_ID"):
         assert words in told
     assert set(beach.files("inbox")) == {"beach.jpg", "beach.yaml"}
     assert beach.simulator.ledger().creates == (1 if accepted else 0)
@@ -123,7 +124,7 @@ def test_a_video_that_was_named_wrongly_can_be_named_anew(beach: Workspace) -> N
     beach.cli("adopt", "beach.jpg", "video_misspelt")
     assert not beach.run_once()
     told = beach.cli("show", "beach.jpg")
-    for words in ("held", "no longer knows the video", "It may have been charged", "sorawatch adopt"):
+    for words in ("held", f"{texts.NO_LONGER_KNOWN} the video", f"It {texts.MAYBE_CHARGED}", "sorawatch adopt"):
         assert words in told
     assert set(beach.files("inbox")) == {"beach.jpg", "beach.yaml"}
     (video,) = beach.simulator.ledger().videos
@@ -140,7 +141,7 @@ def test_a_video_that_was_named_wrongly_can_be_named_anew_at_once(beach: Workspa
     assert not beach.run_once()
     beach.cli("adopt", "beach.jpg", "video_misspelt")
     with beach.running():
-        wait_until(lambda: "no longer knows" in beach.told())
+        wait_until(lambda: texts.NO_LONGER_KNOWN in beach.told())
         (video,) = beach.simulator.ledger().videos
         beach.cli("adopt", "beach.jpg", video.id)
         wait_until(lambda: beach.counts() == {"done": 1})
@@ -247,7 +248,7 @@ def test_a_refusal_for_good_goes_to_errors_uncharged(beach: Workspace, fault: Fa
     assert not beach.run_once()
     text = (beach.errors / "beach.error.txt").read_text()
     assert words in text
-    assert "Was it charged?\n    No." in text
+    assert f"{texts.WAS_IT_CHARGED}\n    No." in text
     assert beach.simulator.ledger().creates == 0
 
 
@@ -255,7 +256,7 @@ def test_a_refusal_for_good_goes_to_errors_uncharged(beach: Workspace, fault: Fa
     ("fault", "words"),
     [
         (Fault("answer_before", on="create", status=401, times=None), "refuses the API key"),
-        (Fault("answer_before", on="create", status=403, message="Forbidden", times=None), "refuses the order"),
+        (Fault("answer_before", on="create", status=403, message="Forbidden", times=None), texts.ORDER_REFUSED),
         (Fault("answer_before", on="create", status=400, message="No connected db.", times=None), "refuses the API key"),
         (Fault("answer_before", on="create", status=400, message="Your credit balance is too low", times=None), "no credit left"),
         (Fault("answer_before", on="create", status=422, shape="detail_list", message="Field required", times=None), "Field required"),
@@ -273,7 +274,7 @@ def test_what_stops_everybody_fails_nobody(workspace: Workspace, fault: Fault, w
         workspace.drop(f"{number}.jpg")
     workspace.simulator.inject(fault)
     with workspace.running():
-        wait_until(lambda: "nothing is submitted" in workspace.told())
+        wait_until(lambda: texts.NOTHING_IS_SUBMITTED in workspace.told())
         assert words in workspace.told()
         assert {job.attempts for job in workspace.status().jobs} == {0}
         workspace.simulator.clear_faults()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sorawatch.simulator import Fault
+from tests.support import texts
 from tests.support.daemon_process import Pledge, attempts, daemon, drained, ended, pauses, reasons, start
 from tests.support.disks import Disk, Disks
 from tests.support.workspace import Workspace, wait_until
@@ -35,7 +36,7 @@ def test_a_full_outbox_pauses_submissions_until_there_is_room(
         use_up(disk, scarce)
         workspace.simulator.finish_all()
         wait_until(lambda: "disk is full" in pauses(workspace), told=lambda: running.log)
-        assert "The disk is full" in workspace.cli("status")
+        assert texts.DISK_FULL in workspace.cli("status")
         pledge.drop("later.jpg")
         wait_until(lambda: workspace.counts().get("ready") == 1, told=lambda: reasons(workspace))
         so_far = attempts(workspace)
@@ -99,7 +100,7 @@ def test_nothing_is_submitted_that_the_state_cannot_take_down(disks: Disks, stal
         disk.fill()
         (workspace.inbox / "PAUSE").unlink()
         wait_until(lambda: running.log.count("database or disk is full") >= 2, told=lambda: running.log)
-        assert "Make room on its disk" in running.log
+        assert texts.MAKE_ROOM in running.log
         assert workspace.counts() == {"ready": 1}
         assert workspace.simulator.ledger().creates == 0
         disk.make_room()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import texts
 from tests.support.daemon_process import Pledge, attempts, daemon, drained, pauses, reasons, start
 from tests.support.disks import Disks
 from tests.support.workspace import Workspace, wait_until
@@ -68,7 +69,7 @@ def test_a_disk_that_becomes_read_only(disks: Disks, stalled_disk_workspace: Wor
         wait_until(lambda: workspace.counts() == {"rendering": 1})
         disk.remount("ro")
         workspace.simulator.finish_all()
-        wait_until(lambda: "cannot be written" in pauses(workspace), told=lambda: running.log)
+        wait_until(lambda: texts.UNWRITABLE in pauses(workspace), told=lambda: running.log)
         assert str(workspace.root / folder) in pauses(workspace)
         pledge.drop("later.jpg")
         wait_until(lambda: workspace.counts().get("ready") == 1, told=lambda: reasons(workspace))
@@ -89,7 +90,7 @@ def test_an_inbox_that_becomes_read_only(disks: Disks, stalled_disk_workspace: W
         wait_until(lambda: workspace.counts() == {"rendering": 1})
         with disks.read_only(workspace.inbox):
             workspace.simulator.finish_all()
-            wait_until(lambda: "cannot be written" in pauses(workspace), told=lambda: running.log)
+            wait_until(lambda: texts.UNWRITABLE in pauses(workspace), told=lambda: running.log)
             assert set(workspace.files("outbox")) == {"0.mp4"}
             assert set(workspace.files("inbox")) == {"0.jpg", "0.yaml"}
         wait_until(lambda: workspace.files("inbox") == {}, told=lambda: reasons(workspace))
@@ -106,7 +107,7 @@ def test_a_state_on_a_disk_that_fails(disks: Disks, stalled_disk_workspace: Work
     wait_until(lambda: workspace.counts() == {"rendering": 2})
     disk.fail()
     workspace.simulator.finish_all()
-    wait_until(lambda: "trying again" in running.log, told=lambda: running.log)
+    wait_until(lambda: texts.TRYING_AGAIN in running.log, told=lambda: running.log)
     running.kill()
     assert "Traceback" not in running.log
     disk.unmount()
@@ -126,7 +127,7 @@ def test_an_immutable_picture_is_delivered_and_stays_until_it_can_be_moved(works
         with immutable(workspace.inbox / "0.jpg"):
             (workspace.inbox / "PAUSE").unlink()
             wait_until(
-                lambda: "Access is refused" in str(reasons(workspace)),
+                lambda: texts.ACCESS_REFUSED in str(reasons(workspace)),
                 told=lambda: f"{reasons(workspace)}\n{running.log}",
             )
             so_far = attempts(workspace)
@@ -144,8 +145,8 @@ def test_an_outbox_that_the_daemon_may_not_write(workspace: Workspace, powerless
         wait_until((workspace.outbox / ".sorawatch").exists)
         workspace.outbox.chmod(0o500)
         pledge.drop("0.jpg")
-        wait_until(lambda: "Access is refused" in pauses(workspace), told=lambda: running.log)
-        assert f"Give sorawatch's user access to {workspace.outbox}" in pauses(workspace)
+        wait_until(lambda: texts.ACCESS_REFUSED in pauses(workspace), told=lambda: running.log)
+        assert f"{texts.GIVE_ACCESS} {workspace.outbox}" in pauses(workspace)
         assert workspace.files("outbox") == {}
         workspace.outbox.chmod(0o700)
         wait_until(lambda: len(workspace.files("processed")) == 2, told=lambda: reasons(workspace))

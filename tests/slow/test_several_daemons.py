@@ -22,6 +22,7 @@ from sorawatch.core.schedule import Waits
 from sorawatch.daemon.submission.admission import Admission
 from sorawatch.edges.store import PostgresDatabase, Store
 from sorawatch.simulator import Fault, Simulator
+from tests.support import texts
 from tests.support.daemon_process import Pledge, Running, daemon, ended, pauses, reasons, start
 from tests.support.postgres import PASSWORD, Cluster
 from tests.support.workspace import Workspace, wait_until
@@ -128,7 +129,7 @@ def test_a_submit_that_a_killed_machine_had_under_way_is_found_by_another(fleet:
 def test_a_submit_under_way_is_found_whoever_gave_commands_meanwhile(fleet: Fleet) -> None:
     one = fleet.first
     pledge = killed_in_mid_submit(one)
-    wait_until(lambda: "no daemon is running" in one.cli("resume"))
+    wait_until(lambda: texts.NO_DAEMON in one.cli("resume"))
     with daemon(one) as running:
         wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one) + running.log)
     pledge.keep(clips=1)
@@ -245,7 +246,7 @@ class TestRefused:
             **other.settings,
             "folders": {name: str(other.root / name) for name in other.settings["folders"]},
         }
-        assert "has lost its file .sorawatch, so its share is not mounted" in other.program("run", status=1)
+        assert f"{texts.LOST_ITS_FILE}, so its share is not mounted" in other.program("run", status=1)
         assert other.files("inbox") == {}
 
     def test_another_state_on_the_same_inbox(self, fleet: Fleet, cluster: Cluster) -> None:
@@ -255,7 +256,7 @@ class TestRefused:
         with daemon(one) as running:
             for other in (two, three):
                 told = other.program("run", status=2)
-                assert f"another sorawatch (pid {running.process.pid} " in told
+                assert f"{texts.ANOTHER_DAEMON} {running.process.pid} " in told
                 assert "already works on the inbox" in told
         with daemon(three):
             assert "already works on the inbox" in one.program("run", status=2)
@@ -277,23 +278,23 @@ class TestRefused:
         url = cluster.database()
         cluster.execute("CREATE TABLE things (number int)", url.rpartition("/")[2])
         fleet.first.set("state", value=url)
-        assert "is a database, but not one of sorawatch" in fleet.first.program("run", status=2)
+        assert texts.OTHER_DATABASE in fleet.first.program("run", status=2)
 
 
 def test_commands_are_heard_whichever_machine_they_are_given_on(stalled_fleet: Fleet) -> None:
     one, two = stalled_fleet.first, stalled_fleet.machine()
     two.write_config()
-    assert "there is no state at postgresql://sorawatch:***@" in two.cli("status", status=2)
+    assert f"{texts.NO_STATE} at postgresql://sorawatch:***@" in two.cli("status", status=2)
     with daemon(one) as running:
         assert two.cli("pause") == "Paused: nothing more is submitted until `sorawatch resume`.\n"
         one.drop("a.jpg")
         wait_until(lambda: one.counts() == {"ready": 1}, told=lambda: running.log)
-        assert "nothing is submitted: paused with `sorawatch pause`" in two.cli("status")
+        assert f"{texts.NOTHING_IS_SUBMITTED}: {texts.PAUSED_BY_COMMAND}" in two.cli("status")
         two.cli("resume")
         one.simulator.wait_for(lambda ledger: ledger.creates == 1)
-        assert "is in order, so there is nothing to recover" in two.program("recover", status=2)
+        assert f"is {texts.NOTHING_TO_RECOVER}" in two.program("recover", status=2)
         assert "a daemon is running on it" in two.cli("check")
-    assert "no daemon is running" in two.cli("pause")
+    assert texts.NO_DAEMON in two.cli("pause")
     assert "$0.80 reserved" in two.cli("report")
     assert PASSWORD not in running.log
     for path in one.root.rglob("*"):

@@ -14,6 +14,7 @@ from PIL import Image
 from sorawatch import config
 from sorawatch.app import status
 from sorawatch.cli.service.unit import Places, writable
+from tests.support import texts
 from tests.support.daemon_process import Pledge, daemon, pauses, reasons
 from tests.support.disks import Disks
 from tests.support.shares import Shares
@@ -64,12 +65,12 @@ def test_what_the_server_writes_is_found_by_listing_and_waited_for_until_it_is_a
     data = noise(workspace.root / "whole.jpg")
     with daemon(workspace) as running:
         wait_until(lambda: "fuse.sshfs" in watching(workspace), told=lambda: running.log)
-        assert "found by listing it every 0.5 s" in workspace.cli("status")
+        assert f"{texts.FOUND_BY_LISTING} 0.5 s" in workspace.cli("status")
         assert "fuse.sshfs" in workspace.cli("check")
         (share.remote / "beach.yaml").write_text("prompt: waves\n")
         with open(share.remote / "beach.jpg", "wb", buffering=0) as file:
             file.write(data[: len(data) // 2])
-            wait_until(lambda: "it is read again" in reasons(workspace), told=lambda: reasons(workspace) + running.log)
+            wait_until(lambda: texts.READ_AGAIN in reasons(workspace), told=lambda: reasons(workspace) + running.log)
             file.write(data[len(data) // 2 :])
         wait_until(lambda: len(workspace.files("processed")) == 2, told=lambda: reasons(workspace) + running.log)
     assert workspace.simulator.ledger().creates == 1
@@ -86,7 +87,7 @@ def test_a_picture_that_stays_damaged_counts_as_that_in_the_end(shares: Shares, 
     (share.remote / "beach.yaml").write_text("prompt: waves\n")
     with daemon(workspace):
         wait_until(lambda: len(workspace.files("errors")) == 3, told=lambda: reasons(workspace))
-    assert "is damaged or cut off" in (workspace.errors / "beach.error.txt").read_text()
+    assert texts.DAMAGED in (workspace.errors / "beach.error.txt").read_text()
     assert workspace.simulator.ledger().creates == 0
 
 
@@ -103,7 +104,7 @@ def test_a_server_that_is_killed_and_comes_back_to_a_share_that_reconnects(
         for share in mounted:
             share.server.kill()
         workspace.simulator.finish_all()
-        wait_until(lambda: "the inbox cannot be read" in pauses(workspace), told=lambda: running.log)
+        wait_until(lambda: texts.INBOX_UNREADABLE in pauses(workspace), told=lambda: running.log)
         assert "(since " in workspace.cli("status")
         wait_until(lambda: workspace.counts().get("rendered") == 2, told=lambda: reasons(workspace))
         for share in mounted:
@@ -132,7 +133,7 @@ def test_a_share_that_unmounts_itself_leaves_empty_folders_in_which_nothing_is_w
             share.server.kill()
             share.gone()
         workspace.simulator.finish_all()
-        wait_until(lambda: "has lost its file .sorawatch" in pauses(workspace), told=lambda: running.log)
+        wait_until(lambda: texts.LOST_ITS_FILE in pauses(workspace), told=lambda: running.log)
         wait_until(lambda: workspace.counts().get("rendered") == 1, told=lambda: reasons(workspace))
         assert "(since " in workspace.cli("status")
         assert [path for point in points for path in point.iterdir()] == []
@@ -156,7 +157,7 @@ def test_a_share_that_hangs_holds_up_nothing_but_itself(shares: Shares, stalled_
         wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(workspace))
         share.server.freeze()
         try:
-            wait_until(lambda: "it does not answer" in pauses(workspace), told=lambda: running.log)
+            wait_until(lambda: texts.INBOX_DOES_NOT_ANSWER in pauses(workspace), told=lambda: running.log)
             assert "(since " in workspace.cli("status")
             workspace.simulator.finish_all()
             wait_until(lambda: workspace.files("outbox"), told=lambda: reasons(workspace))
@@ -192,7 +193,7 @@ def test_a_disk_unmounted_and_mounted_again_below_the_daemon(disks: Disks, stall
     with daemon(workspace) as running, pledge.watching():
         wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(workspace))
         subprocess.run(["umount", "-l", disk.point], check=True)
-        wait_until(lambda: "has lost its file .sorawatch" in pauses(workspace), told=lambda: running.log)
+        wait_until(lambda: texts.LOST_ITS_FILE in pauses(workspace), told=lambda: running.log)
         assert list(workspace.inbox.iterdir()) == []
         assert workspace.counts() == {"rendering": 1, "ready": 1}
         assert not locks(running.process.pid)

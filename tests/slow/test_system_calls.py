@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import texts
 from tests.support.daemon_process import Pledge, attempts, daemon, pauses, reasons, start
 from tests.support.failing_system_calls import Injection, count, failing, require_strace, suffer
 from tests.support.workspace import Workspace, wait_until
@@ -69,7 +70,7 @@ def test_a_state_that_cannot_be_written_for_a_while(stalled_workspace: Workspace
         wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1}, told=workspace.counts)
         with failing(running, call, error, *(workspace.root / name for name in STATE)):
             workspace.simulator.finish_all()
-            wait_until(lambda: running.log.count("trying again") >= 2, told=lambda: running.log)
+            wait_until(lambda: running.log.count(texts.TRYING_AGAIN) >= 2, told=lambda: running.log)
             assert workspace.simulator.ledger().creates == 1
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
         workspace.simulator.finish_all()
@@ -117,7 +118,7 @@ def test_a_ledger_that_cannot_be_written_for_a_while(workspace: Workspace) -> No
     with daemon(workspace) as running, pledge.watching():
         with failing(running, "fsync", "EIO", workspace.root / "state.db.ledger"):
             pledge.drop("0.jpg")
-            wait_until(lambda: "the ledger cannot be written" in pauses(workspace), told=lambda: running.log)
+            wait_until(lambda: texts.LEDGER_UNWRITABLE in pauses(workspace), told=lambda: running.log)
             assert workspace.simulator.ledger().creates == 0
         wait_until(lambda: len(workspace.files("processed")) == 2, told=lambda: f"{reasons(workspace)}\n{running.log}")
     pledge.keep(clips=1)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sorawatch import simulator
+from tests.support import texts
 from tests.support.daemon_process import Pledge
 from tests.support.workspace import Workspace, wait_until
 
@@ -66,7 +67,7 @@ def compete(workspace: Workspace, shared: str) -> None:
     (winner,) = [daemon for daemon in daemons if daemon is not loser]
     _, said = loser.communicate()
     assert loser.returncode == 2, said
-    assert f"another sorawatch (pid {winner.pid}" in said
+    assert f"{texts.ANOTHER_DAEMON} {winner.pid}" in said
     assert len(said.splitlines()) == 1
     wait_until(lambda: len(workspace.files("processed")) == 2)
     assert winner.poll() is None
