@@ -233,8 +233,8 @@ DAEMON = """
 import sys
 from pathlib import Path
 from sorawatch.core.order import Fit, Model, Size
-from sorawatch.edges.images import Pool, Wish
-Pool().prepare(Path(sys.argv[1]), Wish(Model("free", None, None), Size(64, 36), Fit.CROP))
+from sorawatch.edges.images import Pool, ReferenceRequest
+Pool().prepare(Path(sys.argv[1]), ReferenceRequest(Model("free", None, None), Size(64, 36), Fit.CROP))
 """
 
 
