@@ -2,7 +2,7 @@
 
 import contextlib
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -750,7 +750,7 @@ class TestFind:
         [(Path("/x/no.yaml"), {}, "--config"), (None, {"SORAWATCH_CONFIG": "/x/no.yaml"}, r"\$SORAWATCH_CONFIG")],
     )
     def test_a_named_one_is_never_passed_over(
-        self, tmp_path: Path, explicit: Path | None, environ: Any, origin: str
+        self, tmp_path: Path, explicit: Path | None, environ: dict[str, str], origin: str
     ) -> None:
         (tmp_path / "config.yaml").touch()
         with pytest.raises(

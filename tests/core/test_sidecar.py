@@ -1,7 +1,6 @@
 """Sidecars and folder defaults: what becomes an order, and what a person reads when it does not."""
 
 import contextlib
-from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -240,7 +239,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_refusal_says_file_line_key_value_and_what_is_allowed(kind: Any) -> None:
+def test_a_refusal_says_file_line_key_value_and_what_is_allowed(kind: str) -> None:
     text, message = REFUSED[kind]
     assert refusal(settings(text)) == message
 
@@ -293,7 +292,7 @@ TEXT_REFUSED = {
 
 
 @pytest.mark.parametrize("kind", TEXT_REFUSED)
-def test_a_text_file_that_is_no_prompt(kind: Any) -> None:
+def test_a_text_file_that_is_no_prompt(kind: str) -> None:
     data, message = TEXT_REFUSED[kind]
     assert refusal(read_prompt(data, "beach.txt")) == message
 

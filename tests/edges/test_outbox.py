@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -100,7 +99,7 @@ class TestNames:
         assert len(files(root)) == 2
 
     @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
-    def test_threads_that_want_one_name_get_different_ones(self, tmp_path: Path, system: Any) -> None:
+    def test_threads_that_want_one_name_get_different_ones(self, tmp_path: Path, system: str) -> None:
         assert run_outbox_crashes("race", tmp_path, tmp_path, system)["points"] == 16
 
 
@@ -182,7 +181,7 @@ class TestMeanwhile:
     @pytest.mark.parametrize("content", ["faster", ""])
     @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
     def test_a_name_taken_at_the_last_moment_is_not_overwritten(
-        self, inbox: Path, root: Path, intent: Path, system: Any, content: str, keep: bool
+        self, inbox: Path, root: Path, intent: Path, system: str, content: str, keep: bool
     ) -> None:
         item = replace(put(inbox, a_jpg="A")[0], keep=keep)
         take = f"open({str(root / 'a.jpg')!r}, 'w').write({content!r})"
@@ -193,7 +192,7 @@ class TestMeanwhile:
 
     @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
     def test_a_source_replaced_while_it_was_placed_stays(
-        self, inbox: Path, root: Path, intent: Path, system: Any
+        self, inbox: Path, root: Path, intent: Path, system: str
     ) -> None:
         item = put(inbox, a_jpg="A")[0]
         newer = inbox / "newer"
@@ -342,7 +341,7 @@ def test_a_copy_keeps_time_and_mode(inbox: Path, other_disk: Path, intent: Path)
 
 @settings(max_examples=30, deadline=None)
 @given(data=st.binary(max_size=200))
-def test_write_durably_replaces_the_whole_file(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
+def test_write_durably_replaces_the_whole_file(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("durable") / "file"
     for content in (b"before", data):
         outbox.write_durably(path, content)

@@ -77,7 +77,9 @@ json = st.recursive(
 
 @settings(max_examples=40, deadline=None)
 @given(record=st.dictionaries(st.text(), json))
-def test_a_record_comes_back_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, record: Any) -> None:
+def test_a_record_comes_back_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, record: dict[str, Any]
+) -> None:
     work = Spool(tmp_path_factory.getbasetemp() / "records")
     work.create()
     work.write_record("job", record)
