@@ -34,7 +34,7 @@ def test_a_slow_pace_is_shown_with_the_time_of_the_next_order(workspace: Workspa
         assert 0 < status.paced_until - status.now <= 120_000
 
 
-class TestCrowds:
+class TestTooManyAtOnce:
     @pytest.fixture
     def small(self, tmp_path: Path) -> Iterator[Workspace]:
         """A server that makes two videos at once, and finishes none until it is told to."""

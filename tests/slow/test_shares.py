@@ -15,7 +15,7 @@ from sorawatch import config
 from sorawatch.app import status
 from sorawatch.cli.service.unit import Places, writable
 from tests.support import texts
-from tests.support.daemon_process import Pledge, daemon, pauses, reasons
+from tests.support.daemon_process import Promises, daemon, pauses, reasons
 from tests.support.disks import Disks
 from tests.support.shares import Shares
 from tests.support.workspace import Workspace, wait_until
@@ -97,9 +97,9 @@ def test_a_server_that_is_killed_and_comes_back_to_a_share_that_reconnects(
     workspace = stalled_share_workspace
     points = [workspace.inbox, workspace.outbox, workspace.errors, workspace.processed]
     mounted = [shares.mount(point, "reconnect") for point in points]
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg", "1.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("0.jpg", "1.jpg")
+    with daemon(workspace) as running, promises.watching():
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
         for share in mounted:
             share.server.kill()
@@ -110,12 +110,12 @@ def test_a_server_that_is_killed_and_comes_back_to_a_share_that_reconnects(
         for share in mounted:
             share.server.restart()
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
-        pledge.drop("later.jpg")
+        promises.drop("later.jpg")
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 3)
         workspace.simulator.finish_all()
         wait_until(lambda: len(workspace.files("processed")) == 6, told=lambda: reasons(workspace) + running.log)
         assert not pauses(workspace)
-    pledge.keep(clips=3)
+    promises.keep(clips=3)
 
 
 def test_a_share_that_unmounts_itself_leaves_empty_folders_in_which_nothing_is_written(
@@ -125,9 +125,9 @@ def test_a_share_that_unmounts_itself_leaves_empty_folders_in_which_nothing_is_w
     points = [workspace.inbox, workspace.outbox, workspace.errors, workspace.processed]
     mounted = [shares.mount(point) for point in points]
     workspace.set("limits", in_flight=1)
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg", "1.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("0.jpg", "1.jpg")
+    with daemon(workspace) as running, promises.watching():
         wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(workspace))
         for share in mounted:
             share.server.kill()
@@ -144,16 +144,16 @@ def test_a_share_that_unmounts_itself_leaves_empty_folders_in_which_nothing_is_w
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
         workspace.simulator.finish_all()
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
-    pledge.keep(clips=2)
+    promises.keep(clips=2)
 
 
 def test_a_share_that_hangs_holds_up_nothing_but_itself(shares: Shares, stalled_share_workspace: Workspace) -> None:
     workspace = stalled_share_workspace
     share = shares.mount(workspace.inbox)
     workspace.set("limits", in_flight=1)
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg", "1.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("0.jpg", "1.jpg")
+    with daemon(workspace) as running, promises.watching():
         wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(workspace))
         share.server.freeze()
         try:
@@ -168,7 +168,7 @@ def test_a_share_that_hangs_holds_up_nothing_but_itself(shares: Shares, stalled_
         workspace.simulator.finish_all()
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
         assert not pauses(workspace)
-    pledge.keep(clips=2)
+    promises.keep(clips=2)
 
 
 def test_check_names_a_share_that_hangs_and_looks_at_the_rest(shares: Shares, share_workspace: Workspace) -> None:
@@ -188,9 +188,9 @@ def test_a_disk_unmounted_and_mounted_again_below_the_daemon(disks: Disks, stall
     disk = disks.ext4(workspace.inbox, megabytes=8)
     workspace.set("limits", in_flight=1)
     workspace.set("watch", mode="native")
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg", "1.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("0.jpg", "1.jpg")
+    with daemon(workspace) as running, promises.watching():
         wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(workspace))
         subprocess.run(["umount", "-l", disk.point], check=True)
         wait_until(lambda: texts.LOST_ITS_FILE in pauses(workspace), told=lambda: running.log)
@@ -204,7 +204,7 @@ def test_a_disk_unmounted_and_mounted_again_below_the_daemon(disks: Disks, stall
         assert locks(running.process.pid) == [str(disk.point / ".sorawatch")]
         workspace.simulator.finish_all()
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
-    pledge.keep(clips=2)
+    promises.keep(clips=2)
 
 
 def locks(pid: int) -> list[str]:
@@ -237,13 +237,13 @@ def test_names_that_differ_in_case_alone_where_they_are_one(workspace: Workspace
     if not (caseless / "PROBE").exists():
         pytest.skip("this file system tells a from A")
     (caseless / "probe").unlink()
-    pledge = Pledge(workspace)
-    pledge.drop("beach.jpg", "BEACH.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("beach.jpg", "BEACH.jpg")
+    with daemon(workspace) as running, promises.watching():
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
     assert len(workspace.files("outbox")) == 2
     assert {name.casefold() for name in workspace.files("outbox")} == {"beach.mp4", "beach (2).mp4"}
-    pledge.keep(clips=2)
+    promises.keep(clips=2)
 
 
 def test_a_service_may_write_to_the_whole_of_a_share_lest_its_sandbox_holds_a_part_fast(

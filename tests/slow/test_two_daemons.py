@@ -11,7 +11,7 @@ import pytest
 
 from sorawatch import simulator
 from tests.support import texts
-from tests.support.daemon_process import Pledge
+from tests.support.daemon_process import Promises
 from tests.support.workspace import Workspace, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -48,8 +48,8 @@ def test_exactly_one_of_two_daemons_works(tmp_path: Path, shared: str) -> None:
 
 
 def compete(workspace: Workspace, shared: str) -> None:
-    pledge = Pledge(workspace)
-    pledge.drop(f"{workspace.root.name}.jpg")
+    promises = Promises(workspace)
+    promises.drop(f"{workspace.root.name}.jpg")
     first = workspace.write_config()
     second = first
     if shared == "inbox":
@@ -73,5 +73,5 @@ def compete(workspace: Workspace, shared: str) -> None:
     assert winner.poll() is None
     winner.terminate()
     winner.communicate()
-    pledge.everything_whole()
+    promises.everything_whole()
     assert len(workspace.files("outbox")) == 1
