@@ -197,10 +197,15 @@ def delete(path: Path) -> None:
     path.unlink()
 
 
-HARMS = pytest.mark.parametrize("harm", [delete, empty, cut_in_half, scribble_over, wipe_the_middle])
+def each_harm(*, quick: Callable[[Path], None]) -> pytest.MarkDecorator:
+    """All ways to harm a state; those but ``quick`` are tried with the slow tests, as each takes several daemons."""
+    harms = (delete, empty, cut_in_half, scribble_over, wipe_the_middle)
+    return pytest.mark.parametrize(
+        "harm", [each if each is quick else pytest.param(each, marks=pytest.mark.slow) for each in harms]
+    )
 
 
-@HARMS
+@each_harm(quick=wipe_the_middle)
 def test_a_state_that_is_lost_is_recovered_and_nothing_bought_twice(
     stalled_workspace: Workspace, harm: Callable[[Path], None]
 ) -> None:
@@ -222,7 +227,7 @@ def test_a_state_that_is_lost_is_recovered_and_nothing_bought_twice(
     finish(workspace, 3)
 
 
-@HARMS
+@each_harm(quick=delete)
 def test_a_state_harmed_below_a_running_daemon_costs_nothing(
     stalled_workspace: Workspace, harm: Callable[[Path], None]
 ) -> None:
