@@ -163,7 +163,7 @@ def opened(
         for job_id in {*left} - going_on:
             work.discard(job_id)
         gate.hold()
-        stack.callback(gate.release)
+        stack.callback(gate.close)
         pictures = stack.enter_context(images.Pool())
         uploads, pulse = ActiveUploads(), Heartbeat(ServiceManager(environ))
         vigil = InboxWatcher(config.folders.inbox, config.watch.mode)

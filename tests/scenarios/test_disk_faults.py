@@ -297,18 +297,16 @@ def test_a_clock_that_jumps_between_two_runs_stalls_nothing(stalled_workspace: W
     for number in range(5):
         workspace.drop(f"{number}.jpg")
     workspace.simulator.inject(Fault("answer_before", on="content", status=502, shape="html"))
-    daemon = workspace.spawn("run")
-    workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
-    workspace.simulator.complete(workspace.simulator.ledger().videos[0].id)
-    wait_until(
-        lambda: (
-            workspace.counts() == {"rendered": 1, "rendering": 2, "ready": 2}
-            and any(job.state == "rendered" and job.attempts for job in jobs(workspace))
-        ),
-        told=workspace.counts,
-    )
-    daemon.kill()
-    daemon.communicate()
+    with workspace.running():
+        workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        workspace.simulator.complete(workspace.simulator.ledger().videos[0].id)
+        wait_until(
+            lambda: (
+                workspace.counts() == {"rendered": 1, "rendering": 2, "ready": 2}
+                and any(job.state == "rendered" and job.attempts for job in jobs(workspace))
+            ),
+            told=workspace.counts,
+        )
     shift(workspace.root / "state.db", jump)
     finish(workspace, 5)
 
@@ -338,28 +336,22 @@ def test_a_submit_lost_while_the_clock_was_wrong_is_not_bought_twice(stalled_wor
     assert workspace.counts() == {"submitting": 1}
     shift(workspace.root / "state.db", jump)
     workspace.simulator.finish_all()
-    daemon = workspace.spawn("run")
-    wait_until(lambda: workspace.counts().keys() & {"held", "done"}, told=lambda: workspace.cli("status"))
-    if "held" in workspace.counts():
-        (video,) = workspace.simulator.ledger().videos
-        assert video.id in workspace.cli("show", "beach.jpg")
-        workspace.cli("adopt", "beach.jpg", video.id)
-    wait_until(lambda: workspace.counts() == {"done": 1}, told=lambda: workspace.cli("status"))
-    daemon.terminate()
-    daemon.communicate()
+    with workspace.running():
+        wait_until(lambda: workspace.counts().keys() & {"held", "done"}, told=lambda: workspace.cli("status"))
+        if "held" in workspace.counts():
+            (video,) = workspace.simulator.ledger().videos
+            assert video.id in workspace.cli("show", "beach.jpg")
+            workspace.cli("adopt", "beach.jpg", video.id)
+        wait_until(lambda: workspace.counts() == {"done": 1}, told=lambda: workspace.cli("status"))
     assert workspace.simulator.ledger().creates == 1
 
 
 def finish(workspace: Workspace, orders: int) -> None:
     """A new daemon delivers all there is, and all was bought once."""
-    daemon = workspace.spawn("run")
-    try:
+    with workspace.running():
         drain(workspace, orders)
-    finally:
-        daemon.terminate()
-        _, said = daemon.communicate()
     ledger = workspace.simulator.ledger()
-    assert (ledger.creates, ledger.duplicates) == (orders, 0), said
+    assert (ledger.creates, ledger.duplicates) == (orders, 0)
     assert len(workspace.files("outbox")) == orders
 
 
