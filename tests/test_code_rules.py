@@ -12,6 +12,7 @@ import pytest
 from tests.support.paths import ROOT
 
 
+@pytest.mark.timeout(600)  # mypy without a cache, on a machine that is busy
 @pytest.mark.parametrize(
     "command",
     [

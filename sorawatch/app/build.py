@@ -136,7 +136,7 @@ def opened(
         for job_id in {*spooled} - going_on:
             spool.discard(job_id)
         gate.hold()
-        stack.callback(gate.release)
+        stack.callback(gate.close)
         pictures = stack.enter_context(images.Pool())
         uploads, heartbeat = ActiveUploads(), Heartbeat(ServiceManager(environ))
         watcher = InboxWatcher(config.folders.inbox, config.watch.mode)

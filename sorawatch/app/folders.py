@@ -26,6 +26,7 @@ class InboxGate:
         self._inbox = inbox
         self._shared_name = shared_name
         self._lock: Lock | None = None
+        self._closed = False
 
     def hold(self) -> None:
         """Lock the inbox if it is there, and unlock one that is gone or was replaced.
@@ -34,13 +35,15 @@ class InboxGate:
             UsageError: if another daemon has it.
         """
         if self._lock is not None and not self._lock.holds(self._inbox / lock.MARKER):
-            self.release()
-        if self._lock is None and lock.is_marked(self._inbox):
+            self._release()
+        if not self._closed and self._lock is None and lock.is_marked(self._inbox):
             marker, what = self._inbox / lock.MARKER, f"the inbox {self._inbox}"
             if self._shared_name is None:
                 self._lock = Lock.take(marker, what, make=False)
             else:
                 self._lock = Lock.share(marker, what, self._shared_name)
+        if self._closed:  # meanwhile, by another thread
+            self._release()
 
     def check(self) -> None:
         """Raises: Blocked: if the inbox must not be scanned now."""
@@ -50,11 +53,15 @@ class InboxGate:
             raise Blocked(str(error), "Stop the other one.", passing=True) from error
         lock.require_marker(self._inbox)
 
-    def release(self) -> None:
-        """Unlock the inbox."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+    def close(self) -> None:
+        """Unlock the inbox for good: a scan that still goes on must not lock it again."""
+        self._closed = True
+        self._release()
+
+    def _release(self) -> None:
+        held, self._lock = self._lock, None
+        if held is not None:
+            held.release()
 
 
 def state_name(tx: Transaction) -> str:

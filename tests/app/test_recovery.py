@@ -12,32 +12,26 @@ from tests.support.workspace import Workspace, wait_until
 
 @pytest.fixture
 def held(stalled_workspace: Workspace) -> Workspace:
-    """A workspace with a daemon killed amid three renders and two waiting jobs."""
+    """A workspace whose daemon ended amid three renders and two waiting jobs."""
     workspace = stalled_workspace
     workspace.set("limits", in_flight=3)
     for number in range(5):
         workspace.drop(f"{number}.jpg")
-    daemon = workspace.spawn("run")
-    wait_until(lambda: workspace.counts() == {"rendering": 3, "ready": 2}, told=workspace.counts)
-    daemon.kill()
-    daemon.communicate()
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"rendering": 3, "ready": 2}, told=workspace.counts)
     return workspace
 
 
 def finish(workspace: Workspace) -> None:
     """Everything is delivered, for five orders in all."""
-    daemon = workspace.spawn("run")
-    try:
+    with workspace.running():
         workspace.simulator.wait_for(lambda ledger: ledger.creates >= 3)
         workspace.simulator.finish_all()
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 5)
         workspace.simulator.finish_all()
         wait_until(lambda: len(workspace.files("processed")) == 10, told=lambda: workspace.cli("status"))
-    finally:
-        daemon.terminate()
-        output, errors = daemon.communicate()
     ledger = workspace.simulator.ledger()
-    assert (ledger.creates, ledger.duplicates) == (5, 0), output + errors
+    assert (ledger.creates, ledger.duplicates) == (5, 0)
     assert len(workspace.files("outbox")) == 5
     assert workspace.files("errors") == {}
 
@@ -84,22 +78,16 @@ def test_an_old_backup_of_the_state_buys_nothing_twice(stalled_workspace: Worksp
     workspace = stalled_workspace
     (workspace.inbox / "PAUSE").touch()
     workspace.drop("known.jpg")
-    daemon = workspace.spawn("run")
-    wait_until(lambda: workspace.counts() == {"ready": 1})
-    daemon.terminate()
-    daemon.communicate()
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"ready": 1})
     shutil.copy(workspace.root / "state.db", workspace.root / "backup.db")
     workspace.drop("unknown.jpg")
     (workspace.inbox / "PAUSE").unlink()
-    daemon = workspace.spawn("run")
-    wait_until(lambda: workspace.counts() == {"rendering": 2})
-    daemon.kill()
-    daemon.communicate()
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"rendering": 2})
     shutil.copy(workspace.root / "backup.db", workspace.root / "state.db")
-    daemon = workspace.spawn("run")
-    wait_until(lambda: workspace.counts() == {"rendering": 2})
-    workspace.simulator.finish_all()
-    wait_until(lambda: len(workspace.files("processed")) == 4)
-    daemon.terminate()
-    daemon.communicate()
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"rendering": 2})
+        workspace.simulator.finish_all()
+        wait_until(lambda: len(workspace.files("processed")) == 4)
     assert workspace.simulator.ledger().creates == 2

@@ -15,6 +15,7 @@ import pytest
 from sorawatch import config
 from sorawatch.daemon.loop import Daemon
 from sorawatch.edges import lock
+from tests.support import texts
 from tests.support.service_manager import listening
 from tests.support.workspace import Workspace, wait_until
 
@@ -63,7 +64,7 @@ def test_a_new_key_ends_the_pause_at_once(workspace: Workspace, caplog: pytest.L
     (workspace.root / "api.key").write_text("sk-wrong-key")
     workspace.drop()
     with workspace.running() as daemon:
-        wait_until(lambda: "the server refuses the API key" in caplog.text)
+        wait_until(lambda: texts.KEY_REFUSED in caplog.text)
         (workspace.root / "new.key").write_text("sk-simulated")
         workspace.set("api", key_file="new.key")
         assert "changed: api.key_file" in reload(workspace, daemon, caplog)
@@ -98,7 +99,7 @@ def test_a_bad_configuration_changes_nothing_and_says_why(
         wait_until(lambda: workspace.files("processed"))
         (workspace.root / "api.key").write_text("not one word")
         workspace.set("limits", in_flight=1)
-        assert "is not one word of plain letters" in reload(workspace, daemon, caplog)
+        assert texts.NOT_ONE_WORD in reload(workspace, daemon, caplog)
         assert "not one word\n" not in caplog.text
 
 

@@ -20,6 +20,7 @@ from sorawatch.cli import check
 from sorawatch.cli.main import cli
 from sorawatch.edges.store import Store
 from sorawatch.errors import ConfigError
+from tests.support import texts
 from tests.support.workspace import KEY, Workspace, picture, wait_until
 
 OURS = [name for name in os.environ if name.startswith("SORAWATCH")]
@@ -63,7 +64,7 @@ def test_without_a_configuration_every_command_says_where_it_looked(tmp_path: Pa
     done = sorawatch(tmp_path, *command.split())
     assert done.exit_code == (1 if command == "check" else 2)
     told = done.output
-    assert "there is no configuration; looked for $SORAWATCH_CONFIG (not set), ./config.yaml" in told
+    assert f"{texts.NO_CONFIGURATION} $SORAWATCH_CONFIG (not set), ./config.yaml" in told
     assert "sorawatch init" in told
     assert "Traceback" not in told
 
@@ -87,7 +88,7 @@ def test_init_then_check_names_what_is_missing(tmp_path: Path) -> None:
     checked = sorawatch(tmp_path, "check", "-c", "videos/config.yaml")
     assert checked.exit_code == 1
     assert "✗" in checked.stdout
-    assert "there is no API key" in checked.stdout
+    assert texts.NO_KEY in checked.stdout
     assert "Set $SORAWATCH_API_KEY" in checked.stdout
 
 
@@ -136,7 +137,7 @@ def test_places_out_of_reach_are_no_fault_of_sorawatch(unprivileged: Path) -> No
     path.write_text("{folders: {inbox: closed/in}, state: closed/state.db}")
     told = [each.what for each in check.check(config.load(path, {}), {}) if each.grave]
     assert f"folders.inbox, {unprivileged}/closed/in: Permission denied" in told
-    assert f"state: {unprivileged}/closed/state.db: Permission denied. Access is refused" in told
+    assert f"state: {unprivileged}/closed/state.db: Permission denied. {texts.ACCESS_REFUSED}" in told
 
 
 def test_check_finds_another_daemon_on_the_inbox(workspace: Workspace) -> None:
@@ -161,7 +162,7 @@ def test_output_that_is_closed_or_knows_few_characters_is_no_fault(workspace: Wo
 def test_check_is_content_with_a_sound_configuration(workspace: Workspace) -> None:
     told = workspace.cli("check")
     assert "ready to run" in told
-    assert "changes in the inbox are noticed by events" in told
+    assert texts.NOTICED_BY_EVENTS in told
     assert workspace.simulator.ledger().creates == 0
 
 
@@ -190,13 +191,13 @@ def test_a_folder_that_cannot_be_asked_after_is_named(workspace: Workspace) -> N
 def test_check_tells_a_refused_key_from_a_dead_server(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "api.key").write_text("sk-wrong")
     told = workspace.cli("check", status=1)
-    assert "the server refuses the API key" in told
+    assert texts.KEY_REFUSED in told
     assert "sk-wrong" not in told
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         workspace.set("api", base_url=f"http://127.0.0.1:{unused.getsockname()[1]}/v1")
         told = workspace.cli("check", status=1)
-    assert "cannot be reached" in told
+    assert texts.UNREACHABLE in told
     assert "Check the address" in told
 
 
@@ -322,7 +323,7 @@ def test_cancel_and_retry(workspace: Workspace) -> None:
 
 
 def test_unknown_jobs_are_refused(workspace: Workspace) -> None:
-    assert "there is no state" in workspace.cli("status", status=2)
+    assert texts.NO_STATE in workspace.cli("status", status=2)
     workspace.run_once()
     for command in ("show", "retry", "cancel"):
         told = workspace.cli(command, "nosuchjob", status=1)

@@ -13,6 +13,7 @@ import pytest
 
 from sorawatch.core.job import State
 from sorawatch.simulator import Fault
+from tests.support import texts
 from tests.support.workspace import Workspace, wait_until
 
 HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
@@ -68,8 +69,8 @@ def test_no_file_name_writes_to_a_terminal_or_makes_lines_of_its_own(workspace: 
     told = workspace.program("run", "--once", status=1)
     lines = told.splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\d ", line) for line in lines), told
-    assert any("is damaged or cut off" in line for line in lines), told
-    assert any("sizze: is not a known key" in line for line in lines)
+    assert any(texts.DAMAGED in line for line in lines), told
+    assert any(f"sizze: {texts.UNKNOWN_KEY}" in line for line in lines)
     shown = [told, workspace.cli("status"), workspace.cli("report")]
     shown += [workspace.cli("show", job.id) for job in workspace.status().jobs]
     shown += [path.read_text() for path in workspace.errors.glob("*.error.txt")]

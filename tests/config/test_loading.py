@@ -2,7 +2,7 @@
 
 import contextlib
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -18,6 +18,7 @@ from sorawatch.core.sidecar import make_order, read_settings
 from sorawatch.core.yaml_tree import MAX_BYTES
 from sorawatch.edges import yamlfile
 from sorawatch.errors import ConfigError, Rejected
+from tests.support import texts
 
 
 class Load(Protocol):
@@ -268,12 +269,11 @@ BAD_VARIABLES = {
     "empty cap on money": (
         {"SORAWATCH_LIMITS__USD_PER_DAY": ""},
         "SORAWATCH_LIMITS__USD_PER_DAY, limits.usd_per_day: is empty."
-        " Write an amount in dollars, such as 0.10, or null for no cap.",
+        f" Write an amount in dollars, such as 0.10, or {texts.NO_CAP}.",
     ),
     "bad YAML": (
         {"SORAWATCH_WATCH__IGNORE": "[a"},
-        "SORAWATCH_WATCH__IGNORE line 1, column 1: a bracket is opened and never closed."
-        " Close it, or put the text in quotes.",
+        f"SORAWATCH_WATCH__IGNORE line 1, column 1: {texts.OPEN_BRACKET}. Close it, or put the text in quotes.",
     ),
     "not a list": (
         {"SORAWATCH_WATCH__IGNORE": "a"},
@@ -301,12 +301,12 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     ),
     "duplicate key": (
         "api:\n  timeout_seconds: 1\n  timeout_seconds: 2\n",
-        'config.yaml line 3: has the key "timeout_seconds" a second time (first in line 2). Keep one of the two.',
+        f'config.yaml line 3: has the key "timeout_seconds" {texts.SECOND_TIME} 2). {texts.KEEP_ONE}',
     ),
     "too large": (b"#" * (MAX_BYTES + 1), "config.yaml: is larger than 64 KiB. Shorten it."),
     "not UTF-8": (
         b"a: \xff",
-        "config.yaml line 1: is not UTF-8 text (byte 0xff). Save it with the encoding UTF-8.",
+        f"config.yaml line 1: is not UTF-8 text (byte 0xff). {texts.SAVE_AS_UTF8}",
     ),
     "unknown section": (
         "limit: {in_flight: 4}\n",
@@ -757,7 +757,7 @@ class TestFind:
         [(Path("/x/no.yaml"), {}, "--config"), (None, {"SORAWATCH_CONFIG": "/x/no.yaml"}, r"\$SORAWATCH_CONFIG")],
     )
     def test_a_named_one_is_never_passed_over(
-        self, tmp_path: Path, explicit: Path | None, environ: Any, origin: str
+        self, tmp_path: Path, explicit: Path | None, environ: dict[str, str], origin: str
     ) -> None:
         (tmp_path / "config.yaml").touch()
         with pytest.raises(

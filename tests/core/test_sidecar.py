@@ -1,7 +1,6 @@
 """Sidecars and folder defaults: what becomes an order, and what a person reads when it does not."""
 
 import contextlib
-from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -13,6 +12,7 @@ from sorawatch.core.sidecar import OrderSettings, make_order, read_prompt, read_
 from sorawatch.core.yaml_tree import MAX_BYTES, Invalid
 from sorawatch.edges import yamlfile
 from sorawatch.errors import Problem, Rejected
+from tests.support import texts
 
 CONFIG = OrderSettings(
     model="sora-2",
@@ -239,7 +239,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_refusal_says_file_line_key_value_and_what_is_allowed(kind: Any) -> None:
+def test_a_refusal_says_file_line_key_value_and_what_is_allowed(kind: str) -> None:
     text, message = REFUSED[kind]
     assert refusal(settings(text)) == message
 
@@ -268,9 +268,7 @@ class TestUnreadable:
         with pytest.raises(Invalid) as caught:
             yamlfile.load(b"seconds: 4\nseconds: 8\n", "beach.yaml")
         layer = OrderSettings.unreadable("beach.yaml", *caught.value.problems)
-        assert refusal(layer) == (
-            'beach.yaml line 2: has the key "seconds" a second time (first in line 1). Keep one of the two.'
-        )
+        assert refusal(layer) == (f'beach.yaml line 2: has the key "seconds" {texts.SECOND_TIME} 1). {texts.KEEP_ONE}')
 
     def test_several_problems_of_one_file(self) -> None:
         problems = (Problem("beach.yaml line 1", "is wrong", "Mend it."), Problem("beach.yaml line 2", "too", "Also."))
@@ -281,7 +279,7 @@ TEXT_REFUSED = {
     "empty": (b" \n\t\n", "beach.txt: is empty. Write what moves, and how the camera moves."),
     "not UTF-8": (
         b"ok\nW\xe4lder",
-        "beach.txt line 2: is not UTF-8 text (byte 0xe4). Save it with the encoding UTF-8.",
+        f"beach.txt line 2: is not UTF-8 text (byte 0xe4). {texts.SAVE_AS_UTF8}",
     ),
     "too large": (b"x" * (MAX_BYTES + 1), "beach.txt: is larger than 64 KiB. Shorten it."),
     "too long": (b"x" * 32_001, "beach.txt: has 32001 characters. Allowed: at most 32000."),
@@ -294,7 +292,7 @@ TEXT_REFUSED = {
 
 
 @pytest.mark.parametrize("kind", TEXT_REFUSED)
-def test_a_text_file_that_is_no_prompt(kind: Any) -> None:
+def test_a_text_file_that_is_no_prompt(kind: str) -> None:
     data, message = TEXT_REFUSED[kind]
     assert refusal(read_prompt(data, "beach.txt")) == message
 

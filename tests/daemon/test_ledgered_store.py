@@ -15,6 +15,7 @@ from sorawatch.daemon.ledgered_store import LedgeredStore
 from sorawatch.edges.ledger import Ledger
 from sorawatch.edges.store import Store, Transaction
 from sorawatch.errors import Blocked
+from tests.support import texts
 
 ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
 SENT = Job("a", State.SUBMITTING, Pair("", "a.jpg", Stamp(1, 1)), 1, 1, 1, ORDER, digest="d" * 64, token="t", price=5)
@@ -73,7 +74,7 @@ def test_what_came_to_be_on_disk_against_all_signs_is_told_with_the_next_turn(st
 def test_without_the_ledger_nothing_is_bought_and_all_else_goes_on(store: Store, path: Path) -> None:
     books = LedgeredStore(store, Ledger(path))
     path.mkdir()
-    with pytest.raises(Blocked, match="the ledger cannot be written"), books.transaction() as tx:
+    with pytest.raises(Blocked, match=texts.LEDGER_UNWRITABLE), books.transaction() as tx:
         tx.purchases.add(SENT)
     assert books.pause_reason is not None
     with books.transaction() as tx:

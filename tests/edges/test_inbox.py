@@ -27,8 +27,8 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-class Looks:
-    """Looks at an inbox at times of the test's choosing."""
+class Scans:
+    """Scans of an inbox at times of the test's choosing."""
 
     def __init__(self, root: Path, ignore: tuple[str, ...] = ()) -> None:
         self.inbox = Inbox(root, ignore=ignore, settle_seconds=SETTLE)
@@ -44,8 +44,8 @@ class Looks:
 
 
 @pytest.fixture
-def looks(root: Path) -> Looks:
-    return Looks(root)
+def scans(root: Path) -> Scans:
+    return Scans(root)
 
 
 def arrived(scan: Listing) -> list[tuple[str, str | None]]:
@@ -63,9 +63,9 @@ def drop(folder: Path, *names: str, text: str = "x") -> None:
 
 
 class TestSettling:
-    def test_a_pair_arrives_when_two_looks_far_enough_apart_agree(self, root: Path, looks: Looks) -> None:
+    def test_a_pair_arrives_when_two_looks_far_enough_apart_agree(self, root: Path, scans: Scans) -> None:
         drop(root, "beach.jpg", "beach.yaml")
-        first, early, late = looks.at(10.0), looks.at(10.0 + SETTLE / 2), looks.at(10.0 + SETTLE)
+        first, early, late = scans.at(10.0), scans.at(10.0 + SETTLE / 2), scans.at(10.0 + SETTLE)
         assert (arrived(first), arrived(early)) == ([], [])
         assert (first.settles_in, early.settles_in) == (SETTLE, SETTLE / 2)
         assert early.settling == 1
@@ -73,83 +73,83 @@ class TestSettling:
         assert arrived(late) == [("beach.jpg", "beach.yaml")]
         assert (late.settling, late.settles_in, waiting(late)) == (0, None, {})
 
-    def test_one_look_is_never_enough_however_old_the_file_says_it_is(self, root: Path, looks: Looks) -> None:
+    def test_one_look_is_never_enough_however_old_the_file_says_it_is(self, root: Path, scans: Scans) -> None:
         drop(root, "beach.jpg")
         os.utime(root / "beach.jpg", (0, 0))
-        assert arrived(looks.at(10**9)) == []
-        assert arrived(looks.at(10**9 + SETTLE)) == [("beach.jpg", None)]
+        assert arrived(scans.at(10**9)) == []
+        assert arrived(scans.at(10**9 + SETTLE)) == [("beach.jpg", None)]
 
-    def test_a_slow_copy_waits_as_long_as_it_takes(self, root: Path, looks: Looks) -> None:
+    def test_a_slow_copy_waits_as_long_as_it_takes(self, root: Path, scans: Scans) -> None:
         drop(root, "beach.jpg", "beach.yaml")
         for step in range(20):
-            assert arrived(looks.at(step * SETTLE)) == []
+            assert arrived(scans.at(step * SETTLE)) == []
             with (root / "beach.jpg").open("a") as file:
                 file.write("more")
-        looks.at(20 * SETTLE)
-        assert arrived(looks.at(21 * SETTLE)) == [("beach.jpg", "beach.yaml")]
+        scans.at(20 * SETTLE)
+        assert arrived(scans.at(21 * SETTLE)) == [("beach.jpg", "beach.yaml")]
 
-    def test_a_change_that_hides_its_time_is_seen(self, root: Path, looks: Looks) -> None:
+    def test_a_change_that_hides_its_time_is_seen(self, root: Path, scans: Scans) -> None:
         drop(root, "beach.jpg")
         before = (root / "beach.jpg").stat()
-        looks.at(0.0)
+        scans.at(0.0)
         drop(root, "beach.jpg", text="y")
         os.utime(root / "beach.jpg", ns=(before.st_atime_ns, before.st_mtime_ns))
-        assert arrived(looks.at(SETTLE)) == []
+        assert arrived(scans.at(SETTLE)) == []
 
-    def test_a_sidecar_that_comes_later_starts_the_wait_again(self, root: Path, looks: Looks) -> None:
+    def test_a_sidecar_that_comes_later_starts_the_wait_again(self, root: Path, scans: Scans) -> None:
         drop(root, "beach.jpg")
-        looks.at(0.0)
+        scans.at(0.0)
         drop(root, "beach.yaml")
-        assert arrived(looks.at(SETTLE)) == []
-        assert arrived(looks.at(2 * SETTLE)) == [("beach.jpg", "beach.yaml")]
+        assert arrived(scans.at(SETTLE)) == []
+        assert arrived(scans.at(2 * SETTLE)) == [("beach.jpg", "beach.yaml")]
 
-    def test_a_temporary_name_is_not_looked_at_until_it_is_renamed(self, root: Path, looks: Looks) -> None:
+    def test_a_temporary_name_is_not_looked_at_until_it_is_renamed(self, root: Path, scans: Scans) -> None:
         drop(root, ".beach.jpg.Xy12", "beach.jpg.part", "beach.yaml")
-        assert waiting(looks.settled()) == {"beach.yaml": "no image of this name"}
+        assert waiting(scans.settled()) == {"beach.yaml": "no image of this name"}
         (root / "beach.jpg.part").rename(root / "beach.jpg")
-        looks.at(10.0)
-        assert arrived(looks.at(10.0 + SETTLE)) == [("beach.jpg", "beach.yaml")]
+        scans.at(10.0)
+        assert arrived(scans.at(10.0 + SETTLE)) == [("beach.jpg", "beach.yaml")]
 
     @pytest.mark.parametrize("empty", ["beach.jpg", "beach.yaml", "_defaults.yaml"])
     def test_an_empty_file_waits_without_being_looked_at_all_the_time(
-        self, root: Path, looks: Looks, empty: str
+        self, root: Path, scans: Scans, empty: str
     ) -> None:
         drop(root, "beach.jpg", "beach.yaml", "_defaults.yaml")
         drop(root, empty, text="")
-        scan = looks.settled()
+        scan = scans.settled()
         assert (arrived(scan), scan.settling, scan.settles_in) == ([], 0, None)
         assert waiting(scan) == {"beach.jpg": f"{empty} is still empty"}
 
-    def test_defaults_settle_with_the_pairs_they_hold_for(self, root: Path, looks: Looks) -> None:
+    def test_defaults_settle_with_the_pairs_they_hold_for(self, root: Path, scans: Scans) -> None:
         drop(root / "sub" / "deep", "beach.jpg")
         drop(root / "other", "hill.jpg")
         drop(root / "sub", "_defaults.yaml")
-        looks.at(0.0)
+        scans.at(0.0)
         drop(root / "sub", "_defaults.yaml", text="longer")
-        assert arrived(looks.at(SETTLE)) == [("other/hill.jpg", None)]
-        (arrival,) = (each for each in looks.at(2 * SETTLE).settled if each.pair.folder == "sub/deep")
+        assert arrived(scans.at(SETTLE)) == [("other/hill.jpg", None)]
+        (arrival,) = (each for each in scans.at(2 * SETTLE).settled if each.pair.folder == "sub/deep")
         assert arrival.defaults == ("sub/_defaults.yaml",)
 
     def test_a_settled_pair_is_reported_until_it_is_known_and_again_when_it_changes(
-        self, root: Path, looks: Looks
+        self, root: Path, scans: Scans
     ) -> None:
         drop(root, "beach.jpg")
-        looks.settled()
-        scan = looks.at(2 * SETTLE)
+        scans.settled()
+        scan = scans.at(2 * SETTLE)
         assert arrived(scan) == [("beach.jpg", None)]
-        looks.known = dict(scan.present)
-        assert arrived(looks.at(3 * SETTLE)) == []
+        scans.known = dict(scan.present)
+        assert arrived(scans.at(3 * SETTLE)) == []
         drop(root, "beach.jpg", text="another")
-        looks.at(4 * SETTLE)
-        assert arrived(looks.at(5 * SETTLE)) == [("beach.jpg", None)]
+        scans.at(4 * SETTLE)
+        assert arrived(scans.at(5 * SETTLE)) == [("beach.jpg", None)]
 
 
 class TestListing:
-    def test_subfolders_and_their_defaults(self, root: Path, looks: Looks) -> None:
+    def test_subfolders_and_their_defaults(self, root: Path, scans: Scans) -> None:
         drop(root, "_defaults.yml", "a.jpg")
         drop(root / "b", "_Defaults.YAML", "_defaults.yml", "b.jpg", "b.jpg.yaml")
         drop(root / "b" / "c", "c.jpg", "c.txt")
-        scan = looks.settled()
+        scan = scans.settled()
         assert {each.pair.path: (each.pair.sidecar, each.defaults) for each in scan.settled} == {
             "a.jpg": (None, ("_defaults.yml",)),
             "b/b.jpg": ("b.jpg.yaml", ("b/_Defaults.YAML", "b/_defaults.yml", "_defaults.yml")),
@@ -158,35 +158,35 @@ class TestListing:
         assert {*scan.present} == {"a.jpg", "b/b.jpg", "b/c/c.jpg"}
         assert waiting(scan) == {}
 
-    def test_what_is_present_is_told_as_it_looks(self, root: Path, looks: Looks) -> None:
+    def test_what_is_present_is_told_as_it_looks(self, root: Path, scans: Scans) -> None:
         drop(root / "sub", "beach.jpg", "beach.yaml", text="1234567")
         os.utime(root / "sub" / "beach.jpg", ns=(0, 5))
         os.utime(root / "sub" / "beach.yaml", ns=(0, 6))
         expected = Pair("sub", "beach.jpg", Stamp(7, 5), "beach.yaml", Stamp(7, 6))
-        assert looks.at(0.0).present == {"sub/beach.jpg": expected}
+        assert scans.at(0.0).present == {"sub/beach.jpg": expected}
         assert inbox.stamp(root / "sub" / "beach.jpg") == Stamp(7, 5)
 
-    def test_a_date_beyond_64_bits_is_kept_within_them(self, root: Path, looks: Looks) -> None:
+    def test_a_date_beyond_64_bits_is_kept_within_them(self, root: Path, scans: Scans) -> None:
         drop(root, "beach.jpg")
         os.utime(root / "beach.jpg", (10**10, 10**10))
         if (root / "beach.jpg").stat().st_mtime != 10**10:
             pytest.skip("this file system has no such dates")
-        stamp = looks.at(0.0).present["beach.jpg"].image_stamp
+        stamp = scans.at(0.0).present["beach.jpg"].image_stamp
         assert -(2**63) <= stamp.mtime_ns < 2**63
         assert stamp == inbox.stamp(root / "beach.jpg")
 
-    def test_what_belongs_to_nothing_is_told(self, root: Path, looks: Looks) -> None:
+    def test_what_belongs_to_nothing_is_told(self, root: Path, scans: Scans) -> None:
         drop(root, "lonely.yaml", "notes.pdf")
         drop(root / "sub", "clip.mp4")
-        assert waiting(looks.settled()) == {
+        assert waiting(scans.settled()) == {
             "lonely.yaml": "no image of this name",
             "notes.pdf": "not a picture format sorawatch reads",
             "sub/clip.mp4": "not a picture format sorawatch reads",
         }
 
-    def test_two_images_of_one_sidecar_arrive_with_their_conflict(self, root: Path, looks: Looks) -> None:
+    def test_two_images_of_one_sidecar_arrive_with_their_conflict(self, root: Path, scans: Scans) -> None:
         drop(root, "a.jpg", "a.png", "a.yaml")
-        scan = looks.settled()
+        scan = scans.settled()
         assert [arrival.pair.path for arrival in scan.settled] == ["a.jpg", "a.png"]
         assert all("a.jpg.yaml, a.png.yaml" in arrival.conflict for arrival in scan.settled)
 
@@ -202,18 +202,18 @@ class TestListing:
         )
         for folder in (*folders.split(), "System Volume Information"):
             drop(root / folder, "beach.jpg")
-        scan = Looks(root, ignore=("*.bak", "Drafts")).settled()
+        scan = Scans(root, ignore=("*.bak", "Drafts")).settled()
         assert (arrived(scan), waiting(scan), scan.present) == ([], {}, {})
 
     @pytest.mark.parametrize("stem", ["b\udcff\udcfe", "ä", "a\u0308", " ", "line\nbreak", "-rf", "*[?", "x" * 251])
-    def test_any_name(self, root: Path, looks: Looks, stem: str) -> None:
+    def test_any_name(self, root: Path, scans: Scans, stem: str) -> None:
         drop(root / stem[:100], f"{stem}.jpg")
-        scan = looks.settled()
+        scan = scans.settled()
         assert arrived(scan) == [(f"{stem[:100]}/{stem}.jpg", None)]
         assert (root / scan.settled[0].pair.path).read_text() == "x"
 
     def test_links_pipes_and_sockets_are_refused_unopened(
-        self, root: Path, looks: Looks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, root: Path, scans: Scans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         drop(tmp_path / "elsewhere", "beach.jpg")
         (root / "link.jpg").symlink_to(tmp_path / "elsewhere" / "beach.jpg")
@@ -224,7 +224,7 @@ class TestListing:
         monkeypatch.chdir(root)
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind("socket.jpg")
-            scan = looks.settled()
+            scan = scans.settled()
         assert scan.present == {}
         links = dict.fromkeys(("link.jpg", "dangling.jpg", "folder", "loop"), "a symbolic link")
         odd = {**links, "pipe.jpg": "a named pipe", "socket.jpg": "a socket"}
@@ -232,42 +232,42 @@ class TestListing:
             name: f"is {kind}, which is never opened; put the file itself here" for name, kind in odd.items()
         }
 
-    def test_hard_links_are_files(self, root: Path, looks: Looks, tmp_path: Path) -> None:
+    def test_hard_links_are_files(self, root: Path, scans: Scans, tmp_path: Path) -> None:
         drop(tmp_path, "beach.jpg")
         os.link(tmp_path / "beach.jpg", root / "beach.jpg")
-        assert arrived(looks.settled()) == [("beach.jpg", None)]
+        assert arrived(scans.settled()) == [("beach.jpg", None)]
 
     @pytest.mark.parametrize(("name", "paused"), [("PAUSE", True), ("pause.txt", False), ("sub/PAUSE", False)])
-    def test_a_file_named_pause(self, root: Path, looks: Looks, name: str, paused: bool) -> None:
+    def test_a_file_named_pause(self, root: Path, scans: Scans, name: str, paused: bool) -> None:
         drop((root / name).parent, Path(name).name, text="")
-        assert looks.at(0.0).paused is paused
+        assert scans.at(0.0).paused is paused
 
-    def test_a_link_named_pause_pauses_too(self, root: Path, looks: Looks) -> None:
+    def test_a_link_named_pause_pauses_too(self, root: Path, scans: Scans) -> None:
         (root / "PAUSE").symlink_to("nowhere")
-        assert looks.at(0.0).paused
+        assert scans.at(0.0).paused
 
-    def test_ten_thousand_pairs(self, root: Path, looks: Looks) -> None:
+    def test_ten_thousand_pairs(self, root: Path, scans: Scans) -> None:
         drop(root / "many", "first.jpg", "first.yaml")
         for number in range(9_999):
             for suffix in ("jpg", "yaml"):
                 os.link(root / "many" / f"first.{suffix}", root / "many" / f"{number}.{suffix}")
-        assert len(looks.settled().settled) == 10_000
+        assert len(scans.settled().settled) == 10_000
 
 
 class TestTrouble:
-    def test_a_missing_inbox(self, root: Path, looks: Looks) -> None:
+    def test_a_missing_inbox(self, root: Path, scans: Scans) -> None:
         root.rmdir()
         with pytest.raises(Deferred, match="inbox: No such file"):
-            looks.at(0.0)
+            scans.at(0.0)
 
     def test_an_unmounted_inbox_is_an_empty_one_for_the_marker_to_tell(self, mount: Callable[[str], Path]) -> None:
         disk = mount("size=1m")
         drop(disk, "beach.jpg")
-        looks = Looks(disk)
-        assert {*looks.at(0.0).present} == {"beach.jpg"}
+        scans = Scans(disk)
+        assert {*scans.at(0.0).present} == {"beach.jpg"}
         subprocess.run(["umount", str(disk)], check=True)
         try:
-            assert {*looks.at(1.0).present} == set()
+            assert {*scans.at(1.0).present} == set()
         finally:
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
 
@@ -276,44 +276,44 @@ class TestTrouble:
         closed.mkdir()
         closed.chmod(0)
         with pytest.raises(Blocked, match="Permission denied"):
-            Looks(closed).at(0.0)
+            Scans(closed).at(0.0)
 
     def test_a_subfolder_that_may_not_be_listed_hides_only_itself(self, unprivileged: Path) -> None:
         drop(unprivileged, "a.jpg")
         drop(unprivileged / "sub" / "deep", "b.jpg")
         drop(unprivileged / "subway", "c.jpg")
-        looks = Looks(unprivileged)
-        looks.known = dict(looks.settled().present)
+        scans = Scans(unprivileged)
+        scans.known = dict(scans.settled().present)
         (unprivileged / "subway" / "c.jpg").unlink()
         (unprivileged / "sub").chmod(0)
-        scan = looks.at(SETTLE)
+        scan = scans.at(SETTLE)
         assert {*scan.present} == {"a.jpg", "sub/deep/b.jpg"}
-        assert scan.present["sub/deep/b.jpg"] == looks.known["sub/deep/b.jpg"]
+        assert scan.present["sub/deep/b.jpg"] == scans.known["sub/deep/b.jpg"]
         assert waiting(scan) == {"sub": "cannot be listed: Permission denied"}
         (unprivileged / "sub").chmod(0o777)
-        assert waiting(looks.at(SETTLE)) == {}
+        assert waiting(scans.at(SETTLE)) == {}
 
     def test_a_subfolder_too_deep_to_name_is_told(
-        self, root: Path, looks: Looks, monkeypatch: pytest.MonkeyPatch
+        self, root: Path, scans: Scans, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         drop(root, "a.jpg")
         monkeypatch.chdir(root)
         for _ in range(18):
             Path("d" * 250).mkdir()
             os.chdir("d" * 250)
-        scan = looks.settled()
+        scan = scans.settled()
         assert arrived(scan) == [("a.jpg", None)]
         assert [*waiting(scan).values()] == ["cannot be listed: File name too long"]
 
     def test_files_that_may_not_be_looked_at_wait_and_are_not_forgotten(self, unprivileged: Path) -> None:
         drop(unprivileged / "sub", "a.jpg", "a.yaml", "b.jpg")
-        looks = Looks(unprivileged)
-        looks.known = {path: pair for path, pair in looks.settled().present.items() if path == "sub/a.jpg"}
+        scans = Scans(unprivileged)
+        scans.known = {path: pair for path, pair in scans.settled().present.items() if path == "sub/a.jpg"}
         (unprivileged / "sub").chmod(0o444)
-        scan = looks.at(SETTLE)
+        scan = scans.at(SETTLE)
         (unprivileged / "sub").chmod(0o777)
         assert arrived(scan) == []
-        assert scan.present == looks.known
+        assert scan.present == scans.known
         names = ("sub/a.jpg", "sub/a.yaml", "sub/b.jpg")
         assert waiting(scan) == dict.fromkeys(names, "cannot be read: Permission denied")
 
@@ -324,7 +324,7 @@ class TestTrouble:
         drop(root, "file")
         assert inbox.stamp(root / "file" / "below") is None
 
-    def test_what_vanishes_while_it_is_listed_was_never_there(self, root: Path, looks: Looks) -> None:
+    def test_what_vanishes_while_it_is_listed_was_never_there(self, root: Path, scans: Scans) -> None:
         drop(root, "stays.jpg")
         ended = threading.Event()
 
@@ -341,7 +341,7 @@ class TestTrouble:
         churning.start()
         try:
             for step in range(200):
-                scan = looks.at(float(step))
+                scan = scans.at(float(step))
                 assert "stays.jpg" in scan.present
                 assert not [why for why in waiting(scan).values() if "cannot" in why]
         finally:

@@ -15,6 +15,7 @@ import pytest
 from sorawatch.edges import lock
 from sorawatch.edges.lock import Lock
 from sorawatch.errors import Blocked, Deferred, UsageError
+from tests.support import texts
 
 HOLDER = """
 import sys
@@ -173,7 +174,7 @@ class TestMarker:
     ) -> None:
         disk = mount("size=1m")
         remount(disk, "ro")
-        with pytest.raises(Blocked, match="cannot be written"):
+        with pytest.raises(Blocked, match=texts.UNWRITABLE):
             lock.write_marker(disk)
 
     def test_an_unmounted_share_has_no_marker(self, mount: Callable[[str], Path]) -> None:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +19,7 @@ from sorawatch.core.permissions import Permissions
 from sorawatch.edges import outbox
 from sorawatch.edges.outbox import Item
 from sorawatch.errors import Blocked, Deferred
-from tests.support import outbox_crashes
+from tests.support import outbox_crashes, texts
 
 
 @pytest.fixture
@@ -100,7 +99,7 @@ class TestNames:
         assert len(files(root)) == 2
 
     @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
-    def test_threads_that_want_one_name_get_different_ones(self, tmp_path: Path, system: Any) -> None:
+    def test_threads_that_want_one_name_get_different_ones(self, tmp_path: Path, system: str) -> None:
         assert run_outbox_crashes("race", tmp_path, tmp_path, system)["points"] == 16
 
 
@@ -182,7 +181,7 @@ class TestMeanwhile:
     @pytest.mark.parametrize("content", ["faster", ""])
     @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
     def test_a_name_taken_at_the_last_moment_is_not_overwritten(
-        self, inbox: Path, root: Path, intent: Path, system: Any, content: str, keep: bool
+        self, inbox: Path, root: Path, intent: Path, system: str, content: str, keep: bool
     ) -> None:
         item = replace(put(inbox, a_jpg="A")[0], keep=keep)
         take = f"open({str(root / 'a.jpg')!r}, 'w').write({content!r})"
@@ -193,7 +192,7 @@ class TestMeanwhile:
 
     @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
     def test_a_source_replaced_while_it_was_placed_stays(
-        self, inbox: Path, root: Path, intent: Path, system: Any
+        self, inbox: Path, root: Path, intent: Path, system: str
     ) -> None:
         item = put(inbox, a_jpg="A")[0]
         newer = inbox / "newer"
@@ -248,20 +247,21 @@ def skip_without_seccomp(done: subprocess.CompletedProcess[str]) -> None:
         pytest.skip("needs seccomp to refuse system calls")
 
 
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
 class TestDeath:
-    """Killed at every line, called again: each file in exactly one place, whole, and never partly visible."""
+    """Killed at every fifth line, or at every one, and called again: each file in one place, whole, never half visible."""
 
     @pytest.mark.parametrize("system", outbox_crashes.ANSWERS)
-    def test_on_one_disk(self, other_disk: Path, system: Any) -> None:
-        assert run_outbox_crashes("crash", other_disk, other_disk, system)["points"] > 100
+    def test_on_one_disk(self, other_disk: Path, system: str, step: int) -> None:
+        assert run_outbox_crashes("crash", other_disk, other_disk, system, step)["points"] > 100
 
     @pytest.mark.parametrize("system", ["linux", "bare"])
-    def test_from_one_disk_to_another(self, tmp_path: Path, other_disk: Path, system: str) -> None:
-        assert run_outbox_crashes("crash", tmp_path, other_disk, system)["points"] > 200
+    def test_from_one_disk_to_another(self, tmp_path: Path, other_disk: Path, system: str, step: int) -> None:
+        assert run_outbox_crashes("crash", tmp_path, other_disk, system, step)["points"] > 200
 
 
-def run_outbox_crashes(what: str, sources: Path, targets: Path, system: str) -> dict[str, int]:
-    command = [sys.executable, outbox_crashes.__file__, what, str(sources), str(targets), system]
+def run_outbox_crashes(what: str, sources: Path, targets: Path, system: str, step: int = 1) -> dict[str, int]:
+    command = [sys.executable, outbox_crashes.__file__, what, str(sources), str(targets), system, str(step)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     skip_without_seccomp(done)
     assert done.returncode == 0, done.stderr
@@ -289,7 +289,7 @@ class TestTrouble:
         root = mount("size=1m")
         (root / "ballast").write_bytes(bytes(900_000))
         item = put(inbox, a_jpg="A" * 500_000)[0]
-        with pytest.raises(Blocked, match="The disk is full") as caught:
+        with pytest.raises(Blocked, match=texts.DISK_FULL) as caught:
             outbox.place([item], root, "", intent)
         assert caught.value.passing
         assert [path.name for path in root.iterdir()] == ["ballast"]
@@ -301,7 +301,7 @@ class TestTrouble:
     def test_a_disk_without_inodes(self, inbox: Path, intent: Path, mount: Callable[[str], Path]) -> None:
         root = mount("nr_inodes=1")
         item = put(inbox, a_jpg="A")[0]
-        with pytest.raises(Blocked, match="The disk is full"):
+        with pytest.raises(Blocked, match=texts.DISK_FULL):
             outbox.place([item], root, "", intent)
         assert files(inbox) == {"a.jpg": "A"}
 
@@ -311,7 +311,7 @@ class TestTrouble:
         root = mount("size=1m")
         remount(root, "ro")
         item = put(inbox, a_jpg="A")[0]
-        with pytest.raises(Blocked, match="cannot be written"):
+        with pytest.raises(Blocked, match=texts.UNWRITABLE):
             outbox.place([item], root, "", intent)
         remount(root, "rw")
         assert outbox.place([item], root, "", intent) == ("a.jpg",)
@@ -341,7 +341,7 @@ def test_a_copy_keeps_time_and_mode(inbox: Path, other_disk: Path, intent: Path)
 
 @settings(max_examples=30, deadline=None)
 @given(data=st.binary(max_size=200))
-def test_write_durably_replaces_the_whole_file(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
+def test_write_durably_replaces_the_whole_file(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("durable") / "file"
     for content in (b"before", data):
         outbox.write_durably(path, content)
@@ -393,7 +393,7 @@ class TestAccess:
         (unprivileged / "out").chmod(0o555)
         with pytest.raises(Blocked) as caught:
             outbox.place([replace(made, keep=True)], unprivileged / "out", "", unprivileged / "intent", Permissions())
-        assert caught.value.hint == f"Give sorawatch's user access to {unprivileged / 'out'}."
+        assert caught.value.hint == f"{texts.GIVE_ACCESS} {unprivileged / 'out'}."
 
     @pytest.mark.parametrize("refusing", ["in", "out"])
     def test_a_refused_move_names_the_folder_that_refuses(self, unprivileged: Path, refusing: str) -> None:
@@ -403,6 +403,6 @@ class TestAccess:
         (unprivileged / refusing).chmod(0o500)
         with pytest.raises(Blocked) as refused:
             outbox.place(items, unprivileged / "out", "", unprivileged / "intent")
-        assert refused.value.hint == f"Give sorawatch's user access to {unprivileged / refusing}."
+        assert refused.value.hint == f"{texts.GIVE_ACCESS} {unprivileged / refusing}."
         (unprivileged / refusing).chmod(0o700)
         assert outbox.place(items, unprivileged / "out", "", unprivileged / "intent") == ("a.jpg",)

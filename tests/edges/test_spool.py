@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sorawatch.core.repeated_download import RepeatedDownload
 from sorawatch.edges.spool import Spool
 from sorawatch.errors import Blocked, Deferred
+from tests.support import texts
 
 
 @pytest.fixture
@@ -76,7 +77,9 @@ json = st.recursive(
 
 @settings(max_examples=40, deadline=None)
 @given(record=st.dictionaries(st.text(), json))
-def test_a_record_comes_back_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, record: Any) -> None:
+def test_a_record_comes_back_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, record: dict[str, Any]
+) -> None:
     work = Spool(tmp_path_factory.getbasetemp() / "records")
     work.create()
     work.write_record("job", record)
@@ -126,7 +129,7 @@ def test_a_full_disk_keeps_the_old_reference(mount: Callable[[str], Path]) -> No
     work = Spool(disk / "work")
     work.create()
     work.stage("job", b"old")
-    with pytest.raises(Blocked, match="The disk is full"):
+    with pytest.raises(Blocked, match=texts.DISK_FULL):
         work.stage("job", os.urandom(100_000))
     assert work.reference("job") == b"old"
     work.stage("job", b"new")

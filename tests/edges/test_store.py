@@ -183,7 +183,7 @@ def undone(store: Store) -> Iterator[Transaction]:
 class TestJobs:
     @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(first=jobs, second=jobs)
-    def test_any_job_comes_back_as_it_was_written(self, store: Store, first: Any, second: Any) -> None:
+    def test_any_job_comes_back_as_it_was_written(self, store: Store, first: Job, second: Job) -> None:
         second = replace(second, id=first.id)
         with undone(store) as tx:
             tx.jobs.add([first])
@@ -806,7 +806,9 @@ class TestOpening:
             ((4, 0, 0), True),
         ],
     )
-    def test_the_write_ahead_log_is_used_only_where_it_cannot_damage_the_state(self, version: Any, safe: bool) -> None:
+    def test_the_write_ahead_log_is_used_only_where_it_cannot_damage_the_state(
+        self, version: tuple[int, int, int], safe: bool
+    ) -> None:
         assert has_safe_wal(version) is safe
 
 
@@ -907,7 +909,9 @@ class TestTrouble(OfAFile):
         reading.close()
 
     @pytest.mark.parametrize("fate", [Path.unlink, lambda path: path.rename(path.with_name("away.db"))])
-    def test_a_state_that_loses_its_name_is_written_no_more(self, store: Store, path: Path, fate: Any) -> None:
+    def test_a_state_that_loses_its_name_is_written_no_more(
+        self, store: Store, path: Path, fate: Callable[[Path], object]
+    ) -> None:
         add(store, job("a"))
         fate(path)
         with pytest.raises(Blocked, match="was removed or replaced while in use"):
@@ -1011,7 +1015,7 @@ class TestDialects(OfAFile):
 
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
-def test_two_daemons_never_hold_one_job(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
+def test_two_daemons_never_hold_one_job(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Whatever they do in whatever order, a save counts only for the one that may write."""
     path = tmp_path_factory.mktemp("two") / "state.db"
     stores = {owner: Store.create_or_open(path, owner)[0] for owner in ("one", "two")}

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -267,7 +267,7 @@ class TestRead:
             yamlfile.read(path)
 
     @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
-    def test_neither_a_pipe_nor_a_folder_is_waited_for(self, tmp_path: Path, make: Any) -> None:
+    def test_neither_a_pipe_nor_a_folder_is_waited_for(self, tmp_path: Path, make: Callable[[Path], None]) -> None:
         path = tmp_path / "beach.yaml"
         make(path)
         with pytest.raises(Invalid, match=r"^beach\.yaml: is not a regular file\. Put a plain file in its place\.$"):

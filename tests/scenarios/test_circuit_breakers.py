@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sorawatch.simulator import Fault
+from tests.support import texts
 from tests.support.workspace import Workspace, wait_until
 
 NO_LIST = Fault("answer_before", on="list", status=404, shape="detail_text", times=None)
@@ -59,7 +60,7 @@ def test_a_lost_answer_that_names_a_cause_stops_the_others_at_once(workspace: Wo
         NO_LIST,
     )
     with workspace.running():
-        wait_until(lambda: "nothing is submitted" in workspace.told())
+        wait_until(lambda: texts.NOTHING_IS_SUBMITTED in workspace.told())
         assert "用户额度不足" in workspace.told()
         wait_until(lambda: len(workspace.files("outbox")) == 5)
     assert workspace.simulator.ledger().creates == 6
@@ -71,7 +72,7 @@ def test_refusals_that_say_the_same_empty_no_inbox(workspace: Workspace) -> None
         Fault("answer_before", on="create", status=422, shape="detail_list", message="Field required", times=None)
     )
     with workspace.running():
-        wait_until(lambda: "3 different pictures were refused in the same words" in workspace.told())
+        wait_until(lambda: f"3 different pictures were refused in {texts.SAME_WORDS}" in workspace.told())
         wait_until(lambda: workspace.files("errors") == {} and len(workspace.files("inbox")) == 60)
         wait_until(lambda: set(workspace.counts()) <= {"found", "ready"})
         assert workspace.simulator.ledger().rejected <= 5
@@ -93,7 +94,7 @@ def test_a_model_that_is_not_offered_keeps_back_its_own_orders_alone(workspace: 
     assert workspace.counts()["done"] == 1
     assert workspace.simulator.ledger().rejected <= 2
     with workspace.running():
-        wait_until(lambda: "nothing is submitted for the model sora-2-pro" in workspace.told())
+        wait_until(lambda: f"{texts.NOTHING_IS_SUBMITTED} for the model sora-2-pro" in workspace.told())
 
 
 def test_what_costs_nothing_does_not_wait_at_a_cap_on_money(workspace: Workspace) -> None:

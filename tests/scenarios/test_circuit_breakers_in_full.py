@@ -12,6 +12,7 @@ from sorawatch.core.job import Charged, State
 from sorawatch.simulator import Fault
 from tests.scenarios.test_server_answers import NO_LIST, assert_delivered, drained, each, only_job, told_of
 from tests.support import server_answers as rows
+from tests.support import texts
 from tests.support.server_answers import Row
 from tests.support.workspace import Workspace, wait_until
 
@@ -237,7 +238,7 @@ def test_a_free_video_that_a_restarted_server_forgot_is_ordered_again(tmp_path: 
         assert drained(workspace)
         assert after.ledger().creates == 1
     assert list(workspace.files("outbox")) == ["beach.mp4"]
-    assert any("probably restarted" in job.reason for _, job in workspace.changes)
+    assert any(texts.PROBABLY_RESTARTED in job.reason for _, job in workspace.changes)
     assert not any("charged" in job.reason + job.hint for _, job in workspace.changes)
 
 

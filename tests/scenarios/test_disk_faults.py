@@ -16,6 +16,7 @@ from sorawatch import config
 from sorawatch.app import status
 from sorawatch.core.job import Job
 from sorawatch.simulator import Fault
+from tests.support import texts
 from tests.support.workspace import Workspace, picture, wait_until
 
 DAY_MS = 86_400_000
@@ -102,7 +103,7 @@ def test_an_outbox_deleted_while_running_is_not_made_again(stalled_workspace: Wo
         wait_until(lambda: workspace.counts() == {"rendering": 1})
         shutil.rmtree(workspace.outbox)
         workspace.simulator.finish_all()
-        wait_until(lambda: "outbox has lost its file .sorawatch" in pauses(workspace))
+        wait_until(lambda: f"outbox {texts.LOST_ITS_FILE}" in pauses(workspace))
         workspace.drop("later.jpg")
         wait_until(lambda: workspace.counts() == {"rendered": 1, "ready": 1}, told=workspace.counts)
         assert not workspace.outbox.exists()
@@ -123,16 +124,16 @@ def test_why_a_picture_failed_is_told_although_the_errors_folder_was_gone_meanwh
         wait_until((workspace.errors / ".sorawatch").exists)
         (workspace.errors / ".sorawatch").unlink()
         (workspace.inbox / "bad.jpg").write_bytes(b"no picture")
-        wait_until(lambda: jobs(workspace) and "errors has lost its file .sorawatch" in jobs(workspace)[0].obstacle)
+        wait_until(lambda: jobs(workspace) and f"errors {texts.LOST_ITS_FILE}" in jobs(workspace)[0].obstacle)
         told = workspace.told()
-        assert "is not a picture that can be read" in told
+        assert texts.NOT_A_PICTURE in told
         assert "not moved yet: " in told
         (workspace.errors / ".sorawatch").touch()
         wait_until(lambda: "failed" in workspace.states("bad.jpg"), told=workspace.told)
     text = (workspace.errors / "bad.error.txt").read_text()
-    assert "is not a picture that can be read" in text
+    assert texts.NOT_A_PICTURE in text
     assert ".sorawatch" not in text
-    assert "is not a picture that can be read" in jobs(workspace)[0].reason
+    assert texts.NOT_A_PICTURE in jobs(workspace)[0].reason
 
 
 def test_a_pair_that_a_sync_tool_keeps_bringing_back_is_refused_every_time(workspace: Workspace) -> None:
@@ -148,8 +149,8 @@ def test_a_pair_that_a_sync_tool_keeps_bringing_back_is_refused_every_time(works
     assert workspace.simulator.ledger().creates == 1
     assert list(workspace.files("outbox")) == ["beach.mp4"]
     for text in workspace.errors.glob("*.error.txt"):
-        assert "it is the same order as job" in text.read_text()
-        assert "Was it charged?\n    No." in text.read_text()
+        assert texts.SAME_ORDER in text.read_text()
+        assert f"{texts.WAS_IT_CHARGED}\n    No." in text.read_text()
 
 
 # The state below a running daemon
@@ -163,7 +164,7 @@ def test_a_state_moved_away_and_back_stops_nothing_for_good(stalled_workspace: W
         (workspace.root / "state.db").rename(workspace.root / "elsewhere.db")
         workspace.drop("later.jpg")
         workspace.simulator.finish_all()
-        assert "there is no state" in workspace.cli("status", status=2)
+        assert texts.NO_STATE in workspace.cli("status", status=2)
         (workspace.root / "elsewhere.db").rename(workspace.root / "state.db")
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
         workspace.simulator.finish_all()
@@ -196,10 +197,15 @@ def delete(path: Path) -> None:
     path.unlink()
 
 
-HARMS = pytest.mark.parametrize("harm", [delete, empty, cut_in_half, scribble_over, wipe_the_middle])
+def each_harm(*, quick: Callable[[Path], None]) -> pytest.MarkDecorator:
+    """All ways to harm a state; those but ``quick`` are tried with the slow tests, as each takes several daemons."""
+    harms = (delete, empty, cut_in_half, scribble_over, wipe_the_middle)
+    return pytest.mark.parametrize(
+        "harm", [each if each is quick else pytest.param(each, marks=pytest.mark.slow) for each in harms]
+    )
 
 
-@HARMS
+@each_harm(quick=wipe_the_middle)
 def test_a_state_that_is_lost_is_recovered_and_nothing_bought_twice(
     stalled_workspace: Workspace, harm: Callable[[Path], None]
 ) -> None:
@@ -221,7 +227,7 @@ def test_a_state_that_is_lost_is_recovered_and_nothing_bought_twice(
     finish(workspace, 3)
 
 
-@HARMS
+@each_harm(quick=delete)
 def test_a_state_harmed_below_a_running_daemon_costs_nothing(
     stalled_workspace: Workspace, harm: Callable[[Path], None]
 ) -> None:
@@ -291,18 +297,16 @@ def test_a_clock_that_jumps_between_two_runs_stalls_nothing(stalled_workspace: W
     for number in range(5):
         workspace.drop(f"{number}.jpg")
     workspace.simulator.inject(Fault("answer_before", on="content", status=502, shape="html"))
-    daemon = workspace.spawn("run")
-    workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
-    workspace.simulator.complete(workspace.simulator.ledger().videos[0].id)
-    wait_until(
-        lambda: (
-            workspace.counts() == {"rendered": 1, "rendering": 2, "ready": 2}
-            and any(job.state == "rendered" and job.attempts for job in jobs(workspace))
-        ),
-        told=workspace.counts,
-    )
-    daemon.kill()
-    daemon.communicate()
+    with workspace.running():
+        workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
+        workspace.simulator.complete(workspace.simulator.ledger().videos[0].id)
+        wait_until(
+            lambda: (
+                workspace.counts() == {"rendered": 1, "rendering": 2, "ready": 2}
+                and any(job.state == "rendered" and job.attempts for job in jobs(workspace))
+            ),
+            told=workspace.counts,
+        )
     shift(workspace.root / "state.db", jump)
     finish(workspace, 5)
 
@@ -332,28 +336,22 @@ def test_a_submit_lost_while_the_clock_was_wrong_is_not_bought_twice(stalled_wor
     assert workspace.counts() == {"submitting": 1}
     shift(workspace.root / "state.db", jump)
     workspace.simulator.finish_all()
-    daemon = workspace.spawn("run")
-    wait_until(lambda: workspace.counts().keys() & {"held", "done"}, told=lambda: workspace.cli("status"))
-    if "held" in workspace.counts():
-        (video,) = workspace.simulator.ledger().videos
-        assert video.id in workspace.cli("show", "beach.jpg")
-        workspace.cli("adopt", "beach.jpg", video.id)
-    wait_until(lambda: workspace.counts() == {"done": 1}, told=lambda: workspace.cli("status"))
-    daemon.terminate()
-    daemon.communicate()
+    with workspace.running():
+        wait_until(lambda: workspace.counts().keys() & {"held", "done"}, told=lambda: workspace.cli("status"))
+        if "held" in workspace.counts():
+            (video,) = workspace.simulator.ledger().videos
+            assert video.id in workspace.cli("show", "beach.jpg")
+            workspace.cli("adopt", "beach.jpg", video.id)
+        wait_until(lambda: workspace.counts() == {"done": 1}, told=lambda: workspace.cli("status"))
     assert workspace.simulator.ledger().creates == 1
 
 
 def finish(workspace: Workspace, orders: int) -> None:
     """A new daemon delivers all there is, and all was bought once."""
-    daemon = workspace.spawn("run")
-    try:
+    with workspace.running():
         drain(workspace, orders)
-    finally:
-        daemon.terminate()
-        _, said = daemon.communicate()
     ledger = workspace.simulator.ledger()
-    assert (ledger.creates, ledger.duplicates) == (orders, 0), said
+    assert (ledger.creates, ledger.duplicates) == (orders, 0)
     assert len(workspace.files("outbox")) == orders
 
 

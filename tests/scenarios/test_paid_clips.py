@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from sorawatch.simulator import Fault
+from tests.support import texts
 from tests.support.workspace import KEY, Workspace, wait_until
 
 pytestmark = pytest.mark.slow
@@ -223,7 +224,7 @@ def test_a_link_that_leads_nowhere_is_told_to_the_person(beach: Workspace) -> No
     )
     told = held(beach)
     (video,) = beach.simulator.ledger().videos
-    assert f"/storage/{quote(video.id)}, which gives no clip either: HTTP 403" in told
+    assert f"/storage/{quote(video.id)}, {texts.NO_CLIP_EITHER}: HTTP 403" in told
     assert "tried 8 times" in told
     beach.simulator.clear_faults()
     beach.cli("retry", "beach.jpg")

@@ -14,6 +14,7 @@ from sorawatch import simulator
 from sorawatch.core.job import State
 from sorawatch.edges.store import Store
 from sorawatch.simulator import Fault
+from tests.support import texts
 from tests.support.workspace import Workspace, picture, wait_until
 
 
@@ -65,10 +66,10 @@ def test_a_broken_pair_goes_to_errors_with_a_plain_reason(workspace: Workspace) 
     assert not workspace.run_once()
     assert set(workspace.files("errors")) == {"bad.jpg", "bad.yaml", "bad.error.txt"}
     text = (workspace.errors / "bad.error.txt").read_text()
-    assert 'bad.yaml line 3, siez: is not a known key. Did you mean "size"?' in text
+    assert f'bad.yaml line 3, siez: {texts.UNKNOWN_KEY}. Did you mean "size"?' in text
     assert "bad.yaml line 2, seconds: is 7" in text
     assert "Allowed: 4, 8, 12" in text
-    assert "Was it charged?\n    No." in text
+    assert f"{texts.WAS_IT_CHARGED}\n    No." in text
     assert list(workspace.files("outbox")) == ["beach.mp4"]
     assert workspace.simulator.ledger().creates == 1
 
@@ -89,7 +90,7 @@ def test_a_pair_with_a_missing_half_waits(workspace: Workspace) -> None:
     assert workspace.run_once()
     assert set(workspace.files("inbox")) == {"lonely.jpg", "other.yaml"}
     status = workspace.cli("status")
-    assert "no sidecar yet, and no default prompt" in status
+    assert texts.NO_SIDECAR in status
     assert "no image of this name" in status
 
 
@@ -172,7 +173,7 @@ def test_the_same_order_is_not_bought_again(workspace: Workspace) -> None:
     assert not workspace.run_once()
     assert workspace.simulator.ledger().creates == 1
     text = (workspace.errors / "beach.error.txt").read_text()
-    assert "it is the same order as job" in text
+    assert texts.SAME_ORDER in text
     assert "delivered as beach.mp4" in text
     assert "duplicates: allow" in text
 
@@ -228,8 +229,8 @@ def test_moderation_is_final(workspace: Workspace) -> None:
     workspace.drop("beach.jpg")
     assert not workspace.run_once()
     text = (workspace.errors / "beach.error.txt").read_text()
-    assert "moderation refused" in text
-    assert "Change the prompt or the picture" in text
+    assert texts.MODERATION in text
+    assert texts.CHANGE_PROMPT_OR_PICTURE in text
     assert workspace.simulator.ledger().creates == 1
 
 

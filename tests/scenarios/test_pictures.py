@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.edges.images.test_pool import exists, is_busy, workers
+from tests.support import texts
 from tests.support.malicious_images import scans_without_end
 from tests.support.workspace import Workspace, picture, wait_until
 
@@ -47,7 +48,7 @@ def test_a_picture_that_kills_its_decoder_is_the_only_one_to_fail(
     assert set(workspace.files("errors")) == {"endless.jpg", "endless.yaml", "endless.error.txt"}
     text = (workspace.errors / "endless.error.txt").read_text()
     assert "endless.jpg made its decoder crash" in text
-    assert "Was it charged?\n    No." in text
+    assert f"{texts.WAS_IT_CHARGED}\n    No." in text
     assert workspace.simulator.ledger().creates == 1
 
 
@@ -94,7 +95,7 @@ def test_another_focus_is_another_order(workspace: Workspace) -> None:
         workspace.drop("wide.png", "waves", focus=focus, seconds=4)
         assert workspace.run_once() is is_new
     assert workspace.simulator.ledger().creates == 2
-    assert "it is the same order as job" in (workspace.errors / "wide.error.txt").read_text()
+    assert texts.SAME_ORDER in (workspace.errors / "wide.error.txt").read_text()
 
 
 def test_enlarging_is_noted_in_the_job(workspace: Workspace) -> None:
@@ -108,6 +109,6 @@ def test_a_broken_picture_says_so(workspace: Workspace) -> None:
     drop(workspace, "cut.jpg", picture(workspace.root / "whole.jpg", (800, 600)).read_bytes()[:900])
     drop(workspace, "words.jpg", b"these are words")
     assert not workspace.run_once()
-    assert "cut.jpg is damaged or cut off" in (workspace.errors / "cut.error.txt").read_text()
-    assert "words.jpg is not a picture that can be read" in (workspace.errors / "words.error.txt").read_text()
+    assert f"cut.jpg {texts.DAMAGED}" in (workspace.errors / "cut.error.txt").read_text()
+    assert f"words.jpg {texts.NOT_A_PICTURE}" in (workspace.errors / "words.error.txt").read_text()
     assert workspace.simulator.ledger().creates == 0

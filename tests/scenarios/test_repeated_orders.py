@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sorawatch.simulator import Fault
+from tests.support import texts
 from tests.support.paths import ROOT
 from tests.support.workspace import Workspace, wait_until
 
@@ -233,7 +234,9 @@ class TestAnother:
             for name in ("beach.jpg", "beach.yaml"):
                 (workspace.errors / name).rename(workspace.inbox / name)
         else:
-            workspace.cli("retry", next(job.id for job in workspace.status().jobs if "server failed" in job.reason))
+            workspace.cli(
+                "retry", next(job.id for job in workspace.status().jobs if texts.GENERATION_FAILED in job.reason)
+            )
         assert workspace.run_once()
         assert {*workspace.files("outbox")} == {"beach.mp4", "beach (2).mp4"}
 
@@ -276,7 +279,7 @@ class TestAnother:
         with workspace.running():
             wait_until(lambda: "ready" in workspace.states("beach.jpg"))
             told = workspace.cli("retry", "--another", "beach.jpg", status=1)
-            assert "cannot be ordered once more now: it waits in the inbox to be ordered at all" in told
+            assert f"{texts.NOT_AGAIN_NOW}: it waits in the inbox to be ordered at all" in told
             (workspace.inbox / "PAUSE").unlink()
             wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
             told = workspace.cli("retry", "--another", "beach.jpg", status=1)

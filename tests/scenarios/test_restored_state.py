@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sorawatch.simulator import Fault
+from tests.support import texts
 from tests.support.workspace import Workspace, wait_until
 
 pytestmark = pytest.mark.slow
@@ -52,7 +53,7 @@ def lines(workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def is_refused(workspace: Workspace, name: str = "beach") -> bool:
-    return "it is the same order as job" in (workspace.errors / f"{name}.error.txt").read_text()
+    return texts.SAME_ORDER in (workspace.errors / f"{name}.error.txt").read_text()
 
 
 def pause(workspace: Workspace) -> None:
@@ -264,7 +265,7 @@ class TestTheFile:
             ledger(workspace).rename(workspace.root / "aside")
             ledger(workspace).mkdir()
             workspace.drop("other.jpg")
-            wait_until(lambda: "the ledger cannot be written" in workspace.told())
+            wait_until(lambda: texts.LEDGER_UNWRITABLE in workspace.told())
             workspace.simulator.finish_all()
             wait_until(lambda: "done" in workspace.states("beach.jpg"))
             assert workspace.simulator.ledger().creates == 1

@@ -19,6 +19,7 @@ from sorawatch.app import build
 from sorawatch.core.job import Charged, Job
 from sorawatch.simulator import Fault
 from tests.support import server_answers as rows
+from tests.support import texts
 from tests.support.server_answers import Row
 from tests.support.workspace import Workspace, wait_until
 
@@ -70,9 +71,9 @@ def only_job(workspace: Workspace) -> Job:
 def told_of(workspace: Workspace) -> str:
     """All that is said of the jobs and the pauses."""
     snapshot = workspace.status()
-    texts = [path.read_text() for path in workspace.errors.rglob("*.error.txt")]
+    errors = [path.read_text() for path in workspace.errors.rglob("*.error.txt")]
     pauses = [text for pause in snapshot.pauses for text in (pause.reason, pause.hint)]
-    return "\n".join([text for job in snapshot.jobs for text in (job.reason, job.hint, job.obstacle)] + texts + pauses)
+    return "\n".join([text for job in snapshot.jobs for text in (job.reason, job.hint, job.obstacle)] + errors + pauses)
 
 
 def assert_no_key_is_blamed(told: str) -> None:
@@ -89,7 +90,7 @@ def assert_held_as_lost(workspace: Workspace, creates: int, says: Iterable[str] 
     assert today.spent + today.reserved == PRICE
     assert set(workspace.files("inbox")) == {"beach.jpg", "beach.yaml"}
     told = told_of(workspace)
-    for words in ("It may have been charged ($0.80)", f"sorawatch adopt {job.id}", *says):
+    for words in (f"It {texts.MAYBE_CHARGED} ($0.80)", f"sorawatch adopt {job.id}", *says):
         assert words in told
     assert_no_key_is_blamed(told)
 
@@ -156,7 +157,7 @@ def test_lost_answers_are_held_and_never_sent_again(apart: Workspace, kind: str)
     jobs = bought_apart(apart, answers, kind)
     held = dict.fromkeys(jobs, ("held", Charged.PERHAPS))
     assert as_lost(jobs) == held
-    says = {row.name: (*row.says, "It may have been charged ($0.80)", "sorawatch adopt") for row in answers}
+    says = {row.name: (*row.says, f"It {texts.MAYBE_CHARGED} ($0.80)", "sorawatch adopt") for row in answers}
     missing = {
         name: [words for words in says[name] if words not in f"{job.reason} {job.hint}"] for name, job in jobs.items()
     }
@@ -247,24 +248,24 @@ def refused(workspace: Workspace, answers: list[Row]) -> dict[str, str]:
         workspace.drop(f"{name}.jpg", f"picture {name}")
         workspace.simulator.inject(row.fault("answer_before", "create", prompt=f"picture {name}"))
     assert not drained(workspace)
-    texts = {path.name.partition(".")[0]: path.read_text() for path in workspace.errors.glob("*.error.txt")}
-    assert workspace.counts() == {"failed": len(answers)}, {names[name] for name in names.keys() - texts.keys()}
+    told = {path.name.partition(".")[0]: path.read_text() for path in workspace.errors.glob("*.error.txt")}
+    assert workspace.counts() == {"failed": len(answers)}, {names[name] for name in names.keys() - told.keys()}
     assert workspace.simulator.ledger().creates == 0
-    return {names[name]: text for name, text in texts.items()}
+    return {names[name]: text for name, text in told.items()}
 
 
 def test_a_refused_order_goes_to_errors_uncharged_and_quoted(workspace: Workspace) -> None:
-    texts = refused(workspace, rows.REFUSED)
+    told = refused(workspace, rows.REFUSED)
     for row in rows.REFUSED:
-        assert "Was it charged?\n    No." in texts[row.name]
+        assert f"{texts.WAS_IT_CHARGED}\n    No." in told[row.name]
         for words in row.says:
-            assert words in texts[row.name]
-    assert_no_key_is_blamed("".join(texts.values()))
+            assert words in told[row.name]
+    assert_no_key_is_blamed("".join(told.values()))
 
 
 def test_what_moderation_refuses_at_submit_is_said_to_be_that(workspace: Workspace) -> None:
-    texts = refused(workspace, rows.MODERATED)
-    assert {name for name, text in texts.items() if "moderation" not in text.partition("Was it charged?")[0]} == set()
+    told = refused(workspace, rows.MODERATED)
+    assert {name for name, text in told.items() if "moderation" not in text.partition(texts.WAS_IT_CHARGED)[0]} == set()
     assert workspace.simulator.ledger().rejected == len(rows.MODERATED)
 
 
@@ -273,7 +274,7 @@ def paused(workspace: Workspace) -> str:
     with workspace.running():
         wait_until(lambda: workspace.status().pauses, 8, lambda: told_of(workspace))
         told = told_of(workspace)
-        assert "nothing is submitted" in workspace.told() or "paused" in workspace.told()
+        assert texts.NOTHING_IS_SUBMITTED in workspace.told() or "paused" in workspace.told()
     assert workspace.files("errors") == {}
     assert workspace.counts() == {"ready": 1}
     assert workspace.simulator.ledger().creates == 0
@@ -326,7 +327,7 @@ def test_a_check_with_a_key_that_litellm_refuses_does_not_say_ready(workspace: W
     (row,) = [row for row in rows.KEY if "LiteLLM" in row.name]
     workspace.simulator.inject(row.fault("answer_before", "any"))
     told = workspace.cli("check", status=1)
-    assert "ready to run" not in told
+    assert texts.READY_TO_RUN not in told
     assert "No connected db" in told
 
 
@@ -388,7 +389,7 @@ def test_polls_that_stay_unreadable_end_as_held(workspace: Workspace) -> None:
     workspace.set("polling", stall_minutes=0.01, abandon_hours=0.0003)
     jobs = polled(workspace, {row.name: row.fault("answer_before", "retrieve") for row in rows.UNREADABLE_POLLS})
     assert as_lost(jobs) == dict.fromkeys(jobs, ("held", Charged.PERHAPS))
-    assert {name for name, job in jobs.items() if "may have been charged" not in job.reason} == set()
+    assert {name for name, job in jobs.items() if texts.MAYBE_CHARGED not in job.reason} == set()
     assert_no_key_is_blamed(told_of(workspace))
 
 
@@ -415,7 +416,7 @@ def test_a_paid_video_that_is_unknown_for_good_is_not_bought_again(beach: Worksp
         ("failed", Charged.PERHAPS),
         ("held", Charged.PERHAPS),
     }
-    assert "erhaps" in told_of(beach) or "may have been charged" in told_of(beach)
+    assert "erhaps" in told_of(beach) or texts.MAYBE_CHARGED in told_of(beach)
     assert beach.simulator.ledger().creates == 1
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sorawatch import simulator
 from sorawatch.simulator import Fault
+from tests.support import texts
 from tests.support.workspace import Workspace, wait_until
+
+
+def slow(*values: object) -> Any:
+    """A case for the slow tests, where quick ones try the same kind of answer and `test_answers` reads them all."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def delivered(workspace: Workspace, creates: int = 1) -> None:
@@ -29,10 +36,10 @@ def beach(workspace: Workspace) -> Workspace:
     "fault",
     [
         Fault("answer_before", on="create", status=503, shape="error_text", message="overloaded", times=3),
-        Fault("answer_before", on="create", status=503, retry_after="0"),
-        Fault("answer_before", on="create", status=529, message="The queue is full"),
+        slow(Fault("answer_before", on="create", status=503, retry_after="0")),
+        slow(Fault("answer_before", on="create", status=529, message="The queue is full")),
         Fault("answer_before", on="create", status=429, message="Rate limit reached", times=3),
-        Fault("answer_before", on="create", status=429, retry_after_ms=20),
+        slow(Fault("answer_before", on="create", status=429, retry_after_ms=20)),
         Fault("answer_before", on="create", status=429, message="too many running tasks"),
     ],
     ids=lambda fault: f"{fault.status}-{fault.shape}-{fault.message[:12]}",
@@ -46,16 +53,16 @@ def test_a_submit_that_was_refused_for_now_is_sent_again(beach: Workspace, fault
     "fault",
     [
         Fault("lost_after", on="create"),
-        Fault("answer_after", on="create", status=502, shape="html"),
+        slow(Fault("answer_after", on="create", status=502, shape="html")),
         Fault("answer_after", on="create", status=504, shape="html"),
-        Fault("answer_after", on="create", status=504, shape="openai"),
-        Fault("answer_after", on="create", status=500, shape="code_message"),
+        slow(Fault("answer_after", on="create", status=504, shape="openai")),
+        slow(Fault("answer_after", on="create", status=500, shape="code_message")),
         Fault("answer_after", on="create", status=503),
-        Fault("answer_after", on="create", status=307, shape="empty"),
-        Fault("answer_after", on="create", status=200, shape="openai"),
+        slow(Fault("answer_after", on="create", status=307, shape="empty")),
+        slow(Fault("answer_after", on="create", status=200, shape="openai")),
         Fault("answer_after", on="create", status=200, shape="html"),
-        Fault("answer_after", on="create", status=200, shape="unparsable"),
-        Fault("answer_after", on="create", status=200, shape="empty"),
+        slow(Fault("answer_after", on="create", status=200, shape="unparsable")),
+        slow(Fault("answer_after", on="create", status=200, shape="empty")),
     ],
     ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.shape}",
 )
@@ -102,7 +109,7 @@ def test_without_a_list_a_lost_answer_is_held_with_the_ways_on(beach: Workspace,
     )
     assert not beach.run_once()
     told = beach.cli("show", "beach.jpg")
-    for words in ("held", "It may have been charged", "sorawatch adopt", "sorawatch retry", "VIDEO_ID"):
+    for words in ("held", f"It {texts.MAYBE_CHARGED}", "sorawatch adopt", "sorawatch retry", "VIDEO_ID"):
         assert words in told
     assert set(beach.files("inbox")) == {"beach.jpg", "beach.yaml"}
     assert beach.simulator.ledger().creates == (1 if accepted else 0)
@@ -123,7 +130,7 @@ def test_a_video_that_was_named_wrongly_can_be_named_anew(beach: Workspace) -> N
     beach.cli("adopt", "beach.jpg", "video_misspelt")
     assert not beach.run_once()
     told = beach.cli("show", "beach.jpg")
-    for words in ("held", "no longer knows the video", "It may have been charged", "sorawatch adopt"):
+    for words in ("held", f"{texts.NO_LONGER_KNOWN} the video", f"It {texts.MAYBE_CHARGED}", "sorawatch adopt"):
         assert words in told
     assert set(beach.files("inbox")) == {"beach.jpg", "beach.yaml"}
     (video,) = beach.simulator.ledger().videos
@@ -140,7 +147,7 @@ def test_a_video_that_was_named_wrongly_can_be_named_anew_at_once(beach: Workspa
     assert not beach.run_once()
     beach.cli("adopt", "beach.jpg", "video_misspelt")
     with beach.running():
-        wait_until(lambda: "no longer knows" in beach.told())
+        wait_until(lambda: texts.NO_LONGER_KNOWN in beach.told())
         (video,) = beach.simulator.ledger().videos
         beach.cli("adopt", "beach.jpg", video.id)
         wait_until(lambda: beach.counts() == {"done": 1})
@@ -236,8 +243,8 @@ def test_two_lost_answers_for_equal_words_are_never_guessed(workspace: Workspace
     [
         (Fault("answer_before", on="create", status=400, code="sentinel_block", message="blocked"), "moderation"),
         (Fault("answer_before", on="create", status=400, message="Inpaint image must match the requested width and height"), "size"),
-        (Fault("answer_before", on="create", status=422, shape="detail_list", message="bad field"), "bad field"),
-        (Fault("answer_before", on="create", status=400, shape="code_message", message="no such thing"), "no such thing"),
+        slow(Fault("answer_before", on="create", status=422, shape="detail_list", message="bad field"), "bad field"),
+        slow(Fault("answer_before", on="create", status=400, shape="code_message", message="no such thing"), "no such thing"),
         (Fault("answer_before", on="create", status=200, shape="code_message", code=400, message="too rude"), "too rude"),
     ],
     ids=lambda value: getattr(value, "shape", None),
@@ -247,7 +254,7 @@ def test_a_refusal_for_good_goes_to_errors_uncharged(beach: Workspace, fault: Fa
     assert not beach.run_once()
     text = (beach.errors / "beach.error.txt").read_text()
     assert words in text
-    assert "Was it charged?\n    No." in text
+    assert f"{texts.WAS_IT_CHARGED}\n    No." in text
     assert beach.simulator.ledger().creates == 0
 
 
@@ -255,16 +262,16 @@ def test_a_refusal_for_good_goes_to_errors_uncharged(beach: Workspace, fault: Fa
     ("fault", "words"),
     [
         (Fault("answer_before", on="create", status=401, times=None), "refuses the API key"),
-        (Fault("answer_before", on="create", status=403, message="Forbidden", times=None), "refuses the order"),
-        (Fault("answer_before", on="create", status=400, message="No connected db.", times=None), "refuses the API key"),
-        (Fault("answer_before", on="create", status=400, message="Your credit balance is too low", times=None), "no credit left"),
+        slow(Fault("answer_before", on="create", status=403, message="Forbidden", times=None), texts.ORDER_REFUSED),
+        slow(Fault("answer_before", on="create", status=400, message="No connected db.", times=None), "refuses the API key"),
+        slow(Fault("answer_before", on="create", status=400, message="Your credit balance is too low", times=None), "no credit left"),
         (Fault("answer_before", on="create", status=422, shape="detail_list", message="Field required", times=None), "Field required"),
         (Fault("answer_before", on="create", status=402, times=None), "no credit left"),
-        (Fault("answer_before", on="create", status=403, code="insufficient_user_quota", times=None), "no credit left"),
-        (Fault("answer_before", on="create", status=429, code="insufficient_quota", times=None), "no credit left"),
+        slow(Fault("answer_before", on="create", status=403, code="insufficient_user_quota", times=None), "no credit left"),
+        slow(Fault("answer_before", on="create", status=429, code="insufficient_quota", times=None), "no credit left"),
         (Fault("answer_before", on="create", status=404, code="model_not_found", message="The model does not exist", times=None), "video.model"),
-        (Fault("answer_before", on="create", status=400, code="model_not_found", message="sora-2 was retired", times=None), "It offers: sora-2, sora-2-pro."),
-        (Fault("answer_before", on="create", status=503, message="no available channel for model sora-2", times=None), "video.model"),
+        slow(Fault("answer_before", on="create", status=400, code="model_not_found", message="sora-2 was retired", times=None), "It offers: sora-2, sora-2-pro."),
+        slow(Fault("answer_before", on="create", status=503, message="no available channel for model sora-2", times=None), "video.model"),
     ],
     ids=["401", "403", "no db", "low", "422", "402", "403-quota", "429-quota", "404-model", "400-model", "503-channel"],
 )  # fmt: skip
@@ -273,7 +280,7 @@ def test_what_stops_everybody_fails_nobody(workspace: Workspace, fault: Fault, w
         workspace.drop(f"{number}.jpg")
     workspace.simulator.inject(fault)
     with workspace.running():
-        wait_until(lambda: "nothing is submitted" in workspace.told())
+        wait_until(lambda: texts.NOTHING_IS_SUBMITTED in workspace.told())
         assert words in workspace.told()
         assert {job.attempts for job in workspace.status().jobs} == {0}
         workspace.simulator.clear_faults()
@@ -285,7 +292,7 @@ def test_what_stops_everybody_fails_nobody(workspace: Workspace, fault: Fault, w
     assert ledger.rejected <= 8
 
 
-@pytest.mark.parametrize("word", ["SUCCEEDED", "success", "Completed", "complete"])
+@pytest.mark.parametrize("word", ["SUCCEEDED", slow("success"), slow("Completed"), slow("complete")])
 def test_words_for_done(beach: Workspace, word: str) -> None:
     beach.simulator.inject(Fault("status_word", on="retrieve", when="completed", word=word, times=None))
     delivered(beach)
@@ -294,32 +301,32 @@ def test_words_for_done(beach: Workspace, word: str) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault("status_word", on="retrieve", word="pending", times=2),
+        slow(Fault("status_word", on="retrieve", word="pending", times=2)),
         Fault("status_word", on="retrieve", word="warming_up_the_oven", times=2),
-        Fault("status_word", on="create", word="submitted"),
+        slow(Fault("status_word", on="create", word="submitted")),
         Fault("progress_missing", times=None),
-        Fault("progress_text", times=None),
-        Fault("progress_stuck", times=None),
-        Fault("progress_back", times=None),
+        slow(Fault("progress_text", times=None)),
+        slow(Fault("progress_stuck", times=None)),
+        slow(Fault("progress_back", times=None)),
         Fault("other_id", times=None),
-        Fault("long_id"),
+        slow(Fault("long_id")),
         Fault("answer_before", on="retrieve", status=500, times=2),
-        Fault("answer_before", on="retrieve", status=502, shape="html", times=4),
-        Fault("answer_before", on="retrieve", status=404, shape="html", times=2),
-        Fault("answer_before", on="retrieve", status=200, shape="html", times=2),
-        Fault("answer_before", on="retrieve", status=401, times=2),
+        slow(Fault("answer_before", on="retrieve", status=502, shape="html", times=4)),
+        slow(Fault("answer_before", on="retrieve", status=404, shape="html", times=2)),
+        slow(Fault("answer_before", on="retrieve", status=200, shape="html", times=2)),
+        slow(Fault("answer_before", on="retrieve", status=401, times=2)),
         Fault("lost_before", on="retrieve", times=4),
         Fault("answer_before", on="content", status=404, shape="detail_text", times=2),
-        Fault("answer_before", on="content", status=400, message="Video is not ready yet", times=2),
-        Fault("answer_before", on="content", status=502, shape="html", times=4),
-        Fault("answer_before", on="content", status=200, shape="openai", times=2),
-        Fault("gzip", times=None),
+        slow(Fault("answer_before", on="content", status=400, message="Video is not ready yet", times=2)),
+        slow(Fault("answer_before", on="content", status=502, shape="html", times=4)),
+        slow(Fault("answer_before", on="content", status=200, shape="openai", times=2)),
+        slow(Fault("gzip", times=None)),
         Fault("cut", times=2),
-        Fault("truncated", times=2),
-        Fault("half_zero", times=2),
+        slow(Fault("truncated", times=2)),
+        slow(Fault("half_zero", times=2)),
         Fault("html_as_mp4", times=2),
-        Fault("json_as_mp4", times=2),
-        Fault("range_ignored", times=None),
+        slow(Fault("json_as_mp4", times=2)),
+        slow(Fault("range_ignored", times=None)),
         Fault("redirect", times=None),
     ],
     ids=lambda fault: "-".join(str(part) for part in (fault.kind, fault.on, fault.status, fault.shape, fault.word)),
@@ -336,7 +343,7 @@ def test_the_key_does_not_follow_a_redirect_to_another_host(beach: Workspace) ->
     assert "authorization" not in headers
 
 
-@pytest.mark.parametrize("status", [200, 404, 500])
+@pytest.mark.parametrize("status", [200, slow(404), 500])
 def test_a_failed_generation_is_known_under_any_http_status(beach: Workspace, status: int) -> None:
     beach.set("retries", failed_generations=0)
     beach.simulator.inject(Fault("generation_fails", message="The oven went out"))

@@ -9,6 +9,7 @@ import pytest
 
 from sorawatch import simulator
 from sorawatch.simulator import Fault, SimulatorSettings
+from tests.support import texts
 from tests.support.workspace import KEY, Workspace, wait_until
 
 
@@ -33,7 +34,7 @@ def test_a_slow_pace_is_shown_with_the_time_of_the_next_order(workspace: Workspa
         assert 0 < status.paced_until - status.time.now <= 120_000
 
 
-class TestCrowds:
+class TestTooManyAtOnce:
     @pytest.fixture
     def small(self, tmp_path: Path) -> Iterator[Workspace]:
         """A server that makes two videos at once, and finishes none until it is told to."""
@@ -107,7 +108,7 @@ def test_a_key_that_is_put_right_counts_at_once(
         wait_until(lambda: len(workspace.files("outbox")) == 2)
         (workspace.root / "api.key").write_text(found)
         workspace.drop("c.jpg")
-        told = paused(workspace, "the server refuses the API key" if found else "the API key cannot be read")
+        told = paused(workspace, texts.KEY_REFUSED if found else "the API key cannot be read")
         assert found or f"api.key_file, {workspace.root / 'api.key'}, is empty" in told
         change(workspace.root / "api.key", KEY)
         wait_until(lambda: len(workspace.files("outbox")) == 3, timeout=30, told=workspace.told)
@@ -122,7 +123,7 @@ def test_what_is_paid_for_goes_on_while_nothing_is_bought(stalled_workspace: Wor
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 1)
         workspace.simulator.inject(Fault("answer_before", on="create", status=402, times=None))
         workspace.drop("poor.jpg")
-        paused(workspace, "the account has no credit left")
+        paused(workspace, f"the account has {texts.NO_CREDIT}")
         workspace.simulator.finish_all()
         wait_until(lambda: workspace.counts() == {"done": 1, "ready": 1})
         assert list(workspace.files("outbox")) == ["paid.mp4"]

@@ -9,6 +9,7 @@ import pytest
 
 from sorawatch.daemon.upkeep import job_log
 from sorawatch.simulator import Fault
+from tests.support import texts
 from tests.support.workspace import Workspace, wait_until
 
 
@@ -24,7 +25,7 @@ def test_a_render_without_end_is_reported_once_then_held_and_fetched_after_all(
         job_log.log_change(*change)
     assert [record.message for record in caplog.records if "stalled:" in record.message] != []
     assert len([record for record in caplog.records if "stalled:" in record.message]) == 1
-    assert "has not finished it" in workspace.cli("status")
+    assert texts.RENDERS_WITHOUT_END in workspace.cli("status")
     told = json.loads(workspace.cli("show", "beach.jpg", "--json"))
     assert told["state"] == "held"
     assert [event["state"] for event in told["history"]] == [
@@ -59,7 +60,7 @@ def test_what_ended_long_ago_is_forgotten(workspace: Workspace) -> None:
     workspace.drop("again.jpg", "waves around beach")
     (workspace.inbox / "again.jpg").write_bytes((workspace.processed / "beach.jpg").read_bytes())
     assert not workspace.run_once()
-    assert "it is the same order as job" in (workspace.errors / "again.error.txt").read_text()
+    assert texts.SAME_ORDER in (workspace.errors / "again.error.txt").read_text()
     workspace.age(days=20)
     workspace.run_once()
     assert workspace.counts() == {}

@@ -16,6 +16,7 @@ from sorawatch import config
 from sorawatch.cli import report
 from sorawatch.core.pause import Pause
 from sorawatch.simulator import Fault
+from tests.support import texts
 from tests.support.workspace import Workspace, wait_until
 
 HOURS = 3_600_000
@@ -67,7 +68,7 @@ def test_at_the_days_cap_it_pauses_says_so_once_and_goes_on_with_the_day(
         assert workspace.simulator.ledger().creates == 5
         (pause,) = paused(workspace)
         told = workspace.told()
-        assert "nothing is submitted: limits.usd_per_day of $2.00 is reached: $2.00 spent or reserved" in told
+        assert f"{texts.NOTHING_IS_SUBMITTED}: limits.usd_per_day of $2.00 is reached: $2.00 spent or reserved" in told
         assert "the next clip costs $0.40" in told
         assert " 00:00." in told.partition("It goes on by itself at ")[2]
         assert "today: $2.00 spent, $0.00 reserved, $0.00 left of $2.00, 5 clips delivered" in told
@@ -99,7 +100,10 @@ def test_a_folder_at_its_cap_stops_no_other_and_goes_on_when_its_limits_are_rais
         assert sum(name.startswith("cats/") for name in workspace.files("outbox")) == 2
         (pause,) = paused(workspace)
         assert (pause.folder, pause.limit) == ("cats", "limits.usd_per_day in cats/_defaults.yaml")
-        assert "nothing is submitted from cats: limits.usd_per_day in cats/_defaults.yaml of $0.80" in workspace.told()
+        assert (
+            f"{texts.NOTHING_IS_SUBMITTED} from cats: limits.usd_per_day in cats/_defaults.yaml of $0.80"
+            in workspace.told()
+        )
         said = [record.getMessage() for record in caplog.records if "submit" in record.getMessage()]
         assert len(said) == 1, "the pace of the others brings it up no more"
         limit(workspace, "cats", "usd_per_day: 1.2")
@@ -137,7 +141,7 @@ def test_a_folder_has_places_of_its_own(workspace: Workspace) -> None:
     [
         ("limits: {usd_per_day: lots}", 'cats/_defaults.yaml line 1, limits.usd_per_day: is "lots"'),
         ("limts: {usd_per_day: 1}", 'Did you mean "limits"?'),
-        ("limits: {usd_per_day: 1", "a bracket is opened and never closed"),
+        ("limits: {usd_per_day: 1", texts.OPEN_BRACKET),
     ],
 )
 def test_limits_that_cannot_be_understood_let_nothing_through(
@@ -163,7 +167,7 @@ def test_limits_that_cannot_be_understood_let_nothing_through(
 def test_limits_belong_into_no_sidecar(workspace: Workspace) -> None:
     workspace.drop("beach.jpg", limits={"usd_per_day": 100})
     assert not workspace.run_once()
-    assert "limits: is not a known key" in error(workspace, "beach.error.txt")
+    assert f"limits: {texts.UNKNOWN_KEY}" in error(workspace, "beach.error.txt")
 
 
 @pytest.mark.parametrize("size", ["1280x720", "auto"])
@@ -174,7 +178,7 @@ def test_a_clip_above_its_cap_is_refused_with_its_price(workspace: Workspace, si
     assert not workspace.run_once()
     text = error(workspace, "long.error.txt")
     assert "it would cost $1.20, more than limits.usd_per_clip of $0.50 allows" in text
-    assert "Was it charged?\n    No." in text
+    assert f"{texts.WAS_IT_CHARGED}\n    No." in text
     assert [video.seconds for video in workspace.simulator.ledger().videos] == ["4"]
 
 
@@ -207,8 +211,8 @@ def test_a_cap_of_zero_buys_nothing_and_fails_nobody(workspace: Workspace) -> No
     workspace.drop("beach.jpg")
     assert not workspace.run_once()
     with workspace.running():
-        wait_until(lambda: "limits.usd_per_day is $0.00, so nothing that costs money is bought" in workspace.told())
-        wait_until(lambda: "Raise it, or set it to null for no cap." in workspace.told(), told=workspace.told)
+        wait_until(lambda: f"limits.usd_per_day is $0.00, {texts.NOTHING_BOUGHT}" in workspace.told())
+        wait_until(lambda: f"Raise it, or set it to {texts.NO_CAP}." in workspace.told(), told=workspace.told)
     assert set(workspace.files("inbox")) == {"beach.jpg", "beach.yaml"}
 
 
@@ -238,7 +242,7 @@ class TestBilling:
         workspace.drop("beach.jpg")
         assert not workspace.run_once()
         assert workspace.status().today.spent == spent
-        assert ("Was it charged?\n    No." in error(workspace, "beach.error.txt")) is not billed
+        assert (f"{texts.WAS_IT_CHARGED}\n    No." in error(workspace, "beach.error.txt")) is not billed
 
     def test_a_held_order_stays_reserved(self, workspace: Workspace) -> None:
         workspace.set("limits", usd_per_day=1.2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import av
@@ -26,7 +27,7 @@ def test_a_clip_can_have_any_type_or_none(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("word", "padding"), [("", bytes(4096)), ("\n", b"\n")])
-def test_a_clip_can_be_padded(client: Client, word: str, padding: Any) -> None:
+def test_a_clip_can_be_padded(client: Client, word: str, padding: bytes) -> None:
     video_id = client.finished()
     clip = client.content(video_id).content
     client.simulator.inject(Fault("padded", word=word))
@@ -70,7 +71,9 @@ def test_a_clip_can_be_of_another_kind(client: Client, container: str) -> None:
         ("output[]", lambda job: job["output"][0]),
     ],
 )
-def test_a_job_can_have_a_link_once_it_is_done(client: Client, where: str, found: Any) -> None:
+def test_a_job_can_have_a_link_once_it_is_done(
+    client: Client, where: str, found: Callable[[dict[str, Any]], str]
+) -> None:
     client.simulator.inject(Fault("link", word=where, times=None))
     video_id = client.create()
     assert client.video(video_id).json().keys() & {"url", "metadata", "data", "output"} == set()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.support.simulator_client import Client, Start
@@ -31,7 +29,7 @@ def test_a_clip_is_not_there_before_its_time(client: Client) -> None:
         ("bytes=5-999999999", slice(5, None)),
     ],
 )
-def test_a_range_is_that_part_of_the_clip(client: Client, wanted: str, part: Any) -> None:
+def test_a_range_is_that_part_of_the_clip(client: Client, wanted: str, part: slice) -> None:
     video_id = client.finished()
     whole = client.content(video_id)
 
@@ -44,7 +42,7 @@ def test_a_range_is_that_part_of_the_clip(client: Client, wanted: str, part: Any
 
 
 @pytest.mark.parametrize("headers", [{"If-Range": '"another"'}, {"Range": "bytes=0-1,4-5"}, {"Range": "lines=1-2"}])
-def test_what_cannot_be_honoured_gives_the_whole_clip(client: Client, headers: Any) -> None:
+def test_what_cannot_be_honoured_gives_the_whole_clip(client: Client, headers: dict[str, str]) -> None:
     video_id = client.finished()
 
     answer = client.content(video_id, headers={"Range": "bytes=1-2", **headers})

@@ -115,7 +115,7 @@ def test_the_longest_prompt_is_taken(client: Client) -> None:
         ({"seconds": "4"}, "Content-Type must be multipart/form-data"),
     ],
 )
-def test_a_json_body_is_refused(client: Client, body: Any, message: str) -> None:
+def test_a_json_body_is_refused(client: Client, body: dict[str, Any], message: str) -> None:
     answer = client.http.post(f"{client.simulator.url}/videos", json={"model": "sora-2", "prompt": "x", **body})
 
     assert refusal(answer)[:2] == (400, message)

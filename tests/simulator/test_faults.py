@@ -88,7 +88,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_an_error_takes_any_shape(client: Client, shape: Any) -> None:
+def test_an_error_takes_any_shape(client: Client, shape: str) -> None:
     wishes: dict[str, Any] = {"retry_after": "7", "retry_after_ms": 7000}
     client.simulator.inject(
         Fault("answer_before", on="list", status=503, shape=shape, message="Sorry", code=7, **wishes)
@@ -120,7 +120,7 @@ def test_an_answer_can_be_written_out(client: Client, stage: str, bill: tuple[in
     [{"data": {"task": {"id": "{id}"}}}, {"taskId": "{id}"}, {"result": {"id": "{id}"}}, {"data": "{id}"}],
     ids=json.dumps,
 )
-def test_an_id_can_be_told_in_another_place(client: Client, body: Any) -> None:
+def test_an_id_can_be_told_in_another_place(client: Client, body: dict[str, Any]) -> None:
     client.simulator.inject(Fault("answer_after", status=200, body=json.dumps(body)))
 
     answer = client.post()
@@ -231,7 +231,7 @@ def test_the_list_can_be_off(client: Client, status: int) -> None:
         ("list_without_has_more", lambda page: "has_more" not in page and len(page["data"]) == 1),
     ],
 )
-def test_the_list_leaves_things_out(client: Client, kind: str, seen: Any) -> None:
+def test_the_list_leaves_things_out(client: Client, kind: str, seen: Callable[[dict[str, Any]], bool]) -> None:
     client.create()
     client.simulator.inject(Fault(kind))
 
@@ -308,7 +308,7 @@ CORRUPT: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", CORRUPT)
-def test_a_clip_can_arrive_changed(client: Client, kind: Any) -> None:
+def test_a_clip_can_arrive_changed(client: Client, kind: str) -> None:
     video_id = client.finished()
     clip = client.content(video_id).content
     client.simulator.inject(Fault(kind))
@@ -437,7 +437,9 @@ def test_faults_are_switched_over_http(client: Client) -> None:
         ([7], "7"),
     ],
 )
-def test_a_fault_that_does_not_exist_is_refused_by_name(client: Client, body: Any, named: str) -> None:
+def test_a_fault_that_does_not_exist_is_refused_by_name(
+    client: Client, body: dict[str, Any] | list[int], named: str
+) -> None:
     answer = requests.post(f"{client.simulator.root}/faults", data=json.dumps(body), timeout=5)
 
     assert answer.status_code == 400

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.support.daemon_process import Pledge, reasons, start
+from tests.support.daemon_process import Promises, reasons, start
 from tests.support.workspace import Workspace, wait_until
 
 pytestmark = pytest.mark.slow
@@ -24,8 +24,8 @@ def test_another_monotonic_clock_stalls_nothing(
         pytest.skip("a process cannot be given a clock of its own here")
     workspace = stalled_workspace
     workspace.set("limits", in_flight=1)
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg", "1.jpg", "2.jpg")
+    promises = Promises(workspace)
+    promises.drop("0.jpg", "1.jpg", "2.jpg")
     running = start(workspace, prefix=before)
     wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 2}, told=lambda: running.log)
     running.kill()
@@ -37,4 +37,4 @@ def test_another_monotonic_clock_stalls_nothing(
 
     wait_until(over, told=lambda: f"{reasons(workspace)}\n{running.log}")
     running.kill()
-    pledge.keep(clips=3)
+    promises.keep(clips=3)

@@ -11,7 +11,7 @@ import pytest
 
 from sorawatch.edges import clip
 from sorawatch.simulator import Fault, Ledger
-from tests.support.daemon_process import Pledge, drained, reasons, start
+from tests.support.daemon_process import Promises, drained, reasons, start
 from tests.support.disks import Disk, Disks
 from tests.support.workspace import Workspace, wait_until
 
@@ -106,36 +106,36 @@ def test_the_power_fails_as_soon_as_the_server_has_counted(
 def test_the_power_fails_again_and_again(disk: Disk, disk_workspace: Workspace) -> None:
     workspace = disk_workspace
     workspace.simulator.inject(Fault("delay_after", seconds=0.3, times=None))
-    pledge = lay_out(workspace)
+    promises = lay_out(workspace)
     for creates in range(1, JOBS + 1):
         running = start(workspace)
-        with pledge.watching():
+        with promises.watching():
             workspace.wait_for_creates(creates)
             disk.cut_power()
         running.kill()
         restore_power(disk)
         only_whole_clips(workspace)
     workspace.simulator.clear_faults()
-    drained(workspace, pledge, clips=JOBS)
+    drained(workspace, promises, clips=JOBS)
 
 
-def lay_out(workspace: Workspace) -> Pledge:
+def lay_out(workspace: Workspace) -> Promises:
     """Pairs in the inbox, on the disk before any daemon sees them."""
-    pledge = Pledge(workspace)
-    pledge.drop(*(f"{number}.jpg" for number in range(JOBS)))
+    promises = Promises(workspace)
+    promises.drop(*(f"{number}.jpg" for number in range(JOBS)))
     os.sync()
-    return pledge
+    return promises
 
 
 def suffer(workspace: Workspace, disk: Disk, wait: Callable[[], object]) -> None:
     """Run until a moment, cut the power, run again: the promises hold."""
-    pledge = lay_out(workspace)
+    promises = lay_out(workspace)
     running = start(workspace)
-    with pledge.watching():
+    with promises.watching():
         wait()
         disk.cut_power()
     running.kill()
     restore_power(disk)
     only_whole_clips(workspace)
-    drained(workspace, pledge, clips=JOBS)
+    drained(workspace, promises, clips=JOBS)
     assert "held" not in reasons(workspace)

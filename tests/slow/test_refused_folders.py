@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon_process import Pledge, attempts, daemon, drained, pauses, reasons, start
+from tests.support import texts
+from tests.support.daemon_process import Promises, attempts, daemon, drained, pauses, reasons, start
 from tests.support.disks import Disks
 from tests.support.workspace import Workspace, wait_until
 
@@ -62,15 +63,15 @@ def powerless() -> tuple[str, ...]:
 def test_a_disk_that_becomes_read_only(disks: Disks, stalled_disk_workspace: Workspace, folder: str) -> None:
     workspace = stalled_disk_workspace
     disk = disks.tmpfs(workspace.root / folder, size="1m")
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("0.jpg")
+    with daemon(workspace) as running, promises.watching():
         wait_until(lambda: workspace.counts() == {"rendering": 1})
         disk.remount("ro")
         workspace.simulator.finish_all()
-        wait_until(lambda: "cannot be written" in pauses(workspace), told=lambda: running.log)
+        wait_until(lambda: texts.UNWRITABLE in pauses(workspace), told=lambda: running.log)
         assert str(workspace.root / folder) in pauses(workspace)
-        pledge.drop("later.jpg")
+        promises.drop("later.jpg")
         wait_until(lambda: workspace.counts().get("ready") == 1, told=lambda: reasons(workspace))
         assert workspace.simulator.ledger().creates == 1
         assert set(workspace.files("inbox")) == {"0.jpg", "0.yaml", "later.jpg", "later.yaml"}
@@ -78,55 +79,55 @@ def test_a_disk_that_becomes_read_only(disks: Disks, stalled_disk_workspace: Wor
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
         workspace.simulator.finish_all()
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace))
-    pledge.keep(clips=2)
+    promises.keep(clips=2)
 
 
 def test_an_inbox_that_becomes_read_only(disks: Disks, stalled_disk_workspace: Workspace) -> None:
     workspace = stalled_disk_workspace
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("0.jpg")
+    with daemon(workspace) as running, promises.watching():
         wait_until(lambda: workspace.counts() == {"rendering": 1})
         with disks.read_only(workspace.inbox):
             workspace.simulator.finish_all()
-            wait_until(lambda: "cannot be written" in pauses(workspace), told=lambda: running.log)
+            wait_until(lambda: texts.UNWRITABLE in pauses(workspace), told=lambda: running.log)
             assert set(workspace.files("outbox")) == {"0.mp4"}
             assert set(workspace.files("inbox")) == {"0.jpg", "0.yaml"}
         wait_until(lambda: workspace.files("inbox") == {}, told=lambda: reasons(workspace))
-    pledge.keep(clips=1)
+    promises.keep(clips=1)
 
 
 def test_a_state_on_a_disk_that_fails(disks: Disks, stalled_disk_workspace: Workspace) -> None:
     workspace = stalled_disk_workspace
     workspace.set("state", value="small/state.db")
     disk = disks.ext4(workspace.root / "small", megabytes=16)
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg", "1.jpg")
+    promises = Promises(workspace)
+    promises.drop("0.jpg", "1.jpg")
     running = start(workspace)
     wait_until(lambda: workspace.counts() == {"rendering": 2})
     disk.fail()
     workspace.simulator.finish_all()
-    wait_until(lambda: "trying again" in running.log, told=lambda: running.log)
+    wait_until(lambda: texts.TRYING_AGAIN in running.log, told=lambda: running.log)
     running.kill()
     assert "Traceback" not in running.log
     disk.unmount()
     disk.repair()
     disk.mount()
-    drained(workspace, pledge, clips=2)
+    drained(workspace, promises, clips=2)
 
 
 def test_an_immutable_picture_is_delivered_and_stays_until_it_can_be_moved(workspace: Workspace) -> None:
-    pledge = Pledge(workspace)
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    with daemon(workspace) as running, promises.watching():
         wait_until(
             lambda: workspace.counts() == {} and (workspace.inbox / ".sorawatch").exists() and "watching" in running.log
         )
         (workspace.inbox / "PAUSE").touch()
-        pledge.drop("0.jpg")
+        promises.drop("0.jpg")
         with immutable(workspace.inbox / "0.jpg"):
             (workspace.inbox / "PAUSE").unlink()
             wait_until(
-                lambda: "Access is refused" in str(reasons(workspace)),
+                lambda: texts.ACCESS_REFUSED in str(reasons(workspace)),
                 told=lambda: f"{reasons(workspace)}\n{running.log}",
             )
             so_far = attempts(workspace)
@@ -135,47 +136,47 @@ def test_an_immutable_picture_is_delivered_and_stays_until_it_can_be_moved(works
             assert "0.jpg" in workspace.files("inbox")
         wait_until(lambda: workspace.files("inbox") == {}, told=lambda: reasons(workspace))
     assert set(workspace.files("processed")) == {"0.jpg", "0.yaml"}
-    pledge.keep(clips=1)
+    promises.keep(clips=1)
 
 
 def test_an_outbox_that_the_daemon_may_not_write(workspace: Workspace, powerless: tuple[str, ...]) -> None:
-    pledge = Pledge(workspace)
-    with daemon(workspace, prefix=powerless) as running, pledge.watching():
+    promises = Promises(workspace)
+    with daemon(workspace, prefix=powerless) as running, promises.watching():
         wait_until((workspace.outbox / ".sorawatch").exists)
         workspace.outbox.chmod(0o500)
-        pledge.drop("0.jpg")
-        wait_until(lambda: "Access is refused" in pauses(workspace), told=lambda: running.log)
-        assert f"Give sorawatch's user access to {workspace.outbox}" in pauses(workspace)
+        promises.drop("0.jpg")
+        wait_until(lambda: texts.ACCESS_REFUSED in pauses(workspace), told=lambda: running.log)
+        assert f"{texts.GIVE_ACCESS} {workspace.outbox}" in pauses(workspace)
         assert workspace.files("outbox") == {}
         workspace.outbox.chmod(0o700)
         wait_until(lambda: len(workspace.files("processed")) == 2, told=lambda: reasons(workspace))
-    pledge.keep(clips=1)
+    promises.keep(clips=1)
 
 
 @pytest.mark.parametrize("name", ["secret.jpg", "secret.yaml"])
 def test_what_may_not_be_read_holds_up_nobody_else(workspace: Workspace, powerless: tuple[str, ...], name: str) -> None:
-    pledge = Pledge(workspace)
-    pledge.drop("secret.jpg")
+    promises = Promises(workspace)
+    promises.drop("secret.jpg")
     secret = workspace.inbox / name
     secret.chmod(0)
-    with daemon(workspace, prefix=powerless) as running, pledge.watching():
+    with daemon(workspace, prefix=powerless) as running, promises.watching():
         wait_until(workspace.counts if name == "secret.jpg" else lambda: "watching" in running.log)
         wait_until(lambda: " be read" in workspace.cli("status"))
-        pledge.drop("open.jpg")
+        promises.drop("open.jpg")
         wait_until(lambda: "open.mp4" in workspace.files("outbox"), told=lambda: f"{reasons(workspace)}\n{running.log}")
         secret.chmod(0o600)
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace))
-    pledge.keep(clips=2)
+    promises.keep(clips=2)
 
 
 def test_a_key_file_that_may_not_be_read_any_more(workspace: Workspace, powerless: tuple[str, ...]) -> None:
-    pledge = Pledge(workspace)
+    promises = Promises(workspace)
     with daemon(workspace, prefix=powerless) as running:
         wait_until(lambda: "watching" in running.log)
         (workspace.root / "api.key").chmod(0)
-        pledge.drop("0.jpg")
+        promises.drop("0.jpg")
         wait_until(lambda: "key" in pauses(workspace), told=lambda: running.log)
         (workspace.root / "api.key").chmod(0o600)
         workspace.cli("resume")
         wait_until(lambda: len(workspace.files("processed")) == 2, told=lambda: reasons(workspace))
-    pledge.keep(clips=1)
+    promises.keep(clips=1)

@@ -22,14 +22,15 @@ from sorawatch.core.schedule import Waits
 from sorawatch.daemon.submission.admission import Admission
 from sorawatch.edges.store import PostgresDatabase, Store
 from sorawatch.simulator import Fault, Simulator
-from tests.support.daemon_process import Pledge, Running, daemon, ended, pauses, reasons, start
+from tests.support import texts
+from tests.support.daemon_process import Promises, Running, daemon, ended, pauses, reasons, start
 from tests.support.postgres import PASSWORD, Cluster
 from tests.support.workspace import Workspace, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("postgres")]
 
 
-class Fleet:
+class Machines:
     """Machines that work on the inbox of the first."""
 
     def __init__(self, first: Workspace, database: str) -> None:
@@ -38,7 +39,7 @@ class Fleet:
         first.set("state", value=database)
         first.set("folders", **{name: str(first.root / name) for name in ("inbox", "outbox", "errors", "processed")})
 
-    def machine(self) -> Workspace:
+    def another(self) -> Workspace:
         """One more."""
         root = self.first.root.parent / f"machine{len(self.workspaces)}-{self.first.root.name}"
         root.mkdir()
@@ -53,15 +54,15 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(workspace: Workspace, database: str) -> Iterator[Fleet]:
-    with closing(Fleet(workspace, database)) as made:
+def machines(workspace: Workspace, database: str) -> Iterator[Machines]:
+    with closing(Machines(workspace, database)) as made:
         yield made
 
 
 @pytest.fixture
-def stalled_fleet(stalled_workspace: Workspace, database: str) -> Iterator[Fleet]:
+def stalled_machines(stalled_workspace: Workspace, database: str) -> Iterator[Machines]:
     """Likewise, with a simulator that finishes no video until it is told to."""
-    with closing(Fleet(stalled_workspace, database)) as made:
+    with closing(Machines(stalled_workspace, database)) as made:
         yield made
 
 
@@ -73,86 +74,86 @@ def logs(*daemons: Running) -> str:
     return "\n".join(each.log for each in daemons)
 
 
-def test_they_share_the_work_and_buy_nothing_twice(fleet: Fleet) -> None:
-    one, two, three = fleet.first, fleet.machine(), fleet.machine()
+def test_they_share_the_work_and_buy_nothing_twice(machines: Machines) -> None:
+    one, two, three = machines.first, machines.another(), machines.another()
     one.set("limits", in_flight=3)
-    pledge = Pledge(one)
-    pledge.drop(*(f"{number}.png" for number in range(20)))
+    promises = Promises(one)
+    promises.drop(*(f"{number}.png" for number in range(20)))
     (one.inbox / "broken.yaml").write_text("prompt: [\n")
     one.drop("broken.jpg", prompt="")
-    with pledge.watching(), daemon(one) as first, daemon(two) as second, daemon(three) as third:
+    with promises.watching(), daemon(one) as first, daemon(two) as second, daemon(three) as third:
         assert "running (pid " in one.cli("status")
-        pledge.drop(*(f"zz{number}.png" for number in range(10)))
+        promises.drop(*(f"zz{number}.png" for number in range(10)))
         wait_until(lambda: len(one.files("processed")) == 60, told=lambda: reasons(one) + logs(first, second, third))
         wait_until(lambda: ended(one))
         found = Counter(line.split("[")[0] for line in logs(first, second, third).splitlines() if "]: found" in line)
         assert set(found.values()) == {1}
-    pledge.keep(clips=30)
+    promises.keep(clips=30)
     assert set(one.files("errors")) == {"broken.jpg", "broken.yaml", "broken.error.txt"}
     assert one.simulator.ledger().max_in_flight <= 3
 
 
-def test_what_a_killed_machine_was_at_is_gone_on_with_by_another(stalled_fleet: Fleet) -> None:
-    one, two = stalled_fleet.first, stalled_fleet.machine()
-    pledge = Pledge(one)
-    pledge.drop("a.jpg", "b.jpg")
+def test_what_a_killed_machine_was_at_is_gone_on_with_by_another(stalled_machines: Machines) -> None:
+    one, two = stalled_machines.first, stalled_machines.another()
+    promises = Promises(one)
+    promises.drop("a.jpg", "b.jpg")
     killed = start(one)
     one.simulator.wait_for(lambda ledger: ledger.creates == 2)
     killed.kill()
     with daemon(two) as running:
         one.simulator.finish_all()
         wait_until(lambda: len(one.files("processed")) == 4, told=lambda: reasons(two) + running.log)
-    pledge.keep(clips=2)
+    promises.keep(clips=2)
 
 
-def killed_in_mid_submit(one: Workspace) -> Pledge:
+def killed_in_mid_submit(one: Workspace) -> Promises:
     """The server has the order of a daemon that was killed before it heard so."""
     one.simulator.inject(Fault("delay_after", on="create", seconds=30))
-    pledge = Pledge(one)
-    pledge.drop("a.jpg")
+    promises = Promises(one)
+    promises.drop("a.jpg")
     killed = start(one)
     one.simulator.wait_for(lambda ledger: ledger.creates == 1)
     killed.kill()
-    return pledge
+    return promises
 
 
-def test_a_submit_that_a_killed_machine_had_under_way_is_found_by_another(fleet: Fleet) -> None:
-    one, two = fleet.first, fleet.machine()
-    pledge = killed_in_mid_submit(one)
+def test_a_submit_that_a_killed_machine_had_under_way_is_found_by_another(machines: Machines) -> None:
+    one, two = machines.first, machines.another()
+    promises = killed_in_mid_submit(one)
     with daemon(two) as running:
         wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(two) + running.log)
         assert "it is not known whether the order arrived" in running.log
-    pledge.keep(clips=1)
+    promises.keep(clips=1)
 
 
-def test_a_submit_under_way_is_found_whoever_gave_commands_meanwhile(fleet: Fleet) -> None:
-    one = fleet.first
-    pledge = killed_in_mid_submit(one)
-    wait_until(lambda: "no daemon is running" in one.cli("resume"))
+def test_a_submit_under_way_is_found_whoever_gave_commands_meanwhile(machines: Machines) -> None:
+    one = machines.first
+    promises = killed_in_mid_submit(one)
+    wait_until(lambda: texts.NO_DAEMON in one.cli("resume"))
     with daemon(one) as running:
         wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one) + running.log)
-    pledge.keep(clips=1)
+    promises.keep(clips=1)
 
 
-def test_what_was_prepared_elsewhere_is_prepared_again_rather_than_waited_for(fleet: Fleet) -> None:
-    one, two = fleet.first, fleet.machine()
+def test_what_was_prepared_elsewhere_is_prepared_again_rather_than_waited_for(machines: Machines) -> None:
+    one, two = machines.first, machines.another()
     (one.inbox / "PAUSE").touch()
-    pledge = Pledge(one)
-    pledge.drop("a.jpg")
+    promises = Promises(one)
+    promises.drop("a.jpg")
     killed = start(one)
     wait_until(lambda: one.counts() == {"ready": 1}, told=lambda: killed.log)
     killed.kill()
     with daemon(two):
         (one.inbox / "PAUSE").unlink()
         wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(two))
-    pledge.keep(clips=1)
+    promises.keep(clips=1)
 
 
-def test_the_limits_are_those_of_all_together(stalled_fleet: Fleet) -> None:
-    one, two = stalled_fleet.first, stalled_fleet.machine()
+def test_the_limits_are_those_of_all_together(stalled_machines: Machines) -> None:
+    one, two = stalled_machines.first, stalled_machines.another()
     one.set("limits", in_flight=2, usd_per_day=2.4)
-    pledge = Pledge(one)
-    pledge.drop(*(f"{number}.jpg" for number in range(6)))
+    promises = Promises(one)
+    promises.drop(*(f"{number}.jpg" for number in range(6)))
     with daemon(one), daemon(two):
         sim: Simulator = one.simulator
         sim.wait_for(lambda ledger: ledger.creates == 2)
@@ -163,7 +164,7 @@ def test_the_limits_are_those_of_all_together(stalled_fleet: Fleet) -> None:
         wait_until(lambda: "limits.usd_per_day of $2.40 is reached" in pauses(two), told=lambda: pauses(two))
         assert pauses(two).count("usd_per_day") == 1
     assert (sim.ledger().creates, sim.ledger().max_in_flight) == (3, 2)
-    pledge.everything_whole()
+    promises.everything_whole()
 
 
 def test_the_pace_is_that_of_all_together(database: str) -> None:
@@ -191,10 +192,10 @@ def test_the_pace_is_that_of_all_together(database: str) -> None:
             each.close()
 
 
-def test_a_database_that_starts_anew_is_waited_for(stalled_fleet: Fleet, cluster: Cluster) -> None:
-    one, two = stalled_fleet.first, stalled_fleet.machine()
-    pledge = Pledge(one)
-    pledge.drop("a.jpg", "b.jpg")
+def test_a_database_that_starts_anew_is_waited_for(stalled_machines: Machines, cluster: Cluster) -> None:
+    one, two = stalled_machines.first, stalled_machines.another()
+    promises = Promises(one)
+    promises.drop("a.jpg", "b.jpg")
     with daemon(one) as first, daemon(two) as second:
         one.simulator.wait_for(lambda ledger: ledger.creates == 2)
         wait_until(lambda: sum("pid None" not in each for each in one.status().daemons) == 2)
@@ -204,27 +205,27 @@ def test_a_database_that_starts_anew_is_waited_for(stalled_fleet: Fleet, cluster
                 lambda: all("Nothing is lost; trying again" in each.log for each in (first, second)),
                 told=lambda: logs(first, second),
             )
-            pledge.drop("c.jpg")
+            promises.drop("c.jpg")
             assert PASSWORD not in one.cli("status", status=1)
         finally:
             cluster.start()
         one.simulator.wait_for(lambda ledger: ledger.creates == 3)
         one.simulator.finish_all()
         wait_until(lambda: len(one.files("processed")) == 6, told=lambda: reasons(one) + logs(first, second))
-    pledge.keep(clips=3)
+    promises.keep(clips=3)
 
 
-def test_the_answer_to_a_machine_cut_off_meanwhile_counts(fleet: Fleet, cluster: Cluster) -> None:
+def test_the_answer_to_a_machine_cut_off_meanwhile_counts(machines: Machines, cluster: Cluster) -> None:
     """The other one has taken its submit for lost, and looks for it in a list that does not show it yet."""
-    one, two = fleet.first, fleet.machine()
+    one, two = machines.first, machines.another()
     one.set("api", timeout_seconds=60)
     one.simulator.inject(Fault("delay_before", on="create", seconds=12))
     name = str(one.settings["state"]).rpartition("/")[2]
     cluster.execute(f"CREATE ROLE alone{name} LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
     shared = one.settings
     one.settings = {**shared, "state": str(shared["state"]).replace("//sorawatch:", f"//alone{name}:")}
-    pledge = Pledge(one)
-    pledge.drop("a.jpg")
+    promises = Promises(one)
+    promises.drop("a.jpg")
     with daemon(one) as first:
         wait_until(lambda: "submitting for" in first.log)
         cluster.execute(f"ALTER ROLE alone{name} NOLOGIN")
@@ -234,28 +235,28 @@ def test_the_answer_to_a_machine_cut_off_meanwhile_counts(fleet: Fleet, cluster:
             one.simulator.wait_for(lambda ledger: ledger.creates == 1)
             cluster.execute(f"ALTER ROLE alone{name} LOGIN")
             wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(two) + logs(first, second))
-    pledge.keep(clips=1)
+    promises.keep(clips=1)
 
 
 class TestRefused:
-    def test_a_machine_whose_share_is_not_mounted(self, fleet: Fleet, tmp_path: Path) -> None:
-        fleet.first.run_once()
-        other = fleet.machine()
+    def test_a_machine_whose_share_is_not_mounted(self, machines: Machines, tmp_path: Path) -> None:
+        machines.first.run_once()
+        other = machines.another()
         other.settings = {
             **other.settings,
             "folders": {name: str(other.root / name) for name in other.settings["folders"]},
         }
-        assert "has lost its file .sorawatch, so its share is not mounted" in other.program("run", status=1)
+        assert f"{texts.LOST_ITS_FILE}, so its share is not mounted" in other.program("run", status=1)
         assert other.files("inbox") == {}
 
-    def test_another_state_on_the_same_inbox(self, fleet: Fleet, cluster: Cluster) -> None:
-        one, two, three = fleet.first, fleet.machine(), fleet.machine()
+    def test_another_state_on_the_same_inbox(self, machines: Machines, cluster: Cluster) -> None:
+        one, two, three = machines.first, machines.another(), machines.another()
         two.settings = {**one.settings, "state": cluster.database()}
         three.settings = {**one.settings, "state": "state.db"}
         with daemon(one) as running:
             for other in (two, three):
                 told = other.program("run", status=2)
-                assert f"another sorawatch (pid {running.process.pid} " in told
+                assert f"{texts.ANOTHER_DAEMON} {running.process.pid} " in told
                 assert "already works on the inbox" in told
         with daemon(three):
             assert "already works on the inbox" in one.program("run", status=2)
@@ -266,34 +267,34 @@ class TestRefused:
         assert "s3cret" not in told
         assert "Write it as postgresql://USER@HOST/DATABASE" in told
 
-    def test_a_database_that_does_not_let_us_in(self, fleet: Fleet) -> None:
-        fleet.first.set("state", value=str(fleet.first.settings["state"]).replace(PASSWORD, "wr0ng-one"))
-        told = fleet.first.program("run", status=1)
+    def test_a_database_that_does_not_let_us_in(self, machines: Machines) -> None:
+        machines.first.set("state", value=str(machines.first.settings["state"]).replace(PASSWORD, "wr0ng-one"))
+        told = machines.first.program("run", status=1)
         assert "wr0ng-one" not in told
         assert "password authentication failed" in told
         assert "Check that the database server runs and lets this machine in" in told
 
-    def test_the_database_of_another_program(self, fleet: Fleet, cluster: Cluster) -> None:
+    def test_the_database_of_another_program(self, machines: Machines, cluster: Cluster) -> None:
         url = cluster.database()
         cluster.execute("CREATE TABLE things (number int)", url.rpartition("/")[2])
-        fleet.first.set("state", value=url)
-        assert "is a database, but not one of sorawatch" in fleet.first.program("run", status=2)
+        machines.first.set("state", value=url)
+        assert texts.OTHER_DATABASE in machines.first.program("run", status=2)
 
 
-def test_commands_are_heard_whichever_machine_they_are_given_on(stalled_fleet: Fleet) -> None:
-    one, two = stalled_fleet.first, stalled_fleet.machine()
+def test_commands_are_heard_whichever_machine_they_are_given_on(stalled_machines: Machines) -> None:
+    one, two = stalled_machines.first, stalled_machines.another()
     two.write_config()
-    assert "there is no state at postgresql://sorawatch:***@" in two.cli("status", status=2)
+    assert f"{texts.NO_STATE} at postgresql://sorawatch:***@" in two.cli("status", status=2)
     with daemon(one) as running:
         assert two.cli("pause") == "Paused: nothing more is submitted until `sorawatch resume`.\n"
         one.drop("a.jpg")
         wait_until(lambda: one.counts() == {"ready": 1}, told=lambda: running.log)
-        assert "nothing is submitted: paused with `sorawatch pause`" in two.cli("status")
+        assert f"{texts.NOTHING_IS_SUBMITTED}: {texts.PAUSED_BY_COMMAND}" in two.cli("status")
         two.cli("resume")
         one.simulator.wait_for(lambda ledger: ledger.creates == 1)
-        assert "is in order, so there is nothing to recover" in two.program("recover", status=2)
+        assert f"is {texts.NOTHING_TO_RECOVER}" in two.program("recover", status=2)
         assert "a daemon is running on it" in two.cli("check")
-    assert "no daemon is running" in two.cli("pause")
+    assert texts.NO_DAEMON in two.cli("pause")
     assert "$0.80 reserved" in two.cli("report")
     assert PASSWORD not in running.log
     for path in one.root.rglob("*"):
@@ -301,10 +302,10 @@ def test_commands_are_heard_whichever_machine_they_are_given_on(stalled_fleet: F
             assert path.name == "config.yaml" or PASSWORD.encode() not in path.read_bytes()
 
 
-def test_a_state_lost_while_orders_are_under_way_is_recovered(stalled_fleet: Fleet, cluster: Cluster) -> None:
-    one = stalled_fleet.first
-    pledge = Pledge(one)
-    pledge.drop("a.jpg")
+def test_a_state_lost_while_orders_are_under_way_is_recovered(stalled_machines: Machines, cluster: Cluster) -> None:
+    one = stalled_machines.first
+    promises = Promises(one)
+    promises.drop("a.jpg")
     with daemon(one):
         one.simulator.wait_for(lambda ledger: ledger.creates == 1)
         wait_until(lambda: one.counts() == {"rendering": 1})
@@ -316,15 +317,15 @@ def test_a_state_lost_while_orders_are_under_way_is_recovered(stalled_fleet: Fle
     one.simulator.finish_all()
     with daemon(one):
         wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one))
-    pledge.keep(clips=1)
+    promises.keep(clips=1)
 
 
-def test_what_was_bought_is_known_when_the_state_is_lost(fleet: Fleet, cluster: Cluster) -> None:
+def test_what_was_bought_is_known_when_the_state_is_lost(machines: Machines, cluster: Cluster) -> None:
     """From the ledgers of all machines, put together for the one that is started first."""
-    one, two = fleet.first, fleet.machine()
-    pledge = Pledge(one)
+    one, two = machines.first, machines.another()
+    promises = Promises(one)
     for machine, name in ((one, "a.jpg"), (two, "b.jpg")):
-        pledge.drop(name)
+        promises.drop(name)
         with daemon(machine) as running:
             wait_until(partial(is_processed, one, name), told=lambda: reasons(one) + running.log)
             wait_until(lambda: ended(one))
@@ -337,14 +338,14 @@ def test_what_was_bought_is_known_when_the_state_is_lost(fleet: Fleet, cluster: 
             path.rename(one.inbox / path.name)
     with daemon(one) as running:
         wait_until(lambda: len(one.files("errors")) == 6, told=lambda: reasons(one) + running.log)
-    pledge.keep(clips=2)
+    promises.keep(clips=2)
     assert "$1.60 spent" in one.cli("report")
 
 
-def test_one_more_is_ordered_once_whoever_finds_its_pair(fleet: Fleet) -> None:
-    one, two = fleet.first, fleet.machine()
-    pledge = Pledge(one)
-    pledge.drop("a.jpg")
+def test_one_more_is_ordered_once_whoever_finds_its_pair(machines: Machines) -> None:
+    one, two = machines.first, machines.another()
+    promises = Promises(one)
+    promises.drop("a.jpg")
     with daemon(one) as first, daemon(two) as second:
         wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one) + logs(first, second))
         wait_until(lambda: ended(one))
@@ -352,6 +353,6 @@ def test_one_more_is_ordered_once_whoever_finds_its_pair(fleet: Fleet) -> None:
         two.cli("retry", "--another", done.id)
         wait_until(lambda: len(one.files("outbox")) == 2, told=lambda: reasons(one) + logs(first, second))
         wait_until(lambda: len(one.files("processed")) == 2 and ended(one), told=lambda: reasons(one))
-    pledge.everything_whole()
+    promises.everything_whole()
     assert one.simulator.ledger().creates == 2
     assert one.files("errors") == {}

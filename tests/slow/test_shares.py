@@ -14,7 +14,8 @@ from PIL import Image
 from sorawatch import config
 from sorawatch.app import status
 from sorawatch.cli.service.unit import Places, writable_folders
-from tests.support.daemon_process import Pledge, daemon, pauses, reasons
+from tests.support import texts
+from tests.support.daemon_process import Promises, daemon, pauses, reasons
 from tests.support.disks import Disks
 from tests.support.shares import Shares
 from tests.support.workspace import Workspace, wait_until
@@ -64,12 +65,12 @@ def test_what_the_server_writes_is_found_by_listing_and_waited_for_until_it_is_a
     data = noise(workspace.root / "whole.jpg")
     with daemon(workspace) as running:
         wait_until(lambda: "fuse.sshfs" in watching(workspace), told=lambda: running.log)
-        assert "found by listing it every 0.5 s" in workspace.cli("status")
+        assert f"{texts.FOUND_BY_LISTING} 0.5 s" in workspace.cli("status")
         assert "fuse.sshfs" in workspace.cli("check")
         (share.remote / "beach.yaml").write_text("prompt: waves\n")
         with open(share.remote / "beach.jpg", "wb", buffering=0) as file:
             file.write(data[: len(data) // 2])
-            wait_until(lambda: "it is read again" in reasons(workspace), told=lambda: reasons(workspace) + running.log)
+            wait_until(lambda: texts.READ_AGAIN in reasons(workspace), told=lambda: reasons(workspace) + running.log)
             file.write(data[len(data) // 2 :])
         wait_until(lambda: len(workspace.files("processed")) == 2, told=lambda: reasons(workspace) + running.log)
     assert workspace.simulator.ledger().creates == 1
@@ -86,7 +87,7 @@ def test_a_picture_that_stays_damaged_counts_as_that_in_the_end(shares: Shares, 
     (share.remote / "beach.yaml").write_text("prompt: waves\n")
     with daemon(workspace):
         wait_until(lambda: len(workspace.files("errors")) == 3, told=lambda: reasons(workspace))
-    assert "is damaged or cut off" in (workspace.errors / "beach.error.txt").read_text()
+    assert texts.DAMAGED in (workspace.errors / "beach.error.txt").read_text()
     assert workspace.simulator.ledger().creates == 0
 
 
@@ -96,25 +97,25 @@ def test_a_server_that_is_killed_and_comes_back_to_a_share_that_reconnects(
     workspace = stalled_share_workspace
     points = [workspace.inbox, workspace.outbox, workspace.errors, workspace.processed]
     mounted = [shares.mount(point, "reconnect") for point in points]
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg", "1.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("0.jpg", "1.jpg")
+    with daemon(workspace) as running, promises.watching():
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
         for share in mounted:
             share.server.kill()
         workspace.simulator.finish_all()
-        wait_until(lambda: "the inbox cannot be read" in pauses(workspace), told=lambda: running.log)
+        wait_until(lambda: texts.INBOX_UNREADABLE in pauses(workspace), told=lambda: running.log)
         assert "(since " in workspace.cli("status")
         wait_until(lambda: workspace.counts().get("rendered") == 2, told=lambda: reasons(workspace))
         for share in mounted:
             share.server.restart()
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
-        pledge.drop("later.jpg")
+        promises.drop("later.jpg")
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 3)
         workspace.simulator.finish_all()
         wait_until(lambda: len(workspace.files("processed")) == 6, told=lambda: reasons(workspace) + running.log)
         assert not pauses(workspace)
-    pledge.keep(clips=3)
+    promises.keep(clips=3)
 
 
 def test_a_share_that_unmounts_itself_leaves_empty_folders_in_which_nothing_is_written(
@@ -124,15 +125,15 @@ def test_a_share_that_unmounts_itself_leaves_empty_folders_in_which_nothing_is_w
     points = [workspace.inbox, workspace.outbox, workspace.errors, workspace.processed]
     mounted = [shares.mount(point) for point in points]
     workspace.set("limits", in_flight=1)
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg", "1.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("0.jpg", "1.jpg")
+    with daemon(workspace) as running, promises.watching():
         wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(workspace))
         for share in mounted:
             share.server.kill()
             share.gone()
         workspace.simulator.finish_all()
-        wait_until(lambda: "has lost its file .sorawatch" in pauses(workspace), told=lambda: running.log)
+        wait_until(lambda: texts.LOST_ITS_FILE in pauses(workspace), told=lambda: running.log)
         wait_until(lambda: workspace.counts().get("rendered") == 1, told=lambda: reasons(workspace))
         assert "(since " in workspace.cli("status")
         assert [path for point in points for path in point.iterdir()] == []
@@ -143,20 +144,20 @@ def test_a_share_that_unmounts_itself_leaves_empty_folders_in_which_nothing_is_w
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
         workspace.simulator.finish_all()
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
-    pledge.keep(clips=2)
+    promises.keep(clips=2)
 
 
 def test_a_share_that_hangs_holds_up_nothing_but_itself(shares: Shares, stalled_share_workspace: Workspace) -> None:
     workspace = stalled_share_workspace
     share = shares.mount(workspace.inbox)
     workspace.set("limits", in_flight=1)
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg", "1.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("0.jpg", "1.jpg")
+    with daemon(workspace) as running, promises.watching():
         wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(workspace))
         share.server.freeze()
         try:
-            wait_until(lambda: "it does not answer" in pauses(workspace), told=lambda: running.log)
+            wait_until(lambda: texts.INBOX_DOES_NOT_ANSWER in pauses(workspace), told=lambda: running.log)
             assert "(since " in workspace.cli("status")
             workspace.simulator.finish_all()
             wait_until(lambda: workspace.files("outbox"), told=lambda: reasons(workspace))
@@ -167,7 +168,7 @@ def test_a_share_that_hangs_holds_up_nothing_but_itself(shares: Shares, stalled_
         workspace.simulator.finish_all()
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
         assert not pauses(workspace)
-    pledge.keep(clips=2)
+    promises.keep(clips=2)
 
 
 def test_check_names_a_share_that_hangs_and_looks_at_the_rest(shares: Shares, share_workspace: Workspace) -> None:
@@ -187,12 +188,12 @@ def test_a_disk_unmounted_and_mounted_again_below_the_daemon(disks: Disks, stall
     disk = disks.ext4(workspace.inbox, megabytes=8)
     workspace.set("limits", in_flight=1)
     workspace.set("watch", mode="native")
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg", "1.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("0.jpg", "1.jpg")
+    with daemon(workspace) as running, promises.watching():
         wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1}, told=lambda: reasons(workspace))
         subprocess.run(["umount", "-l", disk.point], check=True)
-        wait_until(lambda: "has lost its file .sorawatch" in pauses(workspace), told=lambda: running.log)
+        wait_until(lambda: texts.LOST_ITS_FILE in pauses(workspace), told=lambda: running.log)
         assert list(workspace.inbox.iterdir()) == []
         assert workspace.counts() == {"rendering": 1, "ready": 1}
         assert not locks(running.process.pid)
@@ -203,7 +204,7 @@ def test_a_disk_unmounted_and_mounted_again_below_the_daemon(disks: Disks, stall
         assert locks(running.process.pid) == [str(disk.point / ".sorawatch")]
         workspace.simulator.finish_all()
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
-    pledge.keep(clips=2)
+    promises.keep(clips=2)
 
 
 def locks(pid: int) -> list[str]:
@@ -236,13 +237,13 @@ def test_names_that_differ_in_case_alone_where_they_are_one(workspace: Workspace
     if not (caseless / "PROBE").exists():
         pytest.skip("this file system tells a from A")
     (caseless / "probe").unlink()
-    pledge = Pledge(workspace)
-    pledge.drop("beach.jpg", "BEACH.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("beach.jpg", "BEACH.jpg")
+    with daemon(workspace) as running, promises.watching():
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
     assert len(workspace.files("outbox")) == 2
     assert {name.casefold() for name in workspace.files("outbox")} == {"beach.mp4", "beach (2).mp4"}
-    pledge.keep(clips=2)
+    promises.keep(clips=2)
 
 
 def test_a_service_may_write_to_the_whole_of_a_share_lest_its_sandbox_holds_a_part_fast(

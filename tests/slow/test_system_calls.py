@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon_process import Pledge, attempts, daemon, pauses, reasons, start
+from tests.support import texts
+from tests.support.daemon_process import Promises, attempts, daemon, pauses, reasons, start
 from tests.support.failing_system_calls import Injection, count, failing, require_strace, suffer
 from tests.support.workspace import Workspace, wait_until
 
@@ -63,26 +64,26 @@ def test_one_call_fails(tmp_path: Path, call: str, error: str, files: tuple[str,
 def test_a_state_that_cannot_be_written_for_a_while(stalled_workspace: Workspace, call: str, error: str) -> None:
     workspace = stalled_workspace
     workspace.set("limits", in_flight=1)
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg", "1.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("0.jpg", "1.jpg")
+    with daemon(workspace) as running, promises.watching():
         wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1}, told=workspace.counts)
         with failing(running, call, error, *(workspace.root / name for name in STATE)):
             workspace.simulator.finish_all()
-            wait_until(lambda: running.log.count("trying again") >= 2, told=lambda: running.log)
+            wait_until(lambda: running.log.count(texts.TRYING_AGAIN) >= 2, told=lambda: running.log)
             assert workspace.simulator.ledger().creates == 1
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
         workspace.simulator.finish_all()
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: f"{reasons(workspace)}\n{running.log}")
     assert "Traceback" not in running.log
-    pledge.keep(clips=2)
+    promises.keep(clips=2)
 
 
 def test_an_outbox_that_ails_for_long_is_no_reason_to_give_a_clip_up(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("0.jpg")
+    with daemon(workspace) as running, promises.watching():
         wait_until(lambda: workspace.counts() == {"rendering": 1}, told=workspace.counts)
         with failing(running, "all", "EIO", workspace.outbox / "0.mp4"):
             workspace.simulator.finish_all()
@@ -90,15 +91,15 @@ def test_an_outbox_that_ails_for_long_is_no_reason_to_give_a_clip_up(stalled_wor
             assert workspace.counts() == {"rendered": 1}
             assert workspace.files("outbox") == {}
         wait_until(lambda: len(workspace.files("processed")) == 2, told=lambda: reasons(workspace))
-    pledge.keep(clips=1)
+    promises.keep(clips=1)
 
 
 def test_a_work_folder_that_ails_for_long_is_no_reason_to_give_an_order_up(workspace: Workspace) -> None:
     assert workspace.run_once()
     workspace.cli("pause")
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg")
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    promises.drop("0.jpg")
+    with daemon(workspace) as running, promises.watching():
         wait_until(lambda: workspace.counts() == {"ready": 1}, told=workspace.counts)
         with failing(running, "fsync", "EIO", workspace.root / "state.db.work"):
             workspace.cli("resume")
@@ -108,28 +109,28 @@ def test_a_work_folder_that_ails_for_long_is_no_reason_to_give_an_order_up(works
             assert workspace.simulator.ledger().creates == 0
             assert workspace.counts().keys() <= {"ready", "submitting"}
         wait_until(lambda: len(workspace.files("processed")) == 2, told=lambda: reasons(workspace))
-    pledge.keep(clips=1)
+    promises.keep(clips=1)
 
 
 def test_a_ledger_that_cannot_be_written_for_a_while(workspace: Workspace) -> None:
     assert workspace.run_once()
-    pledge = Pledge(workspace)
-    with daemon(workspace) as running, pledge.watching():
+    promises = Promises(workspace)
+    with daemon(workspace) as running, promises.watching():
         with failing(running, "fsync", "EIO", workspace.root / "state.db.ledger"):
-            pledge.drop("0.jpg")
-            wait_until(lambda: "the ledger cannot be written" in pauses(workspace), told=lambda: running.log)
+            promises.drop("0.jpg")
+            wait_until(lambda: texts.LEDGER_UNWRITABLE in pauses(workspace), told=lambda: running.log)
             assert workspace.simulator.ledger().creates == 0
         wait_until(lambda: len(workspace.files("processed")) == 2, told=lambda: f"{reasons(workspace)}\n{running.log}")
-    pledge.keep(clips=1)
+    promises.keep(clips=1)
 
 
 def test_a_start_that_cannot_write_its_state_says_so_and_ends(workspace: Workspace) -> None:
-    pledge = Pledge(workspace)
-    pledge.drop("0.jpg")
+    promises = Promises(workspace)
+    promises.drop("0.jpg")
     fault = Injection("pwrite64", "EIO", 1, STATE)
     running = start(workspace, prefix=fault.prefix(workspace.root))
     assert running.process.wait(60) == 1, running.log
     assert len(running.log.splitlines()) == 1, running.log
     assert "disk I/O error" in running.log
     assert "Check its disk" in running.log
-    pledge.everything_whole()
+    promises.everything_whole()

@@ -14,6 +14,7 @@ import yaml
 from sorawatch import simulator
 from sorawatch.core.log_events import LogEvent
 from sorawatch.simulator import Fault, SimulatorSettings
+from tests.support import texts
 from tests.support.paths import ROOT
 from tests.support.systemd_container import Container, booted, installation
 from tests.support.workspace import picture, wait_until
@@ -113,10 +114,10 @@ def test_the_installed_service_is_ready_hardened_and_found_in_order(service: Ser
     mode = container.path("/etc/sorawatch/api.key").stat().st_mode
     assert mode & 0o777 == 0o600
     told = container.run("/opt/sorawatch/bin/sorawatch", "check", "--service")
-    assert "ready to run" in told
+    assert texts.READY_TO_RUN in told
     assert "the service may write to all it must" in told
     as_root = container.run("/opt/sorawatch/bin/sorawatch", "check", status=1)
-    assert "there is no API key" in as_root
+    assert texts.NO_KEY in as_root
     assert "For the service: sorawatch check --service" in as_root
     assert "state: active" in container.run("/opt/sorawatch/bin/sorawatch", "service", "status")
     score = container.run("systemd-analyze", "security", "--threshold=12", "sorawatch.service", status=None)
@@ -166,7 +167,7 @@ def test_reload_takes_over_what_can_change_and_refuses_what_is_wrong(service: Se
     service.container.wait("StatusText", "of $70 today")
     service.write_config(limits={"usd_per_day": -1})
     service.container.run("systemctl", "reload", "sorawatch")
-    service.container.wait("StatusText", "the new configuration was refused")
+    service.container.wait("StatusText", texts.NEW_CONFIGURATION_REFUSED)
     assert "of $70 today" in service.container.shown("StatusText")
     service.write_config()
     service.container.run("systemctl", "reload", "sorawatch")
@@ -248,7 +249,7 @@ def test_check_says_what_keeps_the_user_out_and_goes_by_drop_ins(service: Servic
     os.chown(inbox, 0, grp.getgrnam("users").gr_gid)
     assert f"the user sorawatch may not write to {SRV}/inbox" in told(1)
     service.override(SupplementaryGroups="users")
-    assert "ready to run" in told(0)
+    assert texts.READY_TO_RUN in told(0)
     os.chown(inbox, owner.st_uid, owner.st_gid)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from sorawatch import simulator
-from tests.support.daemon_process import Pledge
+from tests.support import texts
+from tests.support.daemon_process import Promises
 from tests.support.workspace import Workspace, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -47,8 +48,8 @@ def test_exactly_one_of_two_daemons_works(tmp_path: Path, shared: str) -> None:
 
 
 def compete(workspace: Workspace, shared: str) -> None:
-    pledge = Pledge(workspace)
-    pledge.drop(f"{workspace.root.name}.jpg")
+    promises = Promises(workspace)
+    promises.drop(f"{workspace.root.name}.jpg")
     first = workspace.write_config()
     second = first
     if shared == "inbox":
@@ -66,11 +67,11 @@ def compete(workspace: Workspace, shared: str) -> None:
     (winner,) = [daemon for daemon in daemons if daemon is not loser]
     _, said = loser.communicate()
     assert loser.returncode == 2, said
-    assert f"another sorawatch (pid {winner.pid}" in said
+    assert f"{texts.ANOTHER_DAEMON} {winner.pid}" in said
     assert len(said.splitlines()) == 1
     wait_until(lambda: len(workspace.files("processed")) == 2)
     assert winner.poll() is None
     winner.terminate()
     winner.communicate()
-    pledge.everything_whole()
+    promises.everything_whole()
     assert len(workspace.files("outbox")) == 1

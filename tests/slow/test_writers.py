@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.support import texts
 from tests.support.daemon_process import daemon, reasons
 from tests.support.workspace import Workspace, wait_until
 
@@ -104,7 +105,7 @@ def test_bursts_with_pauses_longer_than_a_file_needs_to_settle(workspace: Worksp
             lambda: delivered(workspace) or "beach.jpg" in workspace.files("errors"), told=lambda: reasons(workspace)
         )
         if "beach.jpg" in workspace.files("errors"):
-            assert "is damaged or cut off" in (workspace.errors / "beach.error.txt").read_text()
+            assert texts.DAMAGED in (workspace.errors / "beach.error.txt").read_text()
             assert (workspace.errors / "beach.jpg").read_bytes() == data
             workspace.cli("retry", "beach.jpg")
         wait_until(lambda: delivered(workspace), told=lambda: reasons(workspace) + running.log)
@@ -126,7 +127,7 @@ def test_dd_with_a_pause_that_has_the_half_taken_for_damaged(
             run("mv", workspace.root / "beach.jpg", target)
         run("dd", f"if={original}", f"of={target}", f"bs={half}", "count=1", "conv=notrunc")
         wait_until(lambda: len(workspace.files("errors")) == 3, told=lambda: reasons(workspace) + running.log)
-        assert "Was it charged?\n    No." in (workspace.errors / "beach.error.txt").read_text()
+        assert f"{texts.WAS_IT_CHARGED}\n    No." in (workspace.errors / "beach.error.txt").read_text()
         run("mv", workspace.errors / "beach.jpg", workspace.inbox)
         run("dd", f"if={original}", f"of={target}", f"bs={half}", "skip=1", "seek=1", "conv=notrunc")
         (workspace.errors / "beach.error.txt").unlink()

@@ -99,7 +99,7 @@ def ended(workspace: Workspace) -> bool:
 
 
 @dataclass
-class Pledge:
+class Promises:
     """What was dropped, and every clip that was ever seen."""
 
     workspace: Workspace
@@ -168,13 +168,13 @@ class Pledge:
             return []
 
 
-def drained(workspace: Workspace, pledge: Pledge, clips: int) -> None:
+def drained(workspace: Workspace, promises: Promises, clips: int) -> None:
     """Run a daemon, undisturbed, until all that was dropped are clips; then hold it to its promises."""
-    with pledge.watching(), daemon(workspace) as running:
+    with promises.watching(), daemon(workspace) as running:
         wait_until(
             lambda: len(workspace.files("processed")) == 2 * clips, told=lambda: f"{reasons(workspace)}\n{running.log}"
         )
-    pledge.keep(clips=clips)
+    promises.keep(clips=clips)
 
 
 def _digest(path: Path) -> str:

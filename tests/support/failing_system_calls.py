@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sorawatch import simulator
-from tests.support.daemon_process import Pledge, Running, drained, start
+from tests.support.daemon_process import Promises, Running, drained, start
 from tests.support.workspace import Workspace
 
 JOBS = 2
@@ -89,9 +89,9 @@ def suffer(root: Path, injection: Injection) -> tuple[str, ...]:
     """Run into the fault, then run again without it. Returns what of the promises was broken, and the log."""
     with simulator.running(_SETTINGS) as sim:
         workspace = _workspace(root, sim)
-        pledge = _drop(workspace)
+        promises = _drop(workspace)
         try:
-            with pledge.watching():
+            with promises.watching():
                 running = start(workspace, "run", "--once", prefix=injection.prefix(workspace.root))
                 try:
                     status = running.process.wait(_PATIENCE)
@@ -99,9 +99,9 @@ def suffer(root: Path, injection: Injection) -> tuple[str, ...]:
                     return (f"{injection}: the daemon hangs", running.log)
             complaints = _complaints(status, running.log)
             try:
-                pledge.everything_whole()
-                pledge.nothing_twice()
-                drained(workspace, pledge, clips=JOBS)
+                promises.everything_whole()
+                promises.nothing_twice()
+                drained(workspace, promises, clips=JOBS)
             except (AssertionError, pytest.fail.Exception) as error:
                 complaints.append(f"{error}")
             return (f"{injection}: {'; '.join(complaints)}", running.log) if complaints else ()
@@ -129,7 +129,7 @@ def _workspace(root: Path, sim: simulator.Simulator) -> Workspace:
     return Workspace(folder, sim)
 
 
-def _drop(workspace: Workspace) -> Pledge:
-    pledge = Pledge(workspace)
-    pledge.drop(*(f"{number}.jpg" for number in range(JOBS)))
-    return pledge
+def _drop(workspace: Workspace) -> Promises:
+    promises = Promises(workspace)
+    promises.drop(*(f"{number}.jpg" for number in range(JOBS)))
+    return promises

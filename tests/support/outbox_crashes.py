@@ -1,6 +1,7 @@
 """Places files while dying at every line, or in many threads at once. Run by the tests in a process of its own.
 
-Arguments: ``crash|race``, the folder of the sources, the folder of the targets, and a key of `ANSWERS`.
+Arguments: ``crash|race``, the folder of the sources, the folder of the targets, a key of `ANSWERS`, and for ``crash``
+the number of lines from one death to the next.
 Prints a JSON object; ``faults`` is empty where all went well.
 """
 
@@ -141,10 +142,10 @@ def die_at(line: int) -> None:
     sys.settrace(trace)
 
 
-def crash(sources: Path, targets: Path, system: str) -> dict[str, Any]:
-    """Die at every line once, and after every fourth at some line of the call that follows, too."""
+def crash(sources: Path, targets: Path, system: str, step: int) -> dict[str, Any]:
+    """Die once at every ``step``-th line, and after a fourth of them at some line of the call that follows, too."""
     faults: list[str] = []
-    for line in count(1):
+    for line in count(1, step):
         placement = Placement(sources, targets, system)
         survived = placement.place_and_die(line)
         faults += [f"line {line}: {fault}" for fault in placement.faults_now()]
@@ -186,10 +187,10 @@ def race(sources: Path, targets: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    what, sources, targets, system = sys.argv[1:]
+    what, sources, targets, system, step = sys.argv[1:]
     pretend(system)
     where = (Path(sources) / "from", Path(targets) / "to")
-    result = crash(*where, system) if what == "crash" else race(*where)
+    result = crash(*where, system, int(step)) if what == "crash" else race(*where)
     print(json.dumps(result))
 
 

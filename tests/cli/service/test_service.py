@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.support import texts
 from tests.support.workspace import Workspace
 
 
@@ -21,7 +22,7 @@ def test_check_says_that_there_is_no_such_service(workspace: Workspace) -> None:
 def test_install_refuses_a_place_that_no_service_can_see(workspace: Workspace) -> None:
     told = workspace.cli("service", "install", "--dry-run", status=2)
     assert "the configuration" in told
-    assert "may not enter. Put it elsewhere, such as /etc/sorawatch" in told
+    assert f"{texts.MAY_NOT_ENTER}. Put it elsewhere, such as /etc/sorawatch" in told
 
 
 def test_a_bad_configuration_ends_a_service_with_78_and_a_command_with_2(workspace: Workspace) -> None:

@@ -26,8 +26,8 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-class Scanner:
-    """An intake and the time by its clock."""
+class Scans:
+    """A scanner and the time by its clock."""
 
     def __init__(
         self, root: Path, defaults: OrderSettings = DEFAULTS, check: Callable[[int], None] = lambda number: None
@@ -82,58 +82,58 @@ def drop(folder: Path, **files: str) -> None:
 class TestSidecars:
     def test_a_sidecar_over_the_configuration(self, root: Path) -> None:
         drop(root, beach_jpg="x", beach_yaml="prompt: waves\nseconds: 4\n")
-        assert Scanner(root).order() == Order("waves", "sora-2", SIZE, 4, Fit.CROP, 0)
+        assert Scans(root).order() == Order("waves", "sora-2", SIZE, 4, Fit.CROP, 0)
 
     def test_a_text_is_the_prompt(self, root: Path) -> None:
         drop(root, beach_jpg="x", beach_txt="Gentle: waves\n")
-        assert Scanner(root).order().prompt == "Gentle: waves"
+        assert Scans(root).order().prompt == "Gentle: waves"
 
     def test_every_fault_is_told(self, root: Path) -> None:
         drop(root, beach_jpg="x", beach_yaml="prompt: waves\nseconds: 5\nsise: 1x1\n")
-        told = Scanner(root).refusal()
+        told = Scans(root).refusal()
         assert "beach.yaml line 2, seconds: is 5" in told
         assert "sise" in told
 
     def test_a_conflict_is_told(self, root: Path) -> None:
         drop(root, a_jpg="x", a_png="x", a_yaml="prompt: waves\n")
-        orders = Scanner(root).orders()
+        orders = Scans(root).orders()
         assert {*orders} == {"a.jpg", "a.png"}
         assert all("Give each its own sidecar: a.jpg.yaml, a.png.yaml" in str(order) for order in orders.values())
 
     def test_an_image_without_one_waits(self, root: Path) -> None:
         drop(root, beach_jpg="x")
-        desk = Scanner(root)
-        assert desk.waiting() == {"beach.jpg": "no sidecar yet, and no default prompt"}
+        scans = Scans(root)
+        assert scans.waiting() == {"beach.jpg": "no sidecar yet, and no default prompt"}
         drop(root, beach_yaml="prompt: waves\n")
-        assert desk.order().prompt == "waves"
+        assert scans.order().prompt == "waves"
 
     def test_an_image_without_one_does_not_wait_where_the_configuration_has_a_prompt(self, root: Path) -> None:
         drop(root, beach_jpg="x")
-        assert Scanner(root, OrderSettings("hills", "sora-2", SIZE, 8, Fit.PAD)).order().prompt == "hills"
+        assert Scans(root, OrderSettings("hills", "sora-2", SIZE, 8, Fit.PAD)).order().prompt == "hills"
 
     def test_one_that_may_not_be_read_waits_and_holds_nobody_up(self, unprivileged: Path) -> None:
         drop(unprivileged, a_jpg="x", a_yaml="prompt: waves\n", b_jpg="x", b_yaml="prompt: hills\n")
         (unprivileged / "a.yaml").chmod(0)
-        look = Scanner(unprivileged).settled()
+        look = Scans(unprivileged).settled()
         assert [each.pair.path for each in look.new] == ["b.jpg"]
         (waiting,) = look.waiting
         assert waiting.path == "a.jpg"
         assert "a.yaml may not be read" in waiting.why
         (unprivileged / "a.yaml").chmod(0o644)
-        assert {*Scanner(unprivileged).orders()} == {"a.jpg", "b.jpg"}
+        assert {*Scans(unprivileged).orders()} == {"a.jpg", "b.jpg"}
 
     def test_one_that_vanishes_after_it_was_listed_waits(self, root: Path) -> None:
         drop(root, beach_jpg="x", beach_yaml="prompt: waves\n")
         last_check = 4
-        desk = Scanner(root, check=lambda number: (root / "beach.yaml").unlink() if number == last_check else None)
-        assert desk.waiting() == {"beach.jpg": "beach.yaml: No such file or directory"}
-        assert desk.waiting() == {"beach.jpg": "no sidecar yet, and no default prompt"}
+        scans = Scans(root, check=lambda number: (root / "beach.yaml").unlink() if number == last_check else None)
+        assert scans.waiting() == {"beach.jpg": "beach.yaml: No such file or directory"}
+        assert scans.waiting() == {"beach.jpg": "no sidecar yet, and no default prompt"}
 
     def test_one_that_is_a_link_is_none(self, root: Path) -> None:
         drop(root, beach_jpg="x", elsewhere_md="prompt: waves\n")
         (root / "beach.yaml").symlink_to(root / "elsewhere.md")
-        assert "beach.yaml" in Scanner(root).waiting()
-        assert Scanner(root).orders() == {}
+        assert "beach.yaml" in Scans(root).waiting()
+        assert Scans(root).orders() == {}
 
 
 class TestFolderDefaults:
@@ -143,7 +143,7 @@ class TestFolderDefaults:
         drop(root / "a" / "b", __defaults_yaml="prompt: near\n", x_jpg="x")
         drop(root / "a" / "c", x_jpg="x", x_yaml="size: portrait\n")
         drop(root / "d", x_jpg="x")
-        orders = Scanner(root).accepted()
+        orders = Scans(root).accepted()
         found = {path: (order.prompt, order.seconds, order.fit) for path, order in orders.items()}
         assert found == {
             "a/b/x.jpg": ("near", 12, Fit.PAD),
@@ -155,39 +155,39 @@ class TestFolderDefaults:
     def test_their_names(self, root: Path, name: str) -> None:
         drop(root, x_jpg="x")
         (root / name).write_text("prompt: waves\n")
-        assert Scanner(root).order().prompt == "waves"
+        assert Scans(root).order().prompt == "waves"
 
     def test_broken_ones_are_named_to_every_pair_below(self, root: Path) -> None:
         drop(root / "sub", __defaults_yaml="prompt: a\nseconds: 5\n", x_jpg="x")
         drop(root / "sub" / "deep", y_jpg="x", y_yaml="prompt: waves\n")
-        orders = Scanner(root).orders()
+        orders = Scans(root).orders()
         assert {*orders} == {"sub/x.jpg", "sub/deep/y.jpg"}
         assert all("sub/_defaults.yaml line 2, seconds: is 5" in str(order) for order in orders.values())
 
     def test_unreadable_text_is_named_too(self, root: Path) -> None:
         drop(root, __defaults_yaml="prompt: [\n", x_jpg="x")
-        assert "_defaults.yaml line 2, column 1: is not valid YAML" in Scanner(root).refusal()
+        assert "_defaults.yaml line 2, column 1: is not valid YAML" in Scans(root).refusal()
 
     def test_a_link_is_refused_by_name(self, root: Path) -> None:
         drop(root, x_jpg="x", elsewhere_md="prompt: waves\n")
         (root / "_defaults.yaml").symlink_to(root / "elsewhere.md")
-        assert "_defaults.yaml: is a symbolic link" in Scanner(root).refusal()
+        assert "_defaults.yaml: is a symbolic link" in Scans(root).refusal()
 
     def test_those_that_may_not_be_read_keep_their_pairs_waiting(self, unprivileged: Path) -> None:
         drop(unprivileged, __defaults_yaml="prompt: top\n", x_jpg="x", y_jpg="x", y_yaml="prompt: own\n")
         (unprivileged / "_defaults.yaml").chmod(0)
-        desk = Scanner(unprivileged)
-        assert {*desk.waiting()} == {"x.jpg", "y.jpg"}
+        scans = Scans(unprivileged)
+        assert {*scans.waiting()} == {"x.jpg", "y.jpg"}
         (unprivileged / "_defaults.yaml").chmod(0o644)
-        assert {path: order.prompt for path, order in desk.accepted().items()} == {"x.jpg": "top", "y.jpg": "own"}
+        assert {path: order.prompt for path, order in scans.accepted().items()} == {"x.jpg": "top", "y.jpg": "own"}
 
     def test_half_written_ones_are_not_ordered_by(self, root: Path) -> None:
         drop(root, __defaults_yaml="prompt: gentle wa", x_jpg="x")
-        desk = Scanner(root)
-        desk.scan()
+        scans = Scans(root)
+        scans.scan()
         drop(root, __defaults_yaml="prompt: gentle waves\n")
-        assert desk.scan().new == ()
-        assert desk.order().prompt == "gentle waves"
+        assert scans.scan().new == ()
+        assert scans.order().prompt == "gentle waves"
 
 
 class TestShareGone:
@@ -196,22 +196,22 @@ class TestShareGone:
             raise Blocked("not mounted", "Mount it.")
 
         with pytest.raises(Blocked, match="not mounted"):
-            Scanner(root, check=refuse).scan()
+            Scans(root, check=refuse).scan()
 
     def test_a_listing_during_which_it_went_does_not_count(self, root: Path) -> None:
         def refuse_later(number: int) -> None:
             if number == 2:
                 raise Blocked("not mounted", "Mount it.")
 
-        desk = Scanner(root, check=refuse_later)
+        scans = Scans(root, check=refuse_later)
         with pytest.raises(Blocked, match="not mounted"):
-            desk.scan()
-        assert desk.scan().new == ()
+            scans.scan()
+        assert scans.scan().new == ()
 
     def test_a_missing_inbox(self, root: Path) -> None:
         root.rmdir()
         with pytest.raises(Deferred):
-            Scanner(root).scan()
+            Scans(root).scan()
 
 
 class TestBeside:

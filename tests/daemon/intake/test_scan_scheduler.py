@@ -19,6 +19,7 @@ from sorawatch.daemon.intake.watcher import InboxWatcher
 from sorawatch.daemon.mailbox import Mailbox
 from sorawatch.edges.inbox import Inbox
 from sorawatch.errors import Blocked
+from tests.support import texts
 from tests.support.workspace import wait_until
 
 RESCAN = 3600.0
@@ -179,7 +180,7 @@ class TestTrouble:
     ) -> None:
         held.refusal = ZeroDivisionError()
         assert held.look() is None
-        assert str(held.scheduler.error) == "a fault in sorawatch: ZeroDivisionError"
+        assert str(held.scheduler.error) == f"{texts.FAULT_OF_OURS}: ZeroDivisionError"
         assert "Traceback" in caplog.text
         held.refusal = None
         while held.scheduler.due_in > 0:

@@ -33,6 +33,7 @@ from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.edges.clip import check
 from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
 from sorawatch.simulator import SimulatorSettings, running
+from tests.support import texts
 
 KEY = "sk-secret/0123456789"
 JOB = {"id": "video_1", "object": "video", "status": "queued", "progress": 0}
@@ -721,7 +722,7 @@ def test_the_whole_way_against_the_simulator() -> None:
         (listed,) = api.page().videos
         assert "sora-2" in api.models()
         assert api.download(video.id, clip) == len(clip.getvalue())
-        with pytest.raises(Rejected, match="no longer knows"):
+        with pytest.raises(Rejected, match=texts.NO_LONGER_KNOWN):
             api.retrieve("video_unknown")
         with pytest.raises(Rejected, match="size"):
             api.submit(

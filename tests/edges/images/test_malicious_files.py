@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sorawatch.core.order import Fit
 from sorawatch.errors import Rejected
+from tests.support import texts
 from tests.support.malicious_images import mutants, samples, seeds
 from tests.support.pictures import made
 
@@ -51,9 +52,9 @@ def test_a_hostile_sample_does_no_harm(tmp_path: Path, name: str) -> None:
     ("name", "words"),
     [
         ("jpeg: 65500 pixels square", "has 65500x65500 pixels, which is 4290 million; at most 128 million"),
-        ("jpeg: only a header", "is damaged or cut off"),
+        ("jpeg: only a header", texts.DAMAGED),
         ("png: a bomb", "has 3600 million pixels; at most 128 million"),
-        ("png: a text bomb", "is damaged or cut off"),
+        ("png: a text bomb", texts.DAMAGED),
         ("gif: a bomb", "has 4295 million pixels; at most 128 million"),
         ("tiff: huge", "has 72057593501 million pixels"),
         ("webp: 16383 pixels square", "has 268 million pixels"),

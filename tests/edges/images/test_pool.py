@@ -55,7 +55,7 @@ def exists(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-class Studio:
+class ObservedPool:
     """A pool of its own, and what can be seen of it from outside."""
 
     def __init__(self, folder: Path, pool: Pool) -> None:
@@ -88,11 +88,11 @@ class Studio:
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    studio = Studio(tmp_path, Pool())
-    yield studio
-    studio.close()
-    assert studio.pids == set()
+def observed(tmp_path: Path) -> Iterator[ObservedPool]:
+    observed = ObservedPool(tmp_path, Pool())
+    yield observed
+    observed.close()
+    assert observed.pids == set()
 
 
 ENDLESS = scans_without_end(12_000, 10_000, 60_000)
@@ -109,14 +109,14 @@ def refusal(prepared: Future[Reference]) -> tuple[str, str]:
     "limits", [ProcessLimits(cpu_seconds=0.5), ProcessLimits(seconds=0.5)], ids=["computing", "waiting"]
 )
 def test_a_picture_that_takes_too_long_is_refused(tmp_path: Path, limits: ProcessLimits) -> None:
-    studio = Studio(tmp_path, Pool(limits))
+    observed = ObservedPool(tmp_path, Pool(limits))
     try:
-        told, hint = refusal(studio.begin("endless.jpg", ENDLESS))
+        told, hint = refusal(observed.begin("endless.jpg", ENDLESS))
         assert told.startswith("endless.jpg took longer to decode than the ")
-        assert hint == "Save it again as a plain JPEG, or smaller."
-        assert studio.good().size == SMALL
+        assert hint == "Save it anew as a plain JPEG, or smaller."
+        assert observed.good().size == SMALL
     finally:
-        studio.close()
+        observed.close()
 
 
 def test_a_picture_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None:
@@ -144,67 +144,67 @@ def test_a_picture_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None
     ],
 )
 def test_a_worker_that_dies_costs_its_picture_alone(
-    studio: Studio, number: signal.Signals, told: str, hint: str
+    observed: ObservedPool, number: signal.Signals, told: str, hint: str
 ) -> None:
-    studio.good()
-    stuck = studio.begin("endless.jpg", ENDLESS)
-    (pid,) = studio.wait_for_busy()
-    before = studio.good("beside.png")
+    observed.good()
+    stuck = observed.begin("endless.jpg", ENDLESS)
+    (pid,) = observed.wait_for_busy()
+    before = observed.good("beside.png")
     os.kill(pid, number)
     assert refusal(stuck) == (told, hint)
-    assert studio.good("after.png").data == before.data
-    assert pid not in studio.pids
+    assert observed.good("after.png").data == before.data
+    assert pid not in observed.pids
 
 
-def test_a_worker_that_was_killed_while_idle_is_replaced_unnoticed(studio: Studio) -> None:
-    first = studio.good()
-    (pid,) = studio.pids
+def test_a_worker_that_was_killed_while_idle_is_replaced_unnoticed(observed: ObservedPool) -> None:
+    first = observed.good()
+    (pid,) = observed.pids
     os.kill(pid, signal.SIGKILL)
-    assert studio.good() == first
-    assert studio.pids
-    assert pid not in studio.pids
+    assert observed.good() == first
+    assert observed.pids
+    assert pid not in observed.pids
 
 
-def test_a_worker_is_used_again(studio: Studio) -> None:
-    studio.good()
-    pids = studio.pids
+def test_a_worker_is_used_again(observed: ObservedPool) -> None:
+    observed.good()
+    pids = observed.pids
     with pytest.raises(Rejected):
-        studio.begin("broken.jpg", b"\xff\xd8\xff nothing").result(60)
+        observed.begin("broken.jpg", b"\xff\xd8\xff nothing").result(60)
     for _ in range(5):
-        studio.good()
-    assert studio.pids == pids
+        observed.good()
+    assert observed.pids == pids
     assert len(pids) == 1
 
 
-def test_at_most_two_pictures_are_decoded_at_once(studio: Studio) -> None:
-    stuck = [studio.begin(f"{number}.jpg", ENDLESS) for number in range(4)]
-    first = studio.wait_for_busy(2)
-    assert sorted(first) == sorted(studio.pids)
+def test_at_most_two_pictures_are_decoded_at_once(observed: ObservedPool) -> None:
+    stuck = [observed.begin(f"{number}.jpg", ENDLESS) for number in range(4)]
+    first = observed.wait_for_busy(2)
+    assert sorted(first) == sorted(observed.pids)
     for pid in first:
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not studio.pids & set(first))
-    second = studio.wait_for_busy(2)
-    assert sorted(second) == sorted(studio.pids)
+    wait_until(lambda: not observed.pids & set(first))
+    second = observed.wait_for_busy(2)
+    assert sorted(second) == sorted(observed.pids)
     for pid in second:
         os.kill(pid, signal.SIGKILL)
     assert len([refusal(each) for each in stuck]) == 4
-    assert studio.good()
+    assert observed.good()
 
 
 def test_workers_start_with_the_first_picture_and_end_when_there_are_none(tmp_path: Path) -> None:
-    studio = Studio(tmp_path, Pool(idle_seconds=0.01))
-    assert studio.pids == set()
+    observed = ObservedPool(tmp_path, Pool(idle_seconds=0.01))
+    assert observed.pids == set()
     for _ in range(2):
-        assert studio.good()
+        assert observed.good()
         # Not even a zombie is left.
-        wait_until(lambda: not studio.pids)
-    studio.close()
+        wait_until(lambda: not observed.pids)
+    observed.close()
 
 
-def test_a_worker_minds_no_signal_that_is_meant_for_the_daemon(studio: Studio) -> None:
-    studio.good()
-    (pid,) = studio.pids
-    slow = studio.begin("slow.jpg", scans_without_end(6_000, 6_000, 250))
+def test_a_worker_minds_no_signal_that_is_meant_for_the_daemon(observed: ObservedPool) -> None:
+    observed.good()
+    (pid,) = observed.pids
+    slow = observed.begin("slow.jpg", scans_without_end(6_000, 6_000, 250))
 
     def interrupted_until_done() -> bool:
         os.kill(pid, signal.SIGTERM)
@@ -212,21 +212,21 @@ def test_a_worker_minds_no_signal_that_is_meant_for_the_daemon(studio: Studio) -
 
     wait_until(interrupted_until_done)
     assert slow.result().size == SMALL
-    assert studio.pids == {pid}
+    assert observed.pids == {pid}
     # Ctrl-C goes to the terminal's process group, a closed terminal to its session.
     assert os.getpgid(pid) != os.getpgid(0)
     assert os.getsid(pid) != os.getsid(0)
 
 
-def test_closing_defers_what_is_under_way(studio: Studio) -> None:
-    stuck = studio.begin("endless.jpg", ENDLESS)
-    studio.wait_for_busy()
-    studio.pool.close()
-    attempts: tuple[Callable[[], object], ...] = (lambda: stuck.result(60), studio.good)
+def test_closing_defers_what_is_under_way(observed: ObservedPool) -> None:
+    stuck = observed.begin("endless.jpg", ENDLESS)
+    observed.wait_for_busy()
+    observed.pool.close()
+    attempts: tuple[Callable[[], object], ...] = (lambda: stuck.result(60), observed.good)
     for attempt in attempts:
         with pytest.raises(Deferred, match="sorawatch is being stopped"):
             attempt()
-    assert studio.pids == set()
+    assert observed.pids == set()
 
 
 DAEMON = """
@@ -260,10 +260,12 @@ def test_an_idle_worker_ends_with_its_daemon(tmp_path: Path) -> None:
     wait_until(lambda: not exists(pid))
 
 
-def test_the_daemon_holds_no_decoder_and_the_worker_no_key(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_daemon_holds_no_decoder_and_the_worker_no_key(
+    observed: ObservedPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SORAWATCH_API_KEY", "sk-secret")
-    studio.good()
-    (pid,) = studio.pids
+    observed.good()
+    (pid,) = observed.pids
     assert b"sk-secret" not in Path(f"/proc/{pid}/environ").read_bytes()
     maps = "import sorawatch.app.build; print(open('/proc/self/maps').read())"
     loaded = subprocess.run([sys.executable, "-c", maps], capture_output=True, text=True, check=True).stdout
@@ -272,9 +274,9 @@ def test_the_daemon_holds_no_decoder_and_the_worker_no_key(studio: Studio, monke
     assert "pillow_heif" not in loaded
 
 
-def test_a_worker_is_confined(studio: Studio) -> None:
-    studio.good()
-    (pid,) = studio.pids
+def test_a_worker_is_confined(observed: ObservedPool) -> None:
+    observed.good()
+    (pid,) = observed.pids
     limits = Path(f"/proc/{pid}/limits").read_text()
     assert f"Max address space         {5 << 29}" in limits
     assert "Max core file size        0  " in limits
@@ -283,12 +285,12 @@ def test_a_worker_is_confined(studio: Studio) -> None:
 
 
 def test_decoders_write_nothing_over_our_own_words(
-    studio: Studio, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    observed: ObservedPool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     noise = Image.effect_noise((200, 200), 90)
     data = save(tmp_path, noise, "whole.tiff", compression="tiff_lzw").read_bytes()
     with pytest.raises(Rejected):
-        studio.begin("cut.tiff", data[:2000] + bytes(8000) + data[10_000:]).result(60)
+        observed.begin("cut.tiff", data[:2000] + bytes(8000) + data[10_000:]).result(60)
     assert capfd.readouterr() == ("", "")
 
 
@@ -304,23 +306,23 @@ def test_without_a_worker_pictures_wait(
     assert "libjpeg.so.62" in capfd.readouterr().err
 
 
-def test_many_threads_get_what_one_gets(studio: Studio) -> None:
-    paths = [save(studio.folder, flat((9 * number, 200, 90)), f"{number}.png") for number in range(8)]
-    alone = [studio.pool.prepare(path, WISH) for path in paths]
+def test_many_threads_get_what_one_gets(observed: ObservedPool) -> None:
+    paths = [save(observed.folder, flat((9 * number, 200, 90)), f"{number}.png") for number in range(8)]
+    alone = [observed.pool.prepare(path, WISH) for path in paths]
     start = threading.Barrier(8)
 
     def together(path: Path) -> list[Reference]:
         start.wait()
-        return [studio.pool.prepare(path, WISH) for _ in range(4)]
+        return [observed.pool.prepare(path, WISH) for _ in range(4)]
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(together, paths)) == [[reference] * 4 for reference in alone]
-    assert len(studio.pids) == 2
+    assert len(observed.pids) == 2
 
 
-def test_a_relative_path_is_that_of_the_daemon(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    studio.good()
-    (studio.folder / "below").mkdir()
-    save(studio.folder / "below", flat(RED, size=(320, 200)), "here.png")
-    monkeypatch.chdir(studio.folder / "below")
-    assert studio.pool.prepare(Path("here.png"), WISH).source == Size(320, 200)
+def test_a_relative_path_is_that_of_the_daemon(observed: ObservedPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    observed.good()
+    (observed.folder / "below").mkdir()
+    save(observed.folder / "below", flat(RED, size=(320, 200)), "here.png")
+    monkeypatch.chdir(observed.folder / "below")
+    assert observed.pool.prepare(Path("here.png"), WISH).source == Size(320, 200)
