@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from sorawatch import __version__
 from sorawatch.app.folders import InboxGate, mark_folders, name_of
@@ -28,11 +30,13 @@ from sorawatch.daemon.submission.admission import Admission
 from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.daemon.upkeep.retention import delivered_ms
 from sorawatch.edges import images
-from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.logs import SECRETS
 from sorawatch.edges.sd_notify import ServiceManager
 from sorawatch.errors import Blocked, ConfigError
+
+if TYPE_CHECKING:
+    from sorawatch.edges.api import VideoApi
 
 logger = logging.getLogger("sorawatch")
 
@@ -81,7 +85,28 @@ def admission(config: Config) -> Admission:
     )
 
 
-def api_client(config: Config, key: KeySource | None, environ: Mapping[str, str]) -> VideoApi:
+class ApiConnection:
+    """Gives the client of the server, which is made, and the HTTP library loaded, once it is first asked for."""
+
+    def __init__(self, make: Callable[[], VideoApi]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._api: VideoApi | None = None
+
+    def __call__(self) -> VideoApi:
+        """The one client. May be called from any thread."""
+        with self._lock:
+            if self._api is None:
+                self._api = self._make()
+            return self._api
+
+    def close(self) -> None:
+        """Close the client's connections, if there are any."""
+        if self._api is not None:
+            self._api.close()
+
+
+def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, str]) -> ApiConnection:
     """The server, with the key read anew for every request, so that a changed key file counts at once.
 
     Raises:
@@ -104,16 +129,21 @@ def api_client(config: Config, key: KeySource | None, environ: Mapping[str, str]
             SECRETS.add(secret)
         return secret
 
-    return VideoApi(
-        api.base_url,
-        read,
-        timeout_seconds=api.timeout_seconds,
-        user_agent=USER_AGENT,
-        pool_size=CONNECTIONS,
-        headers=headers,
-        secrets=secrets,
-        dialect=Dialect(api.image_field, api.extra_fields, api.send_size, api.auth),
-    )
+    def make() -> VideoApi:
+        from sorawatch.edges.api import Dialect, VideoApi  # noqa: PLC0415 -- see `ApiConnection`
+
+        return VideoApi(
+            api.base_url,
+            read,
+            timeout_seconds=api.timeout_seconds,
+            user_agent=USER_AGENT,
+            pool_size=CONNECTIONS,
+            headers=headers,
+            secrets=secrets,
+            dialect=Dialect(api.image_field, api.extra_fields, api.send_size, api.auth),
+        )
+
+    return ApiConnection(make)
 
 
 @contextmanager
@@ -171,7 +201,7 @@ def opened(
 
         def parts(config: Config) -> Parts:
             key = find_key(config, environ)
-            api = api_client(config, key, environ)
+            api = api_connection(config, key, environ)
             stack.callback(api.close)
             watch = config.watch
             inbox = Inbox(config.folders.inbox, ignore=watch.ignore, settle_seconds=watch.settle_seconds)

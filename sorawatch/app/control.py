@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
 from sorawatch.app.build import admission, policy
 from sorawatch.app.recovery import reconcile, taken_in
 from sorawatch.app.state import StateLocation, new_owner
-from sorawatch.config import Config
-from sorawatch.core.job import Job
-from sorawatch.daemon.upkeep.command_queue import Command, execute, find, preview
+from sorawatch.daemon.upkeep.command_queue import Command, execute, preview
+from sorawatch.daemon.upkeep.find_job import find
 from sorawatch.edges.store import Store
+
+if TYPE_CHECKING:
+    from sorawatch.config import Config
+    from sorawatch.core.job import Job
 
 
 def request(config: Config, wishes: Sequence[Command]) -> bool:

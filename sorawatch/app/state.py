@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sorawatch.config import Config
 from sorawatch.config.sections import WORK
 from sorawatch.core.os_errors import translate
 from sorawatch.edges import lock, mounts
@@ -20,6 +19,9 @@ from sorawatch.edges.lock import Lock
 from sorawatch.edges.spool import Spool
 from sorawatch.edges.store import Database, PostgresDatabase, SqliteFile, Store, Transaction
 from sorawatch.errors import ConfigError, DamagedState, Problem, UsageError
+
+if TYPE_CHECKING:
+    from sorawatch.config import Config
 
 logger = logging.getLogger("sorawatch")
 

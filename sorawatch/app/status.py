@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sorawatch.app.state import StateLocation
-from sorawatch.config import Config
 from sorawatch.core.budget import next_beat
 from sorawatch.core.calendar import day_of, month_of
 from sorawatch.core.concurrency_limit import effective
 from sorawatch.core.job import FINAL, Job, State
-from sorawatch.core.limits import Limits
 from sorawatch.core.naming import legible
 from sorawatch.core.order import MICROS
-from sorawatch.daemon.submission.admission import allowance
-from sorawatch.daemon.upkeep.command_queue import find
+from sorawatch.daemon.submission.allowance import allowance
+from sorawatch.daemon.upkeep.find_job import find
 from sorawatch.daemon.upkeep.status_note import PAUSED, Pause
 from sorawatch.edges.store import HistoryEntry, Spending, Store
+
+if TYPE_CHECKING:
+    from sorawatch.config import Config
+    from sorawatch.core.limits import Limits
 
 _ENDED = 20
 """Ended jobs that are told, the latest."""

@@ -10,18 +10,21 @@ from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sorawatch.app.build import api_client
+from sorawatch.app.build import api_connection
 from sorawatch.app.state import StateLocation
 from sorawatch.config import Config, KeySource, find_key
 from sorawatch.config.rules import is_exposed
 from sorawatch.core.os_errors import translate
 from sorawatch.daemon.intake.watcher import watch_method
 from sorawatch.edges import lock, mounts
-from sorawatch.edges.api import VideoApi
 from sorawatch.edges.events import limit_reached, most_watches
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked, ConfigError, Deferred, Rejected, SorawatchError
+
+if TYPE_CHECKING:
+    from sorawatch.edges.api import VideoApi
 
 _PATIENCE = 10.0
 """Seconds that the folders are given to answer."""
@@ -63,7 +66,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         key = find_key(config, environ)
         if key is not None:
             key.read()
-        api = api_client(config, key, environ)
+        api = api_connection(config, key, environ)()
     except ConfigError as error:
         for problem in error.problems:
             yield Finding(f"{problem.where}: {problem.what}", problem.hint, grave=True)

@@ -10,21 +10,24 @@ from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sorawatch.app.status import Snapshot
-from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import clock_time
 from sorawatch.core.job import FINAL, Charged, Job, State
 from sorawatch.core.naming import on_a_line, tame
 from sorawatch.daemon.upkeep.job_log import shown
-from sorawatch.daemon.upkeep.status_note import Pause
-from sorawatch.edges.store import HistoryEntry, Spending
+
+if TYPE_CHECKING:
+    from sorawatch.app.status import Snapshot
+    from sorawatch.config import Config
+    from sorawatch.daemon.upkeep.status_note import Pause
+    from sorawatch.edges.store import HistoryEntry, Spending
 
 _STYLES = {
     State.RENDERING: "cyan",

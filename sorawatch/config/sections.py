@@ -7,16 +7,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sorawatch.core.job import Billing
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import MICROS, Fit, Focus, Model, Size
 from sorawatch.core.permissions import Permissions
-from sorawatch.core.reference_format import ReferenceOptions
 from sorawatch.core.sidecar import OrderSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
+
+    from sorawatch.core.job import Billing
+    from sorawatch.core.reference_format import ReferenceOptions
 
 KEEP_DAYS = 90
 STATE = "/var/lib/sorawatch/state.db"

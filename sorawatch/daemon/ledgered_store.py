@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from sorawatch.core.purchase import Purchase, untold
-from sorawatch.edges.ledger import Ledger
-from sorawatch.edges.store import Store, Transaction
 from sorawatch.errors import Blocked
+
+if TYPE_CHECKING:
+    from sorawatch.edges.ledger import Ledger
+    from sorawatch.edges.store import Store, Transaction
 
 _PAUSE = 5.0
 """Seconds between two tries to write the ledger."""

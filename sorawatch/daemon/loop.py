@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.budget import Exclusion
@@ -19,11 +20,9 @@ from sorawatch.core.log_events import LogEvent, LogFields, log_extra
 from sorawatch.daemon.actions.executor import ActionDone, Executor
 from sorawatch.daemon.actions.record import record
 from sorawatch.daemon.actions.render_times import RenderTimes
-from sorawatch.daemon.actions.uploads import ActiveUploads
 from sorawatch.daemon.intake import new_jobs
 from sorawatch.daemon.intake.known_pairs import KnownPairs
 from sorawatch.daemon.intake.scan_scheduler import ScanDone, ScanScheduler
-from sorawatch.daemon.ledgered_store import LedgeredStore
 from sorawatch.daemon.mailbox import Mailbox
 from sorawatch.daemon.messages import ConfigReloaded, InboxChanged, Listener, Message, Parts, StopRequested, is_stop
 from sorawatch.daemon.submission.breakers import Breakers
@@ -36,12 +35,16 @@ from sorawatch.daemon.turn_spacing import TurnSpacing
 from sorawatch.daemon.upkeep import earlier_videos
 from sorawatch.daemon.upkeep.command_queue import execute_all
 from sorawatch.daemon.upkeep.earlier_videos import EarlierVideos
-from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.daemon.upkeep.peers import PeerMonitor
 from sorawatch.daemon.upkeep.retention import Retention
 from sorawatch.daemon.upkeep.status_note import PAUSED, Cause, StatusNote
-from sorawatch.edges.store import Transaction
 from sorawatch.errors import Blocked
+
+if TYPE_CHECKING:
+    from sorawatch.daemon.actions.uploads import ActiveUploads
+    from sorawatch.daemon.ledgered_store import LedgeredStore
+    from sorawatch.daemon.upkeep.heartbeat import Heartbeat
+    from sorawatch.edges.store import Transaction
 
 logger = logging.getLogger("sorawatch")
 

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -24,11 +25,13 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
 from watchdog.utils import BaseThread
 
 from sorawatch.core.os_errors import translate
 from sorawatch.errors import Blocked, Deferred
+
+if TYPE_CHECKING:
+    from watchdog.observers.api import BaseObserver
 
 _NUDGE_PAUSE = 0.1
 """Seconds at least between two nudges."""

@@ -14,7 +14,6 @@ from urllib.parse import quote, unquote
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -27,6 +26,7 @@ from sorawatch.simulator.ledger import GenerationPlan, LedgerBook, SimulatedVide
 from sorawatch.simulator.renderer import Renderer
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from sorawatch.simulator.contract import Form

@@ -14,11 +14,14 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from sorawatch.simulator import clip_faults, telling
 from sorawatch.simulator.answers import Manner, SimulatedResponse
 from sorawatch.simulator.bodies import SHAPES, canned
-from sorawatch.simulator.ledger import GenerationPlan
+
+if TYPE_CHECKING:
+    from sorawatch.simulator.ledger import GenerationPlan
 
 OPERATIONS = ("create", "retrieve", "list", "content", "delete", "models", "storage")
 """``storage`` is a request for a clip on the host that a ``redirect`` or a ``link`` leads to."""

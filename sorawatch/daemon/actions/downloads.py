@@ -6,16 +6,21 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.media import BOXED, MP4
 from sorawatch.core.os_errors import translate
 from sorawatch.core.repeated_download import RepeatedDownload
 from sorawatch.edges import clip, foreign_clip, outbox
-from sorawatch.edges.api import VideoApi
-from sorawatch.edges.foreign_clip import ForeignClip
 from sorawatch.edges.spool import Spool, SpoolFile
 from sorawatch.errors import Deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sorawatch.edges.api import VideoApi
+    from sorawatch.edges.foreign_clip import ForeignClip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class _Odd:
 class ClipDownloads:
     """Called from several threads at once, for different jobs."""
 
-    def __init__(self, api: VideoApi, work: Spool, same_again_seconds: float) -> None:
+    def __init__(self, api: Callable[[], VideoApi], work: Spool, same_again_seconds: float) -> None:
         """``same_again_seconds``: bytes that are no whole MP4 and come again after so long are what the server has."""
         self._api = api
         self._work = work
@@ -78,7 +83,7 @@ class ClipDownloads:
         """Download into ``part``, and see what came. What is nothing to be delivered is removed."""
         part.touch()
         with open(part, "r+b") as file:
-            self._api.download(video_id, file)
+            self._api().download(video_id, file)
             file.flush()
             os.fsync(file.fileno())
         try:

@@ -6,16 +6,19 @@ import logging
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.job import UNPAID, Change, Job, State
 from sorawatch.core.lifecycle import Action, advance, decide, resume
-from sorawatch.core.purchase import standing_after
-from sorawatch.daemon.actions.executor import ActionDone
-from sorawatch.daemon.actions.render_times import RenderTimes
-from sorawatch.daemon.submission.admission import Admission
-from sorawatch.daemon.submission.breakers import Breakers
+from sorawatch.core.purchase_outcome import standing_after
 from sorawatch.edges.store import LeaseLost, Transaction
+
+if TYPE_CHECKING:
+    from sorawatch.daemon.actions.executor import ActionDone
+    from sorawatch.daemon.actions.render_times import RenderTimes
+    from sorawatch.daemon.submission.admission import Admission
+    from sorawatch.daemon.submission.breakers import Breakers
 
 logger = logging.getLogger("sorawatch")
 

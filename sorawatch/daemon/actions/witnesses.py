@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from sorawatch.core.job import Job
 from sorawatch.core.purchase import Witness
+
+if TYPE_CHECKING:
+    from sorawatch.core.job import Job
 
 WITNESSES = 64
 """Videos of ours that are remembered, to check lists against: the latest are those that a list ought to show."""

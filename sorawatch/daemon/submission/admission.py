@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
+from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.another_take import is_same
 from sorawatch.core.budget import Exclusion, LimitReached, LimitScope, Usage, admit, refusal
 from sorawatch.core.calendar import Period, day_of, month_of
-from sorawatch.core.concurrency_limit import ConcurrencyLimit, after_refusal, after_success, effective
+from sorawatch.core.concurrency_limit import after_refusal, after_success, effective
 from sorawatch.core.job import UNPAID, Job, State
 from sorawatch.core.lifecycle import Action, begin, reject, vanish
-from sorawatch.core.limits import Limits
 from sorawatch.core.naming import on_a_line
 from sorawatch.core.order import Model, Size
 from sorawatch.core.purchase import Standing
 from sorawatch.core.purchase_recovery import recovered
-from sorawatch.core.retry_policy import Policy
-from sorawatch.edges.store import Transaction
+from sorawatch.daemon.submission.allowance import allowance, write_allowance
+
+if TYPE_CHECKING:
+    from sorawatch.core.limits import Limits
+    from sorawatch.core.retry_policy import Policy
+    from sorawatch.edges.store import Transaction
 
 _CANDIDATES = 64
 """Ready jobs looked at in one turn: more than are ever staged."""
@@ -176,7 +180,7 @@ class Admission:
             case _:
                 return
         if after != before:
-            tx.write_note("allowance", after and asdict(after))
+            write_allowance(tx, after)
 
     def reunited(self, tx: Transaction, job: Job) -> list[tuple[Job, Job]]:
         """What changed, on disk already, where ``job`` is ready and made of the pair of another job that goes on.
@@ -259,12 +263,6 @@ def _refused(job: Job, now: int, twin: str, what_became_of_it: str) -> Job:
 
 def _as_clip(clip: str | None) -> str:
     return f"delivered as {on_a_line(clip or '')}"
-
-
-def allowance(tx: Transaction) -> ConcurrencyLimit | None:
-    """How many videos the server makes for us at once, if that is fewer than the configuration allows."""
-    note = tx.note("allowance")
-    return note and ConcurrencyLimit(**note)
 
 
 def _scopes(whole: LimitScope, folder: str, quotas: Sequence[LimitScope]) -> list[LimitScope]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker
-from sorawatch.daemon.submission.lost_answers_breaker import LostAnswersBreaker
-from sorawatch.daemon.submission.same_refusals_breaker import SameRefusalsBreaker
-from sorawatch.edges.store import Transaction
+if TYPE_CHECKING:
+    from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker
+    from sorawatch.daemon.submission.lost_answers_breaker import LostAnswersBreaker
+    from sorawatch.daemon.submission.same_refusals_breaker import SameRefusalsBreaker
+    from sorawatch.edges.store import Transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sorawatch.core.another_take import another, require_repeatable
 from sorawatch.core.job import IN_FLIGHT, Change, Job, State
 from sorawatch.core.lifecycle import ACTIONS, resume, retry, withdraw
 from sorawatch.core.naming import job_id, legible
-from sorawatch.core.retry_policy import Policy
 from sorawatch.edges.store import LeaseLost, Transaction
 from sorawatch.errors import Rejected
+
+if TYPE_CHECKING:
+    from sorawatch.core.retry_policy import Policy
 
 logger = logging.getLogger("sorawatch")
 
@@ -27,18 +30,6 @@ class Command:
     verb: str
     job_id: str | None = None
     argument: str | None = None
-
-
-def find(tx: Transaction, text: str) -> Job:
-    """The job that a person means by ``text``, as `Transaction.find` has it.
-
-    Raises:
-        Rejected: if there is none.
-    """
-    job = tx.find(text)
-    if job is None:
-        raise Rejected(f"there is no job {text}", "`sorawatch status` lists the jobs.")
-    return job
 
 
 def preview(tx: Transaction, wish: Command, job: Job | None, policy: Policy) -> Job | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from sorawatch.core.job import Change, Job
 from sorawatch.core.lifecycle import met_after_a_crash
-from sorawatch.edges.store import Transaction
+
+if TYPE_CHECKING:
+    from sorawatch.core.job import Change, Job
+    from sorawatch.edges.store import Transaction
 
 _PAUSE = 2.0
 """Seconds between two looks at who is there."""

@@ -8,14 +8,16 @@ import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from sorawatch.core.budget import LimitReached
 from sorawatch.core.calendar import clock_time
 from sorawatch.core.log_events import LogEvent, LogFields, log_extra
 from sorawatch.core.naming import legible, on_a_line
-from sorawatch.daemon.intake.scan_scheduler import ScanScheduler
-from sorawatch.edges.store import Transaction
+
+if TYPE_CHECKING:
+    from sorawatch.core.budget import LimitReached
+    from sorawatch.daemon.intake.scan_scheduler import ScanScheduler
+    from sorawatch.edges.store import Transaction
 
 logger = logging.getLogger("sorawatch")
 

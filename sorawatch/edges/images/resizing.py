@@ -6,9 +6,12 @@ So with it a picture is decoded finer, which shows where edges are hard.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PIL import Image, ImageChops
 
-from sorawatch.core.framing import Box
+if TYPE_CHECKING:
+    from sorawatch.core.framing import Box
 
 try:
     from cykooz_resizer import FilterType, ResizeAlg, ResizeOptions, Resizer

@@ -11,13 +11,16 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import sqlalchemy as sa
 
 from sorawatch.core.os_errors import translate
-from sorawatch.edges.store.database import Mode
 from sorawatch.errors import Blocked, DamagedState
+
+if TYPE_CHECKING:
+    from sorawatch.edges.store.database import Mode
 
 BUSY_SECONDS = 30
 """How long a transaction waits for another process's before it gives up."""

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.budget import Exclusion
 from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.core.naming import likeness
 from sorawatch.core.purchase import LedgerEntry, Purchase, PurchaseSettled, Standing, VideoKnown, Witness
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.clock import database_time
-from sorawatch.edges.store.database import Database
 from sorawatch.edges.store.orders import Orders
 from sorawatch.edges.store.peers import Peers
 from sorawatch.edges.store.pruning import prune
@@ -23,6 +21,10 @@ from sorawatch.edges.store.rows import changed_columns, job_of, keys_of, purchas
 from sorawatch.edges.store.spending import SpendingQueries
 from sorawatch.edges.store.statements import CLAIMABLE, MANY, ONE, TELL, outside
 from sorawatch.edges.store.tables import commands, history, jobs, notes, purchases
+
+if TYPE_CHECKING:
+    from sorawatch.core.budget import Exclusion
+    from sorawatch.edges.store.database import Database
 
 _LONGEST_ID = 16
 _DAY = 86_400_000
