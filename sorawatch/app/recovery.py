@@ -99,6 +99,7 @@ def take_in(tx: Transaction, ledger: Mapping[str, Purchase]) -> LedgerRecovery:
 
 
 def counted(orders: int) -> str:
+    """``1 order``, ``2 orders``."""
     return f"{orders} order{'' if orders == 1 else 's'}"
 
 

@@ -134,11 +134,15 @@ class Retries:
 
 
 class LogFormat(StrEnum):
+    """How a log line is written."""
+
     TEXT = "text"
     JSON = "json"
 
 
 class LogLevel(StrEnum):
+    """The least severity that is logged."""
+
     DEBUG = "debug"
     INFO = "info"
     WARNING = "warning"

@@ -80,8 +80,9 @@ class HttpResponse:
 
     @property
     def own_words(self) -> str:
-        """What the complaint says without quotations. Beside a bare code in a 2xx, such as ``queued``, a text says
-        nothing of a refusal: then it is the code alone.
+        """What the complaint says without quotations.
+
+        Beside a bare code in a 2xx, such as ``queued``, a text says nothing of a refusal: then it is the code alone.
         """
         if self.error is None:
             return ""

@@ -157,8 +157,10 @@ class Job:
 
     @property
     def wants_video(self) -> bool:
-        """Whether a person may name the video that was bought: the server has not, and does not know the one it is
-        taken for, if any."""
+        """Whether a person may name the video that was bought.
+
+        The server has not named it, and does not know the one it is taken for, if any.
+        """
         match self.state:
             case State.HELD:
                 return self.video_id is None or self.lost_at is not None

@@ -80,8 +80,10 @@ def settled(before: LostAnswers, job_id: str) -> LostAnswers | None:
 
 
 def to_json(known: LostAnswers) -> dict[str, Any]:
+    """What JSON can hold, for `from_json`."""
     return asdict(known)
 
 
 def from_json(document: dict[str, Any]) -> LostAnswers:
+    """The reverse of `to_json`."""
     return LostAnswers(**{**document, "jobs": tuple(document["jobs"])})

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """PREPARE staged a reference of exactly ``size``, cut from an image; ``digest`` and ``reference_digest`` are the
-    SHA-256 of the one and the other."""
+    """PREPARE staged a reference of exactly ``size``, cut from an image.
+
+    ``digest`` is the SHA-256 of the image, ``reference_digest`` that of the reference.
+    """
 
     size: Size
     digest: str

@@ -42,9 +42,11 @@ def refused(before: SameRefusals | None, job_id: str, digest: str, text: str) ->
 
 
 def to_json(known: SameRefusals) -> dict[str, Any]:
+    """What JSON can hold, for `from_json`."""
     return {"words": known.words, "pictures": known.pictures, "restore": known.restore}
 
 
 def from_json(document: dict[str, Any]) -> SameRefusals:
+    """The reverse of `to_json`."""
     pictures = tuple((job, digest) for job, digest in document["pictures"])
     return SameRefusals(document["words"], pictures, tuple(document["restore"]))

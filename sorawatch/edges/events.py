@@ -139,7 +139,8 @@ class _Handler(FileSystemEventHandler):
 def _hurry() -> None:
     """Have watchdog wait for the second half of a move only as long as matters to somebody who is merely nudged."""
     for module, name in _GROUPERS:
-        with suppress(ImportError):
+        # A version that names them otherwise is slower by its own delay, and works.
+        with suppress(ImportError, AttributeError):
             getattr(importlib.import_module(f"watchdog.observers.{module}"), name).delay = _MOVE_PAUSE
 
 

@@ -38,20 +38,24 @@ def of_videos(change: Callable[[Fault, Document], Document]) -> Effect:
 
 
 def with_values(**values: object) -> Effect:
+    """Each video with these values in place of its own."""
     return of_videos(lambda _, video: {**video, **values})
 
 
 def without(key: str) -> Callable[[Fault, Document], Document]:
+    """The document without a key."""
     return lambda _, document: {name: value for name, value in document.items() if name != key}
 
 
 def receding(_: Fault, video: Document) -> Document:
+    """A progress that goes back as the video is made."""
     progress = video["progress"]
     assert isinstance(progress, int)
     return {**video, "progress": 100 - progress}
 
 
 def renamed(_: Fault, video: Document) -> Document:
+    """The video under another id."""
     return {**video, "id": "task_" + hashlib.sha256(str(video["id"]).encode()).hexdigest()[:24]}
 
 
@@ -82,10 +86,12 @@ def is_young(fault: Fault, video: Document) -> bool:
 
 
 def is_unfinished(_: Fault, video: Document) -> bool:
+    """Whether the video is still being made."""
     return video["status"] not in {"completed", "failed"}
 
 
 def has_word(fault: Fault, video: Document) -> bool:
+    """Whether the prompt holds the fault's word."""
     return fault.word in str(video["prompt"])
 
 

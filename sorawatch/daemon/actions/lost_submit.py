@@ -75,11 +75,13 @@ class LostSubmitSearch:
         return o.Searched(candidates, complete=True, witnessed=hidden is None and self._shows_ours(videos))
 
     def _videos_since(self, since: int) -> tuple[dict[str, Video], int | None, bool]:
-        """The server's videos from ``since`` (Unix seconds) on, from when on they are surely all, and whether some are
-        left out. None: never.
+        """The server's videos from ``since`` (Unix seconds) on.
 
         A list proves that a video is missing only if the server says that it ends, or if it goes back, newest
         first all the way, to before ``since``.
+
+        Returns:
+            The videos by id; from when on they are surely all, None if never; whether some are left out.
         """
         videos: dict[str, Video] = {}
         after, newest_first, last, filtered = None, True, None, False
