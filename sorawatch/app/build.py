@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from sorawatch import __version__
 from sorawatch.app.folders import InboxGate, mark_folders, state_name
@@ -26,11 +27,15 @@ from sorawatch.daemon.submission.admission import Admission
 from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.daemon.upkeep.retention import delivered_ms
 from sorawatch.edges import images
-from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.logs import SECRETS
 from sorawatch.edges.sd_notify import ServiceManager
 from sorawatch.errors import Blocked, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from sorawatch.edges.api import VideoApi
 
 logger = logging.getLogger("sorawatch")
 
@@ -53,7 +58,28 @@ def admission(config: Config) -> Admission:
     )
 
 
-def api_client(config: Config, key: KeySource | None, environ: Mapping[str, str]) -> VideoApi:
+class ApiConnection:
+    """Creates the client of the server, and loads the HTTP library, when it is first called: so a start is faster."""
+
+    def __init__(self, make: Callable[[], VideoApi]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._api: VideoApi | None = None
+
+    def __call__(self) -> VideoApi:
+        """The one client. May be called from any thread."""
+        with self._lock:
+            if self._api is None:
+                self._api = self._make()
+            return self._api
+
+    def close(self) -> None:
+        """Close the client's connections, if there are any."""
+        if self._api is not None:
+            self._api.close()
+
+
+def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, str]) -> ApiConnection:
     """The server, with the key read anew for every request, so that a changed key file counts at once.
 
     Raises:
@@ -76,16 +102,21 @@ def api_client(config: Config, key: KeySource | None, environ: Mapping[str, str]
             SECRETS.add(secret)
         return secret
 
-    return VideoApi(
-        api.base_url,
-        read,
-        timeout_seconds=api.timeout_seconds,
-        user_agent=USER_AGENT,
-        pool_size=CONNECTIONS,
-        headers=headers,
-        secrets=secrets,
-        dialect=Dialect(api.image_field, api.extra_fields, api.send_size, api.auth),
-    )
+    def make() -> VideoApi:
+        from sorawatch.edges.api import Dialect, VideoApi  # noqa: PLC0415 -- see `ApiConnection`
+
+        return VideoApi(
+            api.base_url,
+            read,
+            timeout_seconds=api.timeout_seconds,
+            user_agent=USER_AGENT,
+            pool_size=CONNECTIONS,
+            headers=headers,
+            secrets=secrets,
+            dialect=Dialect(api.image_field, api.extra_fields, api.send_size, api.auth),
+        )
+
+    return ApiConnection(make)
 
 
 @contextmanager
@@ -144,7 +175,7 @@ def opened(
 
         def parts(config: Config) -> Parts:
             key = find_key(config, environ)
-            api = api_client(config, key, environ)
+            api = api_connection(config, key, environ)
             stack.callback(api.close)
             watch = config.watch
             inbox = Inbox(config.folders.inbox, ignore=watch.ignore, settle_seconds=watch.settle_seconds)

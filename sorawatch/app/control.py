@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sorawatch.app.build import admission
 from sorawatch.app.folders import set_marked_folders
 from sorawatch.app.recovery import log_recovered, reconcile, take_in
 from sorawatch.app.state import StateLocation, new_owner
-from sorawatch.config import Config
-from sorawatch.core.command import Command
-from sorawatch.core.job import Job
 from sorawatch.daemon.upkeep import command_queue
+from sorawatch.daemon.upkeep.find_job import find
 from sorawatch.edges.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sorawatch.config import Config
+    from sorawatch.core.command import Command
+    from sorawatch.core.job import Job
 
 
 def execute(config: Config, commands: Sequence[Command]) -> bool:
@@ -41,7 +46,7 @@ def execute(config: Config, commands: Sequence[Command]) -> bool:
             if not running:
                 tx.peers.release_claims(tx.peers.absent())
             for each in commands:
-                job = command_queue.find(tx, each.job_id) if each.job_id else None
+                job = find(tx, each.job_id) if each.job_id else None
                 command_queue.result(tx, each, job, config.policy)
                 if running:
                     tx.commands.add(replace(each, job_id=job.id if job else None))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sorawatch.app.state import make
-from sorawatch.config import Config
 from sorawatch.edges import lock, outbox
 from sorawatch.edges.lock import Lock
-from sorawatch.edges.store import Transaction
 from sorawatch.errors import Blocked, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sorawatch.config import Config
+    from sorawatch.edges.store import Transaction
 
 _MARKED = "marked"
 """The note that lists the folders that this state has worked with."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.core.job_record import from_record
 from sorawatch.core.purchase import Purchase, merged, untold
 from sorawatch.core.purchase_recovery import recovered
-from sorawatch.daemon.submission.admission import Admission
-from sorawatch.edges.spool import Spool
 from sorawatch.edges.store import LeaseLost, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sorawatch.daemon.submission.admission import Admission
+    from sorawatch.edges.spool import Spool
 
 logger = logging.getLogger("sorawatch")
 

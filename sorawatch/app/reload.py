@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from sorawatch import config
-from sorawatch.config import Config
 from sorawatch.core.log_events import LogEvent, LogFields, log_extra
 from sorawatch.daemon.messages import ConfigReloaded, Parts
-from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.errors import Blocked, ConfigError, Deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sorawatch.config import Config
+    from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 
 logger = logging.getLogger("sorawatch")
 

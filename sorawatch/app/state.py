@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sorawatch.config import Config
 from sorawatch.config.sections import WORK
 from sorawatch.core.os_errors import translate
 from sorawatch.daemon.upkeep.status_note import PublishedStatus
@@ -20,6 +19,11 @@ from sorawatch.edges.lock import Lock
 from sorawatch.edges.spool import Spool
 from sorawatch.edges.store import Database, PostgresDatabase, SqliteFile, Store, Transaction
 from sorawatch.errors import ConfigError, DamagedState, Problem, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sorawatch.config import Config
 
 logger = logging.getLogger("sorawatch")
 

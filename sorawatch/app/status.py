@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from sorawatch.app.state import StateLocation
-from sorawatch.config import Config
 from sorawatch.core.budget import next_beat
 from sorawatch.core.calendar import LocalTime, day_of, month_of
 from sorawatch.core.concurrency_limit import effective
 from sorawatch.core.job import FINAL, Job, State
-from sorawatch.core.limits import Limits
 from sorawatch.core.naming import legible
 from sorawatch.core.order import MICROS
 from sorawatch.core.pause import Pause
-from sorawatch.daemon.submission.admission import concurrency_limit, paced_until
-from sorawatch.daemon.upkeep.command_queue import find, is_paused
+from sorawatch.daemon.submission.usage_notes import concurrency_limit, paced_until
+from sorawatch.daemon.upkeep.find_job import find
+from sorawatch.daemon.upkeep.pause_note import is_paused
 from sorawatch.daemon.upkeep.status_note import PAUSED, PublishedStatus
 from sorawatch.edges.store import HistoryEntry, Spending, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sorawatch.config import Config
+    from sorawatch.core.limits import Limits
 
 _ENDED = 20
 """The latest ended jobs that are shown."""

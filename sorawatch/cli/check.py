@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sorawatch.app.build import api_client
+from sorawatch.app.build import api_connection
 from sorawatch.app.folders import marked_folders
 from sorawatch.app.state import StateLocation
 from sorawatch.config import Config, KeySource, find_key
@@ -19,10 +18,15 @@ from sorawatch.config.rules import is_exposed
 from sorawatch.core.os_errors import translate
 from sorawatch.daemon.intake.watcher import watch_method
 from sorawatch.edges import lock, mounts
-from sorawatch.edges.api import VideoApi
 from sorawatch.edges.events import limit_reached, most_watches
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked, ConfigError, Deferred, Rejected, SorawatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from sorawatch.edges.api import VideoApi
 
 _FOLDER_TIMEOUT = 10.0
 """Seconds that the folders are given to answer."""
@@ -66,7 +70,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         key = find_key(config, environ)
         if key is not None:
             key.read()
-        api = api_client(config, key, environ)
+        api = api_connection(config, key, environ)()
     except ConfigError as error:
         for problem in error.problems:
             yield Finding(f"{problem.where}: {problem.what}", problem.hint, grave=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.panel import Panel
@@ -15,6 +14,11 @@ from sorawatch.app import build
 from sorawatch.cli import samples, screens
 from sorawatch.core.job import State
 from sorawatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
 
 _GENERATION_SECONDS = 4.0
 

@@ -1,4 +1,7 @@
-"""Arguments in, exit status out."""
+"""Arguments in, exit status out.
+
+Each command imports what it needs once it is called: the database, HTTP and the simulator take a second to load.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,22 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.live import Live
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from sorawatch import __version__, config
-from sorawatch.app import control, recovery, status
-from sorawatch.cli import check, demo, preview, report, run, screens, service
-from sorawatch.cli.service.verify import is_service_of, verify
-from sorawatch.cli.terminal import FAILED, err, explain, out
-from sorawatch.config import Config
-from sorawatch.core.command import Command
+from sorawatch import __version__
+from sorawatch.cli.terminal import FAILED, INTERRUPTED, err, explain, out
 from sorawatch.core.naming import tame
-from sorawatch.daemon.upkeep.command_queue import ANOTHER
-from sorawatch.edges import logs
 from sorawatch.errors import ConfigError, UsageError
-from sorawatch.simulator import SimulatorSettings
+
+if TYPE_CHECKING:
+    from sorawatch.cli.check import Finding
+    from sorawatch.cli.service import InstallPlan
+    from sorawatch.config import Config
+    from sorawatch.core.command import Command
 
 
 class _Commands(TyperGroup):
@@ -38,7 +38,7 @@ class _Commands(TyperGroup):
         try:
             return super().main([word for word in words if word != "--debug"], *rest, **options)
         except KeyboardInterrupt:
-            sys.exit(run.INTERRUPTED)
+            sys.exit(INTERRUPTED)
         except Exception as error:
             if debug:
                 raise
@@ -86,6 +86,8 @@ def _global(
 
 
 def _load(context: typer.Context, path: Path | None) -> Config:
+    from sorawatch import config
+
     return config.load(config.find(path or context.obj, os.environ), os.environ)
 
 
@@ -94,6 +96,8 @@ def _demo(
     folder: Annotated[Path, typer.Option("--dir", help="Where the demo's folders are made.")] = Path("sorawatch-demo"),
 ) -> None:
     """Show the whole product on sample photos: no key, no configuration, no costs."""
+    from sorawatch.cli import demo
+
     if not demo.run(folder, out):
         raise typer.Exit(FAILED)
 
@@ -101,6 +105,9 @@ def _demo(
 @cli.command("init")
 def _init(folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to begin.")] = Path()) -> None:
     """Write a commented configuration and make the folders."""
+    from sorawatch import config
+    from sorawatch.cli import screens
+
     path = config.create_starter(folder)
     out.print(f"Wrote {escape(str(path))} and made inbox, outbox, errors and processed beside it. Next:")
     for line in screens.first_steps(path, "" if folder == Path() else f" -c {shlex.quote(str(path))}"):
@@ -115,18 +122,21 @@ def _check(
     config_path: ConfigOption = None,
 ) -> None:
     """Say everything that would go wrong, and what to do about each."""
+    from sorawatch.cli.check import Finding, check
+    from sorawatch.cli.service.verify import is_service_of, verify
+
     try:
         loaded = _load(context, config_path)
     except ConfigError as error:
         for problem in error.problems:
-            _print_finding(check.Finding(f"{problem.where}: {problem.what}", problem.hint, grave=True))
+            _print_finding(Finding(f"{problem.where}: {problem.what}", problem.hint, grave=True))
         raise typer.Exit(FAILED) from error
-    problems: list[check.Finding] = []
+    problems: list[Finding] = []
     if not service_too and is_service_of(loaded, name):
         option = "" if name == "sorawatch" else f" --name {shlex.quote(name)}"
         told = f"the service {name} works by this configuration, with a user and a key of its own; this looks as you"
-        _print_finding(check.Finding(told, f"For the service: sorawatch check --service{option}"))
-    for finding in verify(loaded, name) if service_too else check.check(loaded, os.environ):
+        _print_finding(Finding(told, f"For the service: sorawatch check --service{option}"))
+    for finding in verify(loaded, name) if service_too else check(loaded, os.environ):
         _print_finding(finding)
         problems += [finding] if finding.grave else []
     if problems:
@@ -135,7 +145,7 @@ def _check(
     out.print("[green]ready to run[/]")
 
 
-def _print_finding(finding: check.Finding) -> None:
+def _print_finding(finding: Finding) -> None:
     mark = "[red]✗[/]" if finding.grave else "[yellow]![/]" if finding.hint else "[green]✓[/]"
     out.print(f"{mark} {escape(tame(finding.what))}", soft_wrap=True)
     if finding.hint:
@@ -149,6 +159,8 @@ def _run(
     once: Annotated[bool, typer.Option("--once", help="Work off what is there, then end.")] = False,
 ) -> None:
     """Watch the inbox until stopped."""
+    from sorawatch.cli import run
+
     if not run.run(_load(context, config_path), os.environ, err, once=once):
         raise typer.Exit(FAILED)
 
@@ -161,8 +173,13 @@ def _status(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing it until Ctrl-C.")] = False,
 ) -> None:
     """Show the jobs, what each waits for, what was spent, and what is paused and why."""
+    from sorawatch.app import status
+    from sorawatch.cli import screens
+
     loaded = _load(context, config_path)
     if follow and not as_json and out.is_terminal:
+        from rich.live import Live
+
         with Live(screens.status(status.snapshot(loaded)), console=out, auto_refresh=False) as live:
             while True:
                 time.sleep(1)
@@ -187,6 +204,8 @@ def _report(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List what was spent in a month, and on what."""
+    from sorawatch.cli import report
+
     if as_csv and as_json:
         raise UsageError("--csv and --json are two ways to print it. Choose one.")
     loaded = _load(context, config_path)
@@ -207,15 +226,20 @@ def _show(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show all about one job, and all that happened to it."""
+    from sorawatch.app import status
+    from sorawatch.cli import screens
+
     loaded = _load(context, config_path)
-    found, entries, time_ = status.history(loaded, job)
+    found, entries, now = status.history(loaded, job)
     if as_json:
         typer.echo(json.dumps(status.history_as_json(found, entries), indent=2))
     else:
-        out.print(screens.job_details(found, entries, time_))
+        out.print(screens.job_details(found, entries, now))
 
 
 def _ask(context: typer.Context, config_path: Path | None, commands: list[Command], done: str) -> None:
+    from sorawatch.app import control
+
     running = control.execute(_load(context, config_path), commands)
     out.print(f"{done}{'' if running else '; no daemon is running, so it takes effect with the next `sorawatch run`'}.")
 
@@ -230,6 +254,9 @@ def _retry(
     ] = False,
 ) -> None:
     """Try jobs again now: failed, cancelled, held or waiting ones."""
+    from sorawatch.core.command import Command
+    from sorawatch.daemon.upkeep.command_queue import ANOTHER
+
     told = ", ".join(jobs)
     done = f"Asked to order {told} once more" if another else f"Asked to try {told} again"
     _ask(context, config_path, [Command("retry", job, ANOTHER if another else None) for job in jobs], done)
@@ -238,6 +265,8 @@ def _retry(
 @cli.command("cancel")
 def _cancel(context: typer.Context, jobs: JobArguments, config_path: ConfigOption = None) -> None:
     """Withdraw jobs that are not paid for yet, or give up held ones; their pairs go to the errors folder."""
+    from sorawatch.core.command import Command
+
     _ask(context, config_path, [Command("cancel", job) for job in jobs], f"Asked to cancel {', '.join(jobs)}")
 
 
@@ -249,12 +278,17 @@ def _adopt(
     config_path: ConfigOption = None,
 ) -> None:
     """Tell a held job which of the server's videos is its own."""
+    from sorawatch.core.command import Command
+
     _ask(context, config_path, [Command("adopt", job, video_id)], f"Asked to follow {video_id} for {job}")
 
 
 @cli.command("recover")
 def _recover(context: typer.Context, config_path: ConfigOption = None) -> None:
     """Make a new state from the work folder and the ledger, when the state file is gone or damaged."""
+    from sorawatch.app import control, recovery
+    from sorawatch.edges import logs
+
     logs.set_up([logs.stderr_handler(os.environ)], "info", prompts=False)
     jobs, orders = control.recover(_load(context, config_path))
     known = f" Known again from the ledger: {recovery.counted(orders)}." if orders else ""
@@ -266,12 +300,16 @@ def _recover(context: typer.Context, config_path: ConfigOption = None) -> None:
 @cli.command("pause")
 def _pause(context: typer.Context, config_path: ConfigOption = None) -> None:
     """Submit nothing more until `resume`; what is paid for goes on."""
+    from sorawatch.core.command import Command
+
     _ask(context, config_path, [Command("pause")], "Paused: nothing more is submitted until `sorawatch resume`")
 
 
 @cli.command("resume")
 def _resume(context: typer.Context, config_path: ConfigOption = None) -> None:
     """Submit again, at once, whatever had stopped it."""
+    from sorawatch.core.command import Command
+
     _ask(context, config_path, [Command("resume")], "Resumed")
 
 
@@ -283,6 +321,8 @@ def _preview(
     config_path: ConfigOption = None,
 ) -> None:
     """Write the exact reference that would be uploaded, and say what the clip would cost."""
+    from sorawatch.cli import preview
+
     previewed = preview.write(_load(context, config_path), image, output, preview.room(out))
     out.print(f"Wrote {escape(str(previewed.path))}", soft_wrap=True)
     out.print(preview.table(previewed))
@@ -297,6 +337,9 @@ def _simulate(
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines in.")] = False,
 ) -> None:
     """Serve the video API with simulated clips, for trying configurations or other clients."""
+    from sorawatch.cli import demo
+    from sorawatch.simulator import SimulatorSettings
+
     settings = SimulatorSettings(key=key or None, generation_seconds=generation_seconds)
     demo.simulate(host, port, settings, allow_remote=allow_remote, console=out)
 
@@ -316,6 +359,9 @@ def _install(
     config_path: ConfigOption = None,
 ) -> None:
     """Write the unit, its user, its folders and the file with the key, and start it now and at every boot."""
+    from sorawatch import config
+    from sorawatch.cli import service
+
     # What this shell's environment overrides does not hold for the service.
     loaded = config.load(config.find(config_path or context.obj, os.environ), {})
     _do(service.install(loaded, os.environ, name, user), dry_run=dry_run)
@@ -324,12 +370,16 @@ def _install(
 @services.command("uninstall")
 def _uninstall(name: NameOption = "sorawatch", dry_run: DryRunOption = False) -> None:
     """Stop the service and take it away; the state, the key, the folders and the user stay."""
+    from sorawatch.cli import service
+
     _do(service.removal(name), dry_run=dry_run)
 
 
 @services.command("status")
 def _service_status(name: NameOption = "sorawatch") -> None:
     """Say what systemd knows of the service; exit 1 if it does not run."""
+    from sorawatch.cli import service
+
     runs, lines = service.status(name)
     for words, value in lines:
         out.print(f"{words}: {value}", markup=False, soft_wrap=True)
@@ -337,7 +387,9 @@ def _service_status(name: NameOption = "sorawatch") -> None:
         raise typer.Exit(FAILED)
 
 
-def _do(plan: service.InstallPlan, *, dry_run: bool) -> None:
+def _do(plan: InstallPlan, *, dry_run: bool) -> None:
+    from sorawatch.cli import service
+
     if dry_run:
         typer.echo(service.described(plan))
     else:

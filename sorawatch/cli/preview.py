@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.color import Color
 from rich.console import Console, Group, RenderableType
@@ -11,12 +12,14 @@ from rich.style import Style
 from rich.text import Text
 
 from sorawatch.cli.tables import details
-from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.order import Fit, Order, Size
 from sorawatch.daemon.intake.scan import order_beside
 from sorawatch.edges import images
 from sorawatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from sorawatch.config import Config
 
 _LARGEST = Size(72, 40)
 """Columns and lines of the picture on a terminal."""

@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sorawatch.app.state import StateLocation
 from sorawatch.cli.tables import table
-from sorawatch.config import Config
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import LocalTime, iso, month_named, month_of
 from sorawatch.core.job import path_in
@@ -23,6 +22,11 @@ from sorawatch.core.naming import legible, on_a_line
 from sorawatch.core.order import MICROS
 from sorawatch.edges.store import PurchaseRow, Store
 from sorawatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sorawatch.config import Config
 
 _COLUMNS = ("time", "folder", "picture", "model", "size", "seconds", "usd", "standing", "job", "video", "clip")
 

@@ -8,23 +8,27 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
 from sorawatch.app import build, status
 from sorawatch.cli import screens
+from sorawatch.cli.terminal import INTERRUPTED
 from sorawatch.config import Config, LogFormat
 from sorawatch.core.log_events import LogEvent, LogFields, log_extra
-from sorawatch.daemon.loop import Daemon
 from sorawatch.daemon.upkeep import job_log
 from sorawatch.edges import logs
 
-INTERRUPTED = 130
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import FrameType
+
+    from rich.console import Console
+
+    from sorawatch.daemon.loop import Daemon
 
 _SHOW_CURSOR = b"\x1b[?25h"
 """Shows the cursor again, which a live display hides, for an exit that leaves the display no time to."""

@@ -6,23 +6,28 @@ import shlex
 import shutil
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
 from itertools import groupby
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
-from sorawatch.app.status import Snapshot
 from sorawatch.cli.tables import details, table
 from sorawatch.core.budget import dollars
-from sorawatch.core.calendar import LocalTime
 from sorawatch.core.job import FINAL, Charged, Job, State
 from sorawatch.core.naming import on_a_line, tame
-from sorawatch.core.pause import Pause
-from sorawatch.edges.store import HistoryEntry, Spending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from rich.table import Table
+
+    from sorawatch.app.status import Snapshot
+    from sorawatch.core.calendar import LocalTime
+    from sorawatch.core.pause import Pause
+    from sorawatch.edges.store import HistoryEntry, Spending
 
 _STYLES = {
     State.RENDERING: "cyan",

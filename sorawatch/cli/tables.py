@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 
 from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from rich.text import Text
 
 
 def table(*headings: str, title: str | None = None, unfolded: Collection[str] = ()) -> Table:

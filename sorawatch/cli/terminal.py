@@ -14,7 +14,7 @@ from sorawatch.edges import logs
 from sorawatch.edges.sd_notify import is_started_by_systemd
 from sorawatch.errors import Blocked, ConfigError, Rejected, SorawatchError, UsageError
 
-FAILED, USAGE = 1, 2
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
 EX_CONFIG = 78
 """From sysexits.h: after this exit status a service manager shall not restart the daemon."""
 

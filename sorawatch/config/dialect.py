@@ -42,6 +42,7 @@ def auth(node: Node) -> str:
 
 
 def field_name(node: Node) -> str:
+    """The name of a form field, other than those that we set ourselves."""
     written = text(node).strip()
     if written in _ORDER_FIELDS or not written.isprintable() or '"' in written:
         raise CheckError(f"is {describe(node)}", "Allowed: the name of the form's field, such as input_reference.")

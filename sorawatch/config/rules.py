@@ -96,6 +96,7 @@ def is_exposed(url: str) -> bool:
 
 
 def timezone(node: Node) -> zoneinfo.ZoneInfo:
+    """An IANA time zone that this system knows."""
     name = text(node).strip()
     try:
         return zoneinfo.ZoneInfo(name)
@@ -142,6 +143,7 @@ def group(node: Node) -> int:
 
 
 def globs(node: Node) -> tuple[str, ...]:
+    """A list of glob patterns."""
     if not isinstance(node.value, tuple):
         raise CheckError(f"is {describe(node)}", 'Allowed: a list of patterns, such as ["*.tmp", "draft-*"].')
     return tuple(text(item) for item in node.value)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import MICROS, Fit, Focus, Model, Size
 from sorawatch.core.permissions import Permissions
-from sorawatch.core.reference_format import ReferenceOptions
 from sorawatch.core.sidecar import OrderSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
+    from sorawatch.core.reference_format import ReferenceOptions
     from sorawatch.core.retry_policy import Policy
 
 KEEP_DAYS = 90
@@ -106,11 +106,15 @@ class WatchOptions:
 
 
 class LogFormat(StrEnum):
+    """How log lines are written."""
+
     TEXT = "text"
     JSON = "json"
 
 
 class LogLevel(StrEnum):
+    """The lowest severity that is logged."""
+
     DEBUG = "debug"
     INFO = "info"
     WARNING = "warning"

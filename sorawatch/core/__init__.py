@@ -1,0 +1,1 @@
+"""Decides: pure functions on values, without I/O, clock, randomness or logging."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from sorawatch.core.limits import Limits
 from sorawatch.core.order import MICROS, Order
 from sorawatch.core.pause import Pause
 from sorawatch.errors import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sorawatch.core.limits import Limits
 
 _CHEAPER = "Ask for fewer seconds, a smaller size or a cheaper model, or raise the limit; then move the pair back."
 

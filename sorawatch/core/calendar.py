@@ -33,7 +33,7 @@ def month_named(text: str, zone: tzinfo | None) -> Period:
     Raises:
         ValueError: if ``text`` has another form, or the year cannot be represented.
     """
-    first = datetime.strptime(text, "%Y-%m")  # noqa: DTZ007 -- wall time; `_millis` applies the zone
+    first = datetime.strptime(text, "%Y-%m")  # noqa: DTZ007 -- wall time, which becomes a moment in the zone
     return month_of(_millis(first, zone), zone)
 
 

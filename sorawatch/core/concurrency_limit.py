@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ConcurrencyLimit:
-    """``places`` is the number of jobs at once, at least 1. ``cut_at`` is when it was last halved, in milliseconds of
-    the store's clock."""
+    """How many jobs the server takes at once.
+
+    ``places`` is at least 1. ``cut_at`` is when it was last halved, in milliseconds of the store's clock.
+    """
 
     places: int
     cut_at: int

@@ -56,8 +56,7 @@ def frame(picture: Size, target: Size, fit: Fit, focus: Point = CENTRE) -> Frami
 
 
 def oriented_size(size: Size, orientation: int) -> Size:
-    """The displayed size of a picture with this EXIF ``orientation`` and stored ``size``, or the stored size if
-    ``size`` is the displayed one."""
+    """The displayed size of a picture with this EXIF ``orientation`` and stored ``size``, or the other way round."""
     return Size(size.height, size.width) if orientation in _TRANSPOSED else size
 
 

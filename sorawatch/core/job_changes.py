@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ from sorawatch.core.job import Charged, Job, State
 from sorawatch.core.schedule import NO_HISTORY, PolledProgress, RenderHistory, backoff, next_poll
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sorawatch.core.outcome import TemporaryFailure
     from sorawatch.core.retry_policy import Policy
 

@@ -15,16 +15,18 @@ All functions are pure. Times are milliseconds of the store's clock. CONTRIBUTIN
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sorawatch.core import outcome as o
 from sorawatch.core import rendering, resolving
 from sorawatch.core.job import UNPAID, Charged, Job, Pair, State
 from sorawatch.core.job_changes import Context, enter, follow, reject, retry_later, retry_or, without_submit
 from sorawatch.core.retry_policy import MAY_GROW, may_grow_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "ACTIONS",

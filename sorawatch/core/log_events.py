@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 
 class LogEvent(StrEnum):
@@ -11,7 +12,7 @@ class LogEvent(StrEnum):
 
     message_id: str
 
-    def __new__(cls, name: str, message_id: str) -> LogEvent:
+    def __new__(cls, name: str, message_id: str) -> Self:
         event = str.__new__(cls, name)
         event._value_ = name
         event.message_id = message_id

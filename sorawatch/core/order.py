@@ -140,8 +140,10 @@ class Model:
         return prices - {None} == {0}
 
     def resolve(self, aim: Size | Aim, picture: Size) -> Size:
-        """The size for ``aim`` and a picture displayed in the size ``picture``: the smallest landscape or portrait size
-        of the model; square counts as landscape."""
+        """The size for ``aim`` and a picture that is displayed in the size ``picture``.
+
+        It is the smallest landscape or portrait size of the model; a square picture counts as landscape.
+        """
         if isinstance(aim, Size):
             return aim
         landscape = picture.width >= picture.height if aim is Aim.AUTO else aim is Aim.LANDSCAPE

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """PREPARE staged a reference of exactly ``size``, cut from an image; ``digest`` and ``reference_digest`` are the
-    SHA-256 of the one and the other."""
+    """PREPARE made a reference image of exactly ``size``.
+
+    ``digest`` is the SHA-256 of the source image, ``reference_digest`` that of the reference image.
+    """
 
     size: Size
     digest: str

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from sorawatch.core import outcome as o
-from sorawatch.core.job import Charged, Job, State
-from sorawatch.core.lifecycle import Action
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 
 class Standing(StrEnum):
@@ -111,26 +110,3 @@ class Witness:
     ordered_at: int
     prompt: str | None
     """None where the job is no longer known."""
-
-
-def standing_after(action: Action, outcome: o.Outcome, after: Job) -> Standing | None:
-    """What the outcome means for the purchase of a job; None where it means nothing.
-
-    ``after`` is the job as the lifecycle left it.
-    """
-    match action, outcome:
-        case Action.SUBMIT, (o.TemporaryFailure() | o.PermanentFailure() | o.Blocked() | o.ReferenceLost()):
-            return Standing.RELEASED
-        case Action.RESOLVE, o.Searched(complete=True, witnessed=True) if after.state in {State.READY, State.REJECTED}:
-            return Standing.RELEASED
-        case ((Action.RESOLVE | Action.POLL), o.TemporaryFailure()) if after.state is State.READY:
-            # Only an order that costs nothing is sent again without proof.
-            return Standing.RELEASED
-        case Action.POLL, o.GenerationFailed():
-            return Standing.RELEASED if after.charged is Charged.NO else Standing.SPENT
-        case Action.DELIVER, o.Delivered():
-            return Standing.SPENT
-        case ((Action.POLL | Action.DELIVER), _) if after.state is State.REJECTED:
-            return Standing.SPENT
-        case _:
-            return None

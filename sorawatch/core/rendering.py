@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from sorawatch.core import outcome as o
 from sorawatch.core.error_text import stake, ways_on
 from sorawatch.core.job import Charged, Job, State
 from sorawatch.core.job_changes import Context, enter, hold, order_again, reject, retry_or, without_submit
 from sorawatch.core.refusals import CONTENT_HINT
 from sorawatch.core.retry_policy import abandoned, stalled, unreadable, unwatched
 from sorawatch.core.schedule import PolledProgress, backoff, next_poll, stalled_poll
+
+if TYPE_CHECKING:
+    from sorawatch.core import outcome as o
 
 _ENDED = {"expired": "expired", "cancelled": "been cancelled", "rejected": "been rejected"}
 """Ends that are no failure to generate: the server may have made the video, and charged it, all the same."""

@@ -42,9 +42,11 @@ def refused(before: SameRefusals | None, job_id: str, digest: str, text: str) ->
 
 
 def to_json(known: SameRefusals) -> dict[str, Any]:
+    """As a JSON object."""
     return {"words": known.words, "pictures": known.pictures, "restore": known.restore}
 
 
 def from_json(document: dict[str, Any]) -> SameRefusals:
+    """What `to_json` wrote."""
     pictures = tuple((job, digest) for job, digest in document["pictures"])
     return SameRefusals(document["words"], pictures, tuple(document["restore"]))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sorawatch.core.http_times import LONGEST_WAIT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _AGE_SHARE = 0.12
 """Where nothing is known, the end of a render is noticed late by this share of its duration."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from sorawatch.core.budget import dollars
 from sorawatch.core.job import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _STATES_BY_WORD = {
     "submitting": (State.SUBMITTING,),

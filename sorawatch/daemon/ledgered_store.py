@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from sorawatch.core.purchase import Purchase, untold
-from sorawatch.edges.ledger import Ledger
-from sorawatch.edges.store import Store, Transaction
 from sorawatch.errors import Blocked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sorawatch.edges.ledger import Ledger
+    from sorawatch.edges.store import Store, Transaction
 
 _RETRY_SECONDS = 5.0
 """Between two tries to write the ledger."""

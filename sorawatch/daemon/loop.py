@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from sorawatch.core.job import FINAL, State
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.log_events import LogEvent, LogFields, log_extra
 from sorawatch.daemon.actions.executor import ActionDone, Executor
-from sorawatch.daemon.actions.uploads import ActiveUploads
 from sorawatch.daemon.intake.scan_scheduler import ScanScheduler
-from sorawatch.daemon.intake.watcher import InboxWatcher
-from sorawatch.daemon.ledgered_store import LedgeredStore
 from sorawatch.daemon.mailbox import Mailbox
 from sorawatch.daemon.messages import (
     ConfigReloaded,
@@ -32,8 +29,15 @@ from sorawatch.daemon.once import OnceVerdict
 from sorawatch.daemon.threads import ThreadPool
 from sorawatch.daemon.turn import Turn
 from sorawatch.daemon.turn_spacing import TurnSpacing
-from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.errors import Blocked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sorawatch.daemon.actions.uploads import ActiveUploads
+    from sorawatch.daemon.intake.watcher import InboxWatcher
+    from sorawatch.daemon.ledgered_store import LedgeredStore
+    from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 
 logger = logging.getLogger("sorawatch")
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sorawatch.core import outcome as o
 from sorawatch.core.job import Job
-from sorawatch.core.lifecycle import Action
 from sorawatch.daemon.actions.executor import ActionDone
-from sorawatch.daemon.intake.scan import InboxScanner
 from sorawatch.daemon.intake.scan_scheduler import ScanDone
-from sorawatch.daemon.submission.admission import Admission
+
+if TYPE_CHECKING:
+    from sorawatch.core import outcome as o
+    from sorawatch.core.lifecycle import Action
+    from sorawatch.daemon.intake.scan import InboxScanner
+    from sorawatch.daemon.submission.admission import Admission
 
 
 @dataclass(frozen=True, slots=True)

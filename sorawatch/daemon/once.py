@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from sorawatch.core.job import FINAL, UNPAID, Change, State
-from sorawatch.daemon.intake.scan_scheduler import ScanScheduler
-from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sorawatch.daemon.intake.scan_scheduler import ScanScheduler
+    from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker
 
 
 class OnceVerdict:

@@ -6,8 +6,8 @@ What a turn decides is carried out only once the transaction is on disk.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.budget import Exclusion
@@ -26,13 +26,17 @@ from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker
 from sorawatch.daemon.submission.lost_answers_breaker import LostAnswersBreaker
 from sorawatch.daemon.submission.reached_limits import ReachedLimits
 from sorawatch.daemon.submission.same_refusals_breaker import SameRefusalsBreaker
-from sorawatch.daemon.upkeep import command_queue, earlier_videos
+from sorawatch.daemon.upkeep import command_queue, earlier_videos, pause_note
 from sorawatch.daemon.upkeep.earlier_videos import EarlierVideos
-from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.daemon.upkeep.peers import PeerMonitor
 from sorawatch.daemon.upkeep.retention import Retention
 from sorawatch.daemon.upkeep.status_note import PAUSED, StatusNote
 from sorawatch.edges.store import LEASE_MS, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 
 _MOST_WAITING_CLIPS = 24
 """Finished clips that wait to be downloaded above which nothing new is ordered: they expire at the server."""
@@ -112,7 +116,7 @@ class Turn:
     def recover(self, tx: Transaction) -> None:
         """Take over what an earlier run left: its claims are released, and its unanswered submits are uncertain."""
         self.changes += self._peers.start(tx)
-        self._resumed_at = command_queue.resumed_at(tx)
+        self._resumed_at = pause_note.resumed_at(tx)
         self._known_pairs = KnownPairs(tx.jobs.in_states({*State} - FINAL))
         if not self._shared:
             self._earlier_videos = EarlierVideos(tx.jobs.in_states(earlier_videos.STATES))
@@ -238,9 +242,9 @@ class Turn:
 
     def _execute_commands(self, tx: Transaction) -> None:
         self.changes += command_queue.execute_all(tx, self.policy)
-        self._paused = command_queue.is_paused(tx)
+        self._paused = pause_note.is_paused(tx)
         # A `resume` is meant for all daemons, whichever of them executes the command.
-        before, self._resumed_at = self._resumed_at, command_queue.resumed_at(tx)
+        before, self._resumed_at = self._resumed_at, pause_note.resumed_at(tx)
         resumed = before != self._resumed_at
         if resumed or self.breakers.key_changed():
             self.breakers.clear(tx, for_new_key=not resumed)

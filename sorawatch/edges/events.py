@@ -8,9 +8,9 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -24,11 +24,15 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
 from watchdog.utils import BaseThread
 
 from sorawatch.core.os_errors import translate
 from sorawatch.errors import Blocked, Deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from watchdog.observers.api import BaseObserver
 
 _NOTIFY_INTERVAL = 0.1
 """Seconds: the shortest time between two notifications."""
@@ -130,14 +134,15 @@ class _Handler(FileSystemEventHandler):
     def __init__(self, happened: threading.Event) -> None:
         self._happened = happened
 
-    def on_any_event(self, event: FileSystemEvent) -> None:  # noqa: ARG002 -- only that there is an event counts
+    def on_any_event(self, event: FileSystemEvent) -> None:  # noqa: ARG002 -- that something happened is all
         self._happened.set()
 
 
 def _shorten_move_delay() -> None:
     """Make watchdog wait only briefly for the second event of a move; we do not need to know about moves."""
     for module, name in _MOVE_BUFFERS:
-        with suppress(ImportError):
+        # Another version may name these otherwise. It works, but waits longer.
+        with suppress(ImportError, AttributeError):
             getattr(importlib.import_module(f"watchdog.observers.{module}"), name).delay = _MOVE_DELAY
 
 

@@ -9,11 +9,14 @@ import os
 import shlex
 import socket
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sorawatch.core.os_errors import translate
 from sorawatch.errors import Blocked, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 MARKER = ".sorawatch"
 

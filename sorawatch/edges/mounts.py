@@ -6,10 +6,13 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _NETWORK = re.compile(
     r"nfs\d?|cifs|smb\d?|smbfs|9p|virtiofs|vboxsf|vmhgfs|prl_fs|ceph|glusterfs|lustre|gpfs|beegfs|gfs2|ocfs2|afs|autofs"
@@ -116,7 +119,7 @@ def responding(paths: Iterable[Path], timeout: float) -> set[Path]:
     are abandoned.
     """
     probes = {
-        path: subprocess.Popen(  # noqa: S603 -- a fixed command with a path as its argument
+        path: subprocess.Popen(  # noqa: S603 -- words of our own, and a path as an argument
             ["/bin/sh", "-c", _PROBE_COMMAND, path],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

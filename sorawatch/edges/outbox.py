@@ -19,14 +19,17 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sorawatch.core.naming import numbered
 from sorawatch.core.os_errors import translate
 from sorawatch.core.permissions import Permissions
 from sorawatch.errors import Deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _COPY_INSTEAD = {errno.EXDEV, errno.EIO, errno.ENOSYS}

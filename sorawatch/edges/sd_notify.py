@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from sorawatch.core.naming import legible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _READY, _RELOADING, _STOPPING, _ALIVE = "READY=1", "RELOADING=1", "STOPPING=1", "WATCHDOG=1"
 

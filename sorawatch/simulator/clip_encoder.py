@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import math
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LABEL = "SIMULATED"
 TITLE = "Simulated by sorawatch; not a real generation"

@@ -73,6 +73,7 @@ def check_json(document: object) -> ApiError:
 
 
 def not_multipart() -> ApiError:
+    """The create request is no multipart form."""
     return ApiError(400, "Content-Type must be multipart/form-data")
 
 
@@ -127,10 +128,12 @@ def check_variant(variant: str) -> None:
 
 
 def no_such_video(video_id: str) -> ApiError:
+    """The id is unknown, or the video was deleted."""
     return ApiError(404, f"Video with id '{video_id}' not found.", param="id")
 
 
 def too_many_running() -> ApiError:
+    """As many videos are being rendered as the account may have at once."""
     return ApiError(429, "too many running tasks", kind="rate_limit_error", code="rate_limit_exceeded")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from sorawatch.simulator.responses import SimulatedResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from sorawatch.simulator.fault_types import Fault
 
 SHAPES: Mapping[str, tuple[str, Callable[[Fault], str]]] = {

@@ -8,14 +8,18 @@ from __future__ import annotations
 import gzip
 import json
 import secrets
-from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sorawatch.simulator import clip_faults, json_faults
 from sorawatch.simulator.error_bodies import error_response
 from sorawatch.simulator.fault_types import Effect, Fault, FaultKind, Stage
-from sorawatch.simulator.ledger import GenerationPlan
 from sorawatch.simulator.responses import SimulatedResponse, Transmission
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sorawatch.simulator.ledger import GenerationPlan
 
 OPERATIONS = ("create", "retrieve", "list", "content", "delete", "models", "storage")
 """``storage`` is a request for a clip to the host that a ``redirect`` or a ``link`` names."""

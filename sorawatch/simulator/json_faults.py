@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sorawatch.simulator.fault_types import Effect, Fault
     from sorawatch.simulator.responses import SimulatedResponse
 
@@ -38,20 +39,24 @@ def change_videos(change: Callable[[Fault, Document], Document]) -> Effect:
 
 
 def set_values(**values: object) -> Effect:
+    """Every video with these values instead of its own."""
     return change_videos(lambda _, video: {**video, **values})
 
 
 def remove_key(key: str) -> Callable[[Fault, Document], Document]:
+    """The document without a key."""
     return lambda _, document: {name: value for name, value in document.items() if name != key}
 
 
 def reverse_progress(_: Fault, video: Document) -> Document:
+    """A video whose progress goes back."""
     progress = video["progress"]
     assert isinstance(progress, int)
     return {**video, "progress": 100 - progress}
 
 
 def other_id(_: Fault, video: Document) -> Document:
+    """The video under another id."""
     return {**video, "id": "task_" + hashlib.sha256(str(video["id"]).encode()).hexdigest()[:24]}
 
 
@@ -65,8 +70,7 @@ def hide_videos(hides: Callable[[Fault, Document], bool]) -> Effect:
 
 
 def filter_data(fault: Fault, page: Document) -> Document:
-    """Remove videos from the data only, but not from ``first_id`` and ``last_id``, as a gateway does with videos that
-    it does not know."""
+    """Remove videos from the data, but not from ``first_id`` and ``last_id``, as a gateway does with unknown ones."""
     return {**page, "data": [video for video in _data(page) if not has_word(fault, video)]}
 
 
@@ -83,10 +87,12 @@ def is_young(fault: Fault, video: Document) -> bool:
 
 
 def is_unfinished(_: Fault, video: Document) -> bool:
+    """Whether the server still renders the video."""
     return video["status"] not in {"completed", "failed"}
 
 
 def has_word(fault: Fault, video: Document) -> bool:
+    """Whether the prompt contains the fault's word."""
     return fault.word in str(video["prompt"])
 
 

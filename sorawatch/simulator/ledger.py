@@ -8,7 +8,6 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING
 from sorawatch.simulator.contract import no_such_video, too_many_running
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from sorawatch.simulator.contract import CreateRequest
     from sorawatch.simulator.settings import SimulatorSettings
 

@@ -6,7 +6,6 @@ import asyncio
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ from sorawatch.simulator.asgi_response import TRANSPORT
 from sorawatch.simulator.control import Simulator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from sorawatch.simulator.settings import SimulatorSettings
 
 _STORAGE_HOST = "127.0.0.2"

@@ -11,7 +11,8 @@ from sorawatch.core.answers import Failure
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action, Context, advance
 from sorawatch.core.order import Order, Size
-from sorawatch.core.purchase import Standing, standing_after
+from sorawatch.core.purchase import Standing
+from sorawatch.core.purchase_outcome import standing_after
 from sorawatch.core.retry_policy import Policy
 from sorawatch.core.schedule import Waits
 from sorawatch.errors import Cause

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sorawatch.cli.service.unit import File, InstallPlan, install, removal
 from sorawatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["InstallPlan", "carry_out", "described", "install", "properties", "removal", "status"]
 

@@ -8,16 +8,19 @@ import pwd
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sorawatch.app.state import StateLocation
 from sorawatch.config import Config, KeySource, find_key
 from sorawatch.core.naming import legible
 from sorawatch.edges.mounts import is_network, mounts_at
 from sorawatch.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
 _PRIVATE = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 -- named to be refused

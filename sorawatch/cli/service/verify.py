@@ -7,17 +7,21 @@ import shlex
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sorawatch.cli.check import Finding
 from sorawatch.cli.service import properties
 from sorawatch.cli.service.account import ENTER, READ, WRITE, Account
 from sorawatch.cli.service.installed import Installed
 from sorawatch.cli.service.unit import Places, needed_folders, this_program
-from sorawatch.config import Config
 from sorawatch.config.keys import CREDENTIAL
 from sorawatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sorawatch.config import Config
 
 _DEFAULT = "sorawatch"
 """The name of the service and of its user where no other is given."""

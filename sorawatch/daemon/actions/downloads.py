@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.media import BOXED, MP4
 from sorawatch.core.os_errors import translate
 from sorawatch.core.repeated_download import RepeatedDownload
 from sorawatch.edges import clip, foreign_clip, outbox
-from sorawatch.edges.api import VideoApi
-from sorawatch.edges.foreign_clip import ForeignClip
 from sorawatch.edges.spool import Spool, SpoolFile
 from sorawatch.errors import Deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sorawatch.edges.api import VideoApi
+    from sorawatch.edges.foreign_clip import ForeignClip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class _OtherMedia:
 class ClipDownloads:
     """Called from several threads at once, for different jobs."""
 
-    def __init__(self, api: VideoApi, spool: Spool, same_clip_seconds: float) -> None:
+    def __init__(self, api: Callable[[], VideoApi], spool: Spool, same_clip_seconds: float) -> None:
         """``same_clip_seconds``: bytes that are no complete MP4 are delivered if they are the same after so long."""
         self._api = api
         self._spool = spool
@@ -77,7 +82,7 @@ class ClipDownloads:
         """Download into ``part`` and examine it. What cannot be delivered is removed."""
         part.touch()
         with open(part, "r+b") as file:
-            self._api.download(video_id, file)
+            self._api().download(video_id, file)
             file.flush()
             os.fsync(file.fileno())
         try:

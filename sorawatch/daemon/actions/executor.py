@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, State
 from sorawatch.core.lifecycle import Action, decide
 from sorawatch.daemon.threads import ThreadPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 logger = logging.getLogger("sorawatch")
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import html
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
-from sorawatch.core.answers import Video
-from sorawatch.core.job import Job
 from sorawatch.core.naming import bare_model
 from sorawatch.core.order import Size
-from sorawatch.daemon.actions.witnesses import Witnesses
-from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.errors import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sorawatch.core.answers import Video
+    from sorawatch.core.job import Job
+    from sorawatch.daemon.actions.witnesses import Witnesses
+    from sorawatch.edges.api import Dialect, VideoApi
 
 CLOCK_DIFFERENCE = 120
 """Seconds by which a server's clock may differ from ours."""
@@ -42,7 +47,7 @@ class _Listed:
 class LostSubmitSearch:
     """Searches one server's list. Called from several threads at once."""
 
-    def __init__(self, api: VideoApi, witnesses: Witnesses) -> None:
+    def __init__(self, api: Callable[[], VideoApi], witnesses: Witnesses) -> None:
         self._api = api
         self._witnesses = witnesses
 
@@ -68,7 +73,7 @@ class LostSubmitSearch:
                 certain=_has_prompt(video, prompt)
                 and video.created_at is not None
                 and first <= video.created_at <= last,
-                differs=_differs(video, job, self._api.dialect),
+                differs=_differs(video, job, self._api().dialect),
             )
             for video in videos.values()
             if (rewrites or _may_have_prompt(video, prompt))
@@ -94,7 +99,7 @@ class LostSubmitSearch:
         videos: dict[str, Video] = {}
         after, newest_first, last, filtered = None, True, None, False
         for _ in range(_PAGES):
-            page = self._api.page(after=after)
+            page = self._api().page(after=after)
             filtered |= page.filtered
             fresh = [video for video in page.videos if video.id not in videos]
             videos |= {video.id: video for video in fresh}
@@ -137,7 +142,7 @@ class LostSubmitSearch:
     def _has(self, video_id: str) -> bool:
         """Whether the server has the video, when asked for it by its id."""
         try:
-            self._api.retrieve(video_id)
+            self._api().retrieve(video_id)
         except Rejected:
             return False
         return True

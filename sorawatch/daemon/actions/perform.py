@@ -6,12 +6,10 @@ import errno
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sorawatch.config import Folders
 from sorawatch.core import outcome as o
 from sorawatch.core.answers import Status, Video
 from sorawatch.core.error_text import error_text
@@ -20,18 +18,24 @@ from sorawatch.core.job_record import to_record
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.log_events import LogEvent, LogFields, log_extra
 from sorawatch.core.naming import clip_name, error_name, on_a_line, stem_of
-from sorawatch.core.order import Model, Order
 from sorawatch.core.os_errors import translate
 from sorawatch.core.pairing import ERROR_SUFFIX
 from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.daemon.actions.downloads import ClipDownloads
 from sorawatch.daemon.actions.lost_submit import LostSubmitSearch
-from sorawatch.daemon.actions.uploads import ActiveUploads
-from sorawatch.daemon.actions.witnesses import Witnesses
 from sorawatch.edges import images, inbox, lock, mounts, outbox
-from sorawatch.edges.api import VideoApi
 from sorawatch.edges.spool import Spool, SpoolFile
 from sorawatch.errors import Blocked, Cause, Damaged, Deferred, ModelUnknown, Rejected, SorawatchError, Unresolved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from sorawatch.config import Folders
+    from sorawatch.core.order import Model, Order
+    from sorawatch.daemon.actions.uploads import ActiveUploads
+    from sorawatch.daemon.actions.witnesses import Witnesses
+    from sorawatch.edges.api import VideoApi
 
 logger = logging.getLogger("sorawatch")
 
@@ -48,7 +52,7 @@ class Performer:
         self,
         folders: Folders,
         spool: Spool,
-        api: VideoApi,
+        api: Callable[[], VideoApi],
         pictures: images.Pool,
         catalogue: Mapping[str, Model],
         options: ReferenceOptions,
@@ -183,7 +187,7 @@ class Performer:
 
     def _send(self, job: Job, order: Order, reference: bytes) -> Video:
         form = Format.of(reference)
-        return self._api.submit(
+        return self._api().submit(
             model=order.model,
             prompt=order.prompt,
             size=str(order.size),
@@ -196,7 +200,7 @@ class Performer:
     def _offered(self) -> str:
         """The models that the server offers, as a sentence, known ones first; empty where it does not say."""
         try:
-            names = self._api.models()
+            names = self._api().models()
         except SorawatchError:
             return ""
         known = sorted(dict.fromkeys(names), key=lambda name: name not in self._catalogue)
@@ -217,7 +221,7 @@ class Performer:
                 self._spool.write_record(job.id, to_record(job))
                 self._recorded.add(job.id)
         try:
-            video = self._api.retrieve(job.video_id)
+            video = self._api().retrieve(job.video_id)
         except Rejected as error:
             # A server that has just accepted a video may not know it everywhere yet, so one such answer proves nothing.
             return o.TemporaryFailure(str(error))

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.job import UNPAID, Change, Job, State
 from sorawatch.core.job_changes import Context
 from sorawatch.core.lifecycle import Action, advance, decide, follow_video
-from sorawatch.core.purchase import standing_after
-from sorawatch.daemon.actions.executor import ActionDone
-from sorawatch.daemon.actions.render_times import RenderTimes
-from sorawatch.daemon.submission.admission import Admission
-from sorawatch.daemon.submission.breakers import Breakers
+from sorawatch.core.purchase_outcome import standing_after
 from sorawatch.edges.store import LeaseLost, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sorawatch.daemon.actions.executor import ActionDone
+    from sorawatch.daemon.actions.render_times import RenderTimes
+    from sorawatch.daemon.submission.admission import Admission
+    from sorawatch.daemon.submission.breakers import Breakers
 
 logger = logging.getLogger("sorawatch")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, State
-from sorawatch.core.order import Order
 from sorawatch.core.schedule import NO_HISTORY, PolledProgress, RenderHistory
-from sorawatch.edges.store import Transaction
+
+if TYPE_CHECKING:
+    from sorawatch.core.order import Order
+    from sorawatch.edges.store import Transaction
 
 REMEMBERED = 40
 """The latest renders of a kind that are remembered: enough for quantiles, few enough to follow a change."""

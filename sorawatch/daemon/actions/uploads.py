@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from sorawatch.errors import Deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class ActiveUploads:

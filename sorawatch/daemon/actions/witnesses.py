@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from sorawatch.core.job import Job
 from sorawatch.core.purchase import Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sorawatch.core.job import Job
 
 MOST_WITNESSES = 64
 """The latest videos of ours, which a list should show."""

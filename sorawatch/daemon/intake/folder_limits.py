@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
 
 from sorawatch.core.budget import LimitReached, LimitScope
 from sorawatch.core.limits import Limits
 from sorawatch.core.pause import Pause
 from sorawatch.core.settle import FileStatus, Observation, is_whole, observe, settled, settles_in
-from sorawatch.core.sidecar import OrderSettings
 from sorawatch.errors import Blocked, Deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from sorawatch.core.sidecar import OrderSettings
 
 _HINT = "Correct it; submitting from there goes on by itself."
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from sorawatch.core.job import FINAL, UNPAID, Job, Pair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 
 class KnownPairs:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sorawatch.core.job import UNPAID, Change, Job
 from sorawatch.core.lifecycle import cancel_unpaid
-from sorawatch.daemon.intake.known_pairs import KnownPairs
 from sorawatch.daemon.intake.scan import ScanResult, new_job
-from sorawatch.daemon.submission.admission import Admission
 from sorawatch.edges.store import LeaseLost, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sorawatch.daemon.intake.known_pairs import KnownPairs
+    from sorawatch.daemon.submission.admission import Admission
 
 
 def apply_scan(

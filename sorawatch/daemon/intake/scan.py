@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sorawatch.core.budget import LimitScope
 from sorawatch.core.job import Job, Pair, State
 from sorawatch.core.lifecycle import reject
 from sorawatch.core.naming import job_id, on_a_line
-from sorawatch.core.order import Model, Order
 from sorawatch.core.os_errors import translate
 from sorawatch.core.pairing import YAML_SUFFIXES, fold, is_defaults, pair
 from sorawatch.core.sidecar import OrderSettings, make_order, read_prompt, read_settings
@@ -20,6 +17,13 @@ from sorawatch.daemon.intake.folder_limits import FolderLimits
 from sorawatch.edges import yamlfile
 from sorawatch.edges.inbox import Inbox, Listing, SettledPair, WaitingFile
 from sorawatch.errors import Blocked, Deferred, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from sorawatch.core.budget import LimitScope
+    from sorawatch.core.order import Model, Order
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sorawatch.core.budget import LimitScope
-from sorawatch.core.job import Pair
 from sorawatch.core.log_events import LogEvent, LogFields, log_extra
 from sorawatch.daemon.intake.scan import InboxScanner, ScanResult
-from sorawatch.daemon.intake.watcher import InboxWatcher, WatchMethod
 from sorawatch.daemon.threads import ThreadPool
 from sorawatch.errors import Blocked, Deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sorawatch.core.budget import LimitScope
+    from sorawatch.core.job import Pair
+    from sorawatch.daemon.intake.watcher import InboxWatcher, WatchMethod
 
 logger = logging.getLogger("sorawatch")
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sorawatch.config import WatchMode
 from sorawatch.edges import mounts
 from sorawatch.edges.events import PARTING, EventWatch, limit_reached
 from sorawatch.errors import Blocked, Deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 logger = logging.getLogger("sorawatch")
 

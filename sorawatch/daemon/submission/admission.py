@@ -6,35 +6,35 @@ What it lets through is on disk as SUBMITTING, with its purchase, before anythin
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import tzinfo
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.another_take import is_same
 from sorawatch.core.budget import Exclusion, LimitReached, LimitScope, Usage, admit, refusal
 from sorawatch.core.calendar import Period, day_of, month_of
-from sorawatch.core.concurrency_limit import ConcurrencyLimit, after_refusal, after_success, effective
+from sorawatch.core.concurrency_limit import after_refusal, after_success, effective
 from sorawatch.core.job import UNPAID, Change, Job, State
 from sorawatch.core.lifecycle import Action, begin, cancel_unpaid, reject
-from sorawatch.core.limits import Limits
 from sorawatch.core.naming import on_a_line
 from sorawatch.core.order import Model, Size
 from sorawatch.core.purchase import Standing
 from sorawatch.core.purchase_recovery import recovered
-from sorawatch.core.retry_policy import Policy
-from sorawatch.edges.store import Transaction
+from sorawatch.daemon.submission import usage_notes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import tzinfo
+
+    from sorawatch.core.limits import Limits
+    from sorawatch.core.retry_policy import Policy
+    from sorawatch.edges.store import Transaction
 
 _CANDIDATES = 64
 """Ready jobs examined in one pass: more than are ever prepared ahead."""
 
 _DUPLICATE_PAUSE = 1_000
 """Milliseconds between two looks at a job that waits for another one with the same order."""
-
-_CONCURRENCY = "allowance"
-"""The note with the `ConcurrencyLimit`."""
-_PACES = "paces"
-"""The note with the times until which each limit's pace is used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Admission:
             has_room: whether the circuit breakers let an order for this model, at this price in micro-dollars, go.
         """
         tally = _Tally(tx, day_of(tx.now, self.zone), month_of(tx.now, self.zone))
-        whole = LimitScope(replace(self.limits, in_flight=effective(concurrency_limit(tx), self.places)))
+        whole = LimitScope(replace(self.limits, in_flight=effective(usage_notes.concurrency_limit(tx), self.places)))
         if tally.usage(whole).in_flight >= (whole.limits.in_flight or 1):
             return Admitted((), (), complete=False)
         changes: list[tuple[Job, Job]] = []
@@ -179,7 +179,7 @@ class Admission:
 
     def adapt_concurrency(self, tx: Transaction, job: Job, outcome: o.Outcome) -> None:
         """Fewer places when the server says that too many of our videos run, one more for each that it finishes."""
-        before = concurrency_limit(tx)
+        before = usage_notes.concurrency_limit(tx)
         match outcome:
             case o.Blocked(cause) if cause.too_many_running:
                 running = tx.jobs.in_flight() - 1
@@ -190,7 +190,7 @@ class Admission:
             case _:
                 return
         if after != before:
-            tx.notes.write(_CONCURRENCY, after and asdict(after))
+            usage_notes.write_concurrency_limit(tx, after)
 
     def merge_into_older(self, tx: Transaction, job: Job) -> list[Change]:
         """Cancel a ready job whose pair is that of another job under way, which takes over the pair as it is now.
@@ -278,18 +278,6 @@ def _delivered_as(clip: str | None) -> str:
     return f"delivered as {on_a_line(clip or '')}"
 
 
-def concurrency_limit(tx: Transaction) -> ConcurrencyLimit | None:
-    """How many videos the server makes for us at once, if that is fewer than the configuration allows."""
-    note = tx.notes.read(_CONCURRENCY)
-    return note and ConcurrencyLimit(**note)
-
-
-def paced_until(tx: Transaction) -> int:
-    """When the configured pace lets the next order go, as `Usage.paced_until` counts it."""
-    until: int = (tx.notes.read(_PACES) or {}).get("", 0)
-    return until
-
-
 def _scopes(whole: LimitScope, folder: str, folder_limits: Sequence[LimitScope]) -> list[LimitScope]:
     """The limits that hold for a job of this folder."""
     return [whole, *(scope for scope in folder_limits if scope.covers(folder))]
@@ -310,7 +298,7 @@ class _Tally:
                 in_flight=self.tx.jobs.in_flight(scope.folder),
                 micros_today=self.tx.spending.spent(self.day.begins, scope.folder),
                 micros_this_month=self.tx.spending.spent(self.month.begins, scope.folder),
-                paced_until=(self.tx.notes.read(_PACES) or {}).get(scope.file, 0),
+                paced_until=usage_notes.paced_until(self.tx, scope.file),
             )
         return self.used[scope]
 
@@ -327,8 +315,4 @@ class _Tally:
 
     def write(self) -> None:
         """Keep the pace for the next pass, of limits that still exist."""
-        before = self.tx.notes.read(_PACES) or {}
-        paces = {scope.file: usage.paced_until for scope, usage in self.used.items()}
-        after = {file: until for file, until in (before | paces).items() if until > self.tx.now}
-        if after != before:
-            self.tx.notes.write(_PACES, after)
+        usage_notes.write_paces(self.tx, {scope.file: usage.paced_until for scope, usage in self.used.items()})

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sorawatch.core.pause import Pause
-from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker
-from sorawatch.daemon.submission.lost_answers_breaker import LostAnswersBreaker
-from sorawatch.daemon.submission.same_refusals_breaker import SameRefusalsBreaker
-from sorawatch.edges.store import Transaction
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sorawatch.core.pause import Pause
+    from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker
+    from sorawatch.daemon.submission.lost_answers_breaker import LostAnswersBreaker
+    from sorawatch.daemon.submission.same_refusals_breaker import SameRefusalsBreaker
+    from sorawatch.edges.store import Transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,17 @@ Lost answers and repeated refusals have breakers of their own beside this module
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.pause import Pause
 from sorawatch.core.schedule import Waits, backoff, is_due
 from sorawatch.errors import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
 
 _PERSON_WAITS = Waits(first=60.0, longest=3600.0)
 """Between two probes when only a person can end the cause: a refused key, an empty account."""

@@ -6,18 +6,22 @@ Submits that a crash interrupted do not count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sorawatch.core import lost_answers as core
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, State
 from sorawatch.core.lifecycle import Action
-from sorawatch.core.lost_answers import LostAnswers
 from sorawatch.core.pause import Pause
 from sorawatch.core.schedule import Waits, is_due
 from sorawatch.daemon.submission.server_notes import ServerNotes
-from sorawatch.edges.store import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sorawatch.core.lost_answers import LostAnswers
+    from sorawatch.edges.store import Transaction
 
 _NOTE = "lost-answers"
 _EVERY_MODEL = ""

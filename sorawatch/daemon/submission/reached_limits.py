@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from sorawatch.core.budget import Exclusion, LimitReached, LimitScope, is_below
-from sorawatch.core.job import Job
-from sorawatch.daemon.submission.admission import Admission, Admitted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sorawatch.core.job import Job
+    from sorawatch.daemon.submission.admission import Admission, Admitted
 
 
 class ReachedLimits:

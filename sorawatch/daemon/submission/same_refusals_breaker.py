@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core import same_refusals as core
 from sorawatch.core.job import Change, Job, State
 from sorawatch.core.lifecycle import retry
-from sorawatch.core.same_refusals import SameRefusals
 from sorawatch.daemon.submission.server_notes import ServerNotes
 from sorawatch.edges.store import LeaseLost, Transaction
 from sorawatch.errors import Cause
+
+if TYPE_CHECKING:
+    from sorawatch.core.same_refusals import SameRefusals
 
 _NOTE = "same-refusals"
 _HINT = (

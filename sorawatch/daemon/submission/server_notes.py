@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sorawatch.edges.store import Transaction
+if TYPE_CHECKING:
+    from sorawatch.edges.store import Transaction
 
 
 class ServerNotes:

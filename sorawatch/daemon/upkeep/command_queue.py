@@ -5,46 +5,25 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sorawatch.core.another_take import another, require_repeatable
-from sorawatch.core.command import Command
 from sorawatch.core.job import IN_FLIGHT, Change, Job, State
 from sorawatch.core.job_changes import Context
 from sorawatch.core.lifecycle import ACTIONS, follow_video, retry, withdraw
 from sorawatch.core.naming import job_id, legible
-from sorawatch.core.retry_policy import Policy
+from sorawatch.daemon.upkeep.pause_note import set_paused
 from sorawatch.edges.store import LeaseLost, Transaction
 from sorawatch.errors import Rejected
+
+if TYPE_CHECKING:
+    from sorawatch.core.command import Command
+    from sorawatch.core.retry_policy import Policy
 
 logger = logging.getLogger("sorawatch")
 
 ANOTHER = "another"
 """The argument of ``retry`` that asks for one more of what the job ordered."""
-_PAUSED = "paused"
-"""The note that says since when submissions are paused, or when they were resumed."""
-
-
-def find(tx: Transaction, text: str) -> Job:
-    """The job that a person means by ``text``, as `JobTable.find` understands it.
-
-    Raises:
-        Rejected: if there is none.
-    """
-    job = tx.jobs.find(text)
-    if job is None:
-        raise Rejected(f"there is no job {text}", "`sorawatch status` lists the jobs.")
-    return job
-
-
-def is_paused(tx: Transaction) -> bool:
-    """Whether a person has paused submissions."""
-    return "since" in (tx.notes.read(_PAUSED) or {})
-
-
-def resumed_at(tx: Transaction) -> int | None:
-    """When a person last resumed submissions, in milliseconds of the store's clock."""
-    at: int | None = (tx.notes.read(_PAUSED) or {}).get("resumed")
-    return at
 
 
 def result(tx: Transaction, command: Command, job: Job | None, policy: Policy) -> Job | None:
@@ -84,7 +63,7 @@ def execute(tx: Transaction, command: Command, job: Job | None, policy: Policy) 
     """
     after = result(tx, command, job, policy)
     if job is None or after is None:
-        tx.notes.write(_PAUSED, {"since" if command.verb == "pause" else "resumed": tx.now})
+        set_paused(tx, paused=command.verb == "pause")
         return []
     if after.id != job.id:
         left = replace(job, filed=())

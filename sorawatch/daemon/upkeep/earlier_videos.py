@@ -7,10 +7,13 @@ was away may have come too late for some.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sorawatch.core.job import Change, Job, State
 from sorawatch.core.naming import on_a_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 logger = logging.getLogger("sorawatch")
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sorawatch.core.job import FINAL, State
 from sorawatch.core.status_line import summary
-from sorawatch.daemon.actions.executor import Executor
-from sorawatch.daemon.intake.scan_scheduler import ScanScheduler
-from sorawatch.daemon.submission.admission import Admission
-from sorawatch.edges.sd_notify import ServiceManager
-from sorawatch.edges.store import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sorawatch.daemon.actions.executor import Executor
+    from sorawatch.daemon.intake.scan_scheduler import ScanScheduler
+    from sorawatch.daemon.submission.admission import Admission
+    from sorawatch.edges.sd_notify import ServiceManager
+    from sorawatch.edges.store import Transaction
 
 logger = logging.getLogger("sorawatch")
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sorawatch.core.budget import dollars
 from sorawatch.core.job import Job, State
 from sorawatch.core.log_events import LogEvent, LogFields, log_extra
 from sorawatch.core.naming import on_a_line
 from sorawatch.edges.logs import PROMPTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 logger = logging.getLogger("sorawatch")
 

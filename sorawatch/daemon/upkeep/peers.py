@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from sorawatch.core.job import Change, Job
 from sorawatch.core.lifecycle import interrupt_submit
-from sorawatch.edges.store import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sorawatch.core.job import Change, Job
+    from sorawatch.edges.store import Transaction
 
 _INTERVAL = 2.0
 """Seconds between two checks of which daemons are there."""

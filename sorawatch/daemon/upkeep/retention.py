@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import TYPE_CHECKING
 
-from sorawatch.edges.store import Transaction
+if TYPE_CHECKING:
+    from sorawatch.edges.store import Transaction
 
 logger = logging.getLogger("sorawatch")
 

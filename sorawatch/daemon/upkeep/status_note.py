@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from datetime import tzinfo
+from typing import TYPE_CHECKING
 
 from sorawatch.core.calendar import LocalTime
 from sorawatch.core.log_events import LogEvent, LogFields, log_extra
 from sorawatch.core.naming import legible
 from sorawatch.core.pause import Pause
-from sorawatch.daemon.intake.scan_scheduler import ScanScheduler
-from sorawatch.edges.store import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import tzinfo
+
+    from sorawatch.daemon.intake.scan_scheduler import ScanScheduler
+    from sorawatch.edges.store import Transaction
 
 logger = logging.getLogger("sorawatch")
 

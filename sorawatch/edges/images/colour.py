@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageCms, ImageOps
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT, TiffImageFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PLAIN = frozenset({"L", "RGB", "CMYK", "LAB"})
 """Modes of eight bits a channel without transparency."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
 
-from PIL import Image
-
-from sorawatch.core.framing import Framing
 from sorawatch.core.order import Point, Size
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from sorawatch.core.framing import Framing
 
 SIDE = 256
 """Pixels of the longer side of the copy that is analysed: enough to distinguish a face from a wall."""

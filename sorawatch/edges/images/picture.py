@@ -6,8 +6,8 @@ import contextlib
 import io
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
@@ -17,6 +17,9 @@ from sorawatch.core.order import Size
 from sorawatch.edges.images.colour import to_resizable_mode
 from sorawatch.edges.images.resizing import OVERSAMPLING, resize
 from sorawatch.errors import Damaged, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 try:
     from pillow_heif import register_heif_opener

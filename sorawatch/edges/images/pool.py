@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sorawatch.core.naming import on_a_line
 from sorawatch.edges.images.process import DEFAULT, Lost, ProcessLimits, WorkerProcess
 from sorawatch.edges.images.reference import Reference, ReferenceRequest
 from sorawatch.edges.images.wire import Request, UnknownError, WorkerReply
 from sorawatch.errors import Damaged, Deferred, Rejected
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
 
 logger = logging.getLogger("sorawatch")
 

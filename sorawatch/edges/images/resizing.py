@@ -6,9 +6,12 @@ afford to decode at a higher resolution, which improves hard edges.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PIL import Image, ImageChops
 
-from sorawatch.core.framing import Box
+if TYPE_CHECKING:
+    from sorawatch.core.framing import Box
 
 try:
     from cykooz_resizer import FilterType, ResizeAlg, ResizeOptions, Resizer
@@ -53,7 +56,7 @@ def _agrees_with_pillow() -> bool:
     sample = Image.linear_gradient("L").convert("RGB")
     try:
         ways = [way(sample, (100, 50), (0.5, 1.5, 255.5, 254.5)) for way in (_by_pillow, _by_vectors)]
-    except BaseException:  # noqa: BLE001 -- after any error, even a panic in Rust, Pillow is used
+    except BaseException:  # noqa: BLE001 -- whatever it is, a panic of Rust's included, there is another way
         return False
     difference = ImageChops.difference(*ways)
     return difference.point(lambda value: value > _MAX_DIFFERENCE).getbbox() is None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sorawatch.core.naming import on_a_line
 from sorawatch.errors import Damaged, Deferred, Rejected
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_BYTES = 512 << 20
 """The largest file: it is read into memory as a whole."""

@@ -10,12 +10,14 @@ import json
 import pickle
 import struct
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from sorawatch.core.order import Size
 from sorawatch.edges.images.reference import Reference, ReferenceRequest, Thumbnail
 from sorawatch.errors import Damaged, Deferred, Rejected
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_REPLY = 1 << 30
 """Bytes: more than the largest reference has. A worker must not be able to fill the daemon's memory."""

@@ -12,14 +12,16 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from sorawatch.core.naming import on_a_line
 from sorawatch.edges.images import pipeline, source, wire
 from sorawatch.edges.images.process import ProcessLimits
 from sorawatch.errors import Deferred, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def main() -> None:
@@ -47,7 +49,7 @@ def _reply_to(request: wire.Request, output: BinaryIO, limits: ProcessLimits) ->
         return refusal
     except BrokenPipeError:
         raise
-    except Exception:  # noqa: BLE001 -- the daemon logs it as its own error
+    except Exception:  # noqa: BLE001 -- the daemon logs it, as it would one of its own
         return wire.UnknownError(traceback.format_exc())
 
 

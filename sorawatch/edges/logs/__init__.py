@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
 from logging.handlers import WatchedFileHandler
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sorawatch.core.os_errors import translate
 from sorawatch.edges.logs.formats import JsonFormatter, PriorityFormatter, TextFormatter
 from sorawatch.edges.logs.journald import JournalHandler, sender
 from sorawatch.edges.logs.redaction import SECRETS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 __all__ = [
     "PROMPTS",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from sorawatch.core.log_events import LogFields
 from sorawatch.core.naming import legible, tame
 from sorawatch.edges.logs.redaction import SECRETS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 """Log levels and their priorities in syslog(3)."""

@@ -7,10 +7,13 @@ records with file names that are not UTF-8, and writes the arguments of log call
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sorawatch.edges.logs.formats import TextFormatter, facts_of, priority
 from sorawatch.edges.logs.redaction import SECRETS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 IDENTIFIER = "sorawatch"
 

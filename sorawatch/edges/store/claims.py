@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.budget import Exclusion
 from sorawatch.core.job import FINAL, Job, State
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.rows import job_of
-from sorawatch.edges.store.session import Session
 from sorawatch.edges.store.statements import CLAIMABLE
 from sorawatch.edges.store.tables import jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sorawatch.core.budget import Exclusion
+    from sorawatch.edges.store.session import Session
 
 
 class Claims:

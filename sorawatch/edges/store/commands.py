@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from sorawatch.core.command import Command
 from sorawatch.edges.store import statements
-from sorawatch.edges.store.session import Session
 from sorawatch.edges.store.tables import commands
+
+if TYPE_CHECKING:
+    from sorawatch.edges.store.session import Session
 
 
 class CommandQueue:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import sqlalchemy as sa
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import sqlalchemy as sa
 
 Mode = Literal["read", "repair", "write"]
 """For reading; for reading what must be rolled back first, which takes write access; for writing, and creating."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.budget import Exclusion
 from sorawatch.core.job import UNPAID, Job, State
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.pruning import prune
 from sorawatch.edges.store.rows import changed_columns, row_of
-from sorawatch.edges.store.session import Session
 from sorawatch.edges.store.statements import MANY, ONE, TELL, outside
 from sorawatch.edges.store.tables import history, jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sorawatch.core.budget import Exclusion
+    from sorawatch.edges.store.session import Session
 
 _LONGEST_ID = 16
 _GIVEN_UP = (State.REJECTED, State.FAILED, State.WITHDRAWN, State.CANCELLED)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sorawatch.edges.store import statements
-from sorawatch.edges.store.session import Session
 from sorawatch.edges.store.tables import notes
+
+if TYPE_CHECKING:
+    from sorawatch.edges.store.session import Session
 
 
 class Notes:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from sorawatch.core.job import FINAL, UNPAID, Job, Pair, State
 from sorawatch.core.naming import likeness
-from sorawatch.core.purchase import Purchase
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.rows import job_of, keys_of
-from sorawatch.edges.store.session import Session
 from sorawatch.edges.store.statements import same_keys
 from sorawatch.edges.store.tables import jobs, purchases
+
+if TYPE_CHECKING:
+    from sorawatch.core.purchase import Purchase
+    from sorawatch.edges.store.session import Session
 
 _GIVEN_UP = (State.REJECTED, State.FAILED, State.WITHDRAWN, State.CANCELLED)
 _GOING_ON = tuple({*State} - FINAL - UNPAID - {State.REJECTED, State.RESTORING})

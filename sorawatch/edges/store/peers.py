@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from sorawatch.core.job import Job, State
 from sorawatch.edges.store.database import presence
 from sorawatch.edges.store.rows import job_of
-from sorawatch.edges.store.session import Session
 from sorawatch.edges.store.tables import history, jobs, notes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sorawatch.edges.store.session import Session
 
 _STATUS = "status"
 

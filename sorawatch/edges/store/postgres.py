@@ -8,14 +8,16 @@ explicit-locking.html#ADVISORY-LOCKS): the server lets go of both when the conne
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from sorawatch.edges.store.database import Mode, presence
 from sorawatch.edges.store.tables import commands, history
 from sorawatch.errors import Blocked, DamagedState, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _CLASS = 0x736F7261
 """Of our advisory locks, which all applications of a database share: ``sora``."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import Job
 from sorawatch.core.naming import likeness
 from sorawatch.core.purchase import Purchase, PurchaseSettled, Standing, VideoKnown, Witness
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.rows import keys_of, purchase_of
-from sorawatch.edges.store.session import Session
 from sorawatch.edges.store.statements import same_keys
 from sorawatch.edges.store.tables import jobs, purchases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sorawatch.core.job import Job
+    from sorawatch.edges.store.session import Session
 
 _DAY = 86_400_000
 """Milliseconds."""

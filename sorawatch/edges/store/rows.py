@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING, Any
 
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
 from sorawatch.core.naming import likeness, order_key
 from sorawatch.core.order import Fit, Order, parse_focus, parse_size
 from sorawatch.core.purchase import Purchase, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import sqlalchemy as sa
 
 
 def row_of(job: Job) -> dict[str, Any]:

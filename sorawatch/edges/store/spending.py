@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from sorawatch.core.job import Charged, State
 from sorawatch.core.purchase import Standing
 from sorawatch.edges.store import statements
-from sorawatch.edges.store.session import Session
 from sorawatch.edges.store.tables import jobs, purchases
+
+if TYPE_CHECKING:
+    from sorawatch.edges.store.session import Session
 
 _UNDER_WAY = (State.SUBMITTING, State.UNCERTAIN, State.RENDERING, State.RENDERED)
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import sqlalchemy as sa
 
 from sorawatch.core.os_errors import translate
-from sorawatch.edges.store.database import Mode
 from sorawatch.errors import Blocked, DamagedState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sorawatch.edges.store.database import Mode
 
 BUSY_SECONDS = 30
 """How long a transaction waits for another process's before it gives up."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.budget import Exclusion
 from sorawatch.core.job import FINAL, IN_FLIGHT, State
 from sorawatch.core.purchase import Standing
 from sorawatch.edges.store.tables import commands, history, jobs, notes, purchases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sorawatch.core.budget import Exclusion
 
 
 def is_below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:
