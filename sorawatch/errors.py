@@ -65,27 +65,27 @@ class Deferred(SorawatchError):
         reason: str,
         *,
         retry_after: float | None = None,
-        crowded: bool = False,
-        everyone: bool = False,
+        too_many_running: bool = False,
+        affects_all: bool = False,
         answered: bool = True,
     ) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
         self.answered = answered
         """Whether the server answered at all."""
-        self.crowded = crowded
+        self.too_many_running = too_many_running
         """Whether the server says that too many of our jobs are running at once."""
-        self.everyone = everyone or crowded
+        self.affects_all = affects_all or too_many_running
         """Whether any other job would fail too now: the server is unreachable, or its rate limit is reached."""
 
 
 class Rejected(SorawatchError):
     """A final failure of one job: what happened, and a hint what to do."""
 
-    def __init__(self, reason: str, hint: str = "", *, own: bool = False) -> None:
+    def __init__(self, reason: str, hint: str = "", *, about_content: bool = False) -> None:
         super().__init__(reason)
         self.hint = hint
-        self.own = own
+        self.about_content = about_content
         """Whether it is about the prompt or picture of this job, so that it does not concern other jobs."""
 
 
@@ -121,28 +121,25 @@ class Cause:
 
 
 class Blocked(SorawatchError):
-    """No order can be submitted now.
+    """No order can be submitted now, as ``cause`` says.
 
-    ``passing`` causes (a full disk, a missing share) may end without a person, so the next attempt is soon; all others
+    Temporary causes (a full disk, a missing share) may end without a person, so the next attempt is soon. The others
     wait for a person.
     """
 
-    def __init__(self, reason: str, hint: str, *, passing: bool = False, keyed: bool = False) -> None:
+    def __init__(self, reason: str, hint: str, *, temporary: bool = False, key_related: bool = False) -> None:
         super().__init__(reason)
-        self.hint = hint
-        self.passing = passing
-        self.keyed = keyed
-        """Whether another API key would remove the cause."""
+        self.cause = Cause(reason, hint, temporary, key_related=key_related)
 
     @property
-    def cause(self) -> Cause:
-        """What it says, as a value."""
-        return Cause(str(self), self.hint, self.passing, key_related=self.keyed)
+    def hint(self) -> str:
+        """What to do about it."""
+        return self.cause.hint
 
 
 class ModelUnknown(Blocked):
     """The server does not offer the model of the order. Only orders for this model wait."""
 
-    @property
-    def cause(self) -> Cause:
-        return replace(super().cause, one_model=True)
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason, hint)
+        self.cause = replace(self.cause, one_model=True)

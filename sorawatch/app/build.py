@@ -97,7 +97,7 @@ def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, 
         except ConfigError as error:
             problem = error.problems[0]
             why = f"the API key cannot be read: {problem.where}, {problem.what}"
-            raise Blocked(why, problem.hint, keyed=True) from error
+            raise Blocked(why, problem.hint, key_related=True) from error
         if secret is not None:
             SECRETS.add(secret)
         return secret

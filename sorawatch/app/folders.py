@@ -54,7 +54,7 @@ class InboxGate:
         try:
             self.hold()
         except UsageError as error:
-            raise Blocked(str(error), "Stop the other one.", passing=True) from error
+            raise Blocked(str(error), "Stop the other one.", temporary=True) from error
         lock.require_marker(self._inbox)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from sorawatch.core.budget import next_beat
 from sorawatch.core.calendar import LocalTime, day_of, month_of
 from sorawatch.core.concurrency_limit import effective
 from sorawatch.core.job import FINAL, Job, State
-from sorawatch.core.naming import legible
+from sorawatch.core.naming import valid_text
 from sorawatch.core.order import MICROS
 from sorawatch.core.pause import Pause
 from sorawatch.daemon.submission.usage_notes import concurrency_limit, paced_until
@@ -130,8 +130,8 @@ def job_as_json(job: Job) -> dict[str, object]:
     return {
         "id": job.id,
         "state": job.state.value,
-        "image": legible(job.pair.path),
-        "sidecar": None if job.pair.sidecar is None else legible(job.pair.sidecar),
+        "image": valid_text(job.pair.path),
+        "sidecar": None if job.pair.sidecar is None else valid_text(job.pair.sidecar),
         "model": order.model if order else None,
         "size": str(order.size) if order else None,
         "seconds": order.seconds if order else None,
@@ -145,7 +145,7 @@ def job_as_json(job: Job) -> dict[str, object]:
         "obstacle": job.obstacle,
         "hint": job.hint,
         "note": job.note,
-        "clip": None if job.clip is None else legible(job.clip),
+        "clip": None if job.clip is None else valid_text(job.clip),
         "created_at": _seconds(job.created_at),
         "changed_at": _seconds(job.changed_at),
         "due_at": None if job.state in FINAL else _seconds(job.due_at),

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 from sorawatch import __version__
 from sorawatch.cli.terminal import FAILED, INTERRUPTED, err, explain, out
-from sorawatch.core.naming import tame
+from sorawatch.core.naming import terminal_text
 from sorawatch.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -147,9 +147,9 @@ def _check(
 
 def _print_finding(finding: Finding) -> None:
     mark = "[red]✗[/]" if finding.grave else "[yellow]![/]" if finding.hint else "[green]✓[/]"
-    out.print(f"{mark} {escape(tame(finding.what))}", soft_wrap=True)
+    out.print(f"{mark} {escape(terminal_text(finding.what))}", soft_wrap=True)
     if finding.hint:
-        out.print(f"    {escape(tame(finding.hint))}", soft_wrap=True)
+        out.print(f"    {escape(terminal_text(finding.hint))}", soft_wrap=True)
 
 
 @cli.command("run")

@@ -18,7 +18,7 @@ from sorawatch.cli.tables import table
 from sorawatch.core.budget import dollars
 from sorawatch.core.calendar import LocalTime, iso, month_named, month_of
 from sorawatch.core.job import path_in
-from sorawatch.core.naming import legible, on_a_line
+from sorawatch.core.naming import one_line, valid_text
 from sorawatch.core.order import MICROS
 from sorawatch.edges.store import PurchaseRow, Store
 from sorawatch.errors import UsageError
@@ -65,9 +65,9 @@ def groups(report: MonthReport) -> dict[PurchaseGroup, list[PurchaseRow]]:
     """The purchases by what was bought, the most expensive group first."""
     found: dict[PurchaseGroup, list[PurchaseRow]] = defaultdict(list)
     for purchase in report.purchases:
-        found[legible(purchase.folder or ""), purchase.model or "", purchase.size or "", purchase.seconds or 0].append(
-            purchase
-        )
+        found[
+            valid_text(purchase.folder or ""), purchase.model or "", purchase.size or "", purchase.seconds or 0
+        ].append(purchase)
     return dict(sorted(found.items(), key=lambda each: (-sum(_sums(each[1])), each[0])))
 
 
@@ -108,7 +108,7 @@ def tables(report: MonthReport) -> RenderableType:
         made = _delivered(purchases)
         counts = (str(seconds or ""), str(len(purchases)), str(made))
         cells = (folder or ".", model, size, *counts, *map(dollars, _sums(purchases)))
-        by_group.add_row(*map(Text, map(on_a_line, cells)))
+        by_group.add_row(*map(Text, map(one_line, cells)))
     single = table("when", "picture", "order", "price", "clip")
     for purchase in report.purchases:
         price = "unknown" if purchase.micros is None else dollars(purchase.micros)
@@ -124,15 +124,15 @@ def tables(report: MonthReport) -> RenderableType:
 
 def _result(purchase: PurchaseRow) -> str:
     if purchase.clip:
-        return on_a_line(purchase.clip)
+        return one_line(purchase.clip)
     return "under way" if purchase.reserved else f"none; see `sorawatch show {purchase.job_id}`"
 
 
 def _row(purchase: PurchaseRow, time: LocalTime) -> dict[str, object]:
     return {
         "time": iso(purchase.at, time.zone),
-        "folder": legible(purchase.folder or ""),
-        "picture": legible(purchase.image or ""),
+        "folder": valid_text(purchase.folder or ""),
+        "picture": valid_text(purchase.image or ""),
         "model": purchase.model,
         "size": purchase.size,
         "seconds": purchase.seconds,
@@ -140,7 +140,7 @@ def _row(purchase: PurchaseRow, time: LocalTime) -> dict[str, object]:
         "standing": "reserved" if purchase.reserved else "spent",
         "job": purchase.job_id,
         "video": purchase.video_id,
-        "clip": None if purchase.clip is None else legible(purchase.clip),
+        "clip": None if purchase.clip is None else valid_text(purchase.clip),
     }
 
 
@@ -167,4 +167,4 @@ def _delivered(purchases: Iterable[PurchaseRow]) -> int:
 
 
 def _path(purchase: PurchaseRow) -> str:
-    return on_a_line(path_in(purchase.folder or "", purchase.image or ""))
+    return one_line(path_in(purchase.folder or "", purchase.image or ""))

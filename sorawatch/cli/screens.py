@@ -16,7 +16,7 @@ from rich.text import Text
 from sorawatch.cli.tables import details, table
 from sorawatch.core.budget import dollars
 from sorawatch.core.job import FINAL, Charged, Job, State
-from sorawatch.core.naming import on_a_line, tame
+from sorawatch.core.naming import one_line, terminal_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -98,12 +98,12 @@ def _money(spending: Spending, cap: int | None) -> str:
 
 
 def _pause(pause: Pause, time: LocalTime) -> Text:
-    text = Text(f"{pause.headline}: ", "bold yellow").append(tame(pause.reason), "not bold")
+    text = Text(f"{pause.headline}: ", "bold yellow").append(terminal_text(pause.reason), "not bold")
     if pause.since:
         text.append(f" (since {time.clock(pause.since)})", "default not bold")
     for line in (pause.hint, pause.goes_on(time)):
         if line:
-            text.append(f"\n  {tame(line)}", "default not bold")
+            text.append(f"\n  {terminal_text(line)}", "default not bold")
     return text
 
 
@@ -114,7 +114,7 @@ def _jobs(snapshot: Snapshot) -> Table:
     for job in jobs[:_ROWS]:
         text = Text(path(job))
         if job.state is State.DONE and job.clip:
-            text.append(f" → {on_a_line(job.clip)}")
+            text.append(f" → {one_line(job.clip)}")
         for detail in filter(None, (_order(job), _price(job))):
             text.append(f"  {detail}", "dim")
         why = _why(job, snapshot.time)
@@ -128,7 +128,7 @@ def _waiting(snapshot: Snapshot) -> Table:
     made = table("", "", title="in the inbox, no job yet")
     made.columns[0].header_style = made.columns[1].header_style = "dim"
     for file, why in snapshot.published.waiting[:_ROWS]:
-        made.add_row(Text(on_a_line(file)), Text(tame(why)))
+        made.add_row(Text(one_line(file)), Text(terminal_text(why)))
     if snapshot.published.waiting_count > _ROWS:
         made.caption = f"and {snapshot.published.waiting_count - _ROWS} more"
     return made
@@ -136,7 +136,7 @@ def _waiting(snapshot: Snapshot) -> Table:
 
 def path(job: Job) -> str:
     """The path of a job's picture, on one line."""
-    return on_a_line(job.pair.path)
+    return one_line(job.pair.path)
 
 
 def _state(job: Job) -> Text:
@@ -163,7 +163,7 @@ def _why(job: Job, time: LocalTime) -> Text:
         text = f"{text}{'; ' if text else ''}not moved yet: {job.obstacle}"
     if job.attempts and job.due_at > time.now:
         text += f"{'' if text.endswith('.') else '.'} Tried again at {time.clock(job.due_at)}."
-    return Text(tame(text or job.note))
+    return Text(terminal_text(text or job.note))
 
 
 def job_details(job: Job, entries: Iterable[HistoryEntry], time: LocalTime) -> RenderableType:
@@ -173,24 +173,24 @@ def job_details(job: Job, entries: Iterable[HistoryEntry], time: LocalTime) -> R
             ("job", job.id),
             ("picture", Text(path(job))),
             ("state", _state(job)),
-            ("why", Text(tame(job.reason))),
-            ("not moved yet", Text(tame(job.obstacle))),
-            ("what to do", Text(tame(job.hint))),
+            ("why", Text(terminal_text(job.reason))),
+            ("not moved yet", Text(terminal_text(job.obstacle))),
+            ("what to do", Text(terminal_text(job.hint))),
             ("order", Text(_order(job))),
             ("take", str(job.order.take) if job.order and job.order.take > 1 else ""),
-            ("prompt", Text(tame(job.order.prompt) if job.order else "")),
-            ("note", Text(tame(job.note))),
+            ("prompt", Text(terminal_text(job.order.prompt) if job.order else "")),
+            ("note", Text(terminal_text(job.note))),
             ("price", Text("" if job.price is None else dollars(job.price))),
             ("charged", job.charged.value),
-            ("video", Text(tame(job.video_id or ""))),
-            ("clip", Text(on_a_line(job.clip or ""))),
+            ("video", Text(terminal_text(job.video_id or ""))),
+            ("clip", Text(one_line(job.clip or ""))),
         ]
     )
     history = table("when", "state", "why", title="history")
     for first, last, times in _condensed(entries):
         again = f" ({times} times, last at {time.clock(last.at)})" if times > 1 else ""
         state = Text(first.state.value, _STYLES.get(first.state, ""))
-        history.add_row(time.clock(first.at), state, Text(tame(first.reason) + again))
+        history.add_row(time.clock(first.at), state, Text(terminal_text(first.reason) + again))
     return Group(facts, history)
 
 
@@ -268,7 +268,7 @@ def ended(jobs: Iterable[Job], price: str) -> RenderableType:
         done = job.state is State.DONE
         made.add_row(
             Text(path(job)),
-            Text(on_a_line(job.clip or "") if done else tame(job.reason), "green" if done else "red"),
+            Text(one_line(job.clip or "") if done else terminal_text(job.reason), "green" if done else "red"),
             str(order.size) if order and done else "",
             str(order.seconds) if order and done else "",
             dollars(job.price) if done and job.price is not None else "",

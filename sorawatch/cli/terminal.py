@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from rich.console import Console
 from rich.markup import escape
 
-from sorawatch.core.naming import tame
+from sorawatch.core.naming import terminal_text
 from sorawatch.edges import logs
 from sorawatch.edges.sd_notify import is_started_by_systemd
 from sorawatch.errors import Blocked, ConfigError, Rejected, SorawatchError, UsageError
@@ -58,7 +58,7 @@ def _print_error(text: str) -> None:
     if logs.is_journal(os.environ):
         logs.log_fatal_error(os.environ, f"error: {text}")
     else:
-        err.print(f"[red]error:[/] {escape(tame(text))}")
+        err.print(f"[red]error:[/] {escape(terminal_text(text))}")
 
 
 def _usage_status() -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.budget import dollars
 from sorawatch.core.job import Charged, Job
-from sorawatch.core.naming import on_a_line
+from sorawatch.core.naming import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ def error_text(job: Job) -> str:
     """The whole of ``NAME.error.txt``: what happened, whether it was charged, what to do, how to try again."""
     what = "the picture" if job.pair.sidecar is None else "the picture and its sidecar"
     sections = [
-        (f"{on_a_line(job.pair.image)} was not made into a video", job.reason or "No reason is known."),
+        (f"{one_line(job.pair.image)} was not made into a video", job.reason or "No reason is known."),
         ("Was it charged?", _charged(job)),
         ("What to do", job.hint or "Read the reason above; if it has passed, try again."),
     ]

@@ -27,22 +27,22 @@ _SNAPSHOT = re.compile(r"-20\d\d-?[01]\d-?[0-3]\d$")
 """The date of a model's snapshot, as in ``sora-2-2025-12-08``."""
 
 
-def legible(text: str) -> str:
+def valid_text(text: str) -> str:
     """``text`` as valid Unicode: bytes of a file name that are not UTF-8 (see ``os.fsdecode``) are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def tame(text: str) -> str:
+def terminal_text(text: str) -> str:
     """``text`` made safe for a terminal: valid Unicode, with all control characters but tab and newline escaped.
 
     A file name or a message of the server may contain sequences that change what a terminal shows.
     """
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", legible(text))
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", valid_text(text))
 
 
-def on_a_line(name: str) -> str:
+def one_line(name: str) -> str:
     """A file name as valid Unicode on one line, whatever characters it has."""
-    text = legible(name)
+    text = valid_text(name)
     return text if text.isprintable() else repr(text)
 
 

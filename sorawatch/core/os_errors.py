@@ -20,13 +20,13 @@ def translate(error: OSError, where: str) -> Blocked | Deferred:
     """
     reason = f"{where}: {error.strerror or error}"
     if error.errno in _NO_SPACE:
-        return Blocked(f"{reason}. The disk is full", f"Make room on the disk that holds {where}.", passing=True)
+        return Blocked(f"{reason}. The disk is full", f"Make room on the disk that holds {where}.", temporary=True)
     if error.errno in _NO_ACCESS:
-        return Blocked(f"{reason}. Access is refused", f"Give sorawatch's user access to {where}.", passing=True)
+        return Blocked(f"{reason}. Access is refused", f"Give sorawatch's user access to {where}.", temporary=True)
     if error.errno == errno.EROFS:
-        return Blocked(f"{reason}. It cannot be written", f"Mount what holds {where} for writing.", passing=True)
+        return Blocked(f"{reason}. It cannot be written", f"Mount what holds {where} for writing.", temporary=True)
     if error.errno in _NOT_REACHABLE:
         return Blocked(
-            f"{reason}. The share does not answer", f"Mount the share that holds {where} again.", passing=True
+            f"{reason}. The share does not answer", f"Mount the share that holds {where} again.", temporary=True
         )
-    return Deferred(reason, everyone=error.errno in _SYSTEM_FAILURES)
+    return Deferred(reason, affects_all=error.errno in _SYSTEM_FAILURES)

@@ -142,11 +142,11 @@ class TemporaryFailure:
 
 @dataclass(frozen=True, slots=True)
 class PermanentFailure:
-    """A final failure of this job. ``own``: it is about this prompt or picture, so other jobs may still succeed."""
+    """A final failure of this job. ``about_content``: it concerns this prompt or picture, and no other job."""
 
     reason: str
     hint: str = ""
-    own: bool = False
+    about_content: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sorawatch.core.naming import on_a_line
+from sorawatch.core.naming import one_line
 
 if TYPE_CHECKING:
     from sorawatch.core.calendar import LocalTime
@@ -37,8 +37,8 @@ class Pause:
     @property
     def headline(self) -> str:
         if self.model:
-            return f"nothing is submitted for the model {on_a_line(self.model)}"
-        return f"nothing is submitted from {on_a_line(self.folder)}" if self.folder else "nothing is submitted"
+            return f"nothing is submitted for the model {one_line(self.model)}"
+        return f"nothing is submitted from {one_line(self.folder)}" if self.folder else "nothing is submitted"
 
     def goes_on(self, time: LocalTime) -> str:
         """When it ends, as a sentence; empty where a person must act."""

@@ -65,12 +65,15 @@ def _client_error(response: HttpResponse, now: float) -> Deferred | Rejected | U
     if crowded or status in {409, 429}:
         wait = retry_after(response.headers, now)
         return Deferred(
-            f"the server wants us to wait ({response})", retry_after=wait, crowded=crowded, everyone=status == 429
+            f"the server wants us to wait ({response})",
+            retry_after=wait,
+            too_many_running=crowded,
+            affects_all=status == 429,
         )
     if status == 403 or error_words.LOCATION.search(words):
         return Blocked(f"the server refuses the order ({response})", FORBIDDEN_HINT)
     if response.error or status in {413, 415, 422}:
-        return Rejected(f"the server refused the order ({response})", ORDER_HINT, own=status == 413)
+        return Rejected(f"the server refused the order ({response})", ORDER_HINT, about_content=status == 413)
     return Blocked(f"something that is not the API refused the order ({response})", URL_HINT)
 
 
@@ -91,7 +94,9 @@ def _refusal_as_success(response: HttpResponse, now: float) -> Deferred | Reject
     crowded = error_words.TOO_MANY_RUNNING.search(words) is not None
     if crowded or response.stated_status == 429 or error_words.RATE_LIMIT.search(words):
         wait = retry_after(response.headers, now)
-        return Deferred(f"the server wants us to wait ({response})", retry_after=wait, crowded=crowded, everyone=True)
+        return Deferred(
+            f"the server wants us to wait ({response})", retry_after=wait, too_many_running=crowded, affects_all=True
+        )
     kind = f"{error.code or ''} {error.type or ''}".casefold()
     if response.stated_status is not None or error_words.REFUSAL.search(kind):
         return Rejected(f"the server refused the order ({response})", ORDER_HINT)
@@ -111,19 +116,19 @@ def _no_capacity(response: HttpResponse, now: float) -> Deferred:
     return Deferred(
         f"the server accepts no orders now ({response})",
         retry_after=retry_after(response.headers, now),
-        crowded=error_words.TOO_MANY_RUNNING.search(response.words) is not None,
-        everyone=True,
+        too_many_running=error_words.TOO_MANY_RUNNING.search(response.words) is not None,
+        affects_all=True,
     )
 
 
 def _about_this_order(response: HttpResponse, words: str) -> Rejected | None:
     """A refusal of this prompt or this picture, judged by its words. It does not concern other orders."""
     if error_words.MODERATION.search(words):
-        return Rejected(f"the server's moderation refused the order ({response})", CONTENT_HINT, own=True)
+        return Rejected(f"the server's moderation refused the order ({response})", CONTENT_HINT, about_content=True)
     if error_words.SIZE_MISMATCH.search(words):
         hint = "Check that the size is one that the model has, then move the pair back into the inbox."
         why = f"the server says that the picture does not have the size of the order ({response})"
-        return Rejected(why, hint, own=True)
+        return Rejected(why, hint, about_content=True)
     return None
 
 
@@ -131,7 +136,7 @@ def _shared_cause(response: HttpResponse, words: str) -> Blocked | None:
     """A cause that stops other orders too (credit, model, key), judged by the words and by a 401, 402 or 407."""
     status = response.effective_status
     if status == 402 or error_words.CREDIT.search(words):
-        return Blocked(f"the account has no credit left ({response})", QUOTA_HINT, keyed=True)
+        return Blocked(f"the account has no credit left ({response})", QUOTA_HINT, key_related=True)
     if error_words.MODEL.search(words):
         return ModelUnknown(f"the server does not offer the model ({response})", MODEL_HINT)
     if (status == 401 or error_words.BAD_KEY.search(words)) and not error_words.LOCATION.search(words):
@@ -203,8 +208,8 @@ def read_refusal(response: HttpResponse, now: float) -> Deferred | Rejected | Bl
     return Deferred(
         f"the server answered {response}",
         retry_after=retry_after(response.headers, now),
-        crowded=error_words.TOO_MANY_RUNNING.search(response.words) is not None,
-        everyone=response.effective_status in {429, 502, 503, 504},
+        too_many_running=error_words.TOO_MANY_RUNNING.search(response.words) is not None,
+        affects_all=response.effective_status in {429, 502, 503, 504},
     )
 
 
@@ -222,4 +227,4 @@ def _access_refused(response: HttpResponse) -> Blocked | None:
 
 
 def _key_refused(response: HttpResponse) -> Blocked:
-    return Blocked(f"the server refuses the API key ({response})", KEY_HINT, keyed=True)
+    return Blocked(f"the server refuses the API key ({response})", KEY_HINT, key_related=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sorawatch.core.job import Pair, Stamp, path_in
-from sorawatch.core.naming import on_a_line
+from sorawatch.core.naming import one_line
 from sorawatch.core.os_errors import translate
 from sorawatch.core.pairing import PAUSE_NAME, Match, Pairing, fold, is_defaults, is_junk, pair
 from sorawatch.core.settle import FileStatus, Observation, is_whole, observe, settled, settles_in
@@ -144,7 +144,7 @@ class Inbox:
                     settled_pairs.append(SettledPair(found, match.conflict, tuple(folder.defaults)))
                 else:
                     empty = folder.empty(found)
-                    why = f"{on_a_line(empty)} is still empty" if empty else "still being written, or just now"
+                    why = f"{one_line(empty)} is still empty" if empty else "still being written, or just now"
                     waiting.append(WaitingFile(path, why))
             waiting += [
                 WaitingFile(path_in(folder.path, name), why) for name, why in _reasons_to_wait(folder, pairing).items()

@@ -150,7 +150,7 @@ def _ends_with_newline(path: Path) -> bool:
 def _blocked(error: OSError, path: Path, how: str) -> Blocked:
     found = translate(error, str(path))
     hint = found.hint if isinstance(found, Blocked) else "Check its disk."
-    return Blocked(f"the ledger cannot be {how}: {found}", hint, passing=True)
+    return Blocked(f"the ledger cannot be {how}: {found}", hint, temporary=True)
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -180,7 +180,7 @@ def require_marker(folder: Path) -> None:
             f"Mount the share again. If the folder was replaced on purpose: touch {shlex.quote(str(folder / MARKER))}"
         )
         raise Blocked(
-            f"{folder} has lost its file {MARKER}, so its share is not mounted", hint, passing=True
+            f"{folder} has lost its file {MARKER}, so its share is not mounted", hint, temporary=True
         ) from error
     except OSError as error:
         raise translate(error, str(folder)) from error

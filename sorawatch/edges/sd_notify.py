@@ -10,7 +10,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from sorawatch.core.naming import legible
+from sorawatch.core.naming import valid_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,4 +95,4 @@ def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
 
 
 def _status(line: str) -> str:
-    return "STATUS=" + " ".join(legible(line).split())
+    return "STATUS=" + " ".join(valid_text(line).split())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from sorawatch.core.naming import on_a_line
+from sorawatch.core.naming import one_line
 from sorawatch.core.os_errors import translate
 from sorawatch.core.yaml_tree import MAX_BYTES, Invalid, Node, decode, find_control_character, resolve
 from sorawatch.errors import Deferred, Problem
@@ -34,7 +34,7 @@ def read(path: Path) -> bytes:
         Invalid: a link, not a regular file, or over 64 KiB.
         Deferred, Blocked: it cannot be read now; the message has the reason of the system.
     """
-    name = on_a_line(path.name)
+    name = one_line(path.name)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:

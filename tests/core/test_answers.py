@@ -418,7 +418,7 @@ def test_the_mend_names_the_key_to_change(refused: HttpResponse, key: str) -> No
 def test_a_crowd_of_our_own_jobs(refused: HttpResponse) -> None:
     with pytest.raises(Deferred) as raised:
         read_submit(refused, NOW)
-    assert raised.value.crowded
+    assert raised.value.too_many_running
 
 
 @pytest.mark.parametrize(
@@ -491,7 +491,7 @@ def test_a_page_that_names_a_video_it_does_not_show_was_filtered() -> None:
 def test_a_rate_limit_is_no_crowd_and_its_wait_is_kept() -> None:
     with pytest.raises(Deferred) as raised:
         read_submit(answer(429, error("slow down"), Retry_After="7"), NOW)
-    assert (raised.value.crowded, raised.value.retry_after) == (False, 7.0)
+    assert (raised.value.too_many_running, raised.value.retry_after) == (False, 7.0)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def fault(number: int) -> OSError:
 def test_what_stops_everybody_is_told_with_its_mend_and_passes(number: int, reason: str, hint: str) -> None:
     found = translate(fault(number), "/nas/outbox")
     assert isinstance(found, Blocked)
-    assert (str(found), found.hint, found.passing) == (reason, hint, True)
+    assert (str(found), found.hint, found.cause.temporary) == (reason, hint, True)
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOENT, errno.EMFILE, errno.EBUSY, errno.ENAMETOOLONG])

@@ -157,7 +157,7 @@ class TestMarker:
     def test_a_folder_without_it_is_a_share_not_mounted(self, tmp_path: Path) -> None:
         with pytest.raises(Blocked, match=r"has lost its file \.sorawatch, so its share is not mounted") as caught:
             lock.require_marker(tmp_path)
-        assert caught.value.passing
+        assert caught.value.cause.temporary
         assert f"touch {tmp_path / '.sorawatch'}" in caught.value.hint
 
     def test_so_is_a_folder_that_is_gone(self, tmp_path: Path) -> None:

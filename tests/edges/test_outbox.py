@@ -291,7 +291,7 @@ class TestTrouble:
         item = put(inbox, a_jpg="A" * 500_000)[0]
         with pytest.raises(Blocked, match=texts.DISK_FULL) as caught:
             outbox.place([item], root, "", intent)
-        assert caught.value.passing
+        assert caught.value.cause.temporary
         assert [path.name for path in root.iterdir()] == ["ballast"]
         (root / "ballast").unlink()
         assert outbox.place([item], root, "", intent) == ("a.jpg",)

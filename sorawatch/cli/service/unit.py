@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.app.state import StateLocation
 from sorawatch.config import Config, KeySource, find_key
-from sorawatch.core.naming import legible
+from sorawatch.core.naming import valid_text
 from sorawatch.edges.mounts import is_network, mounts_at
 from sorawatch.errors import ConfigError, UsageError
 
@@ -89,8 +89,10 @@ def install(config: Config, environ: Mapping[str, str], name: str, user: str) ->
     places = _own(name)
     roots = writable_folders(config, places)
     for path in (config.path, Path(sys.prefix), *roots):
-        if "\n" in str(path) or legible(str(path)) != str(path):
-            raise UsageError(f"{legible(str(path))!r} cannot be named in a unit, which is UTF-8 and lines. Rename it.")
+        if "\n" in str(path) or valid_text(str(path)) != str(path):
+            raise UsageError(
+                f"{valid_text(str(path))!r} cannot be named in a unit, which is UTF-8 and lines. Rename it."
+            )
     for path, what in ((config.path, "the configuration"), (Path(sys.prefix), "the installation")):
         if (closed := _inaccessible(path)) is not None:
             raise UsageError(

@@ -17,7 +17,7 @@ from sorawatch.core.job import Job, Pair, Stamp, State, path_in
 from sorawatch.core.job_record import to_record
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.log_events import LogEvent, LogFields, log_extra
-from sorawatch.core.naming import clip_name, error_name, on_a_line, stem_of
+from sorawatch.core.naming import clip_name, error_name, one_line, stem_of
 from sorawatch.core.os_errors import translate
 from sorawatch.core.pairing import ERROR_SUFFIX
 from sorawatch.core.reference_format import Format, ReferenceOptions
@@ -83,19 +83,21 @@ class Performer:
         except Unresolved as error:
             return o.AnswerLost(str(error), None if error.cause is None else self._cause(error.cause))
         except Rejected as error:
-            return o.PermanentFailure(str(error), error.hint, own=error.own)
+            return o.PermanentFailure(str(error), error.hint, about_content=error.about_content)
         except Deferred as error:
-            if error.everyone and action is Action.SUBMIT:
+            if error.affects_all and action is Action.SUBMIT:
                 return o.Blocked(
                     Cause(
                         str(error),
                         _WAIT,
                         temporary=True,
                         retry_after=error.retry_after,
-                        too_many_running=error.crowded,
+                        too_many_running=error.too_many_running,
                     )
                 )
-            return o.TemporaryFailure(str(error), error.retry_after, counts=not error.everyone, answered=error.answered)
+            return o.TemporaryFailure(
+                str(error), error.retry_after, counts=not error.affects_all, answered=error.answered
+            )
         except Blocked as error:
             return o.Blocked(self._cause(error))
 
@@ -255,7 +257,7 @@ class Performer:
         (name,) = self._place([item], self._folders.outbox, job.pair.folder, intent)
         if fetched.note:
             facts = LogFields(LogEvent.PROGRESS, job=job.id, file=job.pair.path, video=job.video_id, why=fetched.note)
-            logger.warning("%s [%s]: %s", on_a_line(job.pair.path), job.id, fetched.note, extra=log_extra(facts))
+            logger.warning("%s [%s]: %s", one_line(job.pair.path), job.id, fetched.note, extra=log_extra(facts))
         return o.Delivered(path_in(job.pair.folder, name), fetched.note)
 
     def _archive(self, job: Job) -> o.Outcome:
@@ -322,7 +324,7 @@ class Performer:
             roots = (root, self._folders.inbox)
             if _is_refusal(error) and all(os.access(each, os.W_OK | os.X_OK) for each in roots):
                 # One person's subfolder must not stop everybody else's orders.
-                raise Deferred(f"{error}. {error.hint}", everyone=True) from error
+                raise Deferred(f"{error}. {error.hint}", affects_all=True) from error
             raise
 
 

@@ -81,7 +81,7 @@ def _beside_other_jobs(
             return o.Unlisted(f"it answered with the id of another job's video ({video_id})"), []
         case Action.RESTORE, o.Restored() as restored if breakers.same_refusals.restored(tx, job):
             return replace(restored, goes_on=True), []
-        case Action.SUBMIT, o.PermanentFailure(own=False) as refusal:
+        case Action.SUBMIT, o.PermanentFailure(about_content=False) as refusal:
             return breakers.same_refusals.judge(tx, job, refusal)
         case _, outcome:
             return outcome, []

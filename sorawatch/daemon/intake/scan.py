@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.job import Job, Pair, State
 from sorawatch.core.lifecycle import reject
-from sorawatch.core.naming import job_id, on_a_line
+from sorawatch.core.naming import job_id, one_line
 from sorawatch.core.os_errors import translate
 from sorawatch.core.pairing import YAML_SUFFIXES, fold, is_defaults, pair
 from sorawatch.core.sidecar import OrderSettings, make_order, read_prompt, read_settings
@@ -124,7 +124,7 @@ def read_layer(path: Path, name: str) -> OrderSettings:
     Raises:
         Deferred, Blocked: if it cannot be read now.
     """
-    name = on_a_line(name)
+    name = one_line(name)
     try:
         data = yamlfile.read(path)
         if fold(path.name).endswith(YAML_SUFFIXES):

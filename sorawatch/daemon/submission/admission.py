@@ -16,7 +16,7 @@ from sorawatch.core.calendar import Period, day_of, month_of
 from sorawatch.core.concurrency_limit import after_refusal, after_success, effective
 from sorawatch.core.job import UNPAID, Change, Job, State
 from sorawatch.core.lifecycle import Action, begin, cancel_unpaid, reject
-from sorawatch.core.naming import on_a_line
+from sorawatch.core.naming import one_line
 from sorawatch.core.order import Model, Size
 from sorawatch.core.purchase import Standing
 from sorawatch.core.purchase_recovery import recovered
@@ -275,7 +275,7 @@ def _refused(job: Job, now: int, other: str, result: str) -> Job:
 
 
 def _delivered_as(clip: str | None) -> str:
-    return f"delivered as {on_a_line(clip or '')}"
+    return f"delivered as {one_line(clip or '')}"
 
 
 def _scopes(whole: LimitScope, folder: str, folder_limits: Sequence[LimitScope]) -> list[LimitScope]:

@@ -11,7 +11,7 @@ from sorawatch.core.another_take import another, require_repeatable
 from sorawatch.core.job import IN_FLIGHT, Change, Job, State
 from sorawatch.core.job_changes import Context
 from sorawatch.core.lifecycle import ACTIONS, follow_video, retry, withdraw
-from sorawatch.core.naming import job_id, legible
+from sorawatch.core.naming import job_id, valid_text
 from sorawatch.daemon.upkeep.pause_note import set_paused
 from sorawatch.edges.store import LeaseLost, Transaction
 from sorawatch.errors import Rejected
@@ -44,8 +44,8 @@ def result(tx: Transaction, command: Command, job: Job | None, policy: Policy) -
             return _or_refuse(withdraw(job, tx.now), job, "cancelled")
         case "adopt" if job.wants_video and command.argument:
             if (other := tx.jobs.follower(command.argument, job)) is not None:
-                why = f"{command.argument} is the video of {legible(other.pair.path)} (job {other.id})"
-                raise Rejected(why, f"Name the one that the server made for {legible(job.pair.path)}.")
+                why = f"{command.argument} is the video of {valid_text(other.pair.path)} (job {other.id})"
+                raise Rejected(why, f"Name the one that the server made for {valid_text(job.pair.path)}.")
             return follow_video(job, command.argument, Context(tx.now, policy))
         case verb:
             return _or_refuse(None, job, {"adopt": "given a video"}.get(verb, verb))

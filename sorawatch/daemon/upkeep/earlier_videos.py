@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from sorawatch.core.job import Change, Job, State
-from sorawatch.core.naming import on_a_line
+from sorawatch.core.naming import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +47,7 @@ class EarlierVideos:
         self._awaited.discard(job_id)
         for before, after in changes:
             if after.id == job_id and before is not None:
-                self._found.setdefault(_result(before, after), []).append(on_a_line(after.pair.path))
+                self._found.setdefault(_result(before, after), []).append(one_line(after.pair.path))
         if not self._awaited:
             self._log()
 

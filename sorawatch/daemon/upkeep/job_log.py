@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sorawatch.core.budget import dollars
 from sorawatch.core.job import Job, State
 from sorawatch.core.log_events import LogEvent, LogFields, log_extra
-from sorawatch.core.naming import on_a_line
+from sorawatch.core.naming import one_line
 from sorawatch.edges.logs import PROMPTS
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _without_prompt(job: Job) -> Job:
 
 def _name(job: Job) -> str:
     """The picture's path on one line, and the job's id."""
-    return f"{on_a_line(job.pair.path)} [{job.id}]"
+    return f"{one_line(job.pair.path)} [{job.id}]"
 
 
 def _price(job: Job) -> str:
@@ -81,7 +81,7 @@ _TEXTS: dict[State, Callable[[Job], str]] = {
     State.UNCERTAIN: lambda job: f"it is not known whether the order arrived: {job.short_reason}",
     State.RENDERING: lambda job: f"rendering as {job.video_id}",
     State.RENDERED: lambda _: "rendered",
-    State.DELIVERED: lambda job: f"delivered as {on_a_line(job.clip or '')}",
+    State.DELIVERED: lambda job: f"delivered as {one_line(job.clip or '')}",
     State.REJECTED: lambda job: f"failed: {job.short_reason}",
     State.WITHDRAWN: lambda job: f"to be withdrawn: {job.short_reason}",
     State.RESTORING: lambda _: "to be moved back into the inbox",

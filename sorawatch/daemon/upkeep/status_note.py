@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.calendar import LocalTime
 from sorawatch.core.log_events import LogEvent, LogFields, log_extra
-from sorawatch.core.naming import legible
+from sorawatch.core.naming import valid_text
 from sorawatch.core.pause import Pause
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ class StatusNote:
         note = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "watching": method and {"told": legible(method.description(scans.rescan_seconds)), "hint": method.hint},
+            "watching": method and {"told": valid_text(method.description(scans.rescan_seconds)), "hint": method.hint},
             "pauses": [
-                {key: legible(value) if isinstance(value, str) else value for key, value in asdict(pause).items()}
+                {key: valid_text(value) if isinstance(value, str) else value for key, value in asdict(pause).items()}
                 for pause in dated
             ],
-            "waiting": [[legible(each.path), legible(each.why)] for each in waiting[:_SHOWN]],
+            "waiting": [[valid_text(each.path), valid_text(each.why)] for each in waiting[:_SHOWN]],
             "waiting_count": len(waiting),
         }
         if note != self._published:

@@ -144,7 +144,7 @@ class VideoApi:
                 raise Unresolved(f"the answer to the submit was lost ({root_cause(error)})") from error
             if isinstance(error, requests.exceptions.SSLError):
                 why = f"there is no secure connection to the server ({root_cause(error)})"
-                raise Blocked(why, _TLS_HINT, passing=True) from error
+                raise Blocked(why, _TLS_HINT, temporary=True) from error
             raise _out_of_reach(error) from error
         return answers.read_submit(response, time.time())
 
@@ -237,7 +237,7 @@ class VideoApi:
     def _auth(self) -> Auth:
         key = None if self.dialect.auth == "none" else self._key()
         if key and not (key.isascii() and key.isprintable() and " " not in key):
-            raise Blocked("the API key contains a space or a character that is not ASCII", KEY_HINT, keyed=True)
+            raise Blocked("the API key contains a space or a character that is not ASCII", KEY_HINT, key_related=True)
         return Auth(key or None, self.dialect.auth, self._extra_headers, self._secrets)
 
     def _get(self, url: str, params: Mapping[str, str] | None = None, seconds: float | None = None) -> HttpResponse:
@@ -283,7 +283,7 @@ def _absolute(url: str, links: Iterable[str]) -> list[str]:
 
 
 def _out_of_reach(error: BaseException) -> Deferred:
-    return Deferred(f"the server cannot be reached ({root_cause(error)})", everyone=True, answered=False)
+    return Deferred(f"the server cannot be reached ({root_cause(error)})", affects_all=True, answered=False)
 
 
 def _is_temporary(error: BaseException) -> bool:

@@ -62,7 +62,7 @@ def fetch(session: Session, url: str, auth: Auth, timeout: tuple[float, float], 
             for chunk in chain([head], body):
                 target.append(chunk)
     except REQUEST_ERRORS as error:
-        raise Deferred(f"the download was interrupted ({root_cause(error)})", everyone=True) from error
+        raise Deferred(f"the download was interrupted ({root_cause(error)})", affects_all=True) from error
     target.finish(total)
     return None
 

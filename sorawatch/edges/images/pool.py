@@ -7,7 +7,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Self
 
-from sorawatch.core.naming import on_a_line
+from sorawatch.core.naming import one_line
 from sorawatch.edges.images.process import DEFAULT, Lost, ProcessLimits, WorkerProcess
 from sorawatch.edges.images.reference import Reference, ReferenceRequest
 from sorawatch.edges.images.wire import Request, UnknownError, WorkerReply
@@ -89,7 +89,7 @@ class Pool:
                     return Deferred("sorawatch is being stopped")
                 if lost.begun:
                     logger.warning("%s: the process that decoded it ended (%s)", request.path, lost)
-                    return self._refusal(on_a_line(request.path.name), lost)
+                    return self._refusal(one_line(request.path.name), lost)
                 if is_fresh:
                     return Deferred(f"the process that decodes pictures ended before it began ({lost})")
                 # The worker ended while it was idle, not because of this picture. Try the next one.

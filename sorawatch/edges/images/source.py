@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from sorawatch.core.naming import on_a_line
+from sorawatch.core.naming import one_line
 from sorawatch.errors import Damaged, Deferred, Rejected
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def read(path: Path) -> bytes:
         Rejected: if it is not a regular file, empty, or longer than ``MAX_BYTES``.
         Deferred: if it cannot be read now, or changed while it was read.
     """
-    name = on_a_line(path.name)
+    name = one_line(path.name)
     try:
         with open(path, "rb", opener=_open) as file:
             before = os.fstat(file.fileno())

@@ -15,7 +15,7 @@ import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
-from sorawatch.core.naming import on_a_line
+from sorawatch.core.naming import one_line
 from sorawatch.edges.images import pipeline, source, wire
 from sorawatch.edges.images.process import ProcessLimits
 from sorawatch.errors import Deferred, Rejected
@@ -44,7 +44,7 @@ def _reply_to(request: wire.Request, output: BinaryIO, limits: ProcessLimits) ->
         data = source.read(request.path)
         wire.send_reply(output, wire.Begun())
         with _time_limit(limits):
-            return pipeline.make(on_a_line(request.path.name), data, request.reference_request)
+            return pipeline.make(one_line(request.path.name), data, request.reference_request)
     except (Rejected, Deferred) as refusal:
         return refusal
     except BrokenPipeError:

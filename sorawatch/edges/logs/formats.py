@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sorawatch.core.log_events import LogFields
-from sorawatch.core.naming import legible, tame
+from sorawatch.core.naming import terminal_text, valid_text
 from sorawatch.edges.logs.redaction import SECRETS
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class TextFormatter(logging.Formatter):
         return " ".join(super().formatMessage(record).splitlines())
 
     def format(self, record: logging.LogRecord) -> str:
-        return SECRETS.hide(tame(super().format(record)))
+        return SECRETS.hide(terminal_text(super().format(record)))
 
 
 class JsonFormatter(logging.Formatter):
@@ -64,7 +64,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _safe(value: object) -> object:
-    return SECRETS.hide(legible(value)) if isinstance(value, str) else value
+    return SECRETS.hide(valid_text(value)) if isinstance(value, str) else value
 
 
 class PriorityFormatter(logging.Formatter):

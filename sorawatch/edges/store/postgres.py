@@ -116,7 +116,7 @@ class PostgresDatabase:
             if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and code not in _HINTS:
                 raise
             raise Blocked(
-                f"{self.name} cannot be used: {cause}", _HINTS.get(code or "", _HINT), passing=True
+                f"{self.name} cannot be used: {cause}", _HINTS.get(code or "", _HINT), temporary=True
             ) from error
 
     def is_half_written(self, error: sa.exc.OperationalError) -> bool:  # noqa: ARG002 -- its server sees to that

@@ -94,7 +94,7 @@ class SqliteFile:
                 raise self._damaged(str(cause)) from error
             if code not in _HINTS:
                 raise
-            raise Blocked(f"{self.name} cannot be used: {cause}", _HINTS[code], passing=True) from error
+            raise Blocked(f"{self.name} cannot be used: {cause}", _HINTS[code], temporary=True) from error
 
     def is_half_written(self, error: sa.exc.OperationalError) -> bool:
         return primary_code(error) in _HALF_WRITTEN
@@ -118,7 +118,7 @@ class SqliteFile:
         # SQLite would go on writing to a file that has lost its name.
         if self._identity is not None and self._found() != self._identity:
             hint = "Put it back where it was, or stop sorawatch and start it again."
-            raise Blocked(f"{self.name} was removed or replaced while in use", hint, passing=True)
+            raise Blocked(f"{self.name} was removed or replaced while in use", hint, temporary=True)
 
     def examine(self, connection: sa.Connection) -> None:
         found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()

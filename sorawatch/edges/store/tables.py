@@ -6,7 +6,7 @@ import os
 
 import sqlalchemy as sa
 
-from sorawatch.core.naming import legible
+from sorawatch.core.naming import valid_text
 
 SCHEMA_VERSION = 5
 
@@ -31,7 +31,7 @@ class Prose(sa.TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, _dialect: sa.Dialect) -> str | None:
-        return None if value is None else legible(value).replace("\0", "\\x00")
+        return None if value is None else valid_text(value).replace("\0", "\\x00")
 
 
 metadata = sa.MetaData()

@@ -439,7 +439,7 @@ def test_failed_tls_was_certainly_not_sent_and_says_what_to_do() -> None:
         api.close()
         thread.join()
     assert "REQUESTS_CA_BUNDLE" in raised.value.hint
-    assert raised.value.passing
+    assert raised.value.cause.temporary
 
 
 @pytest.mark.parametrize("refused", [reply(407), reply(502), RESET], ids=["407", "502", "reset"])

@@ -70,7 +70,7 @@ def test_what_is_no_video_is_not_written_whatever_its_type(body: bytes) -> None:
 def test_an_endless_answer_that_is_no_video_counts_as_this_jobs_failure() -> None:
     with serving(reply(200, b"x" * (2 * MAX_RESPONSE))) as (_, api), pytest.raises(Deferred) as raised:
         api.download("v", io.BytesIO())
-    assert not raised.value.everyone
+    assert not raised.value.affects_all
 
 
 def test_a_part_that_ends_in_text_is_gone_on_with() -> None:
@@ -200,7 +200,7 @@ def test_a_link_that_breaks_off_is_gone_on_with() -> None:
         api = client(server)
         with pytest.raises(Deferred) as raised:
             api.download("v", part)
-        assert raised.value.everyone
+        assert raised.value.affects_all
         assert part.getvalue() == CLIP[:-OVERLAP]
         storage.respond = Storage()
         assert api.download("v", part) == len(CLIP)
@@ -218,7 +218,7 @@ def test_links_that_fail_stand_in_the_error_and_count_as_this_jobs() -> None:
         api.close()
     assert "Not Found" in str(raised.value)
     assert all(link in str(raised.value) for link in links)
-    assert not raised.value.everyone
+    assert not raised.value.affects_all
 
 
 @pytest.mark.parametrize(("content", "kind"), [(reply(410), Rejected), (reply(401), Blocked)])
