@@ -100,5 +100,5 @@ class Heartbeat:
         if not (executor.is_alive and scans.is_alive):
             return "a worker thread has died"
         if scans.scanning_for > self._watchdog:
-            return f"a look at the inbox has not ended for {scans.scanning_for:.0f} s"
+            return f"a scan of the inbox has not ended for {scans.scanning_for:.0f} s"
         return None

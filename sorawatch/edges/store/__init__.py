@@ -44,7 +44,7 @@ LEASE_MS = 600_000
 
 
 class Store:
-    """The state, as one daemon or somebody who looks at it has it open. Used from one thread."""
+    """An open state, for a daemon or for a reader. Used from one thread."""
 
     def __init__(self, engine: sa.Engine, owner: str, database: Database, clock: Clock | None = None) -> None:
         self._engine = engine
@@ -61,8 +61,8 @@ class Store:
         An empty file, which is what a crash at the very first start leaves, is no state yet.
 
         Args:
-            where: a file, or whoever else keeps the state.
-            owner: names this daemon in leases, or whoever writes in its place.
+            where: a file, or another database.
+            owner: the name of this daemon, or of another writer, in leases.
             clock: gives milliseconds since 1970, in place of the database's own clock.
 
         Raises:
@@ -88,7 +88,7 @@ class Store:
 
     @classmethod
     def open_for_reading(cls, where: Path | Database) -> Store:
-        """Open an existing state for looking only; it may be in use by daemons.
+        """Open an existing state for reading; daemons may be using it.
 
         Raises:
             UsageError: if there is none, or it is no state of ours.
@@ -132,9 +132,9 @@ class Store:
             self._version = self._database.version_within(connection) or self._version
 
     def was_written_by_others(self) -> bool:
-        """Whether another process has written here since this was last asked; cheap enough to ask every second.
+        """Whether another process has written since the last call; cheap enough to call every second.
 
-        Where that cannot be told the answer is yes: the turn that follows says what is the matter.
+        True where that cannot be found out: the transaction that follows will fail with the reason.
         """
         before, self._version = self._version, self._database.version(self._engine)
         return before != self._version
@@ -149,7 +149,7 @@ class Store:
             self._database.examine(connection)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
         self._engine.dispose()
 
 

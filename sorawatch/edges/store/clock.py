@@ -1,4 +1,4 @@
-"""The one clock that all times in the state are read from: the database's own."""
+"""The clock of all times in the state: the database's own."""
 
 from __future__ import annotations
 

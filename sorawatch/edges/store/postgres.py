@@ -1,8 +1,8 @@
-"""PostgreSQL as the keeper of a state that several daemons share: what they agree upon, its locks keep.
+"""A state in PostgreSQL, which several daemons share.
 
-A turn is a transaction that holds one advisory lock from its beginning, so turns follow one upon another, as those of
-SQLite do. A daemon is present while its session holds another one (https://www.postgresql.org/docs/current/
-explicit-locking.html#ADVISORY-LOCKS): the server lets go of both when the connection ends, however it ends.
+Every writing transaction holds one advisory lock from its beginning, so they are serial, as those of SQLite are. A
+daemon is present while its session holds another lock (https://www.postgresql.org/docs/current/
+explicit-locking.html#ADVISORY-LOCKS). The server releases both when the connection ends, for whatever reason.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CLASS = 0x736F7261
 _TRANSACTION = 0
 
 _SETTINGS = {
-    "idle_in_transaction_session_timeout": "30s",  # a daemon that is frozen amid a turn holds nobody up for longer
+    "idle_in_transaction_session_timeout": "30s",  # a daemon that is frozen in a transaction delays others no longer
     "lock_timeout": "30s",
     "statement_timeout": "60s",
 }
@@ -119,7 +119,7 @@ class PostgresDatabase:
                 f"{self.name} cannot be used: {cause}", _HINTS.get(code or "", _HINT), temporary=True
             ) from error
 
-    def is_half_written(self, error: sa.exc.OperationalError) -> bool:  # noqa: ARG002 -- its server sees to that
+    def is_half_written(self, error: sa.exc.OperationalError) -> bool:  # noqa: ARG002 -- the server rolls back by itself
         return False
 
     def is_there(self) -> bool:
@@ -131,13 +131,13 @@ class PostgresDatabase:
             engine.dispose()
 
     def opened(self, engine: sa.Engine) -> None:
-        """Nothing is to be done: what commits here is on disk."""
+        """Nothing to do."""
 
     def require_same(self) -> None:
-        """It is the one at this address."""
+        """The state at this address is always the same."""
 
     def examine(self, connection: sa.Connection) -> None:
-        """Its server sees to that."""
+        """Nothing to do: the server checks its files."""
 
     def version(self, engine: sa.Engine) -> object:
         try:
@@ -156,7 +156,7 @@ class PostgresDatabase:
 
 
 def _announce(connection: Any, owner: str) -> None:
-    """Shared, for a session of ours that has broken off may not have ended yet on the server's side."""
+    """Take the lock of a daemon. It is shared, because a broken session may not have ended on the server yet."""
     with contextlib.closing(connection.cursor()) as cursor:
         cursor.execute(f"SELECT pg_advisory_lock_shared({_CLASS}, {presence(owner)})")
     connection.commit()

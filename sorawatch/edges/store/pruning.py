@@ -1,4 +1,4 @@
-"""Forgetting what ended long ago."""
+"""Deletes jobs that ended long ago."""
 
 from __future__ import annotations
 

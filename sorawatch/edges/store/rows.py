@@ -1,4 +1,4 @@
-"""Jobs as rows of the state, and back."""
+"""Converts jobs and purchases to rows, and back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def row_of(job: Job) -> dict[str, Any]:
-    """Every column of a job but its lease."""
+    """Every column of a job except its lease."""
     order, pair = job.order, job.pair
     return {
         "id": job.id,
@@ -72,7 +72,7 @@ def row_of(job: Job) -> dict[str, Any]:
 
 
 def keys_of(job: Job) -> dict[str, str | None]:
-    """What a prepared job orders, by its picture (``order``) and by its reference, where that is known."""
+    """The keys of a prepared job's order: by its picture (``order``) and by its reference image, if known."""
     row = row_of(job)
     return {"order": row["order_key"], "reference": row["reference_key"]}
 
@@ -94,11 +94,11 @@ def purchase_in(row: Mapping[Any, Any]) -> Purchase:
 _PLAIN = frozenset(
     {"changed_at", "due_at", "attempts", "reason", "hint", "obstacle", "misses", "progress", "unwatched_ms"}
 )
-"""Columns that hold a field of the same name as it is, of those that change often."""
+"""Columns that change often and hold the field of the same name unchanged."""
 
 
 def changed_columns(before: Job, after: Job) -> dict[str, Any]:
-    """The columns, of those of `row_of`, that must be written to make ``before`` into ``after``."""
+    """The columns that must be written to change ``before`` into ``after``."""
     plain = {name: getattr(after, name) for name in _PLAIN if getattr(after, name) != getattr(before, name)}
     return plain if replace(before, **plain) == after else row_of(after)
 

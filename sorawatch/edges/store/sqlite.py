@@ -1,4 +1,4 @@
-"""SQLite as the state's keeper: how it is opened, and what its errors mean.
+"""A state in an SQLite file: how it is opened, and what its errors mean.
 
 SQLite before 3.51.3 (and its back-ports 3.50.7 and 3.44.6) can damage a database in WAL mode when two
 connections meet at a checkpoint, so WAL is used only from those on (https://sqlite.org/wal.html).
@@ -38,7 +38,7 @@ _HINTS = {
 }
 
 _HALF_WRITTEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
-"""To put it in order takes write access."""
+"""To roll back the last transaction takes write access."""
 
 _MODES: dict[Mode, tuple[str, str]] = {
     "read": ("ro", "BEGIN"),
@@ -64,7 +64,7 @@ class SqliteFile:
     def name(self) -> str:
         return f"the state file {self._path}"
 
-    def engine(self, mode: Mode, owner: str) -> sa.Engine:  # noqa: ARG002 -- a lock beside the file tells who is there
+    def engine(self, mode: Mode, owner: str) -> sa.Engine:  # noqa: ARG002 -- a lock beside the file shows whether a daemon is there
         open_mode, begin = _MODES[mode]
         where = f"file:{quote(os.fsencode(self._path.absolute()))}?mode={open_mode}"
 
@@ -108,14 +108,14 @@ class SqliteFile:
             raise translate(error, self.place) from error
 
     def opened(self, engine: sa.Engine) -> None:
-        # Only now, for how transactions are kept safe may be written into the file.
+        # Only now, because the journal mode may be written into the file.
         mode = "WAL" if has_safe_wal(sqlite3.sqlite_version_info) else "TRUNCATE"
         with contextlib.closing(engine.raw_connection()) as connection:
             connection.cursor().execute(f"PRAGMA journal_mode={mode}")
         self._identity = self._found()
 
     def require_same(self) -> None:
-        # SQLite would go on writing to a file that has lost its name.
+        # SQLite would go on writing to a file that was deleted or replaced.
         if self._identity is not None and self._found() != self._identity:
             hint = "Put it back where it was, or stop sorawatch and start it again."
             raise Blocked(f"{self.name} was removed or replaced while in use", hint, temporary=True)
@@ -133,7 +133,7 @@ class SqliteFile:
             return object()
 
     def version_within(self, connection: sa.Connection) -> None:
-        """None: data_version tells of others' writing alone."""
+        """None: ``data_version`` changes only when others write."""
 
     def present(self, connection: sa.Connection) -> frozenset[int]:  # noqa: ARG002 -- as `engine` says
         return frozenset()

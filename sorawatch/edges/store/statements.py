@@ -1,4 +1,4 @@
-"""What every turn comes down to, many times a second: built once, for that takes longer than carrying it out."""
+"""The frequent statements, each built once: building one takes longer than executing it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def is_below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:
-    """Whether the folder in ``column`` is ``folder`` or lies below it; ``""`` is the inbox, with all there is."""
+    """Whether the folder in ``column`` is ``folder`` or lies below it; ``""`` is the inbox itself."""
     if not folder:
         return sa.true()
-    # "0" is the byte after "/": a range, unlike a pattern, takes names of any bytes.
+    # "0" is the byte after "/". Unlike a pattern, a range works with names of any bytes.
     return sa.or_(column == folder, sa.and_(column >= f"{folder}/", column < f"{folder}0"))
 
 
 def outside(excluded: Iterable[Exclusion]) -> sa.ColumnElement[bool]:
-    """Whether a job is none of those that are passed over."""
+    """Whether a job is not excluded."""
     return sa.and_(sa.true(), *(~_covered(each) for each in excluded))
 
 
@@ -39,7 +39,7 @@ def _covered(exclusion: Exclusion) -> sa.ColumnElement[bool]:
 
 
 def same_keys(table: sa.Table) -> sa.ColumnElement[bool]:
-    """Whether a row is of the order whose keys are ``order``, by the picture, and ``reference``, which may be None."""
+    """Whether a row belongs to the order whose key by the picture is ``order``, and by the reference ``reference``."""
     by_picture = table.c.order_key == sa.bindparam("order")
     return sa.or_(by_picture, table.c.reference_key == sa.bindparam("reference", type_=sa.String))
 
@@ -48,7 +48,7 @@ CLAIMABLE = (
     sa.select(jobs.c.state)
     .distinct()
     .where(
-        # Named one by one, so that the index leads past all that has ended.
+        # Named one by one, so that the index skips the jobs that have ended.
         jobs.c.state.in_([*{*State} - FINAL - {State.HELD, State.SUBMITTING}]),
         sa.or_(jobs.c.due_at <= sa.bindparam("now"), jobs.c.due_at > sa.bindparam("horizon")),
         sa.or_(jobs.c.lease_owner.is_(None), jobs.c.lease_until < sa.bindparam("now")),
@@ -87,7 +87,7 @@ SAME_ORDER = (
     .order_by(jobs.c.changed_at.desc(), jobs.c.id)
     .limit(1)
 )
-"""Another job that buys, or since then delivered, the same."""
+"""Another job that buys, or since then has delivered, the same order."""
 
 LIKE_IN_SUBMIT = (
     sa.select(jobs.c.id)
@@ -98,12 +98,12 @@ LIKE_IN_SUBMIT = (
     )
     .limit(1)
 )
-"""An open submit that a server's list could not tell from that of this job."""
+"""An unanswered submit that a server's list could not tell from that of this job."""
 
 
 @lru_cache(maxsize=256)
 def save(columns: frozenset[str]) -> sa.Update:
-    """Write these columns and the lease of the job ``this``, unless another than ``me`` has claimed it."""
+    """Write these columns and the lease of the job ``this``, unless a daemon other than ``me`` has claimed it."""
     values: dict[str, Any] = {name: sa.bindparam(name) for name in (*columns, "lease_owner", "lease_until")}
     lapsed = jobs.c.lease_until < sa.bindparam("now")
     free = sa.or_(jobs.c.lease_owner == sa.bindparam("me"), jobs.c.lease_owner.is_(None), lapsed)
@@ -114,8 +114,8 @@ def save(columns: frozenset[str]) -> sa.Update:
 def due(states: tuple[State, ...], excluded: tuple[Exclusion, ...]) -> sa.Select[Any]:
     """At most ``most`` due jobs, the most urgent first, their rows locked where the database can.
 
-    A claim of our own never lapses for ourselves: what it stands for is still being done, however far the
-    clock has jumped or the machine has slept.
+    A daemon's own claims never lapse for itself: it is still working on them, even if the clock has jumped or the
+    machine has slept.
     """
     lapsed = sa.and_(jobs.c.lease_until < sa.bindparam("now"), jobs.c.lease_owner != sa.bindparam("me"))
     return (
@@ -134,7 +134,7 @@ def due(states: tuple[State, ...], excluded: tuple[Exclusion, ...]) -> sa.Select
 
 @lru_cache(maxsize=256)
 def claim(states: tuple[State, ...], excluded: tuple[Exclusion, ...]) -> sa.UpdateBase:
-    """Take those that are `due`, for ``me`` until ``until``, and return them."""
+    """Claim those that are `due` for ``me`` until ``until``, and return them."""
     chosen = due(states, excluded).with_only_columns(jobs.c.id).cte("due")
     return (
         jobs.update()
@@ -146,7 +146,7 @@ def claim(states: tuple[State, ...], excluded: tuple[Exclusion, ...]) -> sa.Upda
 
 @lru_cache(maxsize=16)
 def next_due(states: frozenset[State]) -> sa.Select[Any]:
-    """When the next of those not due yet will be."""
+    """When the next job that is not due yet will be."""
     return sa.select(sa.func.min(jobs.c.due_at)).where(
         jobs.c.state.in_([*states]), jobs.c.due_at > sa.bindparam("now"), jobs.c.lease_owner.is_(None)
     )
@@ -154,13 +154,13 @@ def next_due(states: frozenset[State]) -> sa.Select[Any]:
 
 @lru_cache(maxsize=256)
 def how_many(state: State, excluded: tuple[Exclusion, ...]) -> sa.Select[Any]:
-    """Jobs in this state that are not passed over."""
+    """The number of jobs in this state that are not excluded."""
     return _count(sa.and_(jobs.c.state == state, outside(excluded)))
 
 
 @lru_cache(maxsize=256)
 def in_flight(folder: str) -> sa.Select[Any]:
-    """Jobs of this folder and those below it that take one of the server's places, or may."""
+    """The number of jobs of this folder and those below it that take one of the server's places, or may."""
     return _count(sa.and_(jobs.c.state.in_([*IN_FLIGHT]), is_below(jobs.c.folder, folder)))
 
 

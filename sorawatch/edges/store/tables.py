@@ -1,4 +1,4 @@
-"""What the state is made of: its tables, and the column types that keep what files and servers may hold."""
+"""The tables of the state, with column types for file names and texts of any content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCHEMA_VERSION = 5
 
 
 class FileName(sa.TypeDecorator[str]):
-    """A file name kept as its own bytes: names need not be valid text."""
+    """A file name, stored as bytes, because names need not be valid text."""
 
     impl = sa.LargeBinary
     cache_ok = True
@@ -25,7 +25,7 @@ class FileName(sa.TypeDecorator[str]):
 
 
 class Prose(sa.TypeDecorator[str]):
-    """Text of any origin. What no database takes as text, such as the bytes of an odd file name, is kept escaped."""
+    """Text of any origin. What a database does not accept, such as the bytes of an invalid file name, is escaped."""
 
     impl = sa.Text
     cache_ok = True
@@ -106,7 +106,7 @@ purchases = sa.Table(
     sa.Column("micros", sa.BigInteger),
     sa.Column("standing", sa.String(16), nullable=False),
     sa.Column("video_id", Prose),
-    # Copied from the job, for the books are kept longer than the jobs.
+    # Copied from the job, because purchases are kept longer than jobs.
     sa.Column("folder", FileName),
     sa.Column("image", FileName),
     sa.Column("model", Prose),

@@ -1,4 +1,4 @@
-"""What brings the tables of an older version up to date: one numbered step after another, each only adding."""
+"""Upgrades the tables of an older version: numbered steps, each of which only adds."""
 
 from __future__ import annotations
 
