@@ -67,19 +67,19 @@ def test_a_lost_answer_that_names_a_cause_stops_the_others_at_once(workspace: Wo
 
 
 def test_refusals_that_say_the_same_empty_no_inbox(workspace: Workspace) -> None:
-    drop_many(workspace)
+    drop_many(workspace, 12)
     workspace.simulator.inject(
         Fault("answer_before", on="create", status=422, shape="detail_list", message="Field required", times=None)
     )
     with workspace.running():
         wait_until(lambda: f"3 different pictures were refused in {texts.SAME_WORDS}" in workspace.told())
-        wait_until(lambda: workspace.files("errors") == {} and len(workspace.files("inbox")) == 60)
+        wait_until(lambda: workspace.files("errors") == {} and len(workspace.files("inbox")) == 24)
         wait_until(lambda: set(workspace.counts()) <= {"found", "ready"})
         assert workspace.simulator.ledger().rejected <= 5
         workspace.simulator.clear_faults()
         workspace.cli("resume")
-        wait_until(lambda: len(workspace.files("outbox")) == 30)
-    assert workspace.simulator.ledger().creates == 30
+        wait_until(lambda: len(workspace.files("outbox")) == 12)
+    assert workspace.simulator.ledger().creates == 12
 
 
 def test_a_model_that_is_not_offered_keeps_back_its_own_orders_alone(workspace: Workspace) -> None:
