@@ -91,8 +91,9 @@ def _places(parent: ast.AST, line: ast.AST, scope: str) -> Iterator[_Place]:
             if not isinstance(node, ast.AST) or _is_for_types(node):
                 continue
             inner = node if isinstance(node, ast.stmt | ast.match_case) else line
-            named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            within = f"{scope}.{node.name}".lstrip(".") if named else scope
+            within = scope
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                within = f"{scope}.{node.name}".lstrip(".")
             if isinstance(inner, ast.stmt | ast.match_case):
                 yield _Place(parent, field, index, node, inner, scope or "module")
             yield from _places(node, inner, within)
