@@ -75,3 +75,10 @@ def test_all_house_rules_are_checked() -> None:
         for step in workflow(ROOT / ".github/workflows/ci.yml")["jobs"]["rules"]["steps"]
     ]
     assert {"ruff", "mypy", "lint-imports", "codespell", "validate-pyproject"} <= {*run}
+
+
+def test_the_floor_of_the_coverage_is_that_of_the_whole_run() -> None:
+    measured = re.compile(r"pytest -n auto --cov .+")
+    (ours,) = measured.findall((ROOT / ".ci/run").read_text(encoding="utf-8"))
+    (theirs,) = measured.findall((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    assert ours == theirs

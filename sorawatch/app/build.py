@@ -30,7 +30,7 @@ from sorawatch.edges import images
 from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.logs import SECRETS
 from sorawatch.edges.sd_notify import ServiceManager
-from sorawatch.errors import Blocked, ConfigError
+from sorawatch.errors import Blocked, ConfigError, Deferred
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,10 +67,18 @@ class ApiConnection:
         self._api: VideoApi | None = None
 
     def __call__(self) -> VideoApi:
-        """The one client. May be called from any thread."""
+        """The one client. May be called from any thread.
+
+        Raises:
+            Deferred: if the library cannot be loaded now, as when files or memory are short; nothing was sent.
+        """
         with self._lock:
             if self._api is None:
-                self._api = self._make()
+                try:
+                    self._api = self._make()
+                except (ImportError, OSError, MemoryError) as error:
+                    why = f"the HTTP library cannot be loaded ({type(error).__name__}: {error})"
+                    raise Deferred(why, affects_all=True, answered=False) from error
             return self._api
 
     def close(self) -> None:
