@@ -174,7 +174,7 @@ def opened(
         # Only what was there before the state was read: other daemons may share the folder, and add jobs.
         for job_id in {*spooled} - going_on:
             spool.discard(job_id)
-        gate.hold()
+        gate.lock()
         stack.callback(gate.close)
         pictures = stack.enter_context(images.Pool())
         uploads, heartbeat = ActiveUploads(), Heartbeat(ServiceManager(environ))

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from sorawatch.edges.store import Transaction
 
 _MARKED = "marked"
-"""The note that lists the folders that this state has worked with."""
+"""The key under which the state lists the folders that this state has worked with."""
 _NAME = "name"
-"""The note with the name of the state."""
+"""The key of the name of the state."""
 
 
 class InboxGate:
@@ -32,7 +32,7 @@ class InboxGate:
         self._lock: Lock | None = None
         self._closed = False
 
-    def hold(self) -> None:
+    def lock(self) -> None:
         """Lock the inbox if it is there, and unlock one that is gone or was replaced.
 
         Raises:
@@ -52,7 +52,7 @@ class InboxGate:
     def check(self) -> None:
         """Raises: Blocked: if the inbox must not be scanned now."""
         try:
-            self.hold()
+            self.lock()
         except UsageError as error:
             raise Blocked(str(error), "Stop the other one.", temporary=True) from error
         lock.require_marker(self._inbox)
@@ -70,19 +70,19 @@ class InboxGate:
 
 def state_name(tx: Transaction) -> str:
     """The unique name of this state."""
-    if tx.notes.read(_NAME) is None:
-        tx.notes.write(_NAME, os.urandom(8).hex())
-    return str(tx.notes.read(_NAME))
+    if tx.key_values.read(_NAME) is None:
+        tx.key_values.write(_NAME, os.urandom(8).hex())
+    return str(tx.key_values.read(_NAME))
 
 
 def marked_folders(tx: Transaction) -> list[str]:
     """The folders that this state has worked with."""
-    return tx.notes.read(_MARKED) or []
+    return tx.key_values.read(_MARKED) or []
 
 
 def set_marked_folders(tx: Transaction, folders: list[str]) -> None:
     """Write down that this state has worked with these folders, so none of them is ever made again."""
-    tx.notes.write(_MARKED, folders)
+    tx.key_values.write(_MARKED, folders)
 
 
 def mark_folders(config: Config, tx: Transaction, *, shared: bool) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.config.sections import WORK
 from sorawatch.core.os_errors import translate
-from sorawatch.daemon.upkeep.status_note import PublishedStatus
+from sorawatch.daemon.upkeep.published_status import PublishedStatus
 from sorawatch.edges import lock, mounts
 from sorawatch.edges.ledger import Ledger
 from sorawatch.edges.lock import Lock

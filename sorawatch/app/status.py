@@ -14,10 +14,10 @@ from sorawatch.core.job import FINAL, Job, State
 from sorawatch.core.naming import valid_text
 from sorawatch.core.order import MICROS
 from sorawatch.core.pause import Pause
-from sorawatch.daemon.submission.usage_notes import concurrency_limit, paced_until
+from sorawatch.daemon.submission.usage_values import concurrency_limit, paced_until
 from sorawatch.daemon.upkeep.find_job import find
-from sorawatch.daemon.upkeep.pause_note import is_paused
-from sorawatch.daemon.upkeep.status_note import PAUSED, PublishedStatus
+from sorawatch.daemon.upkeep.pause_switch import is_paused
+from sorawatch.daemon.upkeep.published_status import PAUSED, PublishedStatus
 from sorawatch.edges.store import HistoryEntry, Spending, Store
 
 if TYPE_CHECKING:

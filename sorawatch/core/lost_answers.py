@@ -73,7 +73,7 @@ def lost(
     return replace(after, probes=probes, until=now + _SECOND_PROBE if probes == 1 else None)
 
 
-def settled(before: LostAnswers, job_id: str) -> LostAnswers | None:
+def without(before: LostAnswers, job_id: str) -> LostAnswers | None:
     """The state after the order of ``job_id`` was found; None once nothing is unresolved, or if it was not open."""
     left = tuple(each for each in before.jobs if each != job_id)
     return replace(before, jobs=left) if left and before.is_open else None

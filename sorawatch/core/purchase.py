@@ -56,7 +56,7 @@ class VideoKnown:
 
 
 @dataclass(frozen=True, slots=True)
-class PurchaseSettled:
+class PurchaseClosed:
     """What became of the purchase with this token."""
 
     token: str
@@ -64,7 +64,7 @@ class PurchaseSettled:
     clip: str | None
 
 
-LedgerEntry = Purchase | VideoKnown | PurchaseSettled
+LedgerEntry = Purchase | VideoKnown | PurchaseClosed
 """One line of the ledger: an order about to be sent, its video, or its end."""
 
 
@@ -75,7 +75,7 @@ def posted(purchase: Purchase | None, entry: LedgerEntry) -> Purchase | None:
             return entry if purchase is None else merged(purchase, entry)
         case VideoKnown() if purchase is not None:
             return replace(purchase, video_id=entry.video_id)
-        case PurchaseSettled() if purchase is not None:
+        case PurchaseClosed() if purchase is not None:
             return replace(purchase, standing=entry.standing, clip=entry.clip or purchase.clip)
         case _:
             return purchase

@@ -30,7 +30,7 @@ class RepeatedDownload:
         seen_at = before.seen_at if same else self.seen_at
         return replace(self, seen_at=seen_at, watched_since=before.watched_since)
 
-    def is_settled(self, now: float, seconds: float) -> bool:
+    def is_confirmed(self, now: float, seconds: float) -> bool:
         """Whether the bytes have been the same for ``seconds``."""
         return now - self.seen_at >= seconds
 

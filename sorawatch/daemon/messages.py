@@ -36,7 +36,7 @@ class Parts:
     admission: Admission
     rescan_seconds: float
     keep_days: int
-    key_mark: Callable[[], Hashable]
+    key_fingerprint: Callable[[], Hashable]
     """As `CircuitBreaker` takes it."""
 
 

@@ -26,11 +26,11 @@ from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker
 from sorawatch.daemon.submission.lost_answers_breaker import LostAnswersBreaker
 from sorawatch.daemon.submission.reached_limits import ReachedLimits
 from sorawatch.daemon.submission.same_refusals_breaker import SameRefusalsBreaker
-from sorawatch.daemon.upkeep import command_queue, earlier_videos, pause_note
+from sorawatch.daemon.upkeep import command_queue, earlier_videos, pause_switch
 from sorawatch.daemon.upkeep.earlier_videos import EarlierVideos
 from sorawatch.daemon.upkeep.peers import PeerMonitor
+from sorawatch.daemon.upkeep.published_status import PAUSED, StatusPublisher
 from sorawatch.daemon.upkeep.retention import Retention
-from sorawatch.daemon.upkeep.status_note import PAUSED, StatusNote
 from sorawatch.edges.store import LEASE_MS, Transaction
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Turn:
         self._reached_limits = ReachedLimits()
         self._render_times = RenderTimes()
         self._earlier_videos = EarlierVideos()
-        self._status_note = StatusNote(parts.admission.zone)
+        self._status_publisher = StatusPublisher(parts.admission.zone)
         self._paused = False
         self._resumed_at: int | None = None
         self._waiting_clips = 0
@@ -98,9 +98,9 @@ class Turn:
         waits, server = self.policy.waits, self.admission.server
         # A new configuration may have removed the causes that stopped the submits.
         self.breakers = Breakers(
-            CircuitBreaker(waits, parts.key_mark), LostAnswersBreaker(server, waits), SameRefusalsBreaker(server)
+            CircuitBreaker(waits, parts.key_fingerprint), LostAnswersBreaker(server, waits), SameRefusalsBreaker(server)
         )
-        self._status_note.zone = self.admission.zone
+        self._status_publisher.zone = self.admission.zone
         self._retention = Retention(parts.keep_days)
 
     @property
@@ -116,7 +116,7 @@ class Turn:
     def recover(self, tx: Transaction) -> None:
         """Take over what an earlier run left: its claims are released, and its unanswered submits are uncertain."""
         self.changes += self._peers.start(tx)
-        self._resumed_at = pause_note.resumed_at(tx)
+        self._resumed_at = pause_switch.resumed_at(tx)
         self._known_pairs = KnownPairs(tx.jobs.in_states({*State} - FINAL))
         if not self._shared:
             self._earlier_videos = EarlierVideos(tx.jobs.in_states(earlier_videos.STATES))
@@ -137,8 +137,8 @@ class Turn:
             self._start(tx)
             self._retention.prune(tx)
         self.breakers.lost_answers.refresh(tx)
-        self._status_note.publish(tx, self._scans, self._pauses())
-        self._heartbeat.update(tx, self.admission, self._status_note.reasons)
+        self._status_publisher.publish(tx, self._scans, self._pauses())
+        self._heartbeat.update(tx, self.admission, self._status_publisher.reasons)
         due_at = (
             tx.claims.next_due(ACTIONS),
             *(each.pause.until for each in self._reached_limits),
@@ -151,7 +151,7 @@ class Turn:
         """The transaction failed, so nothing of what the turn decided counts."""
         self.changes.clear()
         self.starts.clear()
-        self._status_note.forget()
+        self._status_publisher.forget()
 
     def counts(self, tx: Transaction) -> Mapping[State, int]:
         """How many jobs are in each state, without those that wait until a person or the calendar lets them go on."""
@@ -242,9 +242,9 @@ class Turn:
 
     def _execute_commands(self, tx: Transaction) -> None:
         self.changes += command_queue.execute_all(tx, self.policy)
-        self._paused = pause_note.is_paused(tx)
+        self._paused = pause_switch.is_paused(tx)
         # A `resume` is meant for all daemons, whichever of them executes the command.
-        before, self._resumed_at = self._resumed_at, pause_note.resumed_at(tx)
+        before, self._resumed_at = self._resumed_at, pause_switch.resumed_at(tx)
         resumed = before != self._resumed_at
         if resumed or self.breakers.key_changed():
             self.breakers.clear(tx, for_new_key=not resumed)

@@ -14,7 +14,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sorawatch.core.os_errors import translate
-from sorawatch.core.purchase import LedgerEntry, Purchase, PurchaseSettled, Standing, VideoKnown, posted
+from sorawatch.core.purchase import LedgerEntry, Purchase, PurchaseClosed, Standing, VideoKnown, posted
 from sorawatch.errors import Blocked
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("sorawatch")
 
 _MODE = 0o600
-_NAME_OF: dict[type[LedgerEntry], str] = {Purchase: "bought", VideoKnown: "video", PurchaseSettled: "settled"}
+_NAME_OF: dict[type[LedgerEntry], str] = {Purchase: "bought", VideoKnown: "video", PurchaseClosed: "settled"}
 _KIND_OF = {name: kind for kind, name in _NAME_OF.items()}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NAME_OF}
 
@@ -133,7 +133,7 @@ def _read(line: bytes) -> LedgerEntry | None:
             known["standing"] = Standing(known["standing"])
         if kind is Purchase:
             known = {"video_id": None, "micros": None, **known, "at": int(known["at"])}
-        elif kind is PurchaseSettled:
+        elif kind is PurchaseClosed:
             known = {"clip": None, **known}
         return kind(**known)
     except (ValueError, KeyError, TypeError):

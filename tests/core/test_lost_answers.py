@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sorawatch.core import outcome as o
-from sorawatch.core.lost_answers import LostAnswers, from_json, lost, settled, to_json
+from sorawatch.core.lost_answers import LostAnswers, from_json, lost, to_json, without
 from sorawatch.core.schedule import Waits
 from sorawatch.errors import Cause
 
@@ -51,12 +51,12 @@ def test_the_second_probe_goes_an_hour_later_and_then_a_person_decides() -> None
 
 
 def test_one_that_was_found_begins_the_count_anew() -> None:
-    assert settled(after("a"), "a") is None
+    assert without(after("a"), "a") is None
     opened = after("a", "b")
-    left = settled(opened, "a")
+    left = without(opened, "a")
     assert left is not None
     assert left.jobs == ("b",)
-    assert settled(left, "b") is None
+    assert without(left, "b") is None
 
 
 def test_it_is_kept_as_it_is() -> None:

@@ -20,13 +20,13 @@ OPEN = Purchase("t", READY.id, NOW - 5, 800_000, Standing.OPEN, None, "k" * 64, 
 KNOWN = replace(OPEN, video_id="video_1")
 DELIVERED = replace(KNOWN, standing=Standing.SPENT, clip="beach.mp4")
 
-_UNSETTLED = {State.FOUND, State.READY, State.SUBMITTING, State.UNCERTAIN, State.RENDERING, State.RENDERED, State.HELD}
+_UNRESOLVED = {State.FOUND, State.READY, State.SUBMITTING, State.UNCERTAIN, State.RENDERING, State.RENDERED, State.HELD}
 
 
 @pytest.mark.parametrize("state", State)
 def test_what_was_delivered_is_only_filed(state: State) -> None:
     after = recovered(replace(READY, state=state), DELIVERED, NOW)
-    if state not in _UNSETTLED:
+    if state not in _UNRESOLVED:
         assert after is None
         return
     assert after is not None

@@ -13,20 +13,20 @@ def sighting(digest: str, at: float, length: int = 7) -> RepeatedDownload:
 
 def test_the_same_bytes_settle_after_the_patience() -> None:
     first = sighting("a", 1000.0)
-    assert not first.is_settled(1000.0, PATIENCE)
+    assert not first.is_confirmed(1000.0, PATIENCE)
     early = sighting("a", 1119.0).after(first)
-    assert not early.is_settled(1119.0, PATIENCE)
+    assert not early.is_confirmed(1119.0, PATIENCE)
     assert early.wait(1119.0, PATIENCE) == 1.0
-    assert sighting("a", 1120.0).after(early).is_settled(1120.0, PATIENCE)
+    assert sighting("a", 1120.0).after(early).is_confirmed(1120.0, PATIENCE)
 
 
 def test_other_bytes_begin_anew_but_not_for_ever() -> None:
     seen = sighting("a", 1000.0)
     for at in (1060.0, 1119.0, 1121.0, 1300.0):
         seen = sighting(str(at), at).after(seen)
-        assert not seen.is_settled(at, PATIENCE)
+        assert not seen.is_confirmed(at, PATIENCE)
         assert seen.is_new(at, PATIENCE) == (at < 1120.0)
-    assert not sighting("a", 1400.0, length=8).after(sighting("a", 1000.0)).is_settled(1400.0, PATIENCE)
+    assert not sighting("a", 1400.0, length=8).after(sighting("a", 1000.0)).is_confirmed(1400.0, PATIENCE)
 
 
 def test_a_clock_that_was_set_back_begins_anew() -> None:

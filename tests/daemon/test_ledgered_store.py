@@ -41,7 +41,7 @@ def test_what_is_bought_and_settled_is_told(store: Store, path: Path) -> None:
     with books.transaction() as tx:
         tx.purchases.add(SENT)
     with books.transaction() as tx:
-        tx.purchases.settle("t", Standing.SPENT, "a.mp4")
+        tx.purchases.close("t", Standing.SPENT, "a.mp4")
         known = tx.purchases.all()
     assert Ledger(path).read() == known
 
@@ -78,7 +78,7 @@ def test_without_the_ledger_nothing_is_bought_and_all_else_goes_on(store: Store,
         tx.purchases.add(SENT)
     assert books.pause_reason is not None
     with books.transaction() as tx:
-        tx.purchases.settle("t", Standing.RELEASED)
+        tx.purchases.close("t", Standing.RELEASED)
         known = tx.purchases.all()
     assert books.pause_reason is not None
     path.rmdir()

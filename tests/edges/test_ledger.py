@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sorawatch.core.purchase import LedgerEntry, Purchase, PurchaseSettled, Standing, VideoKnown, posted
+from sorawatch.core.purchase import LedgerEntry, Purchase, PurchaseClosed, Standing, VideoKnown, posted
 from sorawatch.edges.ledger import Ledger
 from sorawatch.errors import Blocked
 
@@ -40,7 +40,7 @@ bought = st.builds(
 entries = st.lists(
     bought
     | st.builds(VideoKnown, tokens, st.text(max_size=9))
-    | st.builds(PurchaseSettled, tokens, st.sampled_from(Standing), st.none() | names),
+    | st.builds(PurchaseClosed, tokens, st.sampled_from(Standing), st.none() | names),
     max_size=12,
 )
 
@@ -75,7 +75,7 @@ def _is_known(before: list[LedgerEntry], entry: LedgerEntry) -> bool:
 
 def test_the_end_of_a_line_may_be_missing_wherever_it_was_cut(tmp_path: Path) -> None:
     path = tmp_path / "state.db.ledger"
-    Ledger(path).write([BOUGHT, PurchaseSettled("t", Standing.SPENT, "beach.mp4")])
+    Ledger(path).write([BOUGHT, PurchaseClosed("t", Standing.SPENT, "beach.mp4")])
     whole = path.read_bytes()
     first = whole.index(b"\n") + 1
     for length in range(first, len(whole)):
@@ -102,7 +102,7 @@ def test_what_could_not_be_written_is_written_with_what_follows(tmp_path: Path) 
 def test_those_of_other_machines_are_read_too(tmp_path: Path) -> None:
     mine, theirs = tmp_path / "one.ledger", tmp_path / "two.ledger"
     Ledger(theirs).write([BOUGHT])
-    Ledger(mine).write([PurchaseSettled("t", Standing.SPENT, "beach.mp4")])
+    Ledger(mine).write([PurchaseClosed("t", Standing.SPENT, "beach.mp4")])
     read = Ledger(mine, [theirs]).read()
     assert read == {"t": replace(BOUGHT, standing=Standing.SPENT, clip="beach.mp4")}
     assert Ledger(mine).read() == {}

@@ -25,7 +25,7 @@ from sorawatch.core.command import Command
 from sorawatch.core.job import FINAL, Charged, Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import retry
 from sorawatch.core.order import Aim, Fit, Focus, Order, Point, Size
-from sorawatch.core.purchase import PurchaseSettled, Standing, VideoKnown
+from sorawatch.core.purchase import PurchaseClosed, Standing, VideoKnown
 from sorawatch.edges.store import LEASE_MS, Database, LeaseLost, PostgresDatabase, Spending, Store, Transaction
 from sorawatch.edges.store.sqlite import has_safe_wal
 from sorawatch.errors import Blocked, UsageError
@@ -294,11 +294,11 @@ class TestTransaction:
             tx.jobs.save(replace(saved_in(tx, "a"), state=State.READY))
             tx.purchases.add(job("a", token="t", price=5))
             tx.commands.add(Command("pause"))
-            tx.notes.write("paused", {"since": 1})
+            tx.key_values.write("paused", {"since": 1})
         with store.transaction() as tx:
             assert tx.jobs.counts() == {State.FOUND: 1}
             assert len(tx.jobs.history("a")) == 1
-            assert (tx.spending.spent(0), tx.commands.take(), tx.notes.read("paused")) == (0, [], None)
+            assert (tx.spending.spent(0), tx.commands.take(), tx.key_values.read("paused")) == (0, [], None)
         assert claimed(store) == ["a"]
 
 
@@ -496,7 +496,7 @@ class TestMoney:
         with store.transaction() as tx:
             tx.jobs.add([bought])
             tx.purchases.add(bought)
-            tx.purchases.settle(token, standing)
+            tx.purchases.close(token, standing)
         return bought
 
     def test_what_is_open_or_spent_counts_and_what_was_released_does_not(self, store: Store) -> None:
@@ -554,7 +554,7 @@ class TestMoney:
         with store.transaction() as tx:
             tx.jobs.save(replace(lost, state=State.HELD))
             tx.jobs.save(replace(made, state=State.DONE, clip="made.mp4"))
-            tx.purchases.settle("made", Standing.SPENT, "made.mp4")
+            tx.purchases.close("made", Standing.SPENT, "made.mp4")
             assert tx.spending.summary(0) == Spending(spent=23, reserved=100, clips=1)
             assert tx.spending.summary(tx.now + 1) == Spending()
             entries = {entry.job_id: entry for entry in tx.spending.purchases(0, tx.now + 1)}
@@ -655,13 +655,13 @@ class TestCommandsAndNotes:
     @pytest.mark.parametrize("value", [1, "text", [1, {"b": None}], {"name": "b\udcff\0"}, False, ""])
     def test_a_note_is_kept_replaced_and_forgotten(self, store: Store, value: Any) -> None:
         with store.transaction() as tx:
-            assert tx.notes.read("key") is None
-            tx.notes.write("key", "before")
-            tx.notes.write("key", value)
+            assert tx.key_values.read("key") is None
+            tx.key_values.write("key", "before")
+            tx.key_values.write("key", value)
         with store.transaction() as tx:
-            assert tx.notes.read("key") == value
-            tx.notes.write("key", None)
-            assert tx.notes.read("key") is None
+            assert tx.key_values.read("key") == value
+            tx.key_values.write("key", None)
+            assert tx.key_values.read("key") is None
 
 
 class TestOpening:
@@ -777,7 +777,7 @@ class TestOpening:
         def test_the_state_of_a_newer_version(self, path: Path, opening: Callable[[Path], object]) -> None:
             store, _ = Store.create_or_open(path, "one")
             with store.transaction() as tx:
-                tx.notes.write("schema", 99)
+                tx.key_values.write("schema", 99)
             store.close()
             with pytest.raises(UsageError, match=r"newer sorawatch \(schema 99\)"):
                 opening(path)
@@ -965,13 +965,13 @@ class TestDialects(OfAFile):
             tx.peers.last_change()
             tx.peers.clear_status()
             tx.purchases.add(submitting)
-            tx.purchases.settle("t", Standing.SPENT)
+            tx.purchases.close("t", Standing.SPENT)
             tx.purchases.set_video("t", "video_1")
             tx.commands.add(Command("pause"))
             tx.commands.take()
             for value in (1, 2, None):
-                tx.notes.write("key", value)
-            tx.notes.read("key")
+                tx.key_values.write("key", value)
+            tx.key_values.read("key")
             tx.jobs.get("a")
             tx.jobs.find("a")
             tx.jobs.find("beach.jpg")
@@ -1063,7 +1063,7 @@ class TestOrders:
     @pytest.mark.parametrize(("digest", "reference"), [("e", "r"), ("d", "s"), ("d", "r")])
     def test_are_the_same_by_the_picture_or_by_the_reference(self, store: Store, digest: str, reference: str) -> None:
         with store.transaction() as tx:
-            tx.purchases.settle("t", Standing.SPENT, "a.mp4")
+            tx.purchases.close("t", Standing.SPENT, "a.mp4")
             like = job("z", digest=digest * 64, reference_digest=reference * 64)
             assert tx.orders.same(like, since=0) is not None
             (purchase,) = tx.purchases.of_order(like)
@@ -1127,8 +1127,8 @@ class TestOrders:
             sent = replace(self.SENT, id="b", token="u")
             tx.purchases.add(sent)
             tx.purchases.set_video("u", "video_1")
-            tx.purchases.settle("u", Standing.SPENT, "b.mp4")
+            tx.purchases.close("u", Standing.SPENT, "b.mp4")
             bought, *rest = tx.entries
             known = tx.purchases.all()["u"]
             assert bought == replace(known, standing=Standing.OPEN, video_id=None, clip=None)
-            assert rest == [VideoKnown("u", "video_1"), PurchaseSettled("u", Standing.SPENT, "b.mp4")]
+            assert rest == [VideoKnown("u", "video_1"), PurchaseClosed("u", Standing.SPENT, "b.mp4")]

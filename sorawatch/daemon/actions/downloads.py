@@ -97,7 +97,7 @@ class ClipDownloads:
         before = self._spool.repeated_download(job_id)
         kind = other.clip.kind.suffix
         download = RepeatedDownload(other.clip.digest, other.clip.length, kind, now, now).after(before)
-        if download.is_settled(now, seconds):
+        if download.is_confirmed(now, seconds):
             return None
         # Removed first, so that the next download is one of the whole clip even after a crash in between.
         part.unlink()

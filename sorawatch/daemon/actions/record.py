@@ -52,7 +52,7 @@ def record(
     if after.state is State.FAILED:
         after = breakers.same_refusals.filed(tx, after)
     admission.adapt_concurrency(tx, job, outcome)
-    _settle_purchase(tx, job, done.action, outcome, after)
+    _close_purchase(tx, job, done.action, outcome, after)
     model = job.order.model if job.order else ""
     breakers.causes.record(done.action, outcome, tx.now, after.due_at, jitter, model)
     breakers.lost_answers.record(tx, job, done.action, outcome, after)
@@ -92,14 +92,14 @@ def _is_of_another(tx: Transaction, video_id: str, job: Job) -> bool:
     return tx.purchases.is_bought_by_another(video_id, job) or tx.jobs.follower(video_id, job) is not None
 
 
-def _settle_purchase(tx: Transaction, job: Job, action: Action, outcome: o.Outcome, after: Job) -> None:
+def _close_purchase(tx: Transaction, job: Job, action: Action, outcome: o.Outcome, after: Job) -> None:
     if job.token is None:
         return
     if after.video_id is not None and after.video_id != job.video_id:
         tx.purchases.set_video(job.token, after.video_id)
     standing = standing_after(action, outcome, after)
     if standing is not None:
-        tx.purchases.settle(job.token, standing, after.clip)
+        tx.purchases.close(job.token, standing, after.clip)
 
 
 def _late_answer(tx: Transaction, job: Job, outcome: o.Outcome, admission: Admission) -> Sequence[Change]:

@@ -30,7 +30,7 @@ class RenderTimes:
             return NO_HISTORY
         key = _key(job.order)
         if key not in self._durations:
-            self._durations[key] = tuple(sorted(tx.notes.read(key) or ()))
+            self._durations[key] = tuple(sorted(tx.key_values.read(key) or ()))
         return RenderHistory(self._durations[key], self._last_polls.get(job.id))
 
     def record(self, tx: Transaction, before: Job, outcome: o.Outcome, after: Job) -> None:
@@ -44,8 +44,8 @@ class RenderTimes:
         last = self._last_polls.pop(before.id, None)
         if isinstance(outcome, o.Rendered) and before.order is not None and age >= 0:
             key = _key(before.order)
-            recent = [*(tx.notes.read(key) or ()), duration(age, last, outcome.took)][-REMEMBERED:]
-            tx.notes.write(key, recent)
+            recent = [*(tx.key_values.read(key) or ()), duration(age, last, outcome.took)][-REMEMBERED:]
+            tx.key_values.write(key, recent)
             self._durations[key] = tuple(sorted(recent))
 
 
@@ -59,6 +59,6 @@ def duration(age: int, last: PolledProgress | None, took: int | None) -> int:
 
 
 def _key(order: Order) -> str:
-    """The name of the note about renders of this kind."""
+    """The key under which the state keeps the render times of this kind."""
     kind = f"{order.model}\n{order.size}\n{order.seconds}"
     return f"renders-{hashlib.sha256(kind.encode()).hexdigest()[:20]}"

@@ -20,7 +20,7 @@ from sorawatch.core.naming import one_line
 from sorawatch.core.order import Model, Size
 from sorawatch.core.purchase import Standing
 from sorawatch.core.purchase_recovery import recovered
-from sorawatch.daemon.submission import usage_notes
+from sorawatch.daemon.submission import usage_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -128,7 +128,7 @@ class Admission:
             has_room: whether the circuit breakers let an order for this model, at this price in micro-dollars, go.
         """
         tally = _Tally(tx, day_of(tx.now, self.zone), month_of(tx.now, self.zone))
-        whole = LimitScope(replace(self.limits, in_flight=effective(usage_notes.concurrency_limit(tx), self.places)))
+        whole = LimitScope(replace(self.limits, in_flight=effective(usage_values.concurrency_limit(tx), self.places)))
         if tally.usage(whole).in_flight >= (whole.limits.in_flight or 1):
             return Admitted((), (), complete=False)
         changes: list[tuple[Job, Job]] = []
@@ -179,7 +179,7 @@ class Admission:
 
     def adapt_concurrency(self, tx: Transaction, job: Job, outcome: o.Outcome) -> None:
         """Fewer places when the server says that too many of our videos run, one more for each that it finishes."""
-        before = usage_notes.concurrency_limit(tx)
+        before = usage_values.concurrency_limit(tx)
         match outcome:
             case o.Blocked(cause) if cause.too_many_running:
                 running = tx.jobs.in_flight() - 1
@@ -190,7 +190,7 @@ class Admission:
             case _:
                 return
         if after != before:
-            usage_notes.write_concurrency_limit(tx, after)
+            usage_values.write_concurrency_limit(tx, after)
 
     def merge_into_older(self, tx: Transaction, job: Job) -> list[Change]:
         """Cancel a ready job whose pair is that of another job under way, which takes over the pair as it is now.
@@ -298,7 +298,7 @@ class _Tally:
                 in_flight=self.tx.jobs.in_flight(scope.folder),
                 micros_today=self.tx.spending.spent(self.day.begins, scope.folder),
                 micros_this_month=self.tx.spending.spent(self.month.begins, scope.folder),
-                paced_until=usage_notes.paced_until(self.tx, scope.file),
+                paced_until=usage_values.paced_until(self.tx, scope.file),
             )
         return self.used[scope]
 
@@ -315,4 +315,4 @@ class _Tally:
 
     def write(self) -> None:
         """Keep the pace for the next pass, of limits that still exist."""
-        usage_notes.write_paces(self.tx, {scope.file: usage.paced_until for scope, usage in self.used.items()})
+        usage_values.write_paces(self.tx, {scope.file: usage.paced_until for scope, usage in self.used.items()})

@@ -54,11 +54,11 @@ CircuitKey = tuple[Action, str]
 class CircuitBreaker:
     """The causes in force, at most one for each key. Used from the daemon's thread."""
 
-    def __init__(self, waits: Waits, key_mark: Callable[[], Hashable] = lambda: None) -> None:
-        """``key_mark`` returns a value that differs once the API key was changed."""
+    def __init__(self, waits: Waits, key_fingerprint: Callable[[], Hashable] = lambda: None) -> None:
+        """``key_fingerprint`` returns a value that differs once the API key was changed."""
         self._waits = waits
-        self._key_mark = key_mark
-        self._mark = key_mark()
+        self._key_fingerprint = key_fingerprint
+        self._mark = key_fingerprint()
         self._open: dict[CircuitKey, OpenCircuit] = {}
 
     def __iter__(self) -> Iterator[OpenCircuit]:
@@ -109,12 +109,12 @@ class CircuitBreaker:
     def key_changed(self, *, refused: bool = False) -> bool:
         """Whether an API key was refused, here or elsewhere (``refused``), and there may be another by now."""
         concerns_key = refused or any(circuit.cause.key_related for circuit in self._open.values())
-        return concerns_key and self._key_mark() != self._mark
+        return concerns_key and self._key_fingerprint() != self._mark
 
     def clear(self) -> None:
         """Close all: a person says that the cause is gone, or there is another key."""
         self._open.clear()
-        self._mark = self._key_mark()
+        self._mark = self._key_fingerprint()
 
     def places(self, wanted: int, outstanding: int, now: int) -> int:
         """How many of ``wanted`` submits may begin now while ``outstanding`` are being sent: all, one probe or none."""
@@ -127,7 +127,7 @@ class CircuitBreaker:
             may_probe = not others and first.action is Action.SUBMIT and self._is_over(first, now) and not outstanding
             wanted = min(wanted, 1) if may_probe else 0
         if wanted:
-            self._mark = self._key_mark()
+            self._mark = self._key_fingerprint()
         return wanted
 
     def lets_through(self, model: str, now: int, outstanding: Callable[[], int]) -> bool:

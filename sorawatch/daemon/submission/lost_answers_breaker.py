@@ -15,7 +15,7 @@ from sorawatch.core.job import Job, State
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.pause import Pause
 from sorawatch.core.schedule import Waits, is_due
-from sorawatch.daemon.submission.server_notes import ServerNotes
+from sorawatch.daemon.submission.server_values import ServerValues
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from sorawatch.core.lost_answers import LostAnswers
     from sorawatch.edges.store import Transaction
 
-_NOTE = "lost-answers"
+_KEY = "lost-answers"
 _EVERY_MODEL = ""
 _UNLIMITED = 1_000_000
 _HORIZON = 2 * 3_600_000
 """Milliseconds: a probe that is due later than this means that the clock was set back."""
-_UNSETTLED = frozenset({State.SUBMITTING, State.UNCERTAIN, State.HELD})
+_UNRESOLVED = frozenset({State.SUBMITTING, State.UNCERTAIN, State.HELD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class LostAnswersBreaker:
 
     def __init__(self, server: str, waits: Waits) -> None:
         """``server`` is the base URL."""
-        self._kept = ServerNotes(_NOTE, server)
+        self._kept = ServerValues(_KEY, server)
         self.waits = waits
         self._proven: set[str] = set()
         """Models of which this run has had an order accepted, and no answer lost since."""
@@ -87,9 +87,9 @@ class LostAnswersBreaker:
     def room(self, tx: Transaction, model: str) -> int:
         """How many orders for ``model`` that cost money may be sent now."""
         places = _UNLIMITED if model in self._proven else core.IN_A_ROW
-        notes = self._notes(tx)
+        by_scope = self._by_scope(tx)
         for scope in (_EVERY_MODEL, model):
-            known = notes.get(scope)
+            known = by_scope.get(scope)
             if known is None:
                 continue
             if not known.is_open:
@@ -102,63 +102,63 @@ class LostAnswersBreaker:
 
     def refresh(self, tx: Transaction) -> None:
         """Update which are open."""
-        open_ones = [(scope, known) for scope, known in self._notes(tx).items() if known.is_open]
+        open_ones = [(scope, known) for scope, known in self._by_scope(tx).items() if known.is_open]
         self._open = tuple(
             OpenLostAnswers(scope, known) for scope, known in open_ones if self._still_open(tx, scope, known)
         )
 
     def clear(self, tx: Transaction, *, for_new_key: bool = False) -> None:
         """Forget all that is known of this server; with ``for_new_key`` only what another API key may end."""
-        notes = self._notes(tx)
-        self._forget(tx, {scope for scope, known in notes.items() if known.key_related or not for_new_key})
+        by_scope = self._by_scope(tx)
+        self._forget(tx, {scope for scope, known in by_scope.items() if known.key_related or not for_new_key})
 
     def _probes(self, tx: Transaction, known: LostAnswers) -> int:
         """How many paid probes may be under way: one, once its time has come and nothing is being searched for."""
         if known.until is None or not is_due(known.until, tx.now, _HORIZON):
             return 0
-        searched = [job for job in self._unsettled(tx, known) if job.state is not State.HELD]
+        searched = [job for job in self._unresolved(tx, known) if job.state is not State.HELD]
         return int(all(job.state is State.UNCERTAIN and job.witness_until is not None for job in searched))
 
     def _still_open(self, tx: Transaction, scope: str, known: LostAnswers) -> bool:
         """Whether any of its orders is unresolved; if none is, it closes."""
-        if self._unsettled(tx, known):
+        if self._unresolved(tx, known):
             return True
         self._forget(tx, {scope})
         return False
 
     @staticmethod
-    def _unsettled(tx: Transaction, known: LostAnswers) -> list[Job]:
+    def _unresolved(tx: Transaction, known: LostAnswers) -> list[Job]:
         jobs = [job for job_id in known.jobs if (job := tx.jobs.get(job_id)) is not None]
-        return [job for job in jobs if job.state in _UNSETTLED and job.video_id is None]
+        return [job for job in jobs if job.state in _UNRESOLVED and job.video_id is None]
 
     def _change(self, tx: Transaction, job: Job, scope: str, outcome: o.AnswerLost) -> None:
-        notes = self._notes(tx)
+        by_scope = self._by_scope(tx)
         sent = job.submitted_at or tx.now
-        notes[scope] = core.lost(notes.get(scope), job.id, sent, outcome, tx.now, self.waits)
-        self._write(tx, notes)
+        by_scope[scope] = core.lost(by_scope.get(scope), job.id, sent, outcome, tx.now, self.waits)
+        self._write(tx, by_scope)
 
     def _accepted(self, tx: Transaction, job: Job, model: str) -> None:
         """The server answers again. An order that was sent before a breaker opened proves nothing."""
-        notes, sent = self._notes(tx), job.submitted_at or tx.now
-        earlier = {scope for scope, known in notes.items() if known.opened_at is not None and sent < known.opened_at}
+        by_scope, sent = self._by_scope(tx), job.submitted_at or tx.now
+        earlier = {scope for scope, known in by_scope.items() if known.opened_at is not None and sent < known.opened_at}
         if model not in earlier:
             self._proven.add(model)
         self._forget(tx, {model, _EVERY_MODEL} - earlier)
 
     def _found(self, tx: Transaction, job_id: str) -> None:
-        notes = self._notes(tx)
-        changed = {scope: core.settled(known, job_id) for scope, known in notes.items() if job_id in known.jobs}
+        by_scope = self._by_scope(tx)
+        changed = {scope: core.without(known, job_id) for scope, known in by_scope.items() if job_id in known.jobs}
         if changed:
-            self._write(tx, {scope: known for scope, known in (notes | changed).items() if known is not None})
+            self._write(tx, {scope: known for scope, known in (by_scope | changed).items() if known is not None})
 
     def _forget(self, tx: Transaction, scopes: set[str]) -> None:
-        notes = self._notes(tx)
-        if scopes & notes.keys():
-            self._write(tx, {scope: known for scope, known in notes.items() if scope not in scopes})
+        by_scope = self._by_scope(tx)
+        if scopes & by_scope.keys():
+            self._write(tx, {scope: known for scope, known in by_scope.items() if scope not in scopes})
 
-    def _notes(self, tx: Transaction) -> dict[str, LostAnswers]:
+    def _by_scope(self, tx: Transaction) -> dict[str, LostAnswers]:
         """What is known of this server, by model; the empty name stands for every model."""
         return {scope: core.from_json(known) for scope, known in self._kept.read(tx).items()}
 
-    def _write(self, tx: Transaction, notes: dict[str, LostAnswers]) -> None:
-        self._kept.write(tx, {scope: core.to_json(known) for scope, known in notes.items()})
+    def _write(self, tx: Transaction, by_scope: dict[str, LostAnswers]) -> None:
+        self._kept.write(tx, {scope: core.to_json(known) for scope, known in by_scope.items()})

@@ -12,7 +12,7 @@ from sorawatch.core.job import IN_FLIGHT, Change, Job, State
 from sorawatch.core.job_changes import Context
 from sorawatch.core.lifecycle import ACTIONS, follow_video, retry, withdraw
 from sorawatch.core.naming import job_id, valid_text
-from sorawatch.daemon.upkeep.pause_note import set_paused
+from sorawatch.daemon.upkeep.pause_switch import set_paused
 from sorawatch.edges.store import LeaseLost, Transaction
 from sorawatch.errors import Rejected
 

@@ -1,4 +1,4 @@
-"""The only SQL: jobs, their history, purchases, commands and notes, through SQLAlchemy Core.
+"""The only SQL: jobs, their history, purchases, commands and key-values, through SQLAlchemy Core.
 
 They are kept in SQLite or in PostgreSQL, by the same expressions; `Database` holds the differences. Every job row
 carries a lease, so that several daemons can share one state. Times are integer milliseconds of the database's clock.

@@ -29,7 +29,7 @@ class Peers:
 
     @property
     def status_key(self) -> str:
-        """The key of the note in which this daemon publishes its status."""
+        """The key under which this daemon publishes its status."""
         return f"{_STATUS}-{presence(self._owner)}" if self._database.is_shared else _STATUS
 
     def status_keys(self) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from sorawatch.core.naming import likeness
-from sorawatch.core.purchase import Purchase, PurchaseSettled, Standing, VideoKnown, Witness
+from sorawatch.core.purchase import Purchase, PurchaseClosed, Standing, VideoKnown, Witness
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.rows import keys_of, purchase_of
 from sorawatch.edges.store.statements import same_keys
@@ -42,11 +42,11 @@ class PurchaseTable:
         self._session.connection.execute(statements.BUY, asdict(purchase))
         self._session.entries.append(purchase)
 
-    def settle(self, token: str, standing: Standing, clip: str | None = None) -> None:
+    def close(self, token: str, standing: Standing, clip: str | None = None) -> None:
         """Write down what became of a purchase, and the path of its clip below the outbox."""
         values = {"this": token, "stands": standing, "delivered": clip}
         self._session.connection.execute(statements.SETTLE, values)
-        self._session.entries.append(PurchaseSettled(token, standing, clip))
+        self._session.entries.append(PurchaseClosed(token, standing, clip))
 
     def set_video(self, token: str, video_id: str) -> None:
         """Write down which video was bought."""

@@ -12,7 +12,7 @@ from sorawatch.edges.store.claims import Claims
 from sorawatch.edges.store.clock import database_time
 from sorawatch.edges.store.commands import CommandQueue
 from sorawatch.edges.store.jobs import JobTable
-from sorawatch.edges.store.notes import Notes
+from sorawatch.edges.store.key_values import KeyValues
 from sorawatch.edges.store.orders import Orders
 from sorawatch.edges.store.peers import Peers
 from sorawatch.edges.store.purchases import PurchaseTable
@@ -73,9 +73,9 @@ class Transaction:
         return CommandQueue(self._session)
 
     @cached_property
-    def notes(self) -> Notes:
-        """Values by name."""
-        return Notes(self._session)
+    def key_values(self) -> KeyValues:
+        """Values by key."""
+        return KeyValues(self._session)
 
     @cached_property
     def peers(self) -> Peers:

@@ -92,7 +92,7 @@ class Admissions(RuleBasedStateMachine):
         assert job.token is not None
         with self.store.transaction() as tx:
             tx.jobs.save(replace(job, state=State.FAILED if fails else State.DONE), job)
-            tx.purchases.settle(job.token, Standing.RELEASED if fails else Standing.SPENT)
+            tx.purchases.close(job.token, Standing.RELEASED if fails else Standing.SPENT)
         if fails:
             self.released.add(job.token)
 

@@ -28,8 +28,8 @@ _SHOWN = 200
 """Waiting files that are listed; more are only counted."""
 
 
-class StatusNote:
-    """Keeps the note in the store up to date, writing it only when it changes, and logs pauses as they come and go."""
+class StatusPublisher:
+    """Writes the status of this daemon to the store when it has changed, and logs pauses as they begin and end."""
 
     def __init__(self, zone: tzinfo | None) -> None:
         self.zone = zone
@@ -37,11 +37,11 @@ class StatusNote:
         self._pauses: dict[str, Pause] = {}
 
     def publish(self, tx: Transaction, scans: ScanScheduler, pauses: Iterable[Pause]) -> None:
-        """Write the note if anything has changed."""
+        """Write the status if anything has changed."""
         dated = [replace(pause, since=self._since(pause, tx.now)) for pause in pauses]
         waiting = scans.last.waiting if scans.last else ()
         method = scans.watch_method
-        note = {
+        status = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "watching": method and {"told": valid_text(method.description(scans.rescan_seconds)), "hint": method.hint},
@@ -52,9 +52,9 @@ class StatusNote:
             "waiting": [[valid_text(each.path), valid_text(each.why)] for each in waiting[:_SHOWN]],
             "waiting_count": len(waiting),
         }
-        if note != self._published:
-            tx.notes.write(tx.peers.status_key, note)
-            self._published = note
+        if status != self._published:
+            tx.key_values.write(tx.peers.status_key, status)
+            self._published = status
             self._log({pause.cause: pause for pause in dated}, tx.now)
 
     @property
@@ -97,16 +97,16 @@ class PublishedStatus:
 
     @classmethod
     def read(cls, tx: Transaction, key: str) -> PublishedStatus:
-        """The note under ``key``, also as another version of sorawatch wrote it."""
-        note = tx.notes.read(key) or {}
+        """The status under ``key``, also as another version of sorawatch wrote it."""
+        status = tx.key_values.read(key) or {}
         names = set(Pause.__dataclass_fields__)
-        pauses = [{name: value for name, value in pause.items() if name in names} for pause in note.get("pauses", ())]
-        watching = note.get("watching")
+        pauses = [{name: value for name, value in pause.items() if name in names} for pause in status.get("pauses", ())]
+        watching = status.get("watching")
         return cls(
-            note.get("pid"),
-            note.get("host"),
+            status.get("pid"),
+            status.get("host"),
             {"told": watching.get("told", ""), "hint": watching.get("hint", "")} if watching else None,
             tuple(Pause(**pause) for pause in pauses if "reason" in pause),
-            tuple((path, why) for path, why in note.get("waiting", ())),
-            note.get("waiting_count", 0),
+            tuple((path, why) for path, why in status.get("waiting", ())),
+            status.get("waiting_count", 0),
         )

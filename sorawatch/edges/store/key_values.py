@@ -1,4 +1,4 @@
-"""Notes: values by name, as JSON, within a transaction."""
+"""Values by key, as JSON, within a transaction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sorawatch.edges.store.session import Session
 
 
-class Notes:
+class KeyValues:
     """Reads and writes within the transaction whose session it is given."""
 
     def __init__(self, session: Session) -> None:
@@ -28,7 +28,7 @@ class Notes:
         return None if text is None else json.loads(text)
 
     def write(self, key: str, value: object) -> None:
-        """Keep any value that JSON can express; None deletes the note."""
+        """Keep any value that JSON can express; None deletes it."""
         connection, there = self._session.connection, notes.c.key == key
         text = self._texts[key] = None if value is None else json.dumps(value)
         if text is None:

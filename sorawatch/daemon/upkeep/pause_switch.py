@@ -1,4 +1,4 @@
-"""Whether a person has paused submissions, kept in a note of the state."""
+"""Whether a person has paused submissions, kept under one key in the state."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sorawatch.edges.store import Transaction
 
-_NOTE = "paused"
+_KEY = "paused"
 
 
 def is_paused(tx: Transaction) -> bool:
     """Whether submissions are paused."""
-    return "since" in (tx.notes.read(_NOTE) or {})
+    return "since" in (tx.key_values.read(_KEY) or {})
 
 
 def resumed_at(tx: Transaction) -> int | None:
     """When submissions were last resumed, in milliseconds of the store's clock."""
-    at: int | None = (tx.notes.read(_NOTE) or {}).get("resumed")
+    at: int | None = (tx.key_values.read(_KEY) or {}).get("resumed")
     return at
 
 
 def set_paused(tx: Transaction, *, paused: bool) -> None:
     """Pause or resume submissions."""
-    tx.notes.write(_NOTE, {"since" if paused else "resumed": tx.now})
+    tx.key_values.write(_KEY, {"since" if paused else "resumed": tx.now})

@@ -17,24 +17,24 @@ _CONCURRENCY, _PACES = "allowance", "paces"
 
 def concurrency_limit(tx: Transaction) -> ConcurrencyLimit | None:
     """How many videos the server makes for us at once, if that is fewer than the configuration allows."""
-    note = tx.notes.read(_CONCURRENCY)
+    note = tx.key_values.read(_CONCURRENCY)
     return note and ConcurrencyLimit(**note)
 
 
 def write_concurrency_limit(tx: Transaction, limit: ConcurrencyLimit | None) -> None:
     """Keep the limit; None where the server takes as many as the configuration allows."""
-    tx.notes.write(_CONCURRENCY, limit and asdict(limit))
+    tx.key_values.write(_CONCURRENCY, limit and asdict(limit))
 
 
 def paced_until(tx: Transaction, file: str = "") -> int:
     """`Usage.paced_until` of the limits that ``file`` sets; by default those of the configuration."""
-    until: int = (tx.notes.read(_PACES) or {}).get(file, 0)
+    until: int = (tx.key_values.read(_PACES) or {}).get(file, 0)
     return until
 
 
 def write_paces(tx: Transaction, paces: Mapping[str, int]) -> None:
     """Keep `Usage.paced_until` by the files that set the limits, as long as it lies in the future."""
-    before = tx.notes.read(_PACES) or {}
+    before = tx.key_values.read(_PACES) or {}
     after = {file: until for file, until in {**before, **paces}.items() if until > tx.now}
     if after != before:
-        tx.notes.write(_PACES, after)
+        tx.key_values.write(_PACES, after)
