@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from sorawatch.core.schedule import PolledProgress, RenderHistory, Waits, next_poll, stalled_poll
+from sorawatch.core.schedule import PolledProgress, RenderHistory, Waits, backoff, next_poll, stalled_poll
 
 WAITS = Waits(poll_min=1, poll_max=100, longest=900, stall=3600)
 FIVE = (100_000, 110_000, 120_000, 130_000, 140_000)
 """Their quickest twentieth ends at 102 s; 7 % of their mean is 8.4 s."""
+
+
+def test_the_waits_without_a_configuration() -> None:
+    assert Waits() == Waits(first=5, longest=900, poll_min=5, poll_max=30, stall=3_600, abandon=86_400)
+
+
+def test_a_wait_doubles_thirty_times_at_most() -> None:
+    waits = Waits(first=1e-6, longest=10**6)
+    assert backoff(waits, 31, jitter=0.5) == backoff(waits, 32, jitter=0.5) == 1_073_741
 
 
 @pytest.mark.parametrize(
@@ -45,6 +54,7 @@ def test_the_horizon_is_a_second_beyond_the_longest_wait() -> None:
         (95_000, 8_400),
         (102_000, 15_500),
         (110_000, 15_000),
+        (120_000, 12_500),
         (129_999, 8_400),
         (139_999, 8_400),
         (140_000, 50_000),
@@ -55,6 +65,11 @@ def test_the_horizon_is_a_second_beyond_the_longest_wait() -> None:
 )
 def test_the_waits_that_five_renders_suggest(age: int, expected: int) -> None:
     assert next_poll(WAITS, PolledProgress(age, None), RenderHistory(FIVE)) == expected
+
+
+def test_the_wait_that_ten_renders_suggest() -> None:
+    ten = tuple(range(100_000, 200_000, 10_000))
+    assert next_poll(WAITS, PolledProgress(105_000, None), RenderHistory(ten)) == 25_000
 
 
 @pytest.mark.parametrize(("age", "expected"), [(100_000, 12_000), (416_000, 49_920), (416_667, 50_000)])
@@ -70,6 +85,10 @@ def test_the_least_wait_is_bounded_by_a_share_of_the_longest() -> None:
 @pytest.mark.parametrize(
     ("before", "look", "expected"),
     [
+        (None, PolledProgress(0, 50), 100_000),
+        (None, PolledProgress(1, 50), 8_400),
+        (None, PolledProgress(100, 1), 9_900),
+        (PolledProgress(50, None), PolledProgress(100, 1), 9_900),
         (None, PolledProgress(50_000, 1), 52_000),
         (None, PolledProgress(50_000, 60), 33_333),
         (None, PolledProgress(50_000, 99), 8_400),
@@ -77,6 +96,8 @@ def test_the_least_wait_is_bounded_by_a_share_of_the_longest() -> None:
         (PolledProgress(40_000, 60), PolledProgress(50_000, 60), 52_000),
         (PolledProgress(40_000, 10), PolledProgress(50_000, 60), 33_333),
         (PolledProgress(0, 10), PolledProgress(50_000, 60), 33_333),
+        (PolledProgress(0, 10), PolledProgress(50_000, 40), 52_000),
+        (PolledProgress(95_000, 60), PolledProgress(100_000, 60), 8_400),
         (PolledProgress(20_000, 20), PolledProgress(50_000, 50), 50_000),
     ],
     ids=str,
