@@ -102,7 +102,7 @@ def mark_folders(config: Config, tx: Transaction, *, shared: bool) -> None:
             lock.require_marker(folder)
         elif not os.path.exists(folder):  # noqa: PTH110 -- the other way raises what only making it explains
             make(folder)
-            outbox.grant(folder, folders.dir_mode, folders.group)
+            outbox.set_permissions(folder, folders.dir_mode, folders.group)
         lock.write_marker(folder)
         marked.append(str(folder))
     if marked != before:

@@ -20,7 +20,7 @@ logger = logging.getLogger("sorawatch")
 
 
 class Reloader:
-    """Called in a thread of its own, one call at a time, because the folders may lie on a share that hangs."""
+    """Called in a thread of its own, one call at a time, because the folders may be on a share that hangs."""
 
     def __init__(
         self,

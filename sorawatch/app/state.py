@@ -1,4 +1,4 @@
-"""Where the state of a configuration is, what lies beside it, and which daemons use it."""
+"""Where the state of a configuration is, what is beside it, and which daemons use it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class StateLocation:
 
     @classmethod
     def of(cls, config: Config) -> StateLocation:
-        """Raises: ConfigError: if the state would lie on a network file system, where SQLite loses data, or nowhere."""
+        """Raises: ConfigError: if the state would be on a network file system, where SQLite loses data, or nowhere."""
         where = f"{config.path}, state"
         if "://" in config.state:
             try:
@@ -54,7 +54,7 @@ class StateLocation:
             raise ConfigError((Problem(where, f"{path} is a folder", f"Name a file in it: {path / 'state.db'}."),))
         kind = mounts.file_system_of(path)
         if mounts.is_network(kind):
-            what = f"{path} lies on a network file system ({kind}), where SQLite can lose data"
+            what = f"{path} is on a network file system ({kind}), where SQLite can lose data"
             raise ConfigError((Problem(where, what, "Choose a path on a local disk."),))
         return cls(SqliteFile(path), Spool.beside(path), path)
 

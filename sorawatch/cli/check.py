@@ -18,7 +18,7 @@ from sorawatch.config.rules import is_exposed
 from sorawatch.core.os_errors import translate
 from sorawatch.daemon.intake.watcher import watch_method
 from sorawatch.edges import lock, mounts
-from sorawatch.edges.events import limit_reached, most_watches
+from sorawatch.edges.events import max_watches, watch_limit_error
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked, ConfigError, Deferred, Rejected, SorawatchError
 
@@ -55,7 +55,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         yield finding
     yield from _same_disk(config, sound)
     yield from _group(config)
-    for cap, micros in config.limits.of_money.items():
+    for cap, micros in config.limits.spending_caps.items():
         if micros == 0:
             yield Finding(f"{cap} is 0: nothing that costs money is bought", "For no cap, set it to null.")
     if config.folders.inbox in sound:
@@ -92,7 +92,9 @@ def _folder(name: str, path: Path, *, marked: bool) -> Finding:
         mode = 0
     except OSError as error:
         fault = translate(error, str(path))
-        hint = fault.hint if isinstance(fault, Blocked) else "Check the path, and the disk or share it is to lie on."
+        hint = (
+            fault.hint if isinstance(fault, Blocked) else "Check the path, and the disk or share that it is to be on."
+        )
         return Finding(f"{where}: {error.strerror}", hint, grave=True)
     if not stat.S_ISDIR(mode):
         if os.path.lexists(path):
@@ -109,7 +111,7 @@ def _folder(name: str, path: Path, *, marked: bool) -> Finding:
 
 def _unreachable(name: str, path: Path) -> Finding:
     where = f"folders.{name}, {path}"
-    hint = "If it lies on a share, see whether its server is there."
+    hint = "If it is on a share, check whether its server responds."
     return Finding(f"{where}: it has not answered for {_FOLDER_TIMEOUT:g} s", hint, grave=True)
 
 
@@ -141,9 +143,9 @@ def _group(config: Config) -> Iterator[Finding]:
 def _watching(config: Config) -> Iterator[Finding]:
     inbox = config.folders.inbox
     method = watch_method(inbox, config.watch.mode)
-    most = most_watches()
+    most = max_watches()
     if method.events and most is not None and (found := _folders_in(inbox, most)) > most:
-        limit = limit_reached()
+        limit = watch_limit_error()
         yield Finding(f"the inbox has {found} folders or more, and {limit}", limit.hint)
     yield Finding(method.description(config.watch.rescan_seconds), method.hint)
 

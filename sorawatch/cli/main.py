@@ -134,8 +134,8 @@ def _check(
     problems: list[Finding] = []
     if not service_too and is_service_of(loaded, name):
         option = "" if name == "sorawatch" else f" --name {shlex.quote(name)}"
-        told = f"the service {name} works by this configuration, with a user and a key of its own; this looks as you"
-        _print_finding(Finding(told, f"For the service: sorawatch check --service{option}"))
+        text = f"the service {name} works by this configuration, with a user and a key of its own; this looks as you"
+        _print_finding(Finding(text, f"For the service: sorawatch check --service{option}"))
     for finding in verify(loaded, name) if service_too else check(loaded, os.environ):
         _print_finding(finding)
         problems += [finding] if finding.grave else []
@@ -257,8 +257,8 @@ def _retry(
     from sorawatch.core.command import Command
     from sorawatch.daemon.upkeep.command_queue import ANOTHER
 
-    told = ", ".join(jobs)
-    done = f"Asked to order {told} once more" if another else f"Asked to try {told} again"
+    names = ", ".join(jobs)
+    done = f"Asked to order {names} once more" if another else f"Asked to try {names} again"
     _ask(context, config_path, [Command("retry", job, ANOTHER if another else None) for job in jobs], done)
 
 

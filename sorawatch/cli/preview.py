@@ -39,7 +39,7 @@ class Preview:
 
 
 def write(config: Config, image: Path, output: Path | None, thumbnail: Size | None) -> Preview:
-    """Prepare a picture as the daemon would, wherever it lies, with the sidecar beside it if there is one.
+    """Prepare a picture as the daemon would, wherever it is, with the sidecar beside it if there is one.
 
     The reference is written to ``output``, else beside the picture, else, where that is the inbox, to the current
     folder; it comes with a small copy of at most ``thumbnail`` pixels.
@@ -50,15 +50,15 @@ def write(config: Config, image: Path, output: Path | None, thumbnail: Size | No
     """
     path = output or _beside(config, image)
     if _is_inside(path, config.folders.inbox):
-        told = f"{path} lies in the inbox, where it would be taken for a picture to be made"
-        raise UsageError(f"{told}. Name a file elsewhere with -o.")
+        problem = f"{path} is in the inbox, where it would be taken for a picture to be made"
+        raise UsageError(f"{problem}. Name a file elsewhere with -o.")
     if path.exists() and image.exists() and path.samefile(image):
         raise UsageError(f"{path} is the picture itself. Name another file with -o.")
     order = order_beside(image, config.defaults, config.catalogue)
     model = config.catalogue[order.model]
-    wish = images.ReferenceRequest(model, order.size, order.fit, order.focus, config.reference, thumbnail)
+    request = images.ReferenceRequest(model, order.size, order.fit, order.focus, config.reference, thumbnail)
     with images.Pool() as pictures:
-        reference = pictures.prepare(image, wish)
+        reference = pictures.prepare(image, request)
     try:
         path.write_bytes(reference.data)
     except OSError as error:

@@ -16,7 +16,7 @@ from rich.text import Text
 from sorawatch.app.state import StateLocation
 from sorawatch.cli.tables import table
 from sorawatch.core.budget import dollars
-from sorawatch.core.calendar import LocalTime, iso, month_named, month_of
+from sorawatch.core.calendar import LocalTime, iso, month_of, parse_month
 from sorawatch.core.job import path_in
 from sorawatch.core.naming import one_line, valid_text
 from sorawatch.core.order import MICROS
@@ -52,7 +52,7 @@ def read(config: Config, month: str | None) -> MonthReport:
     """
     zone = config.timezone
     try:
-        period = month_named(month, zone) if month else None
+        period = parse_month(month, zone) if month else None
     except (ValueError, OverflowError) as error:
         raise UsageError(f'"{month}" is not a month. Write it as 2026-11.') from error
     with closing(Store.open_for_reading(StateLocation.of(config).database)) as store, store.transaction() as tx:

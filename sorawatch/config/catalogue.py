@@ -52,7 +52,7 @@ def read_models(section: Section) -> Mapping[str, Model]:
 
 def check_prices(catalogue: Mapping[str, Model], limits: Limits, section: Section) -> None:
     """Report every model with an unknown price, if there is a cap in dollars that needs it."""
-    named = " and ".join(limits.of_money)
+    named = " and ".join(limits.spending_caps)
     for model in catalogue.values():
         if named and (unpriced := _unpriced(model)):
             what = f"has no price for {unpriced}, which {named} has to count"

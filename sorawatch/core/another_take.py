@@ -18,7 +18,7 @@ def is_same(one: Job, other: Job) -> bool:
     return len(terms) == 1 and any(first and first == second for first, second in digests)
 
 
-def another(job: Job, take: int, job_id: str, now: int) -> Job:
+def new_take(job: Job, take: int, job_id: str, now: int) -> Job:
     """A new job that moves the pair of ``job`` back into the inbox, where it is ordered again as take ``take``.
 
     Args:

@@ -63,7 +63,7 @@ class Usage:
 
 
 def is_below(folder: str, top: str) -> bool:
-    """Whether ``folder`` is ``top`` or lies below it; both are relative to the inbox, ``""`` being the inbox."""
+    """Whether ``folder`` is ``top`` or is below it; both are relative to the inbox, ``""`` being the inbox."""
     return not top or folder == top or folder.startswith(f"{top}/")
 
 
@@ -77,12 +77,12 @@ def refusal(scopes: Iterable[LimitScope], order: Order, price: int | None) -> Re
     for scope in scopes:
         limits = scope.limits
         if price is None:
-            if not limits.of_money:
+            if not limits.spending_caps:
                 continue
             what = f"the price of {order.model} at {order.size} is not known"
             add = 'Add "usd_per_second: 0.10" or "usd_per_video: 0.80", with its own price (0 if it is free)'
             return Rejected(
-                f"{what}, which {scope.named(next(iter(limits.of_money)))} has to count",
+                f"{what}, which {scope.named(next(iter(limits.spending_caps)))} has to count",
                 f"{add}, to models.{order.model} in the configuration; then move the pair back.",
             )
         if limits.micros_per_clip is not None and price > limits.micros_per_clip:
@@ -150,8 +150,8 @@ def _spent(scope: LimitScope, spent: int, cap: int, cost: int, until: int, perio
         hint = "Raise it, or set it to null for no cap."
         reason = f"{limit} is {dollars(0)}, so nothing that costs money is bought"
         return LimitReached(Pause(reason, hint, folder=scope.folder, limit=limit), lasting=True, priced=True)
-    told = f"{dollars(spent)} spent or reserved, the next clip costs {dollars(cost)}"
-    reason = f"{limit} of {dollars(cap)} is reached: {told}"
+    spending = f"{dollars(spent)} spent or reserved, the next clip costs {dollars(cost)}"
+    reason = f"{limit} of {dollars(cap)} is reached: {spending}"
     return LimitReached(Pause(reason, until=until, folder=scope.folder, limit=limit), lasting=True, priced=True)
 
 

@@ -27,7 +27,7 @@ def month_of(now: int, zone: tzinfo | None) -> Period:
     return Period(_millis(first, zone), _millis(following, zone))
 
 
-def month_named(text: str, zone: tzinfo | None) -> Period:
+def parse_month(text: str, zone: tzinfo | None) -> Period:
     """The month written as ``2026-11``.
 
     Raises:

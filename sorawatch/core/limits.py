@@ -27,7 +27,7 @@ class Limits:
     micros_per_month: int | None = None
 
     @property
-    def of_money(self) -> Mapping[str, int]:
+    def spending_caps(self) -> Mapping[str, int]:
         """The caps on spending by their keys, in micro-dollars. If there is one, every price must be known."""
         caps = {"clip": self.micros_per_clip, "day": self.micros_per_day, "month": self.micros_per_month}
         return {f"limits.usd_per_{name}": cap for name, cap in caps.items() if cap is not None}

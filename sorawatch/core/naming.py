@@ -113,10 +113,10 @@ def order_key(digest: str, order: Order) -> str:
 
 def likeness(order: Order) -> str:
     """The key of what a server's list shows of an order: two submits with the same key look the same there."""
-    return _hash((order.prompt, bare_model(order.model), str(order.size), str(order.seconds)))
+    return _hash((order.prompt, base_model(order.model), str(order.size), str(order.seconds)))
 
 
-def bare_model(name: str) -> str:
+def base_model(name: str) -> str:
     """A model's name without what a list may add to it: the provider in front, the date of a snapshot at the end."""
     return _SNAPSHOT.sub("", name.rpartition("/")[2].casefold())
 

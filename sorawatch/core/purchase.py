@@ -94,7 +94,9 @@ def merged(one: Purchase, other: Purchase) -> Purchase:
 
 def untold(purchases: Iterable[Purchase], ledger: Mapping[str, Purchase]) -> list[Purchase]:
     """Purchases that the ledger (by tokens) does not have, or of which it knows less."""
-    return [each for each in purchases if (told := ledger.get(each.token)) is None or merged(told, each) != told]
+    return [
+        each for each in purchases if (recorded := ledger.get(each.token)) is None or merged(recorded, each) != recorded
+    ]
 
 
 _BY_WEIGHT = (Standing.SPENT, Standing.RELEASED, Standing.OPEN)

@@ -61,13 +61,13 @@ def _client_error(response: HttpResponse, now: float) -> Deferred | Rejected | U
         return ModelUnknown(f"the server says that this is gone ({response})", MODEL_HINT)
     if status in {404, 405} or error_words.NO_GATEWAY_ROUTE.search(words):
         return Blocked(f"the server does not accept submits at this address ({response})", URL_HINT)
-    crowded = error_words.TOO_MANY_RUNNING.search(words) is not None
-    if crowded or status in {409, 429}:
+    too_many = error_words.TOO_MANY_RUNNING.search(words) is not None
+    if too_many or status in {409, 429}:
         wait = retry_after(response.headers, now)
         return Deferred(
             f"the server wants us to wait ({response})",
             retry_after=wait,
-            too_many_running=crowded,
+            too_many_running=too_many,
             affects_all=status == 429,
         )
     if status == 403 or error_words.LOCATION.search(words):
@@ -91,11 +91,11 @@ def _refusal_as_success(response: HttpResponse, now: float) -> Deferred | Reject
     words = response.unquoted_words
     if (found := _about_this_order(response, words) or _shared_cause(response, words)) is not None:
         return found
-    crowded = error_words.TOO_MANY_RUNNING.search(words) is not None
-    if crowded or response.stated_status == 429 or error_words.RATE_LIMIT.search(words):
+    too_many = error_words.TOO_MANY_RUNNING.search(words) is not None
+    if too_many or response.stated_status == 429 or error_words.RATE_LIMIT.search(words):
         wait = retry_after(response.headers, now)
         return Deferred(
-            f"the server wants us to wait ({response})", retry_after=wait, too_many_running=crowded, affects_all=True
+            f"the server wants us to wait ({response})", retry_after=wait, too_many_running=too_many, affects_all=True
         )
     kind = f"{error.code or ''} {error.type or ''}".casefold()
     if response.stated_status is not None or error_words.REFUSAL.search(kind):

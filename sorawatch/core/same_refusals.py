@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-ALIKE = 3
+REFUSALS_TO_OPEN = 3
 """After so many different pictures were refused in the same words, no other is sent."""
 
 _REMEMBERED = 12
@@ -26,7 +26,7 @@ class SameRefusals:
 
     @property
     def is_open(self) -> bool:
-        return len({digest for _, digest in self.pictures}) >= ALIKE
+        return len({digest for _, digest in self.pictures}) >= REFUSALS_TO_OPEN
 
 
 def normalized(text: str) -> str:

@@ -34,14 +34,14 @@ def observe(before: Observation | None, statuses: tuple[FileStatus, ...], now: f
     return Observation(statuses, before.since, before.count + 1)
 
 
-def is_whole(seen: Observation) -> bool:
+def none_empty(seen: Observation) -> bool:
     """Whether no file is empty: somebody is probably about to write an empty file."""
     return all(status.size > 0 for status in seen.statuses)
 
 
 def settled(seen: Observation, now: float, settle_seconds: float) -> bool:
     """Whether the files were not empty and the same for long enough, in at least two scans."""
-    return seen.count >= SCANS_TO_SETTLE and now - seen.since >= settle_seconds and is_whole(seen)
+    return seen.count >= SCANS_TO_SETTLE and now - seen.since >= settle_seconds and none_empty(seen)
 
 
 def settles_in(seen: Observation, now: float, settle_seconds: float) -> float:

@@ -72,7 +72,7 @@ class OrderSettings:
         """A layer that could not be read: it may set any key, so no lower layer applies. ``problems`` are reported."""
         return cls(name=name, places=MappingProxyType(dict.fromkeys(KEYS, name)), problems=problems)
 
-    def speaks_of(self, key: str) -> bool:
+    def sets(self, key: str) -> bool:
         """Whether the layer sets this key, even to a wrong value."""
         return key in self.places or getattr(self, key) is not None
 
@@ -250,7 +250,7 @@ def _joined(values: Sequence[object]) -> str:
 
 
 def _first(layers: Sequence[OrderSettings], key: str) -> OrderSettings | None:
-    return next((layer for layer in layers if layer.speaks_of(key)), None)
+    return next((layer for layer in layers if layer.sets(key)), None)
 
 
 def _missing(layers: Sequence[OrderSettings], key: str) -> Problem:

@@ -58,10 +58,10 @@ class LedgeredStore:
     @property
     def pause_reason(self) -> str | None:
         """Why nothing may be submitted, if the ledger could not be written."""
-        error = self._ledger.trouble
+        error = self._ledger.write_error
         return None if error is None else f"{error}. {error.hint}".rstrip(".")
 
     @property
     def retry_in(self) -> float:
         """Seconds until the next turn at the most."""
-        return float("inf") if self._ledger.trouble is None else _RETRY_SECONDS
+        return float("inf") if self._ledger.write_error is None else _RETRY_SECONDS

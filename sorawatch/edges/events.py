@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _NOTIFY_INTERVAL = 0.1
 """Seconds: the shortest time between two notifications."""
 
-PARTING = 5.0
+STOP_SECONDS = 5.0
 """Seconds: how long `EventWatch.stop` waits by default."""
 
 _EVENTS: list[type[FileSystemEvent]] = [
@@ -97,7 +97,7 @@ class EventWatch:
         self._observer = observer
         threading.Thread(target=self._send_notifications, name="event-notifier", daemon=True).start()
 
-    def stop(self, timeout: float = PARTING) -> None:
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
         """Stop the notifications and release the watches. Waits at most ``timeout`` seconds for that."""
         self._stopped.set()
         self._happened.set()
@@ -149,7 +149,7 @@ def _shorten_move_delay() -> None:
 def _translated(error: OSError) -> Blocked | Deferred:
     match error.errno:
         case errno.ENOSPC:
-            return limit_reached()
+            return watch_limit_error()
         case errno.EMFILE:
             hint = "Raise it as root: sysctl -w fs.inotify.max_user_instances=1024"
             return Blocked("the limit fs.inotify.max_user_instances is reached", hint)
@@ -157,9 +157,9 @@ def _translated(error: OSError) -> Blocked | Deferred:
             return translate(error, "watching the inbox")
 
 
-def limit_reached() -> Blocked:
+def watch_limit_error() -> Blocked:
     """The error that this system allows no more watches, with the command that raises the limit."""
-    most = most_watches()
+    most = max_watches()
     found = "" if most is None else f", which is {most},"
     wanted = max(_ENOUGH_WATCHES, 4 * (most or 0))
     line = f"fs.inotify.max_user_watches={wanted}"
@@ -167,7 +167,7 @@ def limit_reached() -> Blocked:
     return Blocked(f"the limit fs.inotify.max_user_watches{found} is reached", hint)
 
 
-def most_watches() -> int | None:
+def max_watches() -> int | None:
     """How many folders one user may watch; None if the system does not say."""
     try:
         return int(_LIMIT.read_text(encoding="ascii"))

@@ -11,7 +11,7 @@ from sorawatch.core.job import Pair, Stamp, path_in
 from sorawatch.core.naming import one_line
 from sorawatch.core.os_errors import translate
 from sorawatch.core.pairing import PAUSE_NAME, Match, Pairing, fold, is_defaults, is_junk, pair
-from sorawatch.core.settle import FileStatus, Observation, is_whole, observe, settled, settles_in
+from sorawatch.core.settle import FileStatus, Observation, none_empty, observe, settled, settles_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -150,7 +150,7 @@ class Inbox:
                 WaitingFile(path_in(folder.path, name), why) for name, why in _reasons_to_wait(folder, pairing).items()
             ]
         self._seen = seen
-        unsettled = [each for each in seen.values() if is_whole(each) and not settled(each, now, self.settle_seconds)]
+        unsettled = [each for each in seen.values() if none_empty(each) and not settled(each, now, self.settle_seconds)]
         top = folders[0]
         return Listing(
             settled=tuple(settled_pairs),

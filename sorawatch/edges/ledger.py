@@ -39,7 +39,7 @@ class Ledger:
         self._unwritten: list[LedgerEntry] = []
         self._ends_complete = False
         """Whether the file is known to end with a complete line."""
-        self.trouble: Blocked | None = None
+        self.write_error: Blocked | None = None
         """Why the last attempt to write failed; None if it succeeded."""
 
     def read(self) -> dict[str, Purchase]:
@@ -75,11 +75,11 @@ class Ledger:
             self._append()
         except OSError as error:
             self._ends_complete = False
-            self.trouble = _blocked(error, self.path, "written")
-            raise self.trouble from error
+            self.write_error = _blocked(error, self.path, "written")
+            raise self.write_error from error
         self._unwritten = []
         self._ends_complete = True
-        self.trouble = None
+        self.write_error = None
 
     def _append(self) -> None:
         is_new = not os.path.lexists(self.path)

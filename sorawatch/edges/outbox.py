@@ -89,7 +89,7 @@ def place(
             for number, item in enumerate(items):
                 is_repeated = item.name in planned
                 if item.keep:
-                    grant(item.source, access.file_mode, access.group)
+                    set_permissions(item.source, access.file_mode, access.group)
                 try:
                     _place_one(
                         item, target / names[item.name], _temporary(target, intent, item), is_repeated=is_repeated
@@ -139,7 +139,7 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def grant(path: Path, mode: int | None, group: int | None) -> None:
+def set_permissions(path: Path, mode: int | None, group: int | None) -> None:
     """Set the permissions and group of a file or folder, as far as its file system and our rights allow."""
     if group is not None:
         with contextlib.suppress(OSError):
@@ -160,7 +160,7 @@ def _make_below(root: Path, target: Path, access: Permissions) -> None:
             if not folder.is_dir():
                 raise Deferred(f"{folder} is in the way: a folder is needed there. Rename or remove it") from error
         else:
-            grant(folder, access.dir_mode, access.group)
+            set_permissions(folder, access.dir_mode, access.group)
         fsync_folder(folder.parent)
 
 

@@ -43,8 +43,8 @@ class ServiceManager:
     """The service manager at ``$NOTIFY_SOCKET``. Without one, nothing is sent. Never raises."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        self.listens = bool(environ.get("NOTIFY_SOCKET"))
-        self.watchdog_seconds = _watchdog_seconds(environ) if self.listens else None
+        self.is_connected = bool(environ.get("NOTIFY_SOCKET"))
+        self.watchdog_seconds = _watchdog_seconds(environ) if self.is_connected else None
         """The watchdog's timeout: it ends us if it gets no `alive` for so long. None without a watchdog."""
         self._notify = _sender()
 
@@ -74,7 +74,7 @@ class ServiceManager:
         self._send_lines(f"EXTEND_TIMEOUT_USEC={round(seconds * _MICROS)}", _ALIVE)
 
     def _send_lines(self, *lines: str) -> None:
-        if not self.listens:
+        if not self.is_connected:
             return
         try:
             self._notify("\n".join(lines))

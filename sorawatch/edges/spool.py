@@ -60,7 +60,7 @@ class Spool:
     def folder(self, job_id: str) -> Path:
         return self.root / job_id
 
-    def stage(self, job_id: str, data: bytes) -> None:
+    def write_reference(self, job_id: str, data: bytes) -> None:
         """Write the reference. After a crash there is the old one, the new one or none.
 
         Raises:

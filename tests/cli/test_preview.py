@@ -72,9 +72,9 @@ def test_it_never_writes_where_that_would_be_bought_or_over_the_picture(workspac
     outside = workspace.root / "beach.jpg"
     outside.write_bytes(original)
     os.link(outside, workspace.root / "same.jpg")
-    assert "lies in the inbox" in workspace.cli("preview", "inbox/beach.jpg", "-o", "inbox/seen.jpg", status=2)
+    assert "is in the inbox" in workspace.cli("preview", "inbox/beach.jpg", "-o", "inbox/seen.jpg", status=2)
     for path, output, told in (
-        (dropped, dropped, "lies in the inbox"),
+        (dropped, dropped, "is in the inbox"),
         (outside, workspace.root / "same.jpg", "is the picture itself"),
         (outside, workspace.root / "nowhere/a.jpg", "Name another file with -o"),
     ):

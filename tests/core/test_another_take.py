@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sorawatch.core.another_take import another, is_same, require_repeatable
+from sorawatch.core.another_take import is_same, new_take, require_repeatable
 from sorawatch.core.job import FINAL, Job, Pair, Stamp, State
 from sorawatch.core.order import Fit, Order, Size
 from sorawatch.errors import Rejected
@@ -56,7 +56,7 @@ def test_what_is_not_prepared_is_the_same_as_nothing() -> None:
 
 
 def test_another_takes_over_the_order_and_the_pair_and_nothing_of_what_was_bought() -> None:
-    more = another(DONE, 2, "another", 5)
+    more = new_take(DONE, 2, "another", 5)
     assert (more.id, more.state, more.pair, more.filed) == ("another", State.RESTORING, DONE.pair, DONE.filed)
     assert more.order == replace(ORDER, take=2)
     assert (more.token, more.clip, more.video_id, more.price) == (None, None, None, None)

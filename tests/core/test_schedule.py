@@ -67,7 +67,7 @@ class TestBackoff:
         assert backoff(waits, failures, jitter) <= backoff(waits, failures + 1, jitter)
 
 
-ALIKE = tuple(range(90_000, 110_000, 1_000))
+REFUSALS_TO_OPEN = tuple(range(90_000, 110_000, 1_000))
 """A past in which every render took about 100 seconds."""
 
 
@@ -96,10 +96,12 @@ class TestNextPoll:
         [(0, 30_000), (80_000, 10_950), (98_000, 7_000), (108_900, 7_000), (109_000, 15_000), (1_000_000, 30_000)],
     )
     def test_follows_the_past(self, age: int, expected: int) -> None:
-        assert next_poll(WAITS, PolledProgress(age, None), RenderHistory(ALIKE)) == pytest.approx(expected, abs=1_000)
+        assert next_poll(WAITS, PolledProgress(age, None), RenderHistory(REFUSALS_TO_OPEN)) == pytest.approx(
+            expected, abs=1_000
+        )
 
     def test_a_few_renders_are_no_past_yet(self) -> None:
-        assert next_poll(WAITS, PolledProgress(100_000, None), RenderHistory(ALIKE[:4])) == 12_000
+        assert next_poll(WAITS, PolledProgress(100_000, None), RenderHistory(REFUSALS_TO_OPEN[:4])) == 12_000
 
     @pytest.mark.parametrize(
         ("before", "look", "expected"),
@@ -112,7 +114,7 @@ class TestNextPoll:
         ids=str,
     )
     def test_even_progress_tells_the_end(self, before: PolledProgress, look: PolledProgress, expected: int) -> None:
-        assert next_poll(WAITS, look, RenderHistory(ALIKE, before)) == expected
+        assert next_poll(WAITS, look, RenderHistory(REFUSALS_TO_OPEN, before)) == expected
 
     @pytest.mark.parametrize(
         ("before", "look"),
@@ -127,9 +129,9 @@ class TestNextPoll:
         self, before: PolledProgress, look: PolledProgress
     ) -> None:
         silent = next_poll(
-            WAITS, PolledProgress(look.age, None), RenderHistory(ALIKE, PolledProgress(before.age, None))
+            WAITS, PolledProgress(look.age, None), RenderHistory(REFUSALS_TO_OPEN, PolledProgress(before.age, None))
         )
-        assert next_poll(WAITS, look, RenderHistory(ALIKE, before)) == silent
+        assert next_poll(WAITS, look, RenderHistory(REFUSALS_TO_OPEN, before)) == silent
 
     @given(
         any_waits(),

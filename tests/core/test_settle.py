@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sorawatch.core.settle import FileStatus, Observation, is_whole, observe, settled, settles_in
+from sorawatch.core.settle import FileStatus, Observation, none_empty, observe, settled, settles_in
 
 IMAGE = FileStatus(size=1000, mtime_ns=1, ctime_ns=2, inode=3, device=4)
 SIDECAR = FileStatus(size=20, mtime_ns=5, ctime_ns=6, inode=7, device=4)
@@ -52,7 +52,7 @@ def test_a_file_that_changes_and_changes_back_has_changed() -> None:
 @pytest.mark.parametrize("looks", [(replace(IMAGE, size=0), SIDECAR), (IMAGE, replace(SIDECAR, size=0))])
 def test_an_empty_file_never_settles(looks: tuple[FileStatus, ...]) -> None:
     observation = seen(10.0, 20.0, looks=looks)
-    assert not is_whole(observation)
+    assert not none_empty(observation)
     assert not settled(observation, 1e9, 3.0)
 
 

@@ -92,10 +92,10 @@ def test_what_could_not_be_written_is_written_with_what_follows(tmp_path: Path) 
     ledger = Ledger(path)
     with pytest.raises(Blocked, match="the ledger cannot be written"):
         ledger.write([BOUGHT])
-    assert ledger.trouble is not None
+    assert ledger.write_error is not None
     path.parent.mkdir()
     ledger.write()
-    assert ledger.trouble is None
+    assert ledger.write_error is None
     assert Ledger(path).read() == {"t": BOUGHT}
 
 

@@ -1,4 +1,4 @@
-"""What kind of file system a path lies on, by what the kernel says of its mounts."""
+"""What kind of file system a path is on, by what the kernel says of its mounts."""
 
 from __future__ import annotations
 

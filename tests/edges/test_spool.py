@@ -32,21 +32,21 @@ def test_it_lies_beside_its_state_and_is_nobody_elses(work: Spool, tmp_path: Pat
 
 
 def test_making_it_again_changes_nothing(work: Spool) -> None:
-    work.stage("job", b"reference")
+    work.write_reference("job", b"reference")
     work.create()
     assert work.reference("job") == b"reference"
 
 
 def test_a_reference_is_replaced_whole(work: Spool) -> None:
     assert work.reference("job") is None
-    work.stage("job", b"long" * 1000)
-    work.stage("job", b"short")
+    work.write_reference("job", b"long" * 1000)
+    work.write_reference("job", b"short")
     assert work.reference("job") == b"short"
     assert [path.name for path in work.folder("job").iterdir()] == ["reference"]
 
 
 def test_an_empty_reference_is_none(work: Spool) -> None:
-    work.stage("job", b"")
+    work.write_reference("job", b"")
     assert work.reference("job") is None
 
 
@@ -102,7 +102,7 @@ def test_a_record_that_cannot_be_read_is_not_taken_for_none(work: Spool) -> None
 
 def test_the_folder_of_a_job_is_discarded(work: Spool) -> None:
     for job in ("one", "two", "three"):
-        work.stage(job, b"reference")
+        work.write_reference(job, b"reference")
     (work.root / "a file").touch()
     assert work.jobs() == ["one", "three", "two"]
     for _ in range(2):
@@ -121,16 +121,16 @@ def test_a_work_folder_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(Deferred, match="gone"):
         gone.jobs()
     with pytest.raises(Deferred, match="gone"):
-        gone.stage("job", b"reference")
+        gone.write_reference("job", b"reference")
 
 
 def test_a_full_disk_keeps_the_old_reference(mount: Callable[[str], Path]) -> None:
     disk = mount("size=64k")
     work = Spool(disk / "work")
     work.create()
-    work.stage("job", b"old")
+    work.write_reference("job", b"old")
     with pytest.raises(Blocked, match=texts.DISK_FULL):
-        work.stage("job", os.urandom(100_000))
+        work.write_reference("job", os.urandom(100_000))
     assert work.reference("job") == b"old"
-    work.stage("job", b"new")
+    work.write_reference("job", b"new")
     assert work.reference("job") == b"new"

@@ -76,10 +76,10 @@ MOMENTS: dict[str, Callable[[Workspace], bool]] = {
     "a clip is delivered": reached("delivered"),
     "a job is done": reached("done"),
     "three jobs are done": reached("done", 3),
-    "the first clip lies in the outbox": holds("outbox", 1),
-    "the third clip lies in the outbox": holds("outbox", 3),
-    "the first file lies in processed": holds("processed", 1),
-    "the fourth file lies in processed": holds("processed", 4),
+    "the first clip is in the outbox": holds("outbox", 1),
+    "the third clip is in the outbox": holds("outbox", 3),
+    "the first file is in processed": holds("processed", 1),
+    "the fourth file is in processed": holds("processed", 4),
 }
 
 

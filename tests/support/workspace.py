@@ -56,7 +56,7 @@ def picture(path: Path, size: tuple[int, int] = (320, 200), colour: tuple[int, i
 
 @dataclass
 class Workspace:
-    """One configuration and what lies in its folders."""
+    """One configuration and what is in its folders."""
 
     root: Path
     simulator: simulator.Simulator

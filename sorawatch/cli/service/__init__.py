@@ -58,11 +58,11 @@ def status(name: str) -> tuple[bool, list[tuple[str, str]]]:
     Raises:
         UsageError: if there is no systemd, or it does not know the service.
     """
-    told = properties(name)
-    if told["LoadState"] == "not-found":
+    values = properties(name)
+    if values["LoadState"] == "not-found":
         raise UsageError(f"there is no service {name}. `sorawatch service install` makes it.")
-    lines = [(words, told[key]) for key, words in _STATUS if told.get(key)]
-    return told["ActiveState"] in {"active", "reloading"}, lines
+    lines = [(words, values[key]) for key, words in _STATUS if values.get(key)]
+    return values["ActiveState"] in {"active", "reloading"}, lines
 
 
 def properties(name: str) -> dict[str, str]:

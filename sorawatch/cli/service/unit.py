@@ -96,7 +96,7 @@ def install(config: Config, environ: Mapping[str, str], name: str, user: str) ->
     for path, what in ((config.path, "the configuration"), (Path(sys.prefix), "the installation")):
         if (closed := _inaccessible(path)) is not None:
             raise UsageError(
-                f"{what} {path} lies below {closed}, which a service of the user {user} may not enter. "
+                f"{what} {path} is below {closed}, which a service of the user {user} may not enter. "
                 f"Put it elsewhere, such as {'/etc/sorawatch' if path == config.path else '/opt/sorawatch'}."
             )
     key = _key_file(config, environ, places)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
-from sorawatch.core.naming import bare_model
+from sorawatch.core.naming import base_model
 from sorawatch.core.order import Size
 from sorawatch.errors import Rejected
 
@@ -178,7 +178,7 @@ def _differs(video: Video, job: Job, dialect: Dialect) -> bool:
     order = job.order
     assert order is not None
     assert isinstance(order.size, Size)
-    sent = [(video.model and bare_model(video.model), bare_model(order.model))]
+    sent = [(video.model and base_model(video.model), base_model(order.model))]
     sent += [(video.size, str(order.size))] if dialect.send_size else []
     sent += [] if dialect.extra_fields else [(video.seconds, str(order.seconds))]
     has_other_prompt = video.prompt is not None and not _has_prompt(video, order.prompt)

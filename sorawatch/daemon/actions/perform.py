@@ -149,7 +149,7 @@ class Performer:
         finally:
             # A result from other bytes than those that had settled does not count.
             self._require_settled(job.pair)
-        self._spool.stage(job.id, reference.data)
+        self._spool.write_reference(job.id, reference.data)
         return reference
 
     def _require_settled(self, pair: Pair) -> None:
@@ -289,7 +289,7 @@ class Performer:
 
     def _restore(self, job: Job) -> o.Outcome:
         texts = [name for name in job.filed if name.endswith(ERROR_SUFFIX)]
-        # In the errors folder a text lies beside every pair.
+        # In the errors folder there is a text beside every pair.
         root, called = (self._folders.errors, "errors") if texts else (self._folders.processed, "processed")
         lock.require_marker(root)
         source = root / job.pair.folder

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sorawatch.core.budget import LimitReached, LimitScope
 from sorawatch.core.limits import Limits
 from sorawatch.core.pause import Pause
-from sorawatch.core.settle import FileStatus, Observation, is_whole, observe, settled, settles_in
+from sorawatch.core.settle import FileStatus, Observation, none_empty, observe, settled, settles_in
 from sorawatch.errors import Blocked, Deferred
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class FolderLimits:
         unsettled = [
             observed
             for path, observed in self._observed.items()
-            if is_whole(observed)
+            if none_empty(observed)
             and not settled(observed, now, self._settle_seconds)
             and (path not in self._known or self._known[path][0] != observed.statuses[0])
         ]

@@ -102,7 +102,7 @@ class InboxScanner:
         layers = [*(folder_defaults[path] for path in settled.defaults), self._defaults]
         if found.sidecar is not None:
             layers.insert(0, read_layer(self._inbox.root / found.folder / found.sidecar, found.sidecar))
-        elif not any(layer.speaks_of("prompt") for layer in layers):
+        elif not any(layer.sets("prompt") for layer in layers):
             return None
         try:
             return make_order(layers, self._catalogue)

@@ -128,7 +128,7 @@ class ScanScheduler:
         if self.error is not None:
             return f"the inbox cannot be read: {self.error}"
         if self.last is not None and self.last.listing.paused:
-            return "a file named PAUSE lies in the inbox; remove it to go on"
+            return "a file named PAUSE is in the inbox; remove it to go on"
         return None
 
     @property
@@ -150,7 +150,7 @@ class ScanScheduler:
     def error(self) -> Blocked | Deferred | None:
         """Why the inbox cannot be read, if so."""
         if self._error is None and self._hangs_in <= 0:
-            return Deferred("it does not answer; if it lies on a share, see whether that is there")
+            return Deferred("it does not answer; if it is on a share, check that share")
         return self._error
 
     @property

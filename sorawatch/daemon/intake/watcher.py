@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.config import WatchMode
 from sorawatch.edges import mounts
-from sorawatch.edges.events import PARTING, EventWatch, limit_reached
+from sorawatch.edges.events import STOP_SECONDS, EventWatch, watch_limit_error
 from sorawatch.errors import Blocked, Deferred
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class WatchMethod:
 
 
 def watch_method(inbox: Path, mode: WatchMode) -> WatchMethod:
-    """Whether events from ``inbox`` can be trusted, by the mounts that it lies on and that lie in it."""
+    """Whether events from ``inbox`` can be trusted, by the mounts that it is on and those inside it."""
     return method_for(mounts.mounts_at(inbox), mode)
 
 
@@ -54,7 +54,7 @@ def method_for(found: tuple[mounts.Mount, ...], mode: WatchMode) -> WatchMethod:
     own, *below = found
     if mode is not WatchMode.AUTO:
         return WatchMethod(mode is WatchMode.NATIVE, f"watch.mode is {mode}")
-    place = f"it lies on {own.kind or 'an unknown file system'}"
+    place = f"it is on {own.kind or 'an unknown file system'}"
     if mounts.is_network(own.kind):
         return WatchMethod(False, f"{place}, where changes made by other machines raise no events")
     if mounts.is_layered(own.kind):
@@ -108,11 +108,11 @@ class InboxWatcher:
         self._misses += 1
         if self._misses >= _MISSES_THAT_PROVE:
             self._misses = 0
-            limit = limit_reached()
+            limit = watch_limit_error()
             self._give_up(WatchMethod(False, f"not all of its {folders} folders can be watched: {limit}", limit.hint))
         return False
 
-    def stop(self, timeout: float = PARTING) -> None:
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
         """Watch no more, for now; waits at most ``timeout`` seconds for the end of the watch."""
         if self._watch is not None:
             self._watch.stop(timeout)

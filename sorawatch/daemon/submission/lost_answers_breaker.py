@@ -75,8 +75,8 @@ class LostAnswersBreaker:
         match action, outcome:
             case Action.SUBMIT, o.AnswerLost() if job.price != 0:
                 self._proven.discard(model)
-                everyone = outcome.cause is not None and not outcome.cause.one_model
-                self._change(tx, job, _EVERY_MODEL if everyone else model, outcome)
+                every_model = outcome.cause is not None and not outcome.cause.one_model
+                self._change(tx, job, _EVERY_MODEL if every_model else model, outcome)
             case Action.SUBMIT, o.Accepted():
                 self._accepted(tx, job, model)
             case Action.RESOLVE, _ if after.state is State.RENDERING:

@@ -50,7 +50,7 @@ class SameRefusalsBreaker:
         back = (*known.restore, *going, *(other.id for other in filed))
         by_model[model] = replace(known, restore=tuple(dict.fromkeys(back)))
         self._write(tx, by_model)
-        reason = f"{core.ALIKE} different pictures were refused in the same words: {refusal.reason}"
+        reason = f"{core.REFUSALS_TO_OPEN} different pictures were refused in the same words: {refusal.reason}"
         blocked = o.Blocked(Cause(reason, _HINT, temporary=False, one_model=True))
         return blocked, [change for other in filed for change in _put_back(tx, other)]
 
@@ -86,8 +86,8 @@ class SameRefusalsBreaker:
         return {model: core.from_json(known) for model, known in self._kept.read(tx).items()}
 
     def _write(self, tx: Transaction, by_model: dict[str, SameRefusals]) -> None:
-        told = {model: known for model, known in by_model.items() if known.pictures or known.restore}
-        self._kept.write(tx, {model: core.to_json(known) for model, known in told.items()})
+        kept = {model: known for model, known in by_model.items() if known.pictures or known.restore}
+        self._kept.write(tx, {model: core.to_json(known) for model, known in kept.items()})
 
 
 def _put_back(tx: Transaction, job: Job) -> list[Change]:

@@ -33,7 +33,7 @@ def paced_until(tx: Transaction, file: str = "") -> int:
 
 
 def write_paces(tx: Transaction, paces: Mapping[str, int]) -> None:
-    """Keep `Usage.paced_until` by the files that set the limits, as long as it lies in the future."""
+    """Keep `Usage.paced_until` by the files that set the limits, as long as it is in the future."""
     before = tx.key_values.read(_PACES) or {}
     after = {file: until for file, until in {**before, **paces}.items() if until > tx.now}
     if after != before:

@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sorawatch.core.another_take import another, require_repeatable
+from sorawatch.core.another_take import new_take, require_repeatable
 from sorawatch.core.job import IN_FLIGHT, Change, Job, State
 from sorawatch.core.job_changes import Context
 from sorawatch.core.lifecycle import ACTIONS, follow_video, retry, withdraw
@@ -37,7 +37,7 @@ def result(tx: Transaction, command: Command, job: Job | None, policy: Policy) -
     match command.verb:
         case "retry" if command.argument == ANOTHER:
             require_repeatable(job)
-            return another(job, tx.orders.next_take(job), job_id(os.urandom(5)), tx.now)
+            return new_take(job, tx.orders.next_take(job), job_id(os.urandom(5)), tx.now)
         case "retry":
             return _or_refuse(retry(job, tx.now), job, "tried again")
         case "cancel":

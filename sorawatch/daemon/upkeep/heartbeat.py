@@ -40,7 +40,7 @@ class Heartbeat:
 
     def update(self, tx: Transaction, admission: Admission, pauses: Iterable[str]) -> None:
         """Compose the status line, within a turn."""
-        if self._manager.listens:
+        if self._manager.is_connected:
             spent, cap = admission.spent_today(tx), admission.limits.micros_per_day
             self._line = summary(tx.jobs.counts({*State} - FINAL), spent, cap, [*pauses])
 

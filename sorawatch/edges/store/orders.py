@@ -71,7 +71,7 @@ class Orders:
         return self._session.connection.scalar(_FOLLOWS, this) is not None
 
     def under_way(self, pair: Pair) -> list[Job]:
-        """The jobs that are bought and whose pair lies at this place, still to be moved out of the inbox."""
+        """The jobs that are bought and whose pair is at this place, still to be moved out of the inbox."""
         return self._session.jobs(_OF_THIS_PLACE, {"folder": pair.folder, "name": pair.image})
 
     def next_take(self, job: Job) -> int:

@@ -90,8 +90,8 @@ class PostgresDatabase:
                 self._url, connect_args=arguments, pool_size=1, max_overflow=0, pool_pre_ping=True
             )
         except ModuleNotFoundError as error:
-            told = "a state in PostgreSQL needs an extra package"
-            raise UsageError(f"{told}. Run: pip install 'sorawatch[postgres]'") from error
+            problem = "a state in PostgreSQL needs an extra package"
+            raise UsageError(f"{problem}. Run: pip install 'sorawatch[postgres]'") from error
         if mode == "write" and owner:
             sa.event.listen(engine, "connect", lambda connection, _: _announce(connection, owner))
 

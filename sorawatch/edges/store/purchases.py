@@ -45,7 +45,7 @@ class PurchaseTable:
     def close(self, token: str, standing: Standing, clip: str | None = None) -> None:
         """Write down what became of a purchase, and the path of its clip below the outbox."""
         values = {"this": token, "stands": standing, "delivered": clip}
-        self._session.connection.execute(statements.SETTLE, values)
+        self._session.connection.execute(statements.CLOSE, values)
         self._session.entries.append(PurchaseClosed(token, standing, clip))
 
     def set_video(self, token: str, video_id: str) -> None:

@@ -81,8 +81,8 @@ def purchase_of(job: Job, at: int) -> Purchase:
     """The purchase of a job that is about to be submitted under its token."""
     row = row_of(job)
     copied = ("token", "order_key", "reference_key", "likeness", "folder", "image", "model", "size", "seconds", "take")
-    told = {name: row[name] for name in copied}
-    return Purchase(job_id=job.id, at=at, micros=job.price, standing=Standing.OPEN, video_id=None, **told)
+    values = {name: row[name] for name in copied}
+    return Purchase(job_id=job.id, at=at, micros=job.price, standing=Standing.OPEN, video_id=None, **values)
 
 
 def purchase_in(row: Mapping[Any, Any]) -> Purchase:

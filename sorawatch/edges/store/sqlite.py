@@ -29,7 +29,7 @@ BUSY_SECONDS = 30
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _HINTS = {
     sqlite3.SQLITE_FULL: "Make room on its disk.",
-    sqlite3.SQLITE_READONLY: "Let sorawatch's user write it and its folder; it must also lie where it was opened.",
+    sqlite3.SQLITE_READONLY: "Let sorawatch's user write it and its folder; it must also be where it was opened.",
     sqlite3.SQLITE_BUSY: "Close the program that has it open; writing goes on as soon as it lets go.",
     sqlite3.SQLITE_CANTOPEN: "Check that its folder exists and may be used by sorawatch's user.",
     sqlite3.SQLITE_IOERR: "Check its disk.",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def is_below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:
-    """Whether the folder in ``column`` is ``folder`` or lies below it; ``""`` is the inbox itself."""
+    """Whether the folder in ``column`` is ``folder`` or below it; ``""`` is the inbox itself."""
     if not folder:
         return sa.true()
     # "0" is the byte after "/". Unlike a pattern, a range works with names of any bytes.
@@ -64,7 +64,7 @@ READ_NOTE = sa.select(notes.c.value).where(notes.c.key == sa.bindparam("name"))
 TAKE_COMMANDS = commands.delete().returning(commands)
 BUY = purchases.insert()
 KNOW_VIDEO = purchases.update().where(purchases.c.token == sa.bindparam("this")).values(video_id=sa.bindparam("video"))
-SETTLE = (
+CLOSE = (
     purchases.update()
     .where(purchases.c.token == sa.bindparam("this"))
     .values(standing=sa.bindparam("stands"), clip=sa.bindparam("delivered"))

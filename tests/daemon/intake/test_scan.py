@@ -1,4 +1,4 @@
-"""From what lies in the inbox to orders, through real folders and real files."""
+"""From what is in the inbox to orders, through real folders and real files."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class TestJudging:
     def test_disks_of_this_machine_tell_all(self, kind: str) -> None:
         means = method_for(mounted(kind), WatchMode.AUTO)
         assert means.events
-        assert means.description(30).startswith("changes in the inbox are noticed by events: it lies on ")
+        assert means.description(30).startswith("changes in the inbox are noticed by events: it is on ")
 
     @pytest.mark.parametrize("kind", ["nfs4", "cifs", "smb3", "fuse.sshfs", "fuse.rclone", "9p", "virtiofs"])
     def test_shares_do_not(self, kind: str) -> None:
@@ -56,7 +56,7 @@ class TestJudging:
 
     def test_this_machine(self, mount: Callable[[str], Path], tmp_path: Path) -> None:
         disk = mount("size=1m")
-        assert watch_method(disk, WatchMode.AUTO).why == "it lies on tmpfs"
+        assert watch_method(disk, WatchMode.AUTO).why == "it is on tmpfs"
         assert watch_method(tmp_path / "not there", WatchMode.AUTO).events
 
 
