@@ -113,7 +113,7 @@ def test_a_picture_that_takes_too_long_is_refused(tmp_path: Path, limits: Proces
     try:
         told, hint = refusal(observed.begin("endless.jpg", ENDLESS))
         assert told.startswith("endless.jpg took longer to decode than the ")
-        assert hint == "Save it anew as a plain JPEG, or smaller."
+        assert hint == "Save it again as a plain JPEG, or smaller."
         assert observed.good().size == SMALL
     finally:
         observed.close()
