@@ -279,7 +279,7 @@ class TestAnother:
         with workspace.running():
             wait_until(lambda: "ready" in workspace.states("beach.jpg"))
             told = workspace.cli("retry", "--another", "beach.jpg", status=1)
-            assert f"{texts.NOT_AGAIN_NOW}: it waits in the inbox to be ordered at all" in told
+            assert f"{texts.NOT_AGAIN_NOW}: it waits in the inbox for its first order" in told
             (workspace.inbox / "PAUSE").unlink()
             wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
             told = workspace.cli("retry", "--another", "beach.jpg", status=1)
