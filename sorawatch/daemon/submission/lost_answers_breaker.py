@@ -113,7 +113,7 @@ class LostAnswersBreaker:
         self._forget(tx, {scope for scope, known in by_scope.items() if known.key_related or not for_new_key})
 
     def _probes(self, tx: Transaction, known: LostAnswers) -> int:
-        """How many paid probes may be under way: 1 after the wait, unless a lost order is still searched for; else 0."""
+        """How many paid probes may be under way: 1 after the wait, if no lost order is still searched for; else 0."""
         if known.until is None or not is_due(known.until, tx.now, _HORIZON):
             return 0
         searched = [job for job in self._unresolved(tx, known) if job.state is not State.HELD]

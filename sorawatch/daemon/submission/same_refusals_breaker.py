@@ -62,7 +62,7 @@ class SameRefusalsBreaker:
             self._write(tx, by_model)
 
     def filed(self, tx: Transaction, job: Job) -> Job:
-        """The job whose pair was just moved to the errors folder, retried if its refusal was one of the repeated ones."""
+        """The job whose pair was just moved to the errors folder, retried if its refusal was a repeated one."""
         put_back = any(job.id in known.restore for known in self._by_model(tx).values())
         return (retry(job, tx.now) if put_back else None) or job
 
