@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _MOST_WAITING_CLIPS = 24
 """If more finished clips wait for their download, nothing new is ordered, because clips expire on the server."""
-_NOT_SENT = o.TemporaryFailure("it was not sent, for the state or its ledger could not be written", counts=False)
+_NOT_SENT = o.TemporaryFailure("it was not sent, because the state or its ledger could not be written", counts=False)
 _CLAIMED = (
     State.RENDERED, State.RENDERING, State.UNCERTAIN, State.DELIVERED, State.REJECTED, State.WITHDRAWN, State.RESTORING
 )  # fmt: skip

@@ -223,7 +223,7 @@ def test_a_state_that_is_lost_is_recovered_and_nothing_bought_twice(
     assert str(state) in told
     assert "sorawatch recover" in told
     assert workspace.simulator.ledger().creates == 2
-    assert "took 3 unfinished jobs up again" in workspace.program("recover")
+    assert "restored 3 unfinished jobs" in workspace.program("recover")
     finish(workspace, 3)
 
 

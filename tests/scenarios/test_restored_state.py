@@ -204,7 +204,7 @@ class TestALostState:
                 workspace.drop("other.jpg")
                 wait_until(lambda: "rendering" in workspace.states("other.jpg"))
         told = workspace.program("recover")
-        assert "took 1 unfinished jobs up again. Known again from the ledger: 2 orders." in told
+        assert "restored 1 unfinished jobs. Restored from the ledger: 2 orders." in told
         drop_again(workspace)
         workspace.simulator.finish_all()
         assert not workspace.run_once()

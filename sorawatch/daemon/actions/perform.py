@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sorawatch")
 
-_WAIT = "Nothing needs to be done: it is tried again by itself."
+_WAIT = "Nothing needs to be done: it is tried again automatically."
 
 _MODELS = 12
 """Maximum models that a message lists, because gateways offer hundreds."""

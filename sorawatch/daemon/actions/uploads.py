@@ -29,7 +29,7 @@ class ActiveUploads:
         """
         with self._lock:
             if self._closed:
-                raise Deferred("it was not sent, for sorawatch was being stopped", affects_all=True)
+                raise Deferred("it was not sent, because sorawatch was stopping", affects_all=True)
             self._count += 1
         try:
             yield

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sorawatch.core.sidecar import OrderSettings
 
-_HINT = "Correct it; submitting from there goes on by itself."
+_HINT = "Correct it. Then orders from this folder are submitted again."
 
 
 class FolderLimits:

@@ -128,7 +128,7 @@ class ScanScheduler:
         if self.error is not None:
             return f"the inbox cannot be read: {self.error}"
         if self.last is not None and self.last.listing.paused:
-            return "a file named PAUSE is in the inbox; remove it to go on"
+            return "a file named PAUSE is in the inbox; remove it to continue"
         return None
 
     @property

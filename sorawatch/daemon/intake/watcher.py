@@ -129,7 +129,7 @@ class InboxWatcher:
         if self._watch is not None:
             if self._watch.alive and self._watched == wanted:
                 return None
-            logger.info("events from the inbox have ended or are of another disk; they are asked for anew")
+            logger.info("the watch of the inbox has ended, or its mounts have changed; starting a new watch")
         self.stop()
         watch = EventWatch(self._inbox, notify)
         try:
@@ -147,4 +147,4 @@ class InboxWatcher:
     def _use(self, method: WatchMethod) -> None:
         before, self.method = self.method, method
         if method.hint and method != before:
-            logger.warning("events from the inbox cannot be had: %s. %s", method.why, method.hint)
+            logger.warning("the inbox cannot be watched by events: %s. %s", method.why, method.hint)

@@ -24,8 +24,8 @@ _PERSON_WAITS = Waits(first=60.0, longest=3600.0)
 _FORGET_AFTER = 60_000
 """Milliseconds after the retry of a failed action other than SUBMIT. Then its cause is forgotten."""
 
-_QUOTA_USED = "the server has taken as many orders as it takes for now"
-_WAIT = "Nothing needs to be done: it goes on by itself."
+_QUOTA_USED = "the server reports that its rate limit is used up for now"
+_WAIT = "Nothing needs to be done: it is tried again automatically."
 
 
 @dataclass(frozen=True, slots=True)

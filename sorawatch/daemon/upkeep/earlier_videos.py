@@ -25,7 +25,7 @@ _NAMED = 20
 _FETCHED = "fetched"
 _STILL_RENDERING = "still being made"
 _TOO_LATE = "came too late or failed"
-_UNKNOWN = "could not be asked after yet"
+_UNKNOWN = "could not be polled yet"
 
 
 class EarlierVideos:

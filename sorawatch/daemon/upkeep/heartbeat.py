@@ -55,10 +55,10 @@ class Heartbeat:
                 self._manager.ready(self._status)
                 self._ready = True
             else:
-                self._manager.status("looking through the inbox for the first time")
+                self._manager.status("scanning the inbox for the first time")
         elif failure := self._failure(executor, scans):
             if not self._failing:
-                logger.critical("%s, so the service manager is given no sign of life any more", failure)
+                logger.critical("%s, so no more heartbeats are sent to the service manager", failure)
             self._failing = True
             self._manager.status(failure)
         else:

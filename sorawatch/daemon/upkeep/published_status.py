@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sorawatch")
 
-PAUSED = "paused with `sorawatch pause`; `sorawatch resume` goes on"
+PAUSED = "paused with `sorawatch pause`; `sorawatch resume` ends the pause"
 
 _SHOWN = 200
 """Maximum waiting files that are listed; all of them are counted."""
@@ -78,7 +78,7 @@ class StatusPublisher:
             extra = log_extra(LogFields(LogEvent.PAUSED, why=pause.reason))
             logger.warning("%s: %s", pause.headline, text, extra=extra)
         if self._pauses and not pauses:
-            logger.info("submitting goes on", extra=log_extra(LogFields(LogEvent.RESUMED)))
+            logger.info("submitting again", extra=log_extra(LogFields(LogEvent.RESUMED)))
         self._pauses = pauses
 
 
