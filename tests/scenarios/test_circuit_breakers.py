@@ -1,4 +1,4 @@
-"""What stops submissions, through the whole daemon: how many orders are paid for while a server answers nonsense."""
+"""The circuit breakers of the whole daemon: how many orders are paid for while a server gives wrong answers."""
 
 from __future__ import annotations
 
@@ -142,5 +142,7 @@ def test_a_clip_for_which_it_came_too_late_is_named_at_once(
     caplog.set_level("INFO")
     with workspace.running():
         wait_until(lambda: "ordered before this start" in caplog.text)
-    told = next(line for line in caplog.messages if "ordered before this start" in line)
-    assert told.endswith(": 1 fetched (kept.jpg); 1 still being made (slow.jpg); 1 came too late or failed (gone.jpg)")
+    message = next(line for line in caplog.messages if "ordered before this start" in line)
+    assert message.endswith(
+        ": 1 fetched (kept.jpg); 1 still being made (slow.jpg); 1 came too late or failed (gone.jpg)"
+    )

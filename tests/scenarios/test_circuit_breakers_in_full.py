@@ -1,4 +1,4 @@
-"""Nothing piles up: what stops an inbox from being bought, or refused, picture by picture, and what it lets through."""
+"""The circuit breakers in detail: which answers stop the orders of a whole inbox, and which orders are still sent."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fill(workspace: Workspace, count: int = MANY) -> None:
 
 
 def untouched(workspace: Workspace, count: int = MANY) -> None:
-    """Every pair is where it was dropped."""
+    """Assert that every pair is still where it was dropped."""
     assert workspace.files("errors") == {}
     assert len(workspace.files("inbox")) == 2 * count
 
@@ -61,11 +61,11 @@ def test_lost_answers_pause_with_the_reason_and_what_to_do(workspace: Workspace)
     workspace.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), NO_LIST)
     with workspace.running():
         wait_until(lambda: workspace.status().pauses, 20, workspace.told)
-        told = told_of(workspace)
+        text = told_of(workspace)
         assert workspace.simulator.ledger().creates <= 4
         workspace.simulator.clear_faults()
-        assert "504" in told
-        assert "sorawatch resume" in told
+        assert "504" in text
+        assert "sorawatch resume" in text
         workspace.cli("resume")
         wait_until(
             lambda: workspace.counts().get("done", 0) + workspace.counts().get("held", 0) == 5, 20, workspace.told
@@ -122,7 +122,7 @@ def test_a_probe_that_is_answered_ends_the_pause(workspace: Workspace) -> None:
     assert workspace.simulator.ledger().creates == 6
 
 
-# Refusals that say the same
+# Repeated refusals
 
 
 SAME = [
@@ -136,30 +136,30 @@ SAME = [
 
 
 def paused_for_all_alike(workspace: Workspace, count: int) -> str:
-    """What is told once submissions pause and every pair is back where it was dropped."""
+    """The status after submissions were paused and every pair was moved back into the inbox."""
     with workspace.running():
         wait_until(lambda: workspace.status().pauses, 10, workspace.told)
-        told = workspace.told()
+        text = workspace.told()
         wait_until(lambda: workspace.counts().keys() <= {"ready", "found", "cancelled"}, 10, workspace.told)
     untouched(workspace, count)
     assert workspace.simulator.ledger().creates == 0
-    return told
+    return text
 
 
 @each(SAME)
 def test_one_wrong_setting_does_not_empty_the_inbox(workspace: Workspace, row: Row) -> None:
     fill(workspace, 6)
     workspace.simulator.inject(row.fault("answer_before", "create"))
-    told = paused_for_all_alike(workspace, 6)
-    assert "API key" not in told
+    text = paused_for_all_alike(workspace, 6)
+    assert "API key" not in text
     for words in row.says:
-        assert words in told
+        assert words in text
 
 
 def test_a_wrong_setting_that_is_mended_costs_no_order(workspace: Workspace) -> None:
     fill(workspace)
     workspace.simulator.inject(SAME[0].fault("answer_before", "create"))
-    # Nor does a restart refuse the next three.
+    # After a restart no further pictures are refused either.
     for _ in range(2):
         paused_for_all_alike(workspace, MANY)
     assert workspace.simulator.ledger().rejected <= 12
@@ -196,7 +196,7 @@ def test_refusals_that_differ_stop_nobody(workspace: Workspace) -> None:
     assert workspace.counts() == {"failed": 4, "done": 1}
 
 
-# What costs nothing
+# Free orders
 
 
 def test_a_free_order_whose_answer_was_lost_is_sent_again(workspace: Workspace) -> None:

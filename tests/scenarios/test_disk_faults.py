@@ -1,4 +1,4 @@
-"""What happens to files and clocks below a daemon: nothing is bought twice, nothing is lost, nothing stalls."""
+"""Files and clocks that change while a daemon runs: nothing is bought twice, lost or stalled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.workspace import Workspace, picture, wait_until
 
 DAY_MS = 86_400_000
 _AWAY = 3600
-"""Seconds between two looks at the inbox where a test says itself when to look."""
+"""Seconds between two scans of the inbox in tests that request each scan themselves."""
 
 
 def has_files(workspace: Workspace, folder: str, count: int) -> bool:
@@ -38,7 +38,7 @@ def pauses(workspace: Workspace) -> str:
 
 
 def pause(workspace: Workspace) -> None:
-    """Let nothing be submitted by the daemons to come, without any file in the inbox."""
+    """Pause the submissions of later daemons, without a file in the inbox."""
     assert workspace.run_once()
     workspace.cli("pause")
 
@@ -55,14 +55,14 @@ def test_a_picture_that_vanishes_between_being_listed_and_being_opened(workspace
     with workspace.running() as daemon:
         wait_until(lambda: workspace.counts() == {"ready": 6, "found": 1}, told=workspace.counts)
         (unopened,) = [job for job in jobs(workspace) if job.state == "found"]
-        kept = {name: (workspace.inbox / name).read_bytes() for name in unopened.pair.names}
+        contents = {name: (workspace.inbox / name).read_bytes() for name in unopened.pair.names}
         (workspace.inbox / unopened.pair.image).unlink()
         ready = next(job for job in jobs(workspace) if job.state == "ready")
         workspace.cli("cancel", ready.id)
         wait_until(lambda: any("taken away after it was listed" in job.reason for job in jobs(workspace)))
         daemon.request_scan()
         wait_until(lambda: workspace.states(unopened.pair.image)[-1] == "cancelled")
-        (workspace.inbox / unopened.pair.image).write_bytes(kept[unopened.pair.image])
+        (workspace.inbox / unopened.pair.image).write_bytes(contents[unopened.pair.image])
         daemon.request_scan()
         workspace.cli("resume")
         wait_until(lambda: len(workspace.files("outbox")) == 6, told=lambda: workspace.cli("status"))
@@ -85,7 +85,7 @@ def test_a_picture_changed_after_it_was_prepared_is_not_ordered_as_it_was(worksp
         reason = "changed or taken away after it was listed"
         wait_until(lambda: (job := jobs(workspace)[0]).attempts >= 3 and reason in job.reason)
 
-        # A look that meets the job while it is being submitted, in vain, leaves it to the next.
+        # If a scan finds the job during its failed submit, only the next scan cancels it.
         def cancelled() -> bool:
             daemon.request_scan()
             return "cancelled" in workspace.states("beach.jpg")
@@ -125,9 +125,9 @@ def test_why_a_picture_failed_is_told_although_the_errors_folder_was_gone_meanwh
         (workspace.errors / ".sorawatch").unlink()
         (workspace.inbox / "bad.jpg").write_bytes(b"no picture")
         wait_until(lambda: jobs(workspace) and f"errors {texts.LOST_ITS_FILE}" in jobs(workspace)[0].obstacle)
-        told = workspace.told()
-        assert texts.NOT_A_PICTURE in told
-        assert "not moved yet: " in told
+        output = workspace.told()
+        assert texts.NOT_A_PICTURE in output
+        assert "not moved yet: " in output
         (workspace.errors / ".sorawatch").touch()
         wait_until(lambda: "failed" in workspace.states("bad.jpg"), told=workspace.told)
     text = (workspace.errors / "bad.error.txt").read_text()
@@ -138,11 +138,11 @@ def test_why_a_picture_failed_is_told_although_the_errors_folder_was_gone_meanwh
 
 def test_a_pair_that_a_sync_tool_keeps_bringing_back_is_refused_every_time(workspace: Workspace) -> None:
     image = workspace.drop("beach.jpg")
-    kept = {path.name: path.read_bytes() for path in (image, image.with_suffix(".yaml"))}
+    contents = {path.name: path.read_bytes() for path in (image, image.with_suffix(".yaml"))}
     with workspace.running():
         wait_until(lambda: len(workspace.files("processed")) == 2)
         for times in range(1, 5):
-            for name, content in kept.items():
+            for name, content in contents.items():
                 (workspace.inbox / name).write_bytes(content)
             wait_until(partial(has_files, workspace, "errors", 3 * times), told=lambda: workspace.cli("status"))
             assert workspace.files("inbox") == {}
@@ -182,7 +182,7 @@ def scribble_over(path: Path) -> None:
 
 
 def wipe_the_middle(path: Path) -> None:
-    """All pages but the first, which holds the header and the names of the tables."""
+    """Overwrite all pages but the first, which has the header and the names of the tables."""
     size = path.stat().st_size
     with open(path, "r+b") as file:
         file.seek(4096)
@@ -198,7 +198,7 @@ def delete(path: Path) -> None:
 
 
 def each_harm(*, quick: Callable[[Path], None]) -> pytest.MarkDecorator:
-    """All ways to harm a state; those but ``quick`` are tried with the slow tests, as each takes several daemons."""
+    """All ways to damage a state. All but ``quick`` are slow tests, because each starts several daemons."""
     harms = (delete, empty, cut_in_half, scribble_over, wipe_the_middle)
     return pytest.mark.parametrize(
         "harm", [each if each is quick else pytest.param(each, marks=pytest.mark.slow) for each in harms]
@@ -219,9 +219,9 @@ def test_a_state_that_is_lost_is_recovered_and_nothing_bought_twice(
     daemon.kill()
     daemon.communicate()
     harm(state)
-    told = workspace.program("run", status=2)
-    assert str(state) in told
-    assert "sorawatch recover" in told
+    output = workspace.program("run", status=2)
+    assert str(state) in output
+    assert "sorawatch recover" in output
     assert workspace.simulator.ledger().creates == 2
     assert "restored 3 unfinished jobs" in workspace.program("recover")
     finish(workspace, 3)
@@ -231,7 +231,7 @@ def test_a_state_that_is_lost_is_recovered_and_nothing_bought_twice(
 def test_a_state_harmed_below_a_running_daemon_costs_nothing(
     stalled_workspace: Workspace, harm: Callable[[Path], None]
 ) -> None:
-    """Until it has to read again what it knows by heart, a daemon does not see the harm, and works on."""
+    """A daemon does not notice the damage, and continues, until it must read data that it has not cached."""
     workspace = stalled_workspace
     workspace.set("limits", in_flight=2)
     for number in range(3):
@@ -250,9 +250,9 @@ def test_a_state_harmed_below_a_running_daemon_costs_nothing(
         daemon.kill()
     elif daemon.returncode:
         assert daemon.returncode == 2
-    _, said = daemon.communicate()
-    assert "Traceback" not in said
-    assert "fault in sorawatch" not in said
+    _, log = daemon.communicate()
+    assert "Traceback" not in log
+    assert "fault in sorawatch" not in log
     if len(workspace.files("processed")) < 6:
         assert "sorawatch recover" in workspace.program("run", status=2)
         workspace.program("recover")
@@ -265,7 +265,7 @@ def test_a_state_harmed_below_a_running_daemon_costs_nothing(
 
 
 def shift(state: Path, milliseconds: int) -> None:
-    """Move every time in the state, which is what a jump of the clock the other way looks like to a daemon."""
+    """Shift every time in the state. To a daemon this is the same as a jump of the clock in the other direction."""
     columns = {
         "jobs": ("created_at", "changed_at", "due_at", "submitted_at", "lost_at", "lease_until"),
         "purchases": ("at",),
@@ -347,7 +347,7 @@ def test_a_submit_lost_while_the_clock_was_wrong_is_not_bought_twice(stalled_wor
 
 
 def finish(workspace: Workspace, orders: int) -> None:
-    """A new daemon delivers all there is, and all was bought once."""
+    """Run a new daemon, and assert that every order was delivered, and bought once."""
     with workspace.running():
         drain(workspace, orders)
     ledger = workspace.simulator.ledger()
@@ -356,7 +356,7 @@ def finish(workspace: Workspace, orders: int) -> None:
 
 
 def drain(workspace: Workspace, orders: int) -> None:
-    """Finish what the server makes, until everything lies in ``processed``."""
+    """Let the server finish all videos, until every pair is in ``processed``."""
 
     def over() -> bool:
         workspace.simulator.finish_all()

@@ -1,4 +1,4 @@
-"""A clip that is paid for arrives, in whatever form and from wherever the server has it."""
+"""Paid clips are delivered, whatever their form, and wherever the server stores them."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def frames(path: Path) -> int:
 
 
 def make_noisy(path: Path) -> None:
-    """Put noise in place of a picture: its clip has some hundred thousand bytes."""
+    """Replace a picture by noise, so that its clip has some hundred thousand bytes."""
     Image.effect_noise((640, 360), 100).convert("RGB").save(path)
 
 
 def delivered(workspace: Workspace, name: str = "beach.mp4") -> Path:
-    """The one clip, for one accepted order."""
+    """The path of the clip, after asserting that exactly one order was accepted."""
     assert workspace.run_once()
     assert list(workspace.files("outbox")) == [name]
     assert workspace.simulator.ledger().creates == 1
@@ -47,7 +47,7 @@ def delivered(workspace: Workspace, name: str = "beach.mp4") -> Path:
 
 
 def held(workspace: Workspace) -> str:
-    """What is told of the one job, which is held and has no clip."""
+    """The text about the only job, after asserting that it is held and has no clip."""
     assert not workspace.run_once()
     assert workspace.counts() == {"held": 1}
     assert workspace.files("outbox") == {}
@@ -142,7 +142,7 @@ def test_a_clip_that_comes_in_another_way_each_time_is_held(beach: Workspace) ->
 
 
 def assert_fetched_without_secrets(workspace: Workspace) -> None:
-    """The storage host was asked, and was told nothing that is meant for the server."""
+    """Assert that the storage host got a request, but no secrets of the server."""
     requests = workspace.simulator.storage_requests()
     assert requests
     for headers in requests:
@@ -222,10 +222,10 @@ def test_a_link_that_leads_nowhere_is_told_to_the_person(beach: Workspace) -> No
         Fault("link", times=None),
         Fault("answer_before", on="storage", status=403, shape="html", message="signature expired", times=None),
     )
-    told = held(beach)
+    text = held(beach)
     (video,) = beach.simulator.ledger().videos
-    assert f"/storage/{quote(video.id)}, {texts.NO_CLIP_EITHER}: HTTP 403" in told
-    assert "tried 8 times" in told
+    assert f"/storage/{quote(video.id)}, {texts.NO_CLIP_EITHER}: HTTP 403" in text
+    assert "tried 8 times" in text
     beach.simulator.clear_faults()
     beach.cli("retry", "beach.jpg")
     delivered(beach)

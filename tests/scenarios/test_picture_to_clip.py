@@ -1,4 +1,4 @@
-"""The whole path through the real daemon: files in, files out, and what the server billed."""
+"""From a picture to its clip with the real daemon: files in, files out, and what the server billed."""
 
 from __future__ import annotations
 
@@ -160,8 +160,8 @@ def test_a_picture_replaced_while_it_renders_is_another_order(tmp_path: Path) ->
         assert sim.ledger().creates == 2
         assert set(workspace.files("outbox")) == {"beach.mp4", "beach (2).mp4"}
         assert set(workspace.files("processed")) == {"beach.jpg", "beach.yaml"}
-        with Image.open(workspace.processed / "beach.jpg") as kept:
-            assert kept.size == (400, 300)
+        with Image.open(workspace.processed / "beach.jpg") as archived:
+            assert archived.size == (400, 300)
 
 
 def test_the_same_order_is_not_bought_again(workspace: Workspace) -> None:

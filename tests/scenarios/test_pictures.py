@@ -1,4 +1,4 @@
-"""Pictures on their way through the daemon: what harms none but itself, what is uploaded, what is a new order."""
+"""Pictures in the whole daemon: broken ones fail alone, uploads are exact, and some changes make a new order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def drop(workspace: Workspace, name: str, data: bytes) -> Path:
 
 @pytest.fixture
 def busy_worker() -> Callable[[], int]:
-    """Waits for the daemon's worker that is decoding something endless; other tests leave workers of their own."""
+    """Waits for the daemon's worker that decodes an endless picture. Workers of other tests may still be running."""
     others = set(workers(os.getpid()))
 
     def found() -> int | None:

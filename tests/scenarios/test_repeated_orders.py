@@ -1,4 +1,4 @@
-"""Which orders are the same: one is bought once, whatever becomes of its file, and again only on purpose."""
+"""Duplicates: the same order is bought once even if its files change, and again only on request."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ STATES = ROOT / "tests/states"
 
 
 def annotate(image: Path, note: str = "a caption") -> None:
-    """Write metadata into a JPEG file, as photo managers do; its picture stays the same."""
+    """Write metadata into a JPEG file without changing its picture, as photo managers do."""
     data, text = image.read_bytes(), note.encode()
     image.write_bytes(data[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + data[2:])
 
 
 @contextmanager
 def drop_again(workspace: Workspace, name: str = "beach") -> Iterator[Path]:
-    """A pair that was filed in ``processed``, copied into the inbox again; the block may change it before."""
+    """Copy a pair from ``processed`` into the inbox again. The block may change it before."""
     copy = workspace.root / f"{name}.jpg"
     shutil.copy(workspace.processed / f"{name}.jpg", copy)
     yield copy
@@ -64,7 +64,7 @@ class TestMetadata:
     def test_written_while_no_other_order_may_go_is_no_reason_to_refuse_the_pair(
         self, stalled_workspace: Workspace
     ) -> None:
-        """The place that it would take is its own."""
+        """The limit is reached by the job of the same pair."""
         workspace = stalled_workspace
         workspace.set("limits", in_flight=1)
         image = workspace.drop("beach.jpg")
@@ -106,7 +106,7 @@ class TestMetadata:
 
 
 def test_a_reference_that_comes_out_otherwise_is_no_other_order(workspace: Workspace) -> None:
-    """As with another version of the libraries that make it."""
+    """This happens with another version of the image libraries."""
     workspace.drop("beach.jpg")
     assert workspace.run_once()
     workspace.set("reference", quality=80)
@@ -167,7 +167,7 @@ def test_what_an_older_version_bought_is_not_bought_again(workspace: Workspace) 
 class TestAnother:
     @pytest.fixture
     def duplicate(self, workspace: Workspace) -> str:
-        """The id of a job that was refused as a duplicate; another was delivered."""
+        """The id of a job that was refused as a duplicate of a delivered one."""
         workspace.drop("beach.jpg")
         assert workspace.run_once()
         with drop_again(workspace):
@@ -278,13 +278,13 @@ class TestAnother:
         (workspace.inbox / "PAUSE").touch()
         with workspace.running():
             wait_until(lambda: "ready" in workspace.states("beach.jpg"))
-            told = workspace.cli("retry", "--another", "beach.jpg", status=1)
-            assert f"{texts.NOT_AGAIN_NOW}: it waits in the inbox to be ordered at all" in told
+            output = workspace.cli("retry", "--another", "beach.jpg", status=1)
+            assert f"{texts.NOT_AGAIN_NOW}: it waits in the inbox to be ordered at all" in output
             (workspace.inbox / "PAUSE").unlink()
             wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
-            told = workspace.cli("retry", "--another", "beach.jpg", status=1)
-            assert "it is rendering, and its pair is still in the inbox" in told
-            assert f"Run `sorawatch retry --another {workspace.status().jobs[0].id}` once it is delivered." in told
+            output = workspace.cli("retry", "--another", "beach.jpg", status=1)
+            assert "it is rendering, and its pair is still in the inbox" in output
+            assert f"Run `sorawatch retry --another {workspace.status().jobs[0].id}` once it is delivered." in output
             workspace.simulator.finish_all()
             wait_until(lambda: "done" in workspace.states("beach.jpg"))
         (done,) = workspace.status().jobs

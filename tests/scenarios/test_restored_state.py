@@ -1,4 +1,4 @@
-"""The state is lost, or an older one is put back: what was bought since is known from the ledger beside it."""
+"""A lost state, or an older one that was restored: later purchases are known from the ledger beside it."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def afterwards_put_back(workspace: Workspace, *, work: bool = True) -> Iterator[None]:
-    """What happens in the block is unknown to the state after it, and to the work folder unless ``work`` stays."""
-    kept = workspace.root / "backup"
-    shutil.rmtree(kept, ignore_errors=True)
-    kept.mkdir()
+    """Restore the state from before the block after it. The work folder is removed unless ``work`` is true."""
+    backup = workspace.root / "backup"
+    shutil.rmtree(backup, ignore_errors=True)
+    backup.mkdir()
     state = workspace.root / "state.db"
     if state.exists():
-        shutil.copy(state, kept)
+        shutil.copy(state, backup)
     yield
     for path in workspace.root.glob("state.db*"):
         if path.is_file() and path.name != "state.db.ledger":
             path.unlink()
-    if (kept / "state.db").exists():
-        shutil.copy(kept / "state.db", state)
+    if (backup / "state.db").exists():
+        shutil.copy(backup / "state.db", state)
     if not work:
         shutil.rmtree(workspace.root / "state.db.work")
 
@@ -65,7 +65,7 @@ def go_on(workspace: Workspace) -> None:
 
 
 def ready(workspace: Workspace) -> None:
-    """Leave a job that is ready, and nothing else."""
+    """Run a daemon until there is one ready job."""
     pause(workspace)
     with workspace.running():
         wait_until(lambda: "ready" in workspace.states("beach.jpg"))
@@ -124,7 +124,7 @@ class TestAnOlderState:
 
     @pytest.mark.parametrize("known", [True, False])
     def test_does_not_know_an_order_whose_video_is_known(self, stalled_workspace: Workspace, known: bool) -> None:
-        """Nor does the work folder."""
+        """The work folder does not know the order either."""
         workspace = stalled_workspace
         workspace.drop("beach.jpg")
         if known:
@@ -154,7 +154,7 @@ class TestAnOlderState:
 
     @staticmethod
     def lose_an_answer(workspace: Workspace, known: bool) -> None:
-        """The server has an order of which the state that was put back, and the work folder, know nothing."""
+        """Make an order that the server has, but that the restored state and the work folder do not know."""
         workspace.drop("beach.jpg")
         if known:
             ready(workspace)
@@ -167,7 +167,7 @@ class TestAnOlderState:
         workspace.changes.clear()
 
     def test_has_an_order_that_was_given_up_and_made_anew_since(self, stalled_workspace: Workspace) -> None:
-        """The video that it knows has failed, and another was ordered in its place."""
+        """The video in the state has failed, and another one was ordered instead."""
         workspace = stalled_workspace
         workspace.simulator.inject(Fault("generation_fails", times=1))
         workspace.drop("beach.jpg")
@@ -203,8 +203,8 @@ class TestALostState:
                 wait_until(lambda: "done" in workspace.states("beach.jpg"))
                 workspace.drop("other.jpg")
                 wait_until(lambda: "rendering" in workspace.states("other.jpg"))
-        told = workspace.program("recover")
-        assert "restored 1 unfinished jobs. Restored from the ledger: 2 orders." in told
+        output = workspace.program("recover")
+        assert "restored 1 unfinished jobs. Restored from the ledger: 2 orders." in output
         drop_again(workspace)
         workspace.simulator.finish_all()
         assert not workspace.run_once()
@@ -233,8 +233,8 @@ class TestTheFile:
         workspace.drop("beach.jpg")
         with afterwards_put_back(workspace):
             assert workspace.run_once()
-            told = b'\n{"entry":"from the future","token":"t"}\n[]\n17\n\xff\xfe\n{"entry":"settled","token":"t"}\n{}\n'
-            ledger(workspace).write_bytes(told + ledger(workspace).read_bytes())
+            junk = b'\n{"entry":"from the future","token":"t"}\n[]\n17\n\xff\xfe\n{"entry":"settled","token":"t"}\n{}\n'
+            ledger(workspace).write_bytes(junk + ledger(workspace).read_bytes())
         drop_again(workspace)
         assert not workspace.run_once()
         assert workspace.simulator.ledger().creates == 1
@@ -274,9 +274,9 @@ class TestTheFile:
             workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
             workspace.simulator.finish_all()
             wait_until(lambda: "done" in workspace.states("other.jpg"))
-        told = [(line["entry"], line.get("clip")) for line in lines(workspace)]
-        assert ("settled", "beach.mp4") in told
-        assert ("settled", "other.mp4") in told
+        entries = [(line["entry"], line.get("clip")) for line in lines(workspace)]
+        assert ("settled", "beach.mp4") in entries
+        assert ("settled", "other.mp4") in entries
 
     def test_that_cannot_be_read_is_not_started_without(self, workspace: Workspace) -> None:
         workspace.drop("beach.jpg")

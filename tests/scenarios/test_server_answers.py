@@ -1,4 +1,4 @@
-"""Every answer in `server_answers`, through the whole daemon: what was bought, held, charged and said.
+"""Every answer in `server_answers` with the whole daemon: what is bought, held, charged and reported.
 
 Whatever a server answers, no picture is bought twice, and only a refused key is blamed on the key.
 """
@@ -26,12 +26,12 @@ from tests.support.workspace import Workspace, wait_until
 pytestmark = pytest.mark.slow
 
 PRICE = 800_000
-"""Micro-dollars of one clip as the workspace orders it."""
+"""Micro-dollars: the price of one clip with the workspace's defaults."""
 
 NO_LIST = Fault("answer_before", on="list", status=404, shape="detail_text", times=None)
 
 LATE = 0.5
-"""Seconds for one request where a test waits until a list proves something, which is half as long again."""
+"""The time-out of a request in seconds. Tests that need a proof by lists wait 1.5 times as long."""
 
 
 def each(answers: Iterable[Row]) -> pytest.MarkDecorator:
@@ -39,7 +39,7 @@ def each(answers: Iterable[Row]) -> pytest.MarkDecorator:
 
 
 def drained(workspace: Workspace, seconds: float = 15) -> bool:
-    """As `Workspace.run_once`; fails if it takes so many seconds, for a pause may last."""
+    """As `Workspace.run_once`, but fail after so many seconds, because a pause may not end."""
     loaded = config.load(workspace.write_config(), {})
     late = threading.Event()
     with build.opened(loaded, {}, [lambda before, after: workspace.changes.append((before, after))]) as daemon:
@@ -59,7 +59,7 @@ def drained(workspace: Workspace, seconds: float = 15) -> bool:
 
 
 def latest(workspace: Workspace) -> dict[str, Job]:
-    """Every job as it is now, by its picture."""
+    """Every job by the path of its picture."""
     return {after.pair.path: after for _, after in workspace.changes}
 
 
@@ -69,30 +69,30 @@ def only_job(workspace: Workspace) -> Job:
 
 
 def told_of(workspace: Workspace) -> str:
-    """All that is said of the jobs and the pauses."""
+    """All texts about the jobs and the pauses."""
     snapshot = workspace.status()
     errors = [path.read_text() for path in workspace.errors.rglob("*.error.txt")]
     pauses = [text for pause in snapshot.pauses for text in (pause.reason, pause.hint)]
     return "\n".join([text for job in snapshot.jobs for text in (job.reason, job.hint, job.obstacle)] + errors + pauses)
 
 
-def assert_no_key_is_blamed(told: str) -> None:
+def assert_no_key_is_blamed(text: str) -> None:
     for words in ("refuses the API key", "valid key", "SORAWATCH_API_KEY"):
-        assert words not in told
+        assert words not in text
 
 
 def assert_held_as_lost(workspace: Workspace, creates: int, says: Iterable[str] = ()) -> None:
-    """The only picture is held, perhaps charged, and still where it was."""
+    """Assert that the only job is held, that it may be charged, and that its pair was not moved."""
     assert workspace.simulator.ledger().creates == creates
     job = only_job(workspace)
     assert (job.state.value, job.charged) == ("held", Charged.PERHAPS), job.reason
     today = workspace.status().today
     assert today.spent + today.reserved == PRICE
     assert set(workspace.files("inbox")) == {"beach.jpg", "beach.yaml"}
-    told = told_of(workspace)
+    text = told_of(workspace)
     for words in (f"It {texts.MAYBE_CHARGED} ($0.80)", f"sorawatch adopt {job.id}", *says):
-        assert words in told
-    assert_no_key_is_blamed(told)
+        assert words in text
+    assert_no_key_is_blamed(text)
 
 
 def assert_delivered(workspace: Workspace, creates: int = 1, pictures: int = 1) -> None:
@@ -103,13 +103,13 @@ def assert_delivered(workspace: Workspace, creates: int = 1, pictures: int = 1) 
 
 
 def sold(count: int) -> dict[str, dict[str, Any]]:
-    """The first of the models that the simulator of `apart` sells, as a configuration describes them."""
+    """The first ``count`` models of the simulator of `apart`, as in a configuration."""
     return {f"m{number}": {"sizes": ["320x180"], "seconds": [8], "usd_per_second": 0.1} for number in range(count)}
 
 
 @pytest.fixture
 def apart(tmp_path: Path) -> Iterator[Workspace]:
-    """A workspace whose simulator sells many models of small clips, so that each order can have its own."""
+    """A workspace whose simulator has many models with small clips, so that each order can use another model."""
     prices = {"320x180": Decimal("0.10")}
     models = tuple(simulator.ModelCard(f"m{number}", "standard", prices, ("8",)) for number in range(50))
     settings = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1, models=models)
@@ -125,13 +125,13 @@ def beach(workspace: Workspace) -> Workspace:
     return workspace
 
 
-# Orders that were perhaps taken
+# Orders that may have been accepted
 
 
 def bought_apart(workspace: Workspace, answers: list[Row], kind: str, **options: Any) -> dict[str, Job]:
-    """What became of as many pictures, each ordered of a model of its own, by the name of the row each was answered with.
+    """Order one picture for each answer, each with another model. Returns the jobs by the name of the answer's row.
 
-    Where lost answers or refusals stop further orders, they stop those for their own model.
+    The models differ so that lost answers and refusals do not stop the other orders.
     """
     workspace.set("limits", in_flight=2 * len(answers))
     workspace.set("models", **sold(len(answers)))
@@ -219,7 +219,7 @@ def test_the_video_of_another_job_is_a_lost_answer(workspace: Workspace) -> None
     assert workspace.simulator.ledger().creates == 2
 
 
-# Orders that were taken
+# Orders that were accepted
 
 
 def test_an_id_is_found_wherever_it_stands(apart: Workspace) -> None:
@@ -230,7 +230,7 @@ def test_an_id_is_found_wherever_it_stands(apart: Workspace) -> None:
     assert apart.simulator.ledger().creates == len(jobs)
 
 
-# Orders that were not taken
+# Orders that were not accepted
 
 
 def test_what_was_refused_for_now_is_sent_again(apart: Workspace) -> None:
@@ -242,68 +242,70 @@ def test_what_was_refused_for_now_is_sent_again(apart: Workspace) -> None:
 
 
 def refused(workspace: Workspace, answers: list[Row]) -> dict[str, str]:
-    """The error texts of as many pictures, by the name of the row that each was answered with."""
+    """Order one picture for each answer. Returns the error texts by the name of the answer's row."""
     names = {f"{number:02}": row.name for number, row in enumerate(answers)}
     for (name, _), row in zip(names.items(), answers, strict=True):
         workspace.drop(f"{name}.jpg", f"picture {name}")
         workspace.simulator.inject(row.fault("answer_before", "create", prompt=f"picture {name}"))
     assert not drained(workspace)
-    told = {path.name.partition(".")[0]: path.read_text() for path in workspace.errors.glob("*.error.txt")}
-    assert workspace.counts() == {"failed": len(answers)}, {names[name] for name in names.keys() - told.keys()}
+    errors = {path.name.partition(".")[0]: path.read_text() for path in workspace.errors.glob("*.error.txt")}
+    assert workspace.counts() == {"failed": len(answers)}, {names[name] for name in names.keys() - errors.keys()}
     assert workspace.simulator.ledger().creates == 0
-    return {names[name]: text for name, text in told.items()}
+    return {names[name]: text for name, text in errors.items()}
 
 
 def test_a_refused_order_goes_to_errors_uncharged_and_quoted(workspace: Workspace) -> None:
-    told = refused(workspace, rows.REFUSED)
+    errors = refused(workspace, rows.REFUSED)
     for row in rows.REFUSED:
-        assert f"{texts.WAS_IT_CHARGED}\n    No." in told[row.name]
+        assert f"{texts.WAS_IT_CHARGED}\n    No." in errors[row.name]
         for words in row.says:
-            assert words in told[row.name]
-    assert_no_key_is_blamed("".join(told.values()))
+            assert words in errors[row.name]
+    assert_no_key_is_blamed("".join(errors.values()))
 
 
 def test_what_moderation_refuses_at_submit_is_said_to_be_that(workspace: Workspace) -> None:
-    told = refused(workspace, rows.MODERATED)
-    assert {name for name, text in told.items() if "moderation" not in text.partition(texts.WAS_IT_CHARGED)[0]} == set()
+    errors = refused(workspace, rows.MODERATED)
+    assert {
+        name for name, text in errors.items() if "moderation" not in text.partition(texts.WAS_IT_CHARGED)[0]
+    } == set()
     assert workspace.simulator.ledger().rejected == len(rows.MODERATED)
 
 
 def paused(workspace: Workspace) -> str:
-    """What is told once submissions pause; nothing may have been bought, failed or moved."""
+    """The texts after submissions are paused. Asserts that nothing was bought, failed or moved."""
     with workspace.running():
         wait_until(lambda: workspace.status().pauses, 8, lambda: told_of(workspace))
-        told = told_of(workspace)
+        text = told_of(workspace)
         assert texts.NOTHING_IS_SUBMITTED in workspace.told() or "paused" in workspace.told()
     assert workspace.files("errors") == {}
     assert workspace.counts() == {"ready": 1}
     assert workspace.simulator.ledger().creates == 0
-    return told
+    return text
 
 
 @each(rows.KEY)
 def test_a_refused_key_stops_everybody(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "create"))
-    told = paused(beach)
+    text = paused(beach)
     for words in row.says:
-        assert words in told
+        assert words in text
 
 
 @each(rows.CREDIT)
 def test_an_empty_account_stops_everybody_and_is_no_bad_key(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "create"))
-    told = paused(beach)
-    assert "credit" in told
-    assert_no_key_is_blamed(told)
+    text = paused(beach)
+    assert "credit" in text
+    assert_no_key_is_blamed(text)
 
 
 @each(rows.NEUTRAL)
 def test_what_nobody_knows_is_quoted_and_no_key_is_blamed(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "create"))
-    told = paused(beach)
+    text = paused(beach)
     for words in row.says:
-        assert words in told
-    assert_no_key_is_blamed(told)
+        assert words in text
+    assert_no_key_is_blamed(text)
 
 
 def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(apart: Workspace) -> None:
@@ -316,9 +318,9 @@ def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(apart: Workspac
         wait_until(lambda: apart.counts() == {"ready": len(rows.MODEL), "done": 1}, 10, apart.told)
         wait_until(lambda: len(apart.status().pauses) == len(rows.MODEL), 10, apart.told)
         pauses = [pause.model for pause in apart.status().pauses]
-        told = told_of(apart)
+        text = told_of(apart)
     assert sorted(pauses) == sorted(sold(len(rows.MODEL)))
-    assert_no_key_is_blamed(told)
+    assert_no_key_is_blamed(text)
     assert apart.files("errors") == {}
     assert list(apart.files("outbox")) == ["other.mp4"]
 
@@ -326,12 +328,12 @@ def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(apart: Workspac
 def test_a_check_with_a_key_that_litellm_refuses_does_not_say_ready(workspace: Workspace) -> None:
     (row,) = [row for row in rows.KEY if "LiteLLM" in row.name]
     workspace.simulator.inject(row.fault("answer_before", "any"))
-    told = workspace.cli("check", status=1)
-    assert texts.READY_TO_RUN not in told
-    assert "No connected db" in told
+    text = workspace.cli("check", status=1)
+    assert texts.READY_TO_RUN not in text
+    assert "No connected db" in text
 
 
-# What becomes of a job
+# Answers to polls
 
 
 def test_what_moderation_refuses_of_a_job_is_not_ordered_again(workspace: Workspace) -> None:
@@ -350,7 +352,7 @@ def test_what_moderation_refuses_of_a_job_is_not_ordered_again(workspace: Worksp
 
 
 def polled(workspace: Workspace, faults: dict[str, Fault]) -> dict[str, Job]:
-    """What became of as many pictures, by the name of the fault that each met."""
+    """Order one picture for each fault. Returns the jobs by the name of the fault."""
     workspace.set("limits", in_flight=2 * len(faults))
     for number, fault in enumerate(faults.values()):
         workspace.drop(f"{number}.jpg", f"picture {number};", seconds=4)
@@ -365,7 +367,7 @@ def test_a_finished_video_is_seen_whatever_the_word_and_wherever_it_stands(works
     words = ("succeed", "Succeed", "ready", "Ready", "finish", "FINISH")
     faults = {word: Fault("status_word", on="retrieve", when="completed", word=word, times=None) for word in words}
     faults |= {row.name: row.fault("answer_after", "retrieve", when="completed") for row in rows.FINISHED}
-    # What nobody knows is waited out.
+    # Unknown words count as still rendering.
     numbers = {f"status {number}": {"id": "{id}", "object": "video", "status": number} for number in (0, 1, 5)}
     faults |= {name: Row("", 200, body).fault("answer_after", "retrieve", times=2) for name, body in numbers.items()}
     jobs = polled(workspace, faults)
@@ -450,7 +452,7 @@ def test_a_good_list_without_a_witness_proves_nothing(beach: Workspace) -> None:
 
 
 def delivered_before(workspace: Workspace) -> None:
-    """One clip, by a daemon that has ended since."""
+    """Deliver one clip with a daemon that has ended."""
     workspace.set("api", timeout_seconds=LATE)
     workspace.drop("first.jpg")
     assert drained(workspace)
@@ -524,7 +526,7 @@ def test_a_list_that_lags_for_a_while_shows_the_order_in_the_end(workspace: Work
     assert_delivered(workspace, 1 + before, 1 + before)
 
 
-# How a clip arrives
+# Downloads
 
 
 ARRIVES = {
@@ -535,10 +537,10 @@ ARRIVES = {
     "502 new-api": Row("", 502, rows.openai("Upstream service returned status 404")).fault("answer_before", "content", times=5),
     "502 page": Fault("answer_before", on="content", status=502, shape="html", times=5),
     "page": Fault("answer_before", on="content", status=200, shape="html", times=2),
-    "MP4 told to be JSON": Fault("mistyped", media_type="application/json", times=None),
-    "MP4 told to be a page": Fault("mistyped", media_type="text/html", times=None),
-    "MP4 told to be text": Fault("mistyped", media_type="text/plain; charset=utf-8", times=None),
-    "MP4 told to be bytes": Fault("mistyped", media_type="application/octet-stream", times=None),
+    "MP4 declared as JSON": Fault("mistyped", media_type="application/json", times=None),
+    "MP4 declared as a page": Fault("mistyped", media_type="text/html", times=None),
+    "MP4 declared as text": Fault("mistyped", media_type="text/plain; charset=utf-8", times=None),
+    "MP4 declared as bytes": Fault("mistyped", media_type="application/octet-stream", times=None),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Every answer that servers were seen to give (design §7), through the whole daemon, counted by what was billed."""
+"""All observed kinds of wrong answers (design §7) with the whole daemon, checked by what was billed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.workspace import Workspace, wait_until
 
 
 def slow(*values: object) -> Any:
-    """A case for the slow tests, where quick ones try the same kind of answer and `test_answers` reads them all."""
+    """A slow case. A quick case covers the same kind of answer, and `test_answers` covers how each one is read."""
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def delivered(workspace: Workspace, creates: int = 1) -> None:
-    """One clip, whole, for exactly so many accepted orders."""
+    """Assert that there is one complete clip, and exactly so many accepted orders."""
     assert workspace.run_once()
     assert list(workspace.files("outbox")) == ["beach.mp4"]
     assert set(workspace.files("processed")) == {"beach.jpg", "beach.yaml"}
@@ -108,9 +108,9 @@ def test_without_a_list_a_lost_answer_is_held_with_the_ways_on(beach: Workspace,
         Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
     )
     assert not beach.run_once()
-    told = beach.cli("show", "beach.jpg")
+    output = beach.cli("show", "beach.jpg")
     for words in ("held", f"It {texts.MAYBE_CHARGED}", "sorawatch adopt", "sorawatch retry", "VIDEO_ID"):
-        assert words in told
+        assert words in output
     assert set(beach.files("inbox")) == {"beach.jpg", "beach.yaml"}
     assert beach.simulator.ledger().creates == (1 if accepted else 0)
     if accepted:
@@ -129,9 +129,9 @@ def test_a_video_that_was_named_wrongly_can_be_named_anew(beach: Workspace) -> N
     assert not beach.run_once()
     beach.cli("adopt", "beach.jpg", "video_misspelt")
     assert not beach.run_once()
-    told = beach.cli("show", "beach.jpg")
+    output = beach.cli("show", "beach.jpg")
     for words in ("held", f"{texts.NO_LONGER_KNOWN} the video", f"It {texts.MAYBE_CHARGED}", "sorawatch adopt"):
-        assert words in told
+        assert words in output
     assert set(beach.files("inbox")) == {"beach.jpg", "beach.yaml"}
     (video,) = beach.simulator.ledger().videos
     beach.cli("adopt", "beach.jpg", video.id)
@@ -214,8 +214,8 @@ def test_a_list_that_does_not_show_what_the_server_has_proves_nothing(workspace:
     workspace.simulator.inject(Fault("lost_after", on="create", prompt="b"), Fault("list_empty", on="list", times=None))
     assert not workspace.run_once()
     assert workspace.counts() == {"done": 1, "held": 1}
-    (told,) = [job.reason for job in workspace.status().jobs if job.pair.image == "b.jpg"]
-    assert "its list does not show video_" in told or "its list shows no video of ours" in told
+    (reason,) = [job.reason for job in workspace.status().jobs if job.pair.image == "b.jpg"]
+    assert "its list does not show video_" in reason or "its list shows no video of ours" in reason
     assert workspace.simulator.ledger().creates == 2
 
 

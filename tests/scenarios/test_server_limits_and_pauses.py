@@ -1,4 +1,4 @@
-"""A good citizen on somebody's account: what the server asks for is done, what stops everybody stops only buying."""
+"""The daemon respects the limits of the server, and a pause stops only new orders."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.support.workspace import KEY, Workspace, wait_until
 
 
 def paused(workspace: Workspace, words: str) -> str:
-    """What ``status`` tells once it speaks of a pause in these words."""
+    """The output of ``status`` once it shows a pause with these words."""
 
-    def told() -> str | None:
+    def shown() -> str | None:
         text = " ".join(workspace.told().split())
         return text if words in text else None
 
-    return str(wait_until(told, told=workspace.told))
+    return str(wait_until(shown, told=workspace.told))
 
 
 def test_a_slow_pace_is_shown_with_the_time_of_the_next_order(workspace: Workspace) -> None:
@@ -37,7 +37,7 @@ def test_a_slow_pace_is_shown_with_the_time_of_the_next_order(workspace: Workspa
 class TestTooManyAtOnce:
     @pytest.fixture
     def small(self, tmp_path: Path) -> Iterator[Workspace]:
-        """A server that makes two videos at once, and finishes none until it is told to."""
+        """A server that makes two videos at once, and finishes none until the test requests it."""
         settings = SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1, max_running=2)
         with simulator.running(settings) as server:
             yield Workspace(tmp_path, server)
@@ -49,8 +49,8 @@ class TestTooManyAtOnce:
         with small.running():
             wait_until(lambda: small.status().allowed <= small.simulator.ledger().creates == 2)
             allowed = small.status().allowed
-            told = f"in flight: 2 of 6; the server takes too few for that: {allowed} at once for now"
-            wait_until(lambda: told in small.told(), told=small.told)
+            expected = f"in flight: 2 of 6; the server takes too few for that: {allowed} at once for now"
+            wait_until(lambda: expected in small.told(), told=small.told)
         with small.running():
             assert small.status().allowed == allowed, "a restart keeps it"
 
@@ -70,8 +70,8 @@ def test_a_wait_that_the_server_asks_for_is_kept_and_shown(workspace: Workspace)
     workspace.drop("a.jpg")
     workspace.drop("b.jpg")
     with workspace.running() as daemon:
-        told = paused(workspace, "The server asks for 120 s. Tried again at ")
-        assert "the server wants us to wait (HTTP 429: Rate limit)" in told
+        text = paused(workspace, "The server asks for 120 s. Tried again at ")
+        assert "the server wants us to wait (HTTP 429: Rate limit)" in text
         daemon.request_scan()
         assert workspace.simulator.ledger().rejected <= 2, "only what was on its way already"
         workspace.cli("resume")
@@ -108,8 +108,8 @@ def test_a_key_that_is_put_right_counts_at_once(
         wait_until(lambda: len(workspace.files("outbox")) == 2)
         (workspace.root / "api.key").write_text(found)
         workspace.drop("c.jpg")
-        told = paused(workspace, texts.KEY_REFUSED if found else "the API key cannot be read")
-        assert found or f"api.key_file, {workspace.root / 'api.key'}, is empty" in told
+        text = paused(workspace, texts.KEY_REFUSED if found else "the API key cannot be read")
+        assert found or f"api.key_file, {workspace.root / 'api.key'}, is empty" in text
         change(workspace.root / "api.key", KEY)
         wait_until(lambda: len(workspace.files("outbox")) == 3, timeout=30, told=workspace.told)
     assert workspace.files("errors") == {}

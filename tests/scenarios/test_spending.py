@@ -1,4 +1,4 @@
-"""What may be spent, through the real daemon: files in, files out, and what the server billed."""
+"""Spending limits with the real daemon: files in, files out, and what the server billed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOURS = 3_600_000
 
 
 class Clock:
-    """The system's, until it is moved on."""
+    """The system clock plus an offset in milliseconds."""
 
     def __init__(self) -> None:
         self.ahead = 0
@@ -34,7 +34,7 @@ class Clock:
 
 
 def noon() -> str:
-    """A time zone in which it is about noon now, so that no day turns unless it is told to."""
+    """A time zone in which it is about noon now, so that no day ends during the test."""
     return f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
 
 
@@ -67,12 +67,14 @@ def test_at_the_days_cap_it_pauses_says_so_once_and_goes_on_with_the_day(
         wait_until(lambda: workspace.counts().get("done") == 5 and paused(workspace))
         assert workspace.simulator.ledger().creates == 5
         (pause,) = paused(workspace)
-        told = workspace.told()
-        assert f"{texts.NOTHING_IS_SUBMITTED}: limits.usd_per_day of $2.00 is reached: $2.00 spent or reserved" in told
-        assert "the next clip costs $0.40" in told
-        assert " 00:00." in told.partition("It goes on by itself at ")[2]
-        assert "today: $2.00 spent, $0.00 reserved, $0.00 left of $2.00, 5 clips delivered" in told
-        assert "this month: $2.00 spent, $0.00 reserved, no cap, 5 clips delivered" in told
+        output = workspace.told()
+        assert (
+            f"{texts.NOTHING_IS_SUBMITTED}: limits.usd_per_day of $2.00 is reached: $2.00 spent or reserved" in output
+        )
+        assert "the next clip costs $0.40" in output
+        assert " 00:00." in output.partition("It goes on by itself at ")[2]
+        assert "today: $2.00 spent, $0.00 reserved, $0.00 left of $2.00, 5 clips delivered" in output
+        assert "this month: $2.00 spent, $0.00 reserved, no cap, 5 clips delivered" in output
         assert pause.until is not None
         assert pause.until - clock() < 13 * HOURS
         for days, creates in ((1, 10), (2, 12)):
@@ -80,9 +82,9 @@ def test_at_the_days_cap_it_pauses_says_so_once_and_goes_on_with_the_day(
             workspace.wait_for_clips(creates)
         assert workspace.simulator.ledger().creates == 12
         wait_until(lambda: not paused(workspace))
-    said = [record.getMessage() for record in caplog.records if "usd_per_day" in record.getMessage()]
-    assert len(said) == 2, "once each day"
-    assert "It goes on by itself at" in said[0]
+    messages = [record.getMessage() for record in caplog.records if "usd_per_day" in record.getMessage()]
+    assert len(messages) == 2, "once each day"
+    assert "It goes on by itself at" in messages[0]
 
 
 def test_a_folder_at_its_cap_stops_no_other_and_goes_on_when_its_limits_are_raised(
@@ -104,8 +106,8 @@ def test_a_folder_at_its_cap_stops_no_other_and_goes_on_when_its_limits_are_rais
             f"{texts.NOTHING_IS_SUBMITTED} from cats: limits.usd_per_day in cats/_defaults.yaml of $0.80"
             in workspace.told()
         )
-        said = [record.getMessage() for record in caplog.records if "submit" in record.getMessage()]
-        assert len(said) == 1, "the pace of the others brings it up no more"
+        messages = [record.getMessage() for record in caplog.records if "submit" in record.getMessage()]
+        assert len(messages) == 1, "the pace of the others brings it up no more"
         limit(workspace, "cats", "usd_per_day: 1.2")
         wait_until(lambda: len(workspace.files("outbox")) == 6)
     assert not workspace.run_once(), "what is left waits for its folder's next day"
@@ -269,15 +271,15 @@ class TestReport:
         return workspace
 
     def test_on_a_terminal(self, spent: Workspace) -> None:
-        told = spent.cli("report").splitlines()
+        lines = spent.cli("report").splitlines()
         month = datetime.now(UTC).strftime("%Y-")
-        assert told[0].startswith(month)
-        assert told[0].endswith(": $2.00 spent, $1.20 reserved")
-        (cats,) = (line.split() for line in told if line.startswith("cats "))
+        assert lines[0].startswith(month)
+        assert lines[0].endswith(": $2.00 spent, $1.20 reserved")
+        (cats,) = (line.split() for line in lines if line.startswith("cats "))
         assert cats == ["cats", "sora-2", "1280x720", "8", "2", "2", "$1.60", "$0.00"]
-        (under_way,) = (line for line in told if "e.jpg" in line)
+        (under_way,) = (line for line in lines if "e.jpg" in line)
         assert under_way.split()[-3:] == ["$1.20", "under", "way"]
-        assert any("cats/c.jpg" in line and "cats/c.mp4" in line and "$0.80" in line for line in told)
+        assert any("cats/c.jpg" in line and "cats/c.mp4" in line and "$0.80" in line for line in lines)
 
     def test_for_spreadsheets(self, spent: Workspace) -> None:
         rows = list(csv.DictReader(io.StringIO(spent.cli("report", "--csv"))))
