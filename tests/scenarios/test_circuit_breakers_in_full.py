@@ -44,7 +44,7 @@ def untouched(workspace: Workspace, count: int = MANY) -> None:
 
 
 @each(LOST)
-def test_lost_answers_stop_the_paid_orders_also_after_restarts(workspace: Workspace, row: Row) -> None:
+def test_lost_answers_stop_paid_orders_even_after_restarts(workspace: Workspace, row: Row) -> None:
     fill(workspace)
     workspace.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
     for _ in range(3):
@@ -73,7 +73,7 @@ def test_lost_answers_pause_with_the_reason_and_what_to_do(workspace: Workspace)
     assert workspace.simulator.ledger().duplicates == 0
 
 
-def test_lost_answers_between_answers_that_came_stop_nobody(workspace: Workspace) -> None:
+def test_lost_answers_between_other_answers_stop_no_orders(workspace: Workspace) -> None:
     workspace.simulator.inject(
         Fault("answer_after", on="create", status=504, shape="html", prompt="lost", times=None), NO_LIST
     )
@@ -86,7 +86,7 @@ def test_lost_answers_between_answers_that_came_stop_nobody(workspace: Workspace
     assert workspace.simulator.ledger().creates == 6
 
 
-def test_a_free_order_goes_on_while_paid_ones_wait_for_lost_answers(workspace: Workspace) -> None:
+def test_a_free_order_is_submitted_while_paid_ones_wait_for_lost_answers(workspace: Workspace) -> None:
     workspace.set("models", **{"sora-2-pro": {"usd_per_second": 0}})
     for number in range(5):
         workspace.drop(f"paid {number}.jpg", f"paid {number}", priority=1)
@@ -104,7 +104,7 @@ def test_a_free_order_goes_on_while_paid_ones_wait_for_lost_answers(workspace: W
 
 @pytest.mark.parametrize("count", [8, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 @each([LOST[0]])
-def test_with_a_good_list_lost_answers_go_on_by_adoption_each_bought_once(
+def test_with_a_reliable_list_the_videos_of_lost_answers_are_adopted(
     workspace: Workspace, row: Row, count: int
 ) -> None:
     fill(workspace, count)
@@ -156,7 +156,7 @@ def test_one_wrong_setting_does_not_empty_the_inbox(workspace: Workspace, row: R
         assert words in text
 
 
-def test_a_wrong_setting_that_is_mended_costs_no_order(workspace: Workspace) -> None:
+def test_no_order_is_lost_after_a_wrong_setting_is_corrected(workspace: Workspace) -> None:
     fill(workspace)
     workspace.simulator.inject(SAME[0].fault("answer_before", "create"))
     # After a restart no further pictures are refused either.
@@ -176,7 +176,7 @@ ABOUT_THE_PICTURE = {
 
 
 @pytest.mark.parametrize("body", ABOUT_THE_PICTURE.values(), ids=ABOUT_THE_PICTURE)
-def test_refusals_of_pictures_stop_nobody(workspace: Workspace, body: object) -> None:
+def test_refusals_of_pictures_stop_no_other_orders(workspace: Workspace, body: object) -> None:
     fill(workspace, 6)
     workspace.simulator.inject(Row("", 400, body).fault("answer_before", "create", times=5))
     assert not drained(workspace)
@@ -184,7 +184,7 @@ def test_refusals_of_pictures_stop_nobody(workspace: Workspace, body: object) ->
     assert workspace.simulator.ledger().creates == 1
 
 
-def test_refusals_that_differ_stop_nobody(workspace: Workspace) -> None:
+def test_different_refusals_stop_no_other_orders(workspace: Workspace) -> None:
     words = ("prompt is too rude", "seconds must be 4", "the picture has no horizon", "the moon is not for sale")
     for number, message in enumerate(words):
         workspace.drop(f"{number}.jpg", f"picture {number}")
@@ -207,7 +207,7 @@ def test_a_free_order_whose_answer_was_lost_is_sent_again(workspace: Workspace) 
     assert_delivered(workspace)
 
 
-def test_a_free_order_is_sent_three_times_more_and_then_held(workspace: Workspace) -> None:
+def test_a_lost_free_order_is_sent_three_more_times_and_then_held(workspace: Workspace) -> None:
     workspace.set("models", value=FREE)
     workspace.drop("beach.jpg")
     workspace.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), NO_LIST)
@@ -225,7 +225,7 @@ def test_free_orders_do_not_stop_for_lost_answers(workspace: Workspace) -> None:
     assert_delivered(workspace, 8, 8)
 
 
-def test_a_free_video_that_a_restarted_server_forgot_is_ordered_again(tmp_path: Path) -> None:
+def test_a_free_video_that_a_restarted_server_lost_is_ordered_again(tmp_path: Path) -> None:
     quick = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
     with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"))) as before:
         port = int(before.root.rpartition(":")[2])
@@ -242,7 +242,7 @@ def test_a_free_video_that_a_restarted_server_forgot_is_ordered_again(tmp_path: 
     assert not any("charged" in job.reason + job.hint for _, job in workspace.changes)
 
 
-def test_a_free_video_that_is_always_forgotten_is_ordered_three_times_more(workspace: Workspace) -> None:
+def test_a_free_video_that_is_always_lost_is_ordered_three_more_times(workspace: Workspace) -> None:
     workspace.set("models", value=FREE)
     workspace.drop("beach.jpg")
     workspace.simulator.inject(Row("", 404, {"detail": "Video not found"}).fault("answer_before", "retrieve"))
@@ -252,7 +252,7 @@ def test_a_free_video_that_is_always_forgotten_is_ordered_three_times_more(works
     assert only_job(workspace).charged is Charged.NO or "charged" not in told_of(workspace)
 
 
-def test_a_free_order_does_not_wait_behind_a_paid_one_at_a_cap(workspace: Workspace) -> None:
+def test_a_free_order_does_not_wait_for_a_paid_one_at_a_spending_cap(workspace: Workspace) -> None:
     workspace.set("models", **{"sora-2-pro": {"usd_per_second": 0}})
     workspace.set("limits", usd_per_day=1, in_flight=1)
     workspace.drop("paid.jpg")

@@ -31,5 +31,5 @@ def prove(*arguments: str) -> None:
         ("apart", 12), ("another", 20), ("faults", 25), ("unproved", 16), ("lasting", 5), ("answered", 10), ("many", 2),
     ],
 )  # fmt: skip
-def test_killed_at_many_moments_it_keeps_its_promises(part: str, sample: int) -> None:
+def test_the_promises_hold_after_kills_at_many_moments(part: str, sample: int) -> None:
     prove("--part", part, "--sample", str(sample))

@@ -46,7 +46,7 @@ def pause(workspace: Workspace) -> None:
 # Files that come and go
 
 
-def test_a_picture_that_vanishes_between_being_listed_and_being_opened(workspace: Workspace) -> None:
+def test_a_picture_that_is_removed_between_the_listing_and_the_opening(workspace: Workspace) -> None:
     workspace.set("watch", mode="polling", rescan_seconds=_AWAY)
     workspace.set("limits", in_flight=1)
     pause(workspace)
@@ -71,7 +71,9 @@ def test_a_picture_that_vanishes_between_being_listed_and_being_opened(workspace
 
 
 @pytest.mark.parametrize("change", ["replaced", "taken away"])
-def test_a_picture_changed_after_it_was_prepared_is_not_ordered_as_it_was(workspace: Workspace, change: str) -> None:
+def test_a_picture_changed_after_it_was_prepared_is_not_ordered_in_its_old_form(
+    workspace: Workspace, change: str
+) -> None:
     workspace.set("watch", mode="polling", rescan_seconds=_AWAY)
     pause(workspace)
     image = workspace.drop("beach.jpg")
@@ -118,7 +120,7 @@ def test_an_outbox_deleted_while_running_is_not_made_again(stalled_workspace: Wo
     assert set(workspace.files("outbox")) == {"beach.mp4", "later.mp4"}
 
 
-def test_why_a_picture_failed_is_told_although_the_errors_folder_was_gone_meanwhile(workspace: Workspace) -> None:
+def test_the_reason_of_a_failure_is_shown_although_the_errors_folder_was_missing(workspace: Workspace) -> None:
     (workspace.inbox / "bad.yaml").write_text("prompt: waves")
     with workspace.running():
         wait_until((workspace.errors / ".sorawatch").exists)
@@ -136,7 +138,7 @@ def test_why_a_picture_failed_is_told_although_the_errors_folder_was_gone_meanwh
     assert texts.NOT_A_PICTURE in jobs(workspace)[0].reason
 
 
-def test_a_pair_that_a_sync_tool_keeps_bringing_back_is_refused_every_time(workspace: Workspace) -> None:
+def test_a_pair_that_a_sync_tool_restores_repeatedly_is_refused_every_time(workspace: Workspace) -> None:
     image = workspace.drop("beach.jpg")
     contents = {path.name: path.read_bytes() for path in (image, image.with_suffix(".yaml"))}
     with workspace.running():
@@ -156,7 +158,7 @@ def test_a_pair_that_a_sync_tool_keeps_bringing_back_is_refused_every_time(works
 # The state below a running daemon
 
 
-def test_a_state_moved_away_and_back_stops_nothing_for_good(stalled_workspace: Workspace) -> None:
+def test_the_daemon_continues_after_its_state_was_moved_away_and_back(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
     workspace.drop("beach.jpg")
     with workspace.running():
@@ -206,7 +208,7 @@ def each_harm(*, quick: Callable[[Path], None]) -> pytest.MarkDecorator:
 
 
 @each_harm(quick=wipe_the_middle)
-def test_a_state_that_is_lost_is_recovered_and_nothing_bought_twice(
+def test_a_lost_state_is_recovered_and_nothing_is_bought_twice(
     stalled_workspace: Workspace, harm: Callable[[Path], None]
 ) -> None:
     workspace = stalled_workspace
@@ -228,7 +230,7 @@ def test_a_state_that_is_lost_is_recovered_and_nothing_bought_twice(
 
 
 @each_harm(quick=delete)
-def test_a_state_harmed_below_a_running_daemon_costs_nothing(
+def test_a_state_damaged_while_a_daemon_runs_causes_no_second_purchase(
     stalled_workspace: Workspace, harm: Callable[[Path], None]
 ) -> None:
     """A daemon does not notice the damage, and continues, until it must read data that it has not cached."""
@@ -290,7 +292,7 @@ JUMPS = pytest.mark.parametrize("jump", [DAY_MS, -DAY_MS], ids=["set back a day"
 
 
 @JUMPS
-def test_a_clock_that_jumps_between_two_runs_stalls_nothing(stalled_workspace: Workspace, jump: int) -> None:
+def test_a_clock_jump_between_two_runs_delays_nothing(stalled_workspace: Workspace, jump: int) -> None:
     workspace = stalled_workspace
     workspace.set("limits", in_flight=2, submits_per_minute=600)
     workspace.set("retries", first_seconds=600, max_seconds=900)
@@ -312,7 +314,7 @@ def test_a_clock_that_jumps_between_two_runs_stalls_nothing(stalled_workspace: W
 
 
 @JUMPS
-def test_a_clock_that_jumps_below_a_running_daemon_stalls_nothing(stalled_workspace: Workspace, jump: int) -> None:
+def test_a_clock_jump_while_a_daemon_runs_delays_nothing(stalled_workspace: Workspace, jump: int) -> None:
     workspace = stalled_workspace
     workspace.set("limits", in_flight=2, submits_per_minute=600)
     for number in range(5):

@@ -16,7 +16,7 @@ from tests.support.workspace import KEY, Workspace
 STATES = ["found", "ready", "submitting", "rendering", "rendered", "delivered", "done"]
 
 
-def test_one_line_for_every_change_with_job_file_what_and_how_long(workspace: Workspace) -> None:
+def test_every_change_is_one_line_with_job_file_state_and_duration(workspace: Workspace) -> None:
     workspace.drop("beach.jpg", "slow waves at dusk")
     output = workspace.program("run", "--once")
     assert "dusk" not in output
@@ -27,7 +27,7 @@ def test_one_line_for_every_change_with_job_file_what_and_how_long(workspace: Wo
     assert re.search(r"rendered \(\d+\.\d s\)$", rendered)
 
 
-def test_json_in_a_file_too_and_prompts_where_they_are_asked_for(workspace: Workspace) -> None:
+def test_json_is_also_written_to_a_file_and_prompts_are_logged_on_request(workspace: Workspace) -> None:
     workspace.set("logging", format="json", file="sorawatch.log", prompts=True, level="warning")
     workspace.drop("beach.jpg", "slow waves at dusk")
     workspace.drop("odd.jpg", seconds=5)
@@ -51,14 +51,14 @@ def test_a_prompt_that_the_server_repeats_is_not_logged(workspace: Workspace) ->
     assert prompt not in output
 
 
-def test_a_status_that_nobody_knows_is_logged_once(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_status_is_logged_once(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
     workspace.simulator.inject(Fault("status_word", on="retrieve", word="warming_up_the_oven", times=3))
     workspace.drop("beach.jpg", "slow waves at dusk")
     assert workspace.run_once()
     assert caplog.text.count("warming_up_the_oven") == 1
 
 
-def test_a_name_of_two_lines_is_logged_on_one(workspace: Workspace) -> None:
+def test_a_name_with_a_line_break_is_logged_on_one_line(workspace: Workspace) -> None:
     workspace.drop("be\nach.jpg", "slow waves at dusk")
     output = workspace.program("run", "--once").splitlines()
     assert len(output) == len(STATES)
@@ -68,7 +68,7 @@ def test_a_name_of_two_lines_is_logged_on_one(workspace: Workspace) -> None:
     )
 
 
-def test_the_journal_is_told_that_what_ends_it_is_an_error(workspace: Workspace) -> None:
+def test_a_fatal_error_has_the_priority_of_an_error_in_the_journal(workspace: Workspace) -> None:
     if journald.sender() is not None:
         pytest.skip("systemd-python is installed, which writes into the journal itself")
     workspace.set("limits", in_flight=0, burst=0)
@@ -106,7 +106,7 @@ def test_a_log_file_that_cannot_be_written_is_named(workspace: Workspace) -> Non
     assert f"{workspace.root}/missing/sorawatch.log" in workspace.program("run", "--once", status=1)
 
 
-def test_the_key_is_nowhere_in_the_most_talkative_log(workspace: Workspace) -> None:
+def test_the_key_is_not_in_the_debug_log(workspace: Workspace) -> None:
     workspace.set("logging", level="debug", prompts=True)
     workspace.simulator.inject(Fault("answer_before", on="create", status=429, message=f"Bearer {KEY} refused"))
     workspace.drop("beach.jpg", f"waves and {KEY}")

@@ -105,7 +105,7 @@ class TestMetadata:
         assert {*workspace.files("outbox")} == {"beach.mp4"}
 
 
-def test_a_reference_that_comes_out_otherwise_is_no_other_order(workspace: Workspace) -> None:
+def test_a_reference_with_other_bytes_is_still_the_same_order(workspace: Workspace) -> None:
     """This happens with another version of the image libraries."""
     workspace.drop("beach.jpg")
     assert workspace.run_once()
@@ -118,7 +118,7 @@ def test_a_reference_that_comes_out_otherwise_is_no_other_order(workspace: Works
 
 
 @pytest.mark.parametrize("terms", [{"seconds": 4}, {"fit": "pad"}, {"prompt": "other waves"}])
-def test_other_terms_make_another_order(workspace: Workspace, terms: dict[str, Any]) -> None:
+def test_other_settings_make_another_order(workspace: Workspace, terms: dict[str, Any]) -> None:
     workspace.drop("beach.jpg", "waves", seconds=8)
     assert workspace.run_once()
     workspace.drop("beach.jpg", **{"prompt": "waves", "seconds": 8, **terms})
@@ -146,7 +146,7 @@ def test_an_order_is_a_duplicate_for_as_long_as_its_record_is_kept(
     assert workspace.simulator.ledger().creates == creates
 
 
-def test_what_an_older_version_bought_is_not_bought_again(workspace: Workspace) -> None:
+def test_an_order_of_an_older_version_is_not_bought_again(workspace: Workspace) -> None:
     with closing(sqlite3.connect(workspace.root / "state.db")) as state:
         state.executescript((STATES / "schema3.sql").read_text())
         now = int(1000 * time.time())

@@ -72,7 +72,7 @@ def ready(workspace: Workspace) -> None:
     go_on(workspace)
 
 
-def test_it_tells_what_was_bought_and_what_became_of_it(workspace: Workspace) -> None:
+def test_the_ledger_has_every_purchase_and_its_result(workspace: Workspace) -> None:
     name = os.fsdecode(b"tr\xffip/beach \xfc.jpg")
     workspace.drop(name, "waves", seconds=4)
     assert workspace.run_once()

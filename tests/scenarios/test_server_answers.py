@@ -172,7 +172,7 @@ def test_lost_answers_are_held_and_never_sent_again(apart: Workspace, kind: str)
 
 
 @each([row for row in rows.LOST if row.name in rows.LOST_FOR_ALL])
-def test_a_lost_answer_that_concerns_everybody_is_held_all_the_same(beach: Workspace, row: Row) -> None:
+def test_a_lost_answer_with_a_general_cause_is_held_too(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
     assert not drained(beach)
     assert_held_as_lost(beach, 1, row.says)
@@ -187,7 +187,7 @@ def test_lost_answers_are_found_in_the_list(apart: Workspace) -> None:
     assert all("uncertain" in apart.states(job.pair.path) for job in jobs.values())
 
 
-def test_what_was_perhaps_charged_is_reserved_until_it_is_known(beach: Workspace) -> None:
+def test_a_possible_charge_is_reserved_until_it_is_resolved(beach: Workspace) -> None:
     beach.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), NO_LIST)
     assert not drained(beach)
     assert (beach.status().today.spent, beach.status().today.reserved) == (0, PRICE)
@@ -198,7 +198,7 @@ def test_what_was_perhaps_charged_is_reserved_until_it_is_known(beach: Workspace
 
 
 @each([row for row in rows.LOST if row.name in rows.SHOWN_ID])
-def test_what_looks_like_an_id_is_shown_for_adoption(beach: Workspace, row: Row) -> None:
+def test_a_possible_id_is_shown_for_adoption(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
     assert not drained(beach)
     (video,) = beach.simulator.ledger().videos
@@ -222,7 +222,7 @@ def test_the_video_of_another_job_is_a_lost_answer(workspace: Workspace) -> None
 # Orders that were accepted
 
 
-def test_an_id_is_found_wherever_it_stands(apart: Workspace) -> None:
+def test_an_id_is_found_anywhere_in_the_answer(apart: Workspace) -> None:
     apart.simulator.inject(NO_LIST)
     jobs = bought_apart(apart, rows.TAKEN, "answer_after")
     assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(jobs, "done")
@@ -233,7 +233,7 @@ def test_an_id_is_found_wherever_it_stands(apart: Workspace) -> None:
 # Orders that were not accepted
 
 
-def test_what_was_refused_for_now_is_sent_again(apart: Workspace) -> None:
+def test_a_temporary_refusal_is_sent_again(apart: Workspace) -> None:
     apart.set("retries", attempts=1000, first_seconds=0.01, max_seconds=0.05)
     jobs = bought_apart(apart, rows.LATER, "answer_before", times=2)
     assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(jobs, "done")
@@ -263,7 +263,7 @@ def test_a_refused_order_goes_to_errors_uncharged_and_quoted(workspace: Workspac
     assert_no_key_is_blamed("".join(errors.values()))
 
 
-def test_what_moderation_refuses_at_submit_is_said_to_be_that(workspace: Workspace) -> None:
+def test_a_moderation_refusal_at_the_submit_is_reported_as_such(workspace: Workspace) -> None:
     errors = refused(workspace, rows.MODERATED)
     assert {
         name for name, text in errors.items() if "moderation" not in text.partition(texts.WAS_IT_CHARGED)[0]
@@ -284,7 +284,7 @@ def paused(workspace: Workspace) -> str:
 
 
 @each(rows.KEY)
-def test_a_refused_key_stops_everybody(beach: Workspace, row: Row) -> None:
+def test_a_refused_key_stops_all_orders(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "create"))
     text = paused(beach)
     for words in row.says:
@@ -292,7 +292,7 @@ def test_a_refused_key_stops_everybody(beach: Workspace, row: Row) -> None:
 
 
 @each(rows.CREDIT)
-def test_an_empty_account_stops_everybody_and_is_no_bad_key(beach: Workspace, row: Row) -> None:
+def test_an_empty_account_stops_all_orders_and_does_not_blame_the_key(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "create"))
     text = paused(beach)
     assert "credit" in text
@@ -300,7 +300,7 @@ def test_an_empty_account_stops_everybody_and_is_no_bad_key(beach: Workspace, ro
 
 
 @each(rows.NEUTRAL)
-def test_what_nobody_knows_is_quoted_and_no_key_is_blamed(beach: Workspace, row: Row) -> None:
+def test_an_unknown_error_is_quoted_and_does_not_blame_the_key(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "create"))
     text = paused(beach)
     for words in row.says:
@@ -308,7 +308,7 @@ def test_what_nobody_knows_is_quoted_and_no_key_is_blamed(beach: Workspace, row:
     assert_no_key_is_blamed(text)
 
 
-def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(apart: Workspace) -> None:
+def test_an_unavailable_model_stops_only_its_own_orders(apart: Workspace) -> None:
     apart.set("models", **sold(len(rows.MODEL) + 1))
     for number, row in enumerate(rows.MODEL):
         apart.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}", size="320x180", priority=1)
@@ -336,7 +336,7 @@ def test_a_check_with_a_key_that_litellm_refuses_does_not_say_ready(workspace: W
 # Answers to polls
 
 
-def test_what_moderation_refuses_of_a_job_is_not_ordered_again(workspace: Workspace) -> None:
+def test_a_job_that_moderation_ended_is_not_ordered_again(workspace: Workspace) -> None:
     names = list(rows.FAILED_BY_MODERATION)
     for number, (code, message) in enumerate(rows.FAILED_BY_MODERATION.values()):
         workspace.drop(f"{number:02}.jpg", f"picture {number:02}")
@@ -363,7 +363,7 @@ def polled(workspace: Workspace, faults: dict[str, Fault]) -> dict[str, Job]:
     return {name: jobs[f"{number}.jpg"] for number, name in enumerate(faults)}
 
 
-def test_a_finished_video_is_seen_whatever_the_word_and_wherever_it_stands(workspace: Workspace) -> None:
+def test_a_finished_video_is_recognized_by_any_word_at_any_place(workspace: Workspace) -> None:
     words = ("succeed", "Succeed", "ready", "Ready", "finish", "FINISH")
     faults = {word: Fault("status_word", on="retrieve", when="completed", word=word, times=None) for word in words}
     faults |= {row.name: row.fault("answer_after", "retrieve", when="completed") for row in rows.FINISHED}
@@ -379,7 +379,7 @@ WORDS_FOR_FAILED = [
 ]  # fmt: skip
 
 
-def test_words_for_a_video_that_will_not_come(workspace: Workspace) -> None:
+def test_words_for_a_video_that_was_not_made(workspace: Workspace) -> None:
     workspace.set("retries", failed_generations=0)
     faults = {word: Fault("status_word", on="retrieve", word=word, times=None) for word in WORDS_FOR_FAILED}
     assert {
@@ -387,7 +387,7 @@ def test_words_for_a_video_that_will_not_come(workspace: Workspace) -> None:
     } == set()
 
 
-def test_polls_that_stay_unreadable_end_as_held(workspace: Workspace) -> None:
+def test_a_job_whose_polls_stay_unreadable_is_held(workspace: Workspace) -> None:
     workspace.set("polling", stall_minutes=0.01, abandon_hours=0.0003)
     jobs = polled(workspace, {row.name: row.fault("answer_before", "retrieve") for row in rows.UNREADABLE_POLLS})
     assert as_lost(jobs) == dict.fromkeys(jobs, ("held", Charged.PERHAPS))
@@ -400,7 +400,7 @@ def test_polls_that_stay_unreadable_end_as_held(workspace: Workspace) -> None:
     [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
     ids=lambda row: row.name,
 )
-def test_a_video_that_is_unknown_for_a_moment_arrives(beach: Workspace, row: Row) -> None:
+def test_a_temporarily_unknown_video_is_delivered(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "retrieve", times=3))
     assert drained(beach)
     assert_delivered(beach)
@@ -411,7 +411,7 @@ def test_a_video_that_is_unknown_for_a_moment_arrives(beach: Workspace, row: Row
     [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
     ids=lambda row: row.name,
 )
-def test_a_paid_video_that_is_unknown_for_good_is_not_bought_again(beach: Workspace, row: Row) -> None:
+def test_a_permanently_unknown_paid_video_is_not_bought_again(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "retrieve"))
     assert not drained(beach)
     assert (only_job(beach).state.value, only_job(beach).charged) in {
@@ -467,7 +467,7 @@ def test_a_good_list_that_shows_an_earlier_video_proves_that_an_order_never_arri
     assert workspace.simulator.ledger().lists >= 2
 
 
-def test_a_good_list_proves_it_also_where_another_picture_was_ordered_in_the_same_words(workspace: Workspace) -> None:
+def test_a_good_list_proves_it_even_if_another_picture_has_the_same_prompt(workspace: Workspace) -> None:
     workspace.set("api", timeout_seconds=LATE)
     workspace.drop("first.jpg", "the same words")
     assert drained(workspace)
@@ -477,7 +477,7 @@ def test_a_good_list_proves_it_also_where_another_picture_was_ordered_in_the_sam
     assert_delivered(workspace, 2, 2)
 
 
-def test_a_good_list_proves_it_also_of_an_order_whose_first_video_failed(workspace: Workspace) -> None:
+def test_a_good_list_proves_it_for_an_order_whose_first_video_failed_too(workspace: Workspace) -> None:
     delivered_before(workspace)
     workspace.simulator.inject(Fault("generation_fails"), Fault("lost_before", on="create", after=1))
     assert drained(workspace)
@@ -504,7 +504,7 @@ HIDING = {
 
 
 @pytest.mark.parametrize("fault", HIDING.values(), ids=HIDING)
-def test_a_list_that_hides_what_was_taken_buys_nothing_after_a_restart(workspace: Workspace, fault: Fault) -> None:
+def test_a_list_that_hides_accepted_orders_buys_nothing_after_a_restart(workspace: Workspace, fault: Fault) -> None:
     delivered_before(workspace)
     hidden = [Fault("list_hidden", word="beach", times=None)] if fault.kind == "list_without_has_more" else []
     workspace.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), fault, *hidden)
@@ -515,7 +515,7 @@ def test_a_list_that_hides_what_was_taken_buys_nothing_after_a_restart(workspace
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["witness", "no witness"])
-def test_a_list_that_lags_for_a_while_shows_the_order_in_the_end(workspace: Workspace, before: bool) -> None:
+def test_an_order_is_found_in_a_delayed_list(workspace: Workspace, before: bool) -> None:
     if before:
         delivered_before(workspace)
     workspace.drop("beach.jpg")
@@ -545,7 +545,7 @@ ARRIVES = {
 
 
 @pytest.mark.parametrize("fault", ARRIVES.values(), ids=ARRIVES)
-def test_a_clip_arrives_whatever_its_server_answers_meanwhile(beach: Workspace, fault: Fault) -> None:
+def test_a_clip_is_delivered_whatever_the_server_answers_meanwhile(beach: Workspace, fault: Fault) -> None:
     beach.simulator.inject(fault)
     assert drained(beach)
     assert_delivered(beach)
@@ -570,7 +570,7 @@ def test_a_clip_that_has_expired_is_not_bought_again(beach: Workspace, row: Row)
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_clip_that_is_never_given_out_is_held(beach: Workspace, status: int) -> None:
+def test_a_clip_that_can_never_be_downloaded_is_held(beach: Workspace, status: int) -> None:
     beach.simulator.inject(Fault("answer_before", on="content", status=status, shape="html", times=None))
     assert not drained(beach)
     assert (only_job(beach).state.value, only_job(beach).charged) == ("held", Charged.YES)
@@ -578,7 +578,7 @@ def test_a_clip_that_is_never_given_out_is_held(beach: Workspace, status: int) -
     assert_no_key_is_blamed(told_of(beach))
 
 
-def test_a_paid_video_that_a_restarted_server_forgot_is_not_bought_again(tmp_path: Path) -> None:
+def test_a_paid_video_that_a_restarted_server_lost_is_not_bought_again(tmp_path: Path) -> None:
     quick = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
     with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"))) as before:
         port = int(before.root.rpartition(":")[2])

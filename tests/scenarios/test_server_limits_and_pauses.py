@@ -42,7 +42,7 @@ class TestTooManyAtOnce:
         with simulator.running(settings) as server:
             yield Workspace(tmp_path, server)
 
-    def test_too_many_running_tasks_halve_the_places_which_grow_back(self, small: Workspace) -> None:
+    def test_too_many_running_tasks_halve_the_places_until_videos_finish(self, small: Workspace) -> None:
         small.set("limits", in_flight=6)
         for number in range(6):
             small.drop(f"{number}.jpg")
@@ -65,7 +65,7 @@ class TestTooManyAtOnce:
         assert small.status().allowed > allowed
 
 
-def test_a_wait_that_the_server_asks_for_is_kept_and_shown(workspace: Workspace) -> None:
+def test_a_wait_requested_by_the_server_is_respected_and_shown(workspace: Workspace) -> None:
     workspace.simulator.inject(Fault("answer_before", on="create", status=429, message="Rate limit", retry_after="120"))
     workspace.drop("a.jpg")
     workspace.drop("b.jpg")
@@ -78,7 +78,7 @@ def test_a_wait_that_the_server_asks_for_is_kept_and_shown(workspace: Workspace)
         wait_until(lambda: len(workspace.files("outbox")) == 2)
 
 
-def test_what_the_server_says_of_its_limits_with_an_order_that_it_takes_is_kept_and_shown(workspace: Workspace) -> None:
+def test_rate_limit_headers_of_an_accepted_order_are_respected_and_shown(workspace: Workspace) -> None:
     workspace.simulator.inject(Fault("used_up", seconds=90))
     workspace.set("limits", in_flight=1)
     workspace.drop("a.jpg")
@@ -99,9 +99,7 @@ def replaced(path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("change", [Path.write_text, replaced], ids=["written", "replaced"])
 @pytest.mark.parametrize("found", ["sk-wrong", ""], ids=["wrong", "empty"])
-def test_a_key_that_is_put_right_counts_at_once(
-    workspace: Workspace, change: Callable[[Path, str], None], found: str
-) -> None:
+def test_a_corrected_key_is_used_at_once(workspace: Workspace, change: Callable[[Path, str], None], found: str) -> None:
     workspace.drop("a.jpg")
     workspace.drop("b.jpg")
     with workspace.running():
@@ -116,7 +114,7 @@ def test_a_key_that_is_put_right_counts_at_once(
     assert workspace.simulator.ledger().creates == 3
 
 
-def test_what_is_paid_for_goes_on_while_nothing_is_bought(stalled_workspace: Workspace) -> None:
+def test_paid_videos_are_finished_during_a_pause(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
     workspace.drop("paid.jpg")
     with workspace.running():

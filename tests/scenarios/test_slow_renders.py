@@ -13,7 +13,7 @@ from tests.support import texts
 from tests.support.workspace import Workspace, wait_until
 
 
-def test_a_render_without_end_is_reported_once_then_held_and_fetched_after_all(
+def test_an_endless_render_is_reported_once_then_held_and_can_still_be_fetched(
     stalled_workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     workspace = stalled_workspace
@@ -39,7 +39,7 @@ def test_a_render_without_end_is_reported_once_then_held_and_fetched_after_all(
     assert workspace.simulator.ledger().creates == 1
 
 
-def test_every_attempt_is_told_with_its_reason(workspace: Workspace) -> None:
+def test_every_attempt_is_in_the_history_with_its_reason(workspace: Workspace) -> None:
     workspace.simulator.inject(Fault("answer_before", on="retrieve", status=500, message="no GPU", times=3))
     workspace.drop("beach.jpg")
     assert workspace.run_once()
@@ -49,7 +49,7 @@ def test_every_attempt_is_told_with_its_reason(workspace: Workspace) -> None:
     assert "3 times, last at" in " ".join(workspace.cli("show", "beach.jpg").split())
 
 
-def test_what_ended_long_ago_is_forgotten(workspace: Workspace) -> None:
+def test_old_jobs_are_deleted(workspace: Workspace) -> None:
     workspace.set("keep_days", value=1)
     workspace.drop("bad.jpg", seconds=5)
     workspace.drop("beach.jpg")

@@ -56,7 +56,7 @@ def error(workspace: Workspace, name: str) -> str:
     return (workspace.errors / name).read_text()
 
 
-def test_at_the_days_cap_it_pauses_says_so_once_and_goes_on_with_the_day(
+def test_at_the_daily_cap_it_pauses_logs_once_and_continues_on_the_next_day(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
@@ -87,7 +87,7 @@ def test_at_the_days_cap_it_pauses_says_so_once_and_goes_on_with_the_day(
     assert "It goes on by itself at" in messages[0]
 
 
-def test_a_folder_at_its_cap_stops_no_other_and_goes_on_when_its_limits_are_raised(
+def test_a_folder_at_its_cap_stops_no_other_and_continues_after_its_limits_are_raised(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit(workspace, "cats", "usd_per_day: 0.8, usd_per_clip: 0.4")
@@ -114,7 +114,7 @@ def test_a_folder_at_its_cap_stops_no_other_and_goes_on_when_its_limits_are_rais
     assert workspace.simulator.ledger().creates == 6
 
 
-def test_a_folders_budget_is_inside_the_wholes(workspace: Workspace) -> None:
+def test_the_budget_of_a_folder_is_part_of_the_total(workspace: Workspace) -> None:
     limit(workspace, "cats", "usd_per_month: 100")
     workspace.set("limits", usd_per_month=0.8)
     for number in range(3):
@@ -124,7 +124,7 @@ def test_a_folders_budget_is_inside_the_wholes(workspace: Workspace) -> None:
     assert "month: $0.80 spent, $0.00 reserved, $0.00 left of $0.80, 2 clips" in workspace.told()
 
 
-def test_a_folder_has_places_of_its_own(workspace: Workspace) -> None:
+def test_a_folder_has_its_own_in_flight_limit(workspace: Workspace) -> None:
     workspace.simulator.inject(Fault("generation_hangs", prompt="slow", times=None))
     limit(workspace, "cats", "in_flight: 1")
     for number in range(3):
@@ -146,7 +146,7 @@ def test_a_folder_has_places_of_its_own(workspace: Workspace) -> None:
         ("limits: {usd_per_day: 1", texts.OPEN_BRACKET),
     ],
 )
-def test_limits_that_cannot_be_understood_let_nothing_through(
+def test_invalid_limits_stop_all_orders_of_the_folder(
     workspace: Workspace, caplog: pytest.LogCaptureFixture, text: str, words: str
 ) -> None:
     limit(workspace, "cats", "usd_per_day: 0.4")
@@ -166,7 +166,7 @@ def test_limits_that_cannot_be_understood_let_nothing_through(
         wait_until(lambda: len(workspace.files("outbox")) == 2)
 
 
-def test_limits_belong_into_no_sidecar(workspace: Workspace) -> None:
+def test_limits_are_refused_in_a_sidecar(workspace: Workspace) -> None:
     workspace.drop("beach.jpg", limits={"usd_per_day": 100})
     assert not workspace.run_once()
     assert f"limits: {texts.UNKNOWN_KEY}" in error(workspace, "beach.error.txt")
@@ -184,7 +184,7 @@ def test_a_clip_above_its_cap_is_refused_with_its_price(workspace: Workspace, si
     assert [video.seconds for video in workspace.simulator.ledger().videos] == ["4"]
 
 
-def test_an_unknown_price_under_a_folders_cap_is_refused_with_the_line_to_add(workspace: Workspace) -> None:
+def test_an_unknown_price_below_a_folder_cap_is_refused_with_the_line_to_add(workspace: Workspace) -> None:
     workspace.set("models", wan={"sizes": "any", "seconds": "any"})
     limit(workspace, "cats", "usd_per_month: 100")
     workspace.drop("cats/a.jpg", model="wan")
@@ -198,7 +198,7 @@ def test_an_unknown_price_under_a_folders_cap_is_refused_with_the_line_to_add(wo
     assert workspace.simulator.ledger().creates == 0
 
 
-def test_a_price_of_a_clip_is_what_counts_whatever_its_length(workspace: Workspace) -> None:
+def test_a_price_per_clip_applies_to_any_length(workspace: Workspace) -> None:
     workspace.set("models", **{"sora-2": {"usd_per_video": 0.5}})
     workspace.set("limits", usd_per_day=1.1)
     for name, seconds in (("a.jpg", 4), ("b.jpg", 12), ("c.jpg", 8)):
@@ -208,7 +208,7 @@ def test_a_price_of_a_clip_is_what_counts_whatever_its_length(workspace: Workspa
     assert "$1.00 spent, $0.00 reserved" in workspace.told()
 
 
-def test_a_cap_of_zero_buys_nothing_and_fails_nobody(workspace: Workspace) -> None:
+def test_a_cap_of_zero_buys_nothing_and_fails_no_job(workspace: Workspace) -> None:
     workspace.set("limits", usd_per_day=0)
     workspace.drop("beach.jpg")
     assert not workspace.run_once()
@@ -228,7 +228,7 @@ class TestBilling:
         assert workspace.run_once()
         assert workspace.status().today.spent == 800_000
 
-    def test_where_they_are_billed_none_is_bought_again(self, workspace: Workspace) -> None:
+    def test_if_they_are_billed_none_is_bought_again(self, workspace: Workspace) -> None:
         workspace.set("billing", failed=True)
         workspace.simulator.inject(Fault("generation_fails"))
         workspace.drop("beach.jpg")

@@ -15,7 +15,7 @@ UPLOADS = 8
 """The number of simultaneous submits."""
 
 
-def test_uploads_end_and_are_recorded_and_no_other_begins(stalled_workspace: Workspace) -> None:
+def test_uploads_end_and_are_recorded_and_no_more_begin(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
     # Free orders need not wait until the first one is accepted.
     workspace.set("models", **{"sora-2": {"usd_per_second": 0}})
