@@ -76,10 +76,10 @@ def take_in(tx: Transaction, ledger: Mapping[str, Purchase]) -> LedgerRecovery:
     added: dict[str, Purchase] = {}
     for token, listed in ledger.items():
         before = known.get(token)
-        whole = listed if before is None else merged(listed, before)
-        if before is None or _facts(before) != _facts(whole):
-            tx.purchases.replace(whole)
-            known[token] = added[token] = whole
+        complete = listed if before is None else merged(listed, before)
+        if before is None or _facts(before) != _facts(complete):
+            tx.purchases.replace(complete)
+            known[token] = added[token] = complete
     missing = untold(known.values(), ledger)
     corrected = []
     latest = {purchase.job_id: purchase for purchase in added.values()}

@@ -121,7 +121,7 @@ class StateLocation:
         left = len([job_id for job_id in self.spool.jobs() if self.spool.record(job_id) is not None])
         if left and not self.database.is_there():
             raise UsageError(
-                f"{self.database.name} is gone or empty, but {self.spool.root} still holds {left} unfinished jobs, "
+                f"{self.database.name} is missing or empty, but {self.spool.root} still has {left} unfinished jobs, "
                 "which may be paid for. Put the state back, or run `sorawatch recover`, which makes a new one "
                 "from that folder and the ledger."
             )

@@ -130,7 +130,7 @@ class Turn:
         """
         self._follow_peers(tx)
         tx.jobs.prefetch(message.job_id for message in messages if isinstance(message, ActionDone))
-        for message in self._after_doubt(tx, messages) if in_doubt else messages:
+        for message in self._reconcile(tx, messages) if in_doubt else messages:
             self._handle(tx, message)
         self._execute_commands(tx)
         if not self.stopping:
@@ -187,7 +187,7 @@ class Turn:
             if job.state in FINAL:
                 self.ended_elsewhere.append(job)
 
-    def _after_doubt(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
+    def _reconcile(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
         """After a failed commit that may be on disk: release the claims of jobs whose action is not under way.
 
         Returns:

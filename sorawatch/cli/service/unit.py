@@ -147,10 +147,10 @@ def writable_folders(config: Config, places: Places) -> tuple[Path, ...]:
     folders are two file systems, between which files must be copied. For a share it is the mount point: a folder below
     it would stay mounted in the sandbox, which would not notice when the share is unmounted or mounted again.
     """
-    four, beside = needed_folders(config)
+    four, others = needed_folders(config)
     parent = Path(os.path.commonpath(four))
     roots = [*dict.fromkeys(map(_mount_point_or_itself, [parent] if len(parent.parts) > 2 else four))]
-    roots += [each for each in beside if not any(each.is_relative_to(root) for root in (*roots, places.state))]
+    roots += [each for each in others if not any(each.is_relative_to(root) for root in (*roots, places.state))]
     return tuple(roots)
 
 

@@ -152,8 +152,8 @@ def _kept_key(path: Path) -> Finding:
 
 
 def _write_access(config: Config, installed: Installed, hint: str) -> Finding:
-    four, beside = needed_folders(config)
-    for folder in (*four, *beside):
+    four, others = needed_folders(config)
+    for folder in (*four, *others):
         if not any(folder.is_relative_to(each) for each in _allowed(installed)):
             return Finding(f"{installed.unit}: the service may not write to {folder}", hint, grave=True)
     return Finding(f"{installed.unit}: the service may write to all needed folders")

@@ -60,23 +60,23 @@ class ClipDownloads:
             Rejected, Blocked: as `VideoApi.download`.
         """
         folder = self._spool.folder(job_id)
-        whole, part = folder / SpoolFile.CLIP, folder / SpoolFile.PART
+        complete, part = folder / SpoolFile.CLIP, folder / SpoolFile.PART
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            if whole.exists():
-                other = _examine(whole)
+            if complete.exists():
+                other = _examine(complete)
             else:
                 other = self._fetch(video_id, part)
                 if other and (again := self._not_confirmed(job_id, other, part)):
                     return again
-                os.replace(part, whole)
+                os.replace(part, complete)
                 outbox.fsync_folder(folder)
         except OSError as error:
             raise translate(error, str(folder)) from error
         if other is None:
-            return DownloadedClip(whole, MP4.suffix, "")
+            return DownloadedClip(complete, MP4.suffix, "")
         note = f"{other.why}; it is what the server has, so it was delivered as it is"
-        return DownloadedClip(whole, other.clip.kind.suffix, note)
+        return DownloadedClip(complete, other.clip.kind.suffix, note)
 
     def _fetch(self, video_id: str, part: Path) -> _OtherMedia | None:
         """Download to ``part`` and examine it. A file that cannot be delivered is removed."""

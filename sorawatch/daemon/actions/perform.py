@@ -180,7 +180,7 @@ class Performer:
         return o.Accepted(video.id, video.rest)
 
     def _prepared_again(self, job: Job, order: Order) -> bytes | None:
-        """The reference image of a job that another machine prepared; None if the result is different here."""
+        """The reference image of a job that another machine prepared; None if the result differs here."""
         try:
             reference = self._prepared(job, order)
         except Rejected:
@@ -329,7 +329,7 @@ class Performer:
 
 
 def _took(video: Video) -> int | None:
-    """Milliseconds from the order to the finished video, by the server's timestamps; None if one is missing."""
+    """Milliseconds from the order to the finished video, by the server's timestamps; None if they are unusable."""
     if video.created_at is None or video.completed_at is None or video.completed_at < video.created_at:
         return None
     return 1000 * (video.completed_at - video.created_at)

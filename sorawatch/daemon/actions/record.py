@@ -45,7 +45,7 @@ def record(
     if done.action is not (Action.SUBMIT if job.state is State.SUBMITTING else decide(job)):
         tx.claims.release(job)
         return []
-    outcome, others = _beside_other_jobs(tx, job, done, breakers)
+    outcome, others = _adapted_to_other_jobs(tx, job, done, breakers)
     jitter = random.random()  # noqa: S311 -- it spreads retries and is no secret
     context = Context(tx.now, admission.policy, jitter, render_times.history(tx, job))
     after = advance(job, done.action, outcome, context)
@@ -68,7 +68,7 @@ def record(
     return [(job, after), *others]
 
 
-def _beside_other_jobs(
+def _adapted_to_other_jobs(
     tx: Transaction, job: Job, done: ActionDone, breakers: Breakers
 ) -> tuple[o.Outcome, Sequence[Change]]:
     """The outcome after taking other jobs into account, and the changes of those jobs."""
@@ -121,8 +121,8 @@ def _without_others(tx: Transaction, job: Job, found: o.Searched) -> o.Searched:
     ``expectant`` is set if other orders may be accepted soon, because one of them could be a witness.
     """
     taken = tx.purchases.known_videos(candidate.video_id for candidate in found.candidates)
-    left = tuple(candidate for candidate in found.candidates if candidate.video_id not in taken)
+    remaining = tuple(candidate for candidate in found.candidates if candidate.video_id not in taken)
     if tx.purchases.rivals(job):
-        left = tuple(replace(candidate, certain=False) for candidate in left)
+        remaining = tuple(replace(candidate, certain=False) for candidate in remaining)
     expectant = any(tx.jobs.counts(UNPAID | {State.SUBMITTING}).values())
-    return replace(found, candidates=left, expectant=expectant)
+    return replace(found, candidates=remaining, expectant=expectant)

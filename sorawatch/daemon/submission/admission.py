@@ -128,8 +128,8 @@ class Admission:
             has_room: whether the circuit breakers allow an order for this model at this price in micro-dollars.
         """
         tally = _Tally(tx, day_of(tx.now, self.zone), month_of(tx.now, self.zone))
-        whole = LimitScope(replace(self.limits, in_flight=effective(usage_values.concurrency_limit(tx), self.places)))
-        if tally.usage(whole).in_flight >= (whole.limits.in_flight or 1):
+        total = LimitScope(replace(self.limits, in_flight=effective(usage_values.concurrency_limit(tx), self.places)))
+        if tally.usage(total).in_flight >= (total.limits.in_flight or 1):
             return Admitted((), (), complete=False)
         changes: list[tuple[Job, Job]] = []
         reached: list[LimitReached] = []
@@ -154,7 +154,7 @@ class Admission:
                     excluded.append(Exclusion(models=(model,)))
                     more = True
                     continue
-                limit = tally.take(_scopes(whole, job.pair.folder, folder_limits), price)
+                limit = tally.take(_scopes(total, job.pair.folder, folder_limits), price)
                 if limit is not None:
                     reached.append(limit)
                     excluded.append(self.exclusion(limit))
@@ -208,7 +208,7 @@ class Admission:
         reference = older.reference_digest or job.reference_digest
         merged = replace(older, pair=job.pair, digest=job.digest, reference_digest=reference)
         tx.jobs.amend(merged, older)
-        after = cancel_unpaid(job, tx.now, f"the same pair as job {older.id}, which goes on")
+        after = cancel_unpaid(job, tx.now, f"it is the same pair and order as job {older.id}, which continues")
         tx.jobs.save(after, job)
         return [(older, merged), (job, after)]
 
@@ -278,9 +278,9 @@ def _delivered_as(clip: str | None) -> str:
     return f"delivered as {one_line(clip or '')}"
 
 
-def _scopes(whole: LimitScope, folder: str, folder_limits: Sequence[LimitScope]) -> list[LimitScope]:
+def _scopes(total: LimitScope, folder: str, folder_limits: Sequence[LimitScope]) -> list[LimitScope]:
     """The limits that apply to a job in this folder."""
-    return [whole, *(scope for scope in folder_limits if scope.covers(folder))]
+    return [total, *(scope for scope in folder_limits if scope.covers(folder))]
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""All circuit breakers together."""
+"""The three circuit breakers, used together."""
 
 from __future__ import annotations
 

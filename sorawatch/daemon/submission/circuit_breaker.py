@@ -59,7 +59,7 @@ class CircuitBreaker:
         """``key_fingerprint`` returns a value that changes with the API key."""
         self._waits = waits
         self._key_fingerprint = key_fingerprint
-        self._mark = key_fingerprint()
+        self._last_fingerprint = key_fingerprint()
         self._open: dict[CircuitKey, OpenCircuit] = {}
 
     def __iter__(self) -> Iterator[OpenCircuit]:
@@ -76,7 +76,7 @@ class CircuitBreaker:
         return [circuit.model for circuit in self._open.values() if circuit.model]
 
     def record(self, action: Action, outcome: o.Outcome, now: int, due_at: int, jitter: float, model: str = "") -> None:
-        """Record an outcome: a blocking cause opens a circuit or extends its wait, and any other outcome closes it.
+        """Record an outcome: a blocking cause opens a circuit or extends its wait; a success or refusal closes it.
 
         Args:
             due_at: when the job's action is tried again.
@@ -110,12 +110,12 @@ class CircuitBreaker:
     def key_changed(self, *, refused: bool = False) -> bool:
         """Whether an API key was refused, here or elsewhere (``refused``), and has changed since."""
         concerns_key = refused or any(circuit.cause.key_related for circuit in self._open.values())
-        return concerns_key and self._key_fingerprint() != self._mark
+        return concerns_key and self._key_fingerprint() != self._last_fingerprint
 
     def clear(self) -> None:
         """Close all circuits."""
         self._open.clear()
-        self._mark = self._key_fingerprint()
+        self._last_fingerprint = self._key_fingerprint()
 
     def places(self, wanted: int, outstanding: int, now: int) -> int:
         """How many of ``wanted`` submits may begin while ``outstanding`` others are sent: all, one probe or none."""
@@ -128,7 +128,7 @@ class CircuitBreaker:
             may_probe = not others and first.action is Action.SUBMIT and self._is_over(first, now) and not outstanding
             wanted = min(wanted, 1) if may_probe else 0
         if wanted:
-            self._mark = self._key_fingerprint()
+            self._last_fingerprint = self._key_fingerprint()
         return wanted
 
     def lets_through(self, model: str, now: int, outstanding: Callable[[], int]) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ReachedLimits:
-    """The limits that prevent submits now, as far as is known. Used from the daemon's thread."""
+    """The limits that prevent submits now, according to the last admissions. Used from the daemon's thread."""
 
     def __init__(self) -> None:
         self._reached: list[LimitReached] = []
