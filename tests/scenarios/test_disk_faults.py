@@ -178,12 +178,12 @@ def empty(path: Path) -> None:
     os.truncate(path, 0)
 
 
-def scribble_over(path: Path) -> None:
+def overwrite_with_text(path: Path) -> None:
     with open(path, "r+b") as file:
         file.write(b"not a database, " * (path.stat().st_size // 16))
 
 
-def wipe_the_middle(path: Path) -> None:
+def overwrite_all_but_the_first_page(path: Path) -> None:
     """Overwrite all pages but the first, which has the header and the names of the tables."""
     size = path.stat().st_size
     with open(path, "r+b") as file:
@@ -191,7 +191,7 @@ def wipe_the_middle(path: Path) -> None:
         file.write(bytes(size - 4096))
 
 
-def cut_in_half(path: Path) -> None:
+def truncate_to_half(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
@@ -199,17 +199,17 @@ def delete(path: Path) -> None:
     path.unlink()
 
 
-def each_harm(*, quick: Callable[[Path], None]) -> pytest.MarkDecorator:
+def each_damage(*, quick: Callable[[Path], None]) -> pytest.MarkDecorator:
     """All ways to damage a state. All but ``quick`` are slow tests, because each starts several daemons."""
-    harms = (delete, empty, cut_in_half, scribble_over, wipe_the_middle)
+    ways = (delete, empty, truncate_to_half, overwrite_with_text, overwrite_all_but_the_first_page)
     return pytest.mark.parametrize(
-        "harm", [each if each is quick else pytest.param(each, marks=pytest.mark.slow) for each in harms]
+        "damage", [each if each is quick else pytest.param(each, marks=pytest.mark.slow) for each in ways]
     )
 
 
-@each_harm(quick=wipe_the_middle)
+@each_damage(quick=overwrite_all_but_the_first_page)
 def test_a_lost_state_is_recovered_and_nothing_is_bought_twice(
-    stalled_workspace: Workspace, harm: Callable[[Path], None]
+    stalled_workspace: Workspace, damage: Callable[[Path], None]
 ) -> None:
     workspace = stalled_workspace
     workspace.set("limits", in_flight=2)
@@ -220,7 +220,7 @@ def test_a_lost_state_is_recovered_and_nothing_is_bought_twice(
     state = workspace.root / "state.db"
     daemon.kill()
     daemon.communicate()
-    harm(state)
+    damage(state)
     output = workspace.program("run", status=2)
     assert str(state) in output
     assert "sorawatch recover" in output
@@ -229,9 +229,9 @@ def test_a_lost_state_is_recovered_and_nothing_is_bought_twice(
     finish(workspace, 3)
 
 
-@each_harm(quick=delete)
+@each_damage(quick=delete)
 def test_a_state_damaged_while_a_daemon_runs_causes_no_second_purchase(
-    stalled_workspace: Workspace, harm: Callable[[Path], None]
+    stalled_workspace: Workspace, damage: Callable[[Path], None]
 ) -> None:
     """A daemon does not notice the damage, and continues, until it must read data that it has not cached."""
     workspace = stalled_workspace
@@ -241,7 +241,7 @@ def test_a_state_damaged_while_a_daemon_runs_causes_no_second_purchase(
     daemon = workspace.spawn("run")
     wait_until(lambda: workspace.counts() == {"rendering": 2, "ready": 1}, told=workspace.counts)
     state = workspace.root / "state.db"
-    harm(state)
+    damage(state)
 
     def seen_or_over() -> bool:
         workspace.simulator.finish_all()
