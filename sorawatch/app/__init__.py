@@ -1,1 +1,1 @@
-"""Composition: from a configuration to a running daemon, and what commands read and change in its state."""
+"""Builds a daemon from a configuration, and gives commands access to its state."""

@@ -42,11 +42,11 @@ logger = logging.getLogger("sorawatch")
 USER_AGENT = f"sorawatch/{__version__}"
 
 _SAME_CLIP_TIMES = 24
-"""Times `retries.first_seconds`: for so long a clip that is no whole MP4 must stay the same before it is delivered."""
+"""A clip that is not a complete MP4 is delivered if it stays the same for so many times `retries.first_seconds`."""
 
 
 def admission(config: Config) -> Admission:
-    """What may be submitted."""
+    """The admission of orders for a configuration."""
     return Admission(
         config.limits,
         config.policy,
@@ -59,7 +59,7 @@ def admission(config: Config) -> Admission:
 
 
 class ApiConnection:
-    """Creates the client of the server, and loads the HTTP library, when it is first called: so a start is faster."""
+    """Creates the client of the server when it is first called, because loading the HTTP library delays the start."""
 
     def __init__(self, make: Callable[[], VideoApi]) -> None:
         self._make = make
@@ -67,10 +67,10 @@ class ApiConnection:
         self._api: VideoApi | None = None
 
     def __call__(self) -> VideoApi:
-        """The one client. May be called from any thread.
+        """The client, which is created only once. May be called from any thread.
 
         Raises:
-            Deferred: if the library cannot be loaded now, as when files or memory are short; nothing was sent.
+            Deferred: if the library cannot be loaded now, for example for lack of memory. Nothing was sent.
         """
         with self._lock:
             if self._api is None:
@@ -82,13 +82,13 @@ class ApiConnection:
             return self._api
 
     def close(self) -> None:
-        """Close the client's connections, if there are any."""
+        """Close the client's connections."""
         if self._api is not None:
             self._api.close()
 
 
 def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, str]) -> ApiConnection:
-    """The server, with the key read anew for every request, so that a changed key file counts at once.
+    """The connection to the server. The key is read for every request, so that a changed key file is used at once.
 
     Raises:
         ConfigError: if a header names an environment variable that is not set.
@@ -136,15 +136,16 @@ def opened(
     apply: Callable[[Config], None] = lambda _: None,
     clock: Callable[[], int] | None = None,
 ) -> Iterator[Daemon]:
-    """A daemon that holds its locks and may run until the block ends.
+    """A daemon that is ready to run. It holds its locks until the block ends.
 
     Args:
-        apply: called with each configuration that is read later and has another ``logging``, before it is used. If it
-            raises one of our errors, that configuration is refused.
-        clock: returns milliseconds since 1970, in place of the state's own clock.
+        apply: called with each reloaded configuration whose ``logging`` has changed, before it is used. If it raises a
+            `SorawatchError`, the configuration is refused.
+        clock: returns milliseconds since 1970. It replaces the clock of the state.
 
     Raises:
-        UsageError: if it must not start: no key, another daemon at work, a state that cannot be trusted.
+        UsageError: if the daemon must not start, because another one is running, or the state was lost or damaged.
+        ConfigError: if the key cannot be read, or the configuration cannot be used on this machine.
         Blocked, Deferred: if the state or a folder cannot be used.
     """
     if (key := find_key(config, environ)) is not None:
@@ -161,18 +162,18 @@ def opened(
         with store.transaction() as tx:
             mark_folders(config, tx, shared=store.is_shared)
             if not store.is_shared:
-                # A claim of an earlier run must not keep a job from being corrected.
+                # The claims of an earlier run would prevent the correction of jobs.
                 tx.peers.release_claims(tx.peers.absent())
             for job in reconcile(tx, spool, admission(config)):
-                logger.warning("%s [%s]: taken up again from %s", job.pair.path, job.id, spool.folder(job.id))
+                logger.warning("%s [%s]: restored from %s", job.pair.path, job.id, spool.folder(job.id))
             recovered = take_in(tx, ledger.read())
             log_recovered(recovered)
             witnesses = Witnesses(tx.purchases.witnesses(MOST_WITNESSES))
-            going_on = {job.id for job in tx.jobs.in_states({*State} - FINAL)}
+            unfinished = {job.id for job in tx.jobs.in_states({*State} - FINAL)}
             gate = InboxGate(config.folders.inbox, state_name(tx) if store.is_shared else None)
         ledger.write(recovered.missing)
-        # Only what was there before the state was read: other daemons may share the folder, and add jobs.
-        for job_id in {*spooled} - going_on:
+        # Only files from before the state was read: other daemons may share the folder, and may have added jobs since.
+        for job_id in {*spooled} - unfinished:
             spool.discard(job_id)
         gate.lock()
         stack.callback(gate.close)

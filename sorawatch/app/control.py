@@ -1,4 +1,4 @@
-"""What commands change in the state: through the daemon where one runs, else directly."""
+"""Executes commands on the state: through the daemon if one is running, otherwise directly."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 def execute(config: Config, commands: Sequence[Command]) -> bool:
-    """Leave commands for the daemon if one runs, which sees them at its next turn; else carry them out.
+    """Queue commands for the next turn of the daemon if one is running, otherwise execute them.
 
     Returns:
-        Whether a daemon runs.
+        Whether a daemon is running.
 
     Raises:
-        Rejected: if one of them cannot be carried out; then none is.
+        Rejected: if one of them cannot be executed. Then none of them is.
         UsageError: if there is no state yet.
         Blocked: if the state or its ledger cannot be written.
     """
@@ -52,19 +52,19 @@ def execute(config: Config, commands: Sequence[Command]) -> bool:
                     tx.commands.add(replace(each, job_id=job.id if job else None))
                 else:
                     command_queue.execute(tx, each, job, config.policy)
-        # Otherwise the next start would take the older entries of the ledger for news.
+        # Otherwise the next start would restore the older entries of the ledger.
         location.ledger.write(tx.entries)
     return running
 
 
 def recover(config: Config) -> tuple[list[Job], int]:
-    """Make a new state from the work folder and the ledger; a damaged one is kept under another name.
+    """Make a new state from the work folder and the ledger. A damaged state is renamed.
 
     Returns:
-        The jobs that were taken up, and how many orders the ledger knew.
+        The jobs that were restored or corrected, and the number of orders that were restored from the ledger.
 
     Raises:
-        UsageError: if the state is in order, or a daemon works on it.
+        UsageError: if the state is not damaged, or is used by a daemon.
     """
     location = StateLocation.of(config)
     with ExitStack() as stack:
@@ -74,7 +74,7 @@ def recover(config: Config) -> tuple[list[Job], int]:
         store, _ = Store.create_or_open(location.database, new_owner())
         stack.callback(store.close)
         with store.transaction() as tx:
-            # The lost state had worked with all of them, so none is made anew where a share is not mounted.
+            # The lost state had marked all folders, so a missing one is on an unmounted share and must not be made.
             set_marked_folders(tx, [str(folder) for folder in config.folders.roots.values()])
             jobs = {job.id: job for job in reconcile(tx, location.spool, admission(config))}
             recovered = take_in(tx, location.ledger.read())

@@ -1,4 +1,4 @@
-"""The four folders of a daemon: made and marked, and the inbox locked against daemons with another state."""
+"""Makes and marks the four folders of a daemon, and locks the inbox against daemons with another state."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from sorawatch.edges.store import Transaction
 
 _MARKED = "marked"
-"""The key under which the state lists the folders that this state has worked with."""
+"""The key in the state of the list of folders that were used with it."""
 _NAME = "name"
-"""The key of the name of the state."""
+"""The key in the state of its own name."""
 
 
 class InboxGate:
-    """Keeps this daemon from scanning an inbox that is not there, or that a daemon with another state uses."""
+    """Prevents scans of an inbox that is not mounted, or that a daemon with another state uses."""
 
     def __init__(self, inbox: Path, shared_name: str | None) -> None:
-        """``shared_name`` is the name of the state if other daemons share it."""
+        """``shared_name`` is the name of the state if several daemons share it, otherwise None."""
         self._inbox = inbox
         self._shared_name = shared_name
         self._lock: Lock | None = None
         self._closed = False
 
     def lock(self) -> None:
-        """Lock the inbox if it is there, and unlock one that is gone or was replaced.
+        """Lock the inbox if it exists. If it was removed or replaced, release the former lock.
 
         Raises:
-            UsageError: if another daemon has it.
+            UsageError: if another daemon has locked it.
         """
         if self._lock is not None and not self._lock.holds(self._inbox / lock.MARKER):
             self._release()
@@ -46,7 +46,7 @@ class InboxGate:
                 self._lock = Lock.take(marker, what, make=False)
             else:
                 self._lock = Lock.share(marker, what, self._shared_name)
-        if self._closed:  # meanwhile, by another thread
+        if self._closed:  # another thread has called `close` meanwhile
             self._release()
 
     def check(self) -> None:
@@ -58,7 +58,7 @@ class InboxGate:
         lock.require_marker(self._inbox)
 
     def close(self) -> None:
-        """Unlock the inbox for good: a scan that still goes on must not lock it again."""
+        """Unlock the inbox permanently: a scan that is still running must not lock it again."""
         self._closed = True
         self._release()
 
@@ -76,20 +76,20 @@ def state_name(tx: Transaction) -> str:
 
 
 def marked_folders(tx: Transaction) -> list[str]:
-    """The folders that this state has worked with."""
+    """The folders that were used with this state."""
     return tx.key_values.read(_MARKED) or []
 
 
 def set_marked_folders(tx: Transaction, folders: list[str]) -> None:
-    """Write down that this state has worked with these folders, so none of them is ever made again."""
+    """Record that these folders were used with this state, so that none of them is made again."""
     tx.key_values.write(_MARKED, folders)
 
 
 def mark_folders(config: Config, tx: Transaction, *, shared: bool) -> None:
-    """Make and mark the folders that this state has not worked with yet; those it has are never made again.
+    """Make and mark the folders that were not used with this state before. Others are never made again.
 
     Raises:
-        Blocked, Deferred: if one cannot be made, or was marked by another machine and is not found here.
+        Blocked, Deferred: if a folder cannot be made, or if another machine has marked it and it is missing here.
     """
     before = marked_folders(tx)
     marked = [*before]
@@ -98,9 +98,9 @@ def mark_folders(config: Config, tx: Transaction, *, shared: bool) -> None:
         if str(folder) in before:
             continue
         if shared and before:
-            # Only its path differs between machines; a new folder would exist on this machine only.
+            # Another machine has marked this folder, perhaps under another path. A new one would exist only here.
             lock.require_marker(folder)
-        elif not os.path.exists(folder):  # noqa: PTH110 -- the other way raises what only making it explains
+        elif not os.path.exists(folder):  # noqa: PTH110 -- Path.exists raises errors that `make` explains better
             make(folder)
             outbox.set_permissions(folder, folders.dir_mode, folders.group)
         lock.write_marker(folder)

@@ -1,4 +1,4 @@
-"""Puts back into the state what it does not know: from the records in the work folder, and from the ledger."""
+"""Restores jobs and purchases that are missing in the state, from the records in the work folder and the ledger."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ logger = logging.getLogger("sorawatch")
 
 
 def reconcile(tx: Transaction, spool: Spool, admission: Admission) -> list[Job]:
-    """Take up what the work folder knows better than the state, as after an older backup of the state was put back.
+    """Add or correct jobs from the records in the work folder, such as after an old backup of the state was restored.
 
     Returns:
         The jobs that were added or corrected.
     """
-    taken_up = []
+    restored = []
     for job_id in spool.jobs():
         record = spool.record(job_id)
         if record is None:
@@ -54,8 +54,8 @@ def reconcile(tx: Transaction, spool: Spool, admission: Admission) -> list[Job]:
             tx.purchases.add(job)
             if job.video_id is not None:
                 tx.purchases.set_video(job.token, job.video_id)
-        taken_up.append(job)
-    return taken_up
+        restored.append(job)
+    return restored
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,47 +63,47 @@ class LedgerRecovery:
     """What a ledger added to the state."""
 
     orders: int
-    """Purchases of which the state knew less."""
+    """The number of purchases that were missing or incomplete in the state."""
     jobs: list[Job]
     """Jobs that were corrected."""
     missing: list[Purchase]
-    """What the state knows and the ledger does not."""
+    """Purchases of the state that are missing in the ledger."""
 
 
 def take_in(tx: Transaction, ledger: Mapping[str, Purchase]) -> LedgerRecovery:
-    """Write down what the ledger (by tokens) knows and the state does not, and correct the jobs accordingly."""
+    """Add the purchases of the ledger (by token) that are missing in the state, and correct their jobs."""
     known = tx.purchases.all()
-    news: dict[str, Purchase] = {}
+    added: dict[str, Purchase] = {}
     for token, listed in ledger.items():
         before = known.get(token)
-        whole = listed if before is None else merged(listed, before)
-        if before is None or _facts(before) != _facts(whole):
-            tx.purchases.replace(whole)
-            known[token] = news[token] = whole
+        complete = listed if before is None else merged(listed, before)
+        if before is None or _facts(before) != _facts(complete):
+            tx.purchases.replace(complete)
+            known[token] = added[token] = complete
     missing = untold(known.values(), ledger)
     corrected = []
-    latest = {purchase.job_id: purchase for purchase in news.values()}
-    for job in tx.jobs.in_states({*State} - FINAL) if news else ():
+    latest = {purchase.job_id: purchase for purchase in added.values()}
+    for job in tx.jobs.in_states({*State} - FINAL) if added else ():
         of_job = [each for each in (latest.get(job.id), known.get(job.token or "")) if each is not None]
         purchase = max(of_job, key=lambda each: each.at, default=None)
-        if purchase is None or purchase.token not in news:
+        if purchase is None or purchase.token not in added:
             continue
         after = recovered(job, purchase, tx.now)
         if after is None or after == job:
             continue
-        # Another daemon may be preparing it at this moment; before it is bought, its order is looked up again.
+        # Another daemon may be preparing the job. It looks for an earlier purchase again before it buys the order.
         with suppress(LeaseLost):
             tx.jobs.save(after, job)
             corrected.append(after)
-    return LedgerRecovery(len(news), corrected, missing)
+    return LedgerRecovery(len(added), corrected, missing)
 
 
 def log_recovered(recovery: LedgerRecovery) -> None:
     """Log what a ledger added to the state."""
     if recovery.orders:
-        logger.warning("known again from the ledger: %s", counted(recovery.orders))
+        logger.warning("restored from the ledger: %s", counted(recovery.orders))
     for job in recovery.jobs:
-        logger.warning("%s [%s]: %s, as the ledger tells", job.pair.path, job.id, job.state)
+        logger.warning("%s [%s]: %s, according to the ledger", job.pair.path, job.id, job.state)
 
 
 def counted(orders: int) -> str:

@@ -1,4 +1,4 @@
-"""Reads the configuration and the key anew while the daemon runs."""
+"""Reloads the configuration and the key while the daemon runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger("sorawatch")
 
 
 class Reloader:
-    """Called in a thread of its own, one call at a time, because the folders may be on a share that hangs."""
+    """Called in a separate thread, one call at a time, because a folder may be on a share that hangs."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Reloader:
         apply: Callable[[Config], None],
         heartbeat: Heartbeat,
     ) -> None:
-        """``parts`` builds what the daemon works with; ``apply`` changes how it logs, where that has changed."""
+        """``parts`` builds the parts of the daemon. ``apply`` is called if the section ``logging`` has changed."""
         self._config = loaded
         self._environ = environ
         self._parts = parts
@@ -38,7 +38,7 @@ class Reloader:
         self._heartbeat = heartbeat
 
     def __call__(self) -> ConfigReloaded:
-        """Read the file; one that cannot be used changes nothing."""
+        """Reload the file. If it cannot be used, the former configuration stays in force."""
         self._heartbeat.reloading()
         try:
             return self._read()
@@ -47,29 +47,29 @@ class Reloader:
         except (Blocked, Deferred) as error:
             return _refused(f"{error}. {error.hint}" if isinstance(error, Blocked) else str(error))
         except Exception as error:
-            # The service manager waits for the end of the reload, so there must be one.
-            logger.exception("the configuration could not be read anew")
+            # The service manager waits for the end of the reload, so it must be reported in any case.
+            logger.exception("the configuration could not be reloaded")
             return _refused(f"a fault in sorawatch: {type(error).__name__}")
 
     def _read(self) -> ConfigReloaded:
         found = config.load(self._config.path, self._environ)
         if (source := config.find_key(found, self._environ)) is not None:
             source.read()
-        kept = config.merged(self._config, found)
-        parts = self._parts(kept)
-        if kept.logging != self._config.logging:
-            self._apply(kept)
+        usable = config.merged(self._config, found)
+        parts = self._parts(usable)
+        if usable.logging != self._config.logging:
+            self._apply(usable)
         changed, fixed = config.changed(self._config, found)
-        self._config = kept
+        self._config = usable
         for key in fixed:
-            logger.warning("%s cannot change while sorawatch runs: what is new there takes effect with a restart", key)
-        what = f"changed: {', '.join(changed)}" if changed else "nothing in it that can change now has"
+            logger.warning("%s cannot change while sorawatch runs: its new value takes effect with a restart", key)
+        what = f"changed: {', '.join(changed)}" if changed else "no key that can change now has changed"
         extra = log_extra(LogFields(LogEvent.RELOADED))
-        logger.info("the configuration and the key were read anew; %s", what, extra=extra)
+        logger.info("the configuration and the key were reloaded; %s", what, extra=extra)
         return ConfigReloaded(parts)
 
 
 def _refused(why: str) -> ConfigReloaded:
     extra = log_extra(LogFields(LogEvent.RELOAD_REFUSED, why=why))
-    logger.error("the configuration stays as it was, for the new one cannot be used: %s", why, extra=extra)
+    logger.error("the configuration stays as it was, because the new one cannot be used: %s", why, extra=extra)
     return ConfigReloaded(None, f"the new configuration was refused: {why}")

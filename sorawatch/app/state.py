@@ -1,4 +1,4 @@
-"""Where the state of a configuration is, what is beside it, and which daemons use it."""
+"""Where the state of a configuration is, with its work folder, ledger and lock, and which daemons use it."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _LEDGER = ".ledger"
 
 @dataclass(frozen=True, slots=True)
 class StateLocation:
-    """A state, and the folder for work in progress."""
+    """A state, and its folder for unfinished jobs."""
 
     database: Database
     spool: Spool
     file: Path | None = None
-    """The state file; None where the state is in a database, which several daemons share."""
+    """The state file; None if the state is in a database, which several daemons can share."""
 
     @classmethod
     def of(cls, config: Config) -> StateLocation:
-        """Raises: ConfigError: if the state would be on a network file system, where SQLite loses data, or nowhere."""
+        """Raises: ConfigError: if the state would be on a network file system, or its path or address is invalid."""
         where = f"{config.path}, state"
         if "://" in config.state:
             try:
@@ -60,20 +60,20 @@ class StateLocation:
 
     @property
     def password(self) -> str:
-        """The password in the address of the database; often empty."""
+        """The password in the address of the database; empty if there is none."""
         return self.database.password or "" if isinstance(self.database, PostgresDatabase) else ""
 
     @property
     def folder(self) -> Path:
-        """The folder that must be writable."""
+        """The folder that the daemon must be able to write to."""
         return self.spool.root if self.file is None else self.file.parent
 
     @property
     def ledger(self) -> Ledger:
-        """The record of all purchases, in case the state is lost or an older one is put back.
+        """The record of all purchases, in case the state is lost or replaced by an older one.
 
-        Machines that share a state write one each into their work folder, which alone must be writable. Where they
-        share that folder too, each reads the ledgers of all.
+        Each machine that shares a state writes a separate ledger to its work folder. If the machines share that folder
+        too, each of them reads all ledgers.
         """
         if self.file is not None:
             return Ledger(self.file.with_name(f"{self.file.name}{_LEDGER}"))
@@ -82,21 +82,21 @@ class StateLocation:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other daemon from a state file while the block lasts; a database needs no lock.
+        """Lock a state file against other daemons while the block runs. A database needs no lock.
 
         Raises:
-            UsageError: if there is another daemon.
-            Blocked, Deferred: if the lock cannot be made.
+            UsageError: if another daemon has locked it.
+            Blocked, Deferred: if the lock file cannot be used.
         """
         if self.file is None:
             yield
             return
         make(self.file.parent)
-        held = Lock.take(self._lock, f"the state {self.file}")
+        taken = Lock.take(self._lock, f"the state {self.file}")
         try:
             yield
         finally:
-            held.release()
+            taken.release()
 
     def has_daemon(self, tx: Transaction) -> bool:
         """Whether a daemon uses the state."""
@@ -104,31 +104,31 @@ class StateLocation:
 
     @property
     def is_locked(self) -> bool:
-        """Whether a daemon holds the lock of the state file; a database has none."""
+        """Whether a daemon has locked the state file; False for a database."""
         return self.file is not None and lock.is_locked(self._lock)
 
     def published(self, tx: Transaction) -> list[PublishedStatus]:
-        """What each daemon published last about itself."""
+        """The status that each daemon published last."""
         return [PublishedStatus.read(tx, key) for key in tx.peers.status_keys()]
 
     def open(self, clock: Callable[[], int] | None = None) -> Store:
         """Open the state for a daemon.
 
         Raises:
-            UsageError: if it was lost while orders were under way, which must not be bought again, or is damaged.
+            UsageError: if it is damaged, or was lost with unfinished orders, which must not be bought again.
             Blocked: if it cannot be opened.
         """
         left = len([job_id for job_id in self.spool.jobs() if self.spool.record(job_id) is not None])
         if left and not self.database.is_there():
             raise UsageError(
-                f"{self.database.name} is gone or empty, but {self.spool.root} still holds {left} unfinished jobs, "
+                f"{self.database.name} is missing or empty, but {self.spool.root} still has {left} unfinished jobs, "
                 "which may be paid for. Put the state back, or run `sorawatch recover`, which makes a new one "
                 "from that folder and the ledger."
             )
         return Store.create_or_open(self.database, new_owner(), clock)[0]
 
     def set_aside(self) -> None:
-        """Rename a damaged state file, if there is one, with all that belongs to it.
+        """Rename a damaged state file with its journal files. A missing state is allowed.
 
         Raises:
             UsageError: if the state is not damaged.
@@ -149,18 +149,18 @@ class StateLocation:
             logger.warning("the damaged state is kept as %s.damaged%d", path, number)
         else:
             raise UsageError(
-                f"{self.database.name} is in order, so there is nothing to recover. `sorawatch run` goes on with it."
+                f"{self.database.name} is in order, so there is nothing to recover. `sorawatch run` continues with it."
             )
 
     @property
     def _lock(self) -> Path:
-        """The file that the one daemon on a state file holds locked."""
+        """The file whose lock is held by the daemon that uses the state file."""
         assert self.file is not None
         return self.file.with_name(f"{self.file.name}.lock")
 
 
 def make(folder: Path) -> None:
-    """Raises: Blocked, Deferred: if it cannot be made."""
+    """Make a folder with its parents. Raises: Blocked, Deferred: if it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What ``sorawatch status`` and ``sorawatch show`` report, read from the state without disturbing the daemon."""
+"""The data of ``sorawatch status`` and ``sorawatch show``, read from the state while the daemon may be running."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sorawatch.core.limits import Limits
 
 _ENDED = 20
-"""The latest ended jobs that are shown."""
+"""How many of the latest ended jobs are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +37,28 @@ class Snapshot:
     time: LocalTime
     running: bool
     jobs: tuple[Job, ...]
-    """All that go on, then the latest that ended."""
+    """All unfinished jobs, then the latest ended ones."""
     counts: dict[State, int]
     published: PublishedStatus
-    """What a daemon published last; all daemons on a state see the same folders."""
+    """The status of one daemon. It stands for all, because all daemons on a state use the same folders."""
     daemons: tuple[str, ...]
-    """The daemons that use the state: ``pid 123 on nas``."""
+    """The running daemons, each as ``pid 123 on nas``."""
     pauses: tuple[Pause, ...]
     today: Spending
     month: Spending
     limits: Limits
     in_flight: int
     allowed: int
-    """How many may be in flight at once, as far as the server allows."""
+    """How many orders may be in flight at once, according to the configuration and the server."""
     paced_until: int
-    """When the pace lets the next order go; in the past where it does not delay any."""
+    """When the pace allows the next order; in the past if it delays none."""
 
 
 def snapshot(config: Config) -> Snapshot:
     """Read the state.
 
     Raises:
-        UsageError: if there is none yet.
+        UsageError: if there is no state yet.
     """
     location = StateLocation.of(config)
     with closing(Store.open_for_reading(location.database)) as store, store.transaction() as tx:
@@ -85,10 +85,11 @@ def snapshot(config: Config) -> Snapshot:
 
 
 def history(config: Config, text: str) -> tuple[Job, list[HistoryEntry], LocalTime]:
-    """The job that ``text`` means, its history, and the present time.
+    """The job that ``text`` names, its history, and the present time.
 
     Raises:
         Rejected: if there is no such job.
+        UsageError: if there is no state yet.
     """
     location = StateLocation.of(config)
     with closing(Store.open_for_reading(location.database)) as store, store.transaction() as tx:
@@ -125,7 +126,7 @@ def as_json(snapshot: Snapshot) -> dict[str, object]:
 
 
 def job_as_json(job: Job) -> dict[str, object]:
-    """A job for programs. Names that are not valid text have their bytes escaped."""
+    """A job for programs. Bytes of file names that are not valid UTF-8 are escaped."""
     order = job.order
     return {
         "id": job.id,
@@ -154,8 +155,8 @@ def job_as_json(job: Job) -> dict[str, object]:
 
 def history_as_json(job: Job, entries: Iterable[HistoryEntry]) -> dict[str, object]:
     """A job and its history, the oldest entry first, for programs."""
-    happened = [{"at": _seconds(entry.at), "state": entry.state.value, "reason": entry.reason} for entry in entries]
-    return {**job_as_json(job), "history": happened}
+    items = [{"at": _seconds(entry.at), "state": entry.state.value, "reason": entry.reason} for entry in entries]
+    return {**job_as_json(job), "history": items}
 
 
 def _spending(spending: Spending, cap: int | None) -> dict[str, object]:

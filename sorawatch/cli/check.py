@@ -1,4 +1,4 @@
-"""``sorawatch check``: every problem that can be found before the daemon runs, and what to do about each."""
+"""``sorawatch check``: finds problems with the setup before the daemon runs, and states how to solve them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from sorawatch.edges.api import VideoApi
 
 _FOLDER_TIMEOUT = 10.0
-"""Seconds that the folders are given to answer."""
+"""Seconds within which the folders must respond."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was checked. ``hint`` is empty if there is no problem; ``grave``: the daemon would not work."""
+    """The result of one check. ``hint`` is how to solve a problem, or empty. A ``grave`` one prevents a start."""
 
     what: str
     hint: str = ""
@@ -42,7 +42,7 @@ class Finding:
 
 
 def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Check everything, the quick things first. Orders nothing and changes nothing."""
+    """Check everything, the quick checks first. Nothing is ordered or changed."""
     yield Finding(f"the configuration {config.path} is sound")
     marked = _marked(config)
     responding = mounts.responding(config.folders.roots.values(), _FOLDER_TIMEOUT)
@@ -64,7 +64,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     yield state
     taken = config.folders.inbox in sound and lock.is_locked(config.folders.inbox / lock.MARKER)
     if taken and not state.grave and not StateLocation.of(config).is_locked:
-        hint = "Stop that one first, or give this one an inbox of its own."
+        hint = "Stop that one first, or use another inbox here."
         yield Finding(f"folders.inbox, {config.folders.inbox}: another sorawatch works on it", hint, grave=True)
     try:
         key = find_key(config, environ)
@@ -116,7 +116,7 @@ def _unreachable(name: str, path: Path) -> Finding:
 
 
 def _marked(config: Config) -> list[str]:
-    """The folders that the state has worked with; none where it cannot be read."""
+    """The folders that were used with the state; empty if it cannot be read."""
     try:
         store = Store.open_for_reading(StateLocation.of(config).database)
     except SorawatchError:
@@ -151,7 +151,7 @@ def _watching(config: Config) -> Iterator[Finding]:
 
 
 def _folders_in(inbox: Path, most: int) -> int:
-    """The number of folders; counting stops at one above ``most``."""
+    """The number of folders. Counting stops at ``most + 1``."""
     counted = 0
     for counted, _ in enumerate(os.walk(inbox), 1):
         if counted > most:

@@ -1,4 +1,4 @@
-"""``sorawatch demo``: the whole product on sample photos, against the simulator; and the simulator alone."""
+"""``sorawatch demo``, which runs the daemon on sample photos with the simulator, and ``sorawatch simulate``."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def run(folder: Path, console: Console) -> bool:
     """Make ``folder``, drop the samples into it, run the daemon on them, and show the results.
 
     Returns:
-        Whether every sample became what it should.
+        Whether every sample had the expected result.
 
     Raises:
-        UsageError: if ``folder`` holds something else, or the simulator's extra is missing.
+        UsageError: if ``folder`` has other files, or the extra packages of the simulator are missing.
     """
     _make(folder)
     live = screens.LiveJobs()
@@ -92,7 +92,7 @@ def run(folder: Path, console: Console) -> bool:
 
 
 def _make(folder: Path) -> None:
-    """An empty folder for the demo; that of an earlier demo is renamed."""
+    """Make an empty folder. The folder of an earlier demo is renamed."""
     try:
         if (folder / "state.db").exists():
             number = next(n for n in range(1, 1000) if not folder.with_name(f"{folder.name}.old{n}").exists())
@@ -119,19 +119,19 @@ def simulate(
     """Serve the simulator until interrupted, and print how to use it.
 
     Raises:
-        UsageError: if it cannot listen there, or its extra is missing.
+        UsageError: if it cannot listen on the address, or its extra packages are missing.
     """
 
     def announce(root: str) -> None:
         key = f"key {settings.key}" if settings.key else "any key"
         console.print(f"A simulated video API at {root}/v1, {key}. Ctrl-C ends it.", markup=False)
-        console.print(f"What it was asked for: {root}/ledger", markup=False)
+        console.print(f"The requests that it received: {root}/ledger", markup=False)
 
     try:
         simulator.serve(settings, host, port, allow_remote=allow_remote, announce=announce)
     except simulator.MissingExtraError as error:
         raise UsageError(str(error)) from error
     except ValueError as error:
-        raise UsageError(f"{error}. Other machines are let in with --allow-remote.") from error
+        raise UsageError(f"{error}. Use --allow-remote to allow requests from other machines.") from error
     except OSError as error:
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}. Name another with --port.") from error

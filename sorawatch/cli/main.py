@@ -1,6 +1,6 @@
-"""Arguments in, exit status out.
+"""The command line: parses arguments, calls the commands, and sets the exit status.
 
-Each command imports what it needs once it is called: the database, HTTP and the simulator take a second to load.
+Each command imports its modules when it is called, because the database, HTTP and the simulator load slowly.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class _Commands(TyperGroup):
-    """Turns our errors into a line and an exit status; ``--debug``, anywhere, shows the traceback instead."""
+    """Prints errors as one line and sets the exit status. ``--debug`` at any place shows the traceback instead."""
 
     def main(self, args: Any = None, *rest: Any, **options: Any) -> Any:
         words = list(sys.argv[1:] if args is None else args)
@@ -103,7 +103,7 @@ def _demo(
 
 
 @cli.command("init")
-def _init(folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to begin.")] = Path()) -> None:
+def _init(folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder to write to.")] = Path()) -> None:
     """Write a commented configuration and make the folders."""
     from sorawatch import config
     from sorawatch.cli import screens
@@ -117,11 +117,11 @@ def _init(folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to
 @cli.command("check")
 def _check(
     context: typer.Context,
-    service_too: Annotated[bool, typer.Option("--service", help="Look at the installed service instead.")] = False,
+    service_too: Annotated[bool, typer.Option("--service", help="Check the installed service instead.")] = False,
     name: NameOption = "sorawatch",
     config_path: ConfigOption = None,
 ) -> None:
-    """Say everything that would go wrong, and what to do about each."""
+    """Report every problem with the setup, and how to solve it."""
     from sorawatch.cli.check import Finding, check
     from sorawatch.cli.service.verify import is_service_of, verify
 
@@ -134,7 +134,7 @@ def _check(
     problems: list[Finding] = []
     if not service_too and is_service_of(loaded, name):
         option = "" if name == "sorawatch" else f" --name {shlex.quote(name)}"
-        text = f"the service {name} works by this configuration, with a user and a key of its own; this looks as you"
+        text = f"the service {name} uses this configuration with its own user and key; this checks with yours"
         _print_finding(Finding(text, f"For the service: sorawatch check --service{option}"))
     for finding in verify(loaded, name) if service_too else check(loaded, os.environ):
         _print_finding(finding)
@@ -156,7 +156,7 @@ def _print_finding(finding: Finding) -> None:
 def _run(
     context: typer.Context,
     config_path: ConfigOption = None,
-    once: Annotated[bool, typer.Option("--once", help="Work off what is there, then end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Handle all pictures that are there, then exit.")] = False,
 ) -> None:
     """Watch the inbox until stopped."""
     from sorawatch.cli import run
@@ -225,7 +225,7 @@ def _show(
     config_path: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Show all about one job, and all that happened to it."""
+    """Show all details of one job, and its history."""
     from sorawatch.app import status
     from sorawatch.cli import screens
 
@@ -250,7 +250,7 @@ def _retry(
     jobs: JobArguments,
     config_path: ConfigOption = None,
     another: Annotated[
-        bool, typer.Option("--another", help="Order one more of what was refused as a duplicate, or has ended.")
+        bool, typer.Option("--another", help="Order another take of a duplicate or of an ended job.")
     ] = False,
 ) -> None:
     """Try jobs again now: failed, cancelled, held or waiting ones."""
@@ -285,21 +285,21 @@ def _adopt(
 
 @cli.command("recover")
 def _recover(context: typer.Context, config_path: ConfigOption = None) -> None:
-    """Make a new state from the work folder and the ledger, when the state file is gone or damaged."""
+    """Make a new state from the work folder and the ledger, if the state file is lost or damaged."""
     from sorawatch.app import control, recovery
     from sorawatch.edges import logs
 
     logs.set_up([logs.stderr_handler(os.environ)], "info", prompts=False)
     jobs, orders = control.recover(_load(context, config_path))
-    known = f" Known again from the ledger: {recovery.counted(orders)}." if orders else ""
+    from_ledger = f" Restored from the ledger: {recovery.counted(orders)}." if orders else ""
     out.print(
-        f"Made a new state and took {len(jobs)} unfinished jobs up again.{known} `sorawatch run` goes on with them."
+        f"Made a new state and restored {len(jobs)} unfinished jobs.{from_ledger} `sorawatch run` continues with them."
     )
 
 
 @cli.command("pause")
 def _pause(context: typer.Context, config_path: ConfigOption = None) -> None:
-    """Submit nothing more until `resume`; what is paid for goes on."""
+    """Submit nothing more until `resume`; paid clips are still finished."""
     from sorawatch.core.command import Command
 
     _ask(context, config_path, [Command("pause")], "Paused: nothing more is submitted until `sorawatch resume`")
@@ -307,7 +307,7 @@ def _pause(context: typer.Context, config_path: ConfigOption = None) -> None:
 
 @cli.command("resume")
 def _resume(context: typer.Context, config_path: ConfigOption = None) -> None:
-    """Submit again, at once, whatever had stopped it."""
+    """Submit again at once, whatever the reason of the pause."""
     from sorawatch.core.command import Command
 
     _ask(context, config_path, [Command("resume")], "Resumed")
@@ -320,7 +320,7 @@ def _preview(
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")] = None,
     config_path: ConfigOption = None,
 ) -> None:
-    """Write the exact reference that would be uploaded, and say what the clip would cost."""
+    """Write the exact reference that would be uploaded, and show the price of the clip."""
     from sorawatch.cli import preview
 
     previewed = preview.write(_load(context, config_path), image, output, preview.room(out))
@@ -334,7 +334,7 @@ def _simulate(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     key: Annotated[str, typer.Option(help="The only API key that is accepted; empty for any.")] = "sk-simulated",
     generation_seconds: Annotated[float, typer.Option(help="How long a video takes to be made.", min=0.0)] = 6.0,
-    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines in.")] = False,
+    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Allow requests from other machines.")] = False,
 ) -> None:
     """Serve the video API with simulated clips, for trying configurations or other clients."""
     from sorawatch.cli import demo
@@ -353,7 +353,7 @@ def _install(
     context: typer.Context,
     name: NameOption = "sorawatch",
     user: Annotated[
-        str, typer.Option(metavar="USER", help="Who the service runs as; is made if need be.")
+        str, typer.Option(metavar="USER", help="The user of the service; is created if needed.")
     ] = "sorawatch",
     dry_run: DryRunOption = False,
     config_path: ConfigOption = None,
@@ -362,14 +362,14 @@ def _install(
     from sorawatch import config
     from sorawatch.cli import service
 
-    # What this shell's environment overrides does not hold for the service.
+    # The service does not see the environment variables of this shell.
     loaded = config.load(config.find(config_path or context.obj, os.environ), {})
     _do(service.install(loaded, os.environ, name, user), dry_run=dry_run)
 
 
 @services.command("uninstall")
 def _uninstall(name: NameOption = "sorawatch", dry_run: DryRunOption = False) -> None:
-    """Stop the service and take it away; the state, the key, the folders and the user stay."""
+    """Stop and remove the service. The state, the key, the folders and the user are kept."""
     from sorawatch.cli import service
 
     _do(service.removal(name), dry_run=dry_run)
@@ -377,12 +377,12 @@ def _uninstall(name: NameOption = "sorawatch", dry_run: DryRunOption = False) ->
 
 @services.command("status")
 def _service_status(name: NameOption = "sorawatch") -> None:
-    """Say what systemd knows of the service; exit 1 if it does not run."""
+    """Show the status of the service in systemd; exit 1 if it is not running."""
     from sorawatch.cli import service
 
     runs, lines = service.status(name)
-    for words, value in lines:
-        out.print(f"{words}: {value}", markup=False, soft_wrap=True)
+    for label, value in lines:
+        out.print(f"{label}: {value}", markup=False, soft_wrap=True)
     if not runs:
         raise typer.Exit(FAILED)
 

@@ -1,4 +1,4 @@
-"""``sorawatch preview``: the reference image that would be uploaded, as a file and on the terminal, and its price."""
+"""``sorawatch preview``: shows the reference image that would be uploaded, and the price of its clip."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from sorawatch.config import Config
 
 _LARGEST = Size(72, 40)
-"""Columns and lines of the picture on a terminal."""
+"""The maximum columns and lines of the picture on a terminal."""
 _LINES_BESIDE = 10
-"""Lines that the terminal must have beside the picture."""
+"""How many lines the terminal must have in addition to those of the picture."""
 _LEAST_COLUMNS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The reference image of an order, where it was written to, and its price in micro-dollars, if known."""
+    """The reference image of an order, the path of its file, and the price in micro-dollars, or None if unknown."""
 
     order: Order
     reference: images.Reference
@@ -39,18 +39,18 @@ class Preview:
 
 
 def write(config: Config, image: Path, output: Path | None, thumbnail: Size | None) -> Preview:
-    """Prepare a picture as the daemon would, wherever it is, with the sidecar beside it if there is one.
+    """Prepare a picture in any folder as the daemon would, with the sidecar beside it.
 
-    The reference is written to ``output``, else beside the picture, else, where that is the inbox, to the current
-    folder; it comes with a small copy of at most ``thumbnail`` pixels.
+    The reference is written to ``output``. By default it is written beside the picture, or to the current folder if the
+    picture is in the inbox. ``thumbnail`` is the maximum size in pixels of a small copy; None for no copy.
 
     Raises:
-        UsageError: if it cannot be written there.
-        Rejected, Deferred, Blocked: as PREPARE would.
+        UsageError: if the file cannot be written.
+        Rejected, Deferred, Blocked: if the picture cannot be prepared.
     """
     path = output or _beside(config, image)
     if _is_inside(path, config.folders.inbox):
-        problem = f"{path} is in the inbox, where it would be taken for a picture to be made"
+        problem = f"{path} is in the inbox, where it would be ordered as a new picture"
         raise UsageError(f"{problem}. Name a file elsewhere with -o.")
     if path.exists() and image.exists() and path.samefile(image):
         raise UsageError(f"{path} is the picture itself. Name another file with -o.")
@@ -76,11 +76,11 @@ def _is_inside(path: Path, folder: Path) -> bool:
 
 
 def room(console: Console) -> Size | None:
-    """The size in pixels of a picture made of half blocks on this terminal; None where it cannot show one."""
+    """The maximum size in pixels of a picture of half blocks on this terminal; None if it cannot show one."""
     width, height = min(console.width, _LARGEST.width), min(console.height - _LINES_BESIDE, _LARGEST.height)
     colours = not console.no_color and console.color_system in {"256", "truecolor"}
-    able = console.is_terminal and colours and console.encoding == "utf-8"
-    return Size(width, 2 * height) if able and width >= _LEAST_COLUMNS and height > 0 else None
+    supported = console.is_terminal and colours and console.encoding == "utf-8"
+    return Size(width, 2 * height) if supported and width >= _LEAST_COLUMNS and height > 0 else None
 
 
 def table(preview: Preview) -> RenderableType:
@@ -103,7 +103,7 @@ def table(preview: Preview) -> RenderableType:
 
 
 def half_blocks(thumbnail: images.Thumbnail) -> Text:
-    """Two pixels a character: the upper in the colour of its half block, the lower in that of its background."""
+    """The picture as text. Each character shows two pixels: the half block the upper, the background the lower."""
     width, pixels = thumbnail.size.width, thumbnail.pixels
     colours = [Color.from_rgb(*pixels[start : start + 3]) for start in range(0, len(pixels), 3)]
     rows = [colours[start : start + width] for start in range(0, len(colours), width)]

@@ -1,4 +1,4 @@
-"""``sorawatch report``: what was spent in a month, and on what, as tables, CSV or JSON."""
+"""``sorawatch report``: lists the purchases of a month as tables, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COLUMNS = ("time", "folder", "picture", "model", "size", "seconds", "usd", "sta
 
 @dataclass(frozen=True, slots=True)
 class MonthReport:
-    """The purchases of one month that cost money, or may; ``month`` is ``2026-11``."""
+    """The purchases of one month that cost or may cost money. ``month`` has the form ``2026-11``."""
 
     month: str
     purchases: tuple[PurchaseRow, ...]
@@ -48,7 +48,7 @@ def read(config: Config, month: str | None) -> MonthReport:
     """The report of a month, by default the present one.
 
     Raises:
-        UsageError: if there is no such month, or no state yet.
+        UsageError: if ``month`` is not a month, or there is no state yet.
     """
     zone = config.timezone
     try:
@@ -62,7 +62,7 @@ def read(config: Config, month: str | None) -> MonthReport:
 
 
 def groups(report: MonthReport) -> dict[PurchaseGroup, list[PurchaseRow]]:
-    """The purchases by what was bought, the most expensive group first."""
+    """The purchases in groups of the same folder, model, size and seconds, the most expensive group first."""
     found: dict[PurchaseGroup, list[PurchaseRow]] = defaultdict(list)
     for purchase in report.purchases:
         found[
@@ -72,7 +72,7 @@ def groups(report: MonthReport) -> dict[PurchaseGroup, list[PurchaseRow]]:
 
 
 def as_csv(report: MonthReport) -> str:
-    """A line for each purchase, by RFC 4180; amounts in dollars."""
+    """A line for each purchase, as in RFC 4180. Amounts are dollars."""
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, _COLUMNS)
     writer.writeheader()
@@ -83,7 +83,7 @@ def as_csv(report: MonthReport) -> str:
 
 
 def as_json(report: MonthReport) -> dict[str, object]:
-    """The report for programs; amounts in dollars."""
+    """The report for programs. Amounts are dollars."""
     spent, reserved = _sums(report.purchases)
     return {
         "month": report.month,
@@ -162,7 +162,7 @@ def _sums(purchases: Iterable[PurchaseRow]) -> tuple[int, int]:
 
 
 def _delivered(purchases: Iterable[PurchaseRow]) -> int:
-    """How many brought a clip."""
+    """How many of the purchases have a clip."""
     return len([purchase for purchase in purchases if purchase.clip is not None])
 
 

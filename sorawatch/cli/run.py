@@ -1,4 +1,4 @@
-"""``sorawatch run``: the daemon with its signals, its logs and, on a terminal, a live display."""
+"""``sorawatch run``: the daemon with signal handlers, logs and, on a terminal, a live display."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from sorawatch.daemon.loop import Daemon
 
 _SHOW_CURSOR = b"\x1b[?25h"
-"""Shows the cursor again, which a live display hides, for an exit that leaves the display no time to."""
+"""Shows the cursor again. The live display hides it, and cannot restore it if the process exits at once."""
 
 logger = logging.getLogger("sorawatch")
 
 
 def run(config: Config, environ: Mapping[str, str], err: Console, *, once: bool) -> bool:
-    """Watch the inbox until stopped, or with ``once`` until all is done. Logs go to ``err`` where it is a terminal.
+    """Watch the inbox until stopped or, with ``once``, until all is done. Logs go to ``err`` if it is a terminal.
 
     Returns:
-        Whether all went well: with ``once``, whether all that was there became clips.
+        As `Daemon.run`.
 
     Raises:
         SorawatchError: if it cannot start.
@@ -63,12 +63,12 @@ def _work(daemon: Daemon, config: Config, *, once: bool) -> bool:
         return daemon.run(once=True)
     inbox = config.folders.inbox
     logger.info("watching %s until stopped", inbox, extra=log_extra(LogFields(LogEvent.STARTED)))
-    # What was loaded by now stays to the end, so that the garbage collector need not examine it again.
+    # The modules that are loaded now stay in memory, so the garbage collector need not examine them again.
     gc.freeze()
-    well = daemon.run()
-    what = "stopped; what is under way goes on with the next `sorawatch run`"
+    succeeded = daemon.run()
+    what = "stopped; the next `sorawatch run` continues with unfinished jobs"
     logger.info(what, extra=log_extra(LogFields(LogEvent.STOPPED)))
-    return well
+    return succeeded
 
 
 @contextmanager
@@ -81,25 +81,25 @@ def _shown(live: screens.LiveJobs, err: Console) -> Iterator[None]:
 
 
 def _collect_hang_ups() -> list[int]:
-    """Hang-ups that come before there is a daemon: a request for a reload must not end the start."""
-    came: list[int] = []
+    """Collect SIGHUPs that arrive before the daemon exists, because a request to reload must not end the process."""
+    received: list[int] = []
     if not sys.stderr.isatty():
-        signal.signal(signal.SIGHUP, lambda number, _frame: came.append(number))
-    return came
+        signal.signal(signal.SIGHUP, lambda number, _frame: received.append(number))
+    return received
 
 
 def _install_signal_handlers(daemon: Daemon) -> None:
-    """The first signal stops the daemon in good order; the second ends it at once, which loses nothing either.
+    """The first signal stops the daemon gracefully. The second one ends the process at once, which also loses no data.
 
-    A hang-up asks for a reload, but on a terminal it means that the terminal was closed.
+    A SIGHUP requests a reload; but on a terminal it means that the terminal was closed, so it stops the daemon.
     """
     at_terminal = sys.stderr.isatty()
-    asked = False
+    is_stopping = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if not asked:
-            asked = True
+        nonlocal is_stopping
+        if not is_stopping:
+            is_stopping = True
             daemon.stop()
             return
         if at_terminal:
@@ -115,14 +115,14 @@ def _install_signal_handlers(daemon: Daemon) -> None:
 
 
 class _Logs:
-    """The handlers of log lines, by the current configuration."""
+    """Sets up the log handlers of a configuration."""
 
     def __init__(self, environ: Mapping[str, str], err: Console) -> None:
         self._environ = environ
         self._err = err
 
     def apply(self, config: Config) -> None:
-        """Raises: Blocked, Deferred: if the log file cannot be written; then nothing has changed."""
+        """Raises: Blocked, Deferred: if the log file cannot be written. Then the former handlers stay."""
         wanted = config.logging
         as_json = wanted.format is LogFormat.JSON
         handlers = [logs.file_handler(wanted.file, as_json=as_json)] if wanted.file else []
@@ -134,7 +134,7 @@ class _Logs:
 
 
 class _AboveDisplay(logging.Handler):
-    """Prints above the live display."""
+    """Prints log lines above the live display."""
 
     _STYLES = ((logging.ERROR, "red"), (logging.WARNING, "yellow"))
 

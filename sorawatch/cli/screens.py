@@ -1,4 +1,4 @@
-"""What people see on a terminal: status, job details, and the jobs of a running daemon."""
+"""Renders the status, the details of a job, and the jobs of a running daemon for a terminal."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ _IN_ORDER = (
     State.HELD, State.UNCERTAIN, State.REJECTED, State.WITHDRAWN, State.RESTORING,
     State.DELIVERED, State.RENDERED, State.RENDERING, State.SUBMITTING, State.READY, State.FOUND,
 )  # fmt: skip
-"""The states in which a job goes on, those that need a person first."""
+"""The states of unfinished jobs, those that need a person first."""
 _PLACES = {state: place for place, state in enumerate(_IN_ORDER)}
 _LIVE_ROWS = 12
 _LIVE_PATH, _LIVE_BAR = 40, 20
-"""Columns: with the state between them they fit a terminal of 80."""
+"""Columns. With the state between them they fit into 80 columns."""
 _REMEMBERED = 1_000
-"""Ended jobs that a live display keeps: a daemon runs for months."""
+"""Maximum ended jobs that a live display keeps, because a daemon runs for months."""
 _ROWS = 40
 _SOON = 2_000
-"""Milliseconds of waiting that are not worth showing."""
+"""Milliseconds. Shorter waits are not shown."""
 
 
 def status(snapshot: Snapshot) -> RenderableType:
@@ -108,7 +108,7 @@ def _pause(pause: Pause, time: LocalTime) -> Text:
 
 
 def _jobs(snapshot: Snapshot) -> Table:
-    """Jobs that need a person first. What is to be said of a job stands below its picture, so it fits any terminal."""
+    """A table of jobs, those that need a person first. The reason is below the picture, to fit narrow terminals."""
     made = table("job", "state", "picture", unfolded=("job", "state"))
     jobs = sorted(snapshot.jobs, key=lambda job: _PLACES.get(job.state, len(_PLACES)))
     for job in jobs[:_ROWS]:
@@ -195,25 +195,25 @@ def job_details(job: Job, entries: Iterable[HistoryEntry], time: LocalTime) -> R
 
 
 def _condensed(entries: Iterable[HistoryEntry]) -> Iterator[tuple[HistoryEntry, HistoryEntry, int]]:
-    """The first and the last of each run of entries that say the same, and how many they are."""
+    """For each run of equal entries, the first one, the last one, and their number."""
     for _, run in groupby(entries, key=lambda entry: (entry.state, entry.reason)):
-        alike = [*run]
-        yield alike[0], alike[-1], len(alike)
+        same = [*run]
+        yield same[0], same[-1], len(same)
 
 
 class LiveJobs:
-    """The jobs that go on, for a live display: a listener of the daemon that can be rendered."""
+    """A live display of the unfinished jobs. It is a listener of the daemon."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self.ended: deque[Job] = deque(maxlen=_REMEMBERED)
 
     def begin(self, jobs: Iterable[Job]) -> None:
-        """Take in the jobs that an earlier run left."""
+        """Add the unfinished jobs of an earlier run."""
         self._jobs.update((job.id, job) for job in jobs if job.state not in FINAL)
 
     def __call__(self, _before: Job | None, after: Job) -> None:
-        """Take in a change."""
+        """Update a job after a change."""
         if after.state in FINAL:
             self._jobs.pop(after.id, None)
             self.ended.append(after)
@@ -247,21 +247,21 @@ def _bar(job: Job) -> RenderableType:
 
 
 def activation() -> str | None:
-    """The command that lets this shell find ``sorawatch``; None where it does, or where no command would."""
+    """The command that activates the virtual environment; None if ``sorawatch`` is found, or there is none."""
     if shutil.which("sorawatch") or sys.prefix == sys.base_prefix:
         return None
     return f". {shlex.quote(sys.prefix)}/bin/activate"
 
 
 def first_steps(config_path: Path, option: str) -> list[str]:
-    """The commands that follow ``init``, which wrote ``config_path``; ``option`` is how they name it."""
+    """The commands to run after ``init`` has written ``config_path``. ``option`` is their ``-c`` option for it."""
     key = f"export SORAWATCH_API_KEY=…        # or api.key_file in {config_path}"
     activate = activation()
     return [*([activate] if activate else []), key, f"sorawatch check{option}", f"sorawatch run{option}"]
 
 
 def ended(jobs: Iterable[Job], price: str) -> RenderableType:
-    """A table of ended jobs: each clip with its size, length and price, under that heading, or its reason."""
+    """A table of ended jobs: the clip with its size, length and price, or the reason. ``price`` is a heading."""
     made = table("picture", "result", "size", "seconds", price)
     for job in sorted(jobs, key=lambda job: (job.state is not State.DONE, job.pair.path)):
         order = job.order

@@ -1,4 +1,4 @@
-"""The one style of tables on a terminal: no lines, and cells that are folded where the terminal is too narrow."""
+"""The style of all tables on a terminal: no lines, and cells that are folded if the terminal is too narrow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def table(*headings: str, title: str | None = None, unfolded: Collection[str] = ()) -> Table:
-    """A table with these headings; without any it has no head. ``unfolded`` columns stay on one line."""
+    """A table with these headings. If all are empty, it has no head. ``unfolded`` columns stay on one line."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left")
     made.show_header = any(headings)
     for heading in headings:
@@ -25,7 +25,7 @@ def table(*headings: str, title: str | None = None, unfolded: Collection[str] = 
 
 
 def details(rows: Iterable[tuple[str, str | Text]]) -> Table:
-    """Names and values, without those that are empty."""
+    """A table of names and values. Rows with empty values are left out."""
     made = table("", "")
     made.columns[0].style = "dim"
     for name, value in rows:

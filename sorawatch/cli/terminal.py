@@ -1,4 +1,4 @@
-"""Output on the terminal, and how errors are shown there."""
+"""The consoles for output and errors, and the exit status of each error."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sorawatch.errors import Blocked, ConfigError, Rejected, SorawatchError, Usa
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 EX_CONFIG = 78
-"""From sysexits.h: after this exit status a service manager shall not restart the daemon."""
+"""From sysexits.h. The shipped unit does not restart the daemon after this exit status."""
 
 _PIPE_WIDTH = 160
-"""Columns of a table that goes into a pipe or a file, unless COLUMNS says otherwise."""
+"""Columns of output to a pipe or a file, unless COLUMNS is set."""
 
 if sys.stdout is None:  # closed, as by `>&-`
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- for as long as the process lives
@@ -30,7 +30,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def explain(error: Exception) -> int:
-    """Print what went wrong on stderr. Returns the exit status."""
+    """Print an error on stderr. Returns the exit status."""
     match error:
         case ConfigError():
             for problem in error.problems:
@@ -54,7 +54,7 @@ def explain(error: Exception) -> int:
 
 
 def _print_error(text: str) -> None:
-    """Print an error on stderr, with its severity where that is the journal."""
+    """Print an error on stderr, with its severity if stderr is the journal."""
     if logs.is_journal(os.environ):
         logs.log_fatal_error(os.environ, f"error: {text}")
     else:

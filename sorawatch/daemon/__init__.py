@@ -1,1 +1,1 @@
-"""The watch-folder daemon: a loop of short transactions, and threads that carry out what each decided."""
+"""The watch-folder daemon: a loop of short transactions, and threads that carry out the actions they decide on."""

@@ -1,4 +1,4 @@
-"""The state with its ledger: what a turn bought or settled is on disk in both before anything follows from it."""
+"""The state together with its ledger: purchases are written to both before anything is sent to the server."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from sorawatch.edges.store import Store, Transaction
 
 _RETRY_SECONDS = 5.0
-"""Between two tries to write the ledger."""
+"""Seconds between two attempts to write the ledger."""
 
 
 class LedgeredStore:
-    """A `Store` as the daemon uses it, from its thread."""
+    """The `Store` that the daemon uses. Used from the daemon's thread."""
 
     def __init__(self, store: Store, ledger: Ledger) -> None:
         self._store = store
         self._ledger = ledger
         self._in_doubt = False
-        """The last transaction failed, and may be on disk all the same."""
+        """The last transaction failed, but may have been committed nevertheless."""
         self.is_shared = store.is_shared
         self.was_written_by_others = store.was_written_by_others
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """One transaction. What it adds to the ledger is written after it is on disk.
+        """One transaction. Its ledger entries are written after it was committed.
 
         Raises:
-            Blocked: if the state cannot be written; or, where the transaction bought anything, the ledger.
+            Blocked: if the state cannot be written, or the ledger after a transaction with a purchase.
         """
         purchases: list[Purchase] = []
         try:
@@ -51,17 +51,17 @@ class LedgeredStore:
                 self._ledger.write(untold(purchases, self._ledger.read()))
                 self._in_doubt = False
         except Blocked:
-            # Anything but a purchase can be written later; meanwhile what is paid for is fetched.
+            # Other entries can be written later, so that paid clips are still downloaded meanwhile.
             if any(isinstance(entry, Purchase) for entry in tx.entries):
                 raise
 
     @property
     def pause_reason(self) -> str | None:
-        """Why nothing may be submitted, if the ledger could not be written."""
+        """Why nothing may be submitted: the error of the ledger. None if the ledger was written."""
         error = self._ledger.write_error
         return None if error is None else f"{error}. {error.hint}".rstrip(".")
 
     @property
     def retry_in(self) -> float:
-        """Seconds until the next turn at the most."""
+        """Maximum seconds until the next turn, which writes the ledger again; infinite if there was no error."""
         return float("inf") if self._ledger.write_error is None else _RETRY_SECONDS

@@ -1,7 +1,7 @@
-"""The loop: wait for messages, take a turn, start what it decided.
+"""The main loop: wait for messages, take a turn, start the actions that the turn decided on.
 
-One thread uses the store and commits once a turn. What a turn decides is carried out by other threads only after it
-is on disk, and comes back as a message.
+Only one thread uses the store, and it commits once per turn. Other threads carry out the actions, but only after the
+commit. They report each outcome as a message.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("sorawatch")
 
 _MOST_STATE_PAUSE = 30.0
-"""Seconds between two tries to write the state, at the most."""
+"""Maximum seconds between two attempts to write the state."""
 _ANSWER_SECONDS = 4.0
-"""How long a stop waits for the answers to submits, once no upload is going on any more."""
+"""Seconds for which a stop waits for the answers to submits after the last upload has ended."""
 _STOPPING_INTERVAL = 5.0
-"""Seconds between two messages to the service manager that the end is awaited."""
+"""Seconds between two messages to the service manager that the daemon is stopping."""
 
 
 class Daemon:
@@ -64,7 +64,7 @@ class Daemon:
         reread: Callable[[], ConfigReloaded],
         listeners: Sequence[Listener] = (),
     ) -> None:
-        """``forget`` removes the files of a job that has ended from the spool; ``reread`` reads the configuration."""
+        """``forget`` removes the files of a finished job from the spool; ``reread`` reads the configuration again."""
         self._store = store
         self._forget = forget
         self._uploads = uploads
@@ -82,26 +82,26 @@ class Daemon:
         self._once: OnceVerdict | None = None
         self._counts: Mapping[State, int] = {}
         self._in_doubt = False
-        """The last commit failed. It may be on disk all the same: a disk can fail in the moment after."""
+        """The last commit failed, but its data may be on disk nevertheless: a disk can fail just after writing them."""
 
     def stop(self) -> None:
-        """End soon. May be called from any thread and from a signal handler."""
+        """Request the end of `run`. May be called from any thread and from a signal handler."""
         self._mailbox.put(StopRequested())
 
     def request_scan(self) -> None:
-        """Scan the inbox soon. May be called from any thread."""
+        """Request a scan of the inbox. May be called from any thread."""
         self._mailbox.put(InboxChanged())
 
     def reload(self) -> None:
-        """Read the configuration anew and use it soon. May be called from any thread and from a signal handler."""
+        """Read the configuration again, and use it from then on. May be called from any thread and a signal handler."""
         self._reload_thread.run(lambda: self._mailbox.put(self._reread()))
 
     def run(self, *, once: bool = False) -> bool:
-        """Work until stopped or, with ``once``, until there is nothing left to do.
+        """Work until `stop` is called or, with ``once``, until there is nothing left to do.
 
         Returns:
-            With ``once``, whether everything in the inbox became clips; when stopped, whether all that is known is on
-            disk.
+            After a stop, whether everything could be written to the state. Otherwise (with ``once``), whether every
+            picture in the inbox became a clip.
         """
         self._once = OnceVerdict() if once else None
         with self._store.transaction() as tx:
@@ -139,10 +139,10 @@ class Daemon:
             timeout = min(timeout, self._scans.next_event_in)
 
     def _take_turn(self, messages: Sequence[Message]) -> float:
-        """One turn, and the start of what it decided. Returns the seconds until the next one is needed.
+        """Take one turn and start its actions. Returns the seconds until the next turn is needed.
 
         Raises:
-            Blocked: if the store cannot be written; then nothing was started, and the messages are still to be handled.
+            Blocked: if the store cannot be written. Then nothing was started, and the messages must be passed again.
         """
         turn = self._turn
         with self._store.transaction() as tx:
@@ -156,7 +156,7 @@ class Daemon:
                 self._spacing = TurnSpacing(turn.policy.waits.poll_min)
         self._publish_changes()
         starts, turn.starts = turn.starts, []
-        # Clips expire at the server, so downloads come before new orders.
+        # Clips expire on the server, so downloads start before new orders.
         for action, job in sorted(starts, key=lambda start: start[0] is Action.SUBMIT):
             self._executor.start(action, job)
         if not turn.stopping:
@@ -165,7 +165,7 @@ class Daemon:
         return max(0.0, min(turn.interval, self._scans.next_event_in, self._store.retry_in, *waits))
 
     def _publish_changes(self) -> None:
-        """After the commit: tell the listeners, and remove the files of jobs that have ended."""
+        """After the commit: call the listeners, and remove the files of finished jobs."""
         changes, self._turn.changes = self._turn.changes, []
         ended, self._turn.ended_elsewhere = self._turn.ended_elsewhere, []
         for before, after in changes:
@@ -180,7 +180,7 @@ class Daemon:
             self._once.follow(changes)
 
     def _verdict(self) -> bool | None:
-        """With ``once``: None while something goes on, else whether everything became clips."""
+        """With ``once``: None while there is work left, then whether every picture became a clip."""
         if self._once is None or self._executor.count():
             return None
         return self._once.verdict(
@@ -193,11 +193,11 @@ class Daemon:
         )
 
     def _is_turn_needed(self) -> bool:
-        """Whether another process has written into the state, or there may be another API key."""
+        """Whether another process has written to the state, or the API key may have been replaced."""
         return self._store.was_written_by_others() or self._turn.breakers.key_changed()
 
     def _wait_for_state(self, error: Blocked, pause: float, messages: list[Message]) -> None:
-        """Wait ``pause`` seconds for the state to be writable again, and add what comes meanwhile to ``messages``."""
+        """Wait ``pause`` seconds before the next attempt. Messages that arrive meanwhile are added to ``messages``."""
         extra = log_extra(LogFields(LogEvent.STATE_BLOCKED, why=str(error)))
         logger.error("%s. %s Nothing is lost; trying again in %g s.", error, error.hint, pause, extra=extra)
         again_at = time.monotonic() + pause
@@ -206,10 +206,10 @@ class Daemon:
             messages += self._mailbox.collect(min(left, self._heartbeat.interval))
 
     def _await_answers(self) -> bool:
-        """Wait for the uploads that are going on, however long, and a few seconds for the answers to other submits.
+        """Wait for the end of all uploads, without a limit, and then a few seconds for the answers to the submits.
 
         Returns:
-            Whether all that is known is on disk.
+            Whether everything could be written to the state.
         """
         written = True
         end = time.monotonic() + _ANSWER_SECONDS

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHECK_SECONDS = 0.5
-"""How often `Mailbox.wait` asks whether something else has happened."""
+"""Seconds between two calls of ``is_needed`` in `Mailbox.wait`."""
 
 
 class Mailbox(Generic[T]):
-    """Messages from any thread to the one that collects them."""
+    """A queue of messages from any thread to the one thread that collects them."""
 
     def __init__(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._messages: queue.SimpleQueue[T] = queue.SimpleQueue()
@@ -28,9 +28,10 @@ class Mailbox(Generic[T]):
         self._messages.put(message)
 
     def collect(self, timeout: float, spacing: float = 0.0) -> list[T]:
-        """The messages there are; waits up to ``timeout`` seconds for the first.
+        """Return all messages; wait up to ``timeout`` seconds for the first one.
 
-        Once there is one, it waits until ``spacing`` seconds after it last returned some, to return more at once.
+        After the first message it also waits until ``spacing`` seconds have passed since it last returned messages, in
+        order to return more of them together.
         """
         try:
             first = self._messages.get(timeout=timeout) if timeout > 0 else self._messages.get_nowait()
@@ -38,11 +39,11 @@ class Mailbox(Generic[T]):
             return []
         self._sleep(max(0.0, self._collected_at + spacing - time.monotonic()))
         self._collected_at = time.monotonic()
-        # Only as many as there are now, so that a thread that goes on putting cannot keep this one here.
+        # Take only as many as there are now: otherwise a thread that puts messages without end would block this one.
         return [first, *(self._messages.get_nowait() for _ in range(self._messages.qsize()))]
 
     def wait(self, timeout: float, is_needed: Callable[[], bool], spacing: float) -> list[T]:
-        """As `collect`, but returns without messages once ``is_needed()``, which is called every half second."""
+        """As `collect`, but also return as soon as ``is_needed()`` is true, which is called every half second."""
         end = time.monotonic() + timeout
         while True:
             left = end - time.monotonic()

@@ -1,4 +1,4 @@
-"""The messages that reach the daemon's thread, and what it is configured with."""
+"""The messages to the daemon's thread, and the parts of the daemon that a configuration determines."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class InboxChanged:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """The daemon shall end."""
+    """The daemon should stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What follows from the configuration, and is exchanged when that is reloaded."""
+    """The parts of the daemon that are built from the configuration, and are replaced when it is reloaded."""
 
     perform: Callable[[Action, Job], o.Outcome]
     scanner: InboxScanner
@@ -42,7 +42,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class ConfigReloaded:
-    """The configuration was read anew; ``parts`` is None where it was refused, as ``refused`` says."""
+    """The configuration was read again. If it was refused, ``parts`` is None and ``refused`` is the reason."""
 
     parts: Parts | None
     refused: str = ""
@@ -51,9 +51,9 @@ class ConfigReloaded:
 Message = ActionDone | ScanDone | InboxChanged | StopRequested | ConfigReloaded
 
 Listener = Callable[[Job | None, Job], None]
-"""Called with every change of a job, before and after, once it is on disk."""
+"""Called after the commit with a job before and after a change; the former is None for a new job."""
 
 
 def is_stop(messages: Iterable[Message]) -> bool:
-    """Whether the daemon shall end."""
+    """Whether one of them is a request to stop."""
     return any(isinstance(message, StopRequested) for message in messages)

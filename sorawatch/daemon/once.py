@@ -1,4 +1,4 @@
-"""``run --once``: when everything in the inbox has been handled, and whether it became clips."""
+"""``run --once``: decides when everything in the inbox was handled, and whether all of it became clips."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OnceVerdict:
         """When a job last changed its state, by a monotonic clock."""
 
     def follow(self, changes: Iterable[Change]) -> None:
-        """Take in changes that are on disk."""
+        """Record changes of jobs. Called after the commit."""
         for before, after in changes:
             if before is None or before.state is not after.state:
                 self._changed_at = time.monotonic()
@@ -40,21 +40,23 @@ class OnceVerdict:
         paused: bool,
         attempts: int,
     ) -> bool | None:
-        """None while something goes on, else whether everything became clips. Called while no action is running.
+        """None while there is work left, then whether every picture became a clip. Called while no action is running.
 
         Args:
-            counts: how many jobs are in each state, without those that a limit or a breaker keeps back.
-            kept_back: whether some are kept back until a person or the calendar lets them go on.
+            counts: how many jobs are in each state, without those that a limit or a circuit breaker delays.
+            kept_back: whether some jobs wait for a person, or for the next day or month.
             paused: whether nothing may be submitted.
-            attempts: tries after which a cause that may end by itself is given up.
+            attempts: failures after which a temporary cause counts as permanent.
         """
-        going_on = counts.keys() - FINAL - {State.HELD}
-        if not going_on:
+        unfinished = counts.keys() - FINAL - {State.HELD}
+        if not unfinished:
             if scans.error is not None:
                 return False
-            went_well = self._failed == 0 and State.HELD not in counts and not kept_back
-            return went_well if scans.has_settled_since(self._changed_at) else None
-        if going_on & {State.RENDERING, State.UNCERTAIN, State.SUBMITTING}:
+            succeeded = self._failed == 0 and State.HELD not in counts and not kept_back
+            return succeeded if scans.has_settled_since(self._changed_at) else None
+        if unfinished & {State.RENDERING, State.UNCERTAIN, State.SUBMITTING}:
             return None
-        stuck = any(not circuit.cause.temporary or circuit.tries >= attempts for circuit in causes if not circuit.model)
-        return False if stuck or (paused and going_on <= UNPAID) else None
+        given_up = any(
+            not circuit.cause.temporary or circuit.tries >= attempts for circuit in causes if not circuit.model
+        )
+        return False if given_up or (paused and unfinished <= UNPAID) else None

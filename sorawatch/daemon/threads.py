@@ -1,4 +1,4 @@
-"""Threads that carry tasks out."""
+"""A pool of daemon threads."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger("sorawatch")
 
 GROW_AFTER_SECONDS = 0.25
-"""How long a task may wait for a thread before a pool grows: idle threads cost little, many busy ones cost much."""
+"""Seconds that a task may wait for a thread before the pool grows. Fewer threads are cheaper when many are busy."""
 
 
 class ThreadPool:
-    """A few threads that run tasks in the order they came.
+    """A few threads that run tasks in the order in which they were queued.
 
-    The threads are daemon threads, unlike those of ``concurrent.futures``: a call that hangs on a dead share must not
-    keep the process from ending.
+    The threads are daemon threads, unlike those of ``concurrent.futures``: a call that hangs on an unreachable
+    share must not prevent the end of the process.
     """
 
     def __init__(self, name: str, size: int, most: int = 0, *, grow_after_seconds: float = GROW_AFTER_SECONDS) -> None:
-        """It begins with ``size`` threads, and grows up to ``most`` where tasks wait long."""
+        """Start ``size`` threads. If tasks wait too long, there may be up to ``most``."""
         self._name = name
         self._most = most
         self._grow_after_seconds = grow_after_seconds
@@ -41,7 +41,7 @@ class ThreadPool:
         return all(thread.is_alive() for thread in self._threads)
 
     def run(self, task: Callable[[], None]) -> None:
-        """Queue ``task``, which handles its own exceptions; one that does not is logged, and ends no thread."""
+        """Queue ``task``. It should handle its own exceptions. An unhandled one is only logged."""
         self._tasks.put((time.monotonic(), task))
 
     def _grow(self) -> None:

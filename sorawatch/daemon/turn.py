@@ -1,6 +1,6 @@
-"""One turn: a transaction that takes in what has happened and decides what to do next.
+"""One turn: a transaction that records what has happened and decides what to do next.
 
-What a turn decides is carried out only once the transaction is on disk.
+The actions that a turn decides on are started only after the commit.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 
 _MOST_WAITING_CLIPS = 24
-"""Finished clips that wait to be downloaded above which nothing new is ordered: they expire at the server."""
-_NOT_SENT = o.TemporaryFailure("it was not sent, for the state or its ledger could not be written", counts=False)
+"""If more finished clips wait for their download, nothing new is ordered, because clips expire on the server."""
+_NOT_SENT = o.TemporaryFailure("it was not sent, because the state or its ledger could not be written", counts=False)
 _CLAIMED = (
     State.RENDERED, State.RENDERING, State.UNCERTAIN, State.DELIVERED, State.REJECTED, State.WITHDRAWN, State.RESTORING
 )  # fmt: skip
@@ -48,9 +48,9 @@ _CLAIMED = (
 
 
 class Turn:
-    """What turns know and decide. Used from the daemon's thread, within a transaction.
+    """The data that turns share, and their decisions. Used from the daemon's thread, within a transaction.
 
-    ``changes``, ``starts`` and ``due_at`` are the result of the last turn; they count once its transaction is on disk.
+    ``changes``, ``starts`` and ``due_at`` are the result of the last turn. They are valid only after the commit.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Turn:
         *,
         shared: bool,
     ) -> None:
-        """``ledger_error`` returns why nothing may be bought, where the ledger cannot be written."""
+        """``ledger_error`` returns why the ledger cannot be written, so that nothing may be bought, or None."""
         self._ledger_error = ledger_error
         self._executor = executor
         self._scans = scans
@@ -82,15 +82,15 @@ class Turn:
         self._configure(parts)
         self.stopping = False
         self.ended_elsewhere: list[Job] = []
-        """Jobs that another daemon has brought to an end."""
+        """Jobs that another daemon has finished."""
         self.changes: list[Change] = []
-        """Jobs before and after."""
+        """Each changed job, before and after."""
         self.starts: list[tuple[Action, Job]] = []
-        """Actions to be carried out."""
+        """The actions to start."""
         self.due_at: list[int] = []
         """Times at which there is something to do, in milliseconds of the store's clock."""
         self.now = 0
-        """Of the last turn, in milliseconds of the store's clock."""
+        """The time of the last turn, in milliseconds of the store's clock."""
 
     def _configure(self, parts: Parts) -> None:
         self.admission = parts.admission
@@ -105,16 +105,16 @@ class Turn:
 
     @property
     def known_pairs(self) -> KnownPairs:
-        """The pairs that are jobs already."""
+        """The pairs that have a job already."""
         return self._known_pairs
 
     @property
     def interval(self) -> float:
-        """Seconds between two turns at the most."""
+        """Maximum seconds between two turns."""
         return min(self._heartbeat.interval, self._peers.interval)
 
     def recover(self, tx: Transaction) -> None:
-        """Take over what an earlier run left: its claims are released, and its unanswered submits are uncertain."""
+        """Continue after an earlier run: release its claims, and mark its unanswered submits as uncertain."""
         self.changes += self._peers.start(tx)
         self._resumed_at = pause_switch.resumed_at(tx)
         self._known_pairs = KnownPairs(tx.jobs.in_states({*State} - FINAL))
@@ -123,14 +123,14 @@ class Turn:
             tx.claims.bring_forward(earlier_videos.STATES)
 
     def take(self, tx: Transaction, messages: Sequence[Message], *, in_doubt: bool) -> None:
-        """Take in ``messages`` and decide what to do next.
+        """Handle ``messages`` and decide what to do next.
 
         Args:
-            in_doubt: the transaction of the turn before failed, and may be on disk all the same.
+            in_doubt: the commit of the turn before failed, but its data may be on disk nevertheless.
         """
         self._follow_peers(tx)
         tx.jobs.prefetch(message.job_id for message in messages if isinstance(message, ActionDone))
-        for message in self._after_doubt(tx, messages) if in_doubt else messages:
+        for message in self._reconcile(tx, messages) if in_doubt else messages:
             self._handle(tx, message)
         self._execute_commands(tx)
         if not self.stopping:
@@ -148,18 +148,18 @@ class Turn:
         self.now = tx.now
 
     def discard(self) -> None:
-        """The transaction failed, so nothing of what the turn decided counts."""
+        """Drop the decisions of a turn whose transaction failed."""
         self.changes.clear()
         self.starts.clear()
         self._status_publisher.forget()
 
     def counts(self, tx: Transaction) -> Mapping[State, int]:
-        """How many jobs are in each state, without those that wait until a person or the calendar lets them go on."""
+        """How many jobs are in each state, without those in `kept_back`."""
         return tx.jobs.counts(excluded=self.kept_back)
 
     @property
     def kept_back(self) -> list[Exclusion]:
-        """The orders that wait until a person or the calendar lets them go on."""
+        """The orders that wait for a person, or for the next day or month."""
         lost = [self.admission.priced(each.model) for each in self.breakers.lost_answers if each.waits_long]
         return self._reached_limits.lasting(self.admission) + self._of_stopped_models + lost
 
@@ -173,7 +173,7 @@ class Turn:
         return self._scans.pause_reason or self._executor.stuck or self._ledger_error()
 
     def _pauses(self) -> Iterator[Pause]:
-        """What keeps orders back now."""
+        """The present reasons why orders are not submitted."""
         if (reason := self.pause_reason) is not None:
             yield Pause(reason)
         yield from self.breakers.pauses
@@ -187,13 +187,13 @@ class Turn:
             if job.state in FINAL:
                 self.ended_elsewhere.append(job)
 
-    def _after_doubt(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
-        """Compare with the store after a commit in doubt: release what is claimed and not being done.
+    def _reconcile(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
+        """After a failed commit that may be on disk: release the claims of jobs whose action is not under way.
 
         Returns:
-            The messages without those that the store has recorded: a recorded job is not claimed any more. The outcome
-            of a submit is always kept, because another daemon may have taken the claim over, and recording it twice
-            changes nothing.
+            The messages without those that the store has recorded already: the claim of a recorded job was released.
+            The outcome of a submit is never left out, because another daemon may have the claim now, and recording an
+            outcome twice changes nothing.
         """
         claimed = tx.claims.own()
         for job in claimed:
@@ -254,7 +254,7 @@ class Turn:
         if time.monotonic() - self._renewed_at > LEASE_MS / 3000:
             tx.claims.renew()
             self._renewed_at = time.monotonic()
-        # Admission comes first, so that jobs which it rejects or finds paid for already are handled in this turn.
+        # Admission comes first, so that jobs which it rejects, or which are paid for already, are handled in this turn.
         self._admit(tx)
         for state in _CLAIMED:
             self._claim(tx, state, self._executor.room(ACTIONS[state]))
@@ -291,6 +291,6 @@ class Turn:
 
     @property
     def _of_stopped_models(self) -> list[Exclusion]:
-        """The orders whose model alone is stopped."""
+        """The orders for models that a circuit breaker stops."""
         models = self.breakers.causes.models
         return [Exclusion(models=tuple(models))] if models else []

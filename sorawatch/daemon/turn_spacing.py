@@ -10,25 +10,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TIMES = 12
-"""The pause before a turn, in durations of the turn before: a turn for one message costs nearly as much as for ten."""
+"""The pause as a multiple of the duration of the last turn. A turn for one message takes nearly as long as for ten."""
 _LONGEST = 0.5
-"""Seconds: no turn waits longer for more messages."""
+"""Maximum seconds for which a turn waits for more messages."""
 _SHARE_OF_POLL = 0.05
-"""Nor longer than this share of the shortest wait between two polls, so that polls are not late."""
+"""The maximum pause as a share of the shortest wait between two polls, so that polls are not late."""
 
 
 class TurnSpacing:
-    """Gathers messages that come in quick succession into one turn; a single one is handled at once."""
+    """Collects messages that come in quick succession for one turn. A single message is handled at once."""
 
     def __init__(self, poll_seconds: float) -> None:
         """``poll_seconds`` is the shortest wait between two polls."""
         self._longest = min(_LONGEST, _SHARE_OF_POLL * poll_seconds)
         self.seconds = 0.0
-        """At least so long after the messages of one turn were collected, those of the next are."""
+        """Minimum seconds between collecting the messages of one turn and those of the next."""
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Measure the turn that the block is, and space the next one by it."""
+        """Measure the duration of the block, and compute the pause before the next turn from it."""
         began = time.monotonic()
         try:
             yield

@@ -43,7 +43,7 @@ def test_a_lost_state_is_not_replaced_by_an_empty_one(held: Workspace) -> None:
     assert "still holds 5 unfinished jobs" in told
     assert "sorawatch recover" in told
     assert not (held.root / "state.db").exists()
-    assert "took 5 unfinished jobs up again" in held.program("recover")
+    assert "restored 5 unfinished jobs" in held.program("recover")
     finish(held)
 
 
@@ -63,7 +63,7 @@ def test_a_damaged_state_is_kept_aside(held: Workspace, damage: Callable[[bytes]
     told = held.program("run", status=2)
     assert "damaged" in told
     assert "sorawatch recover" in told
-    assert "took 5 unfinished jobs up again" in held.program("recover")
+    assert "restored 5 unfinished jobs" in held.program("recover")
     assert (held.root / "state.db.damaged1").read_bytes() == damaged
     finish(held)
 

@@ -30,7 +30,7 @@ def reload(workspace: Workspace, daemon: Daemon, caplog: pytest.LogCaptureFixtur
     caplog.clear()
     workspace.write_config()
     daemon.reload()
-    return wait_until(lambda: told if "read anew" in (told := caplog.text) or "stays as it was" in told else None)
+    return wait_until(lambda: told if "were reloaded" in (told := caplog.text) or "stays as it was" in told else None)
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def test_a_signal_that_comes_while_the_daemon_starts_counts_once_it_is_up(worksp
         daemon.send_signal(signal.SIGHUP)
         state.rollback()
     assert daemon.stderr is not None
-    assert any("were read anew" in line for line in daemon.stderr), f"ended with {daemon.wait()}"
+    assert any("were reloaded" in line for line in daemon.stderr), f"ended with {daemon.wait()}"
     daemon.terminate()
     assert daemon.wait(60) == 0
 

@@ -93,7 +93,7 @@ class TestMoney:
     def test_without_caps_nothing_is_too_dear(self) -> None:
         assert isinstance(ask(Limits(), Usage(0, 9**15, 9**15)), Usage)
 
-    def test_limits_that_cannot_be_understood_let_nothing_through(self) -> None:
+    def test_invalid_limits_stop_all_orders_of_the_folder(self) -> None:
         unreadable = LimitReached(Pause("cats/_defaults.yaml cannot be understood", folder="cats"), lasting=True)
         scope = LimitScope(Limits(), "cats", "cats/_defaults.yaml", unreadable)
         assert admit(scope, NOTHING, 0, NOW, day_ends=DAY_ENDS, month_ends=MONTH_ENDS) is unreadable

@@ -1,4 +1,4 @@
-"""What stops submissions, through the whole daemon: how many orders are paid for while a server answers nonsense."""
+"""The circuit breakers of the whole daemon: how many orders are paid for while a server gives wrong answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def drop_many(workspace: Workspace, count: int = 30) -> None:
 
 
 @pytest.mark.parametrize("in_flight", [4, 20])
-def test_where_every_answer_is_lost_three_orders_are_paid_for_and_no_more(workspace: Workspace, in_flight: int) -> None:
+def test_at_most_three_orders_are_paid_for_if_every_answer_is_lost(workspace: Workspace, in_flight: int) -> None:
     workspace.set("limits", in_flight=in_flight)
     drop_many(workspace)
     workspace.simulator.inject(LOST, NO_LIST)
@@ -30,7 +30,7 @@ def test_where_every_answer_is_lost_three_orders_are_paid_for_and_no_more(worksp
     assert len(workspace.files("inbox")) == 60
 
 
-def test_a_probe_that_is_accepted_opens_the_way_and_settles_what_was_lost(workspace: Workspace) -> None:
+def test_an_accepted_probe_closes_the_breaker_and_proves_earlier_losses(workspace: Workspace) -> None:
     workspace.set("api", timeout_seconds=1)
     drop_many(workspace, 8)
     workspace.simulator.inject(Fault("answer_before", on="create", status=504, shape="html", times=2))
@@ -40,7 +40,7 @@ def test_a_probe_that_is_accepted_opens_the_way_and_settles_what_was_lost(worksp
     assert len(workspace.files("outbox")) == 8
 
 
-def test_an_id_that_another_job_has_is_no_video_of_this_one(workspace: Workspace) -> None:
+def test_an_answer_with_the_video_of_another_job_counts_as_lost(workspace: Workspace) -> None:
     workspace.drop("first.jpg")
     assert workspace.run_once()
     (video,) = workspace.simulator.ledger().videos
@@ -66,7 +66,7 @@ def test_a_lost_answer_that_names_a_cause_stops_the_others_at_once(workspace: Wo
     assert workspace.simulator.ledger().creates == 6
 
 
-def test_refusals_that_say_the_same_empty_no_inbox(workspace: Workspace) -> None:
+def test_repeated_refusals_do_not_empty_the_inbox(workspace: Workspace) -> None:
     drop_many(workspace, 12)
     workspace.simulator.inject(
         Fault("answer_before", on="create", status=422, shape="detail_list", message="Field required", times=None)
@@ -82,7 +82,7 @@ def test_refusals_that_say_the_same_empty_no_inbox(workspace: Workspace) -> None
     assert workspace.simulator.ledger().creates == 12
 
 
-def test_a_model_that_is_not_offered_keeps_back_its_own_orders_alone(workspace: Workspace) -> None:
+def test_an_unknown_model_stops_only_its_own_orders(workspace: Workspace) -> None:
     for number in range(8):
         workspace.drop(f"{number}.jpg", prompt=f"gone {number}", model="sora-2-pro")
     workspace.drop("9.jpg", prompt="there")
@@ -97,7 +97,7 @@ def test_a_model_that_is_not_offered_keeps_back_its_own_orders_alone(workspace: 
         wait_until(lambda: f"{texts.NOTHING_IS_SUBMITTED} for the model sora-2-pro" in workspace.told())
 
 
-def test_what_costs_nothing_does_not_wait_at_a_cap_on_money(workspace: Workspace) -> None:
+def test_free_orders_are_submitted_although_a_spending_cap_is_reached(workspace: Workspace) -> None:
     workspace.set("models", **{"sora-2": {"usd_per_second": 0.1}, "sora-2-pro": {"usd_per_second": 0}})
     workspace.set("limits", usd_per_day=1)
     for number in range(12):
@@ -109,7 +109,7 @@ def test_what_costs_nothing_does_not_wait_at_a_cap_on_money(workspace: Workspace
     assert len([name for name in workspace.files("outbox") if name.startswith("dear")]) == 1
 
 
-def test_videos_of_an_earlier_run_are_asked_for_before_anything_is_ordered(
+def test_videos_of_an_earlier_run_are_polled_before_anything_is_ordered(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     workspace.drop("early.jpg")
@@ -125,7 +125,7 @@ def test_videos_of_an_earlier_run_are_asked_for_before_anything_is_ordered(
     assert states.index(("early.jpg", "delivered")) < states.index(("late.jpg", "submitting"))
 
 
-def test_a_clip_for_which_it_came_too_late_is_named_at_once(
+def test_a_clip_that_expired_before_the_start_is_logged_at_once(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("kept", "gone", "slow"):
@@ -142,5 +142,7 @@ def test_a_clip_for_which_it_came_too_late_is_named_at_once(
     caplog.set_level("INFO")
     with workspace.running():
         wait_until(lambda: "ordered before this start" in caplog.text)
-    told = next(line for line in caplog.messages if "ordered before this start" in line)
-    assert told.endswith(": 1 fetched (kept.jpg); 1 still being made (slow.jpg); 1 came too late or failed (gone.jpg)")
+    message = next(line for line in caplog.messages if "ordered before this start" in line)
+    assert message.endswith(
+        ": 1 fetched (kept.jpg); 1 still being made (slow.jpg); 1 came too late or failed (gone.jpg)"
+    )

@@ -1,4 +1,4 @@
-"""Nothing piles up: what stops an inbox from being bought, or refused, picture by picture, and what it lets through."""
+"""The circuit breakers in detail: which answers stop the orders of a whole inbox, and which orders are still sent."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fill(workspace: Workspace, count: int = MANY) -> None:
 
 
 def untouched(workspace: Workspace, count: int = MANY) -> None:
-    """Every pair is where it was dropped."""
+    """Assert that every pair is still where it was dropped."""
     assert workspace.files("errors") == {}
     assert len(workspace.files("inbox")) == 2 * count
 
@@ -44,7 +44,7 @@ def untouched(workspace: Workspace, count: int = MANY) -> None:
 
 
 @each(LOST)
-def test_lost_answers_stop_the_paid_orders_also_after_restarts(workspace: Workspace, row: Row) -> None:
+def test_lost_answers_stop_paid_orders_even_after_restarts(workspace: Workspace, row: Row) -> None:
     fill(workspace)
     workspace.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
     for _ in range(3):
@@ -61,11 +61,11 @@ def test_lost_answers_pause_with_the_reason_and_what_to_do(workspace: Workspace)
     workspace.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), NO_LIST)
     with workspace.running():
         wait_until(lambda: workspace.status().pauses, 20, workspace.told)
-        told = told_of(workspace)
+        text = told_of(workspace)
         assert workspace.simulator.ledger().creates <= 4
         workspace.simulator.clear_faults()
-        assert "504" in told
-        assert "sorawatch resume" in told
+        assert "504" in text
+        assert "sorawatch resume" in text
         workspace.cli("resume")
         wait_until(
             lambda: workspace.counts().get("done", 0) + workspace.counts().get("held", 0) == 5, 20, workspace.told
@@ -73,7 +73,7 @@ def test_lost_answers_pause_with_the_reason_and_what_to_do(workspace: Workspace)
     assert workspace.simulator.ledger().duplicates == 0
 
 
-def test_lost_answers_between_answers_that_came_stop_nobody(workspace: Workspace) -> None:
+def test_lost_answers_between_other_answers_stop_no_orders(workspace: Workspace) -> None:
     workspace.simulator.inject(
         Fault("answer_after", on="create", status=504, shape="html", prompt="lost", times=None), NO_LIST
     )
@@ -86,7 +86,7 @@ def test_lost_answers_between_answers_that_came_stop_nobody(workspace: Workspace
     assert workspace.simulator.ledger().creates == 6
 
 
-def test_a_free_order_goes_on_while_paid_ones_wait_for_lost_answers(workspace: Workspace) -> None:
+def test_a_free_order_is_submitted_while_paid_ones_wait_for_lost_answers(workspace: Workspace) -> None:
     workspace.set("models", **{"sora-2-pro": {"usd_per_second": 0}})
     for number in range(5):
         workspace.drop(f"paid {number}.jpg", f"paid {number}", priority=1)
@@ -104,7 +104,7 @@ def test_a_free_order_goes_on_while_paid_ones_wait_for_lost_answers(workspace: W
 
 @pytest.mark.parametrize("count", [8, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 @each([LOST[0]])
-def test_with_a_good_list_lost_answers_go_on_by_adoption_each_bought_once(
+def test_with_a_reliable_list_the_videos_of_lost_answers_are_adopted(
     workspace: Workspace, row: Row, count: int
 ) -> None:
     fill(workspace, count)
@@ -122,7 +122,7 @@ def test_a_probe_that_is_answered_ends_the_pause(workspace: Workspace) -> None:
     assert workspace.simulator.ledger().creates == 6
 
 
-# Refusals that say the same
+# Repeated refusals
 
 
 SAME = [
@@ -136,30 +136,30 @@ SAME = [
 
 
 def paused_for_all_alike(workspace: Workspace, count: int) -> str:
-    """What is told once submissions pause and every pair is back where it was dropped."""
+    """The status after submissions were paused and every pair was moved back into the inbox."""
     with workspace.running():
         wait_until(lambda: workspace.status().pauses, 10, workspace.told)
-        told = workspace.told()
+        text = workspace.told()
         wait_until(lambda: workspace.counts().keys() <= {"ready", "found", "cancelled"}, 10, workspace.told)
     untouched(workspace, count)
     assert workspace.simulator.ledger().creates == 0
-    return told
+    return text
 
 
 @each(SAME)
 def test_one_wrong_setting_does_not_empty_the_inbox(workspace: Workspace, row: Row) -> None:
     fill(workspace, 6)
     workspace.simulator.inject(row.fault("answer_before", "create"))
-    told = paused_for_all_alike(workspace, 6)
-    assert "API key" not in told
+    text = paused_for_all_alike(workspace, 6)
+    assert "API key" not in text
     for words in row.says:
-        assert words in told
+        assert words in text
 
 
-def test_a_wrong_setting_that_is_mended_costs_no_order(workspace: Workspace) -> None:
+def test_no_order_is_lost_after_a_wrong_setting_is_corrected(workspace: Workspace) -> None:
     fill(workspace)
     workspace.simulator.inject(SAME[0].fault("answer_before", "create"))
-    # Nor does a restart refuse the next three.
+    # After a restart no further pictures are refused either.
     for _ in range(2):
         paused_for_all_alike(workspace, MANY)
     assert workspace.simulator.ledger().rejected <= 12
@@ -176,7 +176,7 @@ ABOUT_THE_PICTURE = {
 
 
 @pytest.mark.parametrize("body", ABOUT_THE_PICTURE.values(), ids=ABOUT_THE_PICTURE)
-def test_refusals_of_pictures_stop_nobody(workspace: Workspace, body: object) -> None:
+def test_refusals_of_pictures_stop_no_other_orders(workspace: Workspace, body: object) -> None:
     fill(workspace, 6)
     workspace.simulator.inject(Row("", 400, body).fault("answer_before", "create", times=5))
     assert not drained(workspace)
@@ -184,7 +184,7 @@ def test_refusals_of_pictures_stop_nobody(workspace: Workspace, body: object) ->
     assert workspace.simulator.ledger().creates == 1
 
 
-def test_refusals_that_differ_stop_nobody(workspace: Workspace) -> None:
+def test_different_refusals_stop_no_other_orders(workspace: Workspace) -> None:
     words = ("prompt is too rude", "seconds must be 4", "the picture has no horizon", "the moon is not for sale")
     for number, message in enumerate(words):
         workspace.drop(f"{number}.jpg", f"picture {number}")
@@ -196,7 +196,7 @@ def test_refusals_that_differ_stop_nobody(workspace: Workspace) -> None:
     assert workspace.counts() == {"failed": 4, "done": 1}
 
 
-# What costs nothing
+# Free orders
 
 
 def test_a_free_order_whose_answer_was_lost_is_sent_again(workspace: Workspace) -> None:
@@ -207,7 +207,7 @@ def test_a_free_order_whose_answer_was_lost_is_sent_again(workspace: Workspace) 
     assert_delivered(workspace)
 
 
-def test_a_free_order_is_sent_three_times_more_and_then_held(workspace: Workspace) -> None:
+def test_a_lost_free_order_is_sent_three_more_times_and_then_held(workspace: Workspace) -> None:
     workspace.set("models", value=FREE)
     workspace.drop("beach.jpg")
     workspace.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), NO_LIST)
@@ -225,7 +225,7 @@ def test_free_orders_do_not_stop_for_lost_answers(workspace: Workspace) -> None:
     assert_delivered(workspace, 8, 8)
 
 
-def test_a_free_video_that_a_restarted_server_forgot_is_ordered_again(tmp_path: Path) -> None:
+def test_a_free_video_that_a_restarted_server_lost_is_ordered_again(tmp_path: Path) -> None:
     quick = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
     with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"))) as before:
         port = int(before.root.rpartition(":")[2])
@@ -242,7 +242,7 @@ def test_a_free_video_that_a_restarted_server_forgot_is_ordered_again(tmp_path: 
     assert not any("charged" in job.reason + job.hint for _, job in workspace.changes)
 
 
-def test_a_free_video_that_is_always_forgotten_is_ordered_three_times_more(workspace: Workspace) -> None:
+def test_a_free_video_that_is_always_lost_is_ordered_three_more_times(workspace: Workspace) -> None:
     workspace.set("models", value=FREE)
     workspace.drop("beach.jpg")
     workspace.simulator.inject(Row("", 404, {"detail": "Video not found"}).fault("answer_before", "retrieve"))
@@ -252,7 +252,7 @@ def test_a_free_video_that_is_always_forgotten_is_ordered_three_times_more(works
     assert only_job(workspace).charged is Charged.NO or "charged" not in told_of(workspace)
 
 
-def test_a_free_order_does_not_wait_behind_a_paid_one_at_a_cap(workspace: Workspace) -> None:
+def test_a_free_order_does_not_wait_for_a_paid_one_at_a_spending_cap(workspace: Workspace) -> None:
     workspace.set("models", **{"sora-2-pro": {"usd_per_second": 0}})
     workspace.set("limits", usd_per_day=1, in_flight=1)
     workspace.drop("paid.jpg")

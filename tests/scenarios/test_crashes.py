@@ -1,7 +1,8 @@
-"""Killed at any moment, the daemon buys nothing twice, loses no file and shows none that is not whole.
+"""Wherever it is killed, the daemon buys nothing twice, loses no file, and publishes no incomplete file.
 
-The moments, the kills and what is asserted after them are in ``tests/crash``; a failure names the moment and the
-command that repeats it. Here are samples; ``tests/bench/crash.py`` goes through them all. Each part runs in a process of its own, for it forks, which a process of threads must not.
+The kills and the assertions are in ``tests/crash``. A failure names the moment of the kill and the command that repeats
+it. These tests take samples; ``tests/bench/crash.py`` tries all moments. Each part runs in a separate process, because
+it forks, which is not safe in a process with threads.
 """
 
 from __future__ import annotations
@@ -30,5 +31,5 @@ def prove(*arguments: str) -> None:
         ("apart", 12), ("another", 20), ("faults", 25), ("unproved", 16), ("lasting", 5), ("answered", 10), ("many", 2),
     ],
 )  # fmt: skip
-def test_killed_at_many_moments_it_keeps_its_promises(part: str, sample: int) -> None:
+def test_the_promises_hold_after_kills_at_many_moments(part: str, sample: int) -> None:
     prove("--part", part, "--sample", str(sample))

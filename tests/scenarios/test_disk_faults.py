@@ -1,4 +1,4 @@
-"""What happens to files and clocks below a daemon: nothing is bought twice, nothing is lost, nothing stalls."""
+"""Files and clocks that change while a daemon runs: nothing is bought twice, lost or stalled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.workspace import Workspace, picture, wait_until
 
 DAY_MS = 86_400_000
 _AWAY = 3600
-"""Seconds between two looks at the inbox where a test says itself when to look."""
+"""Seconds between two scans of the inbox in tests that request each scan themselves."""
 
 
 def has_files(workspace: Workspace, folder: str, count: int) -> bool:
@@ -38,7 +38,7 @@ def pauses(workspace: Workspace) -> str:
 
 
 def pause(workspace: Workspace) -> None:
-    """Let nothing be submitted by the daemons to come, without any file in the inbox."""
+    """Pause the submissions of later daemons, without a file in the inbox."""
     assert workspace.run_once()
     workspace.cli("pause")
 
@@ -46,7 +46,7 @@ def pause(workspace: Workspace) -> None:
 # Files that come and go
 
 
-def test_a_picture_that_vanishes_between_being_listed_and_being_opened(workspace: Workspace) -> None:
+def test_a_picture_that_is_removed_between_the_listing_and_the_opening(workspace: Workspace) -> None:
     workspace.set("watch", mode="polling", rescan_seconds=_AWAY)
     workspace.set("limits", in_flight=1)
     pause(workspace)
@@ -55,14 +55,14 @@ def test_a_picture_that_vanishes_between_being_listed_and_being_opened(workspace
     with workspace.running() as daemon:
         wait_until(lambda: workspace.counts() == {"ready": 6, "found": 1}, told=workspace.counts)
         (unopened,) = [job for job in jobs(workspace) if job.state == "found"]
-        kept = {name: (workspace.inbox / name).read_bytes() for name in unopened.pair.names}
+        contents = {name: (workspace.inbox / name).read_bytes() for name in unopened.pair.names}
         (workspace.inbox / unopened.pair.image).unlink()
         ready = next(job for job in jobs(workspace) if job.state == "ready")
         workspace.cli("cancel", ready.id)
         wait_until(lambda: any("taken away after it was listed" in job.reason for job in jobs(workspace)))
         daemon.request_scan()
         wait_until(lambda: workspace.states(unopened.pair.image)[-1] == "cancelled")
-        (workspace.inbox / unopened.pair.image).write_bytes(kept[unopened.pair.image])
+        (workspace.inbox / unopened.pair.image).write_bytes(contents[unopened.pair.image])
         daemon.request_scan()
         workspace.cli("resume")
         wait_until(lambda: len(workspace.files("outbox")) == 6, told=lambda: workspace.cli("status"))
@@ -71,7 +71,9 @@ def test_a_picture_that_vanishes_between_being_listed_and_being_opened(workspace
 
 
 @pytest.mark.parametrize("change", ["replaced", "taken away"])
-def test_a_picture_changed_after_it_was_prepared_is_not_ordered_as_it_was(workspace: Workspace, change: str) -> None:
+def test_a_picture_changed_after_it_was_prepared_is_not_ordered_in_its_old_form(
+    workspace: Workspace, change: str
+) -> None:
     workspace.set("watch", mode="polling", rescan_seconds=_AWAY)
     pause(workspace)
     image = workspace.drop("beach.jpg")
@@ -85,7 +87,7 @@ def test_a_picture_changed_after_it_was_prepared_is_not_ordered_as_it_was(worksp
         reason = "changed or taken away after it was listed"
         wait_until(lambda: (job := jobs(workspace)[0]).attempts >= 3 and reason in job.reason)
 
-        # A look that meets the job while it is being submitted, in vain, leaves it to the next.
+        # If a scan finds the job during its failed submit, only the next scan cancels it.
         def cancelled() -> bool:
             daemon.request_scan()
             return "cancelled" in workspace.states("beach.jpg")
@@ -118,16 +120,16 @@ def test_an_outbox_deleted_while_running_is_not_made_again(stalled_workspace: Wo
     assert set(workspace.files("outbox")) == {"beach.mp4", "later.mp4"}
 
 
-def test_why_a_picture_failed_is_told_although_the_errors_folder_was_gone_meanwhile(workspace: Workspace) -> None:
+def test_the_reason_of_a_failure_is_shown_although_the_errors_folder_was_missing(workspace: Workspace) -> None:
     (workspace.inbox / "bad.yaml").write_text("prompt: waves")
     with workspace.running():
         wait_until((workspace.errors / ".sorawatch").exists)
         (workspace.errors / ".sorawatch").unlink()
         (workspace.inbox / "bad.jpg").write_bytes(b"no picture")
         wait_until(lambda: jobs(workspace) and f"errors {texts.LOST_ITS_FILE}" in jobs(workspace)[0].obstacle)
-        told = workspace.told()
-        assert texts.NOT_A_PICTURE in told
-        assert "not moved yet: " in told
+        output = workspace.told()
+        assert texts.NOT_A_PICTURE in output
+        assert "not moved yet: " in output
         (workspace.errors / ".sorawatch").touch()
         wait_until(lambda: "failed" in workspace.states("bad.jpg"), told=workspace.told)
     text = (workspace.errors / "bad.error.txt").read_text()
@@ -136,13 +138,13 @@ def test_why_a_picture_failed_is_told_although_the_errors_folder_was_gone_meanwh
     assert texts.NOT_A_PICTURE in jobs(workspace)[0].reason
 
 
-def test_a_pair_that_a_sync_tool_keeps_bringing_back_is_refused_every_time(workspace: Workspace) -> None:
+def test_a_pair_that_a_sync_tool_restores_repeatedly_is_refused_every_time(workspace: Workspace) -> None:
     image = workspace.drop("beach.jpg")
-    kept = {path.name: path.read_bytes() for path in (image, image.with_suffix(".yaml"))}
+    contents = {path.name: path.read_bytes() for path in (image, image.with_suffix(".yaml"))}
     with workspace.running():
         wait_until(lambda: len(workspace.files("processed")) == 2)
         for times in range(1, 5):
-            for name, content in kept.items():
+            for name, content in contents.items():
                 (workspace.inbox / name).write_bytes(content)
             wait_until(partial(has_files, workspace, "errors", 3 * times), told=lambda: workspace.cli("status"))
             assert workspace.files("inbox") == {}
@@ -156,7 +158,7 @@ def test_a_pair_that_a_sync_tool_keeps_bringing_back_is_refused_every_time(works
 # The state below a running daemon
 
 
-def test_a_state_moved_away_and_back_stops_nothing_for_good(stalled_workspace: Workspace) -> None:
+def test_the_daemon_continues_after_its_state_was_moved_away_and_back(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
     workspace.drop("beach.jpg")
     with workspace.running():
@@ -176,20 +178,20 @@ def empty(path: Path) -> None:
     os.truncate(path, 0)
 
 
-def scribble_over(path: Path) -> None:
+def overwrite_with_text(path: Path) -> None:
     with open(path, "r+b") as file:
         file.write(b"not a database, " * (path.stat().st_size // 16))
 
 
-def wipe_the_middle(path: Path) -> None:
-    """All pages but the first, which holds the header and the names of the tables."""
+def overwrite_all_but_the_first_page(path: Path) -> None:
+    """Overwrite all pages but the first, which has the header and the names of the tables."""
     size = path.stat().st_size
     with open(path, "r+b") as file:
         file.seek(4096)
         file.write(bytes(size - 4096))
 
 
-def cut_in_half(path: Path) -> None:
+def truncate_to_half(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
@@ -197,17 +199,17 @@ def delete(path: Path) -> None:
     path.unlink()
 
 
-def each_harm(*, quick: Callable[[Path], None]) -> pytest.MarkDecorator:
-    """All ways to harm a state; those but ``quick`` are tried with the slow tests, as each takes several daemons."""
-    harms = (delete, empty, cut_in_half, scribble_over, wipe_the_middle)
+def each_damage(*, quick: Callable[[Path], None]) -> pytest.MarkDecorator:
+    """All ways to damage a state. All but ``quick`` are slow tests, because each starts several daemons."""
+    ways = (delete, empty, truncate_to_half, overwrite_with_text, overwrite_all_but_the_first_page)
     return pytest.mark.parametrize(
-        "harm", [each if each is quick else pytest.param(each, marks=pytest.mark.slow) for each in harms]
+        "damage", [each if each is quick else pytest.param(each, marks=pytest.mark.slow) for each in ways]
     )
 
 
-@each_harm(quick=wipe_the_middle)
-def test_a_state_that_is_lost_is_recovered_and_nothing_bought_twice(
-    stalled_workspace: Workspace, harm: Callable[[Path], None]
+@each_damage(quick=overwrite_all_but_the_first_page)
+def test_a_lost_state_is_recovered_and_nothing_is_bought_twice(
+    stalled_workspace: Workspace, damage: Callable[[Path], None]
 ) -> None:
     workspace = stalled_workspace
     workspace.set("limits", in_flight=2)
@@ -218,20 +220,20 @@ def test_a_state_that_is_lost_is_recovered_and_nothing_bought_twice(
     state = workspace.root / "state.db"
     daemon.kill()
     daemon.communicate()
-    harm(state)
-    told = workspace.program("run", status=2)
-    assert str(state) in told
-    assert "sorawatch recover" in told
+    damage(state)
+    output = workspace.program("run", status=2)
+    assert str(state) in output
+    assert "sorawatch recover" in output
     assert workspace.simulator.ledger().creates == 2
-    assert "took 3 unfinished jobs up again" in workspace.program("recover")
+    assert "restored 3 unfinished jobs" in workspace.program("recover")
     finish(workspace, 3)
 
 
-@each_harm(quick=delete)
-def test_a_state_harmed_below_a_running_daemon_costs_nothing(
-    stalled_workspace: Workspace, harm: Callable[[Path], None]
+@each_damage(quick=delete)
+def test_a_state_damaged_while_a_daemon_runs_causes_no_second_purchase(
+    stalled_workspace: Workspace, damage: Callable[[Path], None]
 ) -> None:
-    """Until it has to read again what it knows by heart, a daemon does not see the harm, and works on."""
+    """A daemon does not notice the damage, and continues, until it must read data that it has not cached."""
     workspace = stalled_workspace
     workspace.set("limits", in_flight=2)
     for number in range(3):
@@ -239,7 +241,7 @@ def test_a_state_harmed_below_a_running_daemon_costs_nothing(
     daemon = workspace.spawn("run")
     wait_until(lambda: workspace.counts() == {"rendering": 2, "ready": 1}, told=workspace.counts)
     state = workspace.root / "state.db"
-    harm(state)
+    damage(state)
 
     def seen_or_over() -> bool:
         workspace.simulator.finish_all()
@@ -250,9 +252,9 @@ def test_a_state_harmed_below_a_running_daemon_costs_nothing(
         daemon.kill()
     elif daemon.returncode:
         assert daemon.returncode == 2
-    _, said = daemon.communicate()
-    assert "Traceback" not in said
-    assert "fault in sorawatch" not in said
+    _, log = daemon.communicate()
+    assert "Traceback" not in log
+    assert "fault in sorawatch" not in log
     if len(workspace.files("processed")) < 6:
         assert "sorawatch recover" in workspace.program("run", status=2)
         workspace.program("recover")
@@ -265,7 +267,7 @@ def test_a_state_harmed_below_a_running_daemon_costs_nothing(
 
 
 def shift(state: Path, milliseconds: int) -> None:
-    """Move every time in the state, which is what a jump of the clock the other way looks like to a daemon."""
+    """Shift every time in the state. To a daemon this is the same as a jump of the clock in the other direction."""
     columns = {
         "jobs": ("created_at", "changed_at", "due_at", "submitted_at", "lost_at", "lease_until"),
         "purchases": ("at",),
@@ -290,7 +292,7 @@ JUMPS = pytest.mark.parametrize("jump", [DAY_MS, -DAY_MS], ids=["set back a day"
 
 
 @JUMPS
-def test_a_clock_that_jumps_between_two_runs_stalls_nothing(stalled_workspace: Workspace, jump: int) -> None:
+def test_a_clock_jump_between_two_runs_delays_nothing(stalled_workspace: Workspace, jump: int) -> None:
     workspace = stalled_workspace
     workspace.set("limits", in_flight=2, submits_per_minute=600)
     workspace.set("retries", first_seconds=600, max_seconds=900)
@@ -312,7 +314,7 @@ def test_a_clock_that_jumps_between_two_runs_stalls_nothing(stalled_workspace: W
 
 
 @JUMPS
-def test_a_clock_that_jumps_below_a_running_daemon_stalls_nothing(stalled_workspace: Workspace, jump: int) -> None:
+def test_a_clock_jump_while_a_daemon_runs_delays_nothing(stalled_workspace: Workspace, jump: int) -> None:
     workspace = stalled_workspace
     workspace.set("limits", in_flight=2, submits_per_minute=600)
     for number in range(5):
@@ -347,7 +349,7 @@ def test_a_submit_lost_while_the_clock_was_wrong_is_not_bought_twice(stalled_wor
 
 
 def finish(workspace: Workspace, orders: int) -> None:
-    """A new daemon delivers all there is, and all was bought once."""
+    """Run a new daemon, and assert that every order was delivered, and bought once."""
     with workspace.running():
         drain(workspace, orders)
     ledger = workspace.simulator.ledger()
@@ -356,7 +358,7 @@ def finish(workspace: Workspace, orders: int) -> None:
 
 
 def drain(workspace: Workspace, orders: int) -> None:
-    """Finish what the server makes, until everything lies in ``processed``."""
+    """Let the server finish all videos, until every pair is in ``processed``."""
 
     def over() -> bool:
         workspace.simulator.finish_all()

@@ -1,4 +1,4 @@
-"""What `sorawatch run` logs, as its users read it."""
+"""The log output of `sorawatch run`."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tests.support.workspace import KEY, Workspace
 STATES = ["found", "ready", "submitting", "rendering", "rendered", "delivered", "done"]
 
 
-def test_one_line_for_every_change_with_job_file_what_and_how_long(workspace: Workspace) -> None:
+def test_every_change_is_one_line_with_job_file_state_and_duration(workspace: Workspace) -> None:
     workspace.drop("beach.jpg", "slow waves at dusk")
-    told = workspace.program("run", "--once")
-    assert "dusk" not in told
-    lines = [line for line in told.splitlines() if "beach.jpg [" in line]
+    output = workspace.program("run", "--once")
+    assert "dusk" not in output
+    lines = [line for line in output.splitlines() if "beach.jpg [" in line]
     assert len(lines) == len(STATES)
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO beach\.jpg \[\w{8}\]: ", line) for line in lines)
     (rendered,) = (line for line in lines if ": rendered" in line)
     assert re.search(r"rendered \(\d+\.\d s\)$", rendered)
 
 
-def test_json_in_a_file_too_and_prompts_where_they_are_asked_for(workspace: Workspace) -> None:
+def test_json_is_also_written_to_a_file_and_prompts_are_logged_on_request(workspace: Workspace) -> None:
     workspace.set("logging", format="json", file="sorawatch.log", prompts=True, level="warning")
     workspace.drop("beach.jpg", "slow waves at dusk")
     workspace.drop("odd.jpg", seconds=5)
-    told = workspace.program("run", "--once", status=1)
-    assert told == (workspace.root / "sorawatch.log").read_text()
-    entries = [json.loads(line) for line in told.splitlines()]
+    output = workspace.program("run", "--once", status=1)
+    assert output == (workspace.root / "sorawatch.log").read_text()
+    entries = [json.loads(line) for line in output.splitlines()]
     (prompt,) = (entry["message"] for entry in entries if entry["level"] == "debug")
     assert re.fullmatch(r"beach\.jpg \[\w{8}\]: its prompt is: slow waves at dusk", prompt)
     (refused,) = (entry for entry in entries if entry["level"] == "warning")
@@ -46,27 +46,29 @@ def test_a_prompt_that_the_server_repeats_is_not_logged(workspace: Workspace) ->
     prompt = "slow waves at dusk"
     workspace.simulator.inject(Fault("generation_fails", message=f"cannot draw {prompt}", times=None))
     workspace.drop("beach.jpg", prompt)
-    told = workspace.program("run", "--once", status=1)
-    assert "cannot draw [prompt]" in told
-    assert prompt not in told
+    output = workspace.program("run", "--once", status=1)
+    assert "cannot draw [prompt]" in output
+    assert prompt not in output
 
 
-def test_a_status_that_nobody_knows_is_logged_once(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_status_is_logged_once(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
     workspace.simulator.inject(Fault("status_word", on="retrieve", word="warming_up_the_oven", times=3))
     workspace.drop("beach.jpg", "slow waves at dusk")
     assert workspace.run_once()
     assert caplog.text.count("warming_up_the_oven") == 1
 
 
-def test_a_name_of_two_lines_is_logged_on_one(workspace: Workspace) -> None:
+def test_a_name_with_a_line_break_is_logged_on_one_line(workspace: Workspace) -> None:
     workspace.drop("be\nach.jpg", "slow waves at dusk")
-    told = workspace.program("run", "--once").splitlines()
-    assert len(told) == len(STATES)
-    assert all(r"'be\nach.jpg' [" in line for line in told)
-    assert any(line.endswith(r"delivered as 'be\nach.mp4'") or r"delivered as 'be\nach.mp4' (" in line for line in told)
+    output = workspace.program("run", "--once").splitlines()
+    assert len(output) == len(STATES)
+    assert all(r"'be\nach.jpg' [" in line for line in output)
+    assert any(
+        line.endswith(r"delivered as 'be\nach.mp4'") or r"delivered as 'be\nach.mp4' (" in line for line in output
+    )
 
 
-def test_the_journal_is_told_that_what_ends_it_is_an_error(workspace: Workspace) -> None:
+def test_a_fatal_error_has_the_priority_of_an_error_in_the_journal(workspace: Workspace) -> None:
     if journald.sender() is not None:
         pytest.skip("systemd-python is installed, which writes into the journal itself")
     workspace.set("limits", in_flight=0, burst=0)
@@ -75,10 +77,10 @@ def test_the_journal_is_told_that_what_ends_it_is_an_error(workspace: Workspace)
     daemon = workspace.spawn("run", env={"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}, stderr=writing)
     os.close(writing)
     with open(reading, encoding="utf-8") as stderr:
-        told = stderr.read().splitlines()
+        output = stderr.read().splitlines()
     daemon.communicate(timeout=60)
-    assert len(told) == 2
-    assert all(line.startswith("<3>error: config.yaml") for line in told)
+    assert len(output) == 2
+    assert all(line.startswith("<3>error: config.yaml") for line in output)
 
 
 @pytest.mark.slow
@@ -92,10 +94,10 @@ def test_lines_for_the_journal_have_priorities_and_no_time(workspace: Workspace)
     daemon = workspace.spawn("run", "--once", env={"JOURNAL_STREAM": stream}, stderr=writing)
     os.close(writing)
     with open(reading, encoding="utf-8") as stderr:
-        told = stderr.read()
+        output = stderr.read()
     daemon.communicate(timeout=60)
-    assert all(line.startswith("<6>beach.jpg [") for line in told.splitlines())
-    assert len(told.splitlines()) == len(STATES)
+    assert all(line.startswith("<6>beach.jpg [") for line in output.splitlines())
+    assert len(output.splitlines()) == len(STATES)
 
 
 @pytest.mark.slow
@@ -104,12 +106,12 @@ def test_a_log_file_that_cannot_be_written_is_named(workspace: Workspace) -> Non
     assert f"{workspace.root}/missing/sorawatch.log" in workspace.program("run", "--once", status=1)
 
 
-def test_the_key_is_nowhere_in_the_most_talkative_log(workspace: Workspace) -> None:
+def test_the_key_is_not_in_the_debug_log(workspace: Workspace) -> None:
     workspace.set("logging", level="debug", prompts=True)
     workspace.simulator.inject(Fault("answer_before", on="create", status=429, message=f"Bearer {KEY} refused"))
     workspace.drop("beach.jpg", f"waves and {KEY}")
     process = workspace.spawn("run", "--once", stderr=subprocess.STDOUT)
-    told, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, told
-    assert "[key]" in told
-    assert KEY not in told
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "[key]" in output
+    assert KEY not in output

@@ -1,4 +1,4 @@
-"""A clip that is paid for arrives, in whatever form and from wherever the server has it."""
+"""Paid clips are delivered, whatever their form, and wherever the server stores them."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def frames(path: Path) -> int:
 
 
 def make_noisy(path: Path) -> None:
-    """Put noise in place of a picture: its clip has some hundred thousand bytes."""
+    """Replace a picture by noise, so that its clip has some hundred thousand bytes."""
     Image.effect_noise((640, 360), 100).convert("RGB").save(path)
 
 
 def delivered(workspace: Workspace, name: str = "beach.mp4") -> Path:
-    """The one clip, for one accepted order."""
+    """The path of the clip, after asserting that exactly one order was accepted."""
     assert workspace.run_once()
     assert list(workspace.files("outbox")) == [name]
     assert workspace.simulator.ledger().creates == 1
@@ -47,7 +47,7 @@ def delivered(workspace: Workspace, name: str = "beach.mp4") -> Path:
 
 
 def held(workspace: Workspace) -> str:
-    """What is told of the one job, which is held and has no clip."""
+    """The text about the only job, after asserting that it is held and has no clip."""
     assert not workspace.run_once()
     assert workspace.counts() == {"held": 1}
     assert workspace.files("outbox") == {}
@@ -56,20 +56,20 @@ def held(workspace: Workspace) -> str:
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "text/html; charset=utf-8", "text/plain", ""])
-def test_a_clip_is_known_by_its_bytes_whatever_its_type(beach: Workspace, media_type: str) -> None:
+def test_a_clip_is_recognized_by_its_bytes_whatever_its_content_type(beach: Workspace, media_type: str) -> None:
     beach.simulator.inject(Fault("content_type", word=media_type, times=None))
     delivered(beach)
     assert beach.simulator.ledger().downloads == 1
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "video/mp4"])
-def test_a_download_of_any_type_goes_on_where_it_broke_off(beach: Workspace, media_type: str) -> None:
+def test_an_interrupted_download_of_any_content_type_is_resumed(beach: Workspace, media_type: str) -> None:
     beach.simulator.inject(Fault("content_type", word=media_type, times=None), Fault("cut", times=3))
     delivered(beach)
 
 
 @pytest.mark.parametrize("padding", ["", "\n", "-- end of file --", "\r\n\r\n0\r\n\r\n"])
-def test_padding_behind_a_whole_clip_is_no_fault(beach: Workspace, padding: str) -> None:
+def test_padding_after_a_complete_clip_is_accepted(beach: Workspace, padding: str) -> None:
     beach.simulator.inject(Fault("padded", word=padding, times=None))
     clip = delivered(beach).read_bytes()
     assert clip.endswith(padding.encode() or bytes(4096))
@@ -80,7 +80,7 @@ def test_padding_behind_a_whole_clip_is_no_fault(beach: Workspace, padding: str)
     ("container", "suffix", "name"),
     [("webm", ".webm", "a WebM video"), ("gif", ".gif", "a GIF"), ("mpegts", ".ts", "an MPEG transport stream")],
 )
-def test_what_the_server_has_is_delivered_as_what_it_is(
+def test_other_containers_are_delivered_with_their_own_extension(
     beach: Workspace, container: str, suffix: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     beach.simulator.inject(Fault("container", word=container, times=None))
@@ -92,7 +92,7 @@ def test_what_the_server_has_is_delivered_as_what_it_is(
     assert beach.files("processed").keys() == {"beach.jpg", "beach.yaml"}
 
 
-def test_an_odd_mp4_that_stays_the_same_is_delivered_although_the_attempts_are_used_up(beach: Workspace) -> None:
+def test_an_unusual_mp4_that_stays_the_same_is_delivered_after_all_attempts(beach: Workspace) -> None:
     beach.set("retries", attempts=2)
     beach.simulator.inject(Fault("indexed_twice", times=None))
     delivered(beach)
@@ -101,13 +101,13 @@ def test_an_odd_mp4_that_stays_the_same_is_delivered_although_the_attempts_are_u
     )
 
 
-def test_a_whole_clip_that_comes_after_all_is_taken(beach: Workspace) -> None:
+def test_a_complete_clip_that_comes_later_is_delivered(beach: Workspace) -> None:
     beach.simulator.inject(Fault("container", word="webm", times=1))
     delivered(beach)
     assert "not an MP4" not in json.loads(beach.cli("show", "--json", "beach.jpg"))["note"]
 
 
-def test_what_was_seen_survives_a_restart(beach: Workspace) -> None:
+def test_a_repeated_download_is_remembered_over_a_restart(beach: Workspace) -> None:
     beach.set("retries", first_seconds=0.2, max_seconds=0.2)
     beach.simulator.inject(Fault("container", word="webm", times=None))
     with beach.running():
@@ -127,14 +127,14 @@ def test_what_was_seen_survives_a_restart(beach: Workspace) -> None:
     ids=lambda fault: fault.kind,
 )
 @pytest.mark.parametrize("container", ["", "webm"])
-def test_what_is_cut_off_or_zeros_is_held(beach: Workspace, spoiled: Fault, container: str) -> None:
+def test_a_truncated_or_zeroed_clip_is_held(beach: Workspace, spoiled: Fault, container: str) -> None:
     if container:
         beach.simulator.inject(Fault("container", word=container, times=None))
     beach.simulator.inject(spoiled)
     assert "tried 8 times" in held(beach)
 
 
-def test_a_clip_that_comes_in_another_way_each_time_is_held(beach: Workspace) -> None:
+def test_a_clip_that_differs_in_every_download_is_held(beach: Workspace) -> None:
     beach.simulator.inject(Fault("container", word="webm", times=None))
     for number in range(50):
         beach.simulator.inject(Fault("padded", word=f"-- {number} --", after=number))
@@ -142,7 +142,7 @@ def test_a_clip_that_comes_in_another_way_each_time_is_held(beach: Workspace) ->
 
 
 def assert_fetched_without_secrets(workspace: Workspace) -> None:
-    """The storage host was asked, and was told nothing that is meant for the server."""
+    """Assert that the storage host got a request, but no secrets of the server."""
     requests = workspace.simulator.storage_requests()
     assert requests
     for headers in requests:
@@ -195,7 +195,7 @@ def test_a_link_may_be_relative(beach: Workspace) -> None:
     assert_fetched_without_secrets(beach)
 
 
-def test_a_fresh_link_is_asked_for_where_the_old_one_ran_out(beach: Workspace) -> None:
+def test_a_new_link_is_requested_after_the_old_one_has_expired(beach: Workspace) -> None:
     beach.simulator.inject(
         Fault("link", on="content", word="url", location="/storage/gone", times=None),
         Fault("link", word="metadata.url", times=None),
@@ -203,7 +203,7 @@ def test_a_fresh_link_is_asked_for_where_the_old_one_ran_out(beach: Workspace) -
     delivered(beach)
 
 
-def test_a_download_by_a_link_goes_on_where_it_broke_off_and_is_checked(beach: Workspace) -> None:
+def test_an_interrupted_download_by_a_link_is_resumed_and_checked(beach: Workspace) -> None:
     make_noisy(beach.inbox / "beach.jpg")
     beach.simulator.inject(
         MISSING,
@@ -216,16 +216,16 @@ def test_a_download_by_a_link_goes_on_where_it_broke_off_and_is_checked(beach: W
     assert_fetched_without_secrets(beach)
 
 
-def test_a_link_that_leads_nowhere_is_told_to_the_person(beach: Workspace) -> None:
+def test_a_broken_link_is_reported(beach: Workspace) -> None:
     beach.simulator.inject(
         MISSING,
         Fault("link", times=None),
         Fault("answer_before", on="storage", status=403, shape="html", message="signature expired", times=None),
     )
-    told = held(beach)
+    text = held(beach)
     (video,) = beach.simulator.ledger().videos
-    assert f"/storage/{quote(video.id)}, {texts.NO_CLIP_EITHER}: HTTP 403" in told
-    assert "tried 8 times" in told
+    assert f"/storage/{quote(video.id)}, {texts.NO_CLIP_EITHER}: HTTP 403" in text
+    assert "tried 8 times" in text
     beach.simulator.clear_faults()
     beach.cli("retry", "beach.jpg")
     delivered(beach)
@@ -250,7 +250,7 @@ def test_an_expired_clip_whose_link_does_not_work_either_is_failed(beach: Worksp
     assert "Yes ($0.80)" in text
 
 
-def test_a_killed_download_by_a_link_is_gone_on_with(beach: Workspace) -> None:
+def test_a_download_by_a_link_is_resumed_after_a_kill(beach: Workspace) -> None:
     make_noisy(beach.inbox / "beach.jpg")
     beach.simulator.inject(MISSING, Fault("link", times=None), Fault("stall", on="storage"))
     process = beach.spawn("run")

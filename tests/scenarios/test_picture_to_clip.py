@@ -1,4 +1,4 @@
-"""The whole path through the real daemon: files in, files out, and what the server billed."""
+"""From a picture to its clip with the real daemon: files in, files out, and what the server billed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_dropped_picture_becomes_a_clip(workspace: Workspace) -> None:
     ]  # fmt: skip
 
 
-def test_a_running_daemon_takes_what_comes_and_keeps_subfolders(workspace: Workspace) -> None:
+def test_a_running_daemon_handles_new_pictures_and_keeps_subfolders(workspace: Workspace) -> None:
     with workspace.running():
         workspace.drop("a.png")
         workspace.drop("holiday/spain/b.webp")
@@ -74,7 +74,7 @@ def test_a_broken_pair_goes_to_errors_with_a_plain_reason(workspace: Workspace) 
     assert workspace.simulator.ledger().creates == 1
 
 
-def test_a_taken_name_is_never_overwritten(workspace: Workspace) -> None:
+def test_an_existing_file_is_never_overwritten(workspace: Workspace) -> None:
     (workspace.outbox / "beach.mp4").write_bytes(b"mine")
     (workspace.processed / "beach.yaml").write_bytes(b"mine too")
     workspace.drop("beach.jpg")
@@ -107,7 +107,7 @@ def test_deleting_a_picture_before_it_is_submitted_cancels_it(workspace: Workspa
     assert workspace.simulator.ledger().creates == 1
 
 
-def test_a_command_minds_no_claim_of_a_daemon_that_was_killed(workspace: Workspace) -> None:
+def test_a_command_ignores_the_claims_of_a_killed_daemon(workspace: Workspace) -> None:
     (workspace.inbox / "PAUSE").touch()
     workspace.drop("beach.jpg")
     with workspace.running():
@@ -120,7 +120,7 @@ def test_a_command_minds_no_claim_of_a_daemon_that_was_killed(workspace: Workspa
     assert workspace.counts() == {"withdrawn": 1}
 
 
-def test_changing_a_sidecar_before_it_is_submitted_orders_the_change_alone(workspace: Workspace) -> None:
+def test_changing_a_sidecar_before_the_submit_orders_only_the_new_version(workspace: Workspace) -> None:
     (workspace.inbox / "PAUSE").touch()
     workspace.drop("beach.jpg", "first thoughts")
     with workspace.running():
@@ -160,8 +160,8 @@ def test_a_picture_replaced_while_it_renders_is_another_order(tmp_path: Path) ->
         assert sim.ledger().creates == 2
         assert set(workspace.files("outbox")) == {"beach.mp4", "beach (2).mp4"}
         assert set(workspace.files("processed")) == {"beach.jpg", "beach.yaml"}
-        with Image.open(workspace.processed / "beach.jpg") as kept:
-            assert kept.size == (400, 300)
+        with Image.open(workspace.processed / "beach.jpg") as archived:
+            assert archived.size == (400, 300)
 
 
 def test_the_same_order_is_not_bought_again(workspace: Workspace) -> None:
@@ -243,7 +243,7 @@ def test_identical_prompts_for_different_pictures_all_arrive(workspace: Workspac
     assert (ledger.creates, ledger.duplicates) == (6, 0)
 
 
-def test_no_more_than_in_flight_run_at_once(workspace: Workspace) -> None:
+def test_at_most_in_flight_videos_run_at_once(workspace: Workspace) -> None:
     workspace.set("limits", in_flight=2)
     for number in range(7):
         workspace.drop(f"{number}.jpg")
@@ -252,7 +252,7 @@ def test_no_more_than_in_flight_run_at_once(workspace: Workspace) -> None:
     assert (ledger.creates, ledger.max_in_flight) == (7, 2)
 
 
-def test_the_days_money_is_not_exceeded(workspace: Workspace) -> None:
+def test_the_daily_spending_cap_is_not_exceeded(workspace: Workspace) -> None:
     workspace.set("limits", usd_per_day=2.0)
     for number in range(4):
         workspace.drop(f"{number}.jpg", seconds=8)

@@ -1,4 +1,4 @@
-"""Pictures on their way through the daemon: what harms none but itself, what is uploaded, what is a new order."""
+"""Pictures in the whole daemon: broken ones fail alone, uploads are exact, and some changes make a new order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def drop(workspace: Workspace, name: str, data: bytes) -> Path:
 
 @pytest.fixture
 def busy_worker() -> Callable[[], int]:
-    """Waits for the daemon's worker that is decoding something endless; other tests leave workers of their own."""
+    """Waits for the daemon's worker that decodes an endless picture. Workers of other tests may still be running."""
     others = set(workers(os.getpid()))
 
     def found() -> int | None:
@@ -35,9 +35,7 @@ def busy_worker() -> Callable[[], int]:
     return lambda: int(wait_until(found))
 
 
-def test_a_picture_that_kills_its_decoder_is_the_only_one_to_fail(
-    workspace: Workspace, busy_worker: Callable[[], int]
-) -> None:
+def test_only_the_picture_that_kills_its_decoder_fails(workspace: Workspace, busy_worker: Callable[[], int]) -> None:
     with workspace.running():
         drop(workspace, "endless.jpg", ENDLESS)
         pid = busy_worker()
@@ -52,7 +50,7 @@ def test_a_picture_that_kills_its_decoder_is_the_only_one_to_fail(
     assert workspace.simulator.ledger().creates == 1
 
 
-def test_a_picture_that_changes_while_it_is_decoded_is_not_judged_by_what_it_was(
+def test_a_picture_that_changes_while_it_is_decoded_is_not_rejected_for_its_old_content(
     workspace: Workspace, busy_worker: Callable[[], int]
 ) -> None:
     with workspace.running():
@@ -66,7 +64,7 @@ def test_a_picture_that_changes_while_it_is_decoded_is_not_judged_by_what_it_was
     assert workspace.simulator.ledger().creates == 1
 
 
-def test_a_daemon_that_stops_leaves_no_worker_and_judges_nothing(
+def test_a_stopping_daemon_leaves_no_worker_and_rejects_no_picture(
     workspace: Workspace, busy_worker: Callable[[], int]
 ) -> None:
     with workspace.running():
@@ -105,7 +103,7 @@ def test_enlarging_is_noted_in_the_job(workspace: Workspace) -> None:
     assert "upscaled 2.3×" in workspace.cli("show", "small.jpg")
 
 
-def test_a_broken_picture_says_so(workspace: Workspace) -> None:
+def test_a_broken_picture_is_reported_as_broken(workspace: Workspace) -> None:
     drop(workspace, "cut.jpg", picture(workspace.root / "whole.jpg", (800, 600)).read_bytes()[:900])
     drop(workspace, "words.jpg", b"these are words")
     assert not workspace.run_once()

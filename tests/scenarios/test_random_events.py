@@ -1,6 +1,6 @@
-"""Anything people, servers and shares do, in any order: the two promises hold.
+"""The two promises hold for random events of users, servers and shares.
 
-A failing example shrinks to a short script of what people, the server, the share and the daemon did.
+Hypothesis reduces a failing example to a short sequence of events.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ FAULTS = (
 
 
 class Server:
-    """The simulator as others reach it: over HTTP. It stays out of the processes that are forked and killed."""
+    """A client of the simulator, which runs in another process than those that are forked and killed."""
 
     def __init__(self, root: str) -> None:
         self.root, self.url = root, f"{root}/v1"
@@ -70,7 +70,7 @@ class Server:
 
 
 class Promises(RuleBasedStateMachine):
-    """The daemon is started, killed or drained between steps, so that in each step only one side acts."""
+    """The daemon is started, killed or drained between steps, so that the daemon and its environment never act at once."""
 
     server: Server
 
@@ -92,7 +92,7 @@ class Promises(RuleBasedStateMachine):
         self.drop("a")
         self.drop("b")
 
-    # Each rule has its choices as an argument: Hypothesis leaves whole rules out of a run, but no choices.
+    # Each rule takes its variants as an argument, because Hypothesis omits some rules in a run, but no arguments.
 
     @rule(do=st.sampled_from(("drop", "drop", "drop", "edit", "delete", "move_back", "pause_or_go_on")), slot=SLOTS)
     @precondition(lambda self: not self.share_gone)
@@ -117,7 +117,7 @@ class Promises(RuleBasedStateMachine):
 
     @rule(dies_at=st.none() | st.integers(1, 90))
     def daemon(self, dies_at: int | None) -> None:
-        """Run a daemon in a forked process until it has drained the inbox or, at that event of its life, dies."""
+        """Run a daemon in a forked process until the inbox is done, or until it is killed at the given event."""
         path = self.workspace.write_config()
         child = os.fork()
         if child == 0:
@@ -228,7 +228,7 @@ with simulator.running(simulator.SimulatorSettings(generation_seconds=0.02, fram
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A simulator in a process of its own."""
+    """A simulator in a separate process."""
     command = [sys.executable, "-c", _SERVE]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""Which orders are the same: one is bought once, whatever becomes of its file, and again only on purpose."""
+"""Duplicates: the same order is bought once even if its files change, and again only on request."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ STATES = ROOT / "tests/states"
 
 
 def annotate(image: Path, note: str = "a caption") -> None:
-    """Write metadata into a JPEG file, as photo managers do; its picture stays the same."""
+    """Write metadata into a JPEG file without changing its picture, as photo managers do."""
     data, text = image.read_bytes(), note.encode()
     image.write_bytes(data[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + data[2:])
 
 
 @contextmanager
 def drop_again(workspace: Workspace, name: str = "beach") -> Iterator[Path]:
-    """A pair that was filed in ``processed``, copied into the inbox again; the block may change it before."""
+    """Copy a pair from ``processed`` into the inbox again. The block may change it before."""
     copy = workspace.root / f"{name}.jpg"
     shutil.copy(workspace.processed / f"{name}.jpg", copy)
     yield copy
@@ -61,10 +61,8 @@ class TestMetadata:
         assert {*workspace.files("processed")} == {"beach.jpg", "beach.yaml"}
         assert b"a caption" in (workspace.processed / "beach.jpg").read_bytes()
 
-    def test_written_while_no_other_order_may_go_is_no_reason_to_refuse_the_pair(
-        self, stalled_workspace: Workspace
-    ) -> None:
-        """The place that it would take is its own."""
+    def test_written_at_a_reached_limit_does_not_refuse_the_pair(self, stalled_workspace: Workspace) -> None:
+        """The limit is reached by the job of the same pair."""
         workspace = stalled_workspace
         workspace.set("limits", in_flight=1)
         image = workspace.drop("beach.jpg")
@@ -89,7 +87,7 @@ class TestMetadata:
         assert workspace.simulator.ledger().creates == 1
         refused(workspace)
 
-    def test_of_a_clip_that_could_not_be_fetched_leads_to_that_clip(self, workspace: Workspace) -> None:
+    def test_written_after_a_failed_download_leads_to_that_clip(self, workspace: Workspace) -> None:
         workspace.set("retries", attempts=2)
         workspace.simulator.inject(Fault("answer_before", on="content", status=404, times=2))
         workspace.drop("beach.jpg")
@@ -105,8 +103,8 @@ class TestMetadata:
         assert {*workspace.files("outbox")} == {"beach.mp4"}
 
 
-def test_a_reference_that_comes_out_otherwise_is_no_other_order(workspace: Workspace) -> None:
-    """As with another version of the libraries that make it."""
+def test_a_reference_with_other_bytes_is_still_the_same_order(workspace: Workspace) -> None:
+    """This happens with another version of the image libraries."""
     workspace.drop("beach.jpg")
     assert workspace.run_once()
     workspace.set("reference", quality=80)
@@ -118,7 +116,7 @@ def test_a_reference_that_comes_out_otherwise_is_no_other_order(workspace: Works
 
 
 @pytest.mark.parametrize("terms", [{"seconds": 4}, {"fit": "pad"}, {"prompt": "other waves"}])
-def test_other_terms_make_another_order(workspace: Workspace, terms: dict[str, Any]) -> None:
+def test_other_settings_make_another_order(workspace: Workspace, terms: dict[str, Any]) -> None:
     workspace.drop("beach.jpg", "waves", seconds=8)
     assert workspace.run_once()
     workspace.drop("beach.jpg", **{"prompt": "waves", "seconds": 8, **terms})
@@ -146,7 +144,7 @@ def test_an_order_is_a_duplicate_for_as_long_as_its_record_is_kept(
     assert workspace.simulator.ledger().creates == creates
 
 
-def test_what_an_older_version_bought_is_not_bought_again(workspace: Workspace) -> None:
+def test_an_order_of_an_older_version_is_not_bought_again(workspace: Workspace) -> None:
     with closing(sqlite3.connect(workspace.root / "state.db")) as state:
         state.executescript((STATES / "schema3.sql").read_text())
         now = int(1000 * time.time())
@@ -164,10 +162,10 @@ def test_what_an_older_version_bought_is_not_bought_again(workspace: Workspace) 
     refused(workspace)
 
 
-class TestAnother:
+class TestAnotherTake:
     @pytest.fixture
     def duplicate(self, workspace: Workspace) -> str:
-        """The id of a job that was refused as a duplicate; another was delivered."""
+        """The id of a job that was refused as a duplicate of a delivered one."""
         workspace.drop("beach.jpg")
         assert workspace.run_once()
         with drop_again(workspace):
@@ -175,7 +173,7 @@ class TestAnother:
         assert not workspace.run_once()
         return refused(workspace)
 
-    def test_of_a_refused_duplicate(self, workspace: Workspace, duplicate: str) -> None:
+    def test_is_ordered_of_a_refused_duplicate(self, workspace: Workspace, duplicate: str) -> None:
         assert f"Asked to order {duplicate} once more" in workspace.cli("retry", "--another", duplicate)
         assert workspace.run_once()
         assert workspace.simulator.ledger().creates == 2
@@ -185,7 +183,7 @@ class TestAnother:
         latest = next(job for job in workspace.status().jobs if job.clip == "beach (2).mp4")
         assert "take" in workspace.cli("show", latest.id)
 
-    def test_is_asked_for_each_time(self, workspace: Workspace, duplicate: str) -> None:
+    def test_must_be_requested_each_time(self, workspace: Workspace, duplicate: str) -> None:
         workspace.cli("retry", "--another", duplicate)
         assert workspace.run_once()
         with drop_again(workspace):
@@ -197,7 +195,7 @@ class TestAnother:
         takes = sorted(job.order.take for job in workspace.status().jobs if job.clip and job.order)
         assert takes == [1, 2, 3]
 
-    def test_of_what_was_delivered(self, workspace: Workspace) -> None:
+    def test_is_ordered_of_a_delivered_job(self, workspace: Workspace) -> None:
         workspace.drop("beach.jpg")
         assert workspace.run_once()
         (done,) = workspace.status().jobs
@@ -211,7 +209,7 @@ class TestAnother:
         assert workspace.simulator.ledger().creates == 2
         assert f"same order as job {done.id}" in (workspace.errors / "beach.error.txt").read_text()
 
-    def test_of_what_failed(self, workspace: Workspace) -> None:
+    def test_is_ordered_of_a_failed_job(self, workspace: Workspace) -> None:
         workspace.set("retries", failed_generations=0)
         workspace.simulator.inject(Fault("generation_fails", times=1))
         workspace.drop("beach.jpg")
@@ -223,7 +221,7 @@ class TestAnother:
         assert workspace.files("errors") == {}
 
     @pytest.mark.parametrize("by_hand", [False, True])
-    def test_that_failed_is_tried_again_as_what_it_was(
+    def test_keeps_its_number_in_a_retry_after_a_failure(
         self, workspace: Workspace, duplicate: str, by_hand: bool
     ) -> None:
         workspace.set("retries", failed_generations=0)
@@ -240,7 +238,7 @@ class TestAnother:
         assert workspace.run_once()
         assert {*workspace.files("outbox")} == {"beach.mp4", "beach (2).mp4"}
 
-    def test_that_gets_other_metadata_while_it_is_rendered_stays_what_it_is(self, stalled_workspace: Workspace) -> None:
+    def test_keeps_its_number_if_metadata_are_written_during_the_render(self, stalled_workspace: Workspace) -> None:
         workspace = stalled_workspace
         image = workspace.drop("beach.jpg")
         with workspace.running():
@@ -257,7 +255,7 @@ class TestAnother:
         assert workspace.simulator.ledger().creates == 2
         assert workspace.files("errors") == {}
 
-    def test_whose_name_is_taken_meanwhile(self, workspace: Workspace, duplicate: str) -> None:
+    def test_gets_another_name_if_its_own_exists_in_the_inbox(self, workspace: Workspace, duplicate: str) -> None:
         workspace.drop("beach.jpg", "something else")
         workspace.cli("retry", "--another", duplicate)
         assert workspace.run_once()
@@ -265,7 +263,7 @@ class TestAnother:
         assert len(workspace.files("outbox")) == 3
         assert workspace.files("inbox") == {}
 
-    def test_is_heard_by_a_running_daemon(self, workspace: Workspace, duplicate: str) -> None:
+    def test_can_be_requested_while_a_daemon_runs(self, workspace: Workspace, duplicate: str) -> None:
         with workspace.running():
             workspace.cli("retry", "--another", duplicate)
             wait_until(lambda: len(workspace.files("outbox")) == 2)
@@ -278,13 +276,13 @@ class TestAnother:
         (workspace.inbox / "PAUSE").touch()
         with workspace.running():
             wait_until(lambda: "ready" in workspace.states("beach.jpg"))
-            told = workspace.cli("retry", "--another", "beach.jpg", status=1)
-            assert f"{texts.NOT_AGAIN_NOW}: it waits in the inbox for its first order" in told
+            output = workspace.cli("retry", "--another", "beach.jpg", status=1)
+            assert f"{texts.NOT_AGAIN_NOW}: it waits in the inbox for its first order" in output
             (workspace.inbox / "PAUSE").unlink()
             wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
-            told = workspace.cli("retry", "--another", "beach.jpg", status=1)
-            assert "it is rendering, and its pair is still in the inbox" in told
-            assert f"Run `sorawatch retry --another {workspace.status().jobs[0].id}` once it is delivered." in told
+            output = workspace.cli("retry", "--another", "beach.jpg", status=1)
+            assert "it is rendering, and its pair is still in the inbox" in output
+            assert f"Run `sorawatch retry --another {workspace.status().jobs[0].id}` once it is delivered." in output
             workspace.simulator.finish_all()
             wait_until(lambda: "done" in workspace.states("beach.jpg"))
         (done,) = workspace.status().jobs
@@ -293,7 +291,7 @@ class TestAnother:
             "retry", "--another", done.id, status=1
         )
 
-    def test_whose_pair_was_taken_away(self, workspace: Workspace, duplicate: str) -> None:
+    def test_is_refused_if_the_pair_was_removed(self, workspace: Workspace, duplicate: str) -> None:
         for name in ("beach.jpg", "beach.yaml"):
             (workspace.errors / name).unlink()
         workspace.cli("retry", "--another", duplicate)

@@ -1,4 +1,4 @@
-"""The state is lost, or an older one is put back: what was bought since is known from the ledger beside it."""
+"""A lost state, or an older one that was restored: later purchases are known from the ledger beside it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def afterwards_put_back(workspace: Workspace, *, work: bool = True) -> Iterator[None]:
-    """What happens in the block is unknown to the state after it, and to the work folder unless ``work`` stays."""
-    kept = workspace.root / "backup"
-    shutil.rmtree(kept, ignore_errors=True)
-    kept.mkdir()
+def restored_afterwards(workspace: Workspace, *, work: bool = True) -> Iterator[None]:
+    """Restore the state from before the block after it. The work folder is removed unless ``work`` is true."""
+    backup = workspace.root / "backup"
+    shutil.rmtree(backup, ignore_errors=True)
+    backup.mkdir()
     state = workspace.root / "state.db"
     if state.exists():
-        shutil.copy(state, kept)
+        shutil.copy(state, backup)
     yield
     for path in workspace.root.glob("state.db*"):
         if path.is_file() and path.name != "state.db.ledger":
             path.unlink()
-    if (kept / "state.db").exists():
-        shutil.copy(kept / "state.db", state)
+    if (backup / "state.db").exists():
+        shutil.copy(backup / "state.db", state)
     if not work:
         shutil.rmtree(workspace.root / "state.db.work")
 
@@ -60,19 +60,19 @@ def pause(workspace: Workspace) -> None:
     (workspace.inbox / "PAUSE").touch()
 
 
-def go_on(workspace: Workspace) -> None:
+def resume(workspace: Workspace) -> None:
     (workspace.inbox / "PAUSE").unlink()
 
 
 def ready(workspace: Workspace) -> None:
-    """Leave a job that is ready, and nothing else."""
+    """Run a daemon until there is one ready job."""
     pause(workspace)
     with workspace.running():
         wait_until(lambda: "ready" in workspace.states("beach.jpg"))
-    go_on(workspace)
+    resume(workspace)
 
 
-def test_it_tells_what_was_bought_and_what_became_of_it(workspace: Workspace) -> None:
+def test_the_ledger_has_every_purchase_and_its_result(workspace: Workspace) -> None:
     name = os.fsdecode(b"tr\xffip/beach \xfc.jpg")
     workspace.drop(name, "waves", seconds=4)
     assert workspace.run_once()
@@ -88,10 +88,10 @@ def test_it_tells_what_was_bought_and_what_became_of_it(workspace: Workspace) ->
 
 
 class TestAnOlderState:
-    def test_does_not_know_what_was_delivered_since(self, workspace: Workspace) -> None:
+    def test_without_a_job_that_was_delivered_since(self, workspace: Workspace) -> None:
         workspace.drop("first.jpg")
         assert workspace.run_once()
-        with afterwards_put_back(workspace):
+        with restored_afterwards(workspace):
             workspace.drop("beach.jpg")
             assert workspace.run_once()
         drop_again(workspace)
@@ -101,35 +101,35 @@ class TestAnOlderState:
         assert "$1.60 spent" in workspace.cli("report")
 
     @pytest.mark.parametrize("work", [True, False])
-    def test_has_as_ready_what_was_delivered_since(self, workspace: Workspace, work: bool) -> None:
+    def test_with_a_ready_job_that_was_delivered_since(self, workspace: Workspace, work: bool) -> None:
         workspace.drop("beach.jpg")
         ready(workspace)
-        with afterwards_put_back(workspace, work=work):
+        with restored_afterwards(workspace, work=work):
             assert workspace.run_once()
         assert workspace.run_once()
         assert (workspace.simulator.ledger().creates, {*workspace.files("outbox")}) == (1, {"beach.mp4"})
         assert {*workspace.files("processed")} == {"beach.jpg", "beach.yaml"}
         assert [job.clip for job in workspace.status().jobs] == ["beach.mp4"]
 
-    def test_has_as_rendering_what_was_delivered_since(self, stalled_workspace: Workspace) -> None:
+    def test_with_a_rendering_job_that_was_delivered_since(self, stalled_workspace: Workspace) -> None:
         workspace = stalled_workspace
         workspace.drop("beach.jpg")
         with workspace.running():
             wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
-        with afterwards_put_back(workspace, work=False):
+        with restored_afterwards(workspace, work=False):
             workspace.simulator.finish_all()
             assert workspace.run_once()
         assert workspace.run_once()
         assert (workspace.simulator.ledger().creates, {*workspace.files("outbox")}) == (1, {"beach.mp4"})
 
     @pytest.mark.parametrize("known", [True, False])
-    def test_does_not_know_an_order_whose_video_is_known(self, stalled_workspace: Workspace, known: bool) -> None:
-        """Nor does the work folder."""
+    def test_without_an_order_whose_video_is_in_the_ledger(self, stalled_workspace: Workspace, known: bool) -> None:
+        """The work folder does not know the order either."""
         workspace = stalled_workspace
         workspace.drop("beach.jpg")
         if known:
             ready(workspace)
-        with afterwards_put_back(workspace, work=False), workspace.running():
+        with restored_afterwards(workspace, work=False), workspace.running():
             wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
         workspace.changes.clear()
         workspace.simulator.finish_all()
@@ -138,14 +138,16 @@ class TestAnOlderState:
         assert "submitting" not in workspace.states("beach.jpg")
 
     @pytest.mark.parametrize("known", [True, False])
-    def test_does_not_know_an_order_whose_answer_never_came(self, workspace: Workspace, known: bool) -> None:
+    def test_without_an_order_whose_answer_was_lost(self, workspace: Workspace, known: bool) -> None:
         self.lose_an_answer(workspace, known)
         assert workspace.run_once()
         assert (workspace.simulator.ledger().creates, {*workspace.files("outbox")}) == (1, {"beach.mp4"})
         assert "uncertain" in workspace.states("beach.jpg") or known
 
     @pytest.mark.parametrize("known", [True, False])
-    def test_holds_such_an_order_where_the_server_has_no_list(self, workspace: Workspace, known: bool) -> None:
+    def test_without_an_order_whose_answer_was_lost_is_held_without_a_list(
+        self, workspace: Workspace, known: bool
+    ) -> None:
         self.lose_an_answer(workspace, known)
         workspace.simulator.inject(Fault("answer_before", on="list", status=404, times=None))
         assert not workspace.run_once()
@@ -154,26 +156,26 @@ class TestAnOlderState:
 
     @staticmethod
     def lose_an_answer(workspace: Workspace, known: bool) -> None:
-        """The server has an order of which the state that was put back, and the work folder, know nothing."""
+        """Make an order that the server has, but that the restored state and the work folder do not know."""
         workspace.drop("beach.jpg")
         if known:
             ready(workspace)
         workspace.simulator.inject(Fault("delay_after", on="create", seconds=30))
-        with afterwards_put_back(workspace, work=False):
+        with restored_afterwards(workspace, work=False):
             daemon = workspace.spawn("run")
             workspace.simulator.wait_for(lambda ledger: ledger.creates == 1)
             daemon.kill()
             daemon.communicate()
         workspace.changes.clear()
 
-    def test_has_an_order_that_was_given_up_and_made_anew_since(self, stalled_workspace: Workspace) -> None:
-        """The video that it knows has failed, and another was ordered in its place."""
+    def test_with_an_order_that_was_replaced_since(self, stalled_workspace: Workspace) -> None:
+        """The video in the state has failed, and another one was ordered instead."""
         workspace = stalled_workspace
         workspace.simulator.inject(Fault("generation_fails", times=1))
         workspace.drop("beach.jpg")
         with workspace.running():
             wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
-        with afterwards_put_back(workspace, work=False), workspace.running():
+        with restored_afterwards(workspace, work=False), workspace.running():
             workspace.simulator.finish_all()
             workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
             wait_until(lambda: workspace.states("beach.jpg")[-1] == "rendering")
@@ -183,8 +185,8 @@ class TestAnOlderState:
 
 
 class TestALostState:
-    def test_is_made_anew_and_knows_what_was_delivered(self, workspace: Workspace) -> None:
-        with afterwards_put_back(workspace):
+    def test_is_replaced_by_a_new_one_with_the_delivered_orders(self, workspace: Workspace) -> None:
+        with restored_afterwards(workspace):
             workspace.drop("beach.jpg")
             assert workspace.run_once()
             before = workspace.cli("report", "--json")
@@ -193,9 +195,9 @@ class TestALostState:
         assert is_refused(workspace)
         assert workspace.cli("report", "--json") == before
 
-    def test_is_recovered_with_what_was_delivered(self, stalled_workspace: Workspace) -> None:
+    def test_is_recovered_with_the_delivered_orders(self, stalled_workspace: Workspace) -> None:
         workspace = stalled_workspace
-        with afterwards_put_back(workspace):
+        with restored_afterwards(workspace):
             workspace.drop("beach.jpg")
             with workspace.running():
                 wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
@@ -203,8 +205,8 @@ class TestALostState:
                 wait_until(lambda: "done" in workspace.states("beach.jpg"))
                 workspace.drop("other.jpg")
                 wait_until(lambda: "rendering" in workspace.states("other.jpg"))
-        told = workspace.program("recover")
-        assert "took 1 unfinished jobs up again. Known again from the ledger: 2 orders." in told
+        output = workspace.program("recover")
+        assert "restored 1 unfinished jobs. Restored from the ledger: 2 orders." in output
         drop_again(workspace)
         workspace.simulator.finish_all()
         assert not workspace.run_once()
@@ -213,10 +215,10 @@ class TestALostState:
         assert workspace.simulator.ledger().creates == 2
 
 
-class TestTheFile:
+class TestTheLedger:
     @pytest.mark.parametrize("cut", [1, 20, 100])
-    def test_may_end_within_a_line(self, workspace: Workspace, cut: int) -> None:
-        with afterwards_put_back(workspace):
+    def test_may_have_an_incomplete_last_line(self, workspace: Workspace, cut: int) -> None:
+        with restored_afterwards(workspace):
             workspace.drop("beach.jpg")
             workspace.drop("other.jpg")
             assert workspace.run_once()
@@ -229,35 +231,35 @@ class TestTheFile:
         assert workspace.simulator.ledger().creates == 3
         assert [line["entry"] for line in lines_that_can_be_read(workspace)].count("bought") == 3
 
-    def test_may_hold_anything_else(self, workspace: Workspace) -> None:
+    def test_may_have_unknown_lines(self, workspace: Workspace) -> None:
         workspace.drop("beach.jpg")
-        with afterwards_put_back(workspace):
+        with restored_afterwards(workspace):
             assert workspace.run_once()
-            told = b'\n{"entry":"from the future","token":"t"}\n[]\n17\n\xff\xfe\n{"entry":"settled","token":"t"}\n{}\n'
-            ledger(workspace).write_bytes(told + ledger(workspace).read_bytes())
+            junk = b'\n{"entry":"from the future","token":"t"}\n[]\n17\n\xff\xfe\n{"entry":"settled","token":"t"}\n{}\n'
+            ledger(workspace).write_bytes(junk + ledger(workspace).read_bytes())
         drop_again(workspace)
         assert not workspace.run_once()
         assert workspace.simulator.ledger().creates == 1
 
-    def test_gets_what_it_lacks_at_the_next_start(self, workspace: Workspace) -> None:
+    def test_is_completed_at_the_next_start(self, workspace: Workspace) -> None:
         workspace.drop("beach.jpg")
         assert workspace.run_once()
         ledger(workspace).unlink()
-        with afterwards_put_back(workspace):
+        with restored_afterwards(workspace):
             workspace.run_once()
         (workspace.root / "state.db").unlink()
         drop_again(workspace)
         assert not workspace.run_once()
         assert is_refused(workspace)
 
-    def test_is_not_written_anew_where_it_lacks_nothing(self, workspace: Workspace) -> None:
+    def test_is_not_written_at_a_start_if_it_is_complete(self, workspace: Workspace) -> None:
         workspace.drop("beach.jpg")
         assert workspace.run_once()
         before = ledger(workspace).read_bytes()
         assert workspace.run_once()
         assert ledger(workspace).read_bytes() == before
 
-    def test_that_cannot_be_written_stops_orders_and_nothing_else(self, stalled_workspace: Workspace) -> None:
+    def test_that_cannot_be_written_stops_only_new_orders(self, stalled_workspace: Workspace) -> None:
         workspace = stalled_workspace
         workspace.drop("beach.jpg")
         with workspace.running():
@@ -274,11 +276,11 @@ class TestTheFile:
             workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
             workspace.simulator.finish_all()
             wait_until(lambda: "done" in workspace.states("other.jpg"))
-        told = [(line["entry"], line.get("clip")) for line in lines(workspace)]
-        assert ("settled", "beach.mp4") in told
-        assert ("settled", "other.mp4") in told
+        entries = [(line["entry"], line.get("clip")) for line in lines(workspace)]
+        assert ("settled", "beach.mp4") in entries
+        assert ("settled", "other.mp4") in entries
 
-    def test_that_cannot_be_read_is_not_started_without(self, workspace: Workspace) -> None:
+    def test_that_cannot_be_read_prevents_a_start(self, workspace: Workspace) -> None:
         workspace.drop("beach.jpg")
         assert workspace.run_once()
         ledger(workspace).unlink()

@@ -1,4 +1,4 @@
-"""Every answer in `server_answers`, through the whole daemon: what was bought, held, charged and said.
+"""Every answer in `server_answers` with the whole daemon: what is bought, held, charged and reported.
 
 Whatever a server answers, no picture is bought twice, and only a refused key is blamed on the key.
 """
@@ -26,12 +26,12 @@ from tests.support.workspace import Workspace, wait_until
 pytestmark = pytest.mark.slow
 
 PRICE = 800_000
-"""Micro-dollars of one clip as the workspace orders it."""
+"""Micro-dollars: the price of one clip with the workspace's defaults."""
 
 NO_LIST = Fault("answer_before", on="list", status=404, shape="detail_text", times=None)
 
 LATE = 0.5
-"""Seconds for one request where a test waits until a list proves something, which is half as long again."""
+"""The time-out of a request in seconds. Tests that need a proof by lists wait 1.5 times as long."""
 
 
 def each(answers: Iterable[Row]) -> pytest.MarkDecorator:
@@ -39,7 +39,7 @@ def each(answers: Iterable[Row]) -> pytest.MarkDecorator:
 
 
 def drained(workspace: Workspace, seconds: float = 15) -> bool:
-    """As `Workspace.run_once`; fails if it takes so many seconds, for a pause may last."""
+    """As `Workspace.run_once`, but fail after so many seconds, because a pause may not end."""
     loaded = config.load(workspace.write_config(), {})
     late = threading.Event()
     with build.opened(loaded, {}, [lambda before, after: workspace.changes.append((before, after))]) as daemon:
@@ -59,7 +59,7 @@ def drained(workspace: Workspace, seconds: float = 15) -> bool:
 
 
 def latest(workspace: Workspace) -> dict[str, Job]:
-    """Every job as it is now, by its picture."""
+    """Every job by the path of its picture."""
     return {after.pair.path: after for _, after in workspace.changes}
 
 
@@ -69,30 +69,30 @@ def only_job(workspace: Workspace) -> Job:
 
 
 def told_of(workspace: Workspace) -> str:
-    """All that is said of the jobs and the pauses."""
+    """All texts about the jobs and the pauses."""
     snapshot = workspace.status()
     errors = [path.read_text() for path in workspace.errors.rglob("*.error.txt")]
     pauses = [text for pause in snapshot.pauses for text in (pause.reason, pause.hint)]
     return "\n".join([text for job in snapshot.jobs for text in (job.reason, job.hint, job.obstacle)] + errors + pauses)
 
 
-def assert_no_key_is_blamed(told: str) -> None:
+def assert_no_key_is_blamed(text: str) -> None:
     for words in ("refuses the API key", "valid key", "SORAWATCH_API_KEY"):
-        assert words not in told
+        assert words not in text
 
 
 def assert_held_as_lost(workspace: Workspace, creates: int, says: Iterable[str] = ()) -> None:
-    """The only picture is held, perhaps charged, and still where it was."""
+    """Assert that the only job is held, that it may be charged, and that its pair was not moved."""
     assert workspace.simulator.ledger().creates == creates
     job = only_job(workspace)
     assert (job.state.value, job.charged) == ("held", Charged.PERHAPS), job.reason
     today = workspace.status().today
     assert today.spent + today.reserved == PRICE
     assert set(workspace.files("inbox")) == {"beach.jpg", "beach.yaml"}
-    told = told_of(workspace)
+    text = told_of(workspace)
     for words in (f"It {texts.MAYBE_CHARGED} ($0.80)", f"sorawatch adopt {job.id}", *says):
-        assert words in told
-    assert_no_key_is_blamed(told)
+        assert words in text
+    assert_no_key_is_blamed(text)
 
 
 def assert_delivered(workspace: Workspace, creates: int = 1, pictures: int = 1) -> None:
@@ -103,13 +103,13 @@ def assert_delivered(workspace: Workspace, creates: int = 1, pictures: int = 1) 
 
 
 def sold(count: int) -> dict[str, dict[str, Any]]:
-    """The first of the models that the simulator of `apart` sells, as a configuration describes them."""
+    """The first ``count`` models of the simulator of `apart`, as in a configuration."""
     return {f"m{number}": {"sizes": ["320x180"], "seconds": [8], "usd_per_second": 0.1} for number in range(count)}
 
 
 @pytest.fixture
 def apart(tmp_path: Path) -> Iterator[Workspace]:
-    """A workspace whose simulator sells many models of small clips, so that each order can have its own."""
+    """A workspace whose simulator has many models with small clips, so that each order can use another model."""
     prices = {"320x180": Decimal("0.10")}
     models = tuple(simulator.ModelCard(f"m{number}", "standard", prices, ("8",)) for number in range(50))
     settings = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1, models=models)
@@ -125,13 +125,13 @@ def beach(workspace: Workspace) -> Workspace:
     return workspace
 
 
-# Orders that were perhaps taken
+# Orders that may have been accepted
 
 
 def bought_apart(workspace: Workspace, answers: list[Row], kind: str, **options: Any) -> dict[str, Job]:
-    """What became of as many pictures, each ordered of a model of its own, by the name of the row each was answered with.
+    """Order one picture for each answer, each with another model. Returns the jobs by the name of the answer's row.
 
-    Where lost answers or refusals stop further orders, they stop those for their own model.
+    The models differ so that lost answers and refusals do not stop the other orders.
     """
     workspace.set("limits", in_flight=2 * len(answers))
     workspace.set("models", **sold(len(answers)))
@@ -172,7 +172,7 @@ def test_lost_answers_are_held_and_never_sent_again(apart: Workspace, kind: str)
 
 
 @each([row for row in rows.LOST if row.name in rows.LOST_FOR_ALL])
-def test_a_lost_answer_that_concerns_everybody_is_held_all_the_same(beach: Workspace, row: Row) -> None:
+def test_a_lost_answer_with_a_general_cause_is_held_too(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
     assert not drained(beach)
     assert_held_as_lost(beach, 1, row.says)
@@ -187,7 +187,7 @@ def test_lost_answers_are_found_in_the_list(apart: Workspace) -> None:
     assert all("uncertain" in apart.states(job.pair.path) for job in jobs.values())
 
 
-def test_what_was_perhaps_charged_is_reserved_until_it_is_known(beach: Workspace) -> None:
+def test_a_possible_charge_is_reserved_until_it_is_resolved(beach: Workspace) -> None:
     beach.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), NO_LIST)
     assert not drained(beach)
     assert (beach.status().today.spent, beach.status().today.reserved) == (0, PRICE)
@@ -198,7 +198,7 @@ def test_what_was_perhaps_charged_is_reserved_until_it_is_known(beach: Workspace
 
 
 @each([row for row in rows.LOST if row.name in rows.SHOWN_ID])
-def test_what_looks_like_an_id_is_shown_for_adoption(beach: Workspace, row: Row) -> None:
+def test_a_possible_id_is_shown_for_adoption(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
     assert not drained(beach)
     (video,) = beach.simulator.ledger().videos
@@ -219,10 +219,10 @@ def test_the_video_of_another_job_is_a_lost_answer(workspace: Workspace) -> None
     assert workspace.simulator.ledger().creates == 2
 
 
-# Orders that were taken
+# Orders that were accepted
 
 
-def test_an_id_is_found_wherever_it_stands(apart: Workspace) -> None:
+def test_an_id_is_found_anywhere_in_the_answer(apart: Workspace) -> None:
     apart.simulator.inject(NO_LIST)
     jobs = bought_apart(apart, rows.TAKEN, "answer_after")
     assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(jobs, "done")
@@ -230,10 +230,10 @@ def test_an_id_is_found_wherever_it_stands(apart: Workspace) -> None:
     assert apart.simulator.ledger().creates == len(jobs)
 
 
-# Orders that were not taken
+# Orders that were not accepted
 
 
-def test_what_was_refused_for_now_is_sent_again(apart: Workspace) -> None:
+def test_a_temporary_refusal_is_sent_again(apart: Workspace) -> None:
     apart.set("retries", attempts=1000, first_seconds=0.01, max_seconds=0.05)
     jobs = bought_apart(apart, rows.LATER, "answer_before", times=2)
     assert {name: job.state.value for name, job in jobs.items()} == dict.fromkeys(jobs, "done")
@@ -242,71 +242,73 @@ def test_what_was_refused_for_now_is_sent_again(apart: Workspace) -> None:
 
 
 def refused(workspace: Workspace, answers: list[Row]) -> dict[str, str]:
-    """The error texts of as many pictures, by the name of the row that each was answered with."""
+    """Order one picture for each answer. Returns the error texts by the name of the answer's row."""
     names = {f"{number:02}": row.name for number, row in enumerate(answers)}
     for (name, _), row in zip(names.items(), answers, strict=True):
         workspace.drop(f"{name}.jpg", f"picture {name}")
         workspace.simulator.inject(row.fault("answer_before", "create", prompt=f"picture {name}"))
     assert not drained(workspace)
-    told = {path.name.partition(".")[0]: path.read_text() for path in workspace.errors.glob("*.error.txt")}
-    assert workspace.counts() == {"failed": len(answers)}, {names[name] for name in names.keys() - told.keys()}
+    errors = {path.name.partition(".")[0]: path.read_text() for path in workspace.errors.glob("*.error.txt")}
+    assert workspace.counts() == {"failed": len(answers)}, {names[name] for name in names.keys() - errors.keys()}
     assert workspace.simulator.ledger().creates == 0
-    return {names[name]: text for name, text in told.items()}
+    return {names[name]: text for name, text in errors.items()}
 
 
 def test_a_refused_order_goes_to_errors_uncharged_and_quoted(workspace: Workspace) -> None:
-    told = refused(workspace, rows.REFUSED)
+    errors = refused(workspace, rows.REFUSED)
     for row in rows.REFUSED:
-        assert f"{texts.WAS_IT_CHARGED}\n    No." in told[row.name]
+        assert f"{texts.WAS_IT_CHARGED}\n    No." in errors[row.name]
         for words in row.says:
-            assert words in told[row.name]
-    assert_no_key_is_blamed("".join(told.values()))
+            assert words in errors[row.name]
+    assert_no_key_is_blamed("".join(errors.values()))
 
 
-def test_what_moderation_refuses_at_submit_is_said_to_be_that(workspace: Workspace) -> None:
-    told = refused(workspace, rows.MODERATED)
-    assert {name for name, text in told.items() if "moderation" not in text.partition(texts.WAS_IT_CHARGED)[0]} == set()
+def test_a_moderation_refusal_at_the_submit_is_reported_as_such(workspace: Workspace) -> None:
+    errors = refused(workspace, rows.MODERATED)
+    assert {
+        name for name, text in errors.items() if "moderation" not in text.partition(texts.WAS_IT_CHARGED)[0]
+    } == set()
     assert workspace.simulator.ledger().rejected == len(rows.MODERATED)
 
 
 def paused(workspace: Workspace) -> str:
-    """What is told once submissions pause; nothing may have been bought, failed or moved."""
+    """The texts after submissions are paused. Asserts that nothing was bought, failed or moved."""
     with workspace.running():
         wait_until(lambda: workspace.status().pauses, 8, lambda: told_of(workspace))
-        told = told_of(workspace)
+        text = told_of(workspace)
         assert texts.NOTHING_IS_SUBMITTED in workspace.told() or "paused" in workspace.told()
     assert workspace.files("errors") == {}
     assert workspace.counts() == {"ready": 1}
     assert workspace.simulator.ledger().creates == 0
-    return told
+    return text
 
 
 @each(rows.KEY)
-def test_a_refused_key_stops_everybody(beach: Workspace, row: Row) -> None:
+def test_a_refused_key_stops_all_orders(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "create"))
-    told = paused(beach)
+    text = paused(beach)
     for words in row.says:
-        assert words in told
+        assert words in text
 
 
 @each(rows.CREDIT)
-def test_an_empty_account_stops_everybody_and_is_no_bad_key(beach: Workspace, row: Row) -> None:
+def test_an_empty_account_stops_all_orders_and_does_not_blame_the_key(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "create"))
-    told = paused(beach)
-    assert "credit" in told
-    assert_no_key_is_blamed(told)
+    text = paused(beach)
+    assert "credit" in text
+    assert_no_key_is_blamed(text)
 
 
 @each(rows.NEUTRAL)
-def test_what_nobody_knows_is_quoted_and_no_key_is_blamed(beach: Workspace, row: Row) -> None:
+def test_an_unknown_error_is_quoted_and_does_not_blame_the_key(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "create"))
-    told = paused(beach)
+    text = paused(beach)
     for words in row.says:
-        assert words in told
-    assert_no_key_is_blamed(told)
+        assert words in text
+    assert_no_key_is_blamed(text)
 
 
-def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(apart: Workspace) -> None:
+def test_an_unavailable_model_stops_only_its_own_orders(apart: Workspace) -> None:
     apart.set("models", **sold(len(rows.MODEL) + 1))
     for number, row in enumerate(rows.MODEL):
         apart.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}", size="320x180", priority=1)
@@ -316,9 +318,9 @@ def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(apart: Workspac
         wait_until(lambda: apart.counts() == {"ready": len(rows.MODEL), "done": 1}, 10, apart.told)
         wait_until(lambda: len(apart.status().pauses) == len(rows.MODEL), 10, apart.told)
         pauses = [pause.model for pause in apart.status().pauses]
-        told = told_of(apart)
+        text = told_of(apart)
     assert sorted(pauses) == sorted(sold(len(rows.MODEL)))
-    assert_no_key_is_blamed(told)
+    assert_no_key_is_blamed(text)
     assert apart.files("errors") == {}
     assert list(apart.files("outbox")) == ["other.mp4"]
 
@@ -326,15 +328,15 @@ def test_a_model_that_is_not_to_be_had_stops_its_own_orders_only(apart: Workspac
 def test_a_check_with_a_key_that_litellm_refuses_does_not_say_ready(workspace: Workspace) -> None:
     (row,) = [row for row in rows.KEY if "LiteLLM" in row.name]
     workspace.simulator.inject(row.fault("answer_before", "any"))
-    told = workspace.cli("check", status=1)
-    assert texts.READY_TO_RUN not in told
-    assert "No connected db" in told
+    text = workspace.cli("check", status=1)
+    assert texts.READY_TO_RUN not in text
+    assert "No connected db" in text
 
 
-# What becomes of a job
+# Answers to polls
 
 
-def test_what_moderation_refuses_of_a_job_is_not_ordered_again(workspace: Workspace) -> None:
+def test_a_job_that_moderation_ended_is_not_ordered_again(workspace: Workspace) -> None:
     names = list(rows.FAILED_BY_MODERATION)
     for number, (code, message) in enumerate(rows.FAILED_BY_MODERATION.values()):
         workspace.drop(f"{number:02}.jpg", f"picture {number:02}")
@@ -350,7 +352,7 @@ def test_what_moderation_refuses_of_a_job_is_not_ordered_again(workspace: Worksp
 
 
 def polled(workspace: Workspace, faults: dict[str, Fault]) -> dict[str, Job]:
-    """What became of as many pictures, by the name of the fault that each met."""
+    """Order one picture for each fault. Returns the jobs by the name of the fault."""
     workspace.set("limits", in_flight=2 * len(faults))
     for number, fault in enumerate(faults.values()):
         workspace.drop(f"{number}.jpg", f"picture {number};", seconds=4)
@@ -361,11 +363,11 @@ def polled(workspace: Workspace, faults: dict[str, Fault]) -> dict[str, Job]:
     return {name: jobs[f"{number}.jpg"] for number, name in enumerate(faults)}
 
 
-def test_a_finished_video_is_seen_whatever_the_word_and_wherever_it_stands(workspace: Workspace) -> None:
+def test_a_finished_video_is_recognized_by_any_word_at_any_place(workspace: Workspace) -> None:
     words = ("succeed", "Succeed", "ready", "Ready", "finish", "FINISH")
     faults = {word: Fault("status_word", on="retrieve", when="completed", word=word, times=None) for word in words}
     faults |= {row.name: row.fault("answer_after", "retrieve", when="completed") for row in rows.FINISHED}
-    # What nobody knows is waited out.
+    # Unknown words count as still rendering.
     numbers = {f"status {number}": {"id": "{id}", "object": "video", "status": number} for number in (0, 1, 5)}
     faults |= {name: Row("", 200, body).fault("answer_after", "retrieve", times=2) for name, body in numbers.items()}
     jobs = polled(workspace, faults)
@@ -377,7 +379,7 @@ WORDS_FOR_FAILED = [
 ]  # fmt: skip
 
 
-def test_words_for_a_video_that_will_not_come(workspace: Workspace) -> None:
+def test_words_for_a_video_that_was_not_made(workspace: Workspace) -> None:
     workspace.set("retries", failed_generations=0)
     faults = {word: Fault("status_word", on="retrieve", word=word, times=None) for word in WORDS_FOR_FAILED}
     assert {
@@ -385,7 +387,7 @@ def test_words_for_a_video_that_will_not_come(workspace: Workspace) -> None:
     } == set()
 
 
-def test_polls_that_stay_unreadable_end_as_held(workspace: Workspace) -> None:
+def test_a_job_whose_polls_stay_unreadable_is_held(workspace: Workspace) -> None:
     workspace.set("polling", stall_minutes=0.01, abandon_hours=0.0003)
     jobs = polled(workspace, {row.name: row.fault("answer_before", "retrieve") for row in rows.UNREADABLE_POLLS})
     assert as_lost(jobs) == dict.fromkeys(jobs, ("held", Charged.PERHAPS))
@@ -398,7 +400,7 @@ def test_polls_that_stay_unreadable_end_as_held(workspace: Workspace) -> None:
     [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
     ids=lambda row: row.name,
 )
-def test_a_video_that_is_unknown_for_a_moment_arrives(beach: Workspace, row: Row) -> None:
+def test_a_temporarily_unknown_video_is_delivered(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "retrieve", times=3))
     assert drained(beach)
     assert_delivered(beach)
@@ -409,7 +411,7 @@ def test_a_video_that_is_unknown_for_a_moment_arrives(beach: Workspace, row: Row
     [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
     ids=lambda row: row.name,
 )
-def test_a_paid_video_that_is_unknown_for_good_is_not_bought_again(beach: Workspace, row: Row) -> None:
+def test_a_permanently_unknown_paid_video_is_not_bought_again(beach: Workspace, row: Row) -> None:
     beach.simulator.inject(row.fault("answer_before", "retrieve"))
     assert not drained(beach)
     assert (only_job(beach).state.value, only_job(beach).charged) in {
@@ -450,7 +452,7 @@ def test_a_good_list_without_a_witness_proves_nothing(beach: Workspace) -> None:
 
 
 def delivered_before(workspace: Workspace) -> None:
-    """One clip, by a daemon that has ended since."""
+    """Deliver one clip with a daemon that has ended."""
     workspace.set("api", timeout_seconds=LATE)
     workspace.drop("first.jpg")
     assert drained(workspace)
@@ -465,7 +467,7 @@ def test_a_good_list_that_shows_an_earlier_video_proves_that_an_order_never_arri
     assert workspace.simulator.ledger().lists >= 2
 
 
-def test_a_good_list_proves_it_also_where_another_picture_was_ordered_in_the_same_words(workspace: Workspace) -> None:
+def test_a_good_list_proves_it_even_if_another_picture_has_the_same_prompt(workspace: Workspace) -> None:
     workspace.set("api", timeout_seconds=LATE)
     workspace.drop("first.jpg", "the same words")
     assert drained(workspace)
@@ -475,7 +477,7 @@ def test_a_good_list_proves_it_also_where_another_picture_was_ordered_in_the_sam
     assert_delivered(workspace, 2, 2)
 
 
-def test_a_good_list_proves_it_also_of_an_order_whose_first_video_failed(workspace: Workspace) -> None:
+def test_a_good_list_proves_it_for_an_order_whose_first_video_failed_too(workspace: Workspace) -> None:
     delivered_before(workspace)
     workspace.simulator.inject(Fault("generation_fails"), Fault("lost_before", on="create", after=1))
     assert drained(workspace)
@@ -502,7 +504,7 @@ HIDING = {
 
 
 @pytest.mark.parametrize("fault", HIDING.values(), ids=HIDING)
-def test_a_list_that_hides_what_was_taken_buys_nothing_after_a_restart(workspace: Workspace, fault: Fault) -> None:
+def test_a_list_that_hides_accepted_orders_buys_nothing_after_a_restart(workspace: Workspace, fault: Fault) -> None:
     delivered_before(workspace)
     hidden = [Fault("list_hidden", word="beach", times=None)] if fault.kind == "list_without_has_more" else []
     workspace.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), fault, *hidden)
@@ -513,7 +515,7 @@ def test_a_list_that_hides_what_was_taken_buys_nothing_after_a_restart(workspace
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["witness", "no witness"])
-def test_a_list_that_lags_for_a_while_shows_the_order_in_the_end(workspace: Workspace, before: bool) -> None:
+def test_an_order_is_found_in_a_delayed_list(workspace: Workspace, before: bool) -> None:
     if before:
         delivered_before(workspace)
     workspace.drop("beach.jpg")
@@ -524,7 +526,7 @@ def test_a_list_that_lags_for_a_while_shows_the_order_in_the_end(workspace: Work
     assert_delivered(workspace, 1 + before, 1 + before)
 
 
-# How a clip arrives
+# Downloads
 
 
 ARRIVES = {
@@ -535,15 +537,15 @@ ARRIVES = {
     "502 new-api": Row("", 502, rows.openai("Upstream service returned status 404")).fault("answer_before", "content", times=5),
     "502 page": Fault("answer_before", on="content", status=502, shape="html", times=5),
     "page": Fault("answer_before", on="content", status=200, shape="html", times=2),
-    "MP4 told to be JSON": Fault("mistyped", media_type="application/json", times=None),
-    "MP4 told to be a page": Fault("mistyped", media_type="text/html", times=None),
-    "MP4 told to be text": Fault("mistyped", media_type="text/plain; charset=utf-8", times=None),
-    "MP4 told to be bytes": Fault("mistyped", media_type="application/octet-stream", times=None),
+    "MP4 declared as JSON": Fault("mistyped", media_type="application/json", times=None),
+    "MP4 declared as a page": Fault("mistyped", media_type="text/html", times=None),
+    "MP4 declared as text": Fault("mistyped", media_type="text/plain; charset=utf-8", times=None),
+    "MP4 declared as bytes": Fault("mistyped", media_type="application/octet-stream", times=None),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", ARRIVES.values(), ids=ARRIVES)
-def test_a_clip_arrives_whatever_its_server_answers_meanwhile(beach: Workspace, fault: Fault) -> None:
+def test_a_clip_is_delivered_whatever_the_server_answers_meanwhile(beach: Workspace, fault: Fault) -> None:
     beach.simulator.inject(fault)
     assert drained(beach)
     assert_delivered(beach)
@@ -568,7 +570,7 @@ def test_a_clip_that_has_expired_is_not_bought_again(beach: Workspace, row: Row)
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_clip_that_is_never_given_out_is_held(beach: Workspace, status: int) -> None:
+def test_a_clip_that_can_never_be_downloaded_is_held(beach: Workspace, status: int) -> None:
     beach.simulator.inject(Fault("answer_before", on="content", status=status, shape="html", times=None))
     assert not drained(beach)
     assert (only_job(beach).state.value, only_job(beach).charged) == ("held", Charged.YES)
@@ -576,7 +578,7 @@ def test_a_clip_that_is_never_given_out_is_held(beach: Workspace, status: int) -
     assert_no_key_is_blamed(told_of(beach))
 
 
-def test_a_paid_video_that_a_restarted_server_forgot_is_not_bought_again(tmp_path: Path) -> None:
+def test_a_paid_video_that_a_restarted_server_lost_is_not_bought_again(tmp_path: Path) -> None:
     quick = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
     with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"))) as before:
         port = int(before.root.rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""Every answer that servers were seen to give (design §7), through the whole daemon, counted by what was billed."""
+"""All observed kinds of wrong answers (design §7) with the whole daemon, checked by what was billed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.workspace import Workspace, wait_until
 
 
 def slow(*values: object) -> Any:
-    """A case for the slow tests, where quick ones try the same kind of answer and `test_answers` reads them all."""
+    """A slow case. A quick case covers the same kind of answer, and `test_answers` covers how each one is read."""
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def delivered(workspace: Workspace, creates: int = 1) -> None:
-    """One clip, whole, for exactly so many accepted orders."""
+    """Assert that there is one complete clip, and exactly so many accepted orders."""
     assert workspace.run_once()
     assert list(workspace.files("outbox")) == ["beach.mp4"]
     assert set(workspace.files("processed")) == {"beach.jpg", "beach.yaml"}
@@ -44,7 +44,7 @@ def beach(workspace: Workspace) -> Workspace:
     ],
     ids=lambda fault: f"{fault.status}-{fault.shape}-{fault.message[:12]}",
 )
-def test_a_submit_that_was_refused_for_now_is_sent_again(beach: Workspace, fault: Fault) -> None:
+def test_a_temporarily_refused_submit_is_sent_again(beach: Workspace, fault: Fault) -> None:
     beach.simulator.inject(fault)
     delivered(beach)
 
@@ -88,7 +88,7 @@ def test_an_answer_that_never_comes_is_found_in_the_list(beach: Workspace) -> No
     ],
     ids=lambda fault: f"{fault.kind}-{fault.status}",
 )
-def test_a_submit_that_never_arrived_is_sent_again_once_two_lists_have_shown_it(
+def test_a_submit_that_never_arrived_is_sent_again_after_two_lists_without_it(
     workspace: Workspace, fault: Fault
 ) -> None:
     workspace.drop("earlier.jpg")
@@ -102,15 +102,15 @@ def test_a_submit_that_never_arrived_is_sent_again_once_two_lists_have_shown_it(
 
 
 @pytest.mark.parametrize("accepted", [True, False], ids=["accepted", "not accepted"])
-def test_without_a_list_a_lost_answer_is_held_with_the_ways_on(beach: Workspace, accepted: bool) -> None:
+def test_without_a_list_a_lost_answer_is_held_with_the_possible_commands(beach: Workspace, accepted: bool) -> None:
     beach.simulator.inject(
         Fault("lost_after" if accepted else "lost_before", on="create"),
         Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
     )
     assert not beach.run_once()
-    told = beach.cli("show", "beach.jpg")
+    output = beach.cli("show", "beach.jpg")
     for words in ("held", f"It {texts.MAYBE_CHARGED}", "sorawatch adopt", "sorawatch retry", "VIDEO_ID"):
-        assert words in told
+        assert words in output
     assert set(beach.files("inbox")) == {"beach.jpg", "beach.yaml"}
     assert beach.simulator.ledger().creates == (1 if accepted else 0)
     if accepted:
@@ -121,7 +121,7 @@ def test_without_a_list_a_lost_answer_is_held_with_the_ways_on(beach: Workspace,
     delivered(beach)
 
 
-def test_a_video_that_was_named_wrongly_can_be_named_anew(beach: Workspace) -> None:
+def test_a_wrongly_adopted_video_can_be_replaced(beach: Workspace) -> None:
     beach.simulator.inject(
         Fault("lost_after", on="create"),
         Fault("answer_before", on="list", status=404, shape="detail_text", times=None),
@@ -129,16 +129,16 @@ def test_a_video_that_was_named_wrongly_can_be_named_anew(beach: Workspace) -> N
     assert not beach.run_once()
     beach.cli("adopt", "beach.jpg", "video_misspelt")
     assert not beach.run_once()
-    told = beach.cli("show", "beach.jpg")
+    output = beach.cli("show", "beach.jpg")
     for words in ("held", f"{texts.NO_LONGER_KNOWN} the video", f"It {texts.MAYBE_CHARGED}", "sorawatch adopt"):
-        assert words in told
+        assert words in output
     assert set(beach.files("inbox")) == {"beach.jpg", "beach.yaml"}
     (video,) = beach.simulator.ledger().videos
     beach.cli("adopt", "beach.jpg", video.id)
     delivered(beach)
 
 
-def test_a_video_that_was_named_wrongly_can_be_named_anew_at_once(beach: Workspace) -> None:
+def test_a_wrongly_adopted_video_can_be_replaced_at_once(beach: Workspace) -> None:
     beach.set("retries", attempts=1000)
     beach.simulator.inject(
         Fault("lost_after", on="create"),
@@ -170,7 +170,7 @@ def test_a_held_job_is_not_given_the_video_of_another(workspace: Workspace) -> N
     assert workspace.simulator.ledger().creates == 2
 
 
-def test_without_a_list_resubmit_is_the_persons_choice(beach: Workspace) -> None:
+def test_without_a_list_the_configuration_can_choose_to_resubmit(beach: Workspace) -> None:
     beach.set("api", unresolved_submit="resubmit")
     beach.simulator.inject(Fault("lost_before", on="create"), Fault("answer_before", on="list", status=404, times=None))
     delivered(beach)
@@ -183,7 +183,7 @@ def test_a_list_without_prompts_proves_nothing(beach: Workspace) -> None:
     assert beach.simulator.ledger().creates == 1
 
 
-def test_a_list_that_stays_empty_without_saying_that_it_ends_proves_nothing(beach: Workspace) -> None:
+def test_an_empty_list_without_an_end_marker_proves_nothing(beach: Workspace) -> None:
     beach.simulator.inject(
         Fault("lost_after", on="create"),
         Fault("list_empty", on="list", times=None),
@@ -194,7 +194,7 @@ def test_a_list_that_stays_empty_without_saying_that_it_ends_proves_nothing(beac
 
 
 @pytest.mark.parametrize("word", ["openai/sora-2", "sora-2-2025-12-08"])
-def test_a_list_that_names_the_model_more_fully_shows_what_was_lost(beach: Workspace, word: str) -> None:
+def test_a_list_with_longer_model_names_shows_lost_orders(beach: Workspace, word: str) -> None:
     beach.simulator.inject(Fault("lost_after", on="create"), Fault("model_other", word=word, times=None))
     delivered(beach)
 
@@ -214,12 +214,12 @@ def test_a_list_that_does_not_show_what_the_server_has_proves_nothing(workspace:
     workspace.simulator.inject(Fault("lost_after", on="create", prompt="b"), Fault("list_empty", on="list", times=None))
     assert not workspace.run_once()
     assert workspace.counts() == {"done": 1, "held": 1}
-    (told,) = [job.reason for job in workspace.status().jobs if job.pair.image == "b.jpg"]
-    assert "its list does not show video_" in told or "its list shows no video of ours" in told
+    (reason,) = [job.reason for job in workspace.status().jobs if job.pair.image == "b.jpg"]
+    assert "its list does not show video_" in reason or "its list shows no video of ours" in reason
     assert workspace.simulator.ledger().creates == 2
 
 
-def test_a_list_that_never_shows_anything_is_never_believed(beach: Workspace) -> None:
+def test_a_list_that_is_always_empty_proves_nothing(beach: Workspace) -> None:
     beach.set("api", timeout_seconds=0.5)
     beach.simulator.inject(Fault("lost_after", on="create", times=None), Fault("list_empty", on="list", times=None))
     assert not beach.run_once()
@@ -228,7 +228,7 @@ def test_a_list_that_never_shows_anything_is_never_believed(beach: Workspace) ->
     assert beach.simulator.ledger().creates == 1
 
 
-def test_two_lost_answers_for_equal_words_are_never_guessed(workspace: Workspace) -> None:
+def test_two_lost_answers_with_the_same_prompt_are_not_matched_by_guess(workspace: Workspace) -> None:
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         workspace.drop(name, "the same words")
     workspace.simulator.inject(Fault("lost_after", on="create", times=2))
@@ -249,7 +249,7 @@ def test_two_lost_answers_for_equal_words_are_never_guessed(workspace: Workspace
     ],
     ids=lambda value: getattr(value, "shape", None),
 )  # fmt: skip
-def test_a_refusal_for_good_goes_to_errors_uncharged(beach: Workspace, fault: Fault, words: str) -> None:
+def test_a_permanent_refusal_goes_to_errors_uncharged(beach: Workspace, fault: Fault, words: str) -> None:
     beach.simulator.inject(fault)
     assert not beach.run_once()
     text = (beach.errors / "beach.error.txt").read_text()
@@ -275,7 +275,7 @@ def test_a_refusal_for_good_goes_to_errors_uncharged(beach: Workspace, fault: Fa
     ],
     ids=["401", "403", "no db", "low", "422", "402", "403-quota", "429-quota", "404-model", "400-model", "503-channel"],
 )  # fmt: skip
-def test_what_stops_everybody_fails_nobody(workspace: Workspace, fault: Fault, words: str) -> None:
+def test_a_general_problem_fails_no_job(workspace: Workspace, fault: Fault, words: str) -> None:
     for number in range(6):
         workspace.drop(f"{number}.jpg")
     workspace.simulator.inject(fault)
@@ -293,7 +293,7 @@ def test_what_stops_everybody_fails_nobody(workspace: Workspace, fault: Fault, w
 
 
 @pytest.mark.parametrize("word", ["SUCCEEDED", slow("success"), slow("Completed"), slow("complete")])
-def test_words_for_done(beach: Workspace, word: str) -> None:
+def test_words_for_a_finished_video(beach: Workspace, word: str) -> None:
     beach.simulator.inject(Fault("status_word", on="retrieve", when="completed", word=word, times=None))
     delivered(beach)
 
@@ -331,7 +331,7 @@ def test_words_for_done(beach: Workspace, word: str) -> None:
     ],
     ids=lambda fault: "-".join(str(part) for part in (fault.kind, fault.on, fault.status, fault.shape, fault.word)),
 )
-def test_a_paid_clip_arrives_whatever_the_server_answers_meanwhile(beach: Workspace, fault: Fault) -> None:
+def test_a_paid_clip_is_delivered_whatever_the_server_answers_meanwhile(beach: Workspace, fault: Fault) -> None:
     beach.simulator.inject(fault)
     delivered(beach)
 
@@ -344,7 +344,7 @@ def test_the_key_does_not_follow_a_redirect_to_another_host(beach: Workspace) ->
 
 
 @pytest.mark.parametrize("status", [200, slow(404), 500])
-def test_a_failed_generation_is_known_under_any_http_status(beach: Workspace, status: int) -> None:
+def test_a_failed_generation_is_recognized_with_any_http_status(beach: Workspace, status: int) -> None:
     beach.set("retries", failed_generations=0)
     beach.simulator.inject(Fault("generation_fails", message="The oven went out"))
     if status != 200:
@@ -354,7 +354,7 @@ def test_a_failed_generation_is_known_under_any_http_status(beach: Workspace, st
     assert beach.simulator.ledger().usd == 0
 
 
-def test_an_expired_clip_is_failed_and_said_to_be_charged(beach: Workspace) -> None:
+def test_an_expired_clip_is_failed_and_reported_as_charged(beach: Workspace) -> None:
     beach.simulator.inject(
         Fault("answer_before", on="content", status=410, message="The video has expired", times=None)
     )
@@ -377,7 +377,7 @@ def test_a_clip_that_stays_broken_is_held_and_not_bought_again(beach: Workspace)
     delivered(beach)
 
 
-def test_a_server_out_of_reach_is_waited_for(tmp_path: Path) -> None:
+def test_the_daemon_waits_for_an_unreachable_server(tmp_path: Path) -> None:
     with simulator.running(simulator.SimulatorSettings(frames_per_second=1)) as gone:
         port = int(gone.root.rpartition(":")[2])
     workspace = Workspace(tmp_path, gone)

@@ -1,4 +1,4 @@
-"""A good citizen on somebody's account: what the server asks for is done, what stops everybody stops only buying."""
+"""The daemon respects the limits of the server, and a pause stops only new orders."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.support.workspace import KEY, Workspace, wait_until
 
 
 def paused(workspace: Workspace, words: str) -> str:
-    """What ``status`` tells once it speaks of a pause in these words."""
+    """The output of ``status`` once it shows a pause with these words."""
 
-    def told() -> str | None:
+    def shown() -> str | None:
         text = " ".join(workspace.told().split())
         return text if words in text else None
 
-    return str(wait_until(told, told=workspace.told))
+    return str(wait_until(shown, told=workspace.told))
 
 
 def test_a_slow_pace_is_shown_with_the_time_of_the_next_order(workspace: Workspace) -> None:
@@ -37,20 +37,20 @@ def test_a_slow_pace_is_shown_with_the_time_of_the_next_order(workspace: Workspa
 class TestTooManyAtOnce:
     @pytest.fixture
     def small(self, tmp_path: Path) -> Iterator[Workspace]:
-        """A server that makes two videos at once, and finishes none until it is told to."""
+        """A server that makes two videos at once, and finishes none until the test requests it."""
         settings = SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1, max_running=2)
         with simulator.running(settings) as server:
             yield Workspace(tmp_path, server)
 
-    def test_too_many_running_tasks_halve_the_places_which_grow_back(self, small: Workspace) -> None:
+    def test_too_many_running_tasks_halve_the_places_until_videos_finish(self, small: Workspace) -> None:
         small.set("limits", in_flight=6)
         for number in range(6):
             small.drop(f"{number}.jpg")
         with small.running():
             wait_until(lambda: small.status().allowed <= small.simulator.ledger().creates == 2)
             allowed = small.status().allowed
-            told = f"in flight: 2 of 6; the server takes too few for that: {allowed} at once for now"
-            wait_until(lambda: told in small.told(), told=small.told)
+            expected = f"in flight: 2 of 6; the server takes too few for that: {allowed} at once for now"
+            wait_until(lambda: expected in small.told(), told=small.told)
         with small.running():
             assert small.status().allowed == allowed, "a restart keeps it"
 
@@ -65,20 +65,20 @@ class TestTooManyAtOnce:
         assert small.status().allowed > allowed
 
 
-def test_a_wait_that_the_server_asks_for_is_kept_and_shown(workspace: Workspace) -> None:
+def test_a_wait_requested_by_the_server_is_respected_and_shown(workspace: Workspace) -> None:
     workspace.simulator.inject(Fault("answer_before", on="create", status=429, message="Rate limit", retry_after="120"))
     workspace.drop("a.jpg")
     workspace.drop("b.jpg")
     with workspace.running() as daemon:
-        told = paused(workspace, "The server asks for 120 s. Tried again at ")
-        assert "the server wants us to wait (HTTP 429: Rate limit)" in told
+        text = paused(workspace, "The server asks for 120 s. Tried again at ")
+        assert "the server wants us to wait (HTTP 429: Rate limit)" in text
         daemon.request_scan()
         assert workspace.simulator.ledger().rejected <= 2, "only what was on its way already"
         workspace.cli("resume")
         wait_until(lambda: len(workspace.files("outbox")) == 2)
 
 
-def test_what_the_server_says_of_its_limits_with_an_order_that_it_takes_is_kept_and_shown(workspace: Workspace) -> None:
+def test_rate_limit_headers_of_an_accepted_order_are_respected_and_shown(workspace: Workspace) -> None:
     workspace.simulator.inject(Fault("used_up", seconds=90))
     workspace.set("limits", in_flight=1)
     workspace.drop("a.jpg")
@@ -99,24 +99,22 @@ def replaced(path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("change", [Path.write_text, replaced], ids=["written", "replaced"])
 @pytest.mark.parametrize("found", ["sk-wrong", ""], ids=["wrong", "empty"])
-def test_a_key_that_is_put_right_counts_at_once(
-    workspace: Workspace, change: Callable[[Path, str], None], found: str
-) -> None:
+def test_a_corrected_key_is_used_at_once(workspace: Workspace, change: Callable[[Path, str], None], found: str) -> None:
     workspace.drop("a.jpg")
     workspace.drop("b.jpg")
     with workspace.running():
         wait_until(lambda: len(workspace.files("outbox")) == 2)
         (workspace.root / "api.key").write_text(found)
         workspace.drop("c.jpg")
-        told = paused(workspace, texts.KEY_REFUSED if found else "the API key cannot be read")
-        assert found or f"api.key_file, {workspace.root / 'api.key'}, is empty" in told
+        text = paused(workspace, texts.KEY_REFUSED if found else "the API key cannot be read")
+        assert found or f"api.key_file, {workspace.root / 'api.key'}, is empty" in text
         change(workspace.root / "api.key", KEY)
         wait_until(lambda: len(workspace.files("outbox")) == 3, timeout=30, told=workspace.told)
     assert workspace.files("errors") == {}
     assert workspace.simulator.ledger().creates == 3
 
 
-def test_what_is_paid_for_goes_on_while_nothing_is_bought(stalled_workspace: Workspace) -> None:
+def test_paid_videos_are_finished_during_a_pause(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
     workspace.drop("paid.jpg")
     with workspace.running():

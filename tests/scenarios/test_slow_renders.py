@@ -1,4 +1,4 @@
-"""Renders that take too long, and what is told of a job afterwards."""
+"""Renders that take too long, and the history of their jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support import texts
 from tests.support.workspace import Workspace, wait_until
 
 
-def test_a_render_without_end_is_reported_once_then_held_and_fetched_after_all(
+def test_an_endless_render_is_reported_once_then_held_and_can_still_be_fetched(
     stalled_workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     workspace = stalled_workspace
@@ -26,12 +26,12 @@ def test_a_render_without_end_is_reported_once_then_held_and_fetched_after_all(
     assert [record.message for record in caplog.records if "stalled:" in record.message] != []
     assert len([record for record in caplog.records if "stalled:" in record.message]) == 1
     assert texts.RENDERS_WITHOUT_END in workspace.cli("status")
-    told = json.loads(workspace.cli("show", "beach.jpg", "--json"))
-    assert told["state"] == "held"
-    assert [event["state"] for event in told["history"]] == [
+    shown = json.loads(workspace.cli("show", "beach.jpg", "--json"))
+    assert shown["state"] == "held"
+    assert [event["state"] for event in shown["history"]] == [
         "found", "ready", "submitting", "rendering", "rendering", "held",
     ]  # fmt: skip
-    assert all(event["at"] > 1_700_000_000 for event in told["history"])
+    assert all(event["at"] > 1_700_000_000 for event in shown["history"])
     workspace.simulator.finish_all()
     workspace.cli("retry", "beach.jpg")
     assert workspace.run_once()
@@ -39,17 +39,17 @@ def test_a_render_without_end_is_reported_once_then_held_and_fetched_after_all(
     assert workspace.simulator.ledger().creates == 1
 
 
-def test_every_attempt_is_told_with_its_reason(workspace: Workspace) -> None:
+def test_every_attempt_is_in_the_history_with_its_reason(workspace: Workspace) -> None:
     workspace.simulator.inject(Fault("answer_before", on="retrieve", status=500, message="no GPU", times=3))
     workspace.drop("beach.jpg")
     assert workspace.run_once()
-    told = json.loads(workspace.cli("show", "beach.jpg", "--json"))
-    failed = [event for event in told["history"] if "no GPU" in event["reason"]]
+    shown = json.loads(workspace.cli("show", "beach.jpg", "--json"))
+    failed = [event for event in shown["history"] if "no GPU" in event["reason"]]
     assert [event["state"] for event in failed] == ["rendering"] * 3
     assert "3 times, last at" in " ".join(workspace.cli("show", "beach.jpg").split())
 
 
-def test_what_ended_long_ago_is_forgotten(workspace: Workspace) -> None:
+def test_old_jobs_are_deleted(workspace: Workspace) -> None:
     workspace.set("keep_days", value=1)
     workspace.drop("bad.jpg", seconds=5)
     workspace.drop("beach.jpg")

@@ -1,4 +1,4 @@
-"""What may be spent, through the real daemon: files in, files out, and what the server billed."""
+"""Spending limits with the real daemon: files in, files out, and what the server billed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOURS = 3_600_000
 
 
 class Clock:
-    """The system's, until it is moved on."""
+    """The system clock plus an offset in milliseconds."""
 
     def __init__(self) -> None:
         self.ahead = 0
@@ -34,7 +34,7 @@ class Clock:
 
 
 def noon() -> str:
-    """A time zone in which it is about noon now, so that no day turns unless it is told to."""
+    """A time zone in which it is about noon now, so that no day ends during the test."""
     return f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
 
 
@@ -56,7 +56,7 @@ def error(workspace: Workspace, name: str) -> str:
     return (workspace.errors / name).read_text()
 
 
-def test_at_the_days_cap_it_pauses_says_so_once_and_goes_on_with_the_day(
+def test_at_the_daily_cap_it_pauses_logs_once_and_continues_on_the_next_day(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
@@ -67,12 +67,14 @@ def test_at_the_days_cap_it_pauses_says_so_once_and_goes_on_with_the_day(
         wait_until(lambda: workspace.counts().get("done") == 5 and paused(workspace))
         assert workspace.simulator.ledger().creates == 5
         (pause,) = paused(workspace)
-        told = workspace.told()
-        assert f"{texts.NOTHING_IS_SUBMITTED}: limits.usd_per_day of $2.00 is reached: $2.00 spent or reserved" in told
-        assert "the next clip costs $0.40" in told
-        assert " 00:00." in told.partition("It goes on by itself at ")[2]
-        assert "today: $2.00 spent, $0.00 reserved, $0.00 left of $2.00, 5 clips delivered" in told
-        assert "this month: $2.00 spent, $0.00 reserved, no cap, 5 clips delivered" in told
+        output = workspace.told()
+        assert (
+            f"{texts.NOTHING_IS_SUBMITTED}: limits.usd_per_day of $2.00 is reached: $2.00 spent or reserved" in output
+        )
+        assert "the next clip costs $0.40" in output
+        assert " 00:00." in output.partition("It goes on by itself at ")[2]
+        assert "today: $2.00 spent, $0.00 reserved, $0.00 left of $2.00, 5 clips delivered" in output
+        assert "this month: $2.00 spent, $0.00 reserved, no cap, 5 clips delivered" in output
         assert pause.until is not None
         assert pause.until - clock() < 13 * HOURS
         for days, creates in ((1, 10), (2, 12)):
@@ -80,12 +82,12 @@ def test_at_the_days_cap_it_pauses_says_so_once_and_goes_on_with_the_day(
             workspace.wait_for_clips(creates)
         assert workspace.simulator.ledger().creates == 12
         wait_until(lambda: not paused(workspace))
-    said = [record.getMessage() for record in caplog.records if "usd_per_day" in record.getMessage()]
-    assert len(said) == 2, "once each day"
-    assert "It goes on by itself at" in said[0]
+    messages = [record.getMessage() for record in caplog.records if "usd_per_day" in record.getMessage()]
+    assert len(messages) == 2, "once each day"
+    assert "It goes on by itself at" in messages[0]
 
 
-def test_a_folder_at_its_cap_stops_no_other_and_goes_on_when_its_limits_are_raised(
+def test_a_folder_at_its_cap_stops_no_other_and_continues_after_its_limits_are_raised(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit(workspace, "cats", "usd_per_day: 0.8, usd_per_clip: 0.4")
@@ -104,15 +106,15 @@ def test_a_folder_at_its_cap_stops_no_other_and_goes_on_when_its_limits_are_rais
             f"{texts.NOTHING_IS_SUBMITTED} from cats: limits.usd_per_day in cats/_defaults.yaml of $0.80"
             in workspace.told()
         )
-        said = [record.getMessage() for record in caplog.records if "submit" in record.getMessage()]
-        assert len(said) == 1, "the pace of the others brings it up no more"
+        messages = [record.getMessage() for record in caplog.records if "submit" in record.getMessage()]
+        assert len(messages) == 1, "the pace of the others brings it up no more"
         limit(workspace, "cats", "usd_per_day: 1.2")
         wait_until(lambda: len(workspace.files("outbox")) == 6)
     assert not workspace.run_once(), "what is left waits for its folder's next day"
     assert workspace.simulator.ledger().creates == 6
 
 
-def test_a_folders_budget_is_inside_the_wholes(workspace: Workspace) -> None:
+def test_the_budget_of_a_folder_is_part_of_the_total(workspace: Workspace) -> None:
     limit(workspace, "cats", "usd_per_month: 100")
     workspace.set("limits", usd_per_month=0.8)
     for number in range(3):
@@ -122,7 +124,7 @@ def test_a_folders_budget_is_inside_the_wholes(workspace: Workspace) -> None:
     assert "month: $0.80 spent, $0.00 reserved, $0.00 left of $0.80, 2 clips" in workspace.told()
 
 
-def test_a_folder_has_places_of_its_own(workspace: Workspace) -> None:
+def test_a_folder_has_its_own_in_flight_limit(workspace: Workspace) -> None:
     workspace.simulator.inject(Fault("generation_hangs", prompt="slow", times=None))
     limit(workspace, "cats", "in_flight: 1")
     for number in range(3):
@@ -144,7 +146,7 @@ def test_a_folder_has_places_of_its_own(workspace: Workspace) -> None:
         ("limits: {usd_per_day: 1", texts.OPEN_BRACKET),
     ],
 )
-def test_limits_that_cannot_be_understood_let_nothing_through(
+def test_invalid_limits_stop_all_orders_of_the_folder(
     workspace: Workspace, caplog: pytest.LogCaptureFixture, text: str, words: str
 ) -> None:
     limit(workspace, "cats", "usd_per_day: 0.4")
@@ -164,7 +166,7 @@ def test_limits_that_cannot_be_understood_let_nothing_through(
         wait_until(lambda: len(workspace.files("outbox")) == 2)
 
 
-def test_limits_belong_into_no_sidecar(workspace: Workspace) -> None:
+def test_limits_are_refused_in_a_sidecar(workspace: Workspace) -> None:
     workspace.drop("beach.jpg", limits={"usd_per_day": 100})
     assert not workspace.run_once()
     assert f"limits: {texts.UNKNOWN_KEY}" in error(workspace, "beach.error.txt")
@@ -182,7 +184,7 @@ def test_a_clip_above_its_cap_is_refused_with_its_price(workspace: Workspace, si
     assert [video.seconds for video in workspace.simulator.ledger().videos] == ["4"]
 
 
-def test_an_unknown_price_under_a_folders_cap_is_refused_with_the_line_to_add(workspace: Workspace) -> None:
+def test_an_unknown_price_below_a_folder_cap_is_refused_with_the_line_to_add(workspace: Workspace) -> None:
     workspace.set("models", wan={"sizes": "any", "seconds": "any"})
     limit(workspace, "cats", "usd_per_month: 100")
     workspace.drop("cats/a.jpg", model="wan")
@@ -196,7 +198,7 @@ def test_an_unknown_price_under_a_folders_cap_is_refused_with_the_line_to_add(wo
     assert workspace.simulator.ledger().creates == 0
 
 
-def test_a_price_of_a_clip_is_what_counts_whatever_its_length(workspace: Workspace) -> None:
+def test_a_price_per_clip_applies_to_any_length(workspace: Workspace) -> None:
     workspace.set("models", **{"sora-2": {"usd_per_video": 0.5}})
     workspace.set("limits", usd_per_day=1.1)
     for name, seconds in (("a.jpg", 4), ("b.jpg", 12), ("c.jpg", 8)):
@@ -206,7 +208,7 @@ def test_a_price_of_a_clip_is_what_counts_whatever_its_length(workspace: Workspa
     assert "$1.00 spent, $0.00 reserved" in workspace.told()
 
 
-def test_a_cap_of_zero_buys_nothing_and_fails_nobody(workspace: Workspace) -> None:
+def test_a_cap_of_zero_buys_nothing_and_fails_no_job(workspace: Workspace) -> None:
     workspace.set("limits", usd_per_day=0)
     workspace.drop("beach.jpg")
     assert not workspace.run_once()
@@ -226,7 +228,7 @@ class TestBilling:
         assert workspace.run_once()
         assert workspace.status().today.spent == 800_000
 
-    def test_where_they_are_billed_none_is_bought_again(self, workspace: Workspace) -> None:
+    def test_if_they_are_billed_none_is_bought_again(self, workspace: Workspace) -> None:
         workspace.set("billing", failed=True)
         workspace.simulator.inject(Fault("generation_fails"))
         workspace.drop("beach.jpg")
@@ -269,15 +271,15 @@ class TestReport:
         return workspace
 
     def test_on_a_terminal(self, spent: Workspace) -> None:
-        told = spent.cli("report").splitlines()
+        lines = spent.cli("report").splitlines()
         month = datetime.now(UTC).strftime("%Y-")
-        assert told[0].startswith(month)
-        assert told[0].endswith(": $2.00 spent, $1.20 reserved")
-        (cats,) = (line.split() for line in told if line.startswith("cats "))
+        assert lines[0].startswith(month)
+        assert lines[0].endswith(": $2.00 spent, $1.20 reserved")
+        (cats,) = (line.split() for line in lines if line.startswith("cats "))
         assert cats == ["cats", "sora-2", "1280x720", "8", "2", "2", "$1.60", "$0.00"]
-        (under_way,) = (line for line in told if "e.jpg" in line)
+        (under_way,) = (line for line in lines if "e.jpg" in line)
         assert under_way.split()[-3:] == ["$1.20", "under", "way"]
-        assert any("cats/c.jpg" in line and "cats/c.mp4" in line and "$0.80" in line for line in told)
+        assert any("cats/c.jpg" in line and "cats/c.mp4" in line and "$0.80" in line for line in lines)
 
     def test_for_spreadsheets(self, spent: Workspace) -> None:
         rows = list(csv.DictReader(io.StringIO(spent.cli("report", "--csv"))))

@@ -1,4 +1,4 @@
-"""SIGTERM: nothing new is ordered, what is on its way arrives and is written down, and everything else is cut."""
+"""SIGTERM: nothing new is ordered, running uploads end and are recorded, and everything else is interrupted."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tests.support.service_manager import listening
 from tests.support.workspace import Workspace, wait_until
 
 UPLOADS = 8
-"""As many as go at the same time."""
+"""The number of simultaneous submits."""
 
 
-def test_uploads_end_and_are_recorded_and_no_other_begins(stalled_workspace: Workspace) -> None:
+def test_uploads_end_and_are_recorded_and_no_more_begin(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
-    # Orders that cost nothing need not wait for the first to be accepted.
+    # Free orders need not wait until the first one is accepted.
     workspace.set("models", **{"sora-2": {"usd_per_second": 0}})
     workspace.set("limits", in_flight=UPLOADS + 2)
     workspace.set("api", timeout_seconds=60)
-    # Longer than a stop waits for anything else.
+    # Longer than a stop waits for other answers.
     workspace.simulator.inject(Fault("delay_after", on="create", seconds=6, times=None))
     for number in range(UPLOADS + 2):
         workspace.drop(f"{number}.jpg")
@@ -30,8 +30,8 @@ def test_uploads_end_and_are_recorded_and_no_other_begins(stalled_workspace: Wor
         workspace.simulator.wait_for(lambda ledger: ledger.creates == UPLOADS)
         wait_until(lambda: workspace.counts() == {"submitting": UPLOADS + 2})
         daemon.terminate()
-        told, _ = daemon.communicate(timeout=60)
-    assert daemon.returncode == 0, told
+        output, _ = daemon.communicate(timeout=60)
+    assert daemon.returncode == 0, output
     assert workspace.simulator.ledger().creates == UPLOADS
     assert workspace.counts() == {"rendering": UPLOADS, "ready": 2}
     assert heard.wait_for("STOPPING")["STATUS"] == f"stopping once {UPLOADS} uploads have ended"

@@ -311,9 +311,9 @@ def test_a_state_lost_while_orders_are_under_way_is_recovered(stalled_machines: 
         wait_until(lambda: one.counts() == {"rendering": 1})
     one.set("state", value=cluster.database())
     told = one.program("run", status=2)
-    assert "is gone or empty, but" in told
+    assert "is missing or empty, but" in told
     assert "still holds 1 unfinished jobs" in told
-    assert "took 1 unfinished jobs up again" in one.program("recover")
+    assert "restored 1 unfinished jobs" in one.program("recover")
     one.simulator.finish_all()
     with daemon(one):
         wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one))

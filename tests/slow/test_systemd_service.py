@@ -115,7 +115,7 @@ def test_the_installed_service_is_ready_hardened_and_found_in_order(service: Ser
     assert mode & 0o777 == 0o600
     told = container.run("/opt/sorawatch/bin/sorawatch", "check", "--service")
     assert texts.READY_TO_RUN in told
-    assert "the service may write to all it must" in told
+    assert "the service may write to all needed folders" in told
     as_root = container.run("/opt/sorawatch/bin/sorawatch", "check", status=1)
     assert texts.NO_KEY in as_root
     assert "For the service: sorawatch check --service" in as_root
@@ -280,7 +280,7 @@ def test_an_instance_of_its_own_with_an_encrypted_key(service: Service) -> None:
     assert container.shown("ActiveState") == "active"
     check = ["check", "--service", "--name", "sorawatch@kitchen", "--config", "/etc/sorawatch/kitchen.yaml"]
     told = container.run("/opt/sorawatch/bin/sorawatch", *check, status=1)
-    assert "the service may write to all it must" in told
+    assert "the service may write to all needed folders" in told
     assert "does not start at boot" in told
     assert "1 thing to fix" in told
     container.run("systemctl", "stop", "sorawatch@kitchen")

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A picture and what its sidecar asks for."""
+    """A picture and the contents of its sidecar."""
 
     name: str
-    """Of the image file."""
+    """The name of the image file."""
     prompt: str
     settings: Mapping[str, str | int]
     """The sidecar's other keys."""
 
     @property
     def sidecar(self) -> str:
-        """The whole sidecar, YAML."""
+        """The text of the sidecar, in YAML."""
         prompt = {"prompt": self.prompt} if self.prompt else {}
         return "".join(f"{key}: {value}\n" for key, value in (prompt | dict(self.settings)).items())
 
@@ -53,11 +53,11 @@ SAMPLES = (
 )
 
 BROKEN = Sample("notes.jpg", "", {"promt": "Clouds drift over the sea", "seconds": 7})
-"""A sidecar with a misspelt key and a length that no model has, to show what becomes of mistakes."""
+"""A sidecar with a misspelt key and a length that no model has, to show how mistakes are reported."""
 
 
 def drop(folder: Path) -> None:
-    """Put all pairs into ``folder``, the way a careful program does: sidecar first, each image whole at once.
+    """Put all pairs into ``folder``: the sidecar first, then the image in one step, so that no scan finds a part of it.
 
     Raises:
         OSError: if the folder cannot be written.

@@ -22,13 +22,13 @@ _STATUS = (
 
 
 def carry_out(plan: InstallPlan, say: Callable[[str], None]) -> None:
-    """Write the files and run the commands, reporting each with ``say``.
+    """Write the files and run the commands. ``say`` is called with a line for each.
 
     Raises:
-        UsageError: if one of them fails, or this is not root. What was done before stays done.
+        UsageError: if one of them fails, or the user is not root. Earlier steps are not undone.
     """
     if os.geteuid() != 0:
-        raise UsageError("only root can do this. Run it with sudo, or see with --dry-run what it would do.")
+        raise UsageError("only root can do this. Run it with sudo, or use --dry-run to see what it would do.")
     missing = next((command[0] for command in plan.commands if shutil.which(command[0]) is None), None)
     if missing:
         raise UsageError(f"{missing} is missing, so this system does not run systemd.")
@@ -44,7 +44,7 @@ def carry_out(plan: InstallPlan, say: Callable[[str], None]) -> None:
 
 
 def described(plan: InstallPlan) -> str:
-    """What ``carry_out`` would do, as text. Of a secret only the path is shown."""
+    """The steps of ``carry_out`` as text. The contents of secret files are not shown."""
     parts = [
         f"# {file.path}, mode {file.mode:04o}\n{'(the API key)' if file.secret else file.text.rstrip()}\n"
         for file in plan.files
@@ -53,15 +53,15 @@ def described(plan: InstallPlan) -> str:
 
 
 def status(name: str) -> tuple[bool, list[tuple[str, str]]]:
-    """Whether the service runs, and what systemd knows of it, as names and values.
+    """Whether the service is running, and its properties in systemd as labels and values.
 
     Raises:
-        UsageError: if there is no systemd, or it does not know the service.
+        UsageError: if systemd cannot be reached, or has no such service.
     """
     values = properties(name)
     if values["LoadState"] == "not-found":
         raise UsageError(f"there is no service {name}. `sorawatch service install` makes it.")
-    lines = [(words, values[key]) for key, words in _STATUS if values.get(key)]
+    lines = [(label, values[key]) for key, label in _STATUS if values.get(key)]
     return values["ActiveState"] in {"active", "reloading"}, lines
 
 
@@ -69,7 +69,7 @@ def properties(name: str) -> dict[str, str]:
     """The unit's properties in systemd.
 
     Raises:
-        UsageError: if there is no systemd to ask.
+        UsageError: if systemd cannot be reached.
     """
     wanted = ("LoadState", "NeedDaemonReload", *(key for key, _ in _STATUS))
     if shutil.which("systemctl") is None:

@@ -1,4 +1,4 @@
-"""What a user of this machine may read, write and enter, by owners, groups and modes."""
+"""Finds out what a user may read, write and enter, from owners, groups and modes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 READ, WRITE, ENTER = 4, 2, 1
-"""As in a digit of a mode."""
+"""The bits of a right, as in one digit of a mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Account:
 
     @classmethod
     def of(cls, name: str, groups: Iterable[str] = ()) -> Account:
-        """The user of this name, in ``groups`` as well as its own.
+        """The user with this name or number, in ``groups`` in addition to its own.
 
         Raises:
             KeyError: if there is no such user or group.
@@ -36,9 +36,9 @@ class Account:
         return cls(user.pw_name, user.pw_uid, frozenset(more | {*os.getgrouplist(user.pw_name, user.pw_gid)}))
 
     def obstacle(self, path: Path, wanted: int, open_ways: Sequence[Path] = ()) -> tuple[Path, int] | None:
-        """The place that keeps the user from ``path``, and the missing right; None if there is none.
+        """The path that prevents access to ``path``, with the missing right there; None if the user has access.
 
-        What does not exist yet must be made by the user. The paths to ``open_ways`` are assumed to be accessible.
+        If ``path`` does not exist, the user must be able to create it. Parents of ``open_ways`` count as accessible.
         """
         end = path.resolve()
         last = None

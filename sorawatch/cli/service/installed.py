@@ -1,4 +1,4 @@
-"""A unit as it is installed, with its drop-ins."""
+"""Reads an installed unit with its drop-ins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Installed:
 
     @classmethod
     def read(cls, name: str) -> Installed | None:
-        """The service ``name``, or the instance ``base@name``; None if there is none in ``/etc``."""
+        """The service ``name``, which may be an instance ``base@instance``; None if it is not installed in ``/etc``."""
         unit = Places(name).unit
         names = [unit.name]
         base, at, instance = name.partition("@")
@@ -41,16 +41,16 @@ class Installed:
         return [word.replace("$$", "$") for word in shlex.split(self.last("ExecStart"))]
 
     def last(self, key: str, default: str = "") -> str:
-        """The value of a key of which only the last counts."""
+        """The last value of a key."""
         return self.values.get(key, [default])[-1]
 
     def words(self, key: str) -> list[str]:
-        """The words of a key that is a list."""
+        """The words of all values of a key that is a list."""
         return [word for value in self.values.get(key, ()) for word in shlex.split(value)]
 
 
 def _read_values(files: Iterable[Path], instance: str) -> dict[str, list[str]]:
-    """The values of each key. An empty value resets the ones before."""
+    """The values of each key. An empty value removes the earlier ones."""
     values: dict[str, list[str]] = {}
     for file in files:
         for line in file.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
@@ -58,8 +58,8 @@ def _read_values(files: Iterable[Path], instance: str) -> dict[str, list[str]]:
             if not separator or key.startswith(("#", ";")):
                 continue
             if value:
-                meant = re.sub("%([%iI])", lambda match: "%" if match[1] == "%" else instance, value)
-                values.setdefault(key, []).append(meant)
+                expanded = re.sub("%([%iI])", lambda match: "%" if match[1] == "%" else instance, value)
+                values.setdefault(key, []).append(expanded)
             else:
                 values.pop(key, None)
     return values

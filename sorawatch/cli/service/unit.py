@@ -1,4 +1,4 @@
-"""The systemd service of one configuration: its files, and the commands that activate them."""
+"""Plans the systemd service of one configuration: its files, and the commands that activate them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file to write, as root. The text of a ``secret`` one is never shown."""
+    """A file to be written by root. The text of a ``secret`` file is never shown."""
 
     path: Path
     text: str
@@ -45,7 +45,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class InstallPlan:
-    """Files, then commands, in this order. ``advice`` says how to find out why one of them failed."""
+    """Files to write, then commands to run, in this order. ``advice`` is how to find the cause of a failed command."""
 
     files: tuple[File, ...]
     commands: tuple[tuple[str, ...], ...]
@@ -91,7 +91,7 @@ def install(config: Config, environ: Mapping[str, str], name: str, user: str) ->
     for path in (config.path, Path(sys.prefix), *roots):
         if "\n" in str(path) or valid_text(str(path)) != str(path):
             raise UsageError(
-                f"{valid_text(str(path))!r} cannot be named in a unit, which is UTF-8 and lines. Rename it."
+                f"{valid_text(str(path))!r} cannot be named in a unit: it has a line break, or is not UTF-8. Rename it."
             )
     for path, what in ((config.path, "the configuration"), (Path(sys.prefix), "the installation")):
         if (closed := _inaccessible(path)) is not None:
@@ -118,7 +118,7 @@ def install(config: Config, environ: Mapping[str, str], name: str, user: str) ->
             ("systemctl", "enable", name),
             ("systemctl", "restart", name),
         ),
-        f"What is wrong is told by: {shlex.join([*this_program(), *check, str(config.path)])}",
+        f"To find the cause, run: {shlex.join([*this_program(), *check, str(config.path)])}",
     )
 
 
@@ -141,28 +141,28 @@ def removal(name: str) -> InstallPlan:
 
 
 def writable_folders(config: Config, places: Places) -> tuple[Path, ...]:
-    """The folders that the service must be able to write, beside its own below ``/var/lib``.
+    """The folders that the service must be able to write to, in addition to its own below ``/var/lib``.
 
-    For the four folders it is their common parent, unless that is near the root: to a sandbox two folders are two file
-    systems, between which files are copied instead of moved. For a share it is the mount point: a folder below it would
-    stay mounted in the sandbox, which then would not see the share go or come back.
+    Instead of the four folders it is their common parent, unless that is near the root: in a sandbox two writable
+    folders are two file systems, between which files must be copied. For a share it is the mount point: a folder below
+    it would stay mounted in the sandbox, which would not notice when the share is unmounted or mounted again.
     """
-    four, beside = needed_folders(config)
+    four, others = needed_folders(config)
     parent = Path(os.path.commonpath(four))
     roots = [*dict.fromkeys(map(_mount_point_or_itself, [parent] if len(parent.parts) > 2 else four))]
-    roots += [each for each in beside if not any(each.is_relative_to(root) for root in (*roots, places.state))]
+    roots += [each for each in others if not any(each.is_relative_to(root) for root in (*roots, places.state))]
     return tuple(roots)
 
 
 def folders_to_make(config: Config, places: Places, roots: Sequence[Path]) -> list[Path]:
     """The folders that must exist before the service starts.
 
-    The service makes what it needs below ``roots``, but not the folder of a log.
+    The service itself makes the other folders below ``roots``, except for the folder of a log file.
     """
     log = config.logging.file
-    way = reversed(log.parents) if log and not log.is_relative_to(places.state) else ()
-    # One entry each: systemd-tmpfiles does not go from a folder of the user to one that it has made as root.
-    return [*roots, *(folder for folder in way if any(root in folder.parents for root in roots))]
+    parents = reversed(log.parents) if log and not log.is_relative_to(places.state) else ()
+    # Every parent needs an entry: systemd-tmpfiles refuses to follow a path from a folder of the user to one of root.
+    return [*roots, *(folder for folder in parents if any(root in folder.parents for root in roots))]
 
 
 def needed_folders(config: Config) -> tuple[list[Path], list[Path]]:
@@ -206,7 +206,7 @@ def unit(config: Config, places: Places, user: str, roots: tuple[Path, ...]) -> 
 
 
 def shipped(name: str) -> str:
-    """A file of the folder ``systemd`` of the repository."""
+    """The text of a file in the folder ``systemd`` of the repository."""
     inside = files("sorawatch") / "systemd" / name
     if inside.is_file():
         return inside.read_text(encoding="utf-8")
@@ -234,7 +234,7 @@ def _own(name: str) -> Places:
 
 
 def _inaccessible(path: Path) -> Path | None:
-    """The first folder above ``path`` that other users may not enter, or that is private to each service."""
+    """The first parent of ``path`` that other users may not enter, or that is private to each service; else None."""
     for folder in reversed(path.resolve().parents):
         try:
             if folder in _PRIVATE or not folder.stat().st_mode & 0o001:
@@ -245,7 +245,7 @@ def _inaccessible(path: Path) -> Path | None:
 
 
 def _group(user: str) -> str:
-    """The user's own group; a user that will be created has a group of the same name."""
+    """The primary group of the user. If the user is to be created, the group has the same name."""
     try:
         return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
     except KeyError:
@@ -253,7 +253,7 @@ def _group(user: str) -> str:
 
 
 def _needs_credential(config: Config) -> bool:
-    """Whether the key comes from the service manager: there is one, and the configuration does not name its file."""
+    """Whether the service manager passes the key, because the configuration needs one and does not name its file."""
     try:
         find_key(config, {})
     except ConfigError:
@@ -262,7 +262,7 @@ def _needs_credential(config: Config) -> bool:
 
 
 def _key_file(config: Config, environ: Mapping[str, str], places: Places) -> File | None:
-    """The key as a file for the service manager, where it needs one: from this environment, or the present file."""
+    """The file with the key for the service manager: from this environment, or from the existing file; else None."""
     if not _needs_credential(config):
         return None
     given = environ.get("SORAWATCH_API_KEY", "").strip()
@@ -279,18 +279,18 @@ def _key_file(config: Config, environ: Mapping[str, str], places: Places) -> Fil
 
 
 def this_program() -> list[str]:
-    """The command of this installation, as words."""
+    """The words of the command that runs this installation."""
     command = Path(sys.prefix, "bin/sorawatch")
     return [str(command)] if command.exists() else [sys.executable, "-m", "sorawatch"]
 
 
 def _argument(word: str) -> str:
-    """A word of a command line, in which ``$`` begins the name of a variable."""
+    """A word of a command line, with ``$`` escaped."""
     return _word(word).replace("$", "$$")
 
 
 def _word(word: str) -> str:
-    """One word of a unit file."""
+    """One word of a unit file, quoted if needed."""
     text = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{text}"' if re.search(r"[\s'\"\\;]", text) else text
 

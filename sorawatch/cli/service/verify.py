@@ -1,4 +1,4 @@
-"""``sorawatch check --service``: whether an installed service is what this configuration needs."""
+"""``sorawatch check --service``: checks whether an installed service fits this configuration."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from sorawatch.config import Config
 
 _DEFAULT = "sorawatch"
-"""The name of the service and of its user where no other is given."""
+"""The default name of the service and of its user."""
 
 
 def verify(config: Config, name: str) -> Iterator[Finding]:
-    """Check the unit, its user, the key, the folders, and what systemd knows. Changes nothing."""
+    """Check the unit, its user, the key, the folders, and its status in systemd. Nothing is changed."""
     installed = Installed.read(name)
     hint = _repair_hint(config, name, installed)
     if installed is None:
@@ -50,7 +50,7 @@ def is_service_of(config: Config, name: str) -> bool:
 
 
 def _repair_hint(config: Config, name: str, installed: Installed | None) -> str:
-    """What to do about a unit that is not as it must be."""
+    """How to repair a wrong unit."""
     if "@" in name:
         return f"Change it with: systemctl edit {name}"
     user = installed.last("User", _DEFAULT) if installed else _DEFAULT
@@ -84,21 +84,21 @@ def _user(config: Config, installed: Installed, hint: str) -> Iterator[Finding]:
 
 
 def _is_made(place: Path, installed: Installed) -> bool:
-    """Whether what is missing below ``place`` will be made by installing the service."""
+    """Whether `service install` makes the missing folder below ``place``."""
     return any(place in allowed.parents and not allowed.exists() for allowed in _allowed(installed))
 
 
 def _no_access(name: str, what: str, path: Path, place: Path, lacking: int, hint: str) -> Finding:
     rights = "".join(sign for sign, bit in (("r", READ), ("w", WRITE), ("x", ENTER)) if lacking & bit)
     verb = "write to" if lacking & WRITE else "read" if lacking & READ else "enter" if place.is_dir() else "run"
-    hint = hint or f"Let it in: setfacl -m u:{name}:{rights} {place}, or change the owner, group or mode of {place}"
+    hint = hint or f"Allow it: setfacl -m u:{name}:{rights} {place}, or change the owner, group or mode of {place}"
     return Finding(f"{what}, {path}: the user {name} may not {verb} {place}", hint, grave=True)
 
 
 def _wanted(config: Config, installed: Installed) -> Iterator[tuple[str, Path, int]]:
-    """The paths that the user must have access to: what each is, its path, and the rights needed there.
+    """The paths that the user must have access to, each with a description and the needed rights.
 
-    What systemd makes for the service is left out.
+    Folders that systemd makes for the service are left out.
     """
     if installed.command and os.access(installed.command[0], os.X_OK):
         yield "the program", Path(installed.command[0]), READ | ENTER
@@ -117,7 +117,7 @@ def _own(installed: Installed) -> list[Path]:
 
 
 def _allowed(installed: Installed) -> list[Path]:
-    """The folders that the sandbox lets the service write to."""
+    """The folders that the service may write to in its sandbox."""
     paths = [Path(word.lstrip("-+")) for word in installed.words("ReadWritePaths")]
     return [*paths, *_bound(installed), *_own(installed)]
 
@@ -152,11 +152,11 @@ def _kept_key(path: Path) -> Finding:
 
 
 def _write_access(config: Config, installed: Installed, hint: str) -> Finding:
-    four, beside = needed_folders(config)
-    for folder in (*four, *beside):
+    four, others = needed_folders(config)
+    for folder in (*four, *others):
         if not any(folder.is_relative_to(each) for each in _allowed(installed)):
             return Finding(f"{installed.unit}: the service may not write to {folder}", hint, grave=True)
-    return Finding(f"{installed.unit}: the service may write to all it must")
+    return Finding(f"{installed.unit}: the service may write to all needed folders")
 
 
 def _verified(unit: Path, hint: str) -> Finding | None:
@@ -176,7 +176,7 @@ def _running(name: str) -> Iterator[Finding]:
     try:
         reported = properties(name)
     except UsageError as error:
-        yield Finding(f"service {name}: {error}", "Start it where systemd runs.", grave=True)
+        yield Finding(f"service {name}: {error}", "Start it on a system with systemd.", grave=True)
         return
     if reported["NeedDaemonReload"] == "yes":
         hint = f"systemctl daemon-reload && systemctl restart {name}"

@@ -1,1 +1,1 @@
-"""Carry out one action for a job, and record what came of it."""
+"""Carries out actions for jobs, and records their outcomes."""

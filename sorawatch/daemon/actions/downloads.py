@@ -1,4 +1,4 @@
-"""Downloads the clips of finished videos, and decides whether what came is delivered."""
+"""Downloads the clips of finished videos, and decides whether a download can be delivered."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DownloadedClip:
-    """A clip to be delivered: its path, and the extension of its name.
+    """A clip to be delivered: its path, and its file name extension with the dot.
 
-    ``note`` is what a person should know of it; empty for a complete MP4.
+    ``note`` tells the user what is unusual about it; empty for a complete MP4.
     """
 
     path: Path
@@ -37,49 +37,49 @@ class DownloadedClip:
 
 @dataclass(frozen=True, slots=True)
 class _OtherMedia:
-    """A download that is no complete MP4, and why, but may be all that the server has."""
+    """A download that is not a complete MP4, but may be the only form in which the server has the clip."""
 
     clip: ForeignClip
     why: str
 
 
 class ClipDownloads:
-    """Called from several threads at once, for different jobs."""
+    """Downloads clips to the spool. Called from several threads at once, for different jobs."""
 
     def __init__(self, api: Callable[[], VideoApi], spool: Spool, same_clip_seconds: float) -> None:
-        """``same_clip_seconds``: bytes that are no complete MP4 are delivered if they are the same after so long."""
+        """A file that is not a complete MP4 is delivered if the server still sends it after ``same_clip_seconds``."""
         self._api = api
         self._spool = spool
         self._same_clip_seconds = same_clip_seconds
 
     def download(self, job_id: str, video_id: str) -> DownloadedClip | o.TemporaryFailure:
-        """The clip of a video, in the job's folder of the spool, where it stays.
+        """Download the clip of a video to the job's folder in the spool. It is kept there.
 
         Raises:
-            Deferred: there is none now, or what came cannot be delivered.
+            Deferred: if there is no clip now, or the download cannot be delivered.
             Rejected, Blocked: as `VideoApi.download`.
         """
         folder = self._spool.folder(job_id)
-        whole, part = folder / SpoolFile.CLIP, folder / SpoolFile.PART
+        complete, part = folder / SpoolFile.CLIP, folder / SpoolFile.PART
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            if whole.exists():
-                other = _examine(whole)
+            if complete.exists():
+                other = _examine(complete)
             else:
                 other = self._fetch(video_id, part)
                 if other and (again := self._not_confirmed(job_id, other, part)):
                     return again
-                os.replace(part, whole)
+                os.replace(part, complete)
                 outbox.fsync_folder(folder)
         except OSError as error:
             raise translate(error, str(folder)) from error
         if other is None:
-            return DownloadedClip(whole, MP4.suffix, "")
+            return DownloadedClip(complete, MP4.suffix, "")
         note = f"{other.why}; it is what the server has, so it was delivered as it is"
-        return DownloadedClip(whole, other.clip.kind.suffix, note)
+        return DownloadedClip(complete, other.clip.kind.suffix, note)
 
     def _fetch(self, video_id: str, part: Path) -> _OtherMedia | None:
-        """Download into ``part`` and examine it. What cannot be delivered is removed."""
+        """Download to ``part`` and examine it. A file that cannot be delivered is removed."""
         part.touch()
         with open(part, "r+b") as file:
             self._api().download(video_id, file)
@@ -92,14 +92,14 @@ class ClipDownloads:
             raise
 
     def _not_confirmed(self, job_id: str, other: _OtherMedia, part: Path) -> o.TemporaryFailure | None:
-        """When to download again to see whether the same comes; None if it has been the same for long enough."""
+        """The outcome that repeats the download later; None if the file has been the same for long enough."""
         now, seconds = time.time(), self._same_clip_seconds
         before = self._spool.repeated_download(job_id)
         kind = other.clip.kind.suffix
         download = RepeatedDownload(other.clip.digest, other.clip.length, kind, now, now).after(before)
         if download.is_confirmed(now, seconds):
             return None
-        # Removed first, so that the next download is one of the whole clip even after a crash in between.
+        # Remove it first, so that the next download starts at the beginning even after a crash at this point.
         part.unlink()
         self._spool.write_repeated_download(job_id, download)
         why = f"{other.why}. It is delivered as it is if the server still sends the same after {seconds:g} s"
@@ -108,10 +108,10 @@ class ClipDownloads:
 
 
 def _examine(path: Path) -> _OtherMedia | None:
-    """None for a complete MP4; else what the file is instead.
+    """None for a complete MP4, otherwise the kind of the file.
 
     Raises:
-        Deferred: it is incomplete, or no media file at all.
+        Deferred: if it is incomplete, or not a media file.
     """
     with open(path, "rb") as file:
         try:

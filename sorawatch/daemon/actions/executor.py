@@ -29,23 +29,23 @@ _POOL_OF = {
 }
 _THREADS = {"submit": 8, "poll": 4, "deliver": 3, "prepare": 2, "file": 2}
 _MOST_THREADS = _THREADS | {"poll": 32}
-"""Threads that a pool may grow to: there may be hundreds of polls a second, each a round trip to a distant server."""
+"""Maximum threads of each pool. There may be hundreds of polls a second, each a round trip to a distant server."""
 CONNECTIONS = _MOST_THREADS["poll"] + _MOST_THREADS["deliver"]
-"""Connections to the server worth keeping open. A submit has one of its own."""
+"""How many connections to the server are kept open. A submit uses a separate connection."""
 STUCK_SECONDS = {Action.DELIVER: 600.0, Action.ARCHIVE: 300.0, Action.RESTORE: 300.0}
-"""Seconds that an action which writes into the folders may take; a delivery downloads the clip first."""
+"""Seconds after which an action that writes to the folders counts as stuck. A delivery includes the download."""
 _DESCRIPTIONS = {
     Action.DELIVER: "delivering the clip of",
     Action.ARCHIVE: "filing",
     Action.RESTORE: "moving back",
 }
 _QUEUE_PER_THREAD = 8
-"""Actions that may wait for a thread: enough to keep it busy between two turns of the loop."""
+"""Actions that may wait for each thread: enough to keep it busy between two turns of the loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActionDone:
-    """An action was carried out. ``token`` is the submit's, if it was one."""
+    """An action has ended. ``token`` is the token of the submit, or None for other actions."""
 
     job_id: str
     action: Action
@@ -70,7 +70,7 @@ class Executor:
         self._pools = {name: ThreadPool(name, size, _MOST_THREADS[name]) for name, size in _THREADS.items()}
         self._counts: Counter[Action] = Counter()
         self._running: dict[tuple[str, Action, str | None], tuple[float, Job]] = {}
-        """When a thread began with it, by a monotonic clock."""
+        """The running actions, each with its start in seconds of the monotonic clock."""
         self._unrecorded: Counter[tuple[str, Action, str | None]] = Counter()
 
     def start(self, action: Action, job: Job) -> None:
@@ -80,7 +80,7 @@ class Executor:
         self._pools[_POOL_OF[action]].run(lambda: self._carry_out(action, job))
 
     def recorded(self, done: ActionDone) -> None:
-        """A report has been written down."""
+        """The outcome was written to the state."""
         self._counts[done.action] -= 1
         self._unrecorded -= Counter([_key(done.job_id, done.action, done.token)])
 
@@ -96,20 +96,20 @@ class Executor:
 
     @property
     def stuck(self) -> str | None:
-        """What has been running for so long that a share must be in the way of it."""
+        """Which action has been running for too long, probably because of an unreachable share, or None."""
         now = time.monotonic()
-        for (_, action, _), (began, job) in [*self._running.items()]:
-            if action in self._stuck_seconds and now - began > self._stuck_seconds[action]:
+        for (_, action, _), (started, job) in [*self._running.items()]:
+            if action in self._stuck_seconds and now - started > self._stuck_seconds[action]:
                 what = f"{_DESCRIPTIONS[action]} {job.pair.path}"
                 return f"{what} does not end; if a folder is on a share, check that share"
         return None
 
     def count(self, action: Action | None = None) -> int:
-        """How many actions are queued or running: of one kind, or all."""
+        """How many actions are queued, running, or not recorded yet: of one kind, or of all."""
         return self._counts.total() if action is None else self._counts[action]
 
     def room(self, action: Action) -> int:
-        """How many more of ``action`` are worth queueing now."""
+        """How many more actions of this kind should be queued now."""
         pool = _POOL_OF[action]
         busy = sum(count for each, count in self._counts.items() if _POOL_OF[each] == pool)
         return max(0, _MOST_THREADS[pool] * _QUEUE_PER_THREAD - busy)
@@ -119,7 +119,7 @@ class Executor:
         try:
             outcome = self.perform(action, job)
         except Exception as error:
-            # A fault of ours must not end the thread. After one in a submit nobody knows whether the order arrived.
+            # A bug of ours must not end the thread. If it happened in a submit, the order may have arrived.
             logger.exception("%s: %s failed", job.pair.path, action)
             why = f"a fault in sorawatch: {type(error).__name__}"
             outcome = o.AnswerLost(why) if action is Action.SUBMIT else o.TemporaryFailure(why, counts=False)
@@ -128,5 +128,5 @@ class Executor:
 
 
 def _key(job_id: str, action: Action, token: str | None) -> tuple[str, Action, str | None]:
-    """Two submits of one job are different; any other action is done once at a time."""
+    """Identifies an action. A job may have two submits at once, with different tokens, but only one other action."""
     return job_id, action, token if action is Action.SUBMIT else None

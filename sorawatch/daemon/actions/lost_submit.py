@@ -1,4 +1,4 @@
-"""Looks in the server's list for a submit whose answer was lost."""
+"""Searches the server's list for the video of a submit whose answer was lost."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ CLOCK_DIFFERENCE = 120
 """Seconds by which a server's clock may differ from ours."""
 
 _DAY = 86_400
-"""Seconds: a similar video that is not older keeps us from ordering again, even if the server's clock is wrong."""
+"""Seconds. Similar videos up to so much older than the submit count too, in case the server's clock is wrong."""
 
 _PAGES = 50
-"""Pages of a list that are read at the most: 5,000 videos since the submit."""
+"""Maximum pages of a list that are read: 5,000 videos since the submit."""
 
 _ASKED = 3
-"""How many videos of ours are asked for one by one, at the most, to judge a list."""
+"""Maximum requests for single videos of ours that verify a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class _Listed:
 
     videos: dict[str, Video]
     complete_from: int | None
-    """Since when, in Unix seconds, the list surely shows all videos; None: never."""
+    """The list shows all videos since this time, in Unix seconds; None if it may be incomplete throughout."""
     filtered: bool
-    """The list leaves out videos that it names."""
+    """The list left out videos whose ids it names elsewhere."""
 
 
 class LostSubmitSearch:
@@ -52,7 +52,7 @@ class LostSubmitSearch:
         self._witnesses = witnesses
 
     def search(self, job: Job) -> o.Searched | o.Unlisted:
-        """What the list shows of ``job``'s submit.
+        """Which listed videos may be that of ``job``'s submit.
 
         Raises:
             Deferred, Blocked: if the list cannot be read now.
@@ -91,10 +91,10 @@ class LostSubmitSearch:
         return o.Searched(candidates, complete=True, witnessed=hidden is None and self._shows_a_witness(videos))
 
     def _videos_since(self, since: int) -> _Listed:
-        """The server's videos from ``since`` (Unix seconds) on.
+        """The server's videos since ``since`` (Unix seconds).
 
-        A list proves that a video is missing only if the server says that it ends, or if it goes back, newest first
-        all the way, to before ``since``.
+        A list can prove that a video is missing only if the server says that the last page was read, or if all pages
+        are ordered from the newest video to the oldest, and the last one read is older than ``since``.
         """
         videos: dict[str, Video] = {}
         after, newest_first, last, filtered = None, True, None, False
@@ -116,7 +116,7 @@ class LostSubmitSearch:
         return _Listed(videos, None, filtered)
 
     def _rewrites_prompts(self, videos: dict[str, Video]) -> bool:
-        """Whether a listed video of ours has another prompt than it was ordered with: then any may have."""
+        """Whether a listed video of ours has another prompt than its order, so that prompts identify no video."""
         known = [(videos[each.video_id], each.prompt) for each in self._witnesses.latest() if each.video_id in videos]
         return any(
             prompt is not None and video.prompt is not None and not _has_prompt(video, prompt)
@@ -124,15 +124,15 @@ class LostSubmitSearch:
         )
 
     def _shows_a_witness(self, videos: dict[str, Video]) -> bool:
-        """Whether a video of ours is listed that the server has: so the list is our account's, and up to date."""
+        """Whether the list shows a video of ours that the server has, so that it is the current list of our account."""
         ours = [each.video_id for each in self._witnesses.latest() if each.video_id in videos]
         return any(self._has(video_id) for video_id in ours[:_ASKED])
 
     def _hidden_witness(self, job: Job, videos: dict[str, Video], complete_from: int) -> str | None:
-        """A video of ours that the server has and the list should show, but does not: then the list proves nothing.
+        """The id of a video of ours that the server has, but that is missing in the list: then the list proves nothing.
 
-        Only videos ordered before the answer was lost count, because a list may lag. One that the server has lost as
-        well (it was restarted, or keeps nothing for long) says nothing against the list.
+        Only videos that were ordered before the answer was lost count, because a list may be delayed. A video that the
+        server has deleted (after a restart, or because it is old) does not count either.
         """
         since, until = complete_from + CLOCK_DIFFERENCE, (job.lost_at or 0) / 1000
         known = [each.video_id for each in self._witnesses.latest() if since <= each.ordered_at / 1000 <= until]
@@ -140,7 +140,7 @@ class LostSubmitSearch:
         return next((video_id for video_id in missing if self._has(video_id)), None)
 
     def _has(self, video_id: str) -> bool:
-        """Whether the server has the video, when asked for it by its id."""
+        """Whether a request for the video by its id succeeds."""
         try:
             self._api().retrieve(video_id)
         except Rejected:
@@ -154,9 +154,9 @@ def _has_prompt(video: Video, prompt: str) -> bool:
 
 
 def _may_have_prompt(video: Video, prompt: str) -> bool:
-    """Whether a listed video can have been ordered with ``prompt``: only different words say that it was not.
+    """Whether the listed video may have been ordered with ``prompt``. Only different words prove that it was not.
 
-    Servers escape prompts, cut them short, put words around them, and drop or compose their characters.
+    Servers escape prompts, shorten them, add words before and after them, and drop or normalize characters.
     """
     if video.prompt is None:
         return True
@@ -165,15 +165,15 @@ def _may_have_prompt(video: Video, prompt: str) -> bool:
 
 
 def _letters(text: str) -> str:
-    """The letters and digits only, because servers change the rest of a text."""
+    """The letters and digits of ``text``, in a normal form: servers change its other characters."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", html.unescape(text)).casefold()))
 
 
 def _differs(video: Video, job: Job, dialect: Dialect) -> bool:
     """Whether the list shows another prompt, model, size or length than ``job`` ordered.
 
-    A size that was not sent says nothing. Nor does a length beside extra fields: servers derive it from a number of
-    frames among them.
+    A size that was not sent is not compared. The length is not compared if extra fields were sent, because one of them
+    may be a number of frames, from which the server computes the length.
     """
     order = job.order
     assert order is not None

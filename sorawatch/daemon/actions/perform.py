@@ -1,4 +1,4 @@
-"""Carries out one action for one job and returns its outcome. Records nothing in the state."""
+"""Carries out one action for one job and returns its outcome. Does not use the state."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sorawatch")
 
-_WAIT = "Nothing needs to be done: it is tried again by itself."
+_WAIT = "Nothing needs to be done: it is tried again automatically."
 
 _MODELS = 12
-"""Models that a message names at the most: gateways list hundreds."""
+"""Maximum models that a message lists, because gateways offer hundreds."""
 
 
 class Performer:
@@ -72,12 +72,12 @@ class Performer:
         self._catalogue = catalogue
         self._uploads = uploads
         self._recorded: set[str] = set()
-        """Jobs whose record names their video, which may have come from an earlier job, or from a person."""
+        """Ids of jobs whose video was written to their record. It may come from an earlier job or from `adopt`."""
         self._unknown_words: set[str] = set()
-        """Words for a status that are unknown here and were logged already."""
+        """Unknown status words of the server that were logged already."""
 
     def __call__(self, action: Action, job: Job) -> o.Outcome:
-        """Carry out ``action``. Every error of ours becomes an outcome."""
+        """Carry out ``action``. Each `SorawatchError` is converted to an outcome."""
         try:
             return self._act(action, job)
         except Unresolved as error:
@@ -102,7 +102,7 @@ class Performer:
             return o.Blocked(self._cause(error))
 
     def _cause(self, error: Blocked) -> Cause:
-        """What the error says; where the model is unknown, with the models that the server offers."""
+        """The cause of an error. If the model is unknown, the models that the server offers are added to the hint."""
         cause = error.cause
         return replace(cause, hint=f"{cause.hint}{self._offered()}") if isinstance(error, ModelUnknown) else cause
 
@@ -137,7 +137,7 @@ class Performer:
         return o.Prepared(reference.size, reference.digest, reference.note, sent)
 
     def _prepared(self, job: Job, order: Order) -> images.Reference:
-        """The reference image, made and written to the spool."""
+        """Make the reference image and write it to the spool."""
         model = self._catalogue.get(order.model)
         if model is None:
             hint = "Describe it under models: in the configuration, or name another one in the sidecar."
@@ -147,7 +147,7 @@ class Performer:
         try:
             reference = self._pictures.prepare(self._folders.inbox / job.pair.path, request)
         finally:
-            # A result from other bytes than those that had settled does not count.
+            # If the file has changed meanwhile, the reference may have been made from a partly written picture.
             self._require_settled(job.pair)
         self._spool.write_reference(job.id, reference.data)
         return reference
@@ -180,7 +180,7 @@ class Performer:
         return o.Accepted(video.id, video.rest)
 
     def _prepared_again(self, job: Job, order: Order) -> bytes | None:
-        """The reference image of a job that another machine prepared; None if it does not come out the same."""
+        """The reference image of a job that another machine prepared; None if the result differs here."""
         try:
             reference = self._prepared(job, order)
         except Rejected:
@@ -200,7 +200,7 @@ class Performer:
         )
 
     def _offered(self) -> str:
-        """The models that the server offers, as a sentence, known ones first; empty where it does not say."""
+        """A sentence with the models that the server offers, known models first; empty if they cannot be listed."""
         try:
             names = self._api().models()
         except SorawatchError:
@@ -225,7 +225,7 @@ class Performer:
         try:
             video = self._api().retrieve(job.video_id)
         except Rejected as error:
-            # A server that has just accepted a video may not know it everywhere yet, so one such answer proves nothing.
+            # A new video may not be known to all machines of the server yet, so one such answer proves nothing.
             return o.TemporaryFailure(str(error))
         except Deferred as error:
             return o.TemporaryFailure(str(error), error.retry_after, counts=False, answered=error.answered)
@@ -241,7 +241,7 @@ class Performer:
                 return o.Pending(video.progress)
 
     def _log_unknown_word(self, video: Video) -> None:
-        """Log once of every unknown status that it counts as rendering, because it might be the word for an end."""
+        """Log each unknown status once: it counts as rendering, but might mean that the video is finished."""
         word = video.unknown_status
         if word is not None and word not in self._unknown_words:
             self._unknown_words.add(word)
@@ -278,18 +278,18 @@ class Performer:
         return o.Archived(self._place(items, root, pair.folder, work / SpoolFile.ARCHIVING) if items else ())
 
     def _is_unchanged(self, pair: Pair) -> bool:
-        """Whether the files in the inbox are still those that the job was made from: newer ones are another order."""
+        """Whether the files in the inbox are those that the job was made from: changed files are another order."""
         return all(found in {None, listed} for found, listed in self._stamps(pair))
 
     def _stamps(self, pair: Pair) -> Iterator[tuple[Stamp | None, Stamp | None]]:
-        """The stamp of each file of a pair now, None where it is gone, and as it was listed."""
+        """For each file of a pair, its present stamp (None if it is missing), and its stamp when it was listed."""
         folder = self._folders.inbox / pair.folder
         for name, listed in zip(pair.names, (pair.image_stamp, pair.sidecar_stamp), strict=False):
             yield inbox.stamp(folder / name), listed
 
     def _restore(self, job: Job) -> o.Outcome:
         texts = [name for name in job.filed if name.endswith(ERROR_SUFFIX)]
-        # In the errors folder there is a text beside every pair.
+        # Only pairs in the errors folder have a text file with the reason.
         root, called = (self._folders.errors, "errors") if texts else (self._folders.processed, "processed")
         lock.require_marker(root)
         source = root / job.pair.folder
@@ -308,7 +308,7 @@ class Performer:
         return o.Restored(self._pair_of(job.pair.folder, names))
 
     def _pair_of(self, folder: str, names: Sequence[str]) -> Pair | None:
-        """The pair of these names in the inbox, the image's first; None if the image is not there."""
+        """The pair of these files in the inbox; the first name is that of the image. None if the image is missing."""
         found = [(name, inbox.stamp(self._folders.inbox / folder / name)) for name in names]
         match [(name, stamp) for name, stamp in found if stamp is not None]:
             case [(image, stamp), *sidecars] if image == names[0]:
@@ -323,13 +323,13 @@ class Performer:
         except Blocked as error:
             roots = (root, self._folders.inbox)
             if _is_refusal(error) and all(os.access(each, os.W_OK | os.X_OK) for each in roots):
-                # One person's subfolder must not stop everybody else's orders.
+                # Missing rights in one subfolder must not stop the orders in others.
                 raise Deferred(f"{error}. {error.hint}", affects_all=True) from error
             raise
 
 
 def _took(video: Video) -> int | None:
-    """Milliseconds from the order to the clip, by the server's own clock; None where it does not say."""
+    """Milliseconds from the order to the finished video, by the server's timestamps; None if they are unusable."""
     if video.created_at is None or video.completed_at is None or video.completed_at < video.created_at:
         return None
     return 1000 * (video.completed_at - video.created_at)

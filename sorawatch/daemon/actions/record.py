@@ -1,4 +1,4 @@
-"""Writes the outcome of an action into the state: the job, its purchase, and what it means for other jobs."""
+"""Writes the outcome of an action to the state: the job, its purchase, and the effects on other jobs."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ logger = logging.getLogger("sorawatch")
 def record(
     tx: Transaction, done: ActionDone, admission: Admission, breakers: Breakers, render_times: RenderTimes
 ) -> Sequence[Change]:
-    """Write down what ``done`` reports.
+    """Write the outcome of ``done`` to the state.
 
     Returns:
-        The jobs that changed, before and after; none if the job has changed in another way meanwhile.
+        The jobs that changed, before and after; empty if the job is in another state than its action expects.
     """
     job = tx.jobs.get(done.job_id)
     if job is None:
@@ -45,8 +45,8 @@ def record(
     if done.action is not (Action.SUBMIT if job.state is State.SUBMITTING else decide(job)):
         tx.claims.release(job)
         return []
-    outcome, others = _beside_other_jobs(tx, job, done, breakers)
-    jitter = random.random()  # noqa: S311 -- it spreads retries and guards nothing
+    outcome, others = _adapted_to_other_jobs(tx, job, done, breakers)
+    jitter = random.random()  # noqa: S311 -- it spreads retries and is no secret
     context = Context(tx.now, admission.policy, jitter, render_times.history(tx, job))
     after = advance(job, done.action, outcome, context)
     if after.state is State.FAILED:
@@ -68,10 +68,10 @@ def record(
     return [(job, after), *others]
 
 
-def _beside_other_jobs(
+def _adapted_to_other_jobs(
     tx: Transaction, job: Job, done: ActionDone, breakers: Breakers
 ) -> tuple[o.Outcome, Sequence[Change]]:
-    """What the outcome means once other jobs are taken into account, and which of those change."""
+    """The outcome after taking other jobs into account, and the changes of those jobs."""
     match done.action, done.outcome:
         case Action.RESOLVE, o.Searched() as found:
             return _without_others(tx, job, found), []
@@ -88,7 +88,7 @@ def _beside_other_jobs(
 
 
 def _is_of_another(tx: Transaction, video_id: str, job: Job) -> bool:
-    """Whether another job bought, or follows, this video."""
+    """Whether this video belongs to another job."""
     return tx.purchases.is_bought_by_another(video_id, job) or tx.jobs.follower(video_id, job) is not None
 
 
@@ -103,9 +103,9 @@ def _close_purchase(tx: Transaction, job: Job, action: Action, outcome: o.Outcom
 
 
 def _late_answer(tx: Transaction, job: Job, outcome: o.Outcome, admission: Admission) -> Sequence[Change]:
-    """The answer to a submit that another daemon took for lost while this one was cut off from the state.
+    """Record the answer to a submit that another daemon counted as lost while this daemon had no access to the state.
 
-    It counts whoever has claimed the job meanwhile: its token proves which submit it answers.
+    The answer is valid even if another daemon has claimed the job, because the token identifies the submit.
     """
     if not isinstance(outcome, o.Accepted) or job.video_id is not None or job.token is None:
         return []
@@ -116,13 +116,13 @@ def _late_answer(tx: Transaction, job: Job, outcome: o.Outcome, admission: Admis
 
 
 def _without_others(tx: Transaction, job: Job, found: o.Searched) -> o.Searched:
-    """Leave out videos that other jobs have. While other lost submits look the same, none of the rest is certain.
+    """Remove candidates that belong to other jobs. If another lost submit has the same order, no candidate is certain.
 
-    Whether others may be accepted soon is added: one of them could be a witness.
+    ``expectant`` is set if other orders may be accepted soon, because one of them could be a witness.
     """
     taken = tx.purchases.known_videos(candidate.video_id for candidate in found.candidates)
-    left = tuple(candidate for candidate in found.candidates if candidate.video_id not in taken)
+    remaining = tuple(candidate for candidate in found.candidates if candidate.video_id not in taken)
     if tx.purchases.rivals(job):
-        left = tuple(replace(candidate, certain=False) for candidate in left)
+        remaining = tuple(replace(candidate, certain=False) for candidate in remaining)
     expectant = any(tx.jobs.counts(UNPAID | {State.SUBMITTING}).values())
-    return replace(found, candidates=left, expectant=expectant)
+    return replace(found, candidates=remaining, expectant=expectant)

@@ -1,4 +1,4 @@
-"""How long renders took, which the store keeps by kind of order, and what the last poll of each render showed."""
+"""The durations of past renders, which are kept in the state by kind of order, and the last poll of each render."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from sorawatch.edges.store import Transaction
 
 REMEMBERED = 40
-"""The latest renders of a kind that are remembered: enough for quantiles, few enough to follow a change."""
+"""How many renders of each kind are remembered: enough for quantiles, few enough to adapt to a change."""
 
 
 class RenderTimes:
-    """Used from the daemon's thread. The last polls are in memory only: without them a poll is less well timed."""
+    """Used from the daemon's thread. The last polls are kept in memory only, because they merely improve the timing."""
 
     def __init__(self) -> None:
         self._last_polls: dict[str, PolledProgress] = {}
         self._durations: dict[str, tuple[int, ...]] = {}
 
     def history(self, tx: Transaction, job: Job) -> RenderHistory:
-        """What is known of the render of ``job`` before the present poll."""
+        """Past durations for orders like that of ``job``, and its last poll before the present one."""
         if job.order is None:
             return NO_HISTORY
         key = _key(job.order)
@@ -34,7 +34,7 @@ class RenderTimes:
         return RenderHistory(self._durations[key], self._last_polls.get(job.id))
 
     def record(self, tx: Transaction, before: Job, outcome: o.Outcome, after: Job) -> None:
-        """Take in the outcome of a poll of ``before``."""
+        """Record the outcome of a poll. ``before`` and ``after`` are the job before and after it."""
         age = before.render_age(tx.now)
         if isinstance(outcome, o.Pending) and after.state is State.RENDERING:
             self._last_polls[before.id] = PolledProgress(age, outcome.progress)
@@ -50,9 +50,9 @@ class RenderTimes:
 
 
 def duration(age: int, last: PolledProgress | None, took: int | None) -> int:
-    """The milliseconds that a render took which was found finished at ``age``.
+    """The duration in milliseconds of a render that was first seen finished at ``age``.
 
-    What the server says itself (``took``) counts as far as it agrees with the poll before, which found it unfinished.
+    The duration that the server reports (``took``) is limited to the time between the poll before and this one.
     """
     earliest = min(last.age if last else 0, age)
     return (earliest + age) // 2 if took is None else min(max(took, earliest), age)

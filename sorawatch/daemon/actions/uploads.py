@@ -1,4 +1,4 @@
-"""The submits that are being sent: each may be charged, so a stop waits for them."""
+"""Counts the submits that are being sent. Each may be charged, so a stop waits for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ActiveUploads:
-    """Counts the submits that are being sent, and lets no more begin once the daemon stops."""
+    """Counts the submits that are being sent, and prevents new ones while the daemon stops."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,14 +22,14 @@ class ActiveUploads:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Around a submit.
+        """Count one submit while the block runs.
 
         Raises:
-            Deferred: if no more may begin.
+            Deferred: after `close`.
         """
         with self._lock:
             if self._closed:
-                raise Deferred("it was not sent, for sorawatch was being stopped", affects_all=True)
+                raise Deferred("it was not sent, because sorawatch was stopping", affects_all=True)
             self._count += 1
         try:
             yield
@@ -38,11 +38,11 @@ class ActiveUploads:
                 self._count -= 1
 
     def close(self) -> None:
-        """Let no more begin."""
+        """Prevent new submits."""
         with self._lock:
             self._closed = True
 
     def __len__(self) -> int:
-        """How many are being sent."""
+        """The number of submits that are being sent."""
         with self._lock:
             return self._count

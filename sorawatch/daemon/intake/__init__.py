@@ -1,1 +1,1 @@
-"""From files in the inbox to new jobs."""
+"""Finds new files in the inbox and makes jobs of them."""

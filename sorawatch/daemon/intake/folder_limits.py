@@ -1,4 +1,4 @@
-"""The limits that the ``_defaults.yaml`` files of the inbox set for their folders, as the files are now."""
+"""Reads the limits that the ``_defaults.yaml`` files in the inbox set for their folders."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ if TYPE_CHECKING:
 
     from sorawatch.core.sidecar import OrderSettings
 
-_HINT = "Correct it; submitting from there goes on by itself."
+_HINT = "Correct it. Then orders from this folder are submitted again."
 
 
 class FolderLimits:
-    """Reads each file again once it has changed and settled. Used from the scanning thread.
+    """Reads each file again after it has changed and settled. Used from the scanning thread.
 
-    An unreadable limits file blocks its folder. While a file that was read before is being changed, its former limits
-    hold.
+    A folder whose file cannot be read is blocked. While a known file is being changed, its former limits apply.
     """
 
     def __init__(self, settle_seconds: float, read: Callable[[str], OrderSettings]) -> None:
-        """``read`` parses the file at a path below the inbox; it may raise `Deferred` or `Blocked`."""
+        """``read`` parses the file at a path relative to the inbox. It may raise `Deferred` or `Blocked`."""
         self._settle_seconds = settle_seconds
         self._read = read
         self._observed: dict[str, Observation] = {}
@@ -35,10 +34,10 @@ class FolderLimits:
         """The limits in force."""
 
     def update(self, defaults: Mapping[str, FileStatus | None], unlisted: Collection[str], now: float) -> float | None:
-        """Take in one scan of the whole inbox.
+        """Update the limits after a scan of the whole inbox.
 
         Args:
-            defaults: the status of every ``_defaults.yaml``, by its path; None where it cannot be had.
+            defaults: the status of every ``_defaults.yaml``, by its path; None if `stat` failed.
             unlisted: folders that could not be listed.
             now: seconds of a monotonic clock.
 
@@ -85,7 +84,7 @@ class FolderLimits:
 
 
 def _first_problem(settings: OrderSettings) -> str:
-    """The problem with the limits, or else the first one, without its full stop, as part of a longer sentence."""
+    """The first problem with the limits, or else the first problem, without its full stop."""
     return str(next((each for each in settings.problems if "limit" in each.where), settings.problems[0])).rstrip(".")
 
 

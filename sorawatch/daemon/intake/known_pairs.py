@@ -1,4 +1,4 @@
-"""Which pairs are jobs already: what the loop remembers of the store between turns."""
+"""The pairs that have a job already, which the loop remembers between turns."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
 
 
 class KnownPairs:
-    """The pairs of all jobs that have not ended, by the path of their image.
+    """The pairs of all unfinished jobs, by the path of their image.
 
-    A picture that was changed while its job went on has two jobs: the older one still ends by itself.
+    A picture that was changed during its job has two jobs for a while, because the older one is finished too.
     """
 
     def __init__(self, jobs: Iterable[Job] = ()) -> None:
-        """Begin with ``jobs``, the oldest first."""
+        """``jobs`` are the unfinished jobs, the oldest first."""
         self._pairs: dict[str, dict[str, Pair]] = {}
-        """By path, then by job, the oldest job first."""
+        """Pairs by path, then by job id, the oldest job first."""
         self._paths: dict[str, str] = {}
-        """By job: a pair that is moved back into the inbox may get another name there."""
+        """Paths by job id: a pair that is moved back into the inbox may get another name there."""
         self._unpaid: dict[str, Pair] = {}
         self._missing_since: dict[str, float] = {}
-        """Since when the pairs of unpaid jobs were not found as they were, by a monotonic clock."""
+        """When the pairs of unpaid jobs were first missing or changed, in seconds of the monotonic clock, by job id."""
         for job in jobs:
             self.update(job)
 
     def update(self, job: Job) -> None:
-        """Take in a job as it is now."""
+        """Update the pair of a job that was added or changed."""
         path = self._paths.pop(job.id, job.pair.path)
         if job.state in FINAL or path != job.pair.path:
             pairs = self._pairs.get(path, {})
@@ -45,18 +45,18 @@ class KnownPairs:
             self._unpaid.pop(job.id, None)
 
     def __contains__(self, pair: Pair) -> bool:
-        """Whether a job is made of exactly this pair."""
+        """Whether an unfinished job has exactly this pair."""
         return pair in self._pairs.get(pair.path, {}).values()
 
     def latest(self) -> dict[str, Pair]:
-        """The pair of the latest job of every path."""
+        """By path, the pair of the latest job."""
         return {path: [*pairs.values()][-1] for path, pairs in self._pairs.items()}
 
     def missing(self, present: Mapping[str, Pair], now: float, seconds: float) -> list[str]:
-        """The unpaid jobs whose pair was gone or changed in every scan for so many seconds.
+        """The ids of unpaid jobs whose pair was missing or changed in every scan for at least ``seconds``.
 
         Args:
-            present: what this scan found, by the path of the image.
+            present: the pairs that this scan found, by the path of the image.
             now: seconds of a monotonic clock.
         """
         missing = [job_id for job_id, pair in self._unpaid.items() if present.get(pair.path) != pair]

@@ -1,4 +1,4 @@
-"""What a scan of the inbox means for the jobs: new ones, and unpaid ones whose pair was taken away or changed."""
+"""Adds jobs for the new pairs of a scan, and cancels unpaid jobs whose pair was removed or changed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 def apply_scan(
     tx: Transaction, scan: ScanResult, known_pairs: KnownPairs, admission: Admission, missing_seconds: float
 ) -> list[Change]:
-    """Write down what follows from ``scan``.
+    """Add and cancel jobs after ``scan``.
 
     Args:
-        missing_seconds: how long a pair must be gone before its job is cancelled.
+        missing_seconds: how long a pair must be missing before its job is cancelled.
 
     Returns:
-        The jobs that changed, before and after.
+        The jobs that changed, before (None for a new job) and after.
     """
     changes: list[Change] = [*_cancelled(tx, scan, known_pairs, missing_seconds)]
     new = [_with_take(tx, new_job(each, tx.now)) for each in scan.new if each.pair not in known_pairs]
@@ -38,7 +38,7 @@ def apply_scan(
 
 
 def _with_take(tx: Transaction, job: Job) -> Job:
-    """The job, of another take where one was asked for and its pair was moved back into the inbox for that."""
+    """The job, with the number of another take if its pair was moved back into the inbox for one."""
     if job.order is None:
         return job
     return replace(job, order=replace(job.order, take=tx.orders.take_of(job.pair)))
@@ -52,7 +52,7 @@ def _cancelled(tx: Transaction, scan: ScanResult, known_pairs: KnownPairs, missi
             continue
         what = "its picture or sidecar was changed" if job.pair.path in present else "its picture was taken away"
         after = cancel_unpaid(job, tx.now, f"{what} before it was submitted")
-        # Another daemon may be preparing it at this moment; then the next scan finds the same.
+        # Another daemon may be preparing the job at this moment. Then the next scan cancels it.
         with suppress(LeaseLost):
             tx.jobs.save(after, job)
             yield job, after

@@ -1,4 +1,4 @@
-"""One scan of the inbox: what it lists, and the orders of the new pairs. Runs in a thread, because shares can hang."""
+"""One scan of the inbox: lists it and reads the orders of new pairs. Runs in a thread, because shares can hang."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NewPair:
-    """A settled pair and what it orders, or why that cannot be understood."""
+    """A settled pair and its order, or why it cannot be ordered."""
 
     pair: Pair
     order: Order | Rejected
@@ -36,22 +36,22 @@ class NewPair:
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """What the inbox held at one moment."""
+    """What a scan found."""
 
     new: tuple[NewPair, ...]
     waiting: tuple[WaitingFile, ...]
     listing: Listing
     folder_limits: tuple[LimitScope, ...] = ()
-    """The limits of single folders."""
+    """The limits of folders that set their own."""
 
 
 class InboxScanner:
-    """Lists the inbox and reads the sidecars of what is new there."""
+    """Lists the inbox and reads the sidecars of new pairs."""
 
     def __init__(
         self, inbox: Inbox, defaults: OrderSettings, catalogue: Mapping[str, Model], check: Callable[[], None]
     ) -> None:
-        """``check`` raises `Blocked` where the inbox must not be scanned now."""
+        """``check`` raises `Blocked` if the inbox must not be scanned now."""
         self._inbox = inbox
         self._defaults = defaults
         self._catalogue = catalogue
@@ -62,7 +62,7 @@ class InboxScanner:
         """List the inbox once.
 
         Args:
-            known: pairs that are jobs already, by path.
+            known: the pairs that have a job already, by path.
             now: seconds of a monotonic clock.
 
         Raises:
@@ -70,7 +70,7 @@ class InboxScanner:
         """
         self._check()
         listing = self._inbox.scan(known, now)
-        # A share that was unmounted while it was listed looks like a folder from which everything was taken away.
+        # If a share was unmounted during the listing, all its files seem to be missing.
         self._check()
         settles_in = self._folder_limits.update(listing.defaults, listing.unlisted, now)
         if settles_in is not None:
@@ -92,7 +92,10 @@ class InboxScanner:
         return ScanResult(tuple(new), tuple(waiting), listing, self._folder_limits.scopes)
 
     def _order(self, settled: SettledPair, folder_defaults: dict[str, OrderSettings]) -> Order | Rejected | None:
-        """What a pair orders; ``folder_defaults`` keeps the ``_defaults.yaml`` files that were read in this scan."""
+        """The order of a pair, why it cannot be ordered, or None if it has no prompt yet.
+
+        ``folder_defaults`` caches the ``_defaults.yaml`` files that were read in this scan.
+        """
         found = settled.pair
         if settled.conflict:
             return Rejected(settled.conflict, "Correct the names, then move the files back into the inbox.")
@@ -111,7 +114,7 @@ class InboxScanner:
 
 
 def new_job(found: NewPair, now: int) -> Job:
-    """A job for a settled pair, rejected already where its order cannot be understood."""
+    """A job for a settled pair. It is rejected at once if the pair cannot be ordered."""
     job = Job(job_id(os.urandom(5)), State.FOUND, found.pair, created_at=now, due_at=now, changed_at=now)
     if isinstance(found.order, Rejected):
         return reject(job, now, str(found.order), found.order.hint)
@@ -119,7 +122,7 @@ def new_job(found: NewPair, now: int) -> Job:
 
 
 def read_layer(path: Path, name: str) -> OrderSettings:
-    """A sidecar, or a ``_defaults.yaml``; what is wrong in it is among its problems.
+    """The settings in a sidecar or a ``_defaults.yaml``. Errors in it are listed in their ``problems``.
 
     Raises:
         Deferred, Blocked: if it cannot be read now.
@@ -135,9 +138,9 @@ def read_layer(path: Path, name: str) -> OrderSettings:
 
 
 def order_beside(image: Path, defaults: OrderSettings, catalogue: Mapping[str, Model]) -> Order:
-    """What a picture anywhere would order with the sidecar and the ``_defaults.yaml`` beside it.
+    """The order of a picture in any folder, from the sidecar and the ``_defaults.yaml`` beside it.
 
-    A missing prompt is allowed here, because nothing is ordered.
+    A missing prompt is allowed, because nothing is ordered.
 
     Raises:
         Rejected: with every problem.

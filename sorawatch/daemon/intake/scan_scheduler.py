@@ -1,4 +1,4 @@
-"""When to scan the inbox, and what the last scan found. The scan itself runs in a thread of its own."""
+"""Decides when to scan the inbox, and keeps the result of the last scan. Each scan runs in a separate thread."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger("sorawatch")
 
 _MIN_PAUSE = 0.05
-"""Seconds at least before a scan that events ask for; after a slow scan, five times its own length."""
+"""Minimum seconds before a scan that an event requests. After a slow scan it is five times the scan's duration."""
 _ERROR_PAUSE = 5.0
-"""Seconds until the next scan after one that failed, at the most."""
+"""Maximum seconds until the next scan after a failed one."""
 HANG_SECONDS = 10.0
-"""Seconds that a scan may take, or five times as long as the last one, before it counts as hanging."""
+"""Seconds after which a scan counts as hanging, unless five times the duration of the last scan is longer."""
 _ROUNDING = 0.005
-"""Seconds added to the wait for a file to settle, so that the scan does not come a moment too early to count."""
+"""Seconds added to the wait for a file to settle, so that the scan does not start slightly too early."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScanDone:
-    """A scan has ended. ``began`` is seconds of the monotonic clock, ``took`` how many seconds it went on."""
+    """A scan has ended. ``began`` is in seconds of the monotonic clock, ``took`` is its duration in seconds."""
 
     began: float
     took: float
@@ -53,7 +53,7 @@ class ScanScheduler:
         *,
         hang_seconds: float = HANG_SECONDS,
     ) -> None:
-        """``report`` is called from the scanning thread when a scan ends, ``ask`` from others when one is wanted."""
+        """``report`` is called from the scanning thread after each scan. ``ask`` requests a scan, from any thread."""
         self._scanner = scanner
         self._watcher = watcher
         self._report = report
@@ -66,24 +66,24 @@ class ScanScheduler:
         self._error: Blocked | Deferred | None = None
         self.rescan_seconds = rescan_seconds
         self.scanning_since: float | None = None
-        """Seconds of the monotonic clock; None while no scan goes on."""
+        """The start of the present scan, in seconds of the monotonic clock; None if none is running."""
         self.last: ScanResult | None = None
-        """What the last successful scan found."""
+        """The result of the last successful scan."""
         self.last_began = 0.0
 
     def request(self) -> None:
-        """Something happened in the inbox: scan soon, and again if a scan goes on that may have passed the place."""
+        """The inbox has changed: scan soon. If a scan is running, scan again, because it may have missed the change."""
         self._requested = True
         rested_at = self.last_began + self._took + max(_MIN_PAUSE, 5 * self._took)
         self._due_at = min(self._due_at, max(time.monotonic(), rested_at))
 
     def reconfigure(self, scanner: InboxScanner, rescan_seconds: float) -> None:
-        """Scan with another configuration from now on, and soon; a scan that goes on ends as it began."""
+        """Scan soon with another configuration. A running scan keeps the former one."""
         self._scanner, self.rescan_seconds = scanner, rescan_seconds
         self.request()
 
     def ended(self, done: ScanDone) -> ScanResult | None:
-        """Take in the end of a scan. Returns what was found, or None if the inbox could not be read."""
+        """Record the end of a scan. Returns its result, or None if the inbox could not be read."""
         self.scanning_since = None
         self.last_began, self._took = done.began, done.took
         if not isinstance(done.result, ScanResult):
@@ -104,9 +104,9 @@ class ScanScheduler:
         return self.last
 
     def has_settled_since(self, moment: float) -> bool:
-        """Whether a scan that began after ``moment`` (monotonic) found nothing that is still settling.
+        """Whether a scan that began after ``moment`` (monotonic seconds) found no file that is still settling.
 
-        If none has begun since, one is requested.
+        If no scan has begun since then, one is requested.
         """
         if self.last_began <= moment and self.scanning_since is None:
             self.request()
@@ -124,21 +124,21 @@ class ScanScheduler:
 
     @property
     def pause_reason(self) -> str | None:
-        """Why nothing may be submitted, by what the last scan found."""
+        """Why nothing may be submitted, according to the last scan; None if it may."""
         if self.error is not None:
             return f"the inbox cannot be read: {self.error}"
         if self.last is not None and self.last.listing.paused:
-            return "a file named PAUSE is in the inbox; remove it to go on"
+            return "a file named PAUSE is in the inbox; remove it to continue"
         return None
 
     @property
     def scanning_for(self) -> float:
-        """Seconds for which a scan has been going on; 0 while none does."""
+        """Seconds for which the present scan has been running; 0 if none is running."""
         return 0.0 if self.scanning_since is None else time.monotonic() - self.scanning_since
 
     @property
     def folder_limits(self) -> tuple[LimitScope, ...]:
-        """The limits of single folders, as the last scan found them."""
+        """The limits of folders that set their own, from the last scan."""
         return self.last.folder_limits if self.last else ()
 
     @property
@@ -148,32 +148,32 @@ class ScanScheduler:
 
     @property
     def error(self) -> Blocked | Deferred | None:
-        """Why the inbox cannot be read, if so."""
+        """Why the inbox cannot be read, or None."""
         if self._error is None and self._hangs_in <= 0:
             return Deferred("it does not answer; if it is on a share, check that share")
         return self._error
 
     @property
     def _hangs_in(self) -> float:
-        """Seconds after which the scan that goes on, if one does, counts as hanging."""
+        """Seconds until the running scan counts as hanging; infinite if none is running."""
         if self.scanning_since is None:
             return float("inf")
         return self.scanning_since + max(self._hang_seconds, 5 * self._took) - time.monotonic()
 
     @property
     def next_event_in(self) -> float:
-        """Seconds until a scan is due, or until the one that goes on counts as hanging."""
+        """Seconds until a scan is due, or until the running one counts as hanging."""
         if self.scanning_since is None:
             return self.due_in
         return self._hangs_in if self._hangs_in > 0 else float("inf")
 
     @property
     def due_in(self) -> float:
-        """Seconds until the next scan is due; none is while one goes on."""
+        """Seconds until the next scan is due; infinite while one is running."""
         return float("inf") if self.scanning_since is not None else self._due_at - time.monotonic()
 
     def start_if_due(self, known: Callable[[], Mapping[str, Pair]]) -> None:
-        """Begin a scan if it is time; ``known`` returns the pairs that are jobs already."""
+        """Start a scan if it is due. ``known`` returns the pairs that have a job already, by path."""
         if self.due_in > 0:
             return
         began = self.scanning_since = time.monotonic()
@@ -191,7 +191,7 @@ class ScanScheduler:
             except (Blocked, Deferred) as error:
                 result = error
             except Exception as error:
-                # Without a report of its end, this scan would count as going on for ever.
+                # Without a report of its end, this scan would count as running for ever.
                 logger.exception("a scan of the inbox failed")
                 result = Deferred(f"a fault in sorawatch: {type(error).__name__}")
             self._report(ScanDone(began, time.monotonic() - began, result))

@@ -1,7 +1,7 @@
-"""How changes in the inbox are noticed: by events where they can be trusted, else by scanning alone.
+"""Decides how changes in the inbox are noticed: by file system events where these are reliable, else by scans only.
 
-The inbox is scanned regularly either way; events only bring the next scan forward. So a failing watch costs time and
-nothing else, and it is made anew before the next scan.
+The inbox is scanned regularly in both cases, and events only make the next scan start earlier. So a failed watch only
+causes a delay. It is created again before the next scan.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ if TYPE_CHECKING:
 logger = logging.getLogger("sorawatch")
 
 _REFUSED_SECONDS = 600.0
-"""Seconds after which events are tried again where the system refused them: every try walks the whole tree."""
+"""Seconds until events are tried again after the system refused them: every attempt reads the whole tree."""
 
 _MISSES_THAT_PROVE = 3
-"""Scans in a row that found folders without a watch. One may only mean a folder that was removed just after."""
+"""Scans in a row that must find folders without a watch. A single one may be due to a folder that was removed since."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchMethod:
-    """How changes are noticed, and why so."""
+    """How changes are noticed, and why."""
 
     events: bool
     why: str
     hint: str = ""
 
     def description(self, rescan_seconds: float) -> str:
-        """For people."""
+        """A sentence for `status`, without a full stop."""
         how = "noticed by events" if self.events else f"found by listing it every {rescan_seconds:g} s"
         return f"changes in the inbox are {how}: {self.why}"
 
 
 def watch_method(inbox: Path, mode: WatchMode) -> WatchMethod:
-    """Whether events from ``inbox`` can be trusted, by the mounts that it is on and those inside it."""
+    """The method for ``inbox``, according to the mount that it is on and the mounts inside it."""
     return method_for(mounts.mounts_at(inbox), mode)
 
 
 def method_for(found: tuple[mounts.Mount, ...], mode: WatchMode) -> WatchMethod:
-    """The method for an inbox on the first of these mounts, with the others below it."""
+    """The method for an inbox on the first of these mounts, with the other mounts inside it."""
     own, *below = found
     if mode is not WatchMode.AUTO:
         return WatchMethod(mode is WatchMode.NATIVE, f"watch.mode is {mode}")
@@ -68,14 +68,14 @@ def method_for(found: tuple[mounts.Mount, ...], mode: WatchMode) -> WatchMethod:
 
 
 class InboxWatcher:
-    """Keeps an `EventWatch` alive where events can be trusted. Used from the scanning thread: all of it can hang."""
+    """Keeps an `EventWatch` running where events are reliable. Used from the scanning thread, because it can hang."""
 
     def __init__(self, inbox: Path, mode: WatchMode) -> None:
         self._inbox = inbox
         self._mode = mode
         self._watch: EventWatch | None = None
         self._watched: object = None
-        """What the watch was made for: the folder and its mounts."""
+        """The folder and the mounts for which the watch was created."""
         self._misses = 0
         """Scans in a row in which the watch did not cover all folders."""
         self._refused_until = 0.0
@@ -83,7 +83,7 @@ class InboxWatcher:
         """None before the first scan. May be read from any thread."""
 
     def prepare(self, notify: Callable[[], None]) -> None:
-        """Called before a scan: see that ``notify`` is called on changes from now on, if events can be trusted."""
+        """Called before a scan. If events are reliable, ``notify`` is called on changes from now on."""
         found = mounts.mounts_at(self._inbox)
         method = method_for(found, self._mode)
         if not method.events:
@@ -95,7 +95,7 @@ class InboxWatcher:
         self._use(method)
 
     def covers(self, folders: int) -> bool:
-        """After a scan that listed so many ``folders``: whether all of them were watched meanwhile.
+        """Called after a scan with the number of ``folders`` that it listed. Returns whether all of them were watched.
 
         If not, the scan should be repeated soon.
         """
@@ -113,23 +113,23 @@ class InboxWatcher:
         return False
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
-        """Watch no more, for now; waits at most ``timeout`` seconds for the end of the watch."""
+        """End the watch until the next `prepare`. Waits at most ``timeout`` seconds for its end."""
         if self._watch is not None:
             self._watch.stop(timeout)
             self._watch = None
 
     def _keep_watching(self, found: tuple[mounts.Mount, ...], notify: Callable[[], None]) -> WatchMethod | None:
-        """Make the watch anew unless the present one still fits. Returns the method that replaces it if that fails."""
+        """Create the watch again unless the present one still fits. If that fails, returns the method used instead."""
         try:
             folder = os.stat(self._inbox)
         except OSError:
-            # The scan that follows will say why.
+            # The scan that follows reports the error.
             return None
         wanted = (folder.st_dev, folder.st_ino, found)
         if self._watch is not None:
             if self._watch.alive and self._watched == wanted:
                 return None
-            logger.info("events from the inbox have ended or are of another disk; they are asked for anew")
+            logger.info("the watch of the inbox has ended, or its mounts have changed; starting a new watch")
         self.stop()
         watch = EventWatch(self._inbox, notify)
         try:
@@ -147,4 +147,4 @@ class InboxWatcher:
     def _use(self, method: WatchMethod) -> None:
         before, self.method = self.method, method
         if method.hint and method != before:
-            logger.warning("events from the inbox cannot be had: %s. %s", method.why, method.hint)
+            logger.warning("the inbox cannot be watched by events: %s. %s", method.why, method.hint)

@@ -1,1 +1,1 @@
-"""What may be bought now."""
+"""Decides which orders may be submitted now."""

@@ -1,6 +1,6 @@
-"""Which ready jobs may be submitted now: one transaction decides about places, pace, money and duplicates.
+"""Decides which ready jobs may be submitted now, by places, pace, money and duplicates, in one transaction.
 
-What it lets through is on disk as SUBMITTING, with its purchase, before anything is sent.
+Admitted jobs are committed as SUBMITTING, with their purchases, before anything is sent.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from sorawatch.edges.store import Transaction
 
 _CANDIDATES = 64
-"""Ready jobs examined in one pass: more than are ever prepared ahead."""
+"""How many ready jobs are examined in one pass: more than are ever prepared ahead."""
 
 _DUPLICATE_PAUSE = 1_000
-"""Milliseconds between two looks at a job that waits for another one with the same order."""
+"""Milliseconds between two checks of a job that waits for another job with the same order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Admitted:
     changes: tuple[tuple[Job, Job], ...]
     """Every job that was changed, before and after."""
     reached: tuple[LimitReached, ...]
-    """Limits that kept orders back."""
+    """Limits that prevented submits."""
     complete: bool
-    """Every waiting order was examined, so a limit that is not in ``reached`` is not reached."""
+    """Every waiting order was examined, so ``reached`` has all limits that prevent submits."""
 
     @property
     def submits(self) -> list[Job]:
@@ -58,7 +58,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Reads and writes within the transaction it is given; holds only what the configuration says."""
+    """Admits orders. It keeps only values of the configuration; everything else is read from the given transaction."""
 
     limits: Limits
     policy: Policy
@@ -66,28 +66,28 @@ class Admission:
     refuse_duplicates: bool
     zone: tzinfo | None
     keep_ms: int
-    """For so long the record of a delivered order is kept, and the same order refused."""
+    """Milliseconds for which a delivered order is recorded, and the same order is refused."""
     server: str
-    """The base URL: what is learnt of a server's answers holds for it alone."""
+    """The base URL of the server."""
 
     @property
     def places(self) -> int:
-        """How many orders may be in flight at once."""
+        """How many orders may be in flight at once, according to the configuration."""
         return self.limits.in_flight or 1
 
     def price(self, job: Job) -> int | None:
-        """What the job costs in micro-dollars, or None where the catalogue does not say."""
+        """The price of the job in micro-dollars, or None if the catalogue does not state it."""
         order = job.order
         if order is None or not isinstance(order.size, Size) or order.model not in self.catalogue:
             return None
         return self.catalogue[order.model].price(order.size, order.seconds)
 
     def exclusion(self, reached: LimitReached) -> Exclusion:
-        """The orders that a limit which is reached keeps back."""
+        """The orders that a reached limit excludes."""
         return Exclusion(reached.pause.folder, self._priced_models if reached.priced else None)
 
     def priced(self, model: str) -> Exclusion:
-        """The orders for ``model`` that may cost money; for all models where it is empty."""
+        """The orders for ``model`` that may cost money; for all models if it is empty."""
         return Exclusion(models=(model,) if model else self._priced_models)
 
     @property
@@ -95,11 +95,11 @@ class Admission:
         return tuple(sorted(name for name, model in self.catalogue.items() if not model.is_free))
 
     def spent_today(self, tx: Transaction) -> int:
-        """Micro-dollars spent or reserved."""
+        """Micro-dollars that were spent or reserved today."""
         return tx.spending.spent(day_of(tx.now, self.zone).begins)
 
     def check_limits(self, job: Job, now: int, folder_limits: Sequence[LimitScope]) -> Job:
-        """The job, rejected where the limits can never let it through. One without a final size is checked later."""
+        """The job, rejected if the limits can never admit it. Jobs without a final size are checked later."""
         order = job.order
         if job.state not in UNPAID or order is None or not isinstance(order.size, Size):
             return job
@@ -116,26 +116,26 @@ class Admission:
         probing: bool,
         has_room: Callable[[str, int | None], bool],
     ) -> Admitted:
-        """Begin the submit of as many ready jobs as may be sent, the most urgent first, at most ``places``.
+        """Begin the submit of as many ready jobs as possible, at most ``places``, the most urgent first.
 
-        A folder whose own limits are reached is passed over, and so is a model that a circuit breaker stops; the
-        others go on. So do orders that cost nothing where a cap on money is reached.
+        Orders of a folder whose own limits are reached are skipped, and so are orders for a model that a circuit
+        breaker stops. If a spending cap is reached, free orders are still admitted.
 
         Args:
-            folder_limits: the limits of single folders.
-            probing: a circuit breaker lets one order through, so take the job that was not tried for the longest time:
-                what stops one may not stop the next.
-            has_room: whether the circuit breakers let an order for this model, at this price in micro-dollars, go.
+            folder_limits: the limits of folders that set their own.
+            probing: a circuit breaker allows one probe, so begin with the job that was not tried for the longest time:
+                the job that was tried last may be the only one that fails.
+            has_room: whether the circuit breakers allow an order for this model at this price in micro-dollars.
         """
         tally = _Tally(tx, day_of(tx.now, self.zone), month_of(tx.now, self.zone))
-        whole = LimitScope(replace(self.limits, in_flight=effective(usage_values.concurrency_limit(tx), self.places)))
-        if tally.usage(whole).in_flight >= (whole.limits.in_flight or 1):
+        total = LimitScope(replace(self.limits, in_flight=effective(usage_values.concurrency_limit(tx), self.places)))
+        if tally.usage(total).in_flight >= (total.limits.in_flight or 1):
             return Admitted((), (), complete=False)
         changes: list[tuple[Job, Job]] = []
         reached: list[LimitReached] = []
         excluded: list[Exclusion] = []
         more = True
-        # Once some orders are excluded, the next candidates are others: those may have been all that were examined.
+        # If some orders were excluded, examine more: the excluded ones may have filled the list of candidates.
         while more and places > 0:
             more = False
             candidates = tx.claims.candidates([State.READY], _CANDIDATES, self.policy.waits.horizon, excluded)
@@ -154,7 +154,7 @@ class Admission:
                     excluded.append(Exclusion(models=(model,)))
                     more = True
                     continue
-                limit = tally.take(_scopes(whole, job.pair.folder, folder_limits), price)
+                limit = tally.take(_scopes(total, job.pair.folder, folder_limits), price)
                 if limit is not None:
                     reached.append(limit)
                     excluded.append(self.exclusion(limit))
@@ -171,14 +171,14 @@ class Admission:
         return Admitted(tuple(changes), tuple(reached), complete)
 
     def _begin_submit(self, tx: Transaction, job: Job, price: int | None) -> Job:
-        """The job in SUBMITTING. With the end of the transaction its intent and its purchase are on disk."""
+        """Save the job as SUBMITTING, with its purchase. Nothing may be sent before the commit."""
         submitting = begin(job, Action.SUBMIT, now=tx.now, token=os.urandom(16).hex(), price=price)
         tx.jobs.save(submitting, job, claim=True)
         tx.purchases.add(submitting)
         return submitting
 
     def adapt_concurrency(self, tx: Transaction, job: Job, outcome: o.Outcome) -> None:
-        """Fewer places when the server says that too many of our videos run, one more for each that it finishes."""
+        """Reduce the places if the server reports too many running videos; add one for each video that it finishes."""
         before = usage_values.concurrency_limit(tx)
         match outcome:
             case o.Blocked(cause) if cause.too_many_running:
@@ -193,12 +193,12 @@ class Admission:
             usage_values.write_concurrency_limit(tx, after)
 
     def merge_into_older(self, tx: Transaction, job: Job) -> list[Change]:
-        """Cancel a ready job whose pair is that of another job under way, which takes over the pair as it is now.
+        """Cancel a ready job if an older job for the same pair and order is under way, and update the older one.
 
-        The pair was touched, or its metadata was edited, so the order is the same.
+        This happens if a pair was touched, or if only the metadata of its picture were edited.
 
         Returns:
-            The changes, which are written already; none where there is no such job.
+            The changes, which are already saved; empty if there is no older job.
         """
         if job.state is not State.READY:
             return []
@@ -208,12 +208,12 @@ class Admission:
         reference = older.reference_digest or job.reference_digest
         merged = replace(older, pair=job.pair, digest=job.digest, reference_digest=reference)
         tx.jobs.amend(merged, older)
-        after = cancel_unpaid(job, tx.now, f"the same pair as job {older.id}, which goes on")
+        after = cancel_unpaid(job, tx.now, f"it is the same pair and order as job {older.id}, which continues")
         tx.jobs.save(after, job)
         return [(older, merged), (job, after)]
 
     def _without_buying(self, tx: Transaction, job: Job) -> list[tuple[Job, Job]]:
-        """The changes, which are written already, where ``job`` needs no purchase; none if it must be bought."""
+        """Handle a job that needs no purchase. Returns the saved changes; empty if the order must be bought."""
         after = self._bought_before(tx, job)
         if after is None:
             merged = [(before, after) for before, after in self.merge_into_older(tx, job) if before is not None]
@@ -226,7 +226,7 @@ class Admission:
         return [(job, after)]
 
     def _duplicate(self, tx: Transaction, job: Job) -> Job | None:
-        """The job refused as a duplicate, or waiting for another one with the same order; None if there is none."""
+        """The job, refused as a duplicate or waiting for another job with the same order; None if there is no other."""
         since = tx.now - self.keep_ms
         same = tx.orders.same(job, since)
         if same is None:
@@ -251,7 +251,7 @@ class Admission:
         return [(job, after)]
 
     def _bought_before(self, tx: Transaction, job: Job) -> Job | None:
-        """The job going on with what an earlier try of the same order bought, if no other job does."""
+        """The job with the video that an earlier job bought for the same order, unless another job uses it."""
         for purchase in tx.purchases.of_order(job):
             buyer = tx.jobs.get(purchase.job_id)
             if purchase.clip is not None and buyer is not None and buyer.id == job.id:
@@ -259,7 +259,7 @@ class Admission:
             if purchase.standing is not Standing.OPEN or tx.orders.has_follower(purchase, job):
                 continue
             is_given_up = buyer is None or buyer.state in {State.FAILED, State.CANCELLED}
-            # Jobs are kept as long: a state that does not know the buyer has lost it, and the result of the submit.
+            # Jobs are kept for as long as this. If the buyer is missing, the state has lost the result of its submit.
             is_lost = buyer is None and purchase.at >= tx.now - self.keep_ms
             if job.token == purchase.token or is_lost or (is_given_up and purchase.video_id is not None):
                 return recovered(job, purchase, tx.now)
@@ -278,14 +278,14 @@ def _delivered_as(clip: str | None) -> str:
     return f"delivered as {one_line(clip or '')}"
 
 
-def _scopes(whole: LimitScope, folder: str, folder_limits: Sequence[LimitScope]) -> list[LimitScope]:
-    """The limits that hold for a job of this folder."""
-    return [whole, *(scope for scope in folder_limits if scope.covers(folder))]
+def _scopes(total: LimitScope, folder: str, folder_limits: Sequence[LimitScope]) -> list[LimitScope]:
+    """The limits that apply to a job in this folder."""
+    return [total, *(scope for scope in folder_limits if scope.covers(folder))]
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What is used up of each scope's limits: read when first needed, counted on while orders are admitted."""
+    """The usage of each scope's limits. It is read when first needed, and updated for every admitted order."""
 
     tx: Transaction
     day: Period
@@ -303,16 +303,16 @@ class _Tally:
         return self.used[scope]
 
     def take(self, scopes: Sequence[LimitScope], price: int | None) -> LimitReached | None:
-        """Use up of every scope's limits what one order needs. Where one is reached, use up nothing and return it."""
+        """Count one order in every scope. If a limit is reached, count nothing and return the limit."""
         now, ends = self.tx.now, {"day_ends": self.day.ends, "month_ends": self.month.ends}
         after = {scope: admit(scope, self.usage(scope), price, now, **ends) for scope in scopes}
         reached = [each for each in after.values() if isinstance(each, LimitReached)]
         if reached:
-            # A lasting limit is more useful to know than that the places are full, or the pace forbids it, just now.
+            # A lasting limit is more useful to report than full places or the pace, which change within moments.
             return next((each for each in reached if each.lasting), reached[0])
         self.used |= {scope: usage for scope, usage in after.items() if isinstance(usage, Usage)}
         return None
 
     def write(self) -> None:
-        """Keep the pace for the next pass, of limits that still exist."""
+        """Save the pace of each scope for the next pass."""
         usage_values.write_paces(self.tx, {scope.file: usage.paced_until for scope, usage in self.used.items()})

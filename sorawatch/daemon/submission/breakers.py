@@ -1,4 +1,4 @@
-"""All circuit breakers together."""
+"""The three circuit breakers, used together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Breakers:
-    """What stops submissions: causes that were named, answers that were lost, refusals that say the same."""
+    """The circuit breakers for named causes, for lost answers, and for repeated refusals."""
 
     causes: CircuitBreaker
     lost_answers: LostAnswersBreaker
@@ -31,16 +31,16 @@ class Breakers:
 
     @property
     def pauses(self) -> Iterator[Pause]:
-        """What is open now. A model that repeated refusals stop is among the causes."""
+        """A pause for each open circuit. Repeated refusals of a model open a circuit in ``causes``."""
         for circuit in (*self.causes, *self.lost_answers):
             yield circuit.pause
 
     def key_changed(self) -> bool:
-        """Whether an API key was refused, and there may be another by now."""
+        """Whether an API key was refused, and has changed since."""
         return self.causes.key_changed(refused=any(each.known.key_related for each in self.lost_answers))
 
     def clear(self, tx: Transaction, *, for_new_key: bool = False) -> None:
-        """Close all: a person says that the cause is gone, or there is another API key (``for_new_key``)."""
+        """Close all circuits after `resume`. With ``for_new_key``, close those that another API key may end."""
         self.causes.clear()
         self.lost_answers.clear(tx, for_new_key=for_new_key)
         if not for_new_key:

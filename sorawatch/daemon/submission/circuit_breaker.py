@@ -1,6 +1,7 @@
-"""The circuit breaker for causes that a server or a disk names: why submissions wait, and when one order may probe.
+"""The circuit breaker for named causes, such as an empty account or a full disk.
 
-Lost answers and repeated refusals have breakers of their own beside this module.
+It decides why submissions wait, and when one order may be sent as a probe. Lost answers and repeated refusals have
+separate circuit breakers.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
 _PERSON_WAITS = Waits(first=60.0, longest=3600.0)
-"""Between two probes when only a person can end the cause: a refused key, an empty account."""
+"""Seconds between two probes if only a person can end the cause, such as a refused key or an empty account."""
 
 _FORGET_AFTER = 60_000
-"""Milliseconds after the retry of the last failure at which a cause met by another action than SUBMIT is forgotten."""
+"""Milliseconds after the retry of a failed action other than SUBMIT. Then its cause is forgotten."""
 
-_QUOTA_USED = "the server has taken as many orders as it takes for now"
-_WAIT = "Nothing needs to be done: it goes on by itself."
+_QUOTA_USED = "the server reports that its rate limit is used up for now"
+_WAIT = "Nothing needs to be done: it is tried again automatically."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +37,29 @@ class OpenCircuit:
     since: int
     tries: int
     until: int
-    """When an order may probe; for other actions than SUBMIT, when the cause is forgotten unless it is met again."""
+    """When a probe may be sent. For actions other than SUBMIT, when the cause is forgotten unless it occurs again."""
     model: str = ""
-    """Orders for this model are stopped; empty where all are."""
+    """The model whose orders are stopped; empty for all models."""
 
     @property
     def pause(self) -> Pause:
-        """For people."""
+        """The pause that is shown to the user."""
         cause = self.cause
         return Pause(cause.reason, cause.hint, self.until, asked=cause.retry_after, model=self.model)
 
 
 CircuitKey = tuple[Action, str]
-"""What a cause was met by: an action, and the model if it concerns one only."""
+"""The action that failed, and the model if the cause concerns only one; else ``""``."""
 
 
 class CircuitBreaker:
-    """The causes in force, at most one for each key. Used from the daemon's thread."""
+    """The open circuits, at most one for each key. Used from the daemon's thread."""
 
     def __init__(self, waits: Waits, key_fingerprint: Callable[[], Hashable] = lambda: None) -> None:
-        """``key_fingerprint`` returns a value that differs once the API key was changed."""
+        """``key_fingerprint`` returns a value that changes with the API key."""
         self._waits = waits
         self._key_fingerprint = key_fingerprint
-        self._mark = key_fingerprint()
+        self._last_fingerprint = key_fingerprint()
         self._open: dict[CircuitKey, OpenCircuit] = {}
 
     def __iter__(self) -> Iterator[OpenCircuit]:
@@ -75,12 +76,12 @@ class CircuitBreaker:
         return [circuit.model for circuit in self._open.values() if circuit.model]
 
     def record(self, action: Action, outcome: o.Outcome, now: int, due_at: int, jitter: float, model: str = "") -> None:
-        """Take an outcome into account: a cause opens a circuit or renews it, what gets past the cause closes it.
+        """Record an outcome: a blocking cause opens a circuit or extends its wait; a success or refusal closes it.
 
         Args:
             due_at: when the job's action is tried again.
             jitter: a random number in [0, 1).
-            model: that of the order.
+            model: the model of the order.
         """
         if isinstance(outcome, o.AnswerLost | o.TemporaryFailure | o.ReferenceLost):
             return
@@ -92,7 +93,7 @@ class CircuitBreaker:
         for circuit in concerned:
             del self._open[circuit.action, circuit.model]
         if isinstance(outcome, o.Accepted) and outcome.rest:
-            # Nothing has failed, so the wait does not grow however often this comes.
+            # This is not a failure, so the wait does not grow with repetitions.
             cause = Cause(_QUOTA_USED, _WAIT, temporary=True, retry_after=outcome.rest)
             self._open[action, ""] = OpenCircuit(action, cause, now, 0, now + int(1000 * outcome.rest))
         elif isinstance(outcome, o.Blocked):
@@ -107,17 +108,17 @@ class CircuitBreaker:
             self._open[action, stopped] = OpenCircuit(action, cause, since, tries, until, stopped)
 
     def key_changed(self, *, refused: bool = False) -> bool:
-        """Whether an API key was refused, here or elsewhere (``refused``), and there may be another by now."""
+        """Whether an API key was refused, here or elsewhere (``refused``), and has changed since."""
         concerns_key = refused or any(circuit.cause.key_related for circuit in self._open.values())
-        return concerns_key and self._key_fingerprint() != self._mark
+        return concerns_key and self._key_fingerprint() != self._last_fingerprint
 
     def clear(self) -> None:
-        """Close all: a person says that the cause is gone, or there is another key."""
+        """Close all circuits."""
         self._open.clear()
-        self._mark = self._key_fingerprint()
+        self._last_fingerprint = self._key_fingerprint()
 
     def places(self, wanted: int, outstanding: int, now: int) -> int:
-        """How many of ``wanted`` submits may begin now while ``outstanding`` are being sent: all, one probe or none."""
+        """How many of ``wanted`` submits may begin while ``outstanding`` others are sent: all, one probe or none."""
         for key in [key for key, circuit in self._open.items() if self._is_over(circuit, now)]:
             if key[0] is not Action.SUBMIT:
                 del self._open[key]
@@ -127,14 +128,14 @@ class CircuitBreaker:
             may_probe = not others and first.action is Action.SUBMIT and self._is_over(first, now) and not outstanding
             wanted = min(wanted, 1) if may_probe else 0
         if wanted:
-            self._mark = self._key_fingerprint()
+            self._last_fingerprint = self._key_fingerprint()
         return wanted
 
     def lets_through(self, model: str, now: int, outstanding: Callable[[], int]) -> bool:
-        """Whether an order for ``model`` may be sent, as far as its model matters: one probe, once the wait is over.
+        """Whether the circuit of ``model`` allows an order. An open one allows a single probe after its wait.
 
         Args:
-            outstanding: counts the orders for the model that are being submitted; called only where that matters.
+            outstanding: returns the number of orders for the model that are being submitted. Called only if needed.
         """
         circuit = self._open.get((Action.SUBMIT, model)) if model else None
         return circuit is None or (self._is_over(circuit, now) and not outstanding())

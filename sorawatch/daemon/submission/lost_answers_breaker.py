@@ -1,7 +1,7 @@
-"""The circuit breaker for lost answers: how many orders that cost money may be sent while answers are being lost.
+"""The circuit breaker for lost answers: limits how many paid orders are sent while answers to submits are lost.
 
-It is kept in the state, because a restart must not send the next order, for each server and model apart.
-Submits that a crash interrupted do not count.
+Its data are kept in the state, so that a restart does not send more orders. There is a separate circuit for each
+server and model. Submits that were interrupted by a crash do not count.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ _KEY = "lost-answers"
 _EVERY_MODEL = ""
 _UNLIMITED = 1_000_000
 _HORIZON = 2 * 3_600_000
-"""Milliseconds: a probe that is due later than this means that the clock was set back."""
+"""Milliseconds. If a probe is due later than this, the clock was set back."""
 _UNRESOLVED = frozenset({State.SUBMITTING, State.UNCERTAIN, State.HELD})
 
 
 @dataclass(frozen=True, slots=True)
 class OpenLostAnswers:
-    """A breaker that is open. ``model`` is empty where it holds for all."""
+    """An open circuit. ``model`` is empty if it applies to all models."""
 
     model: str
     known: LostAnswers
 
     @property
     def waits_long(self) -> bool:
-        """Whether the first paid probe failed, so that it takes an hour, or a person."""
+        """Whether the first paid probe failed, so that the circuit stays open for an hour or until `resume`."""
         return self.known.waits_for_a_person or self.known.probes > 0
 
     @property
     def pause(self) -> Pause:
-        """For people."""
+        """The pause that is shown to the user."""
         count = len(self.known.jobs)
         lost = "the answer to an order was lost" if count == 1 else f"the answers to {count} orders were lost"
         reason = f"{lost}, so no further order that costs money is sent yet: {self.known.reason}"
@@ -55,22 +55,22 @@ class OpenLostAnswers:
 
 
 class LostAnswersBreaker:
-    """Used from the daemon's thread, within a turn."""
+    """The circuits of one server. Used from the daemon's thread, within a turn."""
 
     def __init__(self, server: str, waits: Waits) -> None:
         """``server`` is the base URL."""
-        self._kept = ServerValues(_KEY, server)
+        self._values = ServerValues(_KEY, server)
         self.waits = waits
         self._proven: set[str] = set()
-        """Models of which this run has had an order accepted, and no answer lost since."""
+        """Models with an accepted order in this run, and no lost answer since then."""
         self._open: tuple[OpenLostAnswers, ...] = ()
 
     def __iter__(self) -> Iterator[OpenLostAnswers]:
-        """Those that are open, as of the last `refresh`."""
+        """The open circuits, as of the last `refresh`."""
         return iter(self._open)
 
     def record(self, tx: Transaction, job: Job, action: Action, outcome: o.Outcome, after: Job) -> None:
-        """Take in what came of a submit, or of the search for a lost one. ``job`` is as it was before."""
+        """Record the outcome of a submit, or of the search for a lost one. ``job`` is the job before it."""
         model = job.order.model if job.order else _EVERY_MODEL
         match action, outcome:
             case Action.SUBMIT, o.AnswerLost() if job.price != 0:
@@ -85,7 +85,7 @@ class LostAnswersBreaker:
                 pass
 
     def room(self, tx: Transaction, model: str) -> int:
-        """How many orders for ``model`` that cost money may be sent now."""
+        """How many paid orders for ``model`` may be sent now."""
         places = _UNLIMITED if model in self._proven else core.IN_A_ROW
         by_scope = self._by_scope(tx)
         for scope in (_EVERY_MODEL, model):
@@ -101,26 +101,26 @@ class LostAnswersBreaker:
         return places if places == _UNLIMITED else max(0, places - tx.jobs.submitting(model, priced=True))
 
     def refresh(self, tx: Transaction) -> None:
-        """Update which are open."""
+        """Update the open circuits."""
         open_ones = [(scope, known) for scope, known in self._by_scope(tx).items() if known.is_open]
         self._open = tuple(
             OpenLostAnswers(scope, known) for scope, known in open_ones if self._still_open(tx, scope, known)
         )
 
     def clear(self, tx: Transaction, *, for_new_key: bool = False) -> None:
-        """Forget all that is known of this server; with ``for_new_key`` only what another API key may end."""
+        """Close all circuits of this server; with ``for_new_key`` only those that another API key may end."""
         by_scope = self._by_scope(tx)
         self._forget(tx, {scope for scope, known in by_scope.items() if known.key_related or not for_new_key})
 
     def _probes(self, tx: Transaction, known: LostAnswers) -> int:
-        """How many paid probes may be under way: one, once its time has come and nothing is being searched for."""
+        """How many paid probes may be under way: 1 after the wait, if no lost order is still searched for; else 0."""
         if known.until is None or not is_due(known.until, tx.now, _HORIZON):
             return 0
         searched = [job for job in self._unresolved(tx, known) if job.state is not State.HELD]
         return int(all(job.state is State.UNCERTAIN and job.witness_until is not None for job in searched))
 
     def _still_open(self, tx: Transaction, scope: str, known: LostAnswers) -> bool:
-        """Whether any of its orders is unresolved; if none is, it closes."""
+        """Whether an order of this circuit is unresolved. If none is, the circuit is closed."""
         if self._unresolved(tx, known):
             return True
         self._forget(tx, {scope})
@@ -138,7 +138,7 @@ class LostAnswersBreaker:
         self._write(tx, by_scope)
 
     def _accepted(self, tx: Transaction, job: Job, model: str) -> None:
-        """The server answers again. An order that was sent before a breaker opened proves nothing."""
+        """Close the circuits, because the server answers again; not those that opened after this order was sent."""
         by_scope, sent = self._by_scope(tx), job.submitted_at or tx.now
         earlier = {scope for scope, known in by_scope.items() if known.opened_at is not None and sent < known.opened_at}
         if model not in earlier:
@@ -157,8 +157,8 @@ class LostAnswersBreaker:
             self._write(tx, {scope: known for scope, known in by_scope.items() if scope not in scopes})
 
     def _by_scope(self, tx: Transaction) -> dict[str, LostAnswers]:
-        """What is known of this server, by model; the empty name stands for every model."""
-        return {scope: core.from_json(known) for scope, known in self._kept.read(tx).items()}
+        """The circuits of this server by model; the empty name stands for every model."""
+        return {scope: core.from_json(known) for scope, known in self._values.read(tx).items()}
 
     def _write(self, tx: Transaction, by_scope: dict[str, LostAnswers]) -> None:
-        self._kept.write(tx, {scope: core.to_json(known) for scope, known in by_scope.items()})
+        self._values.write(tx, {scope: core.to_json(known) for scope, known in by_scope.items()})

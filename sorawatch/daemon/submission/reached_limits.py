@@ -1,4 +1,4 @@
-"""Which limits are reached, remembered between admissions: a pass may end before it has come to every waiting order."""
+"""Remembers reached limits between admissions, because a pass may end before it has examined every waiting order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ReachedLimits:
-    """The limits that keep orders back now, as far as is known. Used from the daemon's thread."""
+    """The limits that prevent submits now, according to the last admissions. Used from the daemon's thread."""
 
     def __init__(self) -> None:
         self._reached: list[LimitReached] = []
@@ -24,10 +24,10 @@ class ReachedLimits:
         return iter(self._reached)
 
     def record(self, admitted: Admitted | None, folder_limits: Sequence[LimitScope], now: int) -> None:
-        """Take in what an admission found; None where there was none.
+        """Record the result of an admission, or None if there was none in this turn.
 
-        A limit that the pass did not come to stays as it was, until its time has come, the limits of the folders have
-        changed, or an order was submitted in spite of it.
+        A limit that the pass did not check is kept until it expires, the limits of the folders change, or an order to
+        which it applies is submitted.
         """
         found = list(admitted.reached) if admitted else []
         if admitted is None or not admitted.complete:
@@ -44,11 +44,11 @@ class ReachedLimits:
         self._reached, self._folder_limits = found, folder_limits
 
     def partial(self, admission: Admission) -> list[Exclusion]:
-        """The orders that a limit keeps back while others go on, so they need not be prepared yet."""
+        """The orders that a limit excludes while others are submitted. They need not be prepared yet."""
         return [admission.exclusion(each) for each in self._reached if each.pause.folder or each.priced]
 
     def lasting(self, admission: Admission) -> list[Exclusion]:
-        """The orders that wait until the calendar or a person lets them go on."""
+        """The orders that wait for a person, or for the next day or month."""
         return [admission.exclusion(each) for each in self._reached if each.lasting]
 
 

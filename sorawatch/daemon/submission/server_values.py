@@ -1,4 +1,4 @@
-"""What is learnt of one server, kept in the state by model. Another server begins with nothing."""
+"""Values about one server in the state, by model. They do not apply to another server."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ if TYPE_CHECKING:
 
 
 class ServerValues:
-    """The values under one name. ``server`` is the base URL; what is kept for a model is any JSON."""
+    """The values under one name. ``server`` is the base URL. The value of a model can be any JSON."""
 
     def __init__(self, name: str, server: str) -> None:
         self._name = name
         self._server = server
 
     def read(self, tx: Transaction) -> dict[str, Any]:
-        kept: dict[str, Any] = (tx.key_values.read(self._name) or {}).get(self._server, {})
-        return kept
+        values: dict[str, Any] = (tx.key_values.read(self._name) or {}).get(self._server, {})
+        return values
 
     def write(self, tx: Transaction, by_model: dict[str, Any]) -> None:
-        """Replace what is kept of this server. What is kept of other servers stays."""
+        """Replace the values of this server. Those of other servers are not changed."""
         servers = {
-            server: kept for server, kept in (tx.key_values.read(self._name) or {}).items() if server != self._server
+            server: values
+            for server, values in (tx.key_values.read(self._name) or {}).items()
+            if server != self._server
         }
         if by_model:
             servers[self._server] = by_model

@@ -1,4 +1,4 @@
-"""What is remembered of concurrency and pace between admissions, kept in notes of the state."""
+"""The concurrency limit and the pace, which are kept in the state between admissions."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _CONCURRENCY, _PACES = "allowance", "paces"
 
 
 def concurrency_limit(tx: Transaction) -> ConcurrencyLimit | None:
-    """How many videos the server makes for us at once, if that is fewer than the configuration allows."""
-    note = tx.key_values.read(_CONCURRENCY)
-    return note and ConcurrencyLimit(**note)
+    """The concurrency limit of the server, or None if it is not lower than that of the configuration."""
+    value = tx.key_values.read(_CONCURRENCY)
+    return value and ConcurrencyLimit(**value)
 
 
 def write_concurrency_limit(tx: Transaction, limit: ConcurrencyLimit | None) -> None:
-    """Keep the limit; None where the server takes as many as the configuration allows."""
+    """Save the limit; None if it is not lower than that of the configuration."""
     tx.key_values.write(_CONCURRENCY, limit and asdict(limit))
 
 
 def paced_until(tx: Transaction, file: str = "") -> int:
-    """`Usage.paced_until` of the limits that ``file`` sets; by default those of the configuration."""
+    """`Usage.paced_until` for the limits in ``file``; by default for those of the configuration."""
     until: int = (tx.key_values.read(_PACES) or {}).get(file, 0)
     return until
 
 
 def write_paces(tx: Transaction, paces: Mapping[str, int]) -> None:
-    """Keep `Usage.paced_until` by the files that set the limits, as long as it is in the future."""
+    """Save `Usage.paced_until` by file. Times in the past are removed."""
     before = tx.key_values.read(_PACES) or {}
     after = {file: until for file, until in {**before, **paces}.items() if until > tx.now}
     if after != before:

@@ -1,1 +1,1 @@
-"""Work that goes on beside the jobs: commands, other daemons, retention, heartbeat, status, log."""
+"""Tasks beside the jobs: commands, other daemons, retention, heartbeat, status, log."""

@@ -1,4 +1,4 @@
-"""Carries out what people ask for with ``retry``, ``cancel``, ``adopt``, ``pause`` and ``resume``."""
+"""Executes the commands ``retry``, ``cancel``, ``adopt``, ``pause`` and ``resume``."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger("sorawatch")
 
 ANOTHER = "another"
-"""The argument of ``retry`` that asks for one more of what the job ordered."""
+"""The argument of ``retry`` that orders another take."""
 
 
 def result(tx: Transaction, command: Command, job: Job | None, policy: Policy) -> Job | None:
-    """The job as the command would leave it, or a new one that it would make; None where it is about no job.
+    """The job after the command, or the new job that the command would add; None if the command is about no job.
 
     Raises:
-        Rejected: if it cannot be carried out, with the reason.
+        Rejected: if the command cannot be executed.
     """
     if job is None:
         return None
@@ -52,24 +52,24 @@ def result(tx: Transaction, command: Command, job: Job | None, policy: Policy) -
 
 
 def execute(tx: Transaction, command: Command, job: Job | None, policy: Policy) -> list[Change]:
-    """Carry a command out.
+    """Execute a command.
 
     Returns:
-        The jobs it changed, before and after.
+        The jobs that changed, before (None for a new job) and after.
 
     Raises:
         Rejected: as `result`.
-        LeaseLost: if another daemon works on the job at this moment.
+        LeaseLost: if another daemon is working on the job.
     """
     after = result(tx, command, job, policy)
     if job is None or after is None:
         set_paused(tx, paused=command.verb == "pause")
         return []
     if after.id != job.id:
-        left = replace(job, filed=())
-        tx.jobs.save(left, job)
+        without_files = replace(job, filed=())
+        tx.jobs.save(without_files, job)
         tx.jobs.add([after])
-        return [(job, left), (None, after)]
+        return [(job, without_files), (None, after)]
     if after.video_id and after.video_id != job.video_id and job.token:
         tx.purchases.set_video(job.token, after.video_id)
     if job.state in ACTIONS and after.state is job.state:
@@ -80,10 +80,10 @@ def execute(tx: Transaction, command: Command, job: Job | None, policy: Policy) 
 
 
 def execute_all(tx: Transaction, policy: Policy) -> list[Change]:
-    """Carry out all that other processes have asked for since the last turn; what cannot be done is logged.
+    """Execute all commands from other processes since the last turn. Those that cannot be executed are logged.
 
     Returns:
-        The jobs that changed, before and after.
+        The jobs that changed, before (None for a new job) and after.
     """
     changes: list[Change] = []
     for command in tx.commands.take():
@@ -92,7 +92,7 @@ def execute_all(tx: Transaction, policy: Policy) -> list[Change]:
         except Rejected as error:
             logger.warning("%s", error)
         except LeaseLost:
-            # Another daemon works on the job at this moment, so the command is tried again at the next turn.
+            # Another daemon is working on the job, so the command is tried again in the next turn.
             tx.commands.add(command)
     return changes
 

@@ -1,7 +1,7 @@
-"""The videos that an earlier run left at the server: each is polled at the start, before anything new is ordered.
+"""The videos of an earlier run that are still on the server. Each is polled at the start, before new orders are sent.
 
-Clips expire, so finished ones are downloaded first. Then one line in the log says what became of each: a daemon that
-was away may have come too late for some.
+Clips expire, so finished ones are downloaded first. Then one log line lists the results, because some may have expired
+while the daemon was not running.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger("sorawatch")
 
 STATES = frozenset({State.RENDERING, State.RENDERED})
-"""A job in these has a video whose clip is not here yet."""
+"""The states of jobs that have a video, but whose clip was not downloaded yet."""
 _NAMED = 20
-"""Pictures that one line names."""
+"""Maximum pictures that one log line names for each result."""
 
 _FETCHED = "fetched"
 _STILL_RENDERING = "still being made"
 _TOO_LATE = "came too late or failed"
-_UNKNOWN = "could not be asked after yet"
+_UNKNOWN = "could not be polled yet"
 
 
 class EarlierVideos:
-    """What is known of them since the start. Used from the daemon's thread."""
+    """Collects the results of the earlier videos. Used from the daemon's thread."""
 
     def __init__(self, jobs: Iterable[Job] = ()) -> None:
         self._awaited = {job.id for job in jobs}
@@ -37,11 +37,11 @@ class EarlierVideos:
 
     @property
     def awaited(self) -> bool:
-        """Whether some have not been polled, or are finished and have not been downloaded yet."""
+        """Whether some videos were not polled yet, or are finished and not downloaded yet."""
         return bool(self._awaited)
 
     def record(self, job_id: str, changes: Iterable[Change]) -> None:
-        """Take in the result of an action. Once there is one for every video, they are logged."""
+        """Record the result of an action. When there is one for every video, log them."""
         if job_id not in self._awaited or any(_is_to_be_downloaded(before, after) for before, after in changes):
             return
         self._awaited.discard(job_id)

@@ -1,4 +1,4 @@
-"""Finds the job that a person means."""
+"""Finds the job that a command names."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def find(tx: Transaction, text: str) -> Job:
-    """The job that a person means by ``text``, as `JobTable.find` understands it.
+    """The job that ``text`` names, in a form that `JobTable.find` accepts.
 
     Raises:
-        Rejected: if there is none.
+        Rejected: if there is no such job.
     """
     job = tx.jobs.find(text)
     if job is None:

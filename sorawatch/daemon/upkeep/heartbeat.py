@@ -1,4 +1,4 @@
-"""Tells the service manager when the daemon is ready, how it stands, and that its loop is alive."""
+"""Notifies the service manager that the daemon is ready and alive, and of its status."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("sorawatch")
 
 _INTERVAL = 30.0
-"""Seconds between two turns at the most where no watchdog asks for more."""
+"""Maximum seconds between two turns, unless the watchdog requires a shorter interval."""
 _EXTENSION = 30.0
-"""Seconds asked for at a time while uploads end."""
+"""Seconds by which the time-out of a stop is extended while uploads are under way."""
 
 
 class Heartbeat:
-    """Called at every turn, by the daemon's thread."""
+    """Called in every turn by the daemon's thread."""
 
     def __init__(self, manager: ServiceManager) -> None:
         self._manager = manager
@@ -36,7 +36,7 @@ class Heartbeat:
         self._failing = False
         self._watchdog = manager.watchdog_seconds
         self.interval = min(_INTERVAL, self._watchdog / 3) if self._watchdog else _INTERVAL
-        """Seconds between two heartbeats at the most."""
+        """Maximum seconds between two heartbeats."""
 
     def update(self, tx: Transaction, admission: Admission, pauses: Iterable[str]) -> None:
         """Compose the status line, within a turn."""
@@ -45,20 +45,20 @@ class Heartbeat:
             self._line = summary(tx.jobs.counts({*State} - FINAL), spent, cap, [*pauses])
 
     def beat(self, executor: Executor, scans: ScanScheduler) -> None:
-        """A turn has ended, and what it decided is on disk.
+        """Send a heartbeat after the commit of a turn.
 
-        A scan that takes longer than the watchdog's interval counts as hanging, and so does the daemon once a thread
-        has died. Then no heartbeat is sent, so the service manager restarts the daemon.
+        If a scan takes longer than the watchdog's interval, or if a thread has died, no heartbeat is sent. Then the
+        service manager restarts the daemon.
         """
         if not self._ready:
             if scans.has_scanned:
                 self._manager.ready(self._status)
                 self._ready = True
             else:
-                self._manager.status("looking through the inbox for the first time")
+                self._manager.status("scanning the inbox for the first time")
         elif failure := self._failure(executor, scans):
             if not self._failing:
-                logger.critical("%s, so the service manager is given no sign of life any more", failure)
+                logger.critical("%s, so no more heartbeats are sent to the service manager", failure)
             self._failing = True
             self._manager.status(failure)
         else:
@@ -66,24 +66,23 @@ class Heartbeat:
             self._manager.alive(self._status)
 
     def state_unavailable(self, why: str) -> None:
-        """The state cannot be written now. It is tried again, so the daemon counts as alive."""
+        """Send a heartbeat with the status ``why`` although the state cannot be written: the daemon tries again."""
         self._manager.alive(why)
 
     def reloading(self) -> None:
-        """The configuration is being read anew."""
+        """Report that a reload has begun."""
         self._manager.reloading()
 
     def reloaded(self, refused: str = "") -> None:
-        """The configuration read anew is in force, or was ``refused``: why not.
+        """Report the end of a reload with the next heartbeat. ``refused`` is why the new configuration is not used.
 
-        The service manager learns it with the next heartbeat. A refusal stays in the status line until a configuration
-        is accepted.
+        A refusal stays in the status line until a configuration is accepted.
         """
         self._refused = refused
         self._ready = False
 
     def stopping(self, uploads: int) -> None:
-        """The daemon is ending; more time is asked for while there are ``uploads`` that must not be cut off."""
+        """Report that the daemon is stopping. Request more time while there are ``uploads``."""
         what = f"{uploads} upload{'s' if uploads > 1 else ''}"
         text = f"stopping once {what} have ended" if uploads > 1 else f"stopping once {what} has ended"
         self._manager.stopping(text if uploads else "stopping")

@@ -1,4 +1,4 @@
-"""Logs every change of a job in one line, for people and programs."""
+"""Logs every change of a job in one line, with fields for programs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ logger = logging.getLogger("sorawatch")
 _WORTH_SHOWING = 0.1
 """Seconds: shorter durations are not shown."""
 _LEAST_PROMPT = 8
-"""Characters: a shorter prompt may be an ordinary word of the reason."""
+"""Characters: shorter prompts are not removed, because they may be ordinary words of the reason."""
 
 
 def log_change(before: Job | None, after: Job) -> None:
-    """Log a change of a job: its file, its new state, why, and how long the state before lasted."""
+    """Log a change of a job: its file, its new state, the reason, and the duration of the former state."""
     prompt, after = after.order.prompt if after.order is not None else "", _without_prompt(after)
     if before is not None and before.state is after.state:
         if after.latest and after.latest != _without_prompt(before).latest:
@@ -53,7 +53,7 @@ def _log(level: int, job: Job, text: str, event: LogEvent, seconds: float | None
 
 
 def _without_prompt(job: Job) -> Job:
-    """The job with its prompt removed from the reason, where servers often repeat it."""
+    """The job with its prompt removed from the reason, because servers often repeat it there."""
     prompt = job.order.prompt if job.order is not None else ""
     return replace(job, reason=job.reason.replace(prompt, "[prompt]")) if len(prompt) >= _LEAST_PROMPT else job
 

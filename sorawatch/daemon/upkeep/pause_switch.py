@@ -1,4 +1,4 @@
-"""Whether a person has paused submissions, kept under one key in the state."""
+"""Whether submissions are paused by `sorawatch pause`. This is kept under one key in the state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def is_paused(tx: Transaction) -> bool:
 
 
 def resumed_at(tx: Transaction) -> int | None:
-    """When submissions were last resumed, in milliseconds of the store's clock."""
+    """When submissions were last resumed, in milliseconds of the store's clock; None if unknown."""
     at: int | None = (tx.key_values.read(_KEY) or {}).get("resumed")
     return at
 

@@ -1,4 +1,4 @@
-"""Other daemons on the same state: what they have changed, and the jobs that absent ones have left claimed."""
+"""Other daemons on the same state: finds the jobs they have changed, and releases the claims of absent daemons."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from sorawatch.edges.store import Transaction
 
 _INTERVAL = 2.0
-"""Seconds between two checks of which daemons are there."""
+"""Seconds between two checks for absent daemons."""
 _ABSENT_SECONDS = 6.0
-"""How long a daemon must be away before it counts as gone: a database that restarts disconnects all of them."""
+"""Seconds without a connection after which a daemon counts as ended. A restart of the database disconnects all."""
 _SHARE_DELAY = 60.0
-"""Seconds for which a share may show different machines different contents."""
+"""Seconds for which a share may show different contents to different machines."""
 
 
 class PeerMonitor:
-    """Used from the daemon's thread. A state that is not shared has no peers, only claims of earlier runs."""
+    """Used from the daemon's thread. If the state is not shared, there are no peers, only claims of earlier runs."""
 
     def __init__(self, *, shared: bool) -> None:
         self._shared = shared
         self._last_change = 0
-        """The number of the history's last entry that is known here."""
+        """The number of the last history entry that this daemon has read."""
         self._absent_since: dict[str, float] = {}
         self._due_at = 0.0
         self.interval = _INTERVAL if shared else float("inf")
-        """Seconds between two turns at the most."""
+        """Maximum seconds between two turns."""
         self.missing_seconds = _SHARE_DELAY if shared else 0.0
-        """How long a pair must be gone from here before it counts as taken away."""
+        """Seconds for which a pair must be missing on this machine before it counts as removed."""
 
     def start(self, tx: Transaction) -> list[Change]:
-        """Called once. A daemon that is alone takes over what an earlier run left at once.
+        """Called once at the start. If the state is not shared, release the claims of earlier runs.
 
         Returns:
             The jobs that changed, before and after.
@@ -48,10 +48,11 @@ class PeerMonitor:
         return []
 
     def check(self, tx: Transaction) -> tuple[list[Job], list[Change]]:
-        """Called at every turn, before anything is claimed.
+        """Called in every turn, before jobs are claimed.
 
         Returns:
-            The jobs that any daemon has changed since the last turn, and those that changed now, before and after.
+            The jobs that any daemon has changed since the last turn, and the jobs that this call changed, before and
+            after.
         """
         if not self._shared:
             return [], []
@@ -62,14 +63,14 @@ class PeerMonitor:
             return changed, []
         self._due_at = now + _INTERVAL
         self._absent_since = {owner: self._absent_since.get(owner, now) for owner in tx.peers.absent()}
-        gone = [owner for owner, since in self._absent_since.items() if now - since >= _ABSENT_SECONDS]
-        return changed, _take_over(tx, gone)
+        ended = [owner for owner, since in self._absent_since.items() if now - since >= _ABSENT_SECONDS]
+        return changed, _take_over(tx, ended)
 
 
-def _take_over(tx: Transaction, gone: Collection[str]) -> list[Change]:
-    """Release the claims of these daemons. Submits that nobody has claimed are uncertain from now on."""
+def _take_over(tx: Transaction, owners: Collection[str]) -> list[Change]:
+    """Release the claims of these daemons. Their interrupted submits become uncertain."""
     changes: list[Change] = []
-    for job in tx.peers.release_claims(gone):
+    for job in tx.peers.release_claims(owners):
         after = interrupt_submit(job, tx.now)
         tx.jobs.save(after, job)
         changes.append((job, after))

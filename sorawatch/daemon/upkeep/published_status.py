@@ -1,4 +1,4 @@
-"""Publishes in the state why nothing is submitted and what waits in the inbox, for ``sorawatch status``."""
+"""Publishes in the state why nothing is submitted and which files wait in the inbox, for ``sorawatch status``."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sorawatch")
 
-PAUSED = "paused with `sorawatch pause`; `sorawatch resume` goes on"
+PAUSED = "paused with `sorawatch pause`; `sorawatch resume` ends the pause"
 
 _SHOWN = 200
-"""Waiting files that are listed; more are only counted."""
+"""Maximum waiting files that are listed; all of them are counted."""
 
 
 class StatusPublisher:
-    """Writes the status of this daemon to the store when it has changed, and logs pauses as they begin and end."""
+    """Writes the status of this daemon to the store when it changes, and logs the begin and end of pauses."""
 
     def __init__(self, zone: tzinfo | None) -> None:
         self.zone = zone
@@ -59,11 +59,11 @@ class StatusPublisher:
 
     @property
     def reasons(self) -> set[str]:
-        """Why nothing at all is submitted, as published last."""
+        """The reasons why nothing at all is submitted, as last published."""
         return {pause.reason for pause in self._pauses.values() if not (pause.folder or pause.model)}
 
     def forget(self) -> None:
-        """What was published last may not have reached the disk, so publish it again."""
+        """Publish the status again in the next turn, because the last transaction failed."""
         self._published = None
 
     def _since(self, pause: Pause, now: int) -> int | None:
@@ -78,26 +78,26 @@ class StatusPublisher:
             extra = log_extra(LogFields(LogEvent.PAUSED, why=pause.reason))
             logger.warning("%s: %s", pause.headline, text, extra=extra)
         if self._pauses and not pauses:
-            logger.info("submitting goes on", extra=log_extra(LogFields(LogEvent.RESUMED)))
+            logger.info("submitting again", extra=log_extra(LogFields(LogEvent.RESUMED)))
         self._pauses = pauses
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedStatus:
-    """What a daemon published last; empty values where it has published nothing yet."""
+    """The status that a daemon published last; empty values if it has published nothing yet."""
 
     pid: int | None = None
     host: str | None = None
     watching: dict[str, str] | None = None
-    """How changes are noticed (``told``), and what to do where they are not (``hint``)."""
+    """``told`` describes how changes are noticed. ``hint`` is how to fix events that do not work, or empty."""
     pauses: tuple[Pause, ...] = ()
     waiting: tuple[tuple[str, str], ...] = ()
-    """The paths of files that are no jobs yet, with what each waits for; at most `_SHOWN`."""
+    """At most `_SHOWN` files that are not jobs yet: the path, and what the file waits for."""
     waiting_count: int = 0
 
     @classmethod
     def read(cls, tx: Transaction, key: str) -> PublishedStatus:
-        """The status under ``key``, also as another version of sorawatch wrote it."""
+        """The status under ``key``, which may have been written by another version of sorawatch."""
         status = tx.key_values.read(key) or {}
         names = set(Pause.__dataclass_fields__)
         pauses = [{name: value for name, value in pause.items() if name in names} for pause in status.get("pauses", ())]

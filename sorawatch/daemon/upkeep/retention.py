@@ -1,4 +1,4 @@
-"""Deletes old jobs from the state, so that it stays small under a daemon that runs for years."""
+"""Deletes old jobs from the state, so that it stays small over years."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ DAY_MS = 86_400_000
 _INTERVAL = 3600.0
 """Seconds between two checks for old jobs."""
 _BATCH = 500
-"""Jobs deleted in one turn: few enough to delay nothing else."""
+"""Maximum jobs deleted in one turn, so that the turn stays short."""
 
 _DELIVERED_DAYS = 30
-"""How long the record of a delivered order is kept at least, because it refuses the same order."""
+"""Minimum days for which a delivered order is recorded, because the record prevents a second purchase."""
 
 
 def delivered_ms(keep_days: int) -> int:
@@ -34,7 +34,7 @@ class Retention:
         self._due_at = 0.0
 
     def prune(self, tx: Transaction) -> None:
-        """Delete some old jobs, if it is time."""
+        """Delete some old jobs, if the next check is due."""
         if time.monotonic() < self._due_at:
             return
         deleted = tx.jobs.prune(tx.now - self._keep_ms, tx.now - self._keep_delivered_ms, _BATCH)

@@ -113,7 +113,7 @@ def test_a_look_that_hangs_lets_the_watchdog_bite(
     loop.beat()
     heard.wait_for_names("READY", "WATCHDOG")
     wait_until(lambda: "a scan of the inbox has not ended" in heard.messages[-1]["STATUS"])
-    assert caplog.text.count("no sign of life") == 1
+    assert caplog.text.count("no more heartbeats") == 1
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
