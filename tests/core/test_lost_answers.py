@@ -43,6 +43,14 @@ def test_what_was_sent_before_it_opened_is_no_probe() -> None:
     assert (known.probes, known.until, known.jobs) == (0, NOW + 61_000, ("a", "b", "c"))
 
 
+def test_what_was_sent_as_it_opened_is_a_probe() -> None:
+    assert lost(after("a", "b"), "c", NOW + 1000, TIMED_OUT, NOW + 5000, WAITS).probes == 1
+
+
+def test_without_a_cause_no_other_key_helps() -> None:
+    assert not after("a", "b").key_related
+
+
 def test_the_second_probe_goes_an_hour_later_and_then_a_person_decides() -> None:
     first = lost(after("a", "b"), "c", NOW + 61_000, TIMED_OUT, NOW + 62_000, WAITS)
     assert (first.probes, first.until, first.waits_for_a_person) == (1, NOW + 62_000 + HOUR, False)

@@ -51,6 +51,11 @@ def test_other_words_between_them_begin_anew() -> None:
     assert not after(("a", "1", "no"), ("b", "2", "no"), ("x", "9", "never"), ("c", "3", "no")).is_open
 
 
+def test_the_last_twelve_pictures_are_remembered() -> None:
+    known = after(*((f"job {number}", str(number), "no") for number in range(20)))
+    assert [job for job, _ in known.pictures] == [f"job {number}" for number in range(8, 20)]
+
+
 def test_it_is_kept_as_it_is() -> None:
     known = after(("a", "1", "no"), ("b", "2", "no"))
     assert from_json(json.loads(json.dumps(to_json(known)))) == known
