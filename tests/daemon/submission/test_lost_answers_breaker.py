@@ -113,7 +113,7 @@ def test_two_lost_answers_let_none_through_for_a_minute_and_then_one(
         assert breaker.room(tx, "sora-2") == 0
     with state.at(MINUTE) as tx:
         assert breaker.room(tx, "sora-2") == 1
-        tx.jobs.add([order("wan", model="wan")])
+        tx.jobs.add([order("wan", model="wan"), order("free", price=0)])
         assert breaker.room(tx, "sora-2") == 1
         tx.jobs.add([order("probe")])
         assert breaker.room(tx, "sora-2") == 0
@@ -256,6 +256,17 @@ def test_an_answer_to_what_was_sent_before_it_opened_closes_nothing(
         assert breaker.room(tx, "sora-2") == 0
         accept(breaker, tx, order("probe", submitted_at=NOW))
         assert breaker.room(tx, "sora-2") > MANY
+
+
+def test_a_lost_answer_to_what_was_sent_before_it_opened_is_no_probe(
+    state: ClockedState, breaker: LostAnswersBreaker
+) -> None:
+    with state.at() as tx:
+        opened(breaker, tx)
+    with state.at(MINUTE) as tx:
+        lose(breaker, tx, order("early", submitted_at=NOW - 1))
+        breaker.refresh(tx)
+    assert [(each.known.probes, each.known.until) for each in breaker] == [(0, NOW + MINUTE)]
 
 
 def test_a_restart_forgets_no_lost_answer_and_another_server_knows_none(
