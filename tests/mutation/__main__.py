@@ -35,13 +35,19 @@ SUITES = {
 
 
 def suite(path: Path) -> list[Path]:
-    """The tests of a module: those that import it, else those that import what imports it, else all of its package."""
+    """The tests of a module: those that import it.
+
+    Where none is named after it, also those that import what imports it; where there are none, all of its package.
+    """
     (patterns,) = [patterns for package, patterns in SUITES.items() if path.is_relative_to(ROOT / package)]
     found = [*chain.from_iterable(map(ROOT.glob, patterns))]
     # Those named after it come first, for they are the likeliest to fail.
     found.sort(key=lambda test: (path.stem not in test.stem, test))
+    direct = importing(path.stem, found)
+    if f"test_{path.stem}" in {test.stem for test in direct}:
+        return direct
     users = [each.stem for each in importing(path.stem, sorted(path.parent.glob("*.py")))]
-    return importing(path.stem, found) or [test for test in found if importing("|".join(users), [test])] or found
+    return [test for test in found if importing("|".join([path.stem, *users]), [test])] or found
 
 
 def importing(names: str, files: list[Path]) -> list[Path]:

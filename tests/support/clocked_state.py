@@ -16,11 +16,11 @@ SERVER = "https://api.example/v1"
 
 
 class ClockedState:
-    """``now`` is milliseconds."""
+    """``now`` is milliseconds. Each ``owner`` is a daemon; several may open the state in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, owner: str = "one") -> None:
         self.now = NOW
-        self._store, _ = Store.create_or_open(folder / "state.db", "one", lambda: self.now)
+        self._store, _ = Store.create_or_open(folder / "state.db", owner, lambda: self.now)
 
     @contextmanager
     def at(self, after: int = 0) -> Iterator[Transaction]:

@@ -82,6 +82,21 @@ def test_a_failed_one_whose_pair_cannot_be_found_stays_failed(
         assert breaker.filed(tx, lost) == lost
 
 
+def test_one_that_another_daemon_has_claimed_is_left_to_it(
+    state: ClockedState, breaker: SameRefusalsBreaker, tmp_path: Path
+) -> None:
+    claimed = order("a", State.FAILED, filed=("a.jpg",))
+    with state.at() as tx:
+        tx.jobs.add([claimed])
+        refuse(breaker, tx, order("a"), order("b"))
+    other = ClockedState(tmp_path, "two")
+    with other.at() as tx:
+        tx.jobs.save(replace(claimed, reason="taken"), claimed, claim=True)
+    other.close()
+    with state.at() as tx:
+        assert breaker.judge(tx, order("c"), REFUSED)[1] == []
+
+
 def test_what_was_put_back_goes_on_once(state: ClockedState, breaker: SameRefusalsBreaker) -> None:
     pairs = [order(job_id, State.FAILED, filed=(f"{job_id}.jpg",)) for job_id in ("a", "b")]
     with state.at() as tx:
