@@ -30,7 +30,7 @@ from sorawatch.core.order import Aim, Fit, Focus, Order
 from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.sidecar import make_order, read_settings
 from sorawatch.edges import images, yamlfile
-from sorawatch.edges.images.picture import MAX_DECODED, MAX_PIXELS
+from sorawatch.edges.images.decoding import MAX_DECODED, MAX_PIXELS
 from sorawatch.edges.images.source import MAX_BYTES
 from sorawatch.errors import Blocked
 from sorawatch.simulator import Fault, ModelCard, SimulatorSettings

@@ -14,9 +14,9 @@ from sorawatch.app.reload import Reloader
 from sorawatch.app.state import StateLocation
 from sorawatch.config import Config, Duplicates, KeySource, find_headers, find_key
 from sorawatch.core.job import FINAL, State
+from sorawatch.daemon.actions.active_uploads import ActiveUploads
 from sorawatch.daemon.actions.executor import CONNECTIONS
 from sorawatch.daemon.actions.perform import Performer
-from sorawatch.daemon.actions.uploads import ActiveUploads
 from sorawatch.daemon.actions.witnesses import MOST_WITNESSES, Witnesses
 from sorawatch.daemon.intake.scan import InboxScanner
 from sorawatch.daemon.intake.watcher import InboxWatcher

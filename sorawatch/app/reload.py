@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from sorawatch import config
-from sorawatch.core.log_events import LogEvent, LogFields, log_extra
+from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
 from sorawatch.daemon.messages import ConfigReloaded, Parts
 from sorawatch.errors import Blocked, ConfigError, Deferred
 

@@ -18,7 +18,7 @@ from sorawatch.app import build, status
 from sorawatch.cli import screens
 from sorawatch.cli.terminal import INTERRUPTED
 from sorawatch.config import Config, LogFormat
-from sorawatch.core.log_events import LogEvent, LogFields, log_extra
+from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
 from sorawatch.daemon.upkeep import job_log
 from sorawatch.edges import logs
 

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from sorawatch.core.order import Model, Size
-from sorawatch.core.schema import Check, CheckError, Section, describe, micros
 from sorawatch.core.sidecar import seconds, size
+from sorawatch.core.value_checks import Check, CheckError, Section, describe, micros
 from sorawatch.core.yaml_tree import Node
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sorawatch.config.rules import KEY_HINT
-from sorawatch.core.schema import CheckError, describe, text
+from sorawatch.core.value_checks import CheckError, describe, text
 from sorawatch.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from sorawatch.config.sections import Api, Config
-    from sorawatch.core.schema import Section
+    from sorawatch.core.value_checks import Section
     from sorawatch.core.yaml_tree import Node
 
 BEARER, NO_KEY = "bearer", "none"

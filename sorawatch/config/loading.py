@@ -32,9 +32,19 @@ from sorawatch.core.job import Billing
 from sorawatch.core.limits import read_limits
 from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.retry_policy import LATE_TIMEOUTS, WITNESS_TIMEOUTS, Policy
-from sorawatch.core.schedule import Waits
-from sorawatch.core.schema import MAX_DURATION, Findings, Section, boolean, choice, integer, nearest, nullable, positive
 from sorawatch.core.sidecar import OrderSettings, catalogue_problems, prompt, read_video_keys
+from sorawatch.core.value_checks import (
+    MAX_DURATION,
+    Findings,
+    Section,
+    boolean,
+    choice,
+    integer,
+    nearest,
+    nullable,
+    positive,
+)
+from sorawatch.core.waits import Waits
 from sorawatch.core.yaml_tree import Invalid, Node, find_control_character, resolve
 from sorawatch.edges import yamlfile
 from sorawatch.errors import Blocked, ConfigError, Deferred, Problem

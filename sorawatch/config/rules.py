@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sorawatch.core.schema import Check, CheckError, describe, did_you_mean, text
+from sorawatch.core.value_checks import Check, CheckError, describe, did_you_mean, text
 from sorawatch.edges import mounts
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 LONGEST_QUOTE = 300
 """Characters: the longest text of a server that our messages repeat."""
 
-_QUOTED = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|`[^`]*`|“[^”]*”|«[^»]*»|「[^」]*」")
+QUOTED = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|`[^`]*`|“[^”]*”|«[^»]*»|「[^」]*」")
+"""A quotation in a text of a server. An apostrophe within a word begins none."""
 _HTTP_ERROR = re.compile("[45][0-9][0-9]")
 _STATUS_PATTERNS = (
     (re.compile(r"rate_?limit|too many requests"), 429),
@@ -129,7 +130,7 @@ def _keys(document: dict[str, object]) -> str:
 
 def unquoted(text: str) -> str:
     """``text`` without its quotations (a prompt, a name, another response as JSON), which could be misunderstood."""
-    return _QUOTED.sub(" ", text.partition('{"')[0])
+    return QUOTED.sub(" ", text.partition('{"')[0])
 
 
 def quote(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.error_text import tried
 from sorawatch.core.job import Charged, Job, State
-from sorawatch.core.schedule import NO_HISTORY, PolledProgress, RenderHistory, backoff, next_poll
+from sorawatch.core.waits import NO_HISTORY, PolledProgress, RenderHistory, backoff, next_poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable

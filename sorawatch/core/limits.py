@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sorawatch.core.schema import CheckError, integer, micros, nullable, positive
+from sorawatch.core.value_checks import CheckError, integer, micros, nullable, positive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sorawatch.core.schema import Section
+    from sorawatch.core.value_checks import Section
     from sorawatch.core.yaml_tree import Node
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sorawatch.core.outcome import AnswerLost
-    from sorawatch.core.schedule import Waits
+    from sorawatch.core.waits import Waits
 
 IN_A_ROW = 2
 """The breaker opens after so many lost answers to different orders, with no order accepted between them."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sorawatch.core.answers import Failure
     from sorawatch.core.job import Pair
     from sorawatch.core.order import Size
+    from sorawatch.core.video_responses import Failure
     from sorawatch.errors import Cause
 
 

@@ -10,7 +10,7 @@ from sorawatch.core.job import Charged, Job, State
 from sorawatch.core.job_changes import Context, enter, hold, order_again, reject, retry_or, without_submit
 from sorawatch.core.refusals import CONTENT_HINT
 from sorawatch.core.retry_policy import abandoned, stalled, unreadable, unwatched
-from sorawatch.core.schedule import PolledProgress, backoff, next_poll, stalled_poll
+from sorawatch.core.waits import PolledProgress, backoff, next_poll, stalled_poll
 
 if TYPE_CHECKING:
     from sorawatch.core import outcome as o

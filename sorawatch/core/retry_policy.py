@@ -9,7 +9,7 @@ from sorawatch.core.job import Billing
 
 if TYPE_CHECKING:
     from sorawatch.core.job import Job
-    from sorawatch.core.schedule import Waits
+    from sorawatch.core.waits import Waits
 
 
 LATE_TIMEOUTS = 1.5

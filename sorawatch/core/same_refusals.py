@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sorawatch.core.error_bodies import QUOTED
+
 REFUSALS_TO_OPEN = 3
 """After so many different pictures were refused in the same words, no other is sent."""
 
 _REMEMBERED = 12
 """How many refusals in the same words are remembered, and put back into the inbox together."""
-_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`|“[^”]*”|«[^»]*»|「[^」]*」")
 _ID = re.compile(r"\S*\d\S*|https?:\S+", re.ASCII)
 
 
@@ -31,7 +32,7 @@ class SameRefusals:
 
 def normalized(text: str) -> str:
     """``text`` in lower case, without what differs between orders: quotations, ids, numbers and addresses."""
-    return " ".join(_ID.sub(" ", _QUOTED.sub(" ", text)).casefold().split())
+    return " ".join(_ID.sub(" ", QUOTED.sub(" ", text)).casefold().split())
 
 
 def refused(before: SameRefusals | None, job_id: str, digest: str, text: str) -> SameRefusals:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.limits import Limits, read_limits
 from sorawatch.core.order import Aim, Fit, Focus, Model, Order, Point, Size
-from sorawatch.core.schema import (
+from sorawatch.core.value_checks import (
     Check,
     CheckError,
     Findings,

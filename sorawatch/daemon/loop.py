@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.job import FINAL, State
 from sorawatch.core.lifecycle import Action
-from sorawatch.core.log_events import LogEvent, LogFields, log_extra
+from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
 from sorawatch.daemon.actions.executor import ActionDone, Executor
 from sorawatch.daemon.intake.scan_scheduler import ScanScheduler
 from sorawatch.daemon.mailbox import Mailbox
@@ -26,7 +26,7 @@ from sorawatch.daemon.messages import (
     is_stop,
 )
 from sorawatch.daemon.once import OnceVerdict
-from sorawatch.daemon.threads import ThreadPool
+from sorawatch.daemon.thread_pool import ThreadPool
 from sorawatch.daemon.turn import Turn
 from sorawatch.daemon.turn_spacing import TurnSpacing
 from sorawatch.errors import Blocked
@@ -34,7 +34,7 @@ from sorawatch.errors import Blocked
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sorawatch.daemon.actions.uploads import ActiveUploads
+    from sorawatch.daemon.actions.active_uploads import ActiveUploads
     from sorawatch.daemon.intake.watcher import InboxWatcher
     from sorawatch.daemon.ledgered_store import LedgeredStore
     from sorawatch.daemon.upkeep.heartbeat import Heartbeat

@@ -17,9 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sorawatch.simulator import contract
+from sorawatch.simulator.active_faults import FaultBox
 from sorawatch.simulator.asgi_response import AsgiResponse
 from sorawatch.simulator.clip_encoder import ClipKey, RenderingStoppedError
-from sorawatch.simulator.fault_box import FaultBox
 from sorawatch.simulator.fault_types import Fault, Stage
 from sorawatch.simulator.faults import KINDS
 from sorawatch.simulator.ledger import GenerationPlan, LedgerBook, SimulatedVideo

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sorawatch.core.schedule import PolledProgress, RenderHistory, Waits, next_poll
+from sorawatch.core.waits import PolledProgress, RenderHistory, Waits, next_poll
 from sorawatch.daemon.actions.render_times import REMEMBERED, duration
 
 RENDERS = 600

@@ -13,8 +13,8 @@ from sorawatch.config import Billing, Duplicates, Limits, WatchMode
 from sorawatch.core.order import MICROS, Aim, Fit, Model, Point, Size
 from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.retry_policy import Policy
-from sorawatch.core.schedule import Waits
 from sorawatch.core.sidecar import make_order, read_settings
+from sorawatch.core.waits import Waits
 from sorawatch.core.yaml_tree import MAX_BYTES
 from sorawatch.edges import yamlfile
 from sorawatch.errors import ConfigError, Rejected

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from sorawatch.core.budget import LimitReached, LimitScope, Usage, admit, dollars, is_below, refusal
+from sorawatch.core.budget import (
+    Exclusion,
+    LimitReached,
+    LimitScope,
+    Usage,
+    admit,
+    dollars,
+    is_below,
+    next_beat,
+    refusal,
+)
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Order, Size
 from sorawatch.core.pause import Pause
@@ -35,7 +45,8 @@ def test_an_order_takes_a_place_a_beat_and_its_price() -> None:
 @pytest.mark.parametrize("taken", [4, 5])
 def test_no_place(taken: int) -> None:
     refused = ask(Limits(in_flight=4), Usage(taken, 0, 0))
-    assert refused == LimitReached(Pause(f"{taken} of 4 places in flight are taken", limit="limits.in_flight"))
+    full = Pause(f"{taken} of 4 places in flight are taken", limit="limits.in_flight")
+    assert refused == LimitReached(full, lasting=False, priced=False)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +58,14 @@ def test_no_place(taken: int) -> None:
 )  # fmt: skip
 def test_a_folder_covers_itself_and_what_lies_below(folder: str, top: str, below: bool) -> None:
     assert is_below(folder, top) is below
+    assert LimitScope(Limits(), top).covers(folder) is below
+    assert Exclusion(top).covers(folder, "sora-2") is below
+
+
+def test_an_exclusion_of_models_lets_the_others_go() -> None:
+    exclusion = Exclusion("cats", ("sora-2", "wan"))
+    places = [("cats", "wan"), ("cats", "free"), ("cats", None), ("dogs", "wan")]
+    assert [exclusion.covers(folder, model) for folder, model in places] == [True, False, False, False]
 
 
 class TestMoney:
@@ -82,7 +101,7 @@ class TestMoney:
     def test_zero_buys_nothing_until_a_person_changes_it(self) -> None:
         refused = ask(Limits(micros_per_day=0), NOTHING)
         assert isinstance(refused, LimitReached)
-        assert (refused.pause.until, refused.lasting) == (None, True)
+        assert (refused.pause.until, refused.lasting, refused.priced) == (None, True, True)
         assert refused.pause.reason == "limits.usd_per_day is $0.00, so nothing that costs money is bought"
         assert "null for no cap" in refused.pause.hint
 
@@ -191,6 +210,17 @@ class TestPace:
         assert isinstance(after, Usage)
         assert after.paced_until == NOW + 6_000
         assert self.run_of(1, after) == self.too_soon(NOW + 2_000)
+
+    @pytest.mark.parametrize(("ahead", "goes"), [(6_001, False), (6_002, True)])
+    def test_a_pace_is_believed_up_to_a_burst_and_a_beat(self, ahead: int, goes: bool) -> None:
+        """And a millisecond, by which it is rounded up."""
+        asked = self.run_of(1, Usage(0, 0, 0, paced_until=NOW + ahead))
+        assert isinstance(asked, Usage) is goes
+
+    def test_the_next_beat_is_when_the_next_order_goes(self) -> None:
+        full = self.run_of(3)
+        assert isinstance(full, Usage)
+        assert next_beat(self.LIMITS, full.paced_until) == NOW + 2_000
 
     @given(
         st.integers(1, 20),

@@ -14,14 +14,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from sorawatch.core import lifecycle
 from sorawatch.core import outcome as o
-from sorawatch.core.answers import Failure
-from sorawatch.core.job import FINAL, UNPAID, Charged, Job, Pair, Stamp, State
+from sorawatch.core.job import FINAL, UNPAID, Billing, Charged, Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action, Context, IllegalTransition, advance, begin, decide
 from sorawatch.core.order import Aim, Order, Size
 from sorawatch.core.purchase import Standing
 from sorawatch.core.purchase_outcome import standing_after
 from sorawatch.core.retry_policy import Policy
-from sorawatch.core.schedule import Waits
+from sorawatch.core.video_responses import Failure
+from sorawatch.core.waits import Waits
 from sorawatch.errors import Cause
 
 NOW = 1_760_000_000_000
@@ -502,6 +502,58 @@ class TestResolve:
         twice = after(once, Action.RESOLVE, OUTCOMES["not in the list"])
         assert (once.state, once.due_at) == (twice.state, twice.due_at) == (State.UNCERTAIN, NOW + 40_000)
 
+    @pytest.mark.parametrize(("sent_ago", "proved"), [(0, False), (59_999, False), (60_000, True), (-1, True)])
+    def test_an_order_may_arrive_for_a_minute(self, sent_ago: int, proved: bool) -> None:
+        """One that was sent in the future was sent before the clock was set back."""
+        lost = replace(self.LOST, submitted_at=NOW - sent_ago, misses=1)
+        listed = after(lost, Action.RESOLVE, OUTCOMES["not in the list"])
+        assert (listed.state is State.READY) is proved
+        if not proved:
+            assert listed.due_at == NOW + max(5000, 60_000 - sent_ago)
+
+    @pytest.mark.parametrize(
+        ("witness_until", "due_at"),
+        [
+            (None, NOW + 30_000),
+            (NOW + 10_000, NOW + 10_000),
+            (NOW + 360_000, NOW + 30_000),
+            (NOW + 10**9, NOW + 30_000),
+        ],
+    )
+    def test_a_witness_is_looked_for_until_its_time_is_over(self, witness_until: int | None, due_at: int) -> None:
+        lost = replace(self.LOST, witness_until=witness_until, misses=1, attempts=2)
+        looked = after(lost, Action.RESOLVE, OUTCOMES["not in it yet"])
+        assert looked == replace(
+            lost,
+            misses=0,
+            attempts=0,
+            due_at=due_at,
+            witness_until=min(witness_until or 10**15, NOW + 360_000),
+            reason=(
+                "the answer to the submit was lost, and its list shows no video of ours, so it may be another account's, "
+                "or late; another order that the server accepts will tell"
+            ),
+        )
+
+    def test_a_witness_is_waited_for_while_the_order_may_arrive(self) -> None:
+        lost = replace(self.LOST, witness_until=NOW + 60_000, submitted_at=NOW - 59_999)
+        outcome = OUTCOMES["not in a list of nothing of ours"]
+        assert after(lost, Action.RESOLVE, outcome).state is State.UNCERTAIN
+        assert after(replace(lost, submitted_at=NOW - 60_000), Action.RESOLVE, outcome).state is State.HELD
+
+    def test_a_list_that_lags_is_not_looked_at_more_often_for_a_witness(self) -> None:
+        looked = after(self.LOST, Action.RESOLVE, OUTCOMES["not in it yet"], Policy(Waits(first=50)))
+        assert looked.due_at == NOW + 50_000
+
+    def test_a_person_is_told_how_many_orders_were_lost(self) -> None:
+        held = after(replace(self.LOST, misses=1, losses=2), Action.RESOLVE, OUTCOMES["not in the list"])
+        assert "its list shows none of the 3 orders whose answers were lost" in held.reason
+
+    def test_a_second_order_is_risked_twice_at_most(self) -> None:
+        policy = replace(POLICY, resubmit_lost=True)
+        losses = [after(replace(self.LOST, losses=n), Action.RESOLVE, OUTCOMES["no list"], policy) for n in range(3)]
+        assert [(job.state, job.losses) for job in losses] == [(State.READY, 1), (State.READY, 2), (State.HELD, 2)]
+
     def test_part_of_a_list_is_no_second_proof(self) -> None:
         once = after(self.LOST, Action.RESOLVE, OUTCOMES["not in the list"])
         assert after(once, Action.RESOLVE, OUTCOMES["not in part of the list"]).state is State.HELD
@@ -643,6 +695,45 @@ class TestPoll:
         assert (second.reason, second.video_id) == (first.reason, "video_0")
         assert second.hint == ("Failed generations are not billed. Move the pair back into the inbox to try again.")
 
+    def test_a_failed_generation_that_is_billed_is_not_tried_again(self) -> None:
+        policy = replace(POLICY, failed_generations=9, billing=Billing(failed=True))
+        failed = after(self.RENDERING, Action.POLL, OUTCOMES["generation failed"], policy)
+        assert (failed.state, failed.generations, failed.charged) == (State.REJECTED, 1, Charged.PERHAPS)
+        assert failed.hint == "Failed generations are billed. Move the pair back into the inbox to try again."
+        free = replace(self.RENDERING, price=0)
+        assert after(free, Action.POLL, OUTCOMES["generation failed"], policy).state is State.READY
+
+    @pytest.mark.parametrize(
+        ("moderated", "price", "charged"),
+        [(True, 800_000, Charged.PERHAPS), (True, 0, Charged.NO), (False, 800_000, Charged.NO)],
+    )
+    def test_a_refusal_by_moderation_may_be_billed(self, moderated: bool, price: int, charged: Charged) -> None:
+        policy = replace(POLICY, billing=Billing(moderated=moderated))
+        assert (
+            after(replace(self.RENDERING, price=price), Action.POLL, OUTCOMES["moderated"], policy).charged is charged
+        )
+
+    def test_a_video_that_may_be_another_is_left_to_a_person_once_it_is_denied(self) -> None:
+        doubtful = replace(self.RENDERING, lost_at=NOW - 5000, misses=7)
+        held = after(doubtful, Action.POLL, OUTCOMES["failed for now"])
+        assert (held.state, held.retry_state, held.video_id) == (State.HELD, State.RENDERING, "video_0")
+        assert held.reason == "HTTP 500 (tried 8 times). It may have been charged ($0.80)."
+        assert "`sorawatch retry k3m9x2pq` goes on asking after video_0." in held.hint
+        free = replace(doubtful, price=0)
+        assert after(free, Action.POLL, OUTCOMES["failed for now"]).state is State.READY
+
+    def test_time_in_which_nobody_polled_counts_for_no_failure_either(self) -> None:
+        """A poll may come ten minutes late, and no more."""
+        late = replace(self.RENDERING, due_at=NOW - 700_000, unwatched_ms=5)
+        assert after(late, Action.POLL, OUTCOMES["failed for now"]).unwatched_ms == 100_005
+        assert after(late, Action.POLL, o.Pending(1)).unwatched_ms == 100_005
+
+    @pytest.mark.parametrize(("age", "state"), [(86_399_999, State.RENDERING), (86_400_000, State.HELD)])
+    def test_what_cannot_be_understood_is_held_after_a_day(self, age: int, state: State) -> None:
+        old = replace(self.RENDERING, changed_at=NOW - age)
+        empty = o.TemporaryFailure("the server answered HTTP 200 with no body", counts=False)
+        assert after(old, Action.POLL, empty).state is state
+
     def test_a_failure_without_a_code_is_told_without_one(self) -> None:
         failure = o.GenerationFailed(Failure(None, "it broke", moderated=False))
         assert after(self.RENDERING, Action.POLL, failure).reason == "the server failed the generation: it broke"
@@ -698,6 +789,13 @@ class TestFree:
         again = lifecycle.retry(job, NOW)
         assert again is not None
         assert (again.state, again.reorders) == (State.READY, 0)
+
+    def test_it_is_ordered_again_a_little_later_and_a_person_is_told_how_often(self) -> None:
+        again = after(replace(self.LOST, progress=5), Action.RESOLVE, OUTCOMES["no list"])
+        assert (again.due_at, again.progress, again.token) == (NOW + 5000, None, None)
+        assert again.reason == "timed out, and HTTP 404. It costs nothing, so it is ordered again"
+        held = after(replace(self.LOST, reorders=3), Action.RESOLVE, OUTCOMES["no list"])
+        assert (held.reason, held.video_id) == ("timed out, and HTTP 404. It was ordered 4 times", None)
 
     def test_one_that_the_list_shows_is_adopted(self) -> None:
         assert after(self.LOST, Action.RESOLVE, OUTCOMES["found"]).state is State.RENDERING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sorawatch.core import outcome as o
 from sorawatch.core.lost_answers import LostAnswers, from_json, lost, to_json, without
-from sorawatch.core.schedule import Waits
+from sorawatch.core.waits import Waits
 from sorawatch.errors import Cause
 
 NOW = 1_760_000_000_000
@@ -41,6 +41,14 @@ def test_one_that_names_a_cause_opens_it_at_once() -> None:
 def test_what_was_sent_before_it_opened_is_no_probe() -> None:
     known = lost(after("a", "b"), "c", NOW, TIMED_OUT, NOW + 5000, WAITS)
     assert (known.probes, known.until, known.jobs) == (0, NOW + 61_000, ("a", "b", "c"))
+
+
+def test_what_was_sent_as_it_opened_is_a_probe() -> None:
+    assert lost(after("a", "b"), "c", NOW + 1000, TIMED_OUT, NOW + 5000, WAITS).probes == 1
+
+
+def test_without_a_cause_no_other_key_helps() -> None:
+    assert not after("a", "b").key_related
 
 
 def test_the_second_probe_goes_an_hour_later_and_then_a_person_decides() -> None:

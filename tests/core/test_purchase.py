@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sorawatch.core import outcome as o
-from sorawatch.core.answers import Failure
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action, Context, advance
 from sorawatch.core.order import Order, Size
-from sorawatch.core.purchase import Standing
+from sorawatch.core.purchase import (
+    LedgerEntry,
+    Purchase,
+    PurchaseClosed,
+    Standing,
+    VideoKnown,
+    merged,
+    posted,
+    untold,
+)
 from sorawatch.core.purchase_outcome import standing_after
 from sorawatch.core.retry_policy import Policy
-from sorawatch.core.schedule import Waits
+from sorawatch.core.video_responses import Failure
+from sorawatch.core.waits import Waits
 from sorawatch.errors import Cause
 
 NOW = 1_760_000_000_000
@@ -125,3 +135,63 @@ def test_a_clip_that_was_made_is_spent_and_one_that_is_held_can_still_be_had(
 @pytest.mark.parametrize("state", [State.DELIVERED, State.REJECTED, State.WITHDRAWN])
 def test_filing_changes_nothing(state: State) -> None:
     assert standing(job(state), Action.ARCHIVE, o.Archived(("beach.jpg",))) is None
+
+
+BOUGHT = Purchase("t", "k3m9x2pq", NOW, 800_000, Standing.OPEN, None, "key", "likeness")
+
+
+def test_the_ledger_tells_a_purchase_then_its_video_then_its_end() -> None:
+    entries = (BOUGHT, VideoKnown("t", "video_1"), PurchaseClosed("t", Standing.SPENT, "beach.mp4"))
+    purchase = None
+    for entry in entries:
+        purchase = posted(purchase, entry)
+    assert purchase == replace(BOUGHT, video_id="video_1", standing=Standing.SPENT, clip="beach.mp4")
+
+
+def test_an_end_without_a_clip_takes_none_away() -> None:
+    delivered = replace(BOUGHT, clip="beach.mp4")
+    assert posted(delivered, PurchaseClosed("t", Standing.SPENT, None)) == replace(delivered, standing=Standing.SPENT)
+
+
+def test_a_purchase_that_is_told_twice_keeps_what_is_known() -> None:
+    settled = replace(BOUGHT, standing=Standing.SPENT, video_id="video_1")
+    assert posted(settled, BOUGHT) == settled
+    assert posted(BOUGHT, settled) == settled
+
+
+@pytest.mark.parametrize("entry", [VideoKnown("t", "video_1"), PurchaseClosed("t", Standing.SPENT, "beach.mp4")])
+def test_of_what_was_never_told_nothing_is_known(entry: LedgerEntry) -> None:
+    assert posted(None, entry) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        (Standing.OPEN, Standing.RELEASED, Standing.RELEASED),
+        (Standing.RELEASED, Standing.SPENT, Standing.SPENT),
+        (Standing.SPENT, Standing.OPEN, Standing.SPENT),
+        (Standing.OPEN, Standing.OPEN, Standing.OPEN),
+    ],
+)
+def test_two_records_know_the_heavier_end(one: Standing, other: Standing, together: Standing) -> None:
+    records = replace(BOUGHT, standing=one), replace(BOUGHT, standing=other)
+    assert merged(*records) == merged(*reversed(records)) == replace(BOUGHT, standing=together)
+
+
+def test_two_records_know_together_what_either_knows() -> None:
+    one = replace(BOUGHT, video_id="video_1")
+    other = replace(BOUGHT, video_id="video_2", clip="beach.mp4", reference_key="key")
+    assert merged(one, other) == replace(one, clip="beach.mp4", reference_key="key")
+
+
+def test_the_ledger_is_told_what_it_lacks() -> None:
+    known = replace(BOUGHT, token="known", video_id="video_1")
+    opened = replace(BOUGHT, token="opened")
+    settled = replace(opened, standing=Standing.SPENT)
+    new = replace(BOUGHT, token="new")
+    ledger = {"known": known, "opened": opened}
+    assert untold([replace(known, video_id=None), settled, new], ledger) == [settled, new]
+
+
+def test_a_purchase_is_the_first_of_its_picture_unless_told() -> None:
+    assert BOUGHT.take == 1

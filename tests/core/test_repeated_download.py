@@ -29,6 +29,22 @@ def test_other_bytes_begin_anew_but_not_for_ever() -> None:
     assert not sighting("a", 1400.0, length=8).after(sighting("a", 1000.0)).is_confirmed(1400.0, PATIENCE)
 
 
+def test_it_is_new_for_the_patience_and_no_longer() -> None:
+    first = sighting("a", 1000.0)
+    assert first.is_new(1119.0, PATIENCE)
+    assert not first.is_new(1120.0, PATIENCE)
+
+
+def test_what_has_settled_waits_no_longer() -> None:
+    first = sighting("a", 1000.0)
+    assert [first.wait(now, PATIENCE) for now in (1119.5, 1120.0, 1500.0)] == [0.5, 0.0, 0.0]
+
+
+def test_two_at_the_same_moment_are_watched_since_the_first() -> None:
+    second = sighting("b", 1060.0).after(sighting("a", 1000.0))
+    assert sighting("c", 1060.0).after(second).watched_since == 1000.0
+
+
 def test_a_clock_that_was_set_back_begins_anew() -> None:
     back = sighting("a", 500.0).after(sighting("a", 1000.0))
     assert back == sighting("a", 500.0)

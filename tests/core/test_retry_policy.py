@@ -10,8 +10,8 @@ import pytest
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action, Context, advance, retry
-from sorawatch.core.retry_policy import Policy
-from sorawatch.core.schedule import Waits, stalled_poll
+from sorawatch.core.retry_policy import LATE_TIMEOUTS, WITNESS_TIMEOUTS, Policy, abandoned, may_grow_until
+from sorawatch.core.waits import Waits, stalled_poll
 
 NOW = 1_760_000_000_000
 HOUR = 3_600_000
@@ -86,3 +86,25 @@ def test_an_answer_begins_the_count_of_failures_anew() -> None:
     failed = polled(1_000, outcome=o.TemporaryFailure("HTTP 500", counts=False), attempts=3)
     assert (failed.attempts, failed.reason) == (4, "HTTP 500")
     assert polled(1_000, attempts=4, reason="HTTP 500").attempts == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(60, "1 minutes"), (7199, "119.983 minutes"), (7200, "2 hours"), (9000, "2.5 hours")]
+)
+def test_two_hours_and_more_are_told_in_hours(seconds: int, text: str) -> None:
+    assert f" for {text} and " in abandoned(Waits(abandon=seconds))
+
+
+@pytest.mark.parametrize(("age", "until"), [(-1, None), (0, NOW + 120_000), (119_999, NOW + 120_000), (120_000, None)])
+def test_a_picture_may_grow_for_two_minutes(age: int, until: int | None) -> None:
+    """Before it was found, the clock was set back, and nothing is known."""
+    job = Job("k3m9x2pq", State.FOUND, Pair("", "beach.jpg", Stamp(1, 1)), created_at=NOW, changed_at=NOW, due_at=NOW)
+    assert may_grow_until(job, NOW + age, Policy(WAITS).damaged_grace_seconds) == until
+
+
+def test_a_failed_clip_is_ordered_once_again_unless_told() -> None:
+    assert Policy(WAITS).failed_generations == 1
+
+
+def test_how_long_an_order_may_be_under_way_follows_from_how_long_a_request_may_take() -> None:
+    assert (LATE_TIMEOUTS, WITNESS_TIMEOUTS) == (1.5, 6)

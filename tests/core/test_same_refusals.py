@@ -24,8 +24,15 @@ def test_ids_digits_and_quotations_make_no_difference(one: str, other: str) -> N
     assert normalized(one) == normalized(other)
 
 
-def test_other_words_do() -> None:
-    assert normalized("the prompt is too long") != normalized("the picture is too large")
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("the prompt is too long", "the picture is too large"),
+        ("it can't be used: faces of children. It isn't allowed", "it can't be used: weapons. It isn't allowed"),
+    ],
+)
+def test_other_words_do(one: str, other: str) -> None:
+    assert normalized(one) != normalized(other)
 
 
 def after(*refusals: tuple[str, str, str]) -> SameRefusals:
@@ -49,6 +56,11 @@ def test_copies_of_one_picture_count_once() -> None:
 
 def test_other_words_between_them_begin_anew() -> None:
     assert not after(("a", "1", "no"), ("b", "2", "no"), ("x", "9", "never"), ("c", "3", "no")).is_open
+
+
+def test_the_last_twelve_pictures_are_remembered() -> None:
+    known = after(*((f"job {number}", str(number), "no") for number in range(20)))
+    assert [job for job, _ in known.pictures] == [f"job {number}" for number in range(8, 20)]
 
 
 def test_it_is_kept_as_it_is() -> None:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from sorawatch.app import status
 from sorawatch.core.job import FINAL, UNPAID, Job, State
-from sorawatch.edges import clip
+from sorawatch.edges import mp4
 from sorawatch.edges.spool import Spool
 from sorawatch.errors import SorawatchError
 from tests.crash.installation import BROKEN, ORDERS, VISITED, Disk, Installation, Listing, sidecar
@@ -108,7 +108,7 @@ class Inspection:
                 continue
             with open(path, "rb") as file:
                 try:
-                    clip.check(file)
+                    mp4.check(file)
                 except SorawatchError as error:
                     self.broken += 1
                     self.complaints.append(f"{self._told(path)}: {error}")

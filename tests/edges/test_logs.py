@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from sorawatch.core.log_events import LogEvent, LogFields, log_extra
+from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
 from sorawatch.edges import logs
 from sorawatch.edges.logs.formats import JsonFormatter, PriorityFormatter, TextFormatter
 from sorawatch.edges.logs.journald import JournalHandler, fields

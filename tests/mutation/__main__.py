@@ -1,6 +1,9 @@
-"""Mutation tests: how many small changes of a module the tests notice. ``python -m tests.mutation [--fresh] [MODULE…]``.
+"""Mutation tests: how many small changes of a module the tests notice.
 
-A module is named by its file; without any, all of ``core`` and ``daemon/submission`` are tried. What was tried is kept in
+Run ``python -m tests.mutation [--fresh] [--sample N] [MODULE…]``.
+
+A module is named by its file; without any, all of ``core`` and ``daemon/submission`` are tried. ``--sample`` tries N mutants of
+each package: the same ones each time, for they are chosen by a hash of their names. What was tried is kept in
 ``.mutation``, and not tried again while the module and its tests stay the same. Prints the mutants that survived, and ends
 with 1 where fewer than 95 % of a package were killed. A survivor in ``equivalent.txt`` counts as killed.
 """
@@ -26,25 +29,25 @@ GOAL = 0.95
 
 SUITES = {
     "sorawatch/core": ["tests/core/test_*.py"],
-    "sorawatch/daemon/submission": [
-        "tests/**/test_*admission*.py",
-        "tests/**/test_*block*.py",
-        "tests/**/test_*breaker*.py",
-        "tests/**/test_*money*.py",
-        "tests/daemon/submission/test_*.py",
-    ],
+    "sorawatch/daemon/submission": ["tests/daemon/submission/test_*.py"],
 }
-"""Packages, and the tests that must notice a change in them."""
+"""Packages, and the tests that must notice a change in them: their own, which need neither a daemon nor a ``conftest.py``."""
 
 
 def suite(path: Path) -> list[Path]:
-    """The tests of a module: those that import it, else those that import what imports it, else all of its package."""
+    """The tests of a module: those that import it.
+
+    Where none is named after it, also those that import what imports it; where there are none, all of its package.
+    """
     (patterns,) = [patterns for package, patterns in SUITES.items() if path.is_relative_to(ROOT / package)]
-    found = [test for test in {*chain.from_iterable(map(ROOT.glob, patterns))} if "slow" not in test.parts]
+    found = [*chain.from_iterable(map(ROOT.glob, patterns))]
     # Those named after it come first, for they are the likeliest to fail.
     found.sort(key=lambda test: (path.stem not in test.stem, test))
+    direct = importing(path.stem, found)
+    if f"test_{path.stem}" in {test.stem for test in direct}:
+        return direct
     users = [each.stem for each in importing(path.stem, sorted(path.parent.glob("*.py")))]
-    return importing(path.stem, found) or [test for test in found if importing("|".join(users), [test])] or found
+    return [test for test in found if importing("|".join([path.stem, *users]), [test])] or found
 
 
 def importing(names: str, files: list[Path]) -> list[Path]:
@@ -76,18 +79,30 @@ class Tried:
         self._file.write_text(json.dumps({"digest": self._digest, "killed": self.killed}), encoding="utf-8")
 
 
-def try_module(path: Path) -> tuple[int, int]:
-    """Try every mutant of a module, and print the survivors. Returns how many were killed, and of how many."""
+def modules(package: str) -> list[Path]:
+    """The files of a package, sorted."""
+    return sorted((ROOT / package).glob("*.py"))
+
+
+def sample(paths: list[Path], size: int) -> dict[Path, set[str]]:
+    """The names of ``size`` mutants of these modules: always the same ones, as long as they are there."""
+    names = [(path, each.name) for path in paths for each in mutants(path.read_text(encoding="utf-8"))]
+    names.sort(key=lambda each: hashlib.sha256(f"{each[0].stem} {each[1]}".encode()).digest())
+    return {path: {name for where, name in names[:size] if where == path} for path in paths}
+
+
+def try_module(path: Path, chosen: set[str] | None) -> tuple[int, int]:
+    """Try the chosen mutants of a module, else all, and print the survivors. Returns how many were killed, and of how many."""
     name, tests, source = path.relative_to(ROOT).as_posix(), suite(path), path.read_text(encoding="utf-8")
     module = name.removesuffix(".py").replace("/", ".")
-    made = list(mutants(source))
+    made = [mutant for mutant in mutants(source) if chosen is None or mutant.name in chosen]
     if not made:
         return 0, 0
     tried, known = Tried(path, tests), equivalents()
-    if any(mutant.name not in tried.killed for mutant in made):
+    if any(mutant.name not in tried.killed and f"{name} {mutant.name}" not in known for mutant in made):
         unchanged = trial(module, source, tests, timeout=3600)
         assert not unchanged.killed, f"the tests of {name} fail without any change"
-        timeout = 10 + 5 * unchanged.seconds
+        timeout = 5 + 3 * unchanged.seconds
         for mutant in made:
             if mutant.name not in tried.killed and f"{name} {mutant.name}" not in known:
                 tried.add(mutant, killed=trial(module, mutant.source, tests, timeout).killed)
@@ -102,6 +117,7 @@ def main() -> int:
     """Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description="Try what the tests notice.")
     parser.add_argument("--fresh", action="store_true", help="forget what was tried before")
+    parser.add_argument("--sample", type=int, metavar="N", help="try N mutants of each package")
     parser.add_argument("modules", nargs="*", type=Path, metavar="MODULE", help="files; else all of both packages")
     options = parser.parse_args()
     if options.fresh:
@@ -110,11 +126,14 @@ def main() -> int:
     killed: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for package in SUITES:
-        for path in sorted((ROOT / package).glob("*.py")):
-            if not options.modules or path in [each.absolute() for each in options.modules]:
-                counts = try_module(path)
-                killed[package] += counts[0]
-                total[package] += counts[1]
+        paths = [
+            path for path in modules(package) if not options.modules or path in map(Path.absolute, options.modules)
+        ]
+        chosen = {} if options.sample is None else sample(paths, options.sample)
+        for path in paths:
+            counts = try_module(path, chosen.get(path))
+            killed[package] += counts[0]
+            total[package] += counts[1]
     for package, count in total.items():
         if count:
             print(f"{package}: {killed[package] / count:.1%} of {count} killed, goal {GOAL:.0%}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mutation.__main__ import EQUIVALENT, ROOT, SUITES, equivalents, suite
+from tests.mutation.__main__ import EQUIVALENT, ROOT, SUITES, equivalents, modules, sample, suite
 from tests.mutation.mutants import mutants
 
 
@@ -51,8 +51,16 @@ def test_every_mutant_of_a_module_can_be_compiled() -> None:
 
 def test_every_module_has_tests_that_must_notice() -> None:
     for package in SUITES:
-        for path in (ROOT / package).glob("*.py"):
+        for path in modules(package):
             assert suite(path), path
+
+
+def test_a_sample_is_the_same_each_time_and_of_several_modules() -> None:
+    paths = modules("sorawatch/core")
+    chosen = sample(paths, 40)
+    assert sum(map(len, chosen.values())) == 40
+    assert sum(map(bool, chosen.values())) > 10
+    assert chosen == sample(paths[::-1], 40)
 
 
 def test_every_equivalent_mutant_is_one() -> None:

@@ -31,7 +31,7 @@ from PIL import Image
 
 from sorawatch import config
 from sorawatch.app import build
-from sorawatch.edges import clip
+from sorawatch.edges import mp4
 from tests.support.workspace import Workspace
 
 SLOTS = st.sampled_from(("a", "b", "c"))
@@ -187,7 +187,7 @@ class Promises(RuleBasedStateMachine):
     def every_visible_clip_is_whole(self) -> None:
         for path in (self.folder / "outbox").glob("[!.]*"):
             with open(path, "rb") as file:
-                clip.check(file)
+                mp4.check(file)
 
     def teardown(self) -> None:
         try:

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from sorawatch.edges import clip
+from sorawatch.edges import mp4
 from sorawatch.simulator import Fault, Ledger
 from tests.support.daemon_process import Promises, drained, reasons, start
 from tests.support.disks import Disk, Disks
@@ -43,7 +43,7 @@ def restore_power(disk: Disk) -> None:
 def only_whole_clips(workspace: Workspace) -> None:
     for name in workspace.files("outbox"):
         with open(workspace.outbox / name, "rb") as file:
-            clip.check(file)
+            mp4.check(file)
 
 
 def reached(state: str, jobs: int = 1) -> Callable[[Workspace], bool]:

@@ -18,7 +18,7 @@ from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Model, Order, Size
 from sorawatch.core.retry_policy import Policy
-from sorawatch.core.schedule import Waits
+from sorawatch.core.waits import Waits
 from sorawatch.daemon.submission.admission import Admission
 from sorawatch.edges.store import PostgresDatabase, Store
 from sorawatch.simulator import Fault, Simulator

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from sorawatch import simulator
-from sorawatch.core.log_events import LogEvent
+from sorawatch.core.log_fields import LogEvent
 from sorawatch.simulator import Fault, SimulatorSettings
 from tests.support import texts
 from tests.support.paths import ROOT

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
-from sorawatch.core.media import BOXED, MP4
 from sorawatch.core.os_errors import translate
 from sorawatch.core.repeated_download import RepeatedDownload
-from sorawatch.edges import clip, foreign_clip, outbox
+from sorawatch.core.video_kinds import BOXED, MP4
+from sorawatch.edges import mp4, other_containers, outbox
 from sorawatch.edges.spool import Spool, SpoolFile
 from sorawatch.errors import Deferred
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sorawatch.edges.api import VideoApi
-    from sorawatch.edges.foreign_clip import ForeignClip
+    from sorawatch.edges.other_containers import ForeignClip
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +115,11 @@ def _examine(path: Path) -> _OtherMedia | None:
     """
     with open(path, "rb") as file:
         try:
-            clip.check(file)
-        except clip.NotWhole:
+            mp4.check(file)
+        except mp4.NotWhole:
             raise
         except Deferred as objection:
-            found = foreign_clip.examine(file)
+            found = other_containers.examine(file)
             if found is None:
                 raise
             is_mp4_like = found.kind in BOXED

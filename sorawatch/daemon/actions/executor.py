@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, State
 from sorawatch.core.lifecycle import Action, decide
-from sorawatch.daemon.threads import ThreadPool
+from sorawatch.daemon.thread_pool import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

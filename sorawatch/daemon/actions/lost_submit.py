@@ -15,8 +15,8 @@ from sorawatch.errors import Rejected
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sorawatch.core.answers import Video
     from sorawatch.core.job import Job
+    from sorawatch.core.video_responses import Video
     from sorawatch.daemon.actions.witnesses import Witnesses
     from sorawatch.edges.api import Dialect, VideoApi
 

@@ -11,16 +11,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
-from sorawatch.core.answers import Status, Video
 from sorawatch.core.error_text import error_text
 from sorawatch.core.job import Job, Pair, Stamp, State, path_in
 from sorawatch.core.job_record import to_record
 from sorawatch.core.lifecycle import Action
-from sorawatch.core.log_events import LogEvent, LogFields, log_extra
+from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
 from sorawatch.core.naming import clip_name, error_name, one_line, stem_of
 from sorawatch.core.os_errors import translate
 from sorawatch.core.pairing import ERROR_SUFFIX
 from sorawatch.core.reference_format import Format, ReferenceOptions
+from sorawatch.core.video_responses import Status, Video
 from sorawatch.daemon.actions.downloads import ClipDownloads
 from sorawatch.daemon.actions.lost_submit import LostSubmitSearch
 from sorawatch.edges import images, inbox, lock, mounts, outbox
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sorawatch.config import Folders
     from sorawatch.core.order import Model, Order
-    from sorawatch.daemon.actions.uploads import ActiveUploads
+    from sorawatch.daemon.actions.active_uploads import ActiveUploads
     from sorawatch.daemon.actions.witnesses import Witnesses
     from sorawatch.edges.api import VideoApi
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, State
-from sorawatch.core.schedule import NO_HISTORY, PolledProgress, RenderHistory
+from sorawatch.core.waits import NO_HISTORY, PolledProgress, RenderHistory
 
 if TYPE_CHECKING:
     from sorawatch.core.order import Order

@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sorawatch.core.log_events import LogEvent, LogFields, log_extra
+from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
 from sorawatch.daemon.intake.scan import InboxScanner, ScanResult
-from sorawatch.daemon.threads import ThreadPool
+from sorawatch.daemon.thread_pool import ThreadPool
 from sorawatch.errors import Blocked, Deferred
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sorawatch.core import outcome as o
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.pause import Pause
-from sorawatch.core.schedule import Waits, backoff, is_due
+from sorawatch.core.waits import Waits, backoff, is_due
 from sorawatch.errors import Cause
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from sorawatch.core import outcome as o
 from sorawatch.core.job import Job, State
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.pause import Pause
-from sorawatch.core.schedule import Waits, is_due
+from sorawatch.core.waits import Waits, is_due
 from sorawatch.daemon.submission.server_values import ServerValues
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.budget import dollars
 from sorawatch.core.job import Job, State
-from sorawatch.core.log_events import LogEvent, LogFields, log_extra
+from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
 from sorawatch.core.naming import one_line
 from sorawatch.edges.logs import PROMPTS
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from sorawatch.core.calendar import LocalTime
-from sorawatch.core.log_events import LogEvent, LogFields, log_extra
+from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
 from sorawatch.core.naming import valid_text
 from sorawatch.core.pause import Pause
 

@@ -1,7 +1,7 @@
 """The HTTP client. Each method makes one call, returns our own types and raises our own errors.
 
-`sorawatch.core.answers` decides what a response means. A POST is sent once and never repeated, on a connection of its
-own: on a kept-alive connection that the server is just closing, a harmless reset would look like a lost answer.
+`sorawatch.core.video_responses` decides what a response means. A POST is sent once and never repeated, on a connection
+of its own: on a kept-alive connection that the server is just closing, a harmless reset would look like a lost answer.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from requests.adapters import HTTPAdapter
 from tenacity import Retrying, retry_if_exception, retry_if_result, stop_after_attempt, wait_random
 from urllib3.filepost import encode_multipart_formdata
 
-from sorawatch.core import answers
-from sorawatch.core.answers import HttpResponse, Page, Video
+from sorawatch.core import video_responses
 from sorawatch.core.clip_links import clip_links, holds_clip
 from sorawatch.core.refusals import KEY_HINT
+from sorawatch.core.video_responses import HttpResponse, Page, Video
 from sorawatch.edges.api.fetching import MAX_RESPONSE, Refusal, fetch, unpack
 from sorawatch.edges.api.range_download import Part
 from sorawatch.edges.api.transport import REQUEST_ERRORS, Auth, Body, Session, chunks, origin, root_cause
@@ -146,21 +146,21 @@ class VideoApi:
                 why = f"there is no secure connection to the server ({root_cause(error)})"
                 raise Blocked(why, _TLS_HINT, temporary=True) from error
             raise _out_of_reach(error) from error
-        return answers.read_submit(response, time.time())
+        return video_responses.read_submit(response, time.time())
 
     def retrieve(self, video_id: str) -> Video:
-        """Get a video. Raises the errors of `sorawatch.core.answers.read_video`."""
-        return answers.read_video(self._get(self._url(video_id)), time.time())
+        """Get a video. Raises the errors of `sorawatch.core.video_responses.read_video`."""
+        return video_responses.read_video(self._get(self._url(video_id)), time.time())
 
     def page(self, *, after: str | None = None, limit: int = 100) -> Page:
         """List videos, newest first, after the one with id ``after``. Raises the errors of `read_page`."""
         params = {"limit": str(limit), "order": "desc", **({"after": after} if after is not None else {})}
-        return answers.read_page(self._get(f"{self._base_url}/videos", params), time.time())
+        return video_responses.read_page(self._get(f"{self._base_url}/videos", params), time.time())
 
     def models(self) -> tuple[str, ...]:
         """The models that the server offers, with a short time-out. Raises the errors of `read_models`."""
         soon = min(MODELS_SECONDS, self._timeout[1])
-        return answers.read_models(self._get(f"{self._base_url}/models", seconds=soon), time.time())
+        return video_responses.read_models(self._get(f"{self._base_url}/models", seconds=soon), time.time())
 
     def download(self, video_id: str, part: BinaryIO) -> int:
         """Download a finished clip into ``part``, continuing where an earlier call stopped. Returns its size in bytes.
@@ -270,7 +270,7 @@ class VideoApi:
             # A signed link has expired, for example. The key is fine, and the next request gets a new link.
             host = origin(refusal.url)[1]
             return Deferred(f"{host}, where the server keeps its clips, answered {refusal.response}")
-        return answers.content_refusal(refusal.response, time.time())
+        return video_responses.content_refusal(refusal.response, time.time())
 
 
 def _absolute(url: str, links: Iterable[str]) -> list[str]:
@@ -292,7 +292,7 @@ def _is_temporary(error: BaseException) -> bool:
 
 
 def _overloaded(response: HttpResponse) -> bool:
-    return response.status in {502, 503, 504} and answers.retry_after(response.headers, 0) is None
+    return response.status in {502, 503, 504} and video_responses.retry_after(response.headers, 0) is None
 
 
 _RETRYING = Retrying(

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from sorawatch.core.answers import HttpResponse
-from sorawatch.core.media import HEAD, is_text, kind_of
+from sorawatch.core.video_kinds import HEAD, is_text, kind_of
+from sorawatch.core.video_responses import HttpResponse
 from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.edges.api.transport import REQUEST_ERRORS, chunks, root_cause
 from sorawatch.errors import Deferred

@@ -17,7 +17,7 @@ from sorawatch.core.order import Fit, Focus, Point, Size
 from sorawatch.core.reference_format import Colour, Format, ReferenceOptions
 from sorawatch.edges.images import focus
 from sorawatch.edges.images.colour import to_srgb
-from sorawatch.edges.images.picture import Picture, Raster, translating_errors
+from sorawatch.edges.images.decoding import Picture, Raster, translating_errors
 from sorawatch.edges.images.reference import Reference, ReferenceRequest, Thumbnail
 from sorawatch.errors import Rejected
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sorawatch.core.log_events import LogFields
+from sorawatch.core.log_fields import LogFields
 from sorawatch.core.naming import terminal_text, valid_text
 from sorawatch.edges.logs.redaction import SECRETS
 

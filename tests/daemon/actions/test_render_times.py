@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sorawatch.core.job import State
-from sorawatch.core.schedule import PolledProgress
+from sorawatch.core.waits import PolledProgress
 from sorawatch.daemon.actions.render_times import RenderTimes, duration
 from sorawatch.edges.store import Store
 from tests.support.workspace import Workspace

@@ -6,7 +6,7 @@ import pytest
 
 from sorawatch.core import outcome as o
 from sorawatch.core.lifecycle import Action
-from sorawatch.core.schedule import Waits
+from sorawatch.core.waits import Waits
 from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker, OpenCircuit
 from sorawatch.errors import Cause
 

@@ -26,11 +26,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sorawatch.core.answers import Status, Video
+from sorawatch.core.video_responses import Status, Video
 from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.api.fetching import MAX_RESPONSE
 from sorawatch.edges.api.range_download import OVERLAP
-from sorawatch.edges.clip import check
+from sorawatch.edges.mp4 import check
 from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
 from sorawatch.simulator import SimulatorSettings, running
 from tests.support import texts

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, BinaryIO
 
-from sorawatch.core.media import TOP_BOXES
 from sorawatch.core.os_errors import translate
+from sorawatch.core.video_kinds import TOP_BOXES
 from sorawatch.errors import Deferred
 
 if TYPE_CHECKING:

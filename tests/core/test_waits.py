@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sorawatch.core.http_times import LONGEST_WAIT
-from sorawatch.core.schedule import PolledProgress, RenderHistory, Waits, backoff, is_due, next_poll
+from sorawatch.core.waits import PolledProgress, RenderHistory, Waits, backoff, is_due, next_poll
 from tests.bench import polling
 
 WAITS = Waits(first=5, longest=900, poll_min=5, poll_max=30)

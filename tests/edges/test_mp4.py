@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sorawatch.edges.clip import NotWhole, check
+from sorawatch.edges.mp4 import NotWhole, check
 from sorawatch.errors import Deferred
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sorawatch.core.schedule import PolledProgress, RenderHistory, Waits, backoff, next_poll, stalled_poll
+from sorawatch.core.waits import PolledProgress, RenderHistory, Waits, backoff, next_poll, stalled_poll
 
 WAITS = Waits(poll_min=1, poll_max=100, longest=900, stall=3600)
 FIVE = (100_000, 110_000, 120_000, 130_000, 140_000)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sorawatch.core.media import HEAD, is_text, kind_of
+from sorawatch.core.video_kinds import HEAD, is_text, kind_of
 
 TS = (b"\x47\x40\x11\x10" + bytes(184)) * 6
 VIDEOS = {

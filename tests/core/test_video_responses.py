@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from sorawatch.core.answers import (
+from sorawatch.core.video_responses import (
     Failure,
     HttpResponse,
     Status,
@@ -419,6 +419,110 @@ def test_a_crowd_of_our_own_jobs(refused: HttpResponse) -> None:
     with pytest.raises(Deferred) as raised:
         read_submit(refused, NOW)
     assert raised.value.too_many_running
+
+
+@pytest.mark.parametrize(
+    ("refused", "wait", "crowd", "affects_all"),
+    [
+        (answer(429, error("slow down"), Retry_After="7"), 7.0, False, True),
+        (answer(409, error("busy"), Retry_After="7"), 7.0, False, False),
+        (answer(400, error("Too many concurrent generations"), Retry_After="7"), 7.0, True, True),
+        (answer(503, error("maintenance"), Retry_After="30"), 30.0, False, True),
+        (answer(503, error("concurrency limit reached"), Retry_After="30"), 30.0, True, True),
+        (answer(200, {"code": 503, "message": "overloaded"}, Retry_After="30"), 30.0, False, True),
+        (answer(200, {"code": 429, "message": "slow"}, Retry_After="7"), 7.0, False, True),
+        (answer(200, error("no", "rate_limit_exceeded"), Retry_After="7"), 7.0, False, True),
+        (answer(200, error("Too many concurrent generations"), Retry_After="7"), 7.0, True, True),
+    ],
+)
+def test_a_refusal_for_now_tells_whom_it_affects_and_for_how_long(
+    refused: HttpResponse, wait: float, crowd: bool, affects_all: bool
+) -> None:
+    with pytest.raises(Deferred) as raised:
+        read_submit(refused, NOW)
+    told = raised.value
+    assert (told.retry_after, told.too_many_running, told.affects_all) == (wait, crowd, affects_all)
+
+
+@pytest.mark.parametrize(
+    ("refused", "about_content"),
+    [
+        (answer(400, error("prompt is too long")), False),
+        (answer(422, error("no")), False),
+        (answer(413, HTML), True),
+        (answer(400, error("no", "moderation_blocked")), True),
+        (answer(400, error("Inpaint image must match the requested width and height")), True),
+        (answer(200, error("no", "moderation_blocked")), True),
+        (answer(200, error("prompt is too long")), False),
+    ],
+)
+def test_a_refusal_of_the_prompt_or_the_picture_concerns_no_other_order(
+    refused: HttpResponse, about_content: bool
+) -> None:
+    with pytest.raises(Rejected) as raised:
+        read_submit(refused, NOW)
+    assert raised.value.about_content is about_content
+
+
+@pytest.mark.parametrize(
+    ("refused", "key_related", "one_model"),
+    [
+        (answer(401, error("Incorrect API key", "invalid_api_key")), True, False),
+        (answer(402), True, False),
+        (answer(400, error("Your credit balance is too low")), True, False),
+        (answer(403, error("no")), False, False),
+        (answer(404, HTML), False, False),
+        (answer(407, HTML), False, False),
+        (answer(410), False, True),
+        (answer(404, error("The model `sora-2` does not exist", "model_not_found")), False, True),
+    ],
+)
+def test_a_cause_says_whether_a_key_or_another_model_ends_it(
+    refused: HttpResponse, key_related: bool, one_model: bool
+) -> None:
+    with pytest.raises(Blocked) as raised:
+        read_submit(refused, NOW)
+    cause = raised.value.cause
+    assert (cause.key_related, cause.one_model, cause.temporary) == (key_related, one_model, False)
+
+
+@pytest.mark.parametrize(
+    ("refused", "wait", "crowd", "affects_all"),
+    [
+        (answer(500, error("oops"), Retry_After="3"), 3.0, False, False),
+        (answer(429, error("slow"), Retry_After="3"), 3.0, False, True),
+        (answer(502, HTML), None, False, True),
+        (answer(503, HTML), None, False, True),
+        (answer(504), None, False, True),
+        (answer(501), None, False, False),
+        (answer(505), None, False, False),
+        (answer(400, error("Too many concurrent requests")), None, True, True),
+    ],
+)
+def test_a_read_that_fails_for_now_tells_whom_it_affects_and_for_how_long(
+    refused: HttpResponse, wait: float | None, crowd: bool, affects_all: bool
+) -> None:
+    told = read_refusal(refused, NOW)
+    assert isinstance(told, Deferred)
+    assert (told.retry_after, told.too_many_running, told.affects_all) == (wait, crowd, affects_all)
+
+
+@pytest.mark.parametrize("status", [401, 402, 407])
+def test_a_read_is_refused_to_everybody_by_the_status_alone(status: int) -> None:
+    assert type(read_refusal(answer(status), NOW)) is Blocked
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind"),
+    [
+        (answer(500, error("Incorrect API key", "invalid_api_key")), Deferred),
+        (answer(500, error("no", "insufficient_quota")), Blocked),
+        (answer(499, error("Incorrect API key", "invalid_api_key")), Blocked),
+        (answer(404, error("The model `sora-2` does not exist", "model_not_found")), Deferred),
+    ],
+)
+def test_the_words_of_a_5xx_tell_a_reader_of_credit_only(refused: HttpResponse, kind: type[SorawatchError]) -> None:
+    assert type(read_refusal(refused, NOW)) is kind
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from sorawatch.core import media
-from sorawatch.core.media import HEAD, MediaKind, kind_of
+from sorawatch.core import video_kinds
 from sorawatch.core.os_errors import translate
+from sorawatch.core.video_kinds import HEAD, MediaKind, kind_of
 
 _BLOCK = 1 << 20
 _ZERO_RUN = 8192
@@ -73,16 +73,16 @@ def _read_through(clip: BinaryIO) -> tuple[str, int, bool]:
 def _is_cut_off(clip: BinaryIO, kind: MediaKind, head: bytes, length: int) -> bool:
     """Whether a file is shorter than its container says; False for kinds that do not say their length."""
     match kind:
-        case media.AVI | media.WEBP:
+        case video_kinds.AVI | video_kinds.WEBP:
             size = int.from_bytes(head[4:8], "little")
             return size not in _UNKNOWN_SIZES and 8 + size > length
-        case media.WEBM | media.MKV:
+        case video_kinds.WEBM | video_kinds.MKV:
             return _is_short_of_elements(clip, length)
-        case media.GIF:
+        case video_kinds.GIF:
             return not _end(clip, length).rstrip(b"\r\n\0").endswith(b"\x3b")
-        case media.APNG:
+        case video_kinds.APNG:
             return _APNG_END not in _end(clip, length)
-        case media.TS:
+        case video_kinds.TS:
             return length % _TS_PACKET != 0
         case _:
             return False

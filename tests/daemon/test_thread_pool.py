@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from sorawatch.daemon.mailbox import Mailbox
-from sorawatch.daemon.threads import ThreadPool
+from sorawatch.daemon.thread_pool import ThreadPool
 
 
 def hang(until: threading.Event) -> None:

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sorawatch.edges.clip import check
-from sorawatch.edges.foreign_clip import examine
+from sorawatch.edges.mp4 import check
+from sorawatch.edges.other_containers import examine
 from sorawatch.errors import Deferred
 
 MADE = {
