@@ -129,7 +129,7 @@ class TestWatcher:
             thread.stop()
         wait_until(lambda: not any(thread.is_alive() for thread in threads))
         assert watched.look()
-        assert "events from the inbox have ended" in caplog.text
+        assert "the watch of the inbox has ended" in caplog.text
         assert watched.hears()
 
     def test_a_folder_that_was_replaced_is_watched_anew(self, watched: WatchedFolder) -> None:

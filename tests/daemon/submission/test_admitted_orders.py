@@ -278,7 +278,7 @@ def test_a_pair_that_was_touched_goes_on_as_the_older_job(state: ClockedState) -
             ("b", State.CANCELLED, touched.pair),
         ]
         assert [tx.jobs.get(job_id) for job_id in "ab"] == [after for _, after in changes]
-        assert changes[1][1].reason == "the same pair as job a, which goes on"
+        assert changes[1][1].reason == "it is the same pair and order as job a, which continues"
 
 
 def test_only_a_ready_job_with_the_same_order_goes_on_as_another(state: ClockedState) -> None:
