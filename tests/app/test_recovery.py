@@ -40,7 +40,7 @@ def test_a_lost_state_is_not_replaced_by_an_empty_one(held: Workspace) -> None:
     (held.root / "state.db").unlink()
     told = held.program("run", status=2)
     assert "the state file" in told
-    assert "still holds 5 unfinished jobs" in told
+    assert "still has 5 unfinished jobs" in told
     assert "sorawatch recover" in told
     assert not (held.root / "state.db").exists()
     assert "restored 5 unfinished jobs" in held.program("recover")

@@ -287,7 +287,7 @@ class TestAnotherTake:
             wait_until(lambda: "done" in workspace.states("beach.jpg"))
         (done,) = workspace.status().jobs
         workspace.cli("retry", "--another", done.id)
-        assert "its pair is not where sorawatch has put it any more" in workspace.cli(
+        assert "its pair is no longer where sorawatch put it" in workspace.cli(
             "retry", "--another", done.id, status=1
         )
 

@@ -312,7 +312,7 @@ def test_a_state_lost_while_orders_are_under_way_is_recovered(stalled_machines: 
     one.set("state", value=cluster.database())
     told = one.program("run", status=2)
     assert "is missing or empty, but" in told
-    assert "still holds 1 unfinished jobs" in told
+    assert "still has 1 unfinished jobs" in told
     assert "restored 1 unfinished jobs" in one.program("recover")
     one.simulator.finish_all()
     with daemon(one):
