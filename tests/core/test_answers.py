@@ -674,6 +674,8 @@ def test_a_rate_limit_is_no_crowd_and_its_wait_is_kept() -> None:
         (answer(400, new_api("task_not_exist", "task_not_exist")), Rejected, "no longer knows"),
         (answer(200, error("Task not found")), Rejected, "no longer knows"),
         (answer(410), Rejected, "no longer knows"),
+        (answer(404, error("nothing here")), Rejected, "no longer knows"),
+        (answer(405, error("nothing here")), Deferred, "nothing here"),
         (answer(404, HTML), Deferred, "HTTP 404"),
         (answer(404, {"detail": "Not Found"}), Deferred, "Not Found"),
         (answer(404, error("Invalid URL (GET /v1/videos/1)")), Deferred, "Invalid URL"),
