@@ -107,6 +107,10 @@ def test_the_samples_cover_every_outcome() -> None:
     assert {type(outcome) for outcome in OUTCOMES.values()} == set(get_args(o.Outcome))
 
 
+def test_an_outcome_claims_nothing_by_itself() -> None:
+    assert (o.Restored().goes_on, o.PermanentFailure("bad").about_content) == (False, False)
+
+
 def test_every_transition() -> None:
     """All that there is: what is missing here is illegal, for every state, action and outcome."""
 
