@@ -107,6 +107,16 @@ def test_the_samples_cover_every_outcome() -> None:
     assert {type(outcome) for outcome in OUTCOMES.values()} == set(get_args(o.Outcome))
 
 
+def test_an_outcome_claims_nothing_by_itself() -> None:
+    assert (o.Restored().goes_on, o.PermanentFailure("bad").about_content) == (False, False)
+
+
+def test_a_pair_that_came_back_is_where_it_was_put() -> None:
+    restoring, moved = job_in(State.RESTORING), Pair("trip", "beach 2.jpg", Stamp(1000, 5))
+    assert after(restoring, Action.RESTORE, o.Restored(moved)).pair == moved
+    assert after(restoring, Action.RESTORE, o.Restored()).pair == PAIR
+
+
 def test_every_transition() -> None:
     """All that there is: what is missing here is illegal, for every state, action and outcome."""
 

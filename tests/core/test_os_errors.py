@@ -83,6 +83,16 @@ def test_anything_else_is_tried_again(number: int) -> None:
     assert str(found) == f"beach.jpg: {os.strerror(number)}"
 
 
+@pytest.mark.parametrize(
+    ("number", "affects_all"),
+    [(errno.EIO, True), (errno.EMFILE, True), (errno.ENOMEM, True), (errno.ENOENT, False), (errno.ENAMETOOLONG, False)],
+)
+def test_what_the_system_fails_affects_all(number: int, affects_all: bool) -> None:
+    found = translate(fault(number), "beach.jpg")
+    assert isinstance(found, Deferred)
+    assert found.affects_all is affects_all
+
+
 def test_nothing_on_a_disk_ends_a_job() -> None:
     assert all(isinstance(translate(fault(number), "x"), Blocked | Deferred) for number in errno.errorcode)
 

@@ -78,3 +78,29 @@ def test_what_was_charged_and_came_to_nothing_is_not_ordered_by_itself() -> None
 @pytest.mark.parametrize("state", [state for state in State if state not in FINAL])
 def test_what_was_not_accepted_changes_nothing(state: State) -> None:
     assert recovered(replace(READY, state=state), replace(KNOWN, standing=Standing.RELEASED), NOW) is None
+
+
+def test_nothing_is_left_of_what_failed_before() -> None:
+    tried = replace(
+        READY,
+        state=State.HELD,
+        retry_state=State.READY,
+        attempts=3,
+        misses=2,
+        unwatched_ms=7,
+        reason="why",
+        hint="what to do",
+        lost_at=NOW - 3,
+        progress=40,
+    )
+    assert recovered(tried, KNOWN, NOW) == replace(
+        READY,
+        state=State.RENDERING,
+        due_at=NOW,
+        changed_at=NOW,
+        price=800_000,
+        token="t",
+        submitted_at=NOW - 5,
+        video_id="video_1",
+        charged=Charged.PERHAPS,
+    )

@@ -507,6 +507,74 @@ def test_a_read_that_fails_for_now_tells_whom_it_affects_and_for_how_long(
     assert (told.retry_after, told.too_many_running, told.affects_all) == (wait, crowd, affects_all)
 
 
+@pytest.mark.parametrize("status", [408, 425, 499, 500, 501, 502, 504, 505])
+def test_a_failure_that_is_only_stated_in_a_success_leaves_the_order_uncertain(status: int) -> None:
+    stated = answer(200, {"error": {"message": "bad prompt", "code": status, "type": "invalid_request_error"}})
+    with pytest.raises(Unresolved):
+        read_submit(stated, NOW)
+
+
+@pytest.mark.parametrize("status", [400, 406, 410, 417, 424, 426, 498])
+def test_a_refusal_that_is_only_stated_in_a_success_is_one(status: int) -> None:
+    with pytest.raises(Rejected):
+        read_submit(answer(200, {"error": {"message": "bad prompt", "code": status}}), NOW)
+
+
+@pytest.mark.parametrize(("status", "told"), [(299, False), (300, True), (399, True), (400, False)])
+def test_a_redirection_is_told_as_one(status: int, told: bool) -> None:
+    with pytest.raises(SorawatchError) as raised:
+        read_submit(answer(status, HTML, Location="https://x/"), NOW)
+    assert ("elsewhere" in str(raised.value)) is told
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (404, Blocked), (405, Blocked), (406, Blocked), (409, Deferred), (411, Blocked), (413, Rejected),
+        (414, Blocked), (415, Rejected), (416, Blocked), (422, Rejected), (423, Blocked), (429, Deferred),
+        (430, Blocked), (498, Blocked), (499, Unresolved), (503, Unresolved), (529, Unresolved), (530, Unresolved),
+    ],
+)  # fmt: skip
+def test_what_the_status_of_a_web_page_tells_of_a_submit(status: int, kind: type[SorawatchError]) -> None:
+    with pytest.raises(SorawatchError) as raised:
+        read_submit(answer(status, HTML), NOW)
+    assert type(raised.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("read", "rejected"),
+    [
+        (read_page, {400, 403, 404, 405, 410, 422, 501}),
+        (read_video, {410}),
+    ],
+)
+def test_what_the_status_of_a_web_page_tells_of_a_read(
+    read: Callable[[HttpResponse, float], object], rejected: set[int]
+) -> None:
+    found = set()
+    for status in range(400, 600):
+        with pytest.raises(SorawatchError) as raised:
+            read(answer(status, HTML), NOW)
+        if isinstance(raised.value, Rejected):
+            found.add(status)
+    assert found == rejected
+
+
+def test_only_some_statuses_say_that_a_clip_has_expired() -> None:
+    expired = error("The video has expired")
+    found = {
+        status for status in range(400, 600) if isinstance(content_refusal(answer(status, expired), NOW), Rejected)
+    }
+    assert found == {400, 403, 404, 410}
+
+
+def test_below_500_the_words_say_that_a_video_is_unknown() -> None:
+    for status, kind in ((499, Rejected), (500, Deferred)):
+        with pytest.raises(SorawatchError) as raised:
+            read_video(answer(status, error("Task not found")), NOW)
+        assert type(raised.value) is kind
+
+
 @pytest.mark.parametrize("status", [401, 402, 407])
 def test_a_read_is_refused_to_everybody_by_the_status_alone(status: int) -> None:
     assert type(read_refusal(answer(status), NOW)) is Blocked
@@ -606,6 +674,8 @@ def test_a_rate_limit_is_no_crowd_and_its_wait_is_kept() -> None:
         (answer(400, new_api("task_not_exist", "task_not_exist")), Rejected, "no longer knows"),
         (answer(200, error("Task not found")), Rejected, "no longer knows"),
         (answer(410), Rejected, "no longer knows"),
+        (answer(404, error("nothing here")), Rejected, "no longer knows"),
+        (answer(405, error("nothing here")), Deferred, "nothing here"),
         (answer(404, HTML), Deferred, "HTTP 404"),
         (answer(404, {"detail": "Not Found"}), Deferred, "Not Found"),
         (answer(404, error("Invalid URL (GET /v1/videos/1)")), Deferred, "Invalid URL"),

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _LIBRARIES = ("hypothesis.stateful", "sqlalchemy.dialects.sqlite", "sqlalchemy.orm")
-_MEMORY = 2 * 2**30
-"""Bytes of addresses that a trial may use: a mutant may gather without end. Without a change it uses a quarter of them."""
+_MEMORY = 2**30
+"""Bytes of addresses that a trial may use: a mutant may gather without end. Without a change it uses a tenth of them."""
 
 _OPTIONS = (
     *("-x", "-q", "--noconftest", "--assert=plain", "--hypothesis-seed=1", "--hypothesis-profile=trial"),

@@ -302,6 +302,15 @@ def test_what_an_earlier_try_of_the_order_bought_is_followed(state: ClockedState
         assert (after.state, after.token) == (State.UNCERTAIN, "token of a")
 
 
+def test_what_the_job_itself_had_delivered_is_not_bought_again(state: ClockedState) -> None:
+    bought = order("a")
+    with state.at() as tx:
+        tx.purchases.add(bought)
+        tx.purchases.close("token of a", Standing.SPENT, "a.mp4")
+        ((_, after),) = admit(tx, ready("a", order=bought.order, digest=bought.digest)).changes
+        assert (after.state, after.clip) == (State.DELIVERED, "a.mp4")
+
+
 @pytest.mark.parametrize(
     ("buyer", "video_id", "state_after"),
     [

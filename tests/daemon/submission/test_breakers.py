@@ -62,7 +62,7 @@ def lose(breakers: Breakers, tx: Transaction, job_id: str, outcome: o.AnswerLost
 def test_a_model_that_is_stopped_has_no_room_even_for_what_is_free(state: ClockedState, breakers: Breakers) -> None:
     breakers.causes.record(Action.SUBMIT, MODEL_REFUSED, NOW, NOW, 0.5, "sora-2")
     with state.at() as tx:
-        assert not breakers.has_room(tx, "sora-2", 0)
+        assert breakers.has_room(tx, "sora-2", 0) is False
         assert breakers.has_room(tx, "wan", 0)
     with state.at(60_000) as tx:
         assert breakers.has_room(tx, "sora-2", 800_000), "one probe"

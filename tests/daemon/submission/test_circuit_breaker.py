@@ -164,6 +164,39 @@ class TestWhatStopsAnotherAction:
         assert breaker.places(7, 0, NOW + MINUTE) == 1
 
 
+class TestOneModel:
+    UNKNOWN = o.Blocked(Cause("no such model", "another", temporary=False, one_model=True))
+
+    def test_what_concerns_one_model_stops_no_other(self, breaker: CircuitBreaker) -> None:
+        breaker.record(Action.SUBMIT, self.UNKNOWN, NOW, NOW, 0.5, "wan")
+        assert (breaker.stops_all, breaker.models) == (False, ["wan"])
+        assert breaker.places(7, 3, NOW) == 7
+        assert breaker.lets_through("wan", NOW, lambda: 0) is False
+        assert breaker.lets_through("sora-2", NOW, lambda: 9) is True
+        record(breaker, Action.SUBMIT, NO_CREDIT)
+        assert (breaker.stops_all, breaker.models) == (True, ["wan"])
+
+    def test_one_probe_goes_when_its_wait_is_over(self, breaker: CircuitBreaker) -> None:
+        breaker.record(Action.SUBMIT, self.UNKNOWN, NOW, NOW, 0.5, "wan")
+        assert not breaker.lets_through("wan", NOW + MINUTE - 1, lambda: 0)
+        assert breaker.lets_through("wan", NOW + MINUTE, lambda: 0)
+        assert not breaker.lets_through("wan", NOW + MINUTE, lambda: 1)
+        breaker.record(Action.SUBMIT, o.Accepted("video_1"), NOW + MINUTE, NOW, 0.5, "wan")
+        assert list(breaker) == []
+
+    def test_an_answer_of_another_model_lifts_nothing(self, breaker: CircuitBreaker) -> None:
+        breaker.record(Action.SUBMIT, self.UNKNOWN, NOW, NOW, 0.5, "wan")
+        breaker.record(Action.SUBMIT, o.Accepted("video_1"), NOW + MINUTE, NOW, 0.5, "sora-2")
+        assert breaker.models == ["wan"]
+
+
+@pytest.mark.parametrize(("ahead", "places"), [(5_401_000, 0), (5_401_001, 7)])
+def test_no_wait_is_believed_that_is_longer_than_the_longest(breaker: CircuitBreaker, ahead: int, places: int) -> None:
+    """An hour and a half, a second, and the minute after which another action's cause is forgotten."""
+    record(breaker, Action.DELIVER, DISK_FULL, due_at=NOW + ahead)
+    assert breaker.places(7, 0, NOW) == places
+
+
 def test_a_person_who_fixed_it_need_not_wait(breaker: CircuitBreaker) -> None:
     record(breaker, Action.SUBMIT, NO_CREDIT)
     record(breaker, Action.DELIVER, DISK_FULL)
@@ -205,6 +238,17 @@ class TestKeys:
         breaker.clear()
         record(breaker, Action.POLL, self.REFUSED)
         assert not breaker.key_changed()
+
+    def test_the_one_that_a_refused_order_was_sent_with_is_known(
+        self, breaker: CircuitBreaker, keys: list[str]
+    ) -> None:
+        keys.append("new")
+        assert breaker.places(1, 0, NOW) == 1
+        record(breaker, Action.SUBMIT, self.REFUSED)
+        assert not breaker.key_changed()
+        keys.append("newer")
+        assert breaker.places(1, 0, NOW) == 0, "and nothing is sent with this one"
+        assert breaker.key_changed()
 
     def test_what_no_key_mends_no_key_ends(self, breaker: CircuitBreaker, keys: list[str]) -> None:
         breaker.places(1, 0, NOW)
