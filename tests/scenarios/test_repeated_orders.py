@@ -287,9 +287,7 @@ class TestAnotherTake:
             wait_until(lambda: "done" in workspace.states("beach.jpg"))
         (done,) = workspace.status().jobs
         workspace.cli("retry", "--another", done.id)
-        assert "its pair is no longer where sorawatch put it" in workspace.cli(
-            "retry", "--another", done.id, status=1
-        )
+        assert "its pair is no longer where sorawatch put it" in workspace.cli("retry", "--another", done.id, status=1)
 
     def test_is_refused_if_the_pair_was_removed(self, workspace: Workspace, duplicate: str) -> None:
         for name in ("beach.jpg", "beach.yaml"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sorawatch.core.log_events import LogEvent, LogFields, log_extra
+from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
 
 
 def test_each_event_has_a_name_and_an_id_of_its_own() -> None:
