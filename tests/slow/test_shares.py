@@ -176,7 +176,7 @@ def test_check_names_a_share_that_hangs_and_looks_at_the_rest(shares: Shares, sh
     share = shares.mount(workspace.outbox)
     share.server.freeze()
     try:
-        told = workspace.cli("check", status=1)
+        told = workspace.program("check", status=1)
     finally:
         share.server.thaw()
     assert f"folders.outbox, {workspace.outbox}: it has not answered for 10 s" in told
