@@ -436,7 +436,7 @@ TROUBLES: dict[str, Callable[[Workspace], str]] = {
     State.HELD.value: with_a_lost_answer,
     "another sorawatch (pid …) already works on …": with_a_second_daemon,
     "it is the same order as job …": with_a_duplicate,
-    "the state file … is gone": with_its_state_lost,
+    "the state file … is missing or empty": with_its_state_lost,
     "the ledger cannot be written": with_its_ledger_in_the_way,
 }
 
