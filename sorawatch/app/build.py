@@ -201,7 +201,13 @@ def opened(
             )
             return Parts(
                 performer,
-                InboxScanner(inbox, config.defaults, config.catalogue, gate.check),
+                InboxScanner(
+                    inbox,
+                    config.defaults,
+                    config.catalogue,
+                    gate.check,
+                    sidecar_grace_seconds=watch.sidecar_grace_seconds,
+                ),
                 admission(config),
                 watch.rescan_seconds,
                 config.keep_days,

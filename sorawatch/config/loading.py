@@ -41,6 +41,7 @@ from sorawatch.core.value_checks import (
     choice,
     integer,
     nearest,
+    not_negative,
     nullable,
     positive,
 )
@@ -260,6 +261,9 @@ def _watch(section: Section) -> tuple[WatchOptions, float]:
     watch = WatchOptions(
         mode=section.get("mode", choice(WatchMode), default.mode),
         settle_seconds=section.get("settle_seconds", positive(MAX_DURATION), default.settle_seconds),
+        sidecar_grace_seconds=section.get(
+            "sidecar_grace_seconds", not_negative(MAX_DURATION), default.sidecar_grace_seconds
+        ),
         rescan_seconds=section.get("rescan_seconds", positive(MAX_DURATION), default.rescan_seconds),
         ignore=section.get("ignore", rules.globs, default.ignore),
     )

@@ -99,6 +99,8 @@ class WatchOptions:
     mode: WatchMode = WatchMode.AUTO
     settle_seconds: float = 3
     """A file is complete when it has not changed for so long."""
+    sidecar_grace_seconds: float = 10
+    """For so long a picture without a sidecar waits for one before it is ordered with the default prompt."""
     rescan_seconds: float = 30
     """The longest time between two scans."""
     ignore: tuple[str, ...] = ()

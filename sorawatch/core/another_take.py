@@ -13,9 +13,14 @@ def is_same(one: Job, other: Job) -> bool:
     """Whether two prepared jobs have the same order, no matter which take."""
     if one.order is None or other.order is None:
         return False
-    digests = ((one.digest, other.digest), (one.reference_digest, other.reference_digest))
     terms = {order_key("", replace(order, take=1)) for order in (one.order, other.order)}
-    return len(terms) == 1 and any(first and first == second for first, second in digests)
+    return len(terms) == 1 and is_same_picture(one, other)
+
+
+def is_same_picture(one: Job, other: Job) -> bool:
+    """Whether two prepared jobs have the same picture or reference image."""
+    digests = ((one.digest, other.digest), (one.reference_digest, other.reference_digest))
+    return any(first and first == second for first, second in digests)
 
 
 def new_take(job: Job, take: int, job_id: str, now: int) -> Job:

@@ -118,6 +118,18 @@ def positive(high: int) -> Check[float]:
     return check
 
 
+def not_negative(high: int) -> Check[float]:
+    """Numbers from 0 to ``high``, fractions included."""
+
+    def check(node: Node) -> float:
+        value = node.value
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= high:
+            raise _number_error(node, f"Allowed: a number from 0 to {high}.")
+        return value
+
+    return check
+
+
 def micros(node: Node) -> int:
     """Dollars as integer micro-dollars, computed from the digits as written: 0.10 is 100000, never 99999."""
     value = node.value

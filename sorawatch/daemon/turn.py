@@ -238,7 +238,7 @@ class Turn:
         self._earlier_videos.record(done.job_id, changes)
         self.changes += changes
         for _, after in changes:
-            self.changes += self.admission.merge_into_older(tx, after)
+            self.changes += self.admission.compare_with_older(tx, after)
 
     def _execute_commands(self, tx: Transaction) -> None:
         self.changes += command_queue.execute_all(tx, self.policy)

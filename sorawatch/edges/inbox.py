@@ -36,6 +36,8 @@ class SettledPair:
     conflict: str = ""
     defaults: tuple[str, ...] = ()
     """Paths of the ``_defaults.yaml`` files that apply to it, relative to the inbox, the nearest first."""
+    unchanged_seconds: float = 0.0
+    """Since when scans have found it as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,8 @@ class Inbox:
                     continue
                 observation = seen[path] = observe(self._seen.get(path), folder.statuses(found), now)
                 if settled(observation, now, self.settle_seconds):
-                    settled_pairs.append(SettledPair(found, match.conflict, tuple(folder.defaults)))
+                    unchanged = now - observation.since
+                    settled_pairs.append(SettledPair(found, match.conflict, tuple(folder.defaults), unchanged))
                 else:
                     empty = folder.empty(found)
                     why = f"{one_line(empty)} is still empty" if empty else "still being written, or just now"

@@ -98,7 +98,7 @@ class TestValues:
             "Waves", "sora-2-pro", Size(1080, 1920), 12, Fit.BLUR, Point(0.2, 1),
         )  # fmt: skip
         assert found.reference == ReferenceOptions(Format.WEBP, 80, (10, 20, 30), 2.5)
-        assert found.watch == config.WatchOptions(WatchMode.POLLING, 0.5, 10, ("*.part", "draft-*"))
+        assert found.watch == config.WatchOptions(WatchMode.POLLING, 0.5, 10, 10, ("*.part", "draft-*"))
         waits = Waits(first=1, longest=2, poll_min=0.2, poll_max=0.2)
         billing = Billing(failed=True, moderated=False)
         assert found.policy == Policy(

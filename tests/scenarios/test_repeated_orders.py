@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sorawatch.daemon.upkeep import job_log
 from sorawatch.simulator import Fault
 from tests.support import texts
 from tests.support.paths import ROOT
@@ -45,6 +46,52 @@ def refused(workspace: Workspace, name: str = "beach") -> str:
     text = (workspace.errors / f"{name}.error.txt").read_text()
     assert "it is the same order as job" in text
     return text.partition("sorawatch retry --another ")[2].partition("`")[0]
+
+
+class TestLateSidecars:
+    """The picture was ordered with the default prompt, and then its sidecar came."""
+
+    @pytest.fixture
+    def ordered(self, stalled_workspace: Workspace) -> Iterator[Workspace]:
+        workspace = stalled_workspace
+        workspace.set("video", prompt="slow waves")
+        workspace.drop("beach.jpg", prompt="")
+        with workspace.running():
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+            yield workspace
+
+    def test_with_the_same_terms_buys_nothing(self, ordered: Workspace) -> None:
+        (ordered.inbox / "beach.yaml").write_text("prompt: slow waves\n")
+        wait_until(lambda: "cancelled" in ordered.states("beach.jpg"))
+        ordered.simulator.finish_all()
+        wait_until(lambda: "done" in ordered.states("beach.jpg"))
+        assert ordered.simulator.ledger().creates == 1
+        assert {*ordered.files("processed")} == {"beach.jpg", "beach.yaml"}
+
+    def test_with_other_terms_makes_a_second_clip_and_says_so(
+        self, ordered: Workspace, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (ordered.inbox / "beach.yaml").write_text("prompt: fast waves\n")
+        wait_until(lambda: ordered.simulator.ledger().creates == 2)
+        text = "a second clip of this picture"
+        for change in ordered.changes:
+            job_log.log_change(*change)
+        assert len([each for each in caplog.records if each.levelname == "WARNING" and text in each.message]) == 1
+        assert text in " ".join(ordered.cli("status").split())
+        ordered.simulator.finish_all()
+        wait_until(lambda: ordered.counts() == {"done": 2})
+        assert len(ordered.files("outbox")) == 2
+
+
+def test_a_sidecar_within_its_grace_is_the_order(workspace: Workspace) -> None:
+    workspace.set("video", prompt="slow waves")
+    workspace.set("watch", sidecar_grace_seconds=3600)
+    workspace.drop("beach.jpg", prompt="")
+    with workspace.running():
+        wait_until(lambda: texts.WAITS_FOR_SIDECAR in " ".join(workspace.cli("status").split()))
+        (workspace.inbox / "beach.yaml").write_text("prompt: fast waves\n")
+        wait_until(lambda: "done" in workspace.states("beach.jpg"))
+    assert [video.prompt for video in workspace.simulator.ledger().videos] == ["fast waves"]
 
 
 class TestMetadata:

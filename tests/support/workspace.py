@@ -68,7 +68,7 @@ class Workspace:
         self.settings = {
             "state": "state.db",
             "api": {"base_url": self.simulator.url, "key_file": "api.key", "timeout_seconds": 5},
-            "watch": {"settle_seconds": 0.05, "rescan_seconds": 0.5},
+            "watch": {"settle_seconds": 0.05, "sidecar_grace_seconds": 0, "rescan_seconds": 0.5},
             "polling": {"min_seconds": 0.05, "max_seconds": 0.2},
             "retries": {"first_seconds": 0.05, "max_seconds": 0.2, "attempts": 8},
             "limits": {"submits_per_minute": 60_000, "usd_per_day": None},

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sorawatch.core.budget import LimitScope
     from sorawatch.core.order import Model, Order
 
+WAITS_FOR_SIDECAR = "waits for a sidecar; if none comes, it is ordered with the default prompt"
+
 
 @dataclass(frozen=True, slots=True)
 class NewPair:
@@ -49,9 +51,21 @@ class InboxScanner:
     """Lists the inbox and reads the sidecars of new pairs."""
 
     def __init__(
-        self, inbox: Inbox, defaults: OrderSettings, catalogue: Mapping[str, Model], check: Callable[[], None]
+        self,
+        inbox: Inbox,
+        defaults: OrderSettings,
+        catalogue: Mapping[str, Model],
+        check: Callable[[], None],
+        *,
+        sidecar_grace_seconds: float,
     ) -> None:
-        """``check`` raises `Blocked` if the inbox must not be scanned now."""
+        """``check`` raises `Blocked` where the inbox must not be scanned now.
+
+        Args:
+            sidecar_grace_seconds: how long a picture without a sidecar waits for one before it is ordered with the
+                default prompt.
+        """
+        self._sidecar_grace_seconds = sidecar_grace_seconds
         self._inbox = inbox
         self._defaults = defaults
         self._catalogue = catalogue
@@ -72,13 +86,11 @@ class InboxScanner:
         listing = self._inbox.scan(known, now)
         # If a share was unmounted during the listing, all its files seem to be missing.
         self._check()
-        settles_in = self._folder_limits.update(listing.defaults, listing.unlisted, now)
-        if settles_in is not None:
-            soonest = settles_in if listing.settles_in is None else min(settles_in, listing.settles_in)
-            listing = replace(listing, settles_in=soonest)
+        limits_settle_in = self._folder_limits.update(listing.defaults, listing.unlisted, now)
         folder_defaults: dict[str, OrderSettings] = {}
         new: list[NewPair] = []
         waiting = list(listing.waiting)
+        graces: list[float] = []
         for settled in listing.settled:
             try:
                 order = self._order(settled, folder_defaults)
@@ -87,8 +99,13 @@ class InboxScanner:
                 continue
             if order is None:
                 waiting.append(WaitingFile(settled.pair.path, "no sidecar yet, and no default prompt"))
+            elif settled.pair.sidecar is None and settled.unchanged_seconds < self._sidecar_grace_seconds:
+                graces.append(self._sidecar_grace_seconds - settled.unchanged_seconds)
+                waiting.append(WaitingFile(settled.pair.path, WAITS_FOR_SIDECAR))
             else:
                 new.append(NewPair(settled.pair, order))
+        settle_in = [each for each in (listing.settles_in, limits_settle_in, *graces) if each is not None]
+        listing = replace(listing, settling=listing.settling + len(graces), settles_in=min(settle_in, default=None))
         return ScanResult(tuple(new), tuple(waiting), listing, self._folder_limits.scopes)
 
     def _order(self, settled: SettledPair, folder_defaults: dict[str, OrderSettings]) -> Order | Rejected | None:

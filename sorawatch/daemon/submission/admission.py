@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
-from sorawatch.core.another_take import is_same
+from sorawatch.core.another_take import is_same, is_same_picture
 from sorawatch.core.budget import Exclusion, LimitReached, LimitScope, Usage, admit, refusal
 from sorawatch.core.calendar import Period, day_of, month_of
 from sorawatch.core.concurrency_limit import after_refusal, after_success, effective
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _CANDIDATES = 64
 """How many ready jobs are examined in one pass: more than are ever prepared ahead."""
+
+_SECOND_CLIP = "a second clip of this picture"
+"""How the note begins that two clips of one picture are being made."""
 
 _DUPLICATE_PAUSE = 1_000
 """Milliseconds between two checks of a job that waits for another job with the same order."""
@@ -192,19 +195,22 @@ class Admission:
         if after != before:
             usage_values.write_concurrency_limit(tx, after)
 
-    def merge_into_older(self, tx: Transaction, job: Job) -> list[Change]:
-        """Cancel a ready job if an older job for the same pair and order is under way, and update the older one.
+    def compare_with_older(self, tx: Transaction, job: Job) -> list[Change]:
+        """Compare a ready job with the jobs under way whose pairs are at its place.
 
-        This happens if a pair was touched, or if only the metadata of its picture were edited.
+        If one has the same order, the pair was touched, or its metadata was edited: the ready job is cancelled, and the
+        older one takes over the pair as it is now. If one has the same picture and other terms, the sidecar came or
+        was changed after the order was sent: the ready job notes that it makes a second clip.
 
         Returns:
             The changes, which are already saved; empty if there is no older job.
         """
         if job.state is not State.READY:
             return []
-        older = next((each for each in tx.orders.under_way(job.pair) if is_same(each, job)), None)
+        under_way = tx.orders.under_way(job.pair)
+        older = next((each for each in under_way if is_same(each, job)), None)
         if older is None:
-            return []
+            return _note_second_clip(tx, job, under_way)
         reference = older.reference_digest or job.reference_digest
         merged = replace(older, pair=job.pair, digest=job.digest, reference_digest=reference)
         tx.jobs.amend(merged, older)
@@ -216,7 +222,7 @@ class Admission:
         """Handle a job that needs no purchase. Returns the saved changes; empty if the order must be bought."""
         after = self._bought_before(tx, job)
         if after is None:
-            merged = [(before, after) for before, after in self.merge_into_older(tx, job) if before is not None]
+            merged = [(before, after) for before, after in self.compare_with_older(tx, job) if before is not None]
             if merged or not self.refuse_duplicates:
                 return merged
             after = self._duplicate(tx, job)
@@ -264,6 +270,17 @@ class Admission:
             if job.token == purchase.token or is_lost or (is_given_up and purchase.video_id is not None):
                 return recovered(job, purchase, tx.now)
         return None
+
+
+def _note_second_clip(tx: Transaction, job: Job, under_way: Sequence[Job]) -> list[Change]:
+    """Note in ``job`` that one of ``under_way`` already makes a clip of the same picture, unless it is noted."""
+    older = next((each for each in under_way if is_same_picture(each, job)), None)
+    if older is None or _SECOND_CLIP in job.note:
+        return []
+    text = f"{_SECOND_CLIP}: job {older.id} was sent before with another prompt or other settings"
+    after = replace(job, note="; ".join(filter(None, (job.note, text))), reason=text)
+    tx.jobs.save(after, job)
+    return [(job, after)]
 
 
 def _refused(job: Job, now: int, other: str, result: str) -> Job:

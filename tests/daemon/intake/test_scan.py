@@ -9,7 +9,7 @@ import pytest
 
 from sorawatch.core.order import Fit, Model, Order, Size
 from sorawatch.core.sidecar import OrderSettings
-from sorawatch.daemon.intake.scan import InboxScanner, ScanResult, order_beside
+from sorawatch.daemon.intake.scan import WAITS_FOR_SIDECAR, InboxScanner, ScanResult, order_beside
 from sorawatch.edges.inbox import Inbox
 from sorawatch.errors import Blocked, Deferred, Rejected
 
@@ -30,14 +30,18 @@ class Scans:
     """A scanner and the time by its clock."""
 
     def __init__(
-        self, root: Path, defaults: OrderSettings = DEFAULTS, check: Callable[[int], None] = lambda number: None
+        self,
+        root: Path,
+        defaults: OrderSettings = DEFAULTS,
+        check: Callable[[int], None] = lambda number: None,
+        grace: float = 0.0,
     ) -> None:
         """``check`` is told how often the inbox has been checked."""
         self.root = root
         self.checks = 0
         self._check = check
         inbox = Inbox(root, ignore=(), settle_seconds=SETTLE)
-        self.intake = InboxScanner(inbox, defaults, CATALOGUE, self._count)
+        self.intake = InboxScanner(inbox, defaults, CATALOGUE, self._count, sidecar_grace_seconds=grace)
         self.now = 0.0
 
     def _count(self) -> None:
@@ -110,6 +114,22 @@ class TestSidecars:
     def test_an_image_without_one_does_not_wait_where_the_configuration_has_a_prompt(self, root: Path) -> None:
         drop(root, beach_jpg="x")
         assert Scans(root, OrderSettings("hills", "sora-2", SIZE, 8, Fit.PAD)).order().prompt == "hills"
+
+    def test_an_image_without_one_waits_for_it_where_there_is_a_default_prompt(self, root: Path) -> None:
+        drop(root, beach_jpg="x")
+        scans = Scans(root, OrderSettings("hills", "sora-2", SIZE, 8, Fit.PAD), grace=3 * SETTLE)
+        first = scans.settled()
+        assert first.new == ()
+        assert [(each.path, each.why) for each in first.waiting] == [("beach.jpg", WAITS_FOR_SIDECAR)]
+        assert first.listing.settling == 1
+        assert first.listing.settles_in == pytest.approx(2 * SETTLE)
+        drop(root, beach_yaml="prompt: waves\n")
+        assert scans.order().prompt == "waves"
+
+    def test_an_image_without_one_is_ordered_with_the_default_prompt_in_the_end(self, root: Path) -> None:
+        drop(root, beach_jpg="x")
+        scans = Scans(root, OrderSettings("hills", "sora-2", SIZE, 8, Fit.PAD), grace=3 * SETTLE)
+        assert [len(scans.scan().new) for _ in range(4)] == [0, 0, 0, 1]
 
     def test_one_that_may_not_be_read_waits_and_holds_nobody_up(self, unprivileged: Path) -> None:
         drop(unprivileged, a_jpg="x", a_yaml="prompt: waves\n", b_jpg="x", b_yaml="prompt: hills\n")

@@ -40,7 +40,7 @@ class HeldScans:
         self.entered = threading.Semaphore(0)
         self.refusal: Exception | None = None
         inbox = Inbox(root, ignore=(), settle_seconds=settle_seconds)
-        intake = InboxScanner(inbox, DEFAULTS, CATALOGUE, self._check)
+        intake = InboxScanner(inbox, DEFAULTS, CATALOGUE, self._check, sidecar_grace_seconds=0)
         self.scheduler = ScanScheduler(
             intake, InboxWatcher(root, WatchMode.POLLING), RESCAN, self.mailbox.put, lambda: None, **options
         )

@@ -47,7 +47,10 @@ class Loop:
         self.hangs = False
         self.outcome: BaseException | None = None
         inbox = Inbox(folder, ignore=(), settle_seconds=0.01)
-        intake, vigil = InboxScanner(inbox, OrderSettings(), {}, self._check), InboxWatcher(folder, WatchMode.POLLING)
+        intake, vigil = (
+            InboxScanner(inbox, OrderSettings(), {}, self._check, sidecar_grace_seconds=0),
+            InboxWatcher(folder, WatchMode.POLLING),
+        )
         self.lookout = ScanScheduler(intake, vigil, 0.01, self.mailbox.put, lambda: None)
         self.hands = Executor(self._perform, self.mailbox.put)
         self.pulse = Heartbeat(ServiceManager(os.environ))
