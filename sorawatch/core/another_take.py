@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.core.naming import order_key
 from sorawatch.errors import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def is_same(one: Job, other: Job) -> bool:
@@ -15,6 +19,24 @@ def is_same(one: Job, other: Job) -> bool:
         return False
     terms = {order_key("", replace(order, take=1)) for order in (one.order, other.order)}
     return len(terms) == 1 and is_same_picture(one, other)
+
+
+def is_continued_by(older: Job, job: Job, is_present: Callable[[str], bool]) -> bool:
+    """Whether the pair of ``job`` is that of ``older``, which was touched, renamed or moved within the inbox.
+
+    A pair that was renamed or moved is known by its picture, and by its order or its sidecar: in another folder there
+    may be other defaults.
+
+    Args:
+        older: a job that is bought.
+        job: a prepared job that is not.
+        is_present: whether there is a picture at this path of the inbox.
+    """
+    if older.pair.path == job.pair.path:
+        return is_same(older, job)
+    if is_present(older.pair.path):
+        return False
+    return is_same(older, job) or (is_same_picture(older, job) and older.pair.sidecar_stamp == job.pair.sidecar_stamp)
 
 
 def is_same_picture(one: Job, other: Job) -> bool:

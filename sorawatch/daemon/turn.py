@@ -238,7 +238,7 @@ class Turn:
         self._earlier_videos.record(done.job_id, changes)
         self.changes += changes
         for _, after in changes:
-            self.changes += self.admission.compare_with_older(tx, after)
+            self.changes += self.admission.compare_with_older(tx, after, self._scans.is_present)
 
     def _execute_commands(self, tx: Transaction) -> None:
         self.changes += command_queue.execute_all(tx, self.policy)
@@ -284,6 +284,7 @@ class Turn:
                     self._scans.folder_limits,
                     probing=causes.stops_all,
                     has_room=partial(self.breakers.has_room, tx),
+                    is_present=self._scans.is_present,
                 )
                 self.changes += admitted.changes
                 self.starts += [(Action.SUBMIT, job) for job in admitted.submits]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sorawatch.core.another_take import is_same, new_take, require_repeatable
+from sorawatch.core.another_take import is_continued_by, is_same, new_take, require_repeatable
 from sorawatch.core.job import FINAL, Job, Pair, Stamp, State
 from sorawatch.core.order import Fit, Order, Size
 from sorawatch.errors import Rejected
@@ -53,6 +53,29 @@ def test_jobs_order_the_same_by_the_picture_or_the_reference(change: dict[str, A
 def test_what_is_not_prepared_is_the_same_as_nothing() -> None:
     found = replace(DONE, digest="", reference_digest="")
     assert not is_same(found, replace(found, id="other"))
+
+
+MOVED = replace(DONE, id="moved", pair=Pair("trip", "coast.jpg", Stamp(1, 1)), token=None)
+SIDECAR = Pair("trip", "coast.jpg", Stamp(1, 1), "coast.yaml", Stamp(2, 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "is_present", "continued"),
+    [
+        ({}, False, True),
+        ({}, True, False),
+        ({"order": replace(ORDER, seconds=4)}, False, True),
+        ({"pair": SIDECAR}, False, True),
+        ({"pair": SIDECAR, "order": replace(ORDER, seconds=4)}, False, False),
+        ({"digest": "e" * 64, "reference_digest": "s" * 64}, False, False),
+        ({"pair": DONE.pair}, True, True),
+        ({"pair": DONE.pair, "order": replace(ORDER, seconds=4)}, False, False),
+    ],
+)
+def test_a_moved_pair_continues_the_job_that_it_was_bought_for(
+    change: dict[str, Any], is_present: bool, continued: bool
+) -> None:
+    assert is_continued_by(DONE, replace(MOVED, **change), lambda path: is_present and path == "beach.jpg") is continued
 
 
 def test_another_takes_over_the_order_and_the_pair_and_nothing_of_what_was_bought() -> None:

@@ -990,7 +990,7 @@ class TestDialects(OfAFile):
             tx.purchases.replace(purchase)
             tx.purchases.delivered(submitting, 0)
             tx.orders.has_follower(purchase, submitting)
-            tx.orders.under_way(submitting.pair)
+            tx.orders.under_way(submitting)
             tx.orders.next_take(submitting)
             tx.orders.take_of(submitting.pair)
             tx.purchases.rivals(submitting)

@@ -83,6 +83,48 @@ class TestLateSidecars:
         assert len(ordered.files("outbox")) == 2
 
 
+class TestMovedInTheInbox:
+    """The pair is renamed or moved while its clip is made: the job goes on under the new name."""
+
+    @pytest.mark.parametrize(
+        ("image", "sidecar"),
+        [
+            ("coast.jpg", "coast.yaml"),
+            ("Beach.JPG", "Beach.yaml"),
+            ("trip/beach.jpg", "trip/beach.yaml"),
+            ("cheap/coast.jpg", "cheap/coast.yaml"),
+        ],
+    )
+    def test_it_keeps_its_job(self, stalled_workspace: Workspace, image: str, sidecar: str) -> None:
+        workspace = stalled_workspace
+        (workspace.inbox / "trip").mkdir()
+        (workspace.inbox / "cheap").mkdir()
+        (workspace.inbox / "cheap/_defaults.yaml").write_text("seconds: 4\n")
+        workspace.drop("beach.jpg")
+        with workspace.running():
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+            (workspace.inbox / "beach.yaml").rename(workspace.inbox / sidecar)
+            (workspace.inbox / "beach.jpg").rename(workspace.inbox / image)
+            wait_until(lambda: workspace.counts() == {"rendering": 1, "cancelled": 1})
+            workspace.simulator.finish_all()
+            wait_until(lambda: workspace.counts() == {"done": 1, "cancelled": 1})
+        assert workspace.simulator.ledger().creates == 1
+        assert {*workspace.files("outbox")} == {str(Path(image).with_suffix(".mp4"))}
+        assert {*workspace.files("processed")} == {image, sidecar}
+        assert {*workspace.files("errors")} == set()
+
+    def test_a_copy_is_an_order_of_its_own(self, stalled_workspace: Workspace) -> None:
+        workspace = stalled_workspace
+        workspace.set("duplicates", value="allow")
+        workspace.drop("beach.jpg")
+        with workspace.running():
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+            shutil.copy2(workspace.inbox / "beach.yaml", workspace.inbox / "coast.yaml")
+            shutil.copy2(workspace.inbox / "beach.jpg", workspace.inbox / "coast.jpg")
+            wait_until(lambda: workspace.counts() == {"rendering": 2})
+        assert workspace.simulator.ledger().creates == 2
+
+
 def test_a_sidecar_within_its_grace_is_the_order(workspace: Workspace) -> None:
     workspace.set("video", prompt="slow waves")
     workspace.set("watch", sidecar_grace_seconds=3600)

@@ -184,7 +184,9 @@ def test_the_pace_is_that_of_all_together(database: str) -> None:
         for seconds, store in ((0.0, 0), (0.0, 1), (0.999, 1), (1.0, 1), (1.0, 0), (2.0, 0)):
             now = 1_700_000_000_000 + int(1000 * seconds)
             with stores[store].transaction() as tx:
-                admitted = admission.admit(tx, 9, [], probing=False, has_room=lambda *_: True)
+                admitted = admission.admit(
+                    tx, 9, [], probing=False, has_room=lambda *_: True, is_present=lambda _: True
+                )
             gone.append([job.id for job in admitted.submits])
         assert gone == [["a"], [], [], ["b"], [], ["c"]]
     finally:

@@ -136,6 +136,10 @@ class ScanScheduler:
         """Seconds for which the present scan has been running; 0 if none is running."""
         return 0.0 if self.scanning_since is None else time.monotonic() - self.scanning_since
 
+    def is_present(self, path: str) -> bool:
+        """Whether there was a picture at this path of the inbox in the last scan; True before the first one."""
+        return self.last is None or path in self.last.listing.present
+
     @property
     def folder_limits(self) -> tuple[LimitScope, ...]:
         """The limits of folders that set their own, from the last scan."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
-from sorawatch.core.another_take import is_same, is_same_picture
+from sorawatch.core.another_take import is_continued_by, is_same_picture
 from sorawatch.core.budget import Exclusion, LimitReached, LimitScope, Usage, admit, refusal
 from sorawatch.core.calendar import Period, day_of, month_of
 from sorawatch.core.concurrency_limit import after_refusal, after_success, effective
@@ -118,6 +118,7 @@ class Admission:
         *,
         probing: bool,
         has_room: Callable[[str, int | None], bool],
+        is_present: Callable[[str], bool],
     ) -> Admitted:
         """Begin the submit of as many ready jobs as possible, at most ``places``, the most urgent first.
 
@@ -129,6 +130,7 @@ class Admission:
             probing: a circuit breaker allows one probe, so begin with the job that was not tried for the longest time:
                 the job that was tried last may be the only one that fails.
             has_room: whether the circuit breakers allow an order for this model at this price in micro-dollars.
+            is_present: whether there is a picture at this path of the inbox.
         """
         tally = _Tally(tx, day_of(tx.now, self.zone), month_of(tx.now, self.zone))
         total = LimitScope(replace(self.limits, in_flight=effective(usage_values.concurrency_limit(tx), self.places)))
@@ -148,7 +150,7 @@ class Admission:
                 model = job.order.model if job.order else ""
                 if any(each.covers(job.pair.folder, model) for each in excluded):
                     continue
-                decided = self._without_buying(tx, job) or self._beyond_limits(tx, job, folder_limits)
+                decided = self._without_buying(tx, job, is_present) or self._beyond_limits(tx, job, folder_limits)
                 if decided or tx.orders.is_being_submitted(job):
                     changes += decided
                     continue
@@ -195,22 +197,26 @@ class Admission:
         if after != before:
             usage_values.write_concurrency_limit(tx, after)
 
-    def compare_with_older(self, tx: Transaction, job: Job) -> list[Change]:
-        """Compare a ready job with the jobs under way whose pairs are at its place.
+    def compare_with_older(self, tx: Transaction, job: Job, is_present: Callable[[str], bool]) -> list[Change]:
+        """Compare a ready job with the jobs under way that have its place or its picture.
 
-        If one has the same order, the pair was touched, or its metadata was edited: the ready job is cancelled, and the
-        older one takes over the pair as it is now. If one has the same picture and other terms, the sidecar came or
-        was changed after the order was sent: the ready job notes that it makes a second clip.
+        If the pair is that of an older job, which was touched, renamed or moved, the ready job is cancelled, and the
+        older one takes over the pair as it is now. If an older job at the same place has the same picture and other
+        terms, the sidecar came or was changed after the order was sent: the ready job notes that it makes a second
+        clip.
+
+        Args:
+            is_present: whether there is a picture at this path of the inbox.
 
         Returns:
             The changes, which are already saved; empty if there is no older job.
         """
         if job.state is not State.READY:
             return []
-        under_way = tx.orders.under_way(job.pair)
-        older = next((each for each in under_way if is_same(each, job)), None)
+        under_way = tx.orders.under_way(job)
+        older = next((each for each in under_way if is_continued_by(each, job, is_present)), None)
         if older is None:
-            return _note_second_clip(tx, job, under_way)
+            return _note_second_clip(tx, job, [each for each in under_way if each.pair.path == job.pair.path])
         reference = older.reference_digest or job.reference_digest
         merged = replace(older, pair=job.pair, digest=job.digest, reference_digest=reference)
         tx.jobs.amend(merged, older)
@@ -218,11 +224,12 @@ class Admission:
         tx.jobs.save(after, job)
         return [(older, merged), (job, after)]
 
-    def _without_buying(self, tx: Transaction, job: Job) -> list[tuple[Job, Job]]:
+    def _without_buying(self, tx: Transaction, job: Job, is_present: Callable[[str], bool]) -> list[tuple[Job, Job]]:
         """Handle a job that needs no purchase. Returns the saved changes; empty if the order must be bought."""
         after = self._bought_before(tx, job)
         if after is None:
-            merged = [(before, after) for before, after in self.compare_with_older(tx, job) if before is not None]
+            compared = self.compare_with_older(tx, job, is_present)
+            merged = [(before, after) for before, after in compared if before is not None]
             if merged or not self.refuse_duplicates:
                 return merged
             after = self._duplicate(tx, job)

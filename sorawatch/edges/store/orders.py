@@ -29,10 +29,16 @@ _FOLLOWS = (
     .where(jobs.c.token == sa.bindparam("bought_as"), jobs.c.id != sa.bindparam("this"), jobs.c.state.not_in(_GIVEN_UP))
     .limit(1)
 )
-_OF_THIS_PLACE = (
+_UNDER_WAY = (
     sa.select(jobs)
     .where(
-        jobs.c.state.in_(_GOING_ON), jobs.c.token.is_not(None), _IN_THIS_FOLDER, jobs.c.image == sa.bindparam("name")
+        jobs.c.state.in_(_GOING_ON),
+        jobs.c.token.is_not(None),
+        sa.or_(
+            sa.and_(_IN_THIS_FOLDER, jobs.c.image == sa.bindparam("name")),
+            jobs.c.digest == sa.bindparam("picture"),
+            jobs.c.reference_digest == sa.bindparam("reference"),
+        ),
     )
     .order_by(jobs.c.changed_at.desc(), jobs.c.id)
 )
@@ -70,9 +76,15 @@ class Orders:
         this = {"bought_as": purchase.token, "this": job.id}
         return self._session.connection.scalar(_FOLLOWS, this) is not None
 
-    def under_way(self, pair: Pair) -> list[Job]:
-        """The jobs that are bought and whose pair is at this place, still to be moved out of the inbox."""
-        return self._session.jobs(_OF_THIS_PLACE, {"folder": pair.folder, "name": pair.image})
+    def under_way(self, job: Job) -> list[Job]:
+        """The jobs that are bought, are still to leave the inbox, and have the place or the picture of ``job``.
+
+        ``job`` is prepared, and has not been bought.
+        """
+        place = {"folder": job.pair.folder, "name": job.pair.image}
+        # NULL equals nothing, so nothing is found by a digest that is not known.
+        digests = {"picture": job.digest or None, "reference": job.reference_digest or None}
+        return self._session.jobs(_UNDER_WAY, place | digests)
 
     def next_take(self, job: Job) -> int:
         """The first take above 1 that no job and no purchase of this order has."""

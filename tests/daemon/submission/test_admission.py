@@ -67,7 +67,9 @@ class Admissions(RuleBasedStateMachine):
     @rule(places=st.integers(1, 5), probing=st.booleans())
     def admit(self, places: int, probing: bool) -> None:
         with self.store.transaction() as tx:
-            admitted = self.admission.admit(tx, places, [CATS, OLD], probing=probing, has_room=anything)
+            admitted = self.admission.admit(
+                tx, places, [CATS, OLD], probing=probing, has_room=anything, is_present=lambda _: True
+            )
             ready = tx.jobs.in_states([State.READY])
         for _, job in admitted.changes:
             if job.state is State.SUBMITTING:

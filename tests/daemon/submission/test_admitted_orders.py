@@ -61,7 +61,14 @@ def admit(
 ) -> Admitted:
     """What is admitted of these jobs, which are new in the state; the model ``stopped`` has no room."""
     tx.jobs.add(jobs)
-    return admission.admit(tx, places, folder_limits, probing=probing, has_room=lambda model, price: model != stopped)
+    return admission.admit(
+        tx,
+        places,
+        folder_limits,
+        probing=probing,
+        has_room=lambda model, price: model != stopped,
+        is_present=lambda path: True,
+    )
 
 
 def submitted(admitted: Admitted) -> list[str]:
@@ -285,11 +292,11 @@ def test_only_a_ready_job_with_the_same_order_goes_on_as_another(state: ClockedS
     older = order("a", State.RENDERING, video_id="video_1", reference_digest="r")
     with state.at() as tx:
         tx.jobs.add([older])
-        assert ADMISSION.merge_into_older(tx, ready("b", pair=older.pair)) == []
+        assert ADMISSION.compare_with_older(tx, ready("b", pair=older.pair), lambda path: True) == []
         same = ready("c", pair=older.pair, order=older.order, digest="another", reference_digest="r")
-        assert ADMISSION.merge_into_older(tx, replace(same, state=State.FOUND)) == []
+        assert ADMISSION.compare_with_older(tx, replace(same, state=State.FOUND), lambda path: True) == []
         tx.jobs.add([same])
-        (_, merged), _ = ADMISSION.merge_into_older(tx, same)
+        (_, merged), _ = ADMISSION.compare_with_older(tx, same, lambda path: True)
         assert (merged.digest, merged.reference_digest) == ("another", "r")
 
 
