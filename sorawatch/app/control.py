@@ -12,10 +12,12 @@ from sorawatch.app.recovery import log_recovered, reconcile, take_in
 from sorawatch.app.state import StateLocation, new_owner
 from sorawatch.daemon.upkeep import command_queue
 from sorawatch.daemon.upkeep.find_job import find
+from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from sorawatch.config import Config
     from sorawatch.core.command import Command
@@ -55,6 +57,13 @@ def execute(config: Config, commands: Sequence[Command]) -> bool:
         # Otherwise the next start would restore the older entries of the ledger.
         location.ledger.write(tx.entries)
     return running
+
+
+def pause_file(config: Config) -> Path | None:
+    """The file in the inbox that stops submissions whatever `resume` says, if there is one."""
+    inbox = config.folders.inbox
+    name = Inbox(inbox, ignore=config.watch.ignore, settle_seconds=config.watch.settle_seconds).pause_file()
+    return None if name is None else inbox / name
 
 
 def recover(config: Config) -> tuple[list[Job], int]:

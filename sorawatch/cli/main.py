@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 from sorawatch import __version__
 from sorawatch.cli.terminal import FAILED, INTERRUPTED, err, explain, out
 from sorawatch.core.naming import terminal_text
-from sorawatch.errors import ConfigError, UsageError
+from sorawatch.errors import ConfigError, Rejected, UsageError
 
 if TYPE_CHECKING:
     from sorawatch.cli.check import Finding
@@ -237,10 +237,10 @@ def _show(
         out.print(screens.job_details(found, entries, now))
 
 
-def _ask(context: typer.Context, config_path: Path | None, commands: list[Command], done: str) -> None:
+def _ask(loaded: Config, commands: list[Command], done: str) -> None:
     from sorawatch.app import control
 
-    running = control.execute(_load(context, config_path), commands)
+    running = control.execute(loaded, commands)
     out.print(f"{done}{'' if running else '; no daemon is running, so it takes effect with the next `sorawatch run`'}.")
 
 
@@ -259,7 +259,7 @@ def _retry(
 
     names = ", ".join(jobs)
     done = f"Asked to order {names} once more" if another else f"Asked to try {names} again"
-    _ask(context, config_path, [Command("retry", job, ANOTHER if another else None) for job in jobs], done)
+    _ask(_load(context, config_path), [Command("retry", job, ANOTHER if another else None) for job in jobs], done)
 
 
 @cli.command("cancel")
@@ -267,7 +267,7 @@ def _cancel(context: typer.Context, jobs: JobArguments, config_path: ConfigOptio
     """Withdraw jobs that are not paid for yet, or give up held ones; their pairs go to the errors folder."""
     from sorawatch.core.command import Command
 
-    _ask(context, config_path, [Command("cancel", job) for job in jobs], f"Asked to cancel {', '.join(jobs)}")
+    _ask(_load(context, config_path), [Command("cancel", job) for job in jobs], f"Asked to cancel {', '.join(jobs)}")
 
 
 @cli.command("adopt")
@@ -280,7 +280,7 @@ def _adopt(
     """Tell a held job which of the server's videos is its own."""
     from sorawatch.core.command import Command
 
-    _ask(context, config_path, [Command("adopt", job, video_id)], f"Asked to follow {video_id} for {job}")
+    _ask(_load(context, config_path), [Command("adopt", job, video_id)], f"Asked to follow {video_id} for {job}")
 
 
 @cli.command("recover")
@@ -302,15 +302,20 @@ def _pause(context: typer.Context, config_path: ConfigOption = None) -> None:
     """Submit nothing more until `resume`; paid clips are still finished."""
     from sorawatch.core.command import Command
 
-    _ask(context, config_path, [Command("pause")], "Paused: nothing more is submitted until `sorawatch resume`")
+    _ask(_load(context, config_path), [Command("pause")], "Paused: nothing more is submitted until `sorawatch resume`")
 
 
 @cli.command("resume")
 def _resume(context: typer.Context, config_path: ConfigOption = None) -> None:
     """Submit again at once, whatever the reason of the pause."""
+    from sorawatch.app import control
     from sorawatch.core.command import Command
 
-    _ask(context, config_path, [Command("resume")], "Resumed")
+    loaded = _load(context, config_path)
+    pause_file = control.pause_file(loaded)
+    _ask(loaded, [Command("resume")], "Any pause by command has ended" if pause_file else "Resumed")
+    if pause_file:
+        raise Rejected(f"nothing is submitted as long as {pause_file} is there", "Remove it to continue.")
 
 
 @cli.command("preview")

@@ -20,7 +20,7 @@ IMAGE_SUFFIXES = (
 YAML_SUFFIXES = (".yaml", ".yml")
 SIDECAR_SUFFIXES = (*YAML_SUFFIXES, ".txt")
 DEFAULTS_NAMES = ("_defaults.yaml", "_defaults.yml")
-PAUSE_NAME = "PAUSE"
+PAUSE_NAMES = ("pause", "pause.txt")
 ERROR_SUFFIX = ".error.txt"
 
 _JUNK = (
@@ -49,6 +49,8 @@ class Pairing:
     """Sidecars without an image."""
     unknown: tuple[str, ...]
     """Neither image nor sidecar."""
+    pause_files: tuple[str, ...] = ()
+    """Files that stop submissions where they are at the top of the inbox."""
 
 
 def fold(name: str) -> str:
@@ -72,15 +74,22 @@ def is_defaults(name: str) -> bool:
     return fold(name) in DEFAULTS_NAMES
 
 
+def is_pause_name(name: str) -> bool:
+    """Whether a file of this name stops submissions, unless it is the sidecar of an image."""
+    return fold(name) in PAUSE_NAMES
+
+
 def pair(names: Iterable[str]) -> Pairing:
     """Match the file names of one folder; the caller has left out ignored names.
 
     ``beach.jpg.yaml`` belongs to ``beach.jpg`` only, ``beach.yaml`` to the only image with the stem ``beach``. Names
-    that differ only in case or Unicode form are distinguished if each image has exactly its own sidecar.
+    that differ only in case or Unicode form are distinguished if each image has exactly its own sidecar. ``PAUSE.txt``
+    is a sidecar if it belongs to an image such as ``pause.jpg``.
     """
     images: list[str] = []
     sidecars: dict[str, list[str]] = defaultdict(list)
     unknown: list[str] = []
+    pause_files: list[str] = []
     for name in sorted(names):
         folded = fold(name)
         if folded.endswith(IMAGE_SUFFIXES):
@@ -88,7 +97,9 @@ def pair(names: Iterable[str]) -> Pairing:
         elif folded.endswith(SIDECAR_SUFFIXES):
             if not is_defaults(name):
                 sidecars[folded.rpartition(".")[0]].append(name)
-        elif name != PAUSE_NAME:
+        elif is_pause_name(name):
+            pause_files.append(name)
+        else:
             unknown.append(name)
     matches: list[Match] = []
     for name_of in (str, _stem):
@@ -99,8 +110,14 @@ def pair(names: Iterable[str]) -> Pairing:
             else:
                 images += candidates
     matches += [Match(image, None) for image in images]
-    without_image = tuple(name for found in sidecars.values() for name in found)
-    return Pairing(tuple(sorted(matches, key=lambda match: match.image)), without_image, tuple(unknown))
+    unmatched = [name for found in sidecars.values() for name in found]
+    pause_files += filter(is_pause_name, unmatched)
+    return Pairing(
+        matches=tuple(sorted(matches, key=lambda match: match.image)),
+        without_image=tuple(name for name in unmatched if not is_pause_name(name)),
+        unknown=tuple(unknown),
+        pause_files=tuple(pause_files),
+    )
 
 
 def _stem(name: str) -> str:

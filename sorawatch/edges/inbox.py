@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sorawatch.core.job import Pair, Stamp, path_in
 from sorawatch.core.naming import one_line
 from sorawatch.core.os_errors import translate
-from sorawatch.core.pairing import PAUSE_NAME, Match, Pairing, fold, is_defaults, is_junk, pair
+from sorawatch.core.pairing import Match, Pairing, fold, is_defaults, is_junk, is_pause_name, pair
 from sorawatch.core.settle import FileStatus, Observation, none_empty, observe, settled, settles_in
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ class Listing:
     settling: int
     settles_in: float | None
     """Seconds until the next pair can be settled; None if none is settling."""
-    paused: bool
-    """Whether there is a PAUSE file."""
+    pause_file: str | None
+    """The name of a file that stops submissions, such as ``PAUSE``."""
     folders: int
     """How many folders were listed, including the inbox itself."""
     defaults: Mapping[str, FileStatus | None]
@@ -85,6 +85,14 @@ class _Folder:
     """Names whose status cannot be read, and why."""
     error: str = ""
     """Why the folder could not be listed."""
+
+    def pairing(self) -> Pairing:
+        """What the names of the files mean."""
+        return pair([*self.files, *self.unreadable])
+
+    def pause_file(self) -> str | None:
+        """The name of a file here that would stop submissions at the top of the inbox; a link there does too."""
+        return next(iter((*self.pairing().pause_files, *filter(is_pause_name, self.special))), None)
 
     def statuses(self, found: Pair) -> tuple[FileStatus, ...]:
         """The status of all files that the order of a pair depends on."""
@@ -132,7 +140,7 @@ class Inbox:
             if folder.error:
                 waiting.append(WaitingFile(folder.path, f"cannot be listed: {folder.error}"))
                 present |= {path: each for path, each in known.items() if path.startswith(f"{folder.path}/")}
-            pairing = pair([*folder.files, *folder.unreadable])
+            pairing = folder.pairing()
             for match in pairing.matches:
                 path = path_in(folder.path, match.image)
                 if folder.unreadable and (match.image in folder.unreadable or match.sidecar in folder.unreadable):
@@ -165,9 +173,18 @@ class Inbox:
                 path: status and _file_status(status) for each in folders for path, status in each.defaults.items()
             },
             unlisted=tuple(folder.path for folder in folders if folder.error),
-            paused=any(PAUSE_NAME in names for names in (top.files, top.special, top.unreadable)),
+            pause_file=top.pause_file(),
             folders=sum(not folder.error for folder in folders),
         )
+
+    def pause_file(self) -> str | None:
+        """The name of the file that stops submissions now, if there is one; None too if that cannot be told."""
+        top = _Folder("", {})
+        try:
+            self._list(top)
+        except OSError:
+            return None
+        return top.pause_file()
 
     def _walk(self) -> Iterator[_Folder]:
         """Every folder, the inbox itself first.
@@ -242,8 +259,11 @@ def _reasons_to_wait(folder: _Folder, pairing: Pairing) -> dict[str, str]:
     return {
         **dict.fromkeys(pairing.without_image, "no image of this name"),
         **dict.fromkeys(pairing.unknown, "not a picture format sorawatch reads"),
+        **dict.fromkeys(pairing.pause_files if folder.path else (), "stops submissions only at the top of the inbox"),
         **{
-            name: f"is {kind}, which is never opened; put the file itself here" for name, kind in folder.special.items()
+            name: f"is {kind}, which is never opened; put the file itself here"
+            for name, kind in folder.special.items()
+            if folder.path or not is_pause_name(name)
         },
         **folder.unreadable,
     }

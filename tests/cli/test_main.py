@@ -305,6 +305,19 @@ def test_pause_and_resume_with_and_without_a_daemon(workspace: Workspace) -> Non
         wait_until(lambda: "paused with" in workspace.told())
 
 
+def test_resume_names_the_file_that_stops_submissions(workspace: Workspace) -> None:
+    workspace.run_once()
+    (workspace.inbox / "Pause.txt").touch()
+    workspace.cli("pause")
+    workspace.drop("beach.jpg")
+    told = workspace.cli("resume", status=1)
+    assert f"nothing is submitted as long as {workspace.inbox / 'Pause.txt'} is there. Remove it to go on." in told
+    assert "Resumed" not in told
+    (workspace.inbox / "Pause.txt").unlink()
+    assert workspace.run_once()
+    assert workspace.files("outbox") != {}
+
+
 def test_cancel_and_retry(workspace: Workspace) -> None:
     (workspace.inbox / "PAUSE").touch()
     workspace.drop("beach.jpg")

@@ -177,9 +177,21 @@ def test_what_only_looks_like_defaults_is_a_sidecar(name: str) -> None:
     assert pair([name]).without_image == (name,)
 
 
-def test_the_pause_file_is_not_unknown_but_its_likes_are() -> None:
-    assert pair(["PAUSE"]) == Pairing((), (), ())
-    assert pair(["pause", "PAUSE.md"]).unknown == ("PAUSE.md", "pause")
+@pytest.mark.parametrize("name", ["PAUSE", "Pause", "pause", "PAUSE.txt", "pause.TXT"])
+def test_a_file_that_stops_submissions(name: str) -> None:
+    assert pair([name]) == Pairing((), (), (), pause_files=(name,))
+
+
+@pytest.mark.parametrize("name", ["PAUSE.md", "pauses", "PAUSE.yaml", "PAUSE.txt.txt"])
+def test_what_only_resembles_its_name_stops_nothing(name: str) -> None:
+    assert pair([name]).pause_files == ()
+
+
+def test_the_sidecar_of_a_picture_named_pause_stops_nothing() -> None:
+    assert pair(["Pause.jpg", "PAUSE.txt"]) == Pairing((Match("Pause.jpg", "PAUSE.txt"),), (), ())
+    own = (Match("pause.jpg", "pause.jpg.yaml"),)
+    assert pair(["pause.jpg", "pause.jpg.yaml", "pause.txt"]) == Pairing(own, (), (), pause_files=("pause.txt",))
+    assert pair(["pause.jpg", "pause"]).pause_files == ("pause",)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +229,7 @@ def test_a_person_can_name_more_litter() -> None:
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=6)
 FILES = st.builds(
     str.__add__,
-    st.sampled_from(["beach", "Beach", "b", NFC, NFD, UNDECODABLE]) | NAMES,
+    st.sampled_from(["beach", "Beach", "b", "pause", NFC, NFD, UNDECODABLE]) | NAMES,
     st.sampled_from(["", ".jpg", ".JPG", ".png", ".yaml", ".yml", ".txt", ".jpg.yaml", ".png.yaml", ".jpg.png"]),
 )
 
@@ -229,9 +241,9 @@ def test_every_name_is_in_exactly_one_place(names: set[str]) -> None:
     images = [match.image for match in found.matches]
     sidecars = {match.sidecar for match in found.matches if match.sidecar is not None}
     assert len(images) == len({*images})
-    places = [{*images}, sidecars, {*found.without_image}, {*found.unknown}]
+    places = [{*images}, sidecars, {*found.without_image}, {*found.unknown}, {*found.pause_files}]
     assert sum(map(len, places)) == len(set[str]().union(*places))
-    spare = {name for name in names if is_defaults(name) or name == "PAUSE"}
+    spare = {name for name in names if is_defaults(name)}
     in_conflict = {name for name in names - spare if not any(name in place for place in places)}
     assert all(fold(name).endswith(SIDECAR_SUFFIXES) for name in in_conflict)
     assert not in_conflict or any(match.conflict for match in found.matches)

@@ -237,14 +237,38 @@ class TestListing:
         os.link(tmp_path / "beach.jpg", root / "beach.jpg")
         assert arrived(scans.settled()) == [("beach.jpg", None)]
 
-    @pytest.mark.parametrize(("name", "paused"), [("PAUSE", True), ("pause.txt", False), ("sub/PAUSE", False)])
-    def test_a_file_named_pause(self, root: Path, scans: Scans, name: str, paused: bool) -> None:
-        drop((root / name).parent, Path(name).name, text="")
-        assert scans.at(0.0).paused is paused
+    @pytest.mark.parametrize("name", ["PAUSE", "Pause", "pause.txt", "PAUSE.TXT"])
+    def test_a_file_named_pause(self, root: Path, scans: Scans, name: str) -> None:
+        drop(root, name, text="")
+        scan = scans.at(0.0)
+        assert scan.pause_file == scans.inbox.pause_file() == name
+        assert waiting(scan) == {}
+
+    def test_one_in_a_subfolder_stops_nothing_and_says_so(self, root: Path, scans: Scans) -> None:
+        drop(root / "sub", "PAUSE", text="")
+        scan = scans.at(0.0)
+        assert scan.pause_file is scans.inbox.pause_file() is None
+        assert waiting(scan) == {"sub/PAUSE": "stops submissions only at the top of the inbox"}
+
+    def test_a_folder_named_pause_stops_nothing(self, root: Path, scans: Scans) -> None:
+        drop(root / "Pause", "beach.jpg")
+        assert scans.at(0.0).pause_file is scans.inbox.pause_file() is None
+        assert arrived(scans.settled()) == [("Pause/beach.jpg", None)]
+
+    def test_the_sidecar_of_a_picture_named_pause_stops_nothing(self, root: Path, scans: Scans) -> None:
+        drop(root, "pause.jpg", "pause.txt")
+        assert scans.at(0.0).pause_file is scans.inbox.pause_file() is None
+        assert arrived(scans.settled()) == [("pause.jpg", "pause.txt")]
+
+    def test_no_pause_file_in_an_inbox_that_is_gone(self, root: Path, scans: Scans) -> None:
+        root.rmdir()
+        assert scans.inbox.pause_file() is None
 
     def test_a_link_named_pause_pauses_too(self, root: Path, scans: Scans) -> None:
-        (root / "PAUSE").symlink_to("nowhere")
-        assert scans.at(0.0).paused
+        (root / "Pause").symlink_to("nowhere")
+        scan = scans.at(0.0)
+        assert scan.pause_file == scans.inbox.pause_file() == "Pause"
+        assert waiting(scan) == {}
 
     def test_ten_thousand_pairs(self, root: Path, scans: Scans) -> None:
         drop(root / "many", "first.jpg", "first.yaml")

@@ -120,6 +120,26 @@ def test_a_command_ignores_the_claims_of_a_killed_daemon(workspace: Workspace) -
     assert workspace.counts() == {"withdrawn": 1}
 
 
+@pytest.mark.parametrize("name", ["Pause", "pause.TXT"])
+def test_nothing_is_bought_while_a_file_named_pause_is_there(workspace: Workspace, name: str) -> None:
+    (workspace.inbox / name).touch()
+    workspace.drop("beach.jpg")
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"ready": 1} and workspace.status().pauses, told=workspace.told)
+        assert f"a file named {name} is in the inbox; remove it to continue" in workspace.told()
+        assert workspace.status().published.waiting == ()
+        assert workspace.simulator.ledger().creates == 0
+        (workspace.inbox / name).unlink()
+        workspace.wait_for_clips(1)
+
+
+def test_the_sidecar_of_a_picture_named_pause_stops_nothing(workspace: Workspace) -> None:
+    picture(workspace.inbox / "pause.jpg")
+    (workspace.inbox / "pause.txt").write_text("waves pause, then go on")
+    assert workspace.run_once()
+    assert [video.prompt for video in workspace.simulator.ledger().videos] == ["waves pause, then go on"]
+
+
 def test_changing_a_sidecar_before_the_submit_orders_only_the_new_version(workspace: Workspace) -> None:
     (workspace.inbox / "PAUSE").touch()
     workspace.drop("beach.jpg", "first thoughts")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
+from sorawatch.core.naming import one_line
 from sorawatch.daemon.intake.scan import InboxScanner, ScanResult
 from sorawatch.daemon.thread_pool import ThreadPool
 from sorawatch.errors import Blocked, Deferred
@@ -127,8 +128,8 @@ class ScanScheduler:
         """Why nothing may be submitted, according to the last scan; None if it may."""
         if self.error is not None:
             return f"the inbox cannot be read: {self.error}"
-        if self.last is not None and self.last.listing.paused:
-            return "a file named PAUSE is in the inbox; remove it to continue"
+        if self.last is not None and self.last.listing.pause_file is not None:
+            return f"a file named {one_line(self.last.listing.pause_file)} is in the inbox; remove it to continue"
         return None
 
     @property
