@@ -21,9 +21,7 @@ EX_CONFIG = 78
 _PIPE_WIDTH = 160
 """Columns of output to a pipe or a file, unless COLUMNS is set."""
 
-if sys.stdout is None:  # closed, as by `>&-`
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- for as long as the process lives
-elif isinstance(sys.stdout, TextIOWrapper):
+if isinstance(sys.stdout, TextIOWrapper):
     sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can show every name
 out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
