@@ -48,7 +48,7 @@ def execute(config: Config, commands: Sequence[Command]) -> bool:
             if not running:
                 tx.peers.release_claims(tx.peers.absent())
             for each in commands:
-                job = find(tx, each.job_id) if each.job_id else None
+                job = find(tx, each.job_id, config.folders) if each.job_id else None
                 command_queue.result(tx, each, job, config.policy)
                 if running:
                     tx.commands.add(replace(each, job_id=job.id if job else None))

@@ -93,7 +93,7 @@ def history(config: Config, text: str) -> tuple[Job, list[HistoryEntry], LocalTi
     """
     location = StateLocation.of(config)
     with closing(Store.open_for_reading(location.database)) as store, store.transaction() as tx:
-        job = find(tx, text)
+        job = find(tx, text, config.folders)
         return job, tx.jobs.history(job.id), LocalTime(tx.now, config.timezone)
 
 

@@ -63,8 +63,9 @@ ConfigOption = Annotated[
 ]
 NameOption = Annotated[str, typer.Option("--name", metavar="NAME", help="The service's name.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
-JobArguments = Annotated[
-    list[str], typer.Argument(metavar="JOB…", help="Job ids, or the paths of their pictures in the inbox.")
+JobArguments = Annotated[list[str], typer.Argument(metavar="JOB…", help="Job ids, or the paths of files of theirs.")]
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job id, or the path of its picture, sidecar, error text or clip.")
 ]
 
 
@@ -221,7 +222,7 @@ def _report(
 @cli.command("show")
 def _show(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="A job id, or the path of its picture in the inbox.")],
+    job: JobArgument,
     config_path: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
@@ -273,7 +274,7 @@ def _cancel(context: typer.Context, jobs: JobArguments, config_path: ConfigOptio
 @cli.command("adopt")
 def _adopt(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="JOB")],
+    job: JobArgument,
     video_id: Annotated[str, typer.Argument(metavar="VIDEO_ID", help="The server's id of the video.")],
     config_path: ConfigOption = None,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import MICROS, Fit, Focus, Model, Size
+from sorawatch.core.pairing import ERROR_SUFFIX
 from sorawatch.core.permissions import Permissions
 from sorawatch.core.sidecar import OrderSettings
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
+    from sorawatch.core.job import Job
     from sorawatch.core.reference_format import ReferenceOptions
     from sorawatch.core.retry_policy import Policy
 
@@ -67,6 +69,10 @@ class Folders:
         """The four folders by their keys."""
         names = ("inbox", "outbox", "errors", "processed")
         return {name: getattr(self, name) for name in names}
+
+    def of_filed(self, job: Job) -> Path:
+        """The folder to which the pair of a job was moved: in the errors folder there is a text beside every pair."""
+        return self.errors if any(name.endswith(ERROR_SUFFIX) for name in job.filed) else self.processed
 
     @property
     def access(self) -> Permissions:

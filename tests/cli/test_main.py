@@ -311,7 +311,7 @@ def test_resume_names_the_file_that_stops_submissions(workspace: Workspace) -> N
     workspace.cli("pause")
     workspace.drop("beach.jpg")
     told = workspace.cli("resume", status=1)
-    assert f"nothing is submitted as long as {workspace.inbox / 'Pause.txt'} is there. Remove it to go on." in told
+    assert f"nothing is submitted as long as {workspace.inbox / 'Pause.txt'} is there. Remove it to continue." in told
     assert "Resumed" not in told
     (workspace.inbox / "Pause.txt").unlink()
     assert workspace.run_once()

@@ -260,7 +260,12 @@ class TestFind:
             store,
             job("abcd2345", pair=Pair("", "beach.jpg", Stamp(1, 1)), created_at=1),
             job("abce2345", pair=Pair("", "beach.jpg", Stamp(2, 2)), created_at=2),
-            job("abc", pair=Pair("sub", "b\udcff.jpg", Stamp(1, 1))),
+            job(
+                "abc",
+                pair=Pair("sub", "b\udcff.jpg", Stamp(1, 1), "b\udcff.yaml", Stamp(1, 1)),
+                filed=("b\udcff (2).jpg", "b\udcff (2).yaml"),
+                clip="sub/b\udcff (2).mp4",
+            ),
         )
 
     @pytest.mark.parametrize(
@@ -269,20 +274,44 @@ class TestFind:
             ("abcd2345", "abcd2345"),
             ("abcd", "abcd2345"),
             ("abc", "abc"),
-            ("ab", None),
             ("", None),
-            ("beach.jpg", "abce2345"),
-            ("sub/b\udcff.jpg", "abc"),
             ("%", None),
             ("_bcd", None),
             ("\udcff", None),
             ("x" * 300, None),
         ],
     )
-    def test_a_job_is_found_by_what_a_person_would_say(self, store: Store, words: str, found: str | None) -> None:
+    def test_a_job_is_found_by_the_start_of_its_id(self, store: Store, words: str, found: str | None) -> None:
         with store.transaction() as tx:
-            meant = tx.jobs.find(words)
-        assert (meant and meant.id) == found
+            assert [meant.id for meant in tx.jobs.starting_with(words)] == ([found] if found else [])
+
+    def test_all_jobs_whose_id_starts_so(self, store: Store) -> None:
+        with store.transaction() as tx:
+            assert [meant.id for meant in tx.jobs.starting_with("ab")] == ["abc", "abcd2345", "abce2345"]
+
+    @pytest.mark.parametrize(
+        ("folder", "name", "found"),
+        [
+            ("", "beach.jpg", ["abce2345", "abcd2345"]),
+            ("sub", "b\udcff.jpg", ["abc"]),
+            ("sub", "b\udcff.yaml", ["abc"]),
+            ("", "b\udcff.yaml", []),
+            ("sub", "%", []),
+        ],
+    )
+    def test_a_job_is_found_by_its_files(self, store: Store, folder: str, name: str, found: list[str]) -> None:
+        with store.transaction() as tx:
+            assert [meant.id for meant in tx.jobs.of_file(folder, name)] == found
+
+    def test_a_job_is_found_by_the_names_of_its_filed_pair(self, store: Store) -> None:
+        with store.transaction() as tx:
+            assert [meant.id for meant in tx.jobs.filed_as("sub", "b\udcff (2).jpg")] == ["abc"]
+            assert tx.jobs.filed_as("", "b\udcff (2).jpg") == tx.jobs.filed_as("sub", "b") == []
+
+    def test_a_job_is_found_by_its_clip(self, store: Store) -> None:
+        with store.transaction() as tx:
+            assert [meant.id for meant in tx.jobs.with_clip("sub/b\udcff (2).mp4")] == ["abc"]
+            assert tx.jobs.with_clip("b\udcff (2).mp4") == []
 
 
 class TestTransaction:
@@ -973,8 +1002,10 @@ class TestDialects(OfAFile):
                 tx.key_values.write("key", value)
             tx.key_values.read("key")
             tx.jobs.get("a")
-            tx.jobs.find("a")
-            tx.jobs.find("beach.jpg")
+            tx.jobs.starting_with("a")
+            tx.jobs.of_file("", "beach.jpg")
+            tx.jobs.filed_as("", "beach.jpg")
+            tx.jobs.with_clip("beach.mp4")
             tx.jobs.in_states(State)
             tx.jobs.latest(FINAL, 5)
             tx.jobs.counts()

@@ -2,22 +2,83 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sorawatch.core.job import FINAL, Job
+from sorawatch.core.naming import one_line
 from sorawatch.errors import Rejected
 
 if TYPE_CHECKING:
-    from sorawatch.core.job import Job
+    from collections.abc import Iterable, Iterator
+
+    from sorawatch.config.sections import Folders
     from sorawatch.edges.store import Transaction
 
 
-def find(tx: Transaction, text: str) -> Job:
-    """The job that ``text`` names, in a form that `JobTable.find` accepts.
+def find(tx: Transaction, text: str, folders: Folders) -> Job:
+    """The job that a person means by ``text``.
+
+    It is an id or the start of one, or the path of the picture, the sidecar, the error text or the clip. A path is
+    relative to the inbox or to the working directory, or absolute. Of jobs of the same picture the latest is meant.
 
     Raises:
-        Rejected: if there is no such job.
+        Rejected: if there is none, or if there are several.
     """
-    job = tx.jobs.find(text)
-    if job is None:
-        raise Rejected(f"there is no job {text}", "`sorawatch status` lists the jobs.")
-    return job
+    found = tx.jobs.starting_with(text)
+    if not found and text and "\0" not in text:
+        found = [*{job.id: job for job in _by_path(tx, text, folders)}.values()]
+    match found:
+        case [job]:
+            return job
+        case []:
+            raise Rejected(f"there is no job {one_line(text)}", "`sorawatch status` lists the jobs.")
+        case _:
+            several = ", ".join(f"{job.id} ({one_line(job.pair.path)}, {job.state})" for job in found)
+            raise Rejected(f"{one_line(text)} may mean several jobs: {several}", "Name one of them by its id.")
+
+
+def _by_path(tx: Transaction, text: str, folders: Folders) -> Iterator[Job]:
+    if not text.startswith("/"):
+        yield from _in_inbox(tx, os.path.normpath(text))
+    for root, path in _places(text, folders):
+        if root == folders.inbox:
+            yield from _in_inbox(tx, path)
+        elif root == folders.outbox:
+            yield from tx.jobs.with_clip(path)[:1]
+        else:
+            filed = (job for job in tx.jobs.filed_as(*_split(path)) if folders.of_filed(job) == root)
+            yield from _latest_of_each_picture(filed)
+
+
+def _places(text: str, folders: Folders) -> Iterator[tuple[Path, str]]:
+    """The folders in which a path is, as a shell would understand it, each with the path below it."""
+    path = Path(os.path.normpath(Path.cwd() / text))
+    # A folder may be reached, or configured, through a link.
+    real = Path(os.path.realpath(path.parent), path.name)
+    for root in folders.roots.values():
+        for each, above in ((path, root), (real, Path(os.path.realpath(root)))):
+            if each != above and each.is_relative_to(above):
+                yield root, str(each.relative_to(above))
+                break
+
+
+def _in_inbox(tx: Transaction, path: str) -> Iterator[Job]:
+    """Where several pictures had this sidecar, those whose jobs go on."""
+    found = [*_latest_of_each_picture(tx.jobs.of_file(*_split(path)))]
+    yield from [job for job in found if job.state not in FINAL] or found
+
+
+def _latest_of_each_picture(jobs: Iterable[Job]) -> Iterable[Job]:
+    """Of ``jobs``, the latest first."""
+    latest: dict[str, Job] = {}
+    for job in jobs:
+        latest.setdefault(job.pair.path, job)
+    return latest.values()
+
+
+def _split(path: str) -> tuple[str, str]:
+    """The folder of a relative path, ``""`` for none, and the name."""
+    folder, _, name = path.rpartition("/")
+    return folder, name

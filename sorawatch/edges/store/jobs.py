@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sorawatch.core.job import UNPAID, Job, State
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.pruning import prune
-from sorawatch.edges.store.rows import changed_columns, row_of
+from sorawatch.edges.store.rows import changed_columns, filed_names, row_of
 from sorawatch.edges.store.statements import MANY, ONE, TELL, outside
 from sorawatch.edges.store.tables import history, jobs
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sorawatch.edges.store.session import Session
 
 _LONGEST_ID = 16
+_LISTED = 10
 _GIVEN_UP = (State.REJECTED, State.FAILED, State.WITHDRAWN, State.CANCELLED)
 
 
@@ -51,16 +52,33 @@ class JobTable:
         """Read in one query the jobs that `get` will be asked for soon, each of them once."""
         self._session.prefetched = {job.id: job for job in self._session.jobs(MANY, {"these": [*job_ids]})}
 
-    def find(self, text: str) -> Job | None:
-        """The job that a person means: by its id or the start of it, or the latest one of a picture by its path."""
-        if text.isalnum() and text.isascii() and len(text) <= _LONGEST_ID:
-            by_id = sa.select(jobs).where(jobs.c.id.startswith(text, autoescape=True)).limit(2)
-            starting = self._session.jobs(by_id.order_by(jobs.c.id != text, jobs.c.id))
-            if starting and (len(starting) == 1 or starting[0].id == text):
-                return starting[0]
-        folder, _, image = text.rpartition("/")
-        by_path = sa.select(jobs).where(jobs.c.folder == folder, jobs.c.image == image)
-        return self._session.first_job(by_path.order_by(jobs.c.created_at.desc(), jobs.c.id).limit(1))
+    def starting_with(self, text: str) -> list[Job]:
+        """The job of this id; else those whose id starts with it, at most `_LISTED`."""
+        if not (text.isalnum() and text.isascii() and len(text) <= _LONGEST_ID):
+            return []
+        query = sa.select(jobs).where(jobs.c.id.startswith(text, autoescape=True)).limit(_LISTED)
+        starting = self._session.jobs(query.order_by(jobs.c.id != text, jobs.c.id))
+        return starting[:1] if starting and starting[0].id == text else starting
+
+    def of_file(self, folder: str, name: str) -> list[Job]:
+        """Jobs whose image or sidecar has, or had, this name in a folder of the inbox, the latest first."""
+        query = sa.select(jobs).where(jobs.c.folder == folder, sa.or_(jobs.c.image == name, jobs.c.sidecar == name))
+        return self._session.jobs(query.order_by(jobs.c.created_at.desc(), jobs.c.id))
+
+    def filed_as(self, folder: str, name: str) -> list[Job]:
+        """Jobs whose pair was moved to a folder outside the inbox and has this name among its names there.
+
+        The latest is the first.
+        """
+        query = sa.select(jobs.c.id, jobs.c.filed).where(jobs.c.folder == folder, jobs.c.filed != b"")
+        ids = [row.id for row in self._session.connection.execute(query) if name in filed_names(row.filed)]
+        chosen = sa.select(jobs).where(jobs.c.id.in_(ids))
+        return self._session.jobs(chosen.order_by(jobs.c.changed_at.desc(), jobs.c.id))
+
+    def with_clip(self, path: str) -> list[Job]:
+        """Jobs whose clip has this path, the latest first."""
+        query = sa.select(jobs).where(jobs.c.clip == path)
+        return self._session.jobs(query.order_by(jobs.c.changed_at.desc(), jobs.c.id))
 
     def in_states(self, states: Iterable[State]) -> list[Job]:
         """Jobs in these states, the oldest first."""

@@ -142,5 +142,10 @@ def job_of(row: sa.Row[Any]) -> Job:
         generations=row.generations,
         charged=Charged(row.charged),
         clip=row.clip,
-        filed=tuple(os.fsdecode(name) for name in row.filed.split(b"\0")) if row.filed else (),
+        filed=filed_names(row.filed),
     )
+
+
+def filed_names(column: bytes) -> tuple[str, ...]:
+    """The names in the column ``filed``."""
+    return tuple(os.fsdecode(name) for name in column.split(b"\0")) if column else ()
