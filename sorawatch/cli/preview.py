@@ -14,8 +14,9 @@ from rich.text import Text
 from sorawatch.cli.tables import details
 from sorawatch.core.budget import dollars
 from sorawatch.core.order import Fit, Order, Size
-from sorawatch.daemon.intake.scan import order_beside
+from sorawatch.daemon.intake.scan import order_of
 from sorawatch.edges import images
+from sorawatch.edges.inbox import Inbox
 from sorawatch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ class Preview:
 
 
 def write(config: Config, image: Path, output: Path | None, thumbnail: Size | None) -> Preview:
-    """Prepare a picture in any folder as the daemon would, with the sidecar beside it.
+    """Prepare a picture as the daemon would, wherever it is.
 
-    The reference is written to ``output``. By default it is written beside the picture, or to the current folder if the
-    picture is in the inbox. ``thumbnail`` is the maximum size in pixels of a small copy; None for no copy.
+    The sidecar beside it holds, and the ``_defaults.yaml`` files of its folders in the inbox; elsewhere, of its folder.
+    The reference is written to ``output``, else beside the picture, else, where that is the inbox, to the current
+    folder; it comes with a small copy of at most ``thumbnail`` pixels.
 
     Raises:
         UsageError: if the file cannot be written.
@@ -54,7 +56,7 @@ def write(config: Config, image: Path, output: Path | None, thumbnail: Size | No
         raise UsageError(f"{problem}. Name a file elsewhere with -o.")
     if path.exists() and image.exists() and path.samefile(image):
         raise UsageError(f"{path} is the picture itself. Name another file with -o.")
-    order = order_beside(image, config.defaults, config.catalogue)
+    order = _order(config, image)
     model = config.catalogue[order.model]
     request = images.ReferenceRequest(model, order.size, order.fit, order.focus, config.reference, thumbnail)
     with images.Pool() as pictures:
@@ -64,6 +66,15 @@ def write(config: Config, image: Path, output: Path | None, thumbnail: Size | No
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}. Name another file with -o.") from error
     return Preview(replace(order, size=reference.size), reference, model.price(reference.size, order.seconds), path)
+
+
+def _order(config: Config, image: Path) -> Order:
+    """A folder outside the inbox is read as if it were one."""
+    inbox, folder = config.folders.inbox.resolve(), image.parent.resolve()
+    root = inbox if folder.is_relative_to(inbox) else folder
+    inside = "/".join(folder.relative_to(root).parts)
+    scanned = Inbox(root, ignore=config.watch.ignore, settle_seconds=config.watch.settle_seconds)
+    return order_of(scanned, inside, image.name, config.defaults, config.catalogue)
 
 
 def _beside(config: Config, image: Path) -> Path:

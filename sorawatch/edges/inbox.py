@@ -177,6 +177,25 @@ class Inbox:
             folders=sum(not folder.error for folder in folders),
         )
 
+    def look_up(self, folder: str, image: str) -> tuple[Match, tuple[str, ...]]:
+        """One image with its sidecar, and the paths of the ``_defaults.yaml`` files that apply to it, as in a scan.
+
+        Without a sidecar if the image is ignored or missing.
+
+        Raises:
+            Blocked, Deferred: if a folder cannot be listed.
+        """
+        found = _Folder("", {})
+        try:
+            self._list(found)
+            for name in filter(None, folder.split("/")):
+                found = _Folder(path_in(found.path, name), found.defaults)
+                self._list(found)
+        except OSError as error:
+            raise translate(error, str(self.root / found.path)) from error
+        match = next((match for match in found.pairing().matches if match.image == image), Match(image, None))
+        return match, tuple(found.defaults)
+
     def pause_file(self) -> str | None:
         """The name of the file that stops submissions now, if there is one; None too if that cannot be told."""
         top = _Folder("", {})

@@ -57,6 +57,37 @@ def test_it_says_size_window_and_price(workspace: Workspace) -> None:
     assert "sora-2, 12 seconds, $1.20" in told
 
 
+def test_it_uses_the_same_defaults_as_the_order(workspace: Workspace) -> None:
+    dropped = workspace.drop("trips/spain/wide.jpg", prompt="")
+    (workspace.inbox / "_defaults.yaml").write_text("prompt: waves\nsize: portrait\nseconds: 12\nfit: pad\n")
+    (workspace.inbox / "trips" / "_Defaults.yml").write_text("size: landscape\nseconds: 8\n")
+    (workspace.inbox / "trips" / "spain" / "_defaults.yaml").write_text("seconds: 4\n")
+    told = workspace.cli("preview", "inbox/trips/spain/wide.jpg")
+    assert "1280x720, pad, image/jpeg" in told
+    assert "sora-2, 4 seconds" in told
+    assert workspace.run_once()
+    (video,) = workspace.simulator.ledger().videos
+    assert (video.size, video.seconds) == ("1280x720", "4")
+    written = (workspace.root / "wide.preview.jpg").read_bytes()
+    assert video.reference_sha256 == hashlib.sha256(written).hexdigest()
+    assert not dropped.exists()
+
+
+def test_a_picture_elsewhere_has_the_defaults_beside_it(workspace: Workspace) -> None:
+    picture(workspace.root / "elsewhere" / "wide.jpg")
+    (workspace.root / "_defaults.yaml").write_text("seconds: 12\n")
+    (workspace.root / "elsewhere" / "_defaults.yaml").write_text("size: portrait\n")
+    told = workspace.cli("preview", "elsewhere/wide.jpg")
+    assert "720x1280, crop" in told
+    assert "sora-2, 8 seconds" in told
+
+
+def test_it_refuses_what_the_daemon_would_refuse(workspace: Workspace) -> None:
+    workspace.drop("wide.jpg")
+    (workspace.inbox / "wide.txt").write_text("other waves")
+    assert "wide.jpg has 2 sidecars" in workspace.cli("preview", "inbox/wide.jpg", status=1)
+
+
 def test_an_unusable_sidecar_is_told_in_whole_sentences(workspace: Workspace) -> None:
     picture(workspace.root / "wide.jpg")
     (workspace.root / "wide.yaml").write_text("size: 999x1\n")

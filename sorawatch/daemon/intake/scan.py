@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from sorawatch.core.job import Job, Pair, State
 from sorawatch.core.lifecycle import reject
 from sorawatch.core.naming import job_id, one_line
-from sorawatch.core.os_errors import translate
-from sorawatch.core.pairing import YAML_SUFFIXES, fold, is_defaults, pair
+from sorawatch.core.pairing import YAML_SUFFIXES, fold, is_defaults
 from sorawatch.core.sidecar import OrderSettings, make_order, read_prompt, read_settings
 from sorawatch.core.yaml_tree import Invalid
 from sorawatch.daemon.intake.folder_limits import FolderLimits
@@ -19,7 +18,7 @@ from sorawatch.edges.inbox import Inbox, Listing, SettledPair, WaitingFile
 from sorawatch.errors import Blocked, Deferred, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from sorawatch.core.budget import LimitScope
@@ -114,20 +113,57 @@ class InboxScanner:
         ``folder_defaults`` caches the ``_defaults.yaml`` files that were read in this scan.
         """
         found = settled.pair
-        if settled.conflict:
-            return Rejected(settled.conflict, "Correct the names, then move the files back into the inbox.")
-        for path in settled.defaults:
-            if path not in folder_defaults:
-                folder_defaults[path] = read_layer(self._inbox.root / path, path)
-        layers = [*(folder_defaults[path] for path in settled.defaults), self._defaults]
-        if found.sidecar is not None:
-            layers.insert(0, read_layer(self._inbox.root / found.folder / found.sidecar, found.sidecar))
-        elif not any(layer.sets("prompt") for layer in layers):
-            return None
         try:
+            _require_clear(settled.conflict)
+            own = _layers(self._inbox.root, found.folder, found.sidecar, settled.defaults, folder_defaults)
+            layers = [*own, self._defaults]
+            if found.sidecar is None and not any(layer.sets("prompt") for layer in layers):
+                return None
             return make_order(layers, self._catalogue)
         except Rejected as error:
             return error
+
+
+def order_of(inbox: Inbox, folder: str, image: str, defaults: OrderSettings, catalogue: Mapping[str, Model]) -> Order:
+    """What a picture in a folder of the inbox would order now.
+
+    A missing prompt is allowed here, because nothing is ordered.
+
+    Raises:
+        Rejected: with every problem.
+        Deferred, Blocked: if a file cannot be read.
+    """
+    match, applying = inbox.look_up(folder, image)
+    _require_clear(match.conflict)
+    own = _layers(inbox.root, folder, match.sidecar, applying, {})
+    return make_order([*own, defaults, OrderSettings(prompt="(none yet)")], catalogue)
+
+
+def _require_clear(conflict: str) -> None:
+    if conflict:
+        raise Rejected(conflict, "Correct the names, then move the files back into the inbox.")
+
+
+def _layers(
+    root: Path, folder: str, sidecar: str | None, applying: Iterable[str], folder_defaults: dict[str, OrderSettings]
+) -> list[OrderSettings]:
+    """The settings of a pair, then of its folders, the nearest first.
+
+    Args:
+        root: the inbox.
+        folder: of the pair, relative to the inbox.
+        sidecar: its name.
+        applying: paths of the ``_defaults.yaml`` files that apply, relative to the inbox.
+        folder_defaults: those that were read already, by path; gets the others.
+
+    Raises:
+        Deferred, Blocked: if a file cannot be read.
+    """
+    for path in applying:
+        if path not in folder_defaults:
+            folder_defaults[path] = read_layer(root / path, path)
+    layers = [folder_defaults[path] for path in applying]
+    return layers if sidecar is None else [read_layer(root / folder / sidecar, sidecar), *layers]
 
 
 def new_job(found: NewPair, now: int) -> Job:
@@ -152,24 +188,3 @@ def read_layer(path: Path, name: str) -> OrderSettings:
         return read_prompt(data, name)
     except Invalid as invalid:
         return OrderSettings.unreadable(name, *invalid.problems)
-
-
-def order_beside(image: Path, defaults: OrderSettings, catalogue: Mapping[str, Model]) -> Order:
-    """The order of a picture in any folder, from the sidecar and the ``_defaults.yaml`` beside it.
-
-    A missing prompt is allowed, because nothing is ordered.
-
-    Raises:
-        Rejected: with every problem.
-        Deferred, Blocked: if a file cannot be read.
-    """
-    try:
-        names = [path.name for path in image.parent.iterdir()]
-    except OSError as error:
-        raise translate(error, str(image.parent)) from error
-    match = next((match for match in pair(names).matches if match.image == image.name), None)
-    beside = sorted(filter(is_defaults, names), key=fold)
-    if match is not None and match.sidecar is not None:
-        beside.insert(0, match.sidecar)
-    layers = [read_layer(image.parent / name, name) for name in beside]
-    return make_order([*layers, defaults, OrderSettings(prompt="(none yet)")], catalogue)

@@ -9,7 +9,7 @@ import pytest
 
 from sorawatch.core.order import Fit, Model, Order, Size
 from sorawatch.core.sidecar import OrderSettings
-from sorawatch.daemon.intake.scan import WAITS_FOR_SIDECAR, InboxScanner, ScanResult, order_beside
+from sorawatch.daemon.intake.scan import WAITS_FOR_SIDECAR, InboxScanner, ScanResult, order_of
 from sorawatch.edges.inbox import Inbox
 from sorawatch.errors import Blocked, Deferred, Rejected
 
@@ -234,17 +234,27 @@ class TestShareGone:
             Scans(root).scan()
 
 
-class TestBeside:
-    def test_what_a_picture_anywhere_would_order(self, root: Path) -> None:
+class TestOneOrder:
+    def order(self, root: Path, image: str, folder: str = "") -> Order:
+        return order_of(Inbox(root, ignore=(), settle_seconds=SETTLE), folder, image, DEFAULTS, CATALOGUE)
+
+    def test_what_a_picture_would_order(self, root: Path) -> None:
         drop(root, __defaults_yaml="seconds: 12\n", beach_jpg="x", beach_jpg_yaml="prompt: waves\n", other_jpg="x")
-        assert order_beside(root / "beach.jpg", DEFAULTS, CATALOGUE) == Order("waves", "sora-2", SIZE, 12)
-        assert order_beside(root / "other.jpg", DEFAULTS, CATALOGUE).seconds == 12
+        assert self.order(root, "beach.jpg") == Order("waves", "sora-2", SIZE, 12)
+        assert self.order(root, "other.jpg").seconds == 12
+
+    def test_the_nearest_defaults_come_first(self, root: Path) -> None:
+        drop(root, __defaults_yaml="seconds: 12\nfit: pad\n")
+        drop(root / "sub", __defaults_yaml="seconds: 4\n", beach_jpg="x")
+        drop(root / "aside", __defaults_yaml="fit: blur\n")
+        order = self.order(root, "beach.jpg", "sub")
+        assert (order.seconds, order.fit) == (4, Fit.PAD)
 
     def test_its_faults(self, root: Path) -> None:
         drop(root, beach_jpg="x", beach_yaml="seconds: 5\n")
         with pytest.raises(Rejected, match="seconds: is 5"):
-            order_beside(root / "beach.jpg", DEFAULTS, CATALOGUE)
+            self.order(root, "beach.jpg")
 
     def test_a_folder_that_is_gone(self, root: Path) -> None:
         with pytest.raises(Deferred, match="gone"):
-            order_beside(root / "gone" / "beach.jpg", DEFAULTS, CATALOGUE)
+            self.order(root, "beach.jpg", "gone")
