@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from sorawatch.core.pause import Pause
 from sorawatch.daemon.submission.usage_values import concurrency_limit, paced_until
 from sorawatch.daemon.upkeep.find_job import find
 from sorawatch.daemon.upkeep.pause_switch import is_paused
-from sorawatch.daemon.upkeep.published_status import PAUSED, PublishedStatus
+from sorawatch.daemon.upkeep.published_status import PAUSED, ConfigFile, PublishedStatus
 from sorawatch.edges.store import HistoryEntry, Spending, Store
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ class Snapshot:
     today: Spending
     month: Spending
     limits: Limits
+    """Those that the daemon holds to; where none runs, those of the configuration file."""
+    config_changed: ConfigFile | None
+    """The configuration file as the daemon read it, if the file has changed since."""
     in_flight: int
     allowed: int
     """How many orders may be in flight at once, according to the configuration and the server."""
@@ -67,6 +71,7 @@ def snapshot(config: Config) -> Snapshot:
         pauses = [pause for each in published for pause in each.pauses] if running else []
         if not running and is_paused(tx):
             pauses = [Pause(PAUSED)]
+        limits = next((each.limits for each in published if running and each.limits), config.limits)
         return Snapshot(
             time=LocalTime(tx.now, config.timezone),
             running=running,
@@ -77,11 +82,19 @@ def snapshot(config: Config) -> Snapshot:
             pauses=tuple({pause.cause: pause for pause in reversed(pauses)}.values())[::-1],
             today=tx.spending.summary(day_of(tx.now, config.timezone).begins),
             month=tx.spending.summary(month_of(tx.now, config.timezone).begins),
-            limits=config.limits,
+            limits=limits,
+            config_changed=_changed(config, published) if running else None,
             in_flight=tx.jobs.in_flight(),
-            allowed=effective(concurrency_limit(tx), config.limits.in_flight or 1),
-            paced_until=next_beat(config.limits, paced_until(tx)),
+            allowed=effective(concurrency_limit(tx), limits.in_flight or 1),
+            paced_until=next_beat(limits, paced_until(tx)),
         )
+
+
+def _changed(config: Config, published: Iterable[PublishedStatus]) -> ConfigFile | None:
+    """What a daemon of this machine has read, if the file was changed since."""
+    here, path = socket.gethostname(), valid_text(str(config.path))
+    read = (each.config_file for each in published if each.host == here)
+    return next((file for file in read if file and file.path == path and file.digest != config.digest), None)
 
 
 def history(config: Config, text: str) -> tuple[Job, list[HistoryEntry], LocalTime]:
@@ -107,6 +120,15 @@ def as_json(snapshot: Snapshot) -> dict[str, object]:
             {**asdict(pause), "until": _seconds(pause.until), "since": _seconds(pause.since)}
             for pause in snapshot.pauses
         ],
+        "limits": {
+            "in_flight": snapshot.limits.in_flight,
+            "submits_per_minute": snapshot.limits.submits_per_minute,
+            "burst": snapshot.limits.burst,
+            "usd_per_clip": _usd(snapshot.limits.micros_per_clip),
+            "usd_per_day": _usd(snapshot.limits.micros_per_day),
+            "usd_per_month": _usd(snapshot.limits.micros_per_month),
+        },
+        "config_changed": snapshot.config_changed is not None,
         "watching": published.watching if snapshot.running else None,
         "in_flight": {
             "now": snapshot.in_flight,

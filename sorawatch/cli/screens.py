@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sorawatch.app.status import Snapshot
     from sorawatch.core.calendar import LocalTime
     from sorawatch.core.pause import Pause
+    from sorawatch.daemon.upkeep.published_status import ConfigFile
     from sorawatch.edges.store import HistoryEntry, Spending
 
 _STYLES = {
@@ -61,6 +62,8 @@ def status(snapshot: Snapshot) -> RenderableType:
     """The output of ``sorawatch status``."""
     parts: list[RenderableType] = [_headline(snapshot)]
     parts += [_pause(pause, snapshot.time) for pause in snapshot.pauses]
+    if snapshot.config_changed is not None:
+        parts.append(_changed_config(snapshot.config_changed, snapshot.time))
     if snapshot.running and (watching := snapshot.published.watching):
         parts.append(Text("\n  ".join(part for part in (watching["told"], watching["hint"]) if part)))
     if snapshot.jobs:
@@ -95,6 +98,13 @@ def _money(spending: Spending, cap: int | None) -> str:
     budget = "no cap" if left is None or cap is None else f"{dollars(left)} left of {dollars(cap)}"
     clips = "1 clip" if spending.clips == 1 else f"{spending.clips} clips"
     return f"{dollars(spending.spent)} spent, {dollars(spending.reserved)} reserved, {budget}, {clips} delivered"
+
+
+def _changed_config(read: ConfigFile, time: LocalTime) -> Text:
+    text = Text("the configuration file has changed", "bold yellow")
+    text.append(f" since the daemon read it at {time.clock(read.read_at)}", "default not bold")
+    hint = "\n  A reload (`systemctl reload sorawatch`, or SIGHUP) or a restart makes the daemon read it."
+    return text.append(hint, "default not bold")
 
 
 def _pause(pause: Pause, time: LocalTime) -> Text:

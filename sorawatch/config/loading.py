@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 from itertools import combinations
@@ -73,7 +74,8 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     """
     findings = Findings()
     try:
-        tree = yamlfile.load(yamlfile.read(Path(os.path.realpath(path))), path.name)
+        data = yamlfile.read(Path(os.path.realpath(path)))
+        tree = yamlfile.load(data, path.name)
     except Invalid as invalid:
         raise ConfigError(invalid.problems) from invalid
     except (Deferred, Blocked) as error:
@@ -84,7 +86,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     _check_variables(variables, findings)
     if findings.problems:
         raise ConfigError(findings.problems)
-    return config
+    return replace(config, digest=hashlib.sha256(data).hexdigest())
 
 
 def variable(path: str) -> str:

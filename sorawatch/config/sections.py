@@ -168,3 +168,5 @@ class Config:
     """For how many days ended jobs and their history are kept."""
     timezone: ZoneInfo | None
     """None means the time zone of the system."""
+    digest: str = field(default="", repr=False, compare=False)
+    """SHA-256 of the file, without what the environment overrides."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sorawatch.core.lifecycle import Action
     from sorawatch.daemon.intake.scan import InboxScanner
     from sorawatch.daemon.submission.admission import Admission
+    from sorawatch.daemon.upkeep.published_status import ConfigFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Parts:
     keep_days: int
     key_fingerprint: Callable[[], Hashable]
     """As `CircuitBreaker` takes it."""
+    config_file: ConfigFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class Turn:
         self._reached_limits = ReachedLimits()
         self._render_times = RenderTimes()
         self._earlier_videos = EarlierVideos()
-        self._status_publisher = StatusPublisher(parts.admission.zone)
+        self._status_publisher = StatusPublisher()
         self._paused = False
         self._resumed_at: int | None = None
         self._waiting_clips = 0
@@ -100,7 +100,7 @@ class Turn:
         self.breakers = Breakers(
             CircuitBreaker(waits, parts.key_fingerprint), LostAnswersBreaker(server, waits), SameRefusalsBreaker(server)
         )
-        self._status_publisher.zone = self.admission.zone
+        self._status_publisher.configure(self.admission.zone, self.admission.limits, parts.config_file)
         self._retention = Retention(parts.keep_days)
 
     @property

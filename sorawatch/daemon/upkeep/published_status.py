@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from sorawatch.core.calendar import LocalTime
+from sorawatch.core.limits import Limits
 from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
 from sorawatch.core.naming import valid_text
 from sorawatch.core.pause import Pause
@@ -28,29 +29,47 @@ _SHOWN = 200
 """Maximum waiting files that are listed; all of them are counted."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """The configuration file that a daemon has read."""
+
+    path: str
+    digest: str
+    """SHA-256 of its bytes."""
+    read_at: int = 0
+    """Milliseconds of the store's clock; when the daemon began to work by it."""
+
+
 class StatusPublisher:
     """Writes the status of this daemon to the store when it changes, and logs the begin and end of pauses."""
 
-    def __init__(self, zone: tzinfo | None) -> None:
-        self.zone = zone
+    def __init__(self) -> None:
+        self._zone: tzinfo | None = None
+        self._limits = Limits()
+        self._config_file: ConfigFile | None = None
         self._published: dict[str, object] | None = None
         self._pauses: dict[str, Pause] = {}
+
+    def configure(self, zone: tzinfo | None, limits: Limits, config_file: ConfigFile) -> None:
+        """Take in the configuration, at the start and after each reload."""
+        self._zone, self._limits, self._config_file = zone, limits, config_file
 
     def publish(self, tx: Transaction, scans: ScanScheduler, pauses: Iterable[Pause]) -> None:
         """Write the status if anything has changed."""
         dated = [replace(pause, since=self._since(pause, tx.now)) for pause in pauses]
         waiting = scans.last.waiting if scans.last else ()
         method = scans.watch_method
+        if self._config_file is not None and not self._config_file.read_at:
+            self._config_file = replace(self._config_file, read_at=tx.now)
         status = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "watching": method and {"told": valid_text(method.description(scans.rescan_seconds)), "hint": method.hint},
-            "pauses": [
-                {key: valid_text(value) if isinstance(value, str) else value for key, value in asdict(pause).items()}
-                for pause in dated
-            ],
+            "pauses": [_valid(asdict(pause)) for pause in dated],
             "waiting": [[valid_text(each.path), valid_text(each.why)] for each in waiting[:_SHOWN]],
             "waiting_count": len(waiting),
+            "limits": asdict(self._limits),
+            "config_file": self._config_file and _valid(asdict(self._config_file)),
         }
         if status != self._published:
             tx.key_values.write(tx.peers.status_key, status)
@@ -73,13 +92,17 @@ class StatusPublisher:
     def _log(self, pauses: dict[str, Pause], now: int) -> None:
         for cause in pauses.keys() - self._pauses.keys():
             pause = pauses[cause]
-            goes_on = pause.goes_on(LocalTime(now, self.zone))
+            goes_on = pause.goes_on(LocalTime(now, self._zone))
             text = " ".join(part for part in (f"{pause.reason}.", pause.hint, goes_on) if part)
             extra = log_extra(LogFields(LogEvent.PAUSED, why=pause.reason))
             logger.warning("%s: %s", pause.headline, text, extra=extra)
         if self._pauses and not pauses:
             logger.info("submitting again", extra=log_extra(LogFields(LogEvent.RESUMED)))
         self._pauses = pauses
+
+
+def _valid(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: valid_text(value) if isinstance(value, str) else value for key, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +117,16 @@ class PublishedStatus:
     waiting: tuple[tuple[str, str], ...] = ()
     """At most `_SHOWN` files that are not jobs yet: the path, and what the file waits for."""
     waiting_count: int = 0
+    limits: Limits | None = None
+    """The limits that it holds to."""
+    config_file: ConfigFile | None = None
 
     @classmethod
     def read(cls, tx: Transaction, key: str) -> PublishedStatus:
         """The status under ``key``, which may have been written by another version of sorawatch."""
         status = tx.key_values.read(key) or {}
-        names = set(Pause.__dataclass_fields__)
-        pauses = [{name: value for name, value in pause.items() if name in names} for pause in status.get("pauses", ())]
+        pauses = [_known(pause, Pause) for pause in status.get("pauses", ())]
+        limits, config_file = status.get("limits"), status.get("config_file")
         watching = status.get("watching")
         return cls(
             status.get("pid"),
@@ -109,4 +135,12 @@ class PublishedStatus:
             tuple(Pause(**pause) for pause in pauses if "reason" in pause),
             tuple((path, why) for path, why in status.get("waiting", ())),
             status.get("waiting_count", 0),
+            Limits(**_known(limits, Limits)) if limits else None,
+            ConfigFile(**_known(config_file, ConfigFile)) if config_file else None,
         )
+
+
+def _known(values: dict[str, Any], kind: type) -> dict[str, Any]:
+    """Those values that the dataclass ``kind`` has: another version may have others."""
+    names = {each.name for each in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}
