@@ -24,7 +24,7 @@ from sorawatch.edges.store import HistoryEntry, Spending, Store
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sorawatch.config import Config
+    from sorawatch.config import Config, Folders
     from sorawatch.core.limits import Limits
 
 _ENDED = 20
@@ -175,10 +175,16 @@ def job_as_json(job: Job) -> dict[str, object]:
     }
 
 
-def history_as_json(job: Job, entries: Iterable[HistoryEntry]) -> dict[str, object]:
-    """A job and its history, the oldest entry first, for programs."""
+def history_as_json(job: Job, entries: Iterable[HistoryEntry], folders: Folders) -> dict[str, object]:
+    """A job with its full paths and its history, the oldest entry first, for programs."""
     items = [{"at": _seconds(entry.at), "state": entry.state.value, "reason": entry.reason} for entry in entries]
-    return {**job_as_json(job), "history": items}
+    clip = folders.clip(job)
+    paths = {
+        "picture": valid_text(str(folders.inbox / job.pair.path)),
+        "moved_to": [valid_text(str(path)) for path in folders.filed(job)],
+        "clip": None if clip is None else valid_text(str(clip)),
+    }
+    return {**job_as_json(job), "paths": paths, "history": items}
 
 
 def _spending(spending: Spending, cap: int | None) -> dict[str, object]:

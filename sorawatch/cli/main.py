@@ -181,10 +181,10 @@ def _status(
     if follow and not as_json and out.is_terminal:
         from rich.live import Live
 
-        with Live(screens.status(status.snapshot(loaded)), console=out, auto_refresh=False) as live:
+        with Live(screens.FittingStatus(status.snapshot(loaded)), console=out, auto_refresh=False) as live:
             while True:
                 time.sleep(1)
-                live.update(screens.status(status.snapshot(loaded)), refresh=True)
+                live.update(screens.FittingStatus(status.snapshot(loaded)), refresh=True)
     while True:
         snapshot = status.snapshot(loaded)
         if as_json:
@@ -233,9 +233,9 @@ def _show(
     loaded = _load(context, config_path)
     found, entries, now = status.history(loaded, job)
     if as_json:
-        typer.echo(json.dumps(status.history_as_json(found, entries), indent=2))
+        typer.echo(json.dumps(status.history_as_json(found, entries, loaded.folders), indent=2))
     else:
-        out.print(screens.job_details(found, entries, now))
+        out.print(screens.job_details(found, entries, now, loaded.folders))
 
 
 def _ask(loaded: Config, commands: list[Command], done: str) -> None:

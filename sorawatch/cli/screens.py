@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections import deque
+from collections import Counter, deque
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
 from rich.text import Text
 
 from sorawatch.cli.tables import details, table
@@ -19,12 +20,13 @@ from sorawatch.core.job import FINAL, Charged, Job, State
 from sorawatch.core.naming import one_line, terminal_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from rich.table import Table
 
     from sorawatch.app.status import Snapshot
+    from sorawatch.config import Folders
     from sorawatch.core.calendar import LocalTime
     from sorawatch.core.pause import Pause
     from sorawatch.daemon.upkeep.published_status import ConfigFile
@@ -71,6 +73,23 @@ def status(snapshot: Snapshot) -> RenderableType:
     if snapshot.published.waiting:
         parts.append(_waiting(snapshot))
     return Group(*parts)
+
+
+class FittingStatus:
+    """The output of ``sorawatch status --follow``: what fits on the terminal, and how many lines do not."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._whole = status(snapshot)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self._whole, options.update(height=None), pad=False)
+        room = console.height - 1
+        shown = lines if len(lines) <= room else lines[: room - 1]
+        for line in shown:
+            yield from line
+            yield Segment.line()
+        if len(shown) < len(lines):
+            yield Text(f"and {len(lines) - len(shown)} more lines; `sorawatch status` shows all", "dim")
 
 
 def _headline(snapshot: Snapshot) -> Text:
@@ -129,9 +148,19 @@ def _jobs(snapshot: Snapshot) -> Table:
             text.append(f"  {detail}", "dim")
         why = _why(job, snapshot.time)
         made.add_row(job.id, _state(job), Text("\n").join((text, why)) if why else text)
-    if len(jobs) > _ROWS:
-        made.caption = f"and {len(jobs) - _ROWS} more; `sorawatch status --json` lists all"
+    made.caption = _left_out(snapshot.counts, jobs[:_ROWS])
     return made
+
+
+def _left_out(counts: Mapping[State, int], shown: Iterable[Job]) -> str | None:
+    """How many jobs are not among those ``shown``."""
+    left = Counter(counts)
+    left.subtract(job.state for job in shown)
+    going_on = sum(count for state, count in left.items() if state not in FINAL)
+    ended = sum(left[state] for state in FINAL)
+    parts = [f"and {going_on} more that go on; `sorawatch status --json` lists them"] if going_on else []
+    parts += [f"and {ended} more that ended before"] if ended else []
+    return "\n".join(parts) or None
 
 
 def _waiting(snapshot: Snapshot) -> Table:
@@ -176,12 +205,14 @@ def _why(job: Job, time: LocalTime) -> Text:
     return Text(terminal_text(text or job.note))
 
 
-def job_details(job: Job, entries: Iterable[HistoryEntry], time: LocalTime) -> RenderableType:
+def job_details(job: Job, entries: Iterable[HistoryEntry], time: LocalTime, folders: Folders) -> RenderableType:
     """The output of ``sorawatch show``."""
+    filed, clip = folders.filed(job), folders.clip(job)
     facts = details(
         [
             ("job", job.id),
-            ("picture", Text(path(job))),
+            ("picture", Text(one_line(str(folders.inbox / job.pair.path)))),
+            ("moved to", Text("\n".join(one_line(str(each)) for each in filed))),
             ("state", _state(job)),
             ("why", Text(terminal_text(job.reason))),
             ("not moved yet", Text(terminal_text(job.obstacle))),
@@ -193,7 +224,7 @@ def job_details(job: Job, entries: Iterable[HistoryEntry], time: LocalTime) -> R
             ("price", Text("" if job.price is None else dollars(job.price))),
             ("charged", job.charged.value),
             ("video", Text(terminal_text(job.video_id or ""))),
-            ("clip", Text(one_line(job.clip or ""))),
+            ("clip", Text(one_line(str(clip)) if clip else "")),
         ]
     )
     history = table("when", "state", "why", title="history")

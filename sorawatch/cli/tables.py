@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def table(*headings: str, title: str | None = None, unfolded: Collection[str] = ()) -> Table:
     """A table with these headings. If all are empty, it has no head. ``unfolded`` columns stay on one line."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left")
+    made.caption_justify = "left"
     made.show_header = any(headings)
     for heading in headings:
         if heading in unfolded:

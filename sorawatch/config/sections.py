@@ -70,6 +70,14 @@ class Folders:
         names = ("inbox", "outbox", "errors", "processed")
         return {name: getattr(self, name) for name in names}
 
+    def filed(self, job: Job) -> tuple[Path, ...]:
+        """Where the files of a job are that were moved out of the inbox, the picture first."""
+        return tuple(self.of_filed(job) / job.pair.folder / name for name in job.filed)
+
+    def clip(self, job: Job) -> Path | None:
+        """Where a job's clip was delivered to."""
+        return None if job.clip is None else self.outbox / job.clip
+
     def of_filed(self, job: Job) -> Path:
         """The folder to which the pair of a job was moved: in the errors folder there is a text beside every pair."""
         return self.errors if any(name.endswith(ERROR_SUFFIX) for name in job.filed) else self.processed

@@ -108,3 +108,64 @@ def test_status_fits_a_narrow_terminal(workspace: Workspace) -> None:
     assert "taken.jpg → taken (2).mp4" in told
     reason = " ".join(" ".join(line.split()) for line in lines)
     assert "seconds: is 99, which sora-2 (named in config.yaml, video.model) does not have." in reason
+
+
+def test_show_has_the_full_paths(workspace: Workspace) -> None:
+    workspace.drop("sub/beach.jpg")
+    workspace.drop("wrong.jpg", seconds=99)
+    assert not workspace.run_once()
+    done, failed = workspace.program("show", "sub/beach.jpg"), workspace.program("show", "wrong.jpg")
+    for path in (
+        workspace.inbox / "sub" / "beach.jpg",
+        workspace.processed / "sub" / "beach.jpg",
+        workspace.processed / "sub" / "beach.yaml",
+        workspace.outbox / "sub" / "beach.mp4",
+    ):
+        assert re.search(rf" {re.escape(str(path))}\s*$", done, re.MULTILINE)
+    for name in ("wrong.jpg", "wrong.yaml", "wrong.error.txt"):
+        assert str(workspace.errors / name) in failed
+    paths = json.loads(workspace.cli("show", "sub/beach.jpg", "--json"))["paths"]
+    assert paths == {
+        "picture": str(workspace.inbox / "sub" / "beach.jpg"),
+        "moved_to": [str(workspace.processed / "sub" / f"beach.{suffix}") for suffix in ("jpg", "yaml")],
+        "clip": str(workspace.outbox / "sub" / "beach.mp4"),
+    }
+
+
+def test_status_says_how_many_jobs_it_leaves_out(workspace: Workspace) -> None:
+    for number in range(22):
+        workspace.drop(f"wrong{number}.jpg", seconds=99)
+    assert not workspace.run_once()
+    told = " ".join(workspace.cli("status").split())
+    assert len(re.findall(r"wrong\d+\.jpg", told)) == 20
+    assert "and 2 more that ended before" in told
+    for number in range(42):
+        workspace.drop(f"later{number}.jpg", f"waves {number}")
+    workspace.cli("pause")
+    with workspace.running():
+        wait_until(lambda: sum(workspace.counts().values()) == 64, told=workspace.told)
+        told = " ".join(workspace.cli("status").split())
+    assert len(re.findall(r"later\d+\.jpg", told)) == 40
+    assert "and 2 more that go on; `sorawatch status --json` lists them" in told
+    assert "and 22 more that ended before" in told
+
+
+def test_a_followed_status_says_how_many_lines_do_not_fit(workspace: Workspace) -> None:
+    for number in range(12):
+        workspace.drop(f"wrong{number}.jpg", seconds=99)
+    assert not workspace.run_once()
+    ours, its = pty.openpty()
+    size = {"TERM": "xterm", "LINES": "12"}
+    follower = workspace.spawn("status", "--follow", stdin=its, stdout=its, stderr=its, env=size)
+    os.close(its)
+    shown = b""
+    try:
+        while b"more lines; `sorawatch status` shows all" not in shown:
+            shown += os.read(ours, 4096)
+    finally:
+        follower.kill()
+        follower.wait()
+        os.close(ours)
+    screen = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", shown).decode()
+    assert re.search(r"and [1-9]\d* more lines", screen)
+    assert len(screen[: screen.index("more lines")].splitlines()) <= 12
