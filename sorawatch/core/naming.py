@@ -8,7 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from sorawatch.core.order import Fit, Focus
-from sorawatch.core.pairing import ERROR_SUFFIX, fold
+from sorawatch.core.pairing import ERROR_SUFFIX, fold, sidecar_stem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,9 +83,13 @@ def numbered(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 def _split(name: str, image: str) -> tuple[str, str]:
     """Stem and extension. ``.error.txt`` is one extension, and so is the ``.jpg.yaml`` of a sidecar of ``image``."""
-    stem = stem_of(name)
-    if fold(name).endswith(ERROR_SUFFIX) or fold(stem) == fold(image):
-        stem = stem_of(stem)
+    beside = sidecar_stem(name)
+    if fold(name).endswith(ERROR_SUFFIX):
+        stem = name[: -len(ERROR_SUFFIX)]
+    elif fold(beside) == fold(image):
+        stem = stem_of(beside)
+    else:
+        stem = beside if beside != name else stem_of(name)
     return stem, name[len(stem) :]
 
 

@@ -17,11 +17,16 @@ IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif",
     ".tif", ".tiff", ".gif", ".bmp", ".heic", ".heif", ".hif",
 )  # fmt: skip
-YAML_SUFFIXES = (".yaml", ".yml")
-SIDECAR_SUFFIXES = (*YAML_SUFFIXES, ".txt")
+YAML_SUFFIXES = (".yaml.txt", ".yml.txt", ".yaml", ".yml")
+"""Windows and some phones append ``.txt``."""
+SIDECAR_SUFFIXES = (*YAML_SUFFIXES, ".txt.txt", ".txt")
+"""A suffix comes before those that it ends with."""
 DEFAULTS_NAMES = ("_defaults.yaml", "_defaults.yml")
 PAUSE_NAMES = ("pause", "pause.txt")
 ERROR_SUFFIX = ".error.txt"
+
+_LIKE_DEFAULTS = re.compile(r"_*defaults?(\.(yaml|yml|txt|json))*")
+_LIKE_PROMPT = re.compile(r"_*prompts?(\.(yaml|yml|txt|json))*")
 
 _JUNK = (
     ".*", "~$*", "*~", "thumbs.db", "desktop.ini", "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle",
@@ -79,6 +84,43 @@ def is_pause_name(name: str) -> bool:
     return fold(name) in PAUSE_NAMES
 
 
+def is_yaml(name: str) -> bool:
+    """Whether a sidecar of this name is YAML; else its whole text is the prompt."""
+    return fold(name).endswith(YAML_SUFFIXES)
+
+
+def sidecar_stem(name: str) -> str:
+    """What a sidecar is the sidecar of: ``beach`` for ``beach.yaml.txt``, ``beach.jpg`` for ``beach.jpg.yaml``.
+
+    A name without any of the suffixes stays as it is.
+    """
+    folded = fold(name)
+    return next((name[: -len(suffix)] for suffix in SIDECAR_SUFFIXES if folded.endswith(suffix)), name)
+
+
+def why_unused(name: str, pairing: Pairing) -> str:
+    """Why a file that is neither an image nor its sidecar has no effect, and what it should be called."""
+    if _LIKE_DEFAULTS.fullmatch(fold(name)):
+        hint = f"rename it to {DEFAULTS_NAMES[0]}"
+        if not is_yaml(name):
+            hint += ' and write keys in it, such as "prompt: waves"'
+        return f"has no effect: the defaults of a folder are called {DEFAULTS_NAMES[0]}; {hint}"
+    if _LIKE_PROMPT.fullmatch(fold(name)):
+        image = next((match.image for match in pairing.matches if match.sidecar is None), "beach.jpg")
+        suffix = ".yaml" if is_yaml(name) else ".txt"
+        return (
+            f"belongs to no image: for one image rename it, such as to {_stem(image)}{suffix} for {image};"
+            f' for the whole folder write "prompt: ..." in {DEFAULTS_NAMES[0]}'
+        )
+    if name not in pairing.without_image:
+        return "not a picture format sorawatch reads"
+    stem = fold(sidecar_stem(name))
+    other = next((match for match in pairing.matches if stem == fold(_stem(match.image)) and match.sidecar), None)
+    if other is not None:
+        return f"has no effect: {other.image} already has the sidecar {other.sidecar}"
+    return "no image of this name"
+
+
 def pair(names: Iterable[str]) -> Pairing:
     """Match the file names of one folder; the caller has left out ignored names.
 
@@ -96,7 +138,7 @@ def pair(names: Iterable[str]) -> Pairing:
             images.append(name)
         elif folded.endswith(SIDECAR_SUFFIXES):
             if not is_defaults(name):
-                sidecars[folded.rpartition(".")[0]].append(name)
+                sidecars[fold(sidecar_stem(name))].append(name)
         elif is_pause_name(name):
             pause_files.append(name)
         else:
@@ -136,8 +178,8 @@ def _match(images: list[str], sidecars: list[str], name_of: Callable[[str], str]
     if len(images) == 1:
         conflict = f"{images[0]} has {len(sidecars)} sidecars, {' and '.join(sidecars)}. Keep one of them"
         return [Match(images[0], sidecars[0], conflict if len(sidecars) > 1 else "")]
-    if sorted(map(name_of, images)) == sorted(map(_stem, sidecars)) and len({*map(name_of, images)}) == len(images):
-        by_name = {_stem(sidecar): sidecar for sidecar in sidecars}
+    by_name = {sidecar_stem(sidecar): sidecar for sidecar in sidecars}
+    if len(images) == len(sidecars) == len(by_name) and {*map(name_of, images)} == {*by_name}:
         return [Match(image, by_name[name_of(image)]) for image in images]
     conflict = (
         f"{' and '.join(images)} {'both' if len(images) == 2 else 'all'} match {sidecars[0]}. "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sorawatch.core.job import Pair, Stamp, path_in
 from sorawatch.core.naming import one_line
 from sorawatch.core.os_errors import translate
-from sorawatch.core.pairing import Match, Pairing, fold, is_defaults, is_junk, is_pause_name, pair
+from sorawatch.core.pairing import Match, Pairing, fold, is_defaults, is_junk, is_pause_name, pair, why_unused
 from sorawatch.core.settle import FileStatus, Observation, none_empty, observe, settled, settles_in
 
 if TYPE_CHECKING:
@@ -276,8 +276,7 @@ def _file_status(status: os.stat_result) -> FileStatus:
 def _reasons_to_wait(folder: _Folder, pairing: Pairing) -> dict[str, str]:
     """The names in a folder that are not part of a pair, each with the reason."""
     return {
-        **dict.fromkeys(pairing.without_image, "no image of this name"),
-        **dict.fromkeys(pairing.unknown, "not a picture format sorawatch reads"),
+        **{name: why_unused(name, pairing) for name in (*pairing.without_image, *pairing.unknown)},
         **dict.fromkeys(pairing.pause_files if folder.path else (), "stops submissions only at the top of the inbox"),
         **{
             name: f"is {kind}, which is never opened; put the file itself here"

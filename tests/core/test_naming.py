@@ -91,6 +91,9 @@ def test_a_suffix_without_room_for_any_stem_stands_alone() -> None:
             ["beach.JPG", "Beach.jpg.YAML", "beach.error.txt"],
             ["beach (2).JPG", "beach (2).jpg.YAML", "beach (2).error.txt"],
         ),
+        (["beach.jpg", "beach.yaml.txt"], ["beach (2).jpg", "beach (2).yaml.txt"]),
+        (["beach.jpg", "beach.jpg.yml.txt"], ["beach (2).jpg", "beach (2).jpg.yml.txt"]),
+        (["beach.jpg", "Beach.TXT.txt"], ["beach (2).jpg", "beach (2).TXT.txt"]),
         (["beach (2).jpg", "beach (2).yaml"], ["beach (2) (2).jpg", "beach (2) (2).yaml"]),
     ],
 )
@@ -120,7 +123,7 @@ def a_pair(draw: st.DrawFn) -> tuple[str, str | None]:
     )
     stem = os.fsdecode(os.fsencode(stem * draw(st.sampled_from([1, 1, 20, 60]))))
     suffix = draw(st.sampled_from([*IMAGE_SUFFIXES, ".JPG", ".jpg.png", ".yaml.jpg"]))
-    tail = draw(st.sampled_from([".yaml", ".yml", ".txt", ".YAML"]))
+    tail = draw(st.sampled_from([".yaml", ".yml", ".txt", ".YAML", ".yaml.txt", ".Yml.TXT", ".txt.txt"]))
     form: Literal["NFC", "NFD"] = draw(st.sampled_from(["NFC", "NFD"]))
     image = stem + suffix
     beside = draw(st.sampled_from([None, stem_of(image), image, image.swapcase()]))

@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sorawatch.core.pairing import IMAGE_SUFFIXES, SIDECAR_SUFFIXES, Match, Pairing, fold, is_defaults, is_junk, pair
+from sorawatch.core.pairing import (
+    IMAGE_SUFFIXES,
+    SIDECAR_SUFFIXES,
+    Match,
+    Pairing,
+    fold,
+    is_defaults,
+    is_junk,
+    is_yaml,
+    pair,
+    sidecar_stem,
+    why_unused,
+)
 
 NFC, NFD = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
 UNDECODABLE = os.fsdecode(b"caf\xe9")
@@ -35,6 +47,12 @@ def conflicts(*names: str) -> dict[str, str]:
         ("beach.jpg", "beach.txt"),
         ("beach.jpg", "beach.jpg.yaml"),
         ("beach.jpg", "beach.jpg.txt"),
+        ("beach.jpg", "beach.yaml.txt"),
+        ("beach.jpg", "beach.yml.txt"),
+        ("beach.jpg", "beach.txt.txt"),
+        ("beach.jpg", "beach.jpg.yaml.txt"),
+        ("beach.jpg", "Beach.YAML.Txt"),
+        (f"{NFD}.jpg", f"{NFC}.jpg.yml.txt"),
         ("Beach.JPG", "beach.Yaml"),
         ("beach.jpg", "BEACH.JPG.YML"),
         ("beach.HEIC", "beach.yaml"),
@@ -59,7 +77,16 @@ def test_what_belongs_together(image: str, sidecar: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sidecar", ["beach.png.yaml", "bea.yaml", "beach .yaml", "beach.jpg.jpg.yaml", "beach.yaml.yaml", "each.yaml"]
+    "sidecar",
+    [
+        "beach.png.yaml",
+        "bea.yaml",
+        "beach .yaml",
+        "beach.jpg.jpg.yaml",
+        "beach.yaml.yaml",
+        "each.yaml",
+        "beach.png.yaml.txt",
+    ],
 )
 def test_what_does_not_belong_together(sidecar: str) -> None:
     assert pair(["beach.jpg", sidecar]) == Pairing((Match("beach.jpg", None),), without_image=(sidecar,), unknown=())
@@ -80,6 +107,12 @@ def test_nothing_is_nothing() -> None:
 def test_a_sidecar_with_the_images_whole_name_comes_before_one_with_its_stem() -> None:
     found = pair(["beach.jpg", "beach.jpg.yaml", "beach.yaml"])
     assert found == Pairing((Match("beach.jpg", "beach.jpg.yaml"),), without_image=("beach.yaml",), unknown=())
+
+
+def test_a_second_sidecar_with_the_stem_is_told_which_one_is_used() -> None:
+    pairing = pair(["beach.jpg", "beach.jpg.yaml", "Beach.txt", "hill.txt"])
+    assert why_unused("Beach.txt", pairing) == "has no effect: beach.jpg already has the sidecar beach.jpg.yaml"
+    assert why_unused("hill.txt", pairing) == "no image of this name"
 
 
 def test_the_stem_is_left_to_the_only_image_that_has_no_sidecar_of_its_own() -> None:
@@ -126,6 +159,9 @@ def test_two_sidecars_for_one_image_are_told_apart_by_nobody() -> None:
     assert conflicts("beach.jpg", "beach.yaml", "beach.txt") == {
         "beach.jpg": "beach.jpg has 2 sidecars, beach.txt and beach.yaml. Keep one of them"
     }
+    assert conflicts("beach.jpg", "beach.yaml", "beach.yaml.txt") == {
+        "beach.jpg": "beach.jpg has 2 sidecars, beach.yaml and beach.yaml.txt. Keep one of them"
+    }
     assert conflicts("beach.jpg", "beach.jpg.yml", "Beach.jpg.yaml", "beach.yaml") == {
         "beach.jpg": "beach.jpg has 2 sidecars, Beach.jpg.yaml and beach.jpg.yml. Keep one of them"
     }
@@ -140,6 +176,12 @@ class TestNamesThatDifferInCaseOrFormAlone:
         assert pairs(f"{NFC}.jpg", f"{NFD}.jpg", f"{NFC}.jpg.yaml", f"{NFD}.jpg.yaml") == {
             f"{NFC}.jpg": f"{NFC}.jpg.yaml",
             f"{NFD}.jpg": f"{NFD}.jpg.yaml",
+        }
+
+    def test_are_told_apart_by_sidecars_with_two_suffixes(self) -> None:
+        assert pairs("Beach.jpg", "beach.jpg", "Beach.yaml.txt", "beach.txt") == {
+            "Beach.jpg": "Beach.yaml.txt",
+            "beach.jpg": "beach.txt",
         }
 
     def test_conflict_where_one_sidecar_could_be_either(self) -> None:
@@ -192,6 +234,68 @@ def test_the_sidecar_of_a_picture_named_pause_stops_nothing() -> None:
     own = (Match("pause.jpg", "pause.jpg.yaml"),)
     assert pair(["pause.jpg", "pause.jpg.yaml", "pause.txt"]) == Pairing(own, (), (), pause_files=("pause.txt",))
     assert pair(["pause.jpg", "pause"]).pause_files == ("pause",)
+
+
+@pytest.mark.parametrize(
+    ("name", "yaml", "stem"),
+    [
+        ("beach.yaml", True, "beach"),
+        ("beach.YML", True, "beach"),
+        ("beach.yaml.txt", True, "beach"),
+        ("Beach.jpg.Yml.TXT", True, "Beach.jpg"),
+        ("beach.txt", False, "beach"),
+        ("beach.txt.txt", False, "beach"),
+        ("beach.yaml.yaml", True, "beach.yaml"),
+        ("beach.jpg", False, "beach.jpg"),
+    ],
+)
+def test_the_suffix_says_how_a_sidecar_is_read(name: str, yaml: bool, stem: str) -> None:
+    assert (is_yaml(name), sidecar_stem(name)) == (yaml, stem)
+
+
+DEFAULTS = "has no effect: the defaults of a folder are called _defaults.yaml; rename it to _defaults.yaml"
+WITH_KEYS = ' and write keys in it, such as "prompt: waves"'
+WHOLE_FOLDER = 'for the whole folder write "prompt: ..." in _defaults.yaml'
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("_default.yaml", DEFAULTS),
+        ("_Default.yml", DEFAULTS),
+        ("default.yaml", DEFAULTS),
+        ("defaults.yml", DEFAULTS),
+        ("__defaults.yaml", DEFAULTS),
+        ("_defaults.yaml.txt", DEFAULTS),
+        ("_defaults.yaml.yml", DEFAULTS),
+        ("_defaults.txt", DEFAULTS + WITH_KEYS),
+        ("_default.txt.txt", DEFAULTS + WITH_KEYS),
+        ("_defaults", DEFAULTS + WITH_KEYS),
+        ("_defaults.json", DEFAULTS + WITH_KEYS),
+        ("prompt.txt", f"belongs to no image: for one image rename it, such as to beach.txt for beach.jpg; {WHOLE_FOLDER}"),
+        ("Prompts.yaml", f"belongs to no image: for one image rename it, such as to beach.yaml for beach.jpg; {WHOLE_FOLDER}"),
+        ("_prompt.yaml.txt", f"belongs to no image: for one image rename it, such as to beach.yaml for beach.jpg; {WHOLE_FOLDER}"),
+        ("my_defaults.yaml", "no image of this name"),
+        ("_defaults.jpg.yaml", "no image of this name"),
+        ("prompter.txt", "no image of this name"),
+        ("_defaults.docx", "not a picture format sorawatch reads"),
+    ],
+)  # fmt: skip
+def test_a_file_without_effect_is_told_what_it_should_be_called(name: str, why: str) -> None:
+    pairing = pair([name])
+    assert not pairing.matches
+    assert {*pairing.without_image, *pairing.unknown} == {name}
+    assert why_unused(name, pairing) == why
+
+
+def test_the_example_is_an_image_that_has_no_sidecar_yet() -> None:
+    pairing = pair(["a.jpg", "a.yaml", "my.cat.png", "prompt.txt"])
+    assert "such as to my.cat.txt for my.cat.png;" in why_unused("prompt.txt", pairing)
+
+
+@pytest.mark.parametrize("stem", ["prompt", "_default", "defaults"])
+def test_an_image_may_have_such_a_name(stem: str) -> None:
+    assert pairs(f"{stem}.jpg", f"{stem}.txt") == {f"{stem}.jpg": f"{stem}.txt"}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sorawatch.core.job import Job, Pair, State
 from sorawatch.core.lifecycle import reject
 from sorawatch.core.naming import job_id, one_line
-from sorawatch.core.pairing import YAML_SUFFIXES, fold, is_defaults
+from sorawatch.core.pairing import is_defaults, is_yaml
 from sorawatch.core.sidecar import OrderSettings, make_order, read_prompt, read_settings
 from sorawatch.core.yaml_tree import Invalid
 from sorawatch.daemon.intake.folder_limits import FolderLimits
@@ -183,7 +183,7 @@ def read_layer(path: Path, name: str) -> OrderSettings:
     name = one_line(name)
     try:
         data = yamlfile.read(path)
-        if fold(path.name).endswith(YAML_SUFFIXES):
+        if is_yaml(path.name):
             return read_settings(yamlfile.load(data, name), of_folder=is_defaults(path.name))
         return read_prompt(data, name)
     except Invalid as invalid:
