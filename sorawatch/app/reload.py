@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch import config
 from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
+from sorawatch.core.yaml_lines import without_lines
 from sorawatch.daemon.messages import ConfigReloaded, Parts
 from sorawatch.errors import Blocked, ConfigError, Deferred
 
@@ -43,7 +44,7 @@ class Reloader:
         try:
             return self._read()
         except ConfigError as error:
-            return _refused("; ".join(str(problem) for problem in error.problems))
+            return _refused("; ".join(without_lines(str(problem)) for problem in error.problems))
         except (Blocked, Deferred) as error:
             return _refused(f"{error}. {error.hint}" if isinstance(error, Blocked) else str(error))
         except Exception as error:

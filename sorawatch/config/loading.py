@@ -75,7 +75,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     findings = Findings()
     try:
         data = yamlfile.read(Path(os.path.realpath(path)))
-        tree = yamlfile.load(data, path.name)
+        tree = yamlfile.load(data, path.name, confidential=True)
     except Invalid as invalid:
         raise ConfigError(invalid.problems) from invalid
     except (Deferred, Blocked) as error:

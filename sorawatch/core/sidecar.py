@@ -7,6 +7,7 @@ all layers together.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -25,11 +26,12 @@ from sorawatch.core.value_checks import (
     suggest,
     text,
 )
+from sorawatch.core.yaml_lines import trimmed
 from sorawatch.core.yaml_tree import Invalid, Node, decode
 from sorawatch.errors import Problem, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 MAX_PROMPT = 32_000
 """Characters: ``maxLength`` in the OpenAPI schema of the API."""
@@ -41,6 +43,8 @@ MAX_PRIORITY = 1_000_000
 KEYS = ("prompt", "model", "size", "seconds", "fit", "focus", "priority")
 SIZE_FORM = "Allowed: WIDTHxHEIGHT such as 1280x720"
 
+_PROMPT_KEY = re.compile(r"^[\s{]*[\"']?prompt[\"']?\s*[:\uff1a]", re.MULTILINE | re.IGNORECASE)
+"""YAML or JSON in a ``.txt`` file, which would be ordered as it stands, with its keys."""
 _SECONDS = re.compile(r"[0-9]{1,4}", re.ASCII)
 _SIZE = re.compile(r"\s*([0-9]{1,5})\s*[xX×]\s*([0-9]{1,5})\s*", re.ASCII)
 
@@ -107,8 +111,11 @@ def read_prompt(data: bytes, name: str) -> OrderSettings:
     """The settings of the ``.txt`` sidecar ``name``, whose whole text is the prompt."""
     try:
         written = decode(data, name)
-        if not written.strip():
+        if not trimmed(written):
             raise CheckError("is empty", "Write what moves, and how the camera moves.")
+        if _PROMPT_KEY.search(written):
+            what = 'has a line that begins with "prompt:", although its whole text is the prompt'
+            raise CheckError(what, 'Remove the word, or rename the file so that it ends with ".yaml".')
         return OrderSettings(
             prompt=prompt(Node(written, written)), name=name, places=MappingProxyType({"prompt": name})
         )
@@ -188,7 +195,16 @@ def catalogue_problems(layers: Sequence[OrderSettings], catalogue: Mapping[str, 
 
 def prompt(node: Node) -> str:
     """A prompt without white space around it, with the line endings that the API returns."""
-    stripped = text(node).strip().replace("\r\n", "\n").replace("\r", "\n")
+    if isinstance(node.value, (tuple, Mapping)):
+        what = f"is {describe(node)}, but text is needed"
+        if node.written:
+            raise CheckError(what, "Put the text in quotes.", text=node.written)
+        raise CheckError(what, 'Write several lines of text indented below "prompt: |".')
+    if node.with_comments:
+        what = 'is cut off at " #", which begins a comment' if node.text else 'is empty, since " #" begins a comment'
+        hint = "Put a comment on a line of its own, and text that belongs to the prompt in quotes."
+        raise CheckError(what, hint, text=node.with_comments)
+    stripped = trimmed(text(node)).replace("\r\n", "\n").replace("\r", "\n")
     if len(stripped) > MAX_PROMPT:
         raise CheckError(f"has {len(stripped)} characters", f"Allowed: at most {MAX_PROMPT}.")
     return stripped

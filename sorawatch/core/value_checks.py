@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
 from sorawatch.core.order import MICROS
+from sorawatch.core.yaml_lines import folded_key, instead, quoted, trimmed
 from sorawatch.core.yaml_tree import EMPTY, Node
 from sorawatch.errors import Problem
 
@@ -34,10 +35,12 @@ _EXACT = Context(traps=[Inexact, InvalidOperation])
 class CheckError(Exception):
     """A value that a check refuses: ``what`` is wrong with it, and a ``hint``. Neither names the place."""
 
-    def __init__(self, what: str, hint: str) -> None:
+    def __init__(self, what: str, hint: str, *, text: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.hint = hint
+        self.text = text
+        """The text that was probably meant. The message ends with the line that gives it to the key."""
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
@@ -74,7 +77,7 @@ def describe(node: Node) -> str:
 
 
 def _shortened(text: str) -> str:
-    line = " ".join(text.split())
+    line = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in " ".join(text.split()))
     return line if len(line) <= 60 else f"{line[:57]}..."
 
 
@@ -82,7 +85,7 @@ def text(node: Node) -> str:
     """Any scalar as it was written, so that ``prompt: 2024`` and ``prompt: yes`` stay text."""
     if isinstance(node.value, (tuple, Mapping)):
         raise CheckError(f"is {describe(node)}, but text is needed", "Write plain text, in quotes if in doubt.")
-    if node.value is None or not node.text.strip():
+    if node.value is None or not trimmed(node.text):
         raise CheckError("is empty", "Write some text after the colon, or remove the line.")
     return node.text
 
@@ -194,8 +197,12 @@ class Section:
         self._path = path
         self._keys: list[str] = []
         self._nodes = EMPTY
+        self._spellings: dict[str, str] = {}
+        """The first spelling of each key, by the form in which keys are compared."""
         if isinstance(node.value, Mapping):
             self._nodes = node.value
+            for key in self._nodes:
+                self._spellings.setdefault(folded_key(key), key)
         elif node.value is not None:
             where = f"{node.place}, {path}" if path else node.place
             what = f"is {describe(node)}, but keys are needed"
@@ -213,8 +220,8 @@ class Section:
         return self._node.line
 
     def node(self, key: str) -> Node | None:
-        """The value at ``key`` before any check, or None where it is absent."""
-        return self.findings.overrides.get(self._dotted(key)) or self._nodes.get(key)
+        """The value at ``key``, in any case, before any check; None if it is absent."""
+        return self.findings.overrides.get(self._dotted(key)) or self._nodes.get(self._spelling(key))
 
     def where(self, key: str) -> str:
         """The place of ``key`` for a message; the file and the key if it is absent."""
@@ -231,14 +238,14 @@ class Section:
         try:
             return check(node)
         except CheckError as error:
-            self.report(key, error.what, error.hint)
+            self.report(key, error.what, instead(error.hint, quoted(key, error.text)) if error.text else error.hint)
             return default
 
     def section(self, key: str) -> Section:
         """The mapping at ``key``; it has no keys if it is absent or empty."""
         self._keys.append(key)
         absent = Node(None, source=self._node.source)
-        return Section(self._nodes.get(key, absent), self.findings, self._dotted(key))
+        return Section(self._nodes.get(self._spelling(key), absent), self.findings, self._dotted(key))
 
     def report(self, key: str, what: str, hint: str) -> None:
         """Report a problem at ``key``."""
@@ -248,11 +255,20 @@ class Section:
     def close(self) -> tuple[str, ...]:
         """Report every unknown key. Returns the known keys that are most similar to them."""
         similar = []
+        spellings = {folded_key(key): self._spelling(key) for key in self._keys}
         for key in self._nodes:
-            if key not in self._keys:
+            read = spellings.get(folded_key(key))
+            if read is not None and key != read:
+                what = f'is the key "{read}" a second time (the other is in line {self._nodes[read].line})'
+                self.report(key, what, "Keep one of the two.")
+            elif read is None:
                 self.report(key, "is not a known key", suggest(key, self._keys))
                 similar.append(nearest(key, self._keys))
         return tuple(key for key in similar if key)
+
+    def _spelling(self, key: str) -> str:
+        """How the file writes ``key``. A key that is written exactly so comes first."""
+        return key if key in self._nodes else self._spellings.get(folded_key(key), key)
 
     def _dotted(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key

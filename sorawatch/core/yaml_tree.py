@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -23,6 +24,10 @@ EMPTY: Mapping[str, Node] = MappingProxyType({})
 # Everything but the characters that YAML allows (YAML 1.2.2, production 1). NUL and lone surrogates would break paths
 # and requests later, when their cause is hard to find.
 _CONTROL_CHARACTER = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+# "p\0r\0" or "\0p\0r": what editors call "Unicode", if they leave out the byte order mark.
+_NULS_OF_UTF16 = re.compile(rb"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]")
+_SAVE_AS_UTF8 = "Save it with the encoding UTF-8."
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -52,6 +57,10 @@ class Node:
     source: str = field(default="", compare=False)
     line: int = field(default=0, compare=False)
     """Counted from 1; 0 if there are no lines, as in an environment variable."""
+    with_comments: str = field(default="", compare=False)
+    """An unquoted scalar with the comments that may have been meant as a part of it; empty without any."""
+    written: str = field(default="", compare=False)
+    """A list or mapping in brackets, as it is written."""
 
     @property
     def place(self) -> str:
@@ -75,21 +84,28 @@ def resolve(text: str) -> Scalar:
 
 
 def decode(data: bytes, name: str) -> str:
-    """The text of the small UTF-8 file ``name``; a byte order mark is dropped.
+    """The text of the small file ``name`` in UTF-8, or in UTF-16 with a byte order mark, which is dropped.
 
     Raises:
-        Invalid: over 64 KiB, not UTF-8, or with control characters.
+        Invalid: over 64 KiB, in another encoding, or with control characters.
     """
     if len(data) > MAX_BYTES:
         raise Invalid(Problem(name, f"is larger than {MAX_BYTES // 1024} KiB", "Shorten it."))
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif _NULS_OF_UTF16.match(data):
+        what = "is UTF-16 text without the byte order mark that would say so"
+        raise Invalid(Problem(name, what, _SAVE_AS_UTF8))
+    else:
+        encoding = "utf-8-sig"
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         # The positions of the error do not count a byte order mark.
         line = error.object[: error.start].count(b"\n") + 1
-        what = f"is not UTF-8 text (byte 0x{error.object[error.start]:02x})"
-        hint = "Save it with the encoding UTF-8."
-        raise Invalid(Problem(f"{name} line {line}", what, hint)) from error
+        kind = "UTF-16" if encoding == "utf-16" else "UTF-8"
+        what = f"is not {kind} text (byte 0x{error.object[error.start]:02x})"
+        raise Invalid(Problem(f"{name} line {line}", what, _SAVE_AS_UTF8)) from error
     if bad := find_control_character(text):
         line = text[: bad.start()].count("\n") + 1
         hint = "Remove that character, or save the file again as plain text in UTF-8."

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sorawatch.config.catalogue import BUILT_IN
+from sorawatch.core.limits import Limits
 from sorawatch.core.order import Aim, Fit, Focus, Model, Order, Point, Size, parse_focus
 from sorawatch.core.sidecar import OrderSettings, make_order, read_prompt, read_settings
 from sorawatch.core.yaml_tree import MAX_BYTES, Invalid
@@ -141,7 +142,8 @@ REFUSED = {
     ),
     "prompt a list": (
         "prompt: [waves, sand]\n",
-        "beach.yaml line 1, prompt: is a list, but text is needed. Write plain text, in quotes if in doubt.",
+        "beach.yaml line 1, prompt: is a list, but text is needed. Put the text in quotes:"
+        "\n    prompt: '[waves, sand]'",
     ),
     "prompt too long": (
         f"prompt: {'x' * 32_001}\n",
@@ -295,6 +297,160 @@ TEXT_REFUSED = {
 def test_a_text_file_that_is_no_prompt(kind: str) -> None:
     data, message = TEXT_REFUSED[kind]
     assert refusal(read_prompt(data, "beach.txt")) == message
+
+
+HASHTAGS = {
+    "prompt: cat plays piano #funny #cat\n": "prompt: 'cat plays piano #funny #cat'",
+    "seconds: 8\r\nprompt: cat\t#funny\r\nfit: pad\r\n": "prompt: 'cat #funny'",
+    'prompt: it\'s # 1 of "many"\n': "prompt: 'it''s # 1 of \"many\"'",
+    "Prompt: cat #funny: yes\n": "prompt: 'cat #funny: yes'",
+    "prompt: cat plays\n  piano #funny\nseconds: 8\n": "prompt: 'cat plays piano #funny'",
+    "prompt: cat\n\n  #funny\n  #cat\n# a comment\nseconds: 8\n": "prompt: 'cat #funny #cat'",
+    "prompt:\n  #funny\n  cat plays\n": "prompt: '#funny cat plays'",
+    "prompt: # what moves\n  cat plays\n": "prompt: '# what moves cat plays'",
+    "prompt: ~ #funny\n": "prompt: '~ #funny'",
+    "{prompt: cat #funny\n}": "prompt: 'cat #funny'",
+}
+"""Sidecars of which a part of the prompt would be a comment, and the line to write instead."""
+
+
+class TestHashtags:
+    @pytest.mark.parametrize("text", HASHTAGS)
+    def test_a_prompt_that_a_comment_cuts_off_is_not_ordered(self, text: str) -> None:
+        line = text[: text.lower().index("prompt")].count("\n") + 1
+        assert refusal(settings(text)) == (
+            f'beach.yaml line {line}, prompt: is cut off at " #", which begins a comment. Put a comment on a line of'
+            f" its own, and text that belongs to the prompt in quotes:\n    {HASHTAGS[text]}"
+        )
+
+    @pytest.mark.parametrize("text", HASHTAGS)
+    def test_the_line_to_write_gives_the_whole_prompt(self, text: str) -> None:
+        line = HASHTAGS[text]
+        assert order(line).prompt == line.removeprefix("prompt: '").removesuffix("'").replace("''", "'")
+
+    @pytest.mark.parametrize("text", ["prompt: #funny\n", "seconds: 8\nprompt:\n  #funny\n", "prompt: #funny"])
+    def test_a_prompt_of_hashtags_alone(self, text: str) -> None:
+        told = refusal(settings(text))
+        assert ', prompt: is empty, since " #" begins a comment. ' in told
+        assert told.endswith("in quotes:\n    prompt: '#funny'")
+
+    def test_folder_defaults_are_checked_too(self) -> None:
+        told = refusal(settings("seconds: 8"), settings("prompt: cat #funny", "trip/_defaults.yaml"))
+        assert told.startswith('trip/_defaults.yaml line 1, prompt: is cut off at " #"')
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "prompt: cat\nseconds: 8 # short\nfit: crop #funny\n",
+            "# a comment\nprompt: cat\n# another\n",
+            "prompt: cat\n#seconds: 4\n",
+            "prompt: cat\n  # what moves\n",
+            "# prompt: dog\nprompt: cat",
+            "prompt: 'cat' # a comment\n",
+            'prompt: "cat" # a comment\n',
+            "prompt: | # a comment\n  cat\n# another\n",
+            "prompt: cat\nseconds: 8\n  #funny\n",
+        ],
+    )
+    def test_other_comments_are_comments(self, text: str) -> None:
+        assert order(text).prompt == "cat"
+
+    @pytest.mark.parametrize(
+        ("text", "prompt"),
+        [
+            ("prompt: cat#1 plays\n", "cat#1 plays"),
+            ("prompt: 'cat #funny'\n", "cat #funny"),
+            ("prompt: |\n  cat #funny\n  #cat\n", "cat #funny\n#cat"),
+            ("prompt: >\n  cat\n  #cat\n", "cat #cat"),
+        ],
+    )
+    def test_a_hashtag_that_cuts_nothing_is_part_of_the_prompt(self, text: str, prompt: str) -> None:
+        assert order(text).prompt == prompt
+
+
+class TestKeysInAnyCase:
+    @pytest.mark.parametrize(
+        "text", ["Prompt: cat\nSeconds: 4", "PROMPT: cat\nSECONDS : 4", "pro\u200bmpt: cat\n'seconds\xa0': 4"]
+    )
+    def test_are_accepted(self, text: str) -> None:
+        found = order(text)
+        assert (found.prompt, found.seconds) == ("cat", 4)
+
+    def test_problems_are_told_as_usual(self) -> None:
+        assert refusal(settings("Prompt: x\nFit: Cropped")).startswith('beach.yaml line 2, fit: is "Cropped".')
+
+    def test_a_wrong_value_is_not_answered_by_a_lower_layer(self) -> None:
+        assert refusal(settings("Prompt:\n"), settings("prompt: y", "_defaults.yaml")).startswith(
+            "beach.yaml line 1, prompt: is empty."
+        )
+
+    @pytest.mark.parametrize(("first", "second"), [("prompt", "Prompt"), ("Prompt", "PROMPT")])
+    def test_two_spellings_of_one_key_are_refused(self, first: str, second: str) -> None:
+        assert refusal(settings(f"{first}: cat\n{second}: dog\n")) == (
+            f'beach.yaml line 2, {second}: is the key "{first}" a second time (the other is in line 1).'
+            f" {texts.KEEP_ONE}"
+        )
+
+    def test_the_exact_spelling_is_the_key(self) -> None:
+        assert refusal(settings("Prompt: cat\nprompt: dog\n")) == (
+            f'beach.yaml line 1, Prompt: is the key "prompt" a second time (the other is in line 2). {texts.KEEP_ONE}'
+        )
+
+    def test_limits_of_a_folder(self) -> None:
+        tree = yamlfile.load(b"Limits: {In_Flight: 2}", "_defaults.yaml")
+        assert read_settings(tree, of_folder=True).limits == Limits(in_flight=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("prompt: [slow motion]\n", "prompt: '[slow motion]'"),
+        ("prompt: [it's,\n  slow] # a comment\nseconds: 8\n", "prompt: '[it''s, slow]'"),
+        ("prompt: {cat: dog}\n", "prompt: '{cat: dog}'"),
+    ],
+)
+def test_a_prompt_in_brackets_is_shown_in_quotes(text: str, line: str) -> None:
+    assert refusal(settings(text)).endswith(f", but text is needed. Put the text in quotes:\n    {line}")
+    assert order(line)
+
+
+@pytest.mark.parametrize("text", ["prompt:\n  - cat\n  - dog\n", "prompt:\n  Scene: cat\n  Camera: slow\n"])
+def test_a_prompt_of_several_parts_is_told_how_to_write_a_text(text: str) -> None:
+    assert refusal(settings(text)).endswith('Write several lines of text indented below "prompt: |".')
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+def test_the_encodings_of_windows(encoding: str) -> None:
+    data = "prompt: W\u00e4lder \N{WATER WAVE}\r\nseconds: 4\r\n".encode(encoding)
+    assert make_order([read_settings(yamlfile.load(data, "a.yaml")), CONFIG], CATALOGUE).seconds == 4
+    layer = read_prompt("W\u00e4lder \N{WATER WAVE}\r\nslow".encode(encoding), "a.txt")
+    assert make_order([layer, CONFIG], CATALOGUE).prompt == "W\u00e4lder \N{WATER WAVE}\nslow"
+
+
+def test_invisible_characters_are_no_prompt() -> None:
+    assert refusal(settings("prompt: '\u200b \ufeff'")).startswith("beach.yaml line 1, prompt: is empty.")
+    assert refusal(read_prompt("\u200b\n\ufeff".encode(), "beach.txt")).startswith("beach.txt: is empty.")
+    assert order("prompt: '\u200bcat\u2060 '").prompt == "cat"
+
+
+def test_invisible_characters_of_a_wrong_value_are_shown() -> None:
+    assert r'fit: is "cr\u200bop". Did you mean "crop"?' in refusal(settings("prompt: x\nfit: cr\u200bop"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["prompt: cat", "Prompt : cat\r\nseconds: 8", "model: sora-2\nprompt: cat", '{"prompt": "cat"}', "prompt\uff1acat"],
+)
+def test_yaml_in_a_text_file_is_not_ordered_as_a_prompt(text: str) -> None:
+    assert refusal(read_prompt(text.encode(), "beach.txt")) == (
+        'beach.txt: has a line that begins with "prompt:", although its whole text is the prompt.'
+        ' Remove the word, or rename the file so that it ends with ".yaml".'
+    )
+
+
+@pytest.mark.parametrize("text", ["Prompt engineer at work: slow", "A prompt: cat", "prompts: cat", "cat #funny: a"])
+def test_other_text_is_a_prompt(text: str) -> None:
+    assert make_order([read_prompt(text.encode(), "beach.txt"), CONFIG], CATALOGUE).prompt == text
 
 
 LINES = st.lists(

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sorawatch.core.yaml_lines import quoted
 from sorawatch.core.yaml_tree import MAX_BYTES, Invalid, Node
 from sorawatch.edges import yamlfile
 from sorawatch.errors import Deferred
+from tests.support import texts
 
 
 def plain(node: Node) -> Any:
@@ -99,6 +101,68 @@ class TestValues:
     def test_a_byte_order_mark_and_windows_lines_are_tolerated(self) -> None:
         assert load("\ufeffprompt: Wellen\r\nseconds: 8\r\n") == {"prompt": "Wellen", "seconds": 8}
 
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+    def test_utf_16_with_a_byte_order_mark(self, encoding: str) -> None:
+        mark = "" if encoding == "utf-16" else "\ufeff"
+        data = f"{mark}prompt: Wellen \N{WATER WAVE}\r\nseconds: 8\r\n".encode(encoding)
+        assert plain(yamlfile.load(data, "beach.yaml")) == {"prompt": "Wellen \N{WATER WAVE}", "seconds": 8}
+
+    @pytest.mark.parametrize(
+        ("written", "prompt"),
+        [
+            (r'"\ud83c\udf0a"', "\N{WATER WAVE}"),
+            (r'"a \uD83D\uDE00\ud83c\udf0a b"', "a \N{GRINNING FACE}\N{WATER WAVE} b"),
+            (r"'\ud83c\udf0a'", r"\ud83c\udf0a"),
+            (r"\ud83c\udf0a", r"\ud83c\udf0a"),
+        ],
+    )
+    def test_emoji_as_json_escapes_them(self, written: str, prompt: str) -> None:
+        assert load(f"prompt: {written}") == {"prompt": prompt}
+        if written.startswith('"'):
+            assert load(f'{{"prompt": {written}}}') == {"prompt": prompt}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "prompt:\tcat\nseconds:\t8",
+            "prompt: \t cat\t\nseconds: 8\t",
+            "prompt\t: cat\n\t\nseconds\t:\t8\t# a comment\n\t# another\n",
+            '{\n\t"prompt":\t"cat",\n\t"seconds":\t8\t\n}\t\n',
+            '"prompt"\t:\t"cat"\t\n"seconds":\t8',
+            "prompt: cat\nseconds: 8\n---\n",
+            "prompt: cat\nseconds: 8\n---",
+            "---\nprompt: cat\nseconds: 8\n---\n",
+            "--- # a comment\nprompt: cat\nseconds: 8\n---\n# the end\n",
+            "---\r\nprompt: cat\r\nseconds: 8\r\n...\r\n",
+            "prompt: cat\nseconds: 8\n...\n---\n...\n",
+            "\x85prompt: cat\x85\n\x85seconds: 8\x85\n",
+            "\xa0prompt:\xa0cat\xa0\n\xa0seconds:\xa08\xa0\n",
+            "prompt:\u3000cat\nseconds\u3000:\u30008",
+            "\u200bprompt:\u200bcat\n\u200bseconds:\u200b 8\u200b",
+            "prompt : cat\nseconds : 8",
+            "\ufeff\ufeffprompt: cat\nseconds: 8",
+            "prompt:\xa0'cat'\n\"seconds\":\xa08",
+        ],
+    )
+    def test_what_can_have_only_one_meaning_is_accepted(self, text: str) -> None:
+        assert load(text) == {"prompt": "cat", "seconds": 8}
+
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            ("video:\n\xa0\xa0prompt: cat", {"prompt": "cat"}),
+            ("video:\n  prompt: |\n\xa0\xa0\xa0\xa0cat\n  \xa0 dog", {"prompt": "cat\ndog"}),
+            ("video: cat\tdog", "cat\tdog"),
+            ("video: cat\tplays\t\n  piano", "cat\tplays piano"),
+            ("video: cat\x85dog\u2028mouse", "cat dog mouse"),
+            ("video: cat\xa0#1 a\xa0!\u200b", "cat\xa0#1 a\xa0!"),
+            ("video: '\xa0cat\u200b'", "\xa0cat\u200b"),
+            ("video: \N{WOMAN}\u200d\N{HEAVY BLACK HEART}\ufe0f", "\N{WOMAN}\u200d\N{HEAVY BLACK HEART}\ufe0f"),
+        ],
+    )
+    def test_white_space_in_text_stays(self, text: str, value: Any) -> None:
+        assert load(text) == {"video": value}
+
     def test_the_largest_file_is_read(self) -> None:
         head = b"prompt: "
         assert yamlfile.load(head + b"x" * (MAX_BYTES - len(head)), "beach.yaml")
@@ -108,17 +172,19 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "anchor": (
         "a: &x 1\nb: 2\n",
         "beach.yaml line 1: uses an anchor (&) or alias (*), which is not supported. Write the value out; put text that"
-        ' starts with "&" or "*" in quotes.',
+        ' starts with "&" or "*" in quotes:'
+        "\n    a: '&x 1'",
     ),
     "alias": (
         "a: 1\nb: *slow\n",
         "beach.yaml line 2: uses an anchor (&) or alias (*), which is not supported. Write the value out; put text that"
-        ' starts with "&" or "*" in quotes.',
+        ' starts with "&" or "*" in quotes:'
+        "\n    b: '*slow'",
     ),
     "emphasis": (
         "prompt: **slow** waves\n",
         "beach.yaml line 1, column 10: text starts with & or *, which YAML keeps for itself."
-        " Put the whole text after the key in quotes, or correct the line.",
+        " Correct the line, or put the whole text after the key in quotes:\n    prompt: '**slow** waves'",
     ),
     "duplicate key": (
         "seconds: 4\nprompt: x\nseconds: 8\n",
@@ -131,12 +197,14 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "custom tag": (
         "a: !!python/object/apply:os.system [ls]\n",
         "beach.yaml line 1: uses a tag (!), which is not supported."
-        ' Remove it; put text that starts with "!" in quotes.',
+        ' Remove it; put text that starts with "!" in quotes:'
+        "\n    a: '!!python/object/apply:os.system [ls]'",
     ),
     "exclamation": (
         "prompt: !wow what waves\n",
         "beach.yaml line 1: uses a tag (!), which is not supported."
-        ' Remove it; put text that starts with "!" in quotes.',
+        ' Remove it; put text that starts with "!" in quotes:'
+        "\n    prompt: '!wow what waves'",
     ),
     "second document": (
         "a: 1\n---\nb: 2\n",
@@ -165,7 +233,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "colon in the text": (
         "prompt: Scene: the waves\n",
         'beach.yaml line 1, column 14: has a second ": " in one line, or a wrong indentation.'
-        " Put the whole text after the key in quotes, or correct the line.",
+        " Correct the line, or put the whole text after the key in quotes:\n    prompt: 'Scene: the waves'",
     ),
     "line without a key": (
         "prompt: waves\nslowly\nseconds: 8\n",
@@ -177,25 +245,27 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     ),
     "open bracket": (
         "sizes: [1, 2\n",
-        "beach.yaml line 1, column 8: a bracket is opened and never closed. Close it, or put the text in quotes.",
+        "beach.yaml line 1, column 8: a bracket is opened and never closed. Close it, or put the text in quotes:"
+        "\n    sizes: '[1, 2'",
     ),
     "text after a quote": (
         "prompt: 'waves' and sand\n",
         "beach.yaml line 1, column 17: is indented differently from the lines above it, or text follows a quote."
-        " Put the whole text after the key in quotes, or correct the line.",
+        " Correct the line, or put the whole text after the key in quotes:\n    prompt: '''waves'' and sand'",
     ),
     "reserved character": (
         "prompt: @home\n",
         "beach.yaml line 1, column 9: a value starts with a character that YAML keeps for itself."
-        " Put the whole text after the key in quotes, or correct the line.",
+        " Correct the line, or put the whole text after the key in quotes:\n    prompt: '@home'",
     ),
     "unknown escape": (
         'prompt: "C:\\wave"\n',
-        "beach.yaml line 1, column 13: has an unknown escape after a backslash. Use single quotes instead of double.",
+        "beach.yaml line 1, column 13: has an unknown escape after a backslash. Use single quotes instead of double:"
+        "\n    prompt: 'C:\\wave'",
     ),
     "impossible escape": (
         'a: 1\nprompt: "\\UFFFFFFFF"\n',
-        "beach.yaml line 2: is not valid YAML. Put the text of that line in single quotes.",
+        "beach.yaml line 2: is not valid YAML. Put the text of that line in single quotes:\n    prompt: '\\UFFFFFFFF'",
     ),
     "NUL by escape": (
         'a: 1\nprompt: "\\0"\n',
@@ -214,9 +284,46 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         "a: 1\nprompt: Wellen über Sand\n".encode("latin-1"),
         "beach.yaml line 2: is not UTF-8 text (byte 0xfc). Save it with the encoding UTF-8.",
     ),
-    "UTF-16": (
-        "prompt: waves".encode("utf-16"),
-        "beach.yaml line 1: is not UTF-8 text (byte 0xff). Save it with the encoding UTF-8.",
+    "UTF-16 without a byte order mark": (
+        "prompt: waves".encode("utf-16-le"),
+        f"beach.yaml: is UTF-16 text without the byte order mark that would say so. {texts.SAVE_AS_UTF8}",
+    ),
+    "UTF-16 without a byte order mark, big-endian": (
+        "\r\nprompt: Wellen über Sand".encode("utf-16-be"),
+        f"beach.yaml: is UTF-16 text without the byte order mark that would say so. {texts.SAVE_AS_UTF8}",
+    ),
+    "UTF-16, cut off": (
+        "prompt: waves".encode("utf-16")[:-1],
+        f"beach.yaml line 1: is not UTF-16 text (byte 0x73). {texts.SAVE_AS_UTF8}",
+    ),
+    "UTF-32": (
+        "prompt: waves".encode("utf-32"),
+        "beach.yaml line 1: contains the control character U+0000."
+        " Remove that character, or save the file again as plain text in UTF-8.",
+    ),
+    "text after a closing line": (
+        "---\nprompt: waves\n---\nMore text\n",
+        'beach.yaml line 3: starts a second document. Remove the line "---" and what follows.',
+    ),
+    "a second half of a surrogate pair alone": (
+        'prompt: "\\udf0a\\ud83c"\n',
+        "beach.yaml line 1: contains the control character U+DF0A. Remove that escape.",
+    ),
+    "a file that says prompt twice": (
+        "prompt: waves\nprompt\xa0: hills\n",
+        'beach.yaml line 2: has the key "prompt" a second time (first in line 1). Keep one of the two.',
+    ),
+    "tab before a key": (
+        "\tprompt: waves\n",
+        "beach.yaml line 1, column 1: has a tab where YAML allows only spaces. Use spaces to indent.",
+    ),
+    "tab before a continued line": (
+        "prompt: waves\n\tslowly\n",
+        "beach.yaml line 2, column 1: has a tab where YAML allows only spaces. Use spaces to indent.",
+    ),
+    "Markdown around it": (
+        "```yaml\nprompt: waves\n```\n",
+        "beach.yaml line 1, column 1: is Markdown and not YAML. Remove the lines that consist of ```.",
     ),
     "too large": (
         b"prompt: " + b"x" * MAX_BYTES,
@@ -229,6 +336,71 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 def test_a_refusal_says_where_what_and_how_to_mend_it(kind: str) -> None:
     data, message = REFUSED[kind]
     assert refusal(data) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("prompt: cat's: `dog`\n", "prompt: 'cat''s: `dog`'"),
+        ("seconds: 8\nprompt: {slow} cat\nfit: pad\n", "prompt: '{slow} cat'"),
+        ("prompt: [slow] cat\n", "prompt: '[slow] cat'"),
+        ("prompt: - cat\n", "prompt: '- cat'"),
+        ("prompt: ? cat\n", "prompt: '? cat'"),
+        ("prompt: | cat\n", "prompt: '| cat'"),
+        ("prompt: > cat\n", "prompt: '> cat'"),
+        ("prompt: % cat\n", "prompt: '% cat'"),
+        ("prompt: `cat`\n", "prompt: '`cat`'"),
+        ("prompt: *cat* dog\n", "prompt: '*cat* dog'"),
+        ("prompt: &cat\n", "prompt: '&cat'"),
+        ("prompt: , cat\n", "prompt: ', cat'"),
+        ("prompt: : cat\n", "prompt: ': cat'"),
+        ("prompt: Scene:  a\tcat  # 1\n", "prompt: 'Scene: a cat # 1'"),
+        ("prompt: 'it's a cat'\n", "prompt: 'it''s a cat'"),
+        ('prompt: "She says "hi" to: it"\n', "prompt: 'She says \"hi\" to: it'"),
+        ('prompt: "cat" and "dog"\n', 'prompt: \'"cat" and "dog"\''),
+        ("prompt: \u201ccat: dog\u201d\n", "prompt: 'cat: dog'"),
+        ("prompt: \u201ccat\u201d: \u201cdog\u201d\n", "prompt: '\u201ccat\u201d: \u201cdog\u201d'"),
+        ("prompt: Scene one\n  Scene: two\n\n  the end\nseconds: 8\n", "prompt: 'Scene one Scene: two the end'"),
+        ("prompt: cat #funny\n  and more\nseconds: 8\n", "prompt: 'cat #funny and more'"),
+        ("prompt: a: b\nfit: c: d\n", "prompt: 'a: b'"),
+        ("video:\n  prompt: a: b\n", "prompt: 'a: b'"),
+        ("prompt:cat\n", "prompt: cat"),
+        ("prompt:it's a cat #1\n", "prompt: 'it''s a cat #1'"),
+        ("seconds: 8\nprompt:cat\nfit: pad\n", "prompt: cat"),
+        ("prompt:cat\nfit: pad\nseconds: 8\n", "prompt: cat"),
+        ("prompt\uff1acat\n", "prompt: cat"),
+        ("prompt:cat\nseconds:8\n", "prompt: cat"),
+    ],
+)
+def test_the_line_to_write_is_shown_in_full(text: str, line: str) -> None:
+    assert refusal(text).endswith(f":\n    {line}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "prompt: |\n    a\n  b: c\n",
+        "prompt: x\n- y\n",
+        "a: b: c\na: d\n" * 2,
+        "prompt: 'tis the season\n",
+        "https://example.org\n",
+    ],
+)
+def test_no_line_is_shown_that_would_be_wrong_as_well(text: str) -> None:
+    message = refusal(text)
+    assert "\n" not in message or message.endswith("\n    a: 'b: c'")
+
+
+def test_a_confidential_file_is_not_quoted() -> None:
+    with pytest.raises(Invalid) as caught:
+        yamlfile.load(b"headers: Key: secret", "config.yaml", confidential=True)
+    assert "secret" not in str(caught.value)
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs", "Cn"]), min_size=1, max_size=40))
+@example("it's #1: \\ \"x\" '")
+def test_a_quoted_line_gives_the_text_that_it_quotes(text: str) -> None:
+    assert load(quoted("prompt", text)) == {"prompt": " ".join(text.split())}
 
 
 @given(

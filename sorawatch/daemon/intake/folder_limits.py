@@ -8,6 +8,7 @@ from sorawatch.core.budget import LimitReached, LimitScope
 from sorawatch.core.limits import Limits
 from sorawatch.core.pause import Pause
 from sorawatch.core.settle import FileStatus, Observation, none_empty, observe, settled, settles_in
+from sorawatch.core.yaml_lines import without_lines
 from sorawatch.errors import Blocked, Deferred
 
 if TYPE_CHECKING:
@@ -84,8 +85,12 @@ class FolderLimits:
 
 
 def _first_problem(settings: OrderSettings) -> str:
-    """The first problem with the limits, or else the first problem, without its full stop."""
-    return str(next((each for each in settings.problems if "limit" in each.where), settings.problems[0])).rstrip(".")
+    """The problem with the limits, or else the first one, without its full stop, as part of a longer sentence.
+
+    The line to write instead is left out: it contains the prompt, and the sentence is logged.
+    """
+    problem = next((each for each in settings.problems if "limit" in each.where), settings.problems[0])
+    return without_lines(str(problem)).rstrip(".:")
 
 
 def _blocked(folder: str, file: str, reason: str, *, lasting: bool) -> LimitScope:

@@ -10,6 +10,7 @@ from sorawatch.core.budget import dollars
 from sorawatch.core.job import Job, State
 from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
 from sorawatch.core.naming import one_line
+from sorawatch.core.yaml_lines import without_lines
 from sorawatch.edges.logs import PROMPTS
 
 if TYPE_CHECKING:
@@ -53,9 +54,13 @@ def _log(level: int, job: Job, text: str, event: LogEvent, seconds: float | None
 
 
 def _without_prompt(job: Job) -> Job:
-    """The job with its prompt removed from the reason, because servers often repeat it there."""
+    """The job with its prompt removed from the reason.
+
+    Servers often repeat it, and problems of a sidecar may end with the line to write instead.
+    """
     prompt = job.order.prompt if job.order is not None else ""
-    return replace(job, reason=job.reason.replace(prompt, "[prompt]")) if len(prompt) >= _LEAST_PROMPT else job
+    reason = without_lines(job.reason)
+    return replace(job, reason=reason.replace(prompt, "[prompt]") if len(prompt) >= _LEAST_PROMPT else reason)
 
 
 def _name(job: Job) -> str:

@@ -104,6 +104,48 @@ class TestSidecars:
         assert {*orders} == {"a.jpg", "a.png"}
         assert all("Give each its own sidecar: a.jpg.yaml, a.png.yaml" in str(order) for order in orders.values())
 
+    @pytest.mark.parametrize("name", ["beach.yaml.txt", "Beach.YML.TXT", "beach.jpg.yaml.txt"])
+    def test_yaml_may_be_called_txt_as_well(self, root: Path, name: str) -> None:
+        drop(root, beach_jpg="x")
+        (root / name).write_text("Prompt: waves\nseconds: 4\n")
+        assert Scans(root).order() == Order("waves", "sora-2", SIZE, 4, Fit.CROP, 0)
+
+    def test_a_text_may_be_called_txt_twice(self, root: Path) -> None:
+        drop(root, beach_jpg="x", beach_txt_txt="Gentle: waves #calm\n")
+        assert Scans(root).order().prompt == "Gentle: waves #calm"
+
+    def test_one_of_another_picture_is_not_taken(self, root: Path) -> None:
+        drop(root, beach_jpg="x", beach_png="x", beach_jpg_yaml_txt="prompt: waves\n")
+        scans = Scans(root)
+        assert {path: order.prompt for path, order in scans.accepted().items()} == {"beach.jpg": "waves"}
+        assert scans.waiting() == {"beach.png": "no sidecar yet, and no default prompt"}
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    @pytest.mark.parametrize("name", ["beach.yaml", "beach.yaml.txt", "beach.txt"])
+    def test_notepad_saves_them(self, root: Path, name: str, encoding: str) -> None:
+        drop(root, beach_jpg="x")
+        key = "" if name == "beach.txt" else "prompt:\t"
+        (root / name).write_bytes(f"{key}Wellen \N{WATER WAVE}\r\n".encode(encoding))
+        assert Scans(root).order().prompt == "Wellen \N{WATER WAVE}"
+
+    @pytest.mark.parametrize("name", ["beach.yaml", "beach.yml.txt", "_defaults.yaml"])
+    def test_a_prompt_that_a_hashtag_cuts_off_is_not_ordered(self, root: Path, name: str) -> None:
+        drop(root, beach_jpg="x")
+        (root / name).write_text("seconds: 8 # short\nprompt: cat plays piano #funny #cat\n")
+        told = Scans(root).refusal()
+        assert told.startswith(f'{name} line 2, prompt: is cut off at " #"')
+        assert told.endswith("\n    prompt: 'cat plays piano #funny #cat'")
+
+    def test_two_for_one_picture_are_told(self, root: Path) -> None:
+        drop(root, a_jpg="x", a_yaml="prompt: waves\n", a_yaml_txt="prompt: hills\n")
+        assert Scans(root).refusal() == "a.jpg has 2 sidecars, a.yaml and a.yaml.txt. Keep one of them"
+
+    def test_one_that_is_not_used_waits(self, root: Path) -> None:
+        drop(root, a_jpg="x", a_jpg_yaml="prompt: waves\n", a_txt="hills\n")
+        scans = Scans(root)
+        assert scans.order().prompt == "waves"
+        assert scans.waiting() == {"a.txt": "has no effect: a.jpg already has the sidecar a.jpg.yaml"}
+
     def test_an_image_without_one_waits(self, root: Path) -> None:
         drop(root, beach_jpg="x")
         scans = Scans(root)
@@ -176,6 +218,25 @@ class TestFolderDefaults:
         drop(root, x_jpg="x")
         (root / name).write_text("prompt: waves\n")
         assert Scans(root).order().prompt == "waves"
+
+    @pytest.mark.parametrize("name", ["_default.yaml", "_defaults.txt", "_default.yml", "_defaults.yaml.txt"])
+    def test_what_looks_like_them_waits_and_is_told_their_name(self, root: Path, name: str) -> None:
+        drop(root / "sub", x_jpg="x")
+        (root / "sub" / name).write_text("prompt: waves\n")
+        scans = Scans(root)
+        waiting = scans.waiting()
+        assert {*waiting} == {"sub/x.jpg", f"sub/{name}"}
+        assert "the defaults of a folder are called _defaults.yaml" in waiting[f"sub/{name}"]
+        (root / "sub" / name).rename(root / "sub" / "_defaults.yaml")
+        assert scans.order().prompt == "waves"
+        assert scans.waiting() == {}
+
+    def test_a_prompt_without_a_picture_is_told_what_to_be_called(self, root: Path) -> None:
+        drop(root, x_jpg="x", prompt_txt="waves\n")
+        scans = Scans(root)
+        assert "rename it, such as to x.txt for x.jpg" in scans.waiting()["prompt.txt"]
+        (root / "prompt.txt").rename(root / "x.txt")
+        assert scans.order().prompt == "waves"
 
     def test_broken_ones_are_named_to_every_pair_below(self, root: Path) -> None:
         drop(root / "sub", __defaults_yaml="prompt: a\nseconds: 5\n", x_jpg="x")
