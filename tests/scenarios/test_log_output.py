@@ -41,6 +41,17 @@ def test_json_is_also_written_to_a_file_and_prompts_are_logged_on_request(worksp
     assert "seconds" in refused["why"]
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_the_line_to_write_instead_is_for_the_error_text_alone(workspace: Workspace, log_format: str) -> None:
+    workspace.set("logging", format=log_format)
+    workspace.drop("beach.jpg", "-")
+    (workspace.inbox / "beach.yaml").write_text("prompt: slow waves at dusk #calm\n")
+    told = workspace.program("run", "--once", status=1)
+    assert "beach.yaml line 1, prompt: is cut off at" in told
+    assert "slow waves" not in told
+    assert "prompt: 'slow waves at dusk #calm'" in (workspace.errors / "beach.error.txt").read_text()
+
+
 @pytest.mark.slow
 def test_a_prompt_that_the_server_repeats_is_not_logged(workspace: Workspace) -> None:
     prompt = "slow waves at dusk"
