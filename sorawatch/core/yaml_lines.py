@@ -152,7 +152,9 @@ def unwrapped(text: str) -> str:
 
 def _owner(lines: Sequence[str], index: int) -> int | None:
     """The line that the line at ``index`` continues."""
-    return next((at for at in range(index - 1, -1, -1) if _continues(lines[index], lines[at]) and lines[at]), None)
+    return next(
+        (at for at in range(index - 1, -1, -1) if lines[at].strip() and _continues(lines[index], lines[at])), None
+    )
 
 
 def _end(lines: Sequence[str], index: int) -> int:
