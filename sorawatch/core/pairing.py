@@ -115,7 +115,7 @@ def why_unused(name: str, pairing: Pairing) -> str:
     if name not in pairing.without_image:
         return "not a picture format sorawatch reads"
     stem = fold(sidecar_stem(name))
-    other = next((match for match in pairing.matches if stem == fold(_stem(match.image)) and match.sidecar), None)
+    other = next((match for match in pairing.matches if stem == fold(_stem(match.image))), None)
     if other is not None:
         return f"has no effect: {other.image} already has the sidecar {other.sidecar}"
     return "no image of this name"

@@ -249,6 +249,15 @@ class TestFolderDefaults:
         drop(root, __defaults_yaml="prompt: [\n", x_jpg="x")
         assert "_defaults.yaml line 2, column 1: is not valid YAML" in Scans(root).refusal()
 
+    def test_what_blocks_their_folder_does_not_quote_the_prompt(self, root: Path) -> None:
+        drop(root, __defaults_yaml="prompt: secret: waves\n", x_jpg="x")
+        scans = Scans(root)
+        assert "secret" in scans.refusal()
+        (scope,) = scans.scan().folder_limits
+        assert scope.blocked is not None
+        assert "_defaults.yaml line 1, column 15: has a second" in scope.blocked.pause.reason
+        assert "secret" not in scope.blocked.pause.reason
+
     def test_a_link_is_refused_by_name(self, root: Path) -> None:
         drop(root, x_jpg="x", elsewhere_md="prompt: waves\n")
         (root / "_defaults.yaml").symlink_to(root / "elsewhere.md")
