@@ -86,7 +86,7 @@ def is_pause_name(name: str) -> bool:
 
 def is_yaml(name: str) -> bool:
     """Whether a sidecar of this name is YAML; else its whole text is the prompt."""
-    return fold(name).endswith(YAML_SUFFIXES)
+    return _sidecar_suffix(name) in YAML_SUFFIXES
 
 
 def sidecar_stem(name: str) -> str:
@@ -94,8 +94,13 @@ def sidecar_stem(name: str) -> str:
 
     A name without any of the suffixes stays as it is.
     """
+    return name[: len(name) - len(_sidecar_suffix(name))]
+
+
+def _sidecar_suffix(name: str) -> str:
+    """The suffix of a sidecar in lower case, which leaves a stem; empty if it has none."""
     folded = fold(name)
-    return next((name[: -len(suffix)] for suffix in SIDECAR_SUFFIXES if folded.endswith(suffix)), name)
+    return next((suffix for suffix in SIDECAR_SUFFIXES if folded.endswith(suffix) and folded != suffix), "")
 
 
 def why_unused(name: str, pairing: Pairing) -> str:
