@@ -50,14 +50,24 @@ class WorkerProcess:
         """Raises: OSError: if it cannot be started."""
         # A decoder needs no secrets.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SORAWATCH_")}
-        self._process = subprocess.Popen(  # noqa: S603 -- nothing in the command comes from outside
-            [*_COMMAND, *map(str, astuple(limits))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=_HUGE_PAGES | environment,
-            # Ctrl-C in the terminal must not reach it: it ends when the daemon ends, not before.
-            start_new_session=True,
-        )
+        # Nothing is ever written to this pipe. It is closed when the daemon ends, which the worker notices.
+        liveness, write_end = os.pipe()
+        self._liveness = open(write_end, "wb", buffering=0)  # noqa: SIM115 -- as long as the process
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 -- nothing in the command comes from outside
+                [*_COMMAND, *map(str, astuple(limits)), str(liveness)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=_HUGE_PAGES | environment,
+                pass_fds=(liveness,),
+                # Ctrl-C in the terminal must not reach it: it ends when the daemon ends, not before.
+                start_new_session=True,
+            )
+        except OSError:
+            self._liveness.close()
+            raise
+        finally:
+            os.close(liveness)
 
     def ask(self, request: Request) -> WorkerReply:
         """Send a request and wait for the reply. Raises: Lost: if there is none; then the process has been ended."""
@@ -83,7 +93,7 @@ class WorkerProcess:
     def end(self) -> int:
         """Kill the process, close its pipes and wait for it. Returns its status, negative for a signal."""
         self.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self._process.stdin, self._process.stdout, self._liveness):
             assert pipe is not None
             with suppress(OSError):
                 pipe.close()

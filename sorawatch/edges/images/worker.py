@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Serve until there are no more requests. The command line arguments are the limits."""
-    cpu_seconds, seconds, address_space = sys.argv[1:]
+    """Serve until there are no more requests.
+
+    The command line arguments are the limits, and the descriptor of a pipe that is closed when the daemon ends.
+    """
+    cpu_seconds, seconds, address_space, liveness = sys.argv[1:]
     limits = ProcessLimits(float(cpu_seconds), float(seconds), int(address_space))
     # A service manager sends SIGTERM to all processes of the daemon; this one ends when the daemon ends.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -36,14 +39,14 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with suppress(BrokenPipeError):
         while (request := wire.receive_request(sys.stdin.buffer)) is not None:
-            wire.send_reply(output, _reply_to(request, output, limits))
+            wire.send_reply(output, _reply_to(request, output, limits, int(liveness)))
 
 
-def _reply_to(request: wire.Request, output: BinaryIO, limits: ProcessLimits) -> wire.WorkerReply:
+def _reply_to(request: wire.Request, output: BinaryIO, limits: ProcessLimits, liveness: int) -> wire.WorkerReply:
     try:
         data = source.read(request.path)
         wire.send_reply(output, wire.Begun())
-        with _time_limit(limits):
+        with _time_limit(limits, liveness):
             return pipeline.make(one_line(request.path.name), data, request.reference_request)
     except (Rejected, Deferred) as refusal:
         return refusal
@@ -78,12 +81,13 @@ def _lower(kind: int, most: int) -> None:
 
 
 @contextmanager
-def _time_limit(limits: ProcessLimits) -> Iterator[None]:
+def _time_limit(limits: ProcessLimits, liveness: int) -> Iterator[None]:
     """In the block, the kernel kills this process when its time is up or the daemon has ended."""
-    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
-    flags = fcntl.fcntl(0, fcntl.F_GETFL)
-    # SIGIO is sent when the other end of the pipe is closed; the daemon writes nothing before it gets the reply.
-    fcntl.fcntl(0, fcntl.F_SETFL, flags | os.O_ASYNC)
+    fcntl.fcntl(liveness, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(liveness, fcntl.F_GETFL)
+    # SIGIO is sent when the other end of a pipe is closed, but also for each write, and that of a write to stdin can
+    # come after the request was read. Nothing is written to this pipe.
+    fcntl.fcntl(liveness, fcntl.F_SETFL, flags | os.O_ASYNC)
     signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds)
     signal.setitimer(signal.ITIMER_REAL, limits.seconds)
     try:
@@ -91,7 +95,7 @@ def _time_limit(limits: ProcessLimits) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        fcntl.fcntl(0, fcntl.F_SETFL, flags)
+        fcntl.fcntl(liveness, fcntl.F_SETFL, flags)
 
 
 if __name__ == "__main__":
