@@ -12,6 +12,9 @@ from sorawatch.errors import Rejected
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_LEAVING = frozenset({State.DELIVERED, State.WITHDRAWN})
+"""The pairs of these are just being moved out of the inbox, so a pair that is missing may not have been renamed."""
+
 
 def is_same(one: Job, other: Job) -> bool:
     """Whether two prepared jobs have the same order, no matter which take."""
@@ -34,7 +37,7 @@ def is_continued_by(older: Job, job: Job, is_present: Callable[[str], bool]) -> 
     """
     if older.pair.path == job.pair.path:
         return is_same(older, job)
-    if is_present(older.pair.path):
+    if is_present(older.pair.path) or older.state in _LEAVING:
         return False
     return is_same(older, job) or (is_same_picture(older, job) and older.pair.sidecar_stamp == job.pair.sidecar_stamp)
 

@@ -78,6 +78,13 @@ def test_a_moved_pair_continues_the_job_that_it_was_bought_for(
     assert is_continued_by(DONE, replace(MOVED, **change), lambda path: is_present and path == "beach.jpg") is continued
 
 
+@pytest.mark.parametrize("state", [State.DELIVERED, State.WITHDRAWN])
+def test_a_pair_that_sorawatch_moves_out_of_the_inbox_is_not_taken_for_a_renamed_one(state: State) -> None:
+    older = replace(DONE, state=state)
+    assert not is_continued_by(older, MOVED, lambda path: False)
+    assert is_continued_by(older, replace(MOVED, pair=DONE.pair), lambda path: False)
+
+
 def test_another_takes_over_the_order_and_the_pair_and_nothing_of_what_was_bought() -> None:
     more = new_take(DONE, 2, "another", 5)
     assert (more.id, more.state, more.pair, more.filed) == ("another", State.RESTORING, DONE.pair, DONE.filed)
