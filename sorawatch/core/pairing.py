@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif",
@@ -103,27 +103,37 @@ def _sidecar_suffix(name: str) -> str:
     return next((suffix for suffix in SIDECAR_SUFFIXES if folded.endswith(suffix) and folded != suffix), "")
 
 
-def why_unused(name: str, pairing: Pairing) -> str:
-    """Why a file that is neither an image nor its sidecar has no effect, and what it should be called."""
+def why_unused(pairing: Pairing) -> dict[str, str]:
+    """Why the files that are neither images nor sidecars of one have no effect, and what they should be called."""
+    by_stem = {fold(_stem(match.image)): match for match in reversed(pairing.matches)}
+    alone = next((match.image for match in pairing.matches if match.sidecar is None), "beach.jpg")
+    return {
+        **{name: _why_unused(name, alone, by_stem, "no image of this name") for name in pairing.without_image},
+        **{name: _why_unused(name, alone, {}, "not a picture format sorawatch reads") for name in pairing.unknown},
+    }
+
+
+def _why_unused(name: str, alone: str, by_stem: Mapping[str, Match], otherwise: str) -> str:
+    """Why the file ``name`` has no effect.
+
+    Args:
+        alone: an image without a sidecar, as an example.
+        by_stem: the images that may have another sidecar.
+        otherwise: the reason if the name says no more.
+    """
     if _LIKE_DEFAULTS.fullmatch(fold(name)):
         hint = f"rename it to {DEFAULTS_NAMES[0]}"
         if not is_yaml(name):
             hint += ' and write keys in it, such as "prompt: waves"'
         return f"has no effect: the defaults of a folder are called {DEFAULTS_NAMES[0]}; {hint}"
     if _LIKE_PROMPT.fullmatch(fold(name)):
-        image = next((match.image for match in pairing.matches if match.sidecar is None), "beach.jpg")
         suffix = ".yaml" if is_yaml(name) else ".txt"
         return (
-            f"belongs to no image: for one image rename it, such as to {_stem(image)}{suffix} for {image};"
+            f"belongs to no image: for one image rename it, such as to {_stem(alone)}{suffix} for {alone};"
             f' for the whole folder write "prompt: ..." in {DEFAULTS_NAMES[0]}'
         )
-    if name not in pairing.without_image:
-        return "not a picture format sorawatch reads"
-    stem = fold(sidecar_stem(name))
-    other = next((match for match in pairing.matches if stem == fold(_stem(match.image))), None)
-    if other is not None:
-        return f"has no effect: {other.image} already has the sidecar {other.sidecar}"
-    return "no image of this name"
+    other = by_stem.get(fold(sidecar_stem(name)))
+    return otherwise if other is None else f"has no effect: {other.image} already has the sidecar {other.sidecar}"
 
 
 def pair(names: Iterable[str]) -> Pairing:

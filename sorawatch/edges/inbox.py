@@ -276,7 +276,7 @@ def _file_status(status: os.stat_result) -> FileStatus:
 def _reasons_to_wait(folder: _Folder, pairing: Pairing) -> dict[str, str]:
     """The names in a folder that are not part of a pair, each with the reason."""
     return {
-        **{name: why_unused(name, pairing) for name in (*pairing.without_image, *pairing.unknown)},
+        **why_unused(pairing),
         **dict.fromkeys(pairing.pause_files if folder.path else (), "stops submissions only at the top of the inbox"),
         **{
             name: f"is {kind}, which is never opened; put the file itself here"

@@ -111,8 +111,8 @@ def test_a_sidecar_with_the_images_whole_name_comes_before_one_with_its_stem() -
 
 def test_a_second_sidecar_with_the_stem_is_told_which_one_is_used() -> None:
     pairing = pair(["beach.jpg", "beach.jpg.yaml", "Beach.txt", "hill.txt"])
-    assert why_unused("Beach.txt", pairing) == "has no effect: beach.jpg already has the sidecar beach.jpg.yaml"
-    assert why_unused("hill.txt", pairing) == "no image of this name"
+    assert why_unused(pairing)["Beach.txt"] == "has no effect: beach.jpg already has the sidecar beach.jpg.yaml"
+    assert why_unused(pairing)["hill.txt"] == "no image of this name"
 
 
 def test_the_stem_is_left_to_the_only_image_that_has_no_sidecar_of_its_own() -> None:
@@ -285,12 +285,12 @@ def test_a_file_without_effect_is_told_what_it_should_be_called(name: str, why: 
     pairing = pair([name])
     assert not pairing.matches
     assert {*pairing.without_image, *pairing.unknown} == {name}
-    assert why_unused(name, pairing) == why
+    assert why_unused(pairing)[name] == why
 
 
 def test_the_example_is_an_image_that_has_no_sidecar_yet() -> None:
     pairing = pair(["a.jpg", "a.yaml", "my.cat.png", "prompt.txt"])
-    assert "such as to my.cat.txt for my.cat.png;" in why_unused("prompt.txt", pairing)
+    assert "such as to my.cat.txt for my.cat.png;" in why_unused(pairing)["prompt.txt"]
 
 
 @pytest.mark.parametrize("stem", ["prompt", "_default", "defaults"])
