@@ -102,6 +102,10 @@ class Unresolved(SorawatchError):
         """The cause, if the answer names one that stops other orders too."""
 
 
+TRIED_AGAIN = "Nothing needs to be done: it is tried again automatically."
+"""The hint of a cause that ends by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Why orders cannot be submitted now: any order, or those for one model."""

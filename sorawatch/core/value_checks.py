@@ -111,23 +111,19 @@ def integer(low: int, high: int = MAX_NUMBER) -> Check[int]:
 
 def positive(high: int) -> Check[float]:
     """Numbers above 0 up to ``high``, fractions included."""
-
-    def check(node: Node) -> float:
-        value = node.value
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= high:
-            raise _number_error(node, f"Allowed: a number above 0, up to {high}.")
-        return value
-
-    return check
+    return _number(lambda value: 0 < value <= high, f"Allowed: a number above 0, up to {high}.")
 
 
 def not_negative(high: int) -> Check[float]:
     """Numbers from 0 to ``high``, fractions included."""
+    return _number(lambda value: 0 <= value <= high, f"Allowed: a number from 0 to {high}.")
 
+
+def _number(is_allowed: Callable[[float], bool], allowed: str) -> Check[float]:
     def check(node: Node) -> float:
         value = node.value
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= high:
-            raise _number_error(node, f"Allowed: a number from 0 to {high}.")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_allowed(value):
+            raise _number_error(node, allowed)
         return value
 
     return check

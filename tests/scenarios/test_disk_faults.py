@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -207,16 +208,22 @@ def each_damage(*, quick: Callable[[Path], None]) -> pytest.MarkDecorator:
     )
 
 
-@each_damage(quick=overwrite_all_but_the_first_page)
-def test_a_lost_state_is_recovered_and_nothing_is_bought_twice(
-    stalled_workspace: Workspace, damage: Callable[[Path], None]
-) -> None:
-    workspace = stalled_workspace
+def with_two_of_three_rendering(workspace: Workspace) -> subprocess.Popen[str]:
+    """A daemon with three orders, of which the limit lets two be submitted."""
     workspace.set("limits", in_flight=2)
     for number in range(3):
         workspace.drop(f"{number}.jpg")
     daemon = workspace.spawn("run")
     wait_until(lambda: workspace.counts() == {"rendering": 2, "ready": 1}, told=workspace.counts)
+    return daemon
+
+
+@each_damage(quick=overwrite_all_but_the_first_page)
+def test_a_lost_state_is_recovered_and_nothing_is_bought_twice(
+    stalled_workspace: Workspace, damage: Callable[[Path], None]
+) -> None:
+    workspace = stalled_workspace
+    daemon = with_two_of_three_rendering(workspace)
     state = workspace.root / "state.db"
     daemon.kill()
     daemon.communicate()
@@ -235,11 +242,7 @@ def test_a_state_damaged_while_a_daemon_runs_causes_no_second_purchase(
 ) -> None:
     """A daemon does not notice the damage, and continues, until it must read data that it has not cached."""
     workspace = stalled_workspace
-    workspace.set("limits", in_flight=2)
-    for number in range(3):
-        workspace.drop(f"{number}.jpg")
-    daemon = workspace.spawn("run")
-    wait_until(lambda: workspace.counts() == {"rendering": 2, "ready": 1}, told=workspace.counts)
+    daemon = with_two_of_three_rendering(workspace)
     state = workspace.root / "state.db"
     damage(state)
 

@@ -25,7 +25,17 @@ from sorawatch.daemon.actions.downloads import ClipDownloads
 from sorawatch.daemon.actions.lost_submit import LostSubmitSearch
 from sorawatch.edges import images, inbox, lock, mounts, outbox
 from sorawatch.edges.spool import Spool, SpoolFile
-from sorawatch.errors import Blocked, Cause, Damaged, Deferred, ModelUnknown, Rejected, SorawatchError, Unresolved
+from sorawatch.errors import (
+    TRIED_AGAIN,
+    Blocked,
+    Cause,
+    Damaged,
+    Deferred,
+    ModelUnknown,
+    Rejected,
+    SorawatchError,
+    Unresolved,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,8 +48,6 @@ if TYPE_CHECKING:
     from sorawatch.edges.api import VideoApi
 
 logger = logging.getLogger("sorawatch")
-
-_WAIT = "Nothing needs to be done: it is tried again automatically."
 
 _MODELS = 12
 """Maximum models that a message lists, because gateways offer hundreds."""
@@ -89,7 +97,7 @@ class Performer:
                 return o.Blocked(
                     Cause(
                         str(error),
-                        _WAIT,
+                        TRIED_AGAIN,
                         temporary=True,
                         retry_after=error.retry_after,
                         too_many_running=error.too_many_running,
@@ -289,8 +297,8 @@ class Performer:
 
     def _restore(self, job: Job) -> o.Outcome:
         texts = [name for name in job.filed if name.endswith(ERROR_SUFFIX)]
-        # Only pairs in the errors folder have a text file with the reason.
-        root, called = (self._folders.errors, "errors") if texts else (self._folders.processed, "processed")
+        root = self._folders.of_filed(job)
+        called = "errors" if root == self._folders.errors else "processed"
         lock.require_marker(root)
         source = root / job.pair.folder
         items = [outbox.Item(source / name, name) for name in job.filed if name not in texts]

@@ -13,7 +13,7 @@ from sorawatch.core import outcome as o
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.pause import Pause
 from sorawatch.core.waits import Waits, backoff, is_due
-from sorawatch.errors import Cause
+from sorawatch.errors import TRIED_AGAIN, Cause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -25,7 +25,6 @@ _FORGET_AFTER = 60_000
 """Milliseconds after the retry of a failed action other than SUBMIT. Then its cause is forgotten."""
 
 _QUOTA_USED = "the server reports that its rate limit is used up for now"
-_WAIT = "Nothing needs to be done: it is tried again automatically."
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class CircuitBreaker:
             del self._open[circuit.action, circuit.model]
         if isinstance(outcome, o.Accepted) and outcome.rest:
             # This is not a failure, so the wait does not grow with repetitions.
-            cause = Cause(_QUOTA_USED, _WAIT, temporary=True, retry_after=outcome.rest)
+            cause = Cause(_QUOTA_USED, TRIED_AGAIN, temporary=True, retry_after=outcome.rest)
             self._open[action, ""] = OpenCircuit(action, cause, now, 0, now + int(1000 * outcome.rest))
         elif isinstance(outcome, o.Blocked):
             cause = outcome.cause

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,13 +32,6 @@ CATALOGUE = {
 }
 ADMISSION = Admission(Limits(in_flight=9), Policy(Waits()), CATALOGUE, True, UTC, 90 * DAY, SERVER)
 CATS = LimitScope(Limits(in_flight=1), "cats", "cats/_defaults.yaml")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[ClockedState]:
-    state = ClockedState(tmp_path)
-    yield state
-    state.close()
 
 
 def ready(job_id: str, model: str = "sora-2", folder: str = "", **changes: Any) -> Job:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -32,13 +30,6 @@ class Keys:
 
     def __init__(self) -> None:
         self.now = "old"
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[ClockedState]:
-    state = ClockedState(tmp_path)
-    yield state
-    state.close()
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -24,13 +22,6 @@ WAITS = Waits(first=5)
 TIMED_OUT = o.AnswerLost("timed out")
 NO_CREDIT = o.AnswerLost("HTTP 500", Cause("no credit", "Top up.", temporary=False, key_related=True))
 MODEL_DOWN = o.AnswerLost("HTTP 500", Cause("the model is down", "Wait.", temporary=True, one_model=True))
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[ClockedState]:
-    state = ClockedState(tmp_path)
-    yield state
-    state.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +14,6 @@ from sorawatch.edges.store import Transaction
 from tests.support.clocked_state import SERVER, ClockedState, order
 
 REFUSED = o.PermanentFailure("HTTP 422: fps: field required", "Correct it.")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[ClockedState]:
-    state = ClockedState(tmp_path)
-    yield state
-    state.close()
 
 
 @pytest.fixture

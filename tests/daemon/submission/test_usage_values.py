@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from sorawatch.core.concurrency_limit import ConcurrencyLimit
 from sorawatch.daemon.submission.usage_values import (
     concurrency_limit,
@@ -15,13 +10,6 @@ from sorawatch.daemon.submission.usage_values import (
     write_paces,
 )
 from tests.support.clocked_state import NOW, ClockedState
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[ClockedState]:
-    state = ClockedState(tmp_path)
-    yield state
-    state.close()
 
 
 def test_a_limit_is_kept_until_there_is_none(state: ClockedState) -> None:
