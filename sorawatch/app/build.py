@@ -27,6 +27,7 @@ from sorawatch.daemon.submission.admission import Admission
 from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.daemon.upkeep.published_status import ConfigFile
 from sorawatch.daemon.upkeep.retention import delivered_ms
+from sorawatch.daemon.upkeep.stale_texts import StaleTexts
 from sorawatch.edges import images
 from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.logs import SECRETS
@@ -224,5 +225,6 @@ def opened(
             uploads=uploads,
             heartbeat=heartbeat,
             reread=Reloader(config, environ, parts, apply, heartbeat),
+            stale_texts=StaleTexts(config.folders.errors),
             listeners=listeners,
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.core.naming import order_key
+from sorawatch.core.pairing import fold
 from sorawatch.errors import Rejected
 
 if TYPE_CHECKING:
@@ -46,6 +47,23 @@ def is_same_picture(one: Job, other: Job) -> bool:
     """Whether two prepared jobs have the same picture or reference image."""
     digests = ((one.digest, other.digest), (one.reference_digest, other.reference_digest))
     return any(first and first == second for first, second in digests)
+
+
+def is_same_path(one: str, other: str) -> bool:
+    """Whether two paths in the inbox differ at most in case and Unicode form, which some systems change."""
+    return fold(one) == fold(other)
+
+
+def came_back(delivered: Job, job: Job) -> bool:
+    """Whether the pair of ``job`` is that of ``delivered``, put back into the inbox unchanged.
+
+    A pair that was renamed just before it was to be moved away was not found then, so the delivered job filed nothing.
+
+    Args:
+        delivered: a job that has the same order as ``job``.
+    """
+    has_place = is_same_path(delivered.pair.path, job.pair.path) or not delivered.filed
+    return has_place and delivered.digest == job.digest
 
 
 def new_take(job: Job, take: int, job_id: str, now: int) -> Job:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sorawatch.core.budget import dollars
-from sorawatch.core.job import Charged, Job
+from sorawatch.core.job import Charged, Job, State
 from sorawatch.core.naming import one_line
 
 if TYPE_CHECKING:
@@ -16,10 +16,19 @@ if TYPE_CHECKING:
 
 _RETRY = "Move {what} from beside this text back into the inbox, or run `sorawatch retry {job}`."
 """Without the names of the files, because a number may have been added to them."""
+_DROP_AGAIN = "Put {what} into the inbox again."
+ANOTHER_COMMAND = "`sorawatch retry --another"
+"""How the command begins that orders another clip for a duplicate."""
+REMOVED_NOTE = "sorawatch removes this text once the picture is no longer beside it."
+"""The end of a text that has its picture beside it. A text without this line is left alone."""
 
 
-def error_text(job: Job) -> str:
-    """The whole of ``NAME.error.txt``: what happened, whether it was charged, what to do, how to try again."""
+def error_text(job: Job, *, has_pair: bool) -> str:
+    """The whole of ``NAME.error.txt``: what happened, whether it was charged, what to do, how to try again.
+
+    Args:
+        has_pair: whether the picture is put beside the text.
+    """
     what = "the picture" if job.pair.sidecar is None else "the picture and its sidecar"
     sections = [
         (f"{one_line(job.pair.image)} was not made into a video", job.reason or "No reason is known."),
@@ -27,11 +36,31 @@ def error_text(job: Job) -> str:
         ("What to do", job.hint or "Read the reason above; if it has passed, try again."),
     ]
     if "`sorawatch retry" not in job.hint:
-        sections.append(("How to try again", _RETRY.format(what=what, job=job.id)))
-    lines = [f"{title}\n    {_indented(text)}" for title, text in sections]
+        again = _RETRY if has_pair else _DROP_AGAIN
+        sections.append(("How to try again", again.format(what=what, job=job.id)))
+    return _text(sections, job, REMOVED_NOTE if has_pair else "")
+
+
+def returned_text(job: Job) -> str:
+    """The whole of ``NAME.returned.txt``, beside a delivered pair that came back into the inbox."""
+    sections = [
+        (f"{one_line(job.pair.image)} came back into the inbox and was not ordered again", job.reason),
+        ("Was it charged?", "No. Only the first order was charged."),
+        ("What to do", job.hint),
+    ]
+    return _text(sections, job, "")
+
+
+def _text(sections: Sequence[tuple[str, str]], job: Job, last: str) -> str:
+    paragraphs = [f"{title}\n    {_indented(text)}" for title, text in sections]
     if job.order is not None:
-        lines.append(f"What was ordered\n    {_indented(_ordered(job.order))}")
-    return "\n\n".join(lines) + "\n"
+        paragraphs.append(f"What was ordered\n    {_indented(_ordered(job.order))}")
+    return "\n\n".join(filter(None, (*paragraphs, last))) + "\n"
+
+
+def is_duplicate(job: Job) -> bool:
+    """Whether the job ended because the same order was made before, so that trying it again changes nothing."""
+    return ANOTHER_COMMAND in job.hint or (job.clip is not None and job.state is State.CANCELLED)
 
 
 def stake(job: Job) -> str:

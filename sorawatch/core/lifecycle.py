@@ -46,6 +46,7 @@ __all__ = [
     "reject",
     "retry",
     "withdraw",
+    "withdraw_returned",
 ]
 
 
@@ -286,6 +287,17 @@ def cancel_unpaid(job: Job, now: int, reason: str) -> Job:
     return replace(enter(job, State.CANCELLED, now), reason=reason)
 
 
+def withdraw_returned(job: Job, now: int, clip: str, reason: str, hint: str) -> Job:
+    """The pair of a delivered order came back: move it to where the delivered pair is, and buy nothing.
+
+    Args:
+        clip: the path of the delivered clip, relative to the outbox.
+    """
+    if job.state not in UNPAID:
+        raise IllegalTransition(f"a job that is {job.state} has an order of its own")
+    return replace(enter(job, State.WITHDRAWN, now), clip=clip, reason=reason, hint=hint)
+
+
 def withdraw(job: Job, now: int) -> Job | None:
     """A person cancels the job. None where it is too late: it is paid for, or has ended."""
     if job.state not in UNPAID | {State.HELD, State.UNCERTAIN}:
@@ -299,7 +311,7 @@ def withdraw(job: Job, now: int) -> Job | None:
 def retry(job: Job, now: int) -> Job | None:
     """A person wants the job tried again now. None where there is nothing to try."""
     match job.state:
-        case State.FAILED | State.CANCELLED if job.filed:
+        case State.FAILED | State.CANCELLED if job.filed and job.clip is None:
             return enter(job, State.RESTORING, now)
         case State.HELD if job.retry_state is State.READY:
             return replace(without_submit(enter(job, State.READY, now)), losses=0, reorders=0)
@@ -321,6 +333,7 @@ BY_PERSON: Mapping[str, Mapping[State, tuple[State, ...]]] = {
     "cancel": dict.fromkeys((State.FOUND, State.READY, State.UNCERTAIN, State.HELD), (State.WITHDRAWN,)),
     "adopt": dict.fromkeys((State.UNCERTAIN, State.HELD), (State.RENDERING,)),
     "picture taken away": dict.fromkeys((State.FOUND, State.READY), (State.CANCELLED,)),
+    "came back after delivery": dict.fromkeys((State.FOUND, State.READY), (State.WITHDRAWN,)),
     "bought before": dict.fromkeys((State.FOUND, State.READY), (State.RENDERING,)),
     "restart": {State.SUBMITTING: (State.UNCERTAIN,)},
 }

@@ -8,7 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from sorawatch.core.order import Fit, Focus
-from sorawatch.core.pairing import ERROR_SUFFIX, fold, sidecar_stem
+from sorawatch.core.pairing import ERROR_SUFFIX, RETURNED_SUFFIX, TEXT_SUFFIXES, fold, sidecar_stem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,6 +61,22 @@ def error_name(image: str) -> str:
     return fitted(stem_of(image), ERROR_SUFFIX)
 
 
+def full_name(name: str, image: str) -> str:
+    """``beach.png.yaml`` for ``beach.yaml``, the sidecar of ``beach.png``, and likewise for a text beside it.
+
+    It is free where another picture, such as ``beach.jpg``, has the short name. The name of the image stays as it is.
+    """
+    if name == image:
+        return name
+    text_suffix = next((suffix for suffix in TEXT_SUFFIXES if fold(name).endswith(suffix)), "")
+    return fitted(image, text_suffix or name[len(sidecar_stem(name)) :])
+
+
+def returned_name(image: str) -> str:
+    """``beach.returned.txt`` for ``beach.jpg``."""
+    return fitted(stem_of(image), RETURNED_SUFFIX)
+
+
 def fitted(stem: str, suffix: str) -> str:
     """``stem + suffix``, with the stem shortened by whole characters if the name would be too long."""
     return _cut(stem, LONGEST_NAME - len(_bytes(suffix))) + suffix
@@ -84,8 +100,9 @@ def numbered(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
 def _split(name: str, image: str) -> tuple[str, str]:
     """Stem and extension. ``.error.txt`` is one extension, and so is the ``.jpg.yaml`` of a sidecar of ``image``."""
     beside = sidecar_stem(name)
-    if fold(name).endswith(ERROR_SUFFIX):
-        stem = name[: -len(ERROR_SUFFIX)]
+    text_suffix = next((suffix for suffix in TEXT_SUFFIXES if fold(name).endswith(suffix)), "")
+    if text_suffix:
+        stem = name[: -len(text_suffix)]
     elif fold(beside) == fold(image):
         stem = stem_of(beside)
     else:

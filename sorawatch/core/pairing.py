@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from sorawatch.core.sync_tools import conflict_copy, placeholder
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -24,6 +26,9 @@ SIDECAR_SUFFIXES = (*YAML_SUFFIXES, ".txt.txt", ".txt")
 DEFAULTS_NAMES = ("_defaults.yaml", "_defaults.yml")
 PAUSE_NAMES = ("pause", "pause.txt")
 ERROR_SUFFIX = ".error.txt"
+RETURNED_SUFFIX = ".returned.txt"
+TEXT_SUFFIXES = (ERROR_SUFFIX, RETURNED_SUFFIX)
+"""Suffixes of the texts that sorawatch puts beside a pair."""
 
 _LIKE_DEFAULTS = re.compile(r"_*defaults?(\.(yaml|yml|txt|json))*")
 _LIKE_PROMPT = re.compile(r"_*prompts?(\.(yaml|yml|txt|json))*")
@@ -32,7 +37,7 @@ _JUNK = (
     ".*", "~$*", "*~", "thumbs.db", "desktop.ini", "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle",
     "@recently-snapshot", "__macosx", "lost+found", "$recycle.bin", "system volume information",
     "*.tmp", "*.temp", "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.!sync",
-    "*" + ERROR_SUFFIX,
+    *("*" + suffix for suffix in TEXT_SUFFIXES),
 )  # fmt: skip
 
 
@@ -53,7 +58,7 @@ class Pairing:
     without_image: tuple[str, ...]
     """Sidecars without an image."""
     unknown: tuple[str, ...]
-    """Neither image nor sidecar."""
+    """Neither image nor sidecar, or made by a sync tool beside them."""
     pause_files: tuple[str, ...] = ()
     """Files that stop submissions where they are at the top of the inbox."""
 
@@ -65,6 +70,8 @@ def fold(name: str) -> str:
 
 def is_junk(name: str, ignore: Sequence[str] = ()) -> bool:
     """Whether a file or folder of this name is ignored: hidden, temporary, or created by a system or a sync tool."""
+    if placeholder(name) is not None:
+        return False
     return _junk_pattern(tuple(ignore)).match(fold(name)) is not None
 
 
@@ -97,6 +104,11 @@ def sidecar_stem(name: str) -> str:
     return name[: len(name) - len(_sidecar_suffix(name))]
 
 
+def is_sidecar_of(name: str, image: str) -> bool:
+    """Whether a file of this name can be the sidecar of ``image``."""
+    return bool(_sidecar_suffix(name)) and fold(sidecar_stem(name)) in {fold(image), fold(_stem(image))}
+
+
 def _sidecar_suffix(name: str) -> str:
     """The suffix of a sidecar in lower case, which leaves a stem; empty if it has none."""
     folded = fold(name)
@@ -121,6 +133,8 @@ def _why_unused(name: str, alone: str, by_stem: Mapping[str, Match], otherwise: 
         by_stem: the images that may have another sidecar.
         otherwise: the reason if the name says no more.
     """
+    if made_by_tool := conflict_copy(name) or placeholder(name):
+        return made_by_tool
     if _LIKE_DEFAULTS.fullmatch(fold(name)):
         hint = f"rename it to {DEFAULTS_NAMES[0]}"
         if not is_yaml(name):
@@ -141,7 +155,8 @@ def pair(names: Iterable[str]) -> Pairing:
 
     ``beach.jpg.yaml`` belongs to ``beach.jpg`` only, ``beach.yaml`` to the only image with the stem ``beach``. Names
     that differ only in case or Unicode form are distinguished if each image has exactly its own sidecar. ``PAUSE.txt``
-    is a sidecar if it belongs to an image such as ``pause.jpg``.
+    is a sidecar if it belongs to an image such as ``pause.jpg``. Conflict copies of a sync tool are no part of a pair,
+    because nobody asked for a second clip.
     """
     images: list[str] = []
     sidecars: dict[str, list[str]] = defaultdict(list)
@@ -149,7 +164,9 @@ def pair(names: Iterable[str]) -> Pairing:
     pause_files: list[str] = []
     for name in sorted(names):
         folded = fold(name)
-        if folded.endswith(IMAGE_SUFFIXES):
+        if conflict_copy(name) or placeholder(name):
+            unknown.append(name)
+        elif folded.endswith(IMAGE_SUFFIXES):
             images.append(name)
         elif folded.endswith(SIDECAR_SUFFIXES):
             if not is_defaults(name):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sorawatch.daemon.intake.watcher import InboxWatcher
     from sorawatch.daemon.ledgered_store import LedgeredStore
     from sorawatch.daemon.upkeep.heartbeat import Heartbeat
+    from sorawatch.daemon.upkeep.stale_texts import StaleTexts
 
 logger = logging.getLogger("sorawatch")
 
@@ -62,6 +63,7 @@ class Daemon:
         uploads: ActiveUploads,
         heartbeat: Heartbeat,
         reread: Callable[[], ConfigReloaded],
+        stale_texts: StaleTexts,
         listeners: Sequence[Listener] = (),
     ) -> None:
         """``forget`` removes the files of a finished job from the spool; ``reread`` reads the configuration again."""
@@ -70,6 +72,7 @@ class Daemon:
         self._uploads = uploads
         self._heartbeat = heartbeat
         self._reread = reread
+        self._stale_texts = stale_texts
         self._listeners = listeners
         self._mailbox: Mailbox[Message] = Mailbox()
         self._executor = Executor(parts.perform, self._mailbox.put)
@@ -161,6 +164,7 @@ class Daemon:
             self._executor.start(action, job)
         if not turn.stopping:
             self._scans.start_if_due(turn.known_pairs.latest)
+            self._stale_texts.start_if_due()
         waits = (max((at - turn.now) / 1000, self._spacing.seconds) for at in turn.due_at if at > turn.now)
         return max(0.0, min(turn.interval, self._scans.next_event_in, self._store.retry_in, *waits))
 

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 from sorawatch.core.job import Pair, Stamp, path_in
 from sorawatch.core.naming import one_line
 from sorawatch.core.os_errors import translate
-from sorawatch.core.pairing import Match, Pairing, fold, is_defaults, is_junk, is_pause_name, pair, why_unused
+from sorawatch.core.pairing import (
+    Match,
+    Pairing,
+    fold,
+    is_defaults,
+    is_junk,
+    is_pause_name,
+    is_sidecar_of,
+    pair,
+    why_unused,
+)
 from sorawatch.core.settle import FileStatus, Observation, none_empty, observe, settled, settles_in
 
 if TYPE_CHECKING:
@@ -18,6 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HALF_RANGE = 1 << 63
+
+_LONG_EMPTY_SECONDS = 60.0
+"""How long a file may be empty because it is being copied. Dropbox and OneDrive show files that are only online so."""
 
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -155,7 +168,7 @@ class Inbox:
                     settled_pairs.append(SettledPair(found, match.conflict, tuple(folder.defaults), unchanged))
                 else:
                     empty = folder.empty(found)
-                    why = f"{one_line(empty)} is still empty" if empty else "still being written, or just now"
+                    why = _why_empty(empty, now - observation.since) if empty else "still being written, or just now"
                     waiting.append(WaitingFile(path, why))
             waiting += [
                 WaitingFile(path_in(folder.path, name), why) for name, why in _reasons_to_wait(folder, pairing).items()
@@ -250,6 +263,21 @@ class Inbox:
         )
 
 
+def has_sidecar(folder: Path, image: str) -> bool:
+    """Whether there is a sidecar of ``image`` in ``folder`` now; False if the folder is gone.
+
+    Raises:
+        Blocked, Deferred: if the folder cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return any(is_sidecar_of(entry.name, image) for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise translate(error, str(folder)) from error
+
+
 def stamp(path: Path) -> Stamp | None:
     """The current stamp of a file, or None if it is gone.
 
@@ -271,6 +299,14 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 def _file_status(status: os.stat_result) -> FileStatus:
     return FileStatus(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+
+
+def _why_empty(name: str, seconds: float) -> str:
+    """That a file is empty, and what that means after it was so for this long."""
+    why = f"{one_line(name)} is still empty"
+    if seconds < _LONG_EMPTY_SECONDS:
+        return why
+    return f"{why}. Write it; or, if a cloud service keeps it online only, make it available offline there"
 
 
 def _reasons_to_wait(folder: _Folder, pairing: Pairing) -> dict[str, str]:

@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import errno
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -60,6 +61,8 @@ class Item:
     name: str
     keep: bool = False
     """Whether to place a copy and leave the source where it is."""
+    spare_name: str = ""
+    """The name to use instead where ``name`` alone is taken, so that the others keep theirs."""
 
 
 def place(
@@ -74,7 +77,7 @@ def place(
         access: permissions for new folders and for copies (``keep``), which are our own files. Moved files keep theirs.
 
     Returns:
-        The names of all files of this intent, whether placed by this call or before.
+        The names of all files of this intent, whether placed by this call or before, without those that were removed.
 
     Raises:
         Blocked, Deferred: if the file system refuses. Nothing is lost; call again.
@@ -86,18 +89,19 @@ def place(
         with _names(items, target, planned) as names:
             if names != planned:
                 write_durably(intent, json.dumps(names).encode())
+            missing = set()
             for number, item in enumerate(items):
                 is_repeated = item.name in planned
                 if item.keep:
                     set_permissions(item.source, access.file_mode, access.group)
+                place_at, temporary = target / names[item.name], _temporary(target, intent, item)
                 try:
-                    _place_one(
-                        item, target / names[item.name], _temporary(target, intent, item), is_repeated=is_repeated
-                    )
+                    if not _place_one(item, place_at, temporary, is_repeated=is_repeated):
+                        missing.add(item.name)
                 except FileExistsError as error:
                     _forget_names(intent, names, items[number:])
                     raise Deferred(f"{target / names[item.name]} was just taken by somebody else") from error
-        return tuple(names.values())
+        return tuple(given for name, given in names.items() if name not in missing)
     except OSError as error:
         raise translate(error, str(_path_for_message(error, target))) from error
 
@@ -201,16 +205,17 @@ def _names(items: Sequence[Item], target: Path, planned: dict[str, str]) -> Iter
         raise Deferred(f"another file is just being placed at {target} under the same name")
     try:
         wanted = [item.name for item in items if item.name not in names]
-        names |= _choose(wanted, target)
+        spare = [item.spare_name or item.name for item in items if item.name not in names]
+        names |= _choose(wanted, spare, target)
         yield names
     finally:
         with _reservation_lock:
             _reserved.difference_update(target / name for name in names.values())
 
 
-def _choose(wanted: Sequence[str], target: Path) -> dict[str, str]:
-    """Choose and reserve free names."""
-    for given in numbered(wanted):
+def _choose(wanted: Sequence[str], spare: Sequence[str], target: Path) -> dict[str, str]:
+    """Choose and reserve free names: ``wanted``, else ``spare``, else ``wanted`` with a number."""
+    for given in itertools.chain([tuple(wanted), tuple(spare)], itertools.islice(numbered(wanted), 1, None)):
         paths = {target / name for name in given}
         if _reserve(paths):
             if not any(os.path.lexists(path) for path in paths):
@@ -228,24 +233,26 @@ def _reserve(paths: set[Path]) -> bool:
         return True
 
 
-def _place_one(item: Item, target: Path, temporary: Path, *, is_repeated: bool) -> None:
+def _place_one(item: Item, target: Path, temporary: Path, *, is_repeated: bool) -> bool:
+    """Place one file. Returns False if there is nothing to place, and nothing was placed before."""
     if is_repeated:
         temporary.unlink(missing_ok=True)
         _remove_reservation(target, temporary)
     try:
         source = os.lstat(item.source)
     except (FileNotFoundError, NotADirectoryError):
-        return
+        return is_repeated and os.path.lexists(target)
     placed = is_repeated and _is_published(item.source, target)
     if not (placed or item.keep) and _move(item.source, target):
         fsync_folder(target.parent)
         fsync_folder(item.source.parent)
-        return
+        return True
     if not placed:
         _publish(item, target, temporary)
     fsync_folder(target.parent)
     if not item.keep:
         _remove(item.source, source, target)
+    return True
 
 
 def _move(source: Path, target: Path) -> bool:

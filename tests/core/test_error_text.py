@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sorawatch.core.error_text import error_text
+from sorawatch.core.error_text import REMOVED_NOTE, error_text, returned_text
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
 from sorawatch.core.order import Aim, Fit, Order, Size
 
@@ -27,7 +27,7 @@ JOB = Job(
 
 def test_a_refused_order() -> None:
     assert (
-        error_text(JOB)
+        error_text(JOB, has_pair=True)
         == """\
 beach.jpg was not made into a video
     the server refused the order (HTTP 400: bad prompt)
@@ -45,6 +45,8 @@ What was ordered
     sora-2, 1280x720, 8 seconds, fit crop
     prompt: Gentle waves,
     leaves swaying
+
+sorawatch removes this text once the picture is no longer beside it.
 """
     )
 
@@ -57,7 +59,7 @@ def test_a_pair_that_could_not_be_understood() -> None:
         hint="Correct the sidecar.",
     )
     assert (
-        error_text(job)
+        error_text(job, has_pair=True)
         == """\
 beach.jpg was not made into a video
     beach.yaml line 2, seconds: is 9
@@ -71,6 +73,8 @@ What to do
 
 How to try again
     Move the picture and its sidecar from beside this text back into the inbox, or run `sorawatch retry k3m9x2pq`.
+
+sorawatch removes this text once the picture is no longer beside it.
 """
     )
 
@@ -84,7 +88,7 @@ def test_an_image_without_a_sidecar_and_a_failure_without_a_word() -> None:
         hint="",
     )
     assert (
-        error_text(job)
+        error_text(job, has_pair=True)
         == """\
 beach.jpg was not made into a video
     No reason is known.
@@ -101,6 +105,8 @@ How to try again
 What was ordered
     sora-2, auto, 4 seconds, fit blur
     prompt: waves
+
+sorawatch removes this text once the picture is no longer beside it.
 """
     )
 
@@ -134,7 +140,7 @@ What was ordered
     ],
 )
 def test_whether_it_was_charged(charged: Charged, price: int | None, video_id: str | None, told: str) -> None:
-    text = error_text(replace(JOB, charged=charged, price=price, video_id=video_id))
+    text = error_text(replace(JOB, charged=charged, price=price, video_id=video_id), has_pair=True)
     assert f"\n\nWas it charged?\n    {told}\n\nWhat to do\n" in text
 
 
@@ -147,6 +153,35 @@ def test_whether_it_was_charged(charged: Charged, price: int | None, video_id: s
     ],
 )
 def test_strange_names_stay_on_one_line_and_in_valid_text(name: str, shown: str) -> None:
-    text = error_text(replace(JOB, pair=replace(PAIR, image=name)))
+    text = error_text(replace(JOB, pair=replace(PAIR, image=name)), has_pair=True)
     assert text.startswith(f"{shown} was not made into a video\n    ")
     text.encode()
+
+
+def test_a_text_without_its_picture_advises_nothing_that_needs_the_picture() -> None:
+    text = error_text(JOB, has_pair=False)
+    assert "How to try again\n    Put the picture and its sidecar into the inbox again.\n" in text
+    assert "sorawatch retry" not in text
+    assert REMOVED_NOTE not in text
+
+
+def test_a_pair_that_came_back() -> None:
+    job = replace(JOB, state=State.WITHDRAWN, clip="trip/beach.mp4", reason="it came back unchanged", hint="Nothing.")
+    assert (
+        returned_text(job)
+        == """\
+beach.jpg came back into the inbox and was not ordered again
+    it came back unchanged
+
+Was it charged?
+    No. Only the first order was charged.
+
+What to do
+    Nothing.
+
+What was ordered
+    sora-2, 1280x720, 8 seconds, fit crop
+    prompt: Gentle waves,
+    leaves swaying
+"""
+    )

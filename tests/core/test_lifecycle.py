@@ -232,6 +232,8 @@ def test_the_table_of_what_people_can_do_is_that_of_the_functions() -> None:
                 return lifecycle.withdraw(job, NOW)
             case "picture taken away":
                 return lifecycle.cancel_unpaid(job, NOW, "gone")
+            case "came back after delivery" if job.state in UNPAID:
+                return lifecycle.withdraw_returned(job, NOW, "beach.mp4", "it came back", "")
             case "bought before" if job.state in UNPAID:
                 return lifecycle.follow_video(job, "video_9", Context(NOW, POLICY))
             case "adopt" if job.wants_video:

@@ -18,6 +18,7 @@ from sorawatch.core.naming import (
     clip_name,
     error_name,
     fitted,
+    full_name,
     job_id,
     likeness,
     numbered,
@@ -57,6 +58,21 @@ def test_what_is_named_after_an_image() -> None:
     assert clip_name("my.beach.JPG") == "my.beach.mp4"
     assert clip_name("my.beach.JPG", ".webm") == "my.beach.webm"
     assert error_name("my.beach.JPG") == "my.beach.error.txt"
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("beach.png", "beach.png"),
+        ("beach.yaml", "beach.png.yaml"),
+        ("Beach.YML.txt", "beach.png.YML.txt"),
+        ("beach.png.yaml", "beach.png.yaml"),
+        ("beach.error.txt", "beach.png.error.txt"),
+        ("beach.returned.txt", "beach.png.returned.txt"),
+    ],
+)
+def test_the_name_that_no_other_picture_of_the_stem_has(name: str, full: str) -> None:
+    assert full_name(name, "beach.png") == full
 
 
 @pytest.mark.parametrize(

@@ -378,3 +378,59 @@ def test_a_sidecar_from_a_system_with_another_unicode_form_is_found(stem: str, i
     one, other = unicodedata.normalize("NFC", stem), unicodedata.normalize("NFD", stem)
     assert pairs(f"{one}{image}", f"{other}{sidecar}") == {f"{one}{image}": f"{other}{sidecar}"}
     assert pairs(f"{other}{image}", f"{one}{image}{sidecar}") == {f"{other}{image}": f"{one}{image}{sidecar}"}
+
+
+@pytest.mark.parametrize(
+    ("name", "original", "tool"),
+    [
+        ("beach.sync-conflict-20261128-120000-ABCDEFG.jpg", "beach.jpg", "Syncthing"),
+        ("beach.sync-conflict-20261128-120000-ABCDEFG.yaml", "beach.yaml", "Syncthing"),
+        ("PAUSE.sync-conflict-20261128-120000-ABCDEFG", "PAUSE", "Syncthing"),
+        ("_defaults.sync-conflict-20261128-120000-ABCDEFG.yaml", "_defaults.yaml", "Syncthing"),
+        ("beach (SFConflict anna@example.org 2026-11-28-12-00-00).jpg", "beach.jpg", "Seafile"),
+        ("beach (Case Conflict 1).jpg", "beach.jpg", "Dropbox"),
+        ("beach (Anna's conflicted copy 2026-11-28).jpg", "beach.jpg", "a sync tool"),
+        ("beach (conflicted copy).jpg", "beach.jpg", "a sync tool"),
+        ("beach (conflicted copy 2026-11-28 120000).yaml", "beach.yaml", "a sync tool"),
+        ("beach (In Konflikt stehende Kopie von Anna 2026-11-28).jpg", "beach.jpg", "a sync tool"),
+        ("beach (Copie en conflit de Anna 2026-11-28).jpg", "beach.jpg", "a sync tool"),
+        ("beach_conflict-20261128-120000.jpg", "beach.jpg", "ownCloud"),
+        ("beach_Andy-PC_Jan-03-0901-2013_CaseConflict_1.jpg", "beach.jpg", "Synology Drive"),
+        ("beach_NAS_Sep-10-105633-2019_Conflict.jpg", "beach.jpg", "Synology Drive"),
+        ("beach.Conflict.jpg", "beach.jpg", "Resilio Sync"),
+    ],
+)
+def test_a_conflict_copy_is_told_and_never_part_of_a_pair(name: str, original: str, tool: str) -> None:
+    found = pair(["beach.jpg", "beach.yaml", name])
+    assert found.matches == (Match("beach.jpg", "beach.yaml"),)
+    assert found.pause_files == ()
+    assert not is_defaults(name)
+    assert why_unused(found) == {
+        name: f"is a conflict copy of {original}, made by {tool}; it is not ordered. "
+        "Delete it, or rename it to order it too"
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["conflict.jpg", "Conflict zone (1).jpg", "beach (2).jpg", "beach 2.jpg", "conflict 2026-11-28.jpg", "cloud.jpg"],
+)
+def test_pictures_with_such_words_are_no_conflict_copies(name: str) -> None:
+    assert pair([name]).matches == (Match(name, None),)
+
+
+@pytest.mark.parametrize(
+    ("name", "service"),
+    [
+        (".beach.jpg.icloud", "iCloud"),
+        ("beach.jpg.nextcloud", "Nextcloud"),
+        ("beach.jpg.owncloud", "ownCloud"),
+        ("beach.jpg.cloud", "a cloud service"),
+    ],
+)
+def test_a_placeholder_is_told(name: str, service: str) -> None:
+    assert not is_junk(name)
+    assert why_unused(pair([name])) == {
+        name: f"is only a placeholder: beach.jpg itself is still in {service}, not on this disk. "
+        "Make it available offline there"
+    }

@@ -119,6 +119,10 @@ class TestSettling:
         scan = scans.settled()
         assert (arrived(scan), scan.settling, scan.settles_in) == ([], 0, None)
         assert waiting(scan) == {"beach.jpg": f"{empty} is still empty"}
+        assert waiting(scans.at(100.0)) == {
+            "beach.jpg": f"{empty} is still empty. Write it; or, if a cloud service keeps it online only, "
+            "make it available offline there"
+        }
 
     def test_defaults_settle_with_the_pairs_they_hold_for(self, root: Path, scans: Scans) -> None:
         drop(root / "sub" / "deep", "beach.jpg")

@@ -199,9 +199,9 @@ def test_a_reference_with_other_bytes_is_still_the_same_order(workspace: Workspa
     workspace.set("reference", quality=80)
     with drop_again(workspace):
         pass
-    assert not workspace.run_once()
+    assert workspace.run_once()
     assert workspace.simulator.ledger().creates == 1
-    refused(workspace)
+    assert "beach (2).returned.txt" in workspace.files("processed")
 
 
 @pytest.mark.parametrize("terms", [{"seconds": 4}, {"fit": "pad"}, {"prompt": "other waves"}])
@@ -227,8 +227,8 @@ def test_an_order_is_a_duplicate_for_as_long_as_its_record_is_kept(
     workspace.drop("beach.jpg")
     assert workspace.run_once()
     workspace.age(days=days)
-    with drop_again(workspace):
-        pass
+    with drop_again(workspace) as copy:
+        annotate(copy)
     assert workspace.run_once() == (creates == 2)
     assert workspace.simulator.ledger().creates == creates
 
@@ -245,10 +245,89 @@ def test_an_order_of_an_older_version_is_not_bought_again(workspace: Workspace) 
         shutil.copy(STATES / f"{name}.jpg", workspace.inbox)
         for path in (workspace.inbox / f"{name}.yaml", workspace.inbox / f"{name}.jpg"):
             os.utime(path, ns=(10**18, 10**18))
-    assert not workspace.run_once()
+    assert workspace.run_once()
     assert [video.prompt for video in workspace.simulator.ledger().videos] == ["the harbour at dawn"]
     assert workspace.states("harbour.jpg")[0] == "submitting"
-    refused(workspace)
+    assert {"beach.jpg", "beach.yaml"} <= {*workspace.files("processed")}
+
+
+class TestReturnedPairs:
+    """A sync tool, another machine or a person puts the delivered pair back as it was."""
+
+    @pytest.fixture
+    def delivered(self, workspace: Workspace) -> Workspace:
+        workspace.drop("trip/beach.jpg", "waves")
+        assert workspace.run_once()
+        return workspace
+
+    @staticmethod
+    def put_back(workspace: Workspace, *, times: int = 1, name: str = "beach") -> None:
+        for _ in range(times):
+            for suffix in (".yaml", ".jpg"):
+                source = workspace.processed / f"trip/beach{suffix}"
+                shutil.copy2(source, workspace.inbox / f"trip/{name}{suffix}")
+            assert workspace.run_once()
+
+    def test_are_filed_beside_the_first_and_told_once(self, delivered: Workspace) -> None:
+        self.put_back(delivered, times=2)
+        assert delivered.simulator.ledger().creates == 1
+        assert delivered.files("errors") == {}
+        assert delivered.files("inbox") == {}
+        assert {*delivered.files("processed")} == {
+            f"trip/beach{name}"
+            for name in (".jpg", ".yaml", " (2).jpg", " (2).yaml", " (2).returned.txt", " (3).jpg", " (3).yaml")
+        }
+        text = (delivered.processed / "trip/beach (2).returned.txt").read_text()
+        assert "delivered as trip/beach.mp4" in text
+        assert "Was it charged?\n    No" in text
+
+    def test_that_keep_coming_back_are_told_to_come_from_a_tool(self, delivered: Workspace) -> None:
+        self.put_back(delivered, times=4)
+        told = [name for name in delivered.files("processed") if name.endswith(".returned.txt")]
+        assert told == ["trip/beach (2).returned.txt", "trip/beach (4).returned.txt"]
+        assert "Something keeps putting the pair back" in (delivered.processed / told[1]).read_text()
+        assert delivered.simulator.ledger().creates == 1
+
+    def test_that_come_back_in_another_case_are_the_same(self, delivered: Workspace) -> None:
+        self.put_back(delivered, name="Beach")
+        assert delivered.files("errors") == {}
+
+    def test_can_be_ordered_once_more_but_not_retried_in_a_circle(self, delivered: Workspace) -> None:
+        self.put_back(delivered)
+        text = (delivered.processed / "trip/beach (2).returned.txt").read_text()
+        job = text.partition("sorawatch retry --another ")[2].partition("`")[0]
+        output = " ".join(delivered.cli("retry", job, status=1).split())
+        assert "would end the same way" in output
+        assert f"sorawatch retry --another {job}" in output
+        delivered.cli("retry", "--another", job)
+        assert delivered.run_once()
+        assert delivered.simulator.ledger().creates == 2
+        assert not [name for name in delivered.files("processed") if name.endswith(".returned.txt")]
+
+    def test_after_a_rename_that_was_noticed_only_after_the_delivery(self, stalled_workspace: Workspace) -> None:
+        workspace = stalled_workspace
+        workspace.drop("beach.jpg")
+        (workspace.inbox / "later").mkdir()
+        with workspace.running():
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+        for name in ("beach.jpg", "beach.yaml"):
+            # The name is ignored, so the daemon sees neither the old nor the new pair until it is delivered.
+            (workspace.inbox / name).rename(workspace.inbox / f".{name}")
+        workspace.simulator.finish_all()
+        with workspace.running():
+            wait_until(lambda: "done" in workspace.states("beach.jpg"))
+        for name in ("beach.jpg", "beach.yaml"):
+            (workspace.inbox / f".{name}").rename(workspace.inbox / "later" / name.replace("beach", "coast"))
+        assert workspace.run_once()
+        assert workspace.simulator.ledger().creates == 1
+        assert workspace.files("errors") == {}
+        assert {"later/coast.jpg", "later/coast.yaml"} <= {*workspace.files("processed")}
+
+    def test_a_refused_duplicate_is_not_retried_in_a_circle(self, delivered: Workspace) -> None:
+        for suffix in (".yaml", ".jpg"):
+            shutil.copy2(delivered.processed / f"trip/beach{suffix}", delivered.inbox / f"coast{suffix}")
+        assert not delivered.run_once()
+        assert "would end the same way" in delivered.cli("retry", refused(delivered, "coast"), status=1)
 
 
 class TestAnotherTake:
@@ -257,8 +336,8 @@ class TestAnotherTake:
         """The id of a job that was refused as a duplicate of a delivered one."""
         workspace.drop("beach.jpg")
         assert workspace.run_once()
-        with drop_again(workspace):
-            pass
+        with drop_again(workspace) as copy:
+            annotate(copy)
         assert not workspace.run_once()
         return refused(workspace)
 
@@ -275,8 +354,8 @@ class TestAnotherTake:
     def test_must_be_requested_each_time(self, workspace: Workspace, duplicate: str) -> None:
         workspace.cli("retry", "--another", duplicate)
         assert workspace.run_once()
-        with drop_again(workspace):
-            pass
+        with drop_again(workspace) as copy:
+            annotate(copy, "another caption")
         assert not workspace.run_once()
         workspace.cli("retry", "--another", refused(workspace))
         assert workspace.run_once()
@@ -383,5 +462,5 @@ class TestAnotherTake:
             (workspace.errors / name).unlink()
         workspace.cli("retry", "--another", duplicate)
         assert not workspace.run_once()
-        assert "beach.jpg is no longer in the errors folder" in (workspace.errors / "beach (2).error.txt").read_text()
+        assert "beach.jpg is no longer in the errors folder" in (workspace.errors / "beach.error.txt").read_text()
         assert workspace.simulator.ledger().creates == 1

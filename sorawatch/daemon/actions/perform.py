@@ -11,20 +11,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
-from sorawatch.core.error_text import error_text
-from sorawatch.core.job import Job, Pair, Stamp, State, path_in
+from sorawatch.core.error_text import error_text, returned_text
+from sorawatch.core.job import Job, Pair, Stamp, path_in
 from sorawatch.core.job_record import to_record
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
-from sorawatch.core.naming import clip_name, error_name, one_line, stem_of
+from sorawatch.core.naming import clip_name, error_name, full_name, one_line, returned_name, stem_of
 from sorawatch.core.os_errors import translate
-from sorawatch.core.pairing import ERROR_SUFFIX
+from sorawatch.core.pairing import TEXT_SUFFIXES
 from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.video_responses import Status, Video
 from sorawatch.daemon.actions.downloads import ClipDownloads
 from sorawatch.daemon.actions.lost_submit import LostSubmitSearch
 from sorawatch.edges import images, inbox, lock, mounts, outbox
 from sorawatch.edges.spool import Spool, SpoolFile
+from sorawatch.edges.stale_texts import remove_if_stale
 from sorawatch.errors import (
     TRIED_AGAIN,
     Blocked,
@@ -152,6 +153,7 @@ class Performer:
             raise Rejected(f"the model {order.model} is no longer in the catalogue", hint)
         request = images.ReferenceRequest(model, order.size, order.fit, order.focus, self._reference_options)
         self._require_settled(job.pair)
+        self._remove_stale_text(job.pair)
         try:
             reference = self._pictures.prepare(self._folders.inbox / job.pair.path, request)
         finally:
@@ -269,25 +271,50 @@ class Performer:
         return o.Delivered(path_in(job.pair.folder, name), fetched.note)
 
     def _archive(self, job: Job) -> o.Outcome:
-        delivered = job.state is State.DELIVERED
-        root = self._folders.processed if delivered else self._folders.errors
+        has_clip = job.clip is not None
+        root = self._folders.processed if has_clip else self._folders.errors
         work = self._spool.folder(job.id)
         pair = job.pair
         source = self._folders.inbox / pair.folder
         items = [outbox.Item(source / name, name) for name in pair.names] if self._is_unchanged(pair) else []
         try:
             work.mkdir(mode=0o700, exist_ok=True)
-            if not delivered:
-                text = work / SpoolFile.ERROR
-                outbox.write_durably(text, error_text(job).encode("utf-8", "replace"))
+            if not has_clip:
+                self._remove_stale_text(pair)
+                has_pair = any(inbox.stamp(item.source) is not None for item in items)
+                text = self._written(work, error_text(job, has_pair=has_pair))
                 items.append(outbox.Item(text, error_name(pair.image), keep=True))
+                # Of two pictures of one stem, the second keeps its name too, because the advice names it.
+                items = [replace(item, spare_name=full_name(item.name, pair.image)) for item in items]
+            elif job.hint:
+                items.append(outbox.Item(self._written(work, returned_text(job)), returned_name(pair.image), keep=True))
         except OSError as error:
             raise translate(error, str(work)) from error
         return o.Archived(self._place(items, root, pair.folder, work / SpoolFile.ARCHIVING) if items else ())
 
+    @staticmethod
+    def _written(work: Path, text: str) -> Path:
+        """The file in the work folder with this text."""
+        path = work / SpoolFile.ERROR
+        outbox.write_durably(path, text.encode("utf-8", "replace"))
+        return path
+
+    def _remove_stale_text(self, pair: Pair) -> None:
+        """Remove the text of a former failure, from which the pair was moved back into the inbox by hand."""
+        text = error_name(pair.image)
+        for name in (text, full_name(text, pair.image)):
+            remove_if_stale(self._folders.errors / pair.folder / name)
+
     def _is_unchanged(self, pair: Pair) -> bool:
-        """Whether the files in the inbox are those that the job was made from: changed files are another order."""
-        return all(found in {None, listed} for found, listed in self._stamps(pair))
+        """Whether the files in the inbox are those that the job was made from: changed files are another order.
+
+        So is a picture that has got a sidecar since then.
+        """
+        stamps = dict(zip(pair.names, self._stamps(pair), strict=True))
+        if any(found not in {None, listed} for found, listed in stamps.values()):
+            return False
+        has_sidecar = pair.sidecar is not None and stamps[pair.sidecar][0] is not None
+        return has_sidecar or not inbox.has_sidecar(self._folders.inbox / pair.folder, pair.image)
 
     def _stamps(self, pair: Pair) -> Iterator[tuple[Stamp | None, Stamp | None]]:
         """For each file of a pair, its present stamp (None if it is missing), and its stamp when it was listed."""
@@ -296,7 +323,7 @@ class Performer:
             yield inbox.stamp(folder / name), listed
 
     def _restore(self, job: Job) -> o.Outcome:
-        texts = [name for name in job.filed if name.endswith(ERROR_SUFFIX)]
+        texts = [name for name in job.filed if name.endswith(TEXT_SUFFIXES)]
         root = self._folders.of_filed(job)
         called = "errors" if root == self._folders.errors else "processed"
         lock.require_marker(root)

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
-from sorawatch.core.another_take import is_continued_by, is_same_picture
+from sorawatch.core.another_take import came_back, is_continued_by, is_same_path, is_same_picture
 from sorawatch.core.budget import Exclusion, LimitReached, LimitScope, Usage, admit, refusal
 from sorawatch.core.calendar import Period, day_of, month_of
 from sorawatch.core.concurrency_limit import after_refusal, after_success, effective
-from sorawatch.core.job import UNPAID, Change, Job, State
-from sorawatch.core.lifecycle import Action, begin, cancel_unpaid, reject
+from sorawatch.core.error_text import ANOTHER_COMMAND
+from sorawatch.core.job import UNPAID, Change, Job, State, path_in
+from sorawatch.core.lifecycle import Action, begin, cancel_unpaid, reject, withdraw_returned
 from sorawatch.core.naming import one_line
 from sorawatch.core.order import Model, Size
 from sorawatch.core.purchase import Standing
@@ -35,6 +36,9 @@ _CANDIDATES = 64
 
 _SECOND_CLIP = "a second clip of this picture"
 """How the note begins that two clips of one picture are being made."""
+
+_RETURNS_THAT_PROVE = 3
+"""After this many returns of one pair a sync tool or another machine is the cause."""
 
 _DUPLICATE_PAUSE = 1_000
 """Milliseconds between two checks of a job that waits for another job with the same order."""
@@ -246,12 +250,19 @@ class Admission:
             delivered = tx.purchases.delivered(job, since)
             if delivered is None:
                 return None
+            if delivered.image is not None and is_same_path(
+                path_in(delivered.folder or "", delivered.image), job.pair.path
+            ):
+                return _returned(job, tx.now, delivered.job_id, delivered.clip, tx.orders.returns(job))
             return _refused(job, tx.now, delivered.job_id, _delivered_as(delivered.clip))
         match same.state:
+            case State.DONE if came_back(same, job):
+                return _returned(job, tx.now, same.id, same.clip, tx.orders.returns(job))
             case State.DONE:
                 return _refused(job, tx.now, same.id, _delivered_as(same.clip))
             case State.HELD:
-                return _refused(job, tx.now, same.id, f"which is held: {same.reason}")
+                hint = f"`sorawatch show {same.id}` lists what you can do for that job. "
+                return _refused(job, tx.now, same.id, f"which is held: {same.reason}", hint)
             case _:
                 reason = f"waits for job {same.id}, which is the same order"
                 return replace(job, due_at=tx.now + _DUPLICATE_PAUSE, reason=reason)
@@ -290,12 +301,33 @@ def _note_second_clip(tx: Transaction, job: Job, under_way: Sequence[Job]) -> li
     return [(job, after)]
 
 
-def _refused(job: Job, now: int, other: str, result: str) -> Job:
-    hint = (
-        f"To have it once more, run `sorawatch retry --another {job.id}`. "
+def _refused(job: Job, now: int, other: str, result: str, hint: str = "") -> Job:
+    hint += (
+        f"To have it once more, run {ANOTHER_COMMAND} {job.id}`. "
         "To have no order refused as a duplicate, set `duplicates: allow` in the configuration."
     )
     return reject(job, now, f"it is the same order as job {other}, {result}", hint)
+
+
+def _returned(job: Job, now: int, other: str, clip: str | None, returns: int) -> Job:
+    """The job, which moves a pair that came back to where the delivered one is. Only the first times are told.
+
+    Args:
+        other: the id of the job that delivered the clip.
+        returns: how often the pair came back before.
+    """
+    times = "" if returns == 0 else f", {returns + 1} times now"
+    reason = f"it came back unchanged{times}: it is the same order as job {other}, {_delivered_as(clip)}"
+    another = f"To have another clip of it, run {ANOTHER_COMMAND} {job.id}`."
+    hint = {
+        0: f"Nothing, if it was put back by mistake. {another}",
+        _RETURNS_THAT_PROVE - 1: (
+            "Something keeps putting the pair back, such as a sync tool or a second machine that has the same folder. "
+            "Let it sync the inbox in one direction only, or let it remove what sorawatch moves away. "
+            f"Later returns are not told any more. {another}"
+        ),
+    }.get(returns, "")
+    return withdraw_returned(job, now, clip or "", reason, hint)
 
 
 def _delivered_as(clip: str | None) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sorawatch.core.another_take import new_take, require_repeatable
+from sorawatch.core.error_text import ANOTHER_COMMAND, is_duplicate
 from sorawatch.core.job import IN_FLIGHT, Change, Job, State
 from sorawatch.core.job_changes import Context
 from sorawatch.core.lifecycle import ACTIONS, follow_video, retry, withdraw
@@ -38,6 +39,9 @@ def result(tx: Transaction, command: Command, job: Job | None, policy: Policy) -
         case "retry" if command.argument == ANOTHER:
             require_repeatable(job)
             return new_take(job, tx.orders.next_take(job), job_id(os.urandom(5)), tx.now)
+        case "retry" if is_duplicate(job):
+            why = f"job {job.id} would end the same way: {job.reason}"
+            raise Rejected(why, f"{ANOTHER_COMMAND} {job.id}` orders another clip.")
         case "retry":
             return _or_refuse(retry(job, tx.now), job, "tried again")
         case "cancel":

@@ -33,7 +33,8 @@ def log_change(before: Job | None, after: Job) -> None:
             _log(logging.WARNING, after, text, LogEvent.PROGRESS)
         return
     seconds = None if before is None else max(0, after.changed_at - before.changed_at) / 1000
-    level = logging.WARNING if after.state in {State.REJECTED, State.HELD, State.UNCERTAIN} else logging.INFO
+    is_warning = after.state in {State.REJECTED, State.HELD, State.UNCERTAIN} or _is_told_return(after)
+    level = logging.WARNING if is_warning else logging.INFO
     _log(level, after, _TEXTS[after.state](after), _EVENTS.get(after.state, LogEvent.PROGRESS), seconds)
     if after.state is State.SUBMITTING:
         PROMPTS.debug("%s: its prompt is: %s", _name(after), prompt)
@@ -66,6 +67,11 @@ def _without_prompt(job: Job) -> Job:
 def _name(job: Job) -> str:
     """The picture's path on one line, and the job's id."""
     return f"{one_line(job.pair.path)} [{job.id}]"
+
+
+def _is_told_return(job: Job) -> bool:
+    """Whether a delivered pair came back, and a text beside it says so."""
+    return job.state is State.WITHDRAWN and job.clip is not None and bool(job.hint)
 
 
 def _price(job: Job) -> str:

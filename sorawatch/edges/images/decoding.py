@@ -36,6 +36,9 @@ MAX_DECODED = 1_600_000_000
 _BYTES_PER_PIXEL = {"JPEG": 7, "WEBP": 16, "AVIF": 9}
 """Measured peak memory of Pillow's decoders; all others need less than 8."""
 
+_STUB_BYTES = 1024
+"""A file of this size that is no picture may stand for one that a cloud service keeps online only."""
+
 _JPEG = b"\xff\xd8\xff"
 _FORMATS = ("PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", *_HEIF)
 _SIGNATURES = {
@@ -66,6 +69,7 @@ _ZERO_TAIL = 4096
 _JPEG_END = b"\xff\xd9"
 
 _COPY_HINT = "Copy it again, or export it again."
+_ONLINE_ONLY_HINT = "Copy it again. If a cloud service keeps it online only, make it available offline there first."
 _SMALLER_HINT = "Save it smaller: a few thousand pixels a side are plenty."
 
 
@@ -205,7 +209,11 @@ def _unidentified(name: str, data: bytes) -> Rejected:
     if kind:
         reason = f"{name} is damaged or cut off, or a rare kind of {kind}"
         return Damaged(reason, "Copy it again, or save it as JPEG or PNG.")
+    if not data.strip(b"\0"):
+        return Damaged(f"{name} has no picture in it: all its {len(data)} bytes are zeros", _ONLINE_ONLY_HINT)
     reason = f"{name} is not a picture that can be read; it begins with {data[:8].decode('latin-1')!a}"
+    if len(data) < _STUB_BYTES:
+        return Damaged(f"{reason} and has only {len(data)} bytes", _ONLINE_ONLY_HINT)
     return Damaged(reason, "If a viewer can show it, save it as JPEG or PNG.")
 
 

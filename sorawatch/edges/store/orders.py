@@ -42,6 +42,16 @@ _UNDER_WAY = (
     )
     .order_by(jobs.c.changed_at.desc(), jobs.c.id)
 )
+_RETURNS = (
+    sa.select(sa.func.count())
+    .select_from(jobs)
+    .where(
+        same_keys(jobs),
+        jobs.c.id != sa.bindparam("this"),
+        jobs.c.state.in_((State.WITHDRAWN, State.CANCELLED)),
+        jobs.c.clip.is_not(None),
+    )
+)
 _OF_THIS_FILE = (
     sa.select(jobs)
     .where(
@@ -64,6 +74,10 @@ class Orders:
     def same(self, job: Job, since: int) -> Job | None:
         """Another job that buys, or since then (milliseconds of the store's clock) delivered, the same order."""
         return self._session.first_job(statements.SAME_ORDER, {**keys_of(job), "this": job.id, "since": since})
+
+    def returns(self, job: Job) -> int:
+        """How often the pair of this order came back after its clip was delivered, before ``job``."""
+        return self._session.connection.scalar(_RETURNS, {**keys_of(job), "this": job.id}) or 0
 
     def is_being_submitted(self, job: Job) -> bool:
         """Whether a submit that a server's list could not tell from this one is unanswered."""

@@ -44,10 +44,28 @@ def test_an_empty_file(tmp_path: Path) -> None:
 
 
 def test_something_that_is_no_picture(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(b"%PDF-1.7\n...")
+    (tmp_path / "a.jpg").write_bytes(b"%PDF-1.7\n".ljust(5_000, b"."))
     assert words(rejected(tmp_path / "a.jpg")) == (
         "a.jpg is not a picture that can be read; it begins with '%PDF-1.7'",
         "If a viewer can show it, save it as JPEG or PNG.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (bytes(4_096), "a.jpg has no picture in it: all its 4096 bytes are zeros"),
+        (
+            b"version 1\noid 12345\n",
+            "a.jpg is not a picture that can be read; it begins with 'version ' and has only 20 bytes",
+        ),
+    ],
+)
+def test_what_stands_for_a_picture_that_is_only_online(tmp_path: Path, data: bytes, reason: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert words(rejected(tmp_path / "a.jpg")) == (
+        reason,
+        "Copy it again. If a cloud service keeps it online only, make it available offline there first.",
     )
 
 

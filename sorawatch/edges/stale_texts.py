@@ -1,0 +1,75 @@
+"""Removes the text of a failed pair once the pair is no longer beside it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from sorawatch.core.error_text import REMOVED_NOTE
+from sorawatch.core.naming import LONGEST_NAME
+from sorawatch.core.pairing import ERROR_SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_MOST_BYTES = 1 << 20
+"""The longest text that is looked at."""
+
+
+def remove_stale_texts(root: Path) -> list[Path]:
+    """Remove all stale texts below ``root``, and return their paths. Folders that cannot be listed are left out."""
+    return [text for folder, names in _folders(root) for text in _without_pair(folder, names) if _remove(text)]
+
+
+def remove_if_stale(text: Path) -> bool:
+    """Remove one text if its pair is no longer beside it. Returns whether it was removed."""
+    return os.path.lexists(text) and _remove(text)
+
+
+def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    todo = [root]
+    while todo:
+        folder = todo.pop()
+        names = []
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append(folder / entry.name)
+                else:
+                    names.append(entry.name)
+        yield folder, names
+
+
+def _without_pair(folder: Path, names: list[str]) -> Iterator[Path]:
+    """The texts of a folder that have no other file of their name beside them."""
+    others = {name for name in names if not name.endswith(ERROR_SUFFIX)}
+    stems = others | {name[:end] for name in others for end, letter in enumerate(name) if letter == "."}
+    for name in names:
+        stem = name.removesuffix(ERROR_SUFFIX)
+        if stem == name or stem in stems:
+            continue
+        # The stem of a very long name was shortened for the text.
+        is_shortened = len(os.fsencode(name)) > LONGEST_NAME - 4
+        if not (is_shortened and any(other.startswith(stem) for other in others)):
+            yield folder / name
+
+
+def _remove(text: Path) -> bool:
+    with suppress(OSError), open(text, "rb", opener=_open) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+            return False
+        has_note = file.read().decode(errors="replace").endswith(f"{REMOVED_NOTE}\n")
+        # Another pair of this name may have been placed here since the folder was listed.
+        is_alone = has_note and text in _without_pair(text.parent, [path.name for path in text.parent.iterdir()])
+        if is_alone and os.path.samestat(status, os.lstat(text)):
+            text.unlink()
+            return True
+    return False
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
