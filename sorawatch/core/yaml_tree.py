@@ -27,6 +27,11 @@ _CONTROL_CHARACTER = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U
 
 # "p\0r\0" or "\0p\0r": what editors call "Unicode", if they leave out the byte order mark.
 _NULS_OF_UTF16 = re.compile(rb"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]")
+_LIKE_UTF8 = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
+_HIGH_RUN = re.compile(rb"[\x80-\xff]{3}")
+_SYMBOL_IN_WORD = re.compile(
+    r"(?<=[^\W\d_])[^\w\s\x00-\x7f\u2010-\u2019\u2026](?=[^\W\d_])|(?<=[^\W\d_])[¹²³ªº¼½¾](?=[^\W\d_])"
+)
 _SAVE_AS_UTF8 = "Save it with the encoding UTF-8."
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -86,6 +91,8 @@ def resolve(text: str) -> Scalar:
 def decode(data: bytes, name: str) -> str:
     """The text of the small file ``name`` in UTF-8, or in UTF-16 with a byte order mark, which is dropped.
 
+    What is not UTF-8 but can well be Windows-1252 is read as that, since old editors on Windows save it.
+
     Raises:
         Invalid: over 64 KiB, in another encoding, or with control characters.
     """
@@ -101,6 +108,8 @@ def decode(data: bytes, name: str) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
+        if encoding == "utf-8-sig" and (western := _windows_1252(data)) is not None:
+            return western
         # The positions of the error do not count a byte order mark.
         line = error.object[: error.start].count(b"\n") + 1
         kind = "UTF-16" if encoding == "utf-16" else "UTF-8"
@@ -110,6 +119,24 @@ def decode(data: bytes, name: str) -> str:
         line = text[: bad.start()].count("\n") + 1
         hint = "Remove that character, or save the file again as plain text in UTF-8."
         raise Invalid(Problem(f"{name} line {line}", f"contains the control character U+{ord(bad[0]):04X}", hint))
+    return text
+
+
+def _windows_1252(data: bytes) -> str | None:
+    """``data`` as Windows-1252 if it reads like a language of Western Europe; None if another encoding is likelier.
+
+    In Cyrillic, Greek, Chinese and Japanese encodings most letters are above ASCII and follow one another. In central
+    European ones some letters have the codes of symbols, which then stand within words.
+    """
+    try:
+        text = data.decode("cp1252")
+    except UnicodeDecodeError:
+        return None
+    letters = [letter for letter in text if letter.isalpha()]
+    accented = [letter for letter in letters if not letter.isascii()]
+    is_foreign = _LIKE_UTF8.search(data) or _HIGH_RUN.search(data) or _SYMBOL_IN_WORD.search(text)
+    if is_foreign or 3 * len(accented) > len(letters) or find_control_character(text):
+        return None
     return text
 
 

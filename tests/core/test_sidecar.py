@@ -280,8 +280,8 @@ class TestUnreadable:
 TEXT_REFUSED = {
     "empty": (b" \n\t\n", "beach.txt: is empty. Write what moves, and how the camera moves."),
     "not UTF-8": (
-        b"ok\nW\xe4lder",
-        f"beach.txt line 2: is not UTF-8 text (byte 0xe4). {texts.SAVE_AS_UTF8}",
+        "ok\nволны".encode("cp1251"),
+        f"beach.txt line 2: is not UTF-8 text (byte 0xe2). {texts.SAVE_AS_UTF8}",
     ),
     "too large": (b"x" * (MAX_BYTES + 1), "beach.txt: is larger than 64 KiB. Shorten it."),
     "too long": (b"x" * 32_001, "beach.txt: has 32001 characters. Allowed: at most 32000."),

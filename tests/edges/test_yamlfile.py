@@ -280,10 +280,25 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         "beach.yaml line 2: contains the control character U+0007."
         " Remove that character, or save the file again as plain text in UTF-8.",
     ),
-    "not UTF-8": (
-        "a: 1\nprompt: Wellen über Sand\n".encode("latin-1"),
-        "beach.yaml line 2: is not UTF-8 text (byte 0xfc). Save it with the encoding UTF-8.",
+    "damaged UTF-8": (
+        "a: 1\nprompt: Wellen über Sand in Köln\n".encode().replace(b"\xc3\xb6", b"\xb6"),
+        "beach.yaml line 2: is not UTF-8 text (byte 0xb6). Save it with the encoding UTF-8.",
     ),
+    **{
+        f"the encoding {encoding}": (
+            f"a: 1\nprompt: {prompt}\n".encode(encoding),
+            f"beach.yaml line 2: is not UTF-8 text (byte 0x{prompt.encode(encoding)[0]:02x}). {texts.SAVE_AS_UTF8}",
+        )
+        for encoding, prompt in {
+            "cp1251": "Волны на песке",
+            "koi8-r": "Волны и ветер",
+            "cp1253": "Ηλιοβασίλεμα",
+            "cp1250": "źródło w górach",
+            "shift-jis": "波が打ち寄せる砂浜",
+            "gbk": "海浪轻轻拍打沙滩",
+            "euc-kr": "해변의 파도",
+        }.items()
+    },
     "UTF-16 without a byte order mark": (
         "prompt: waves".encode("utf-16-le"),
         f"beach.yaml: is UTF-16 text without the byte order mark that would say so. {texts.SAVE_AS_UTF8}",
@@ -448,3 +463,18 @@ class TestRead:
     def test_a_file_that_vanished_is_no_verdict_on_it(self, tmp_path: Path) -> None:
         with pytest.raises(Deferred, match=r"beach\.yaml"):
             yamlfile.read(tmp_path / "beach.yaml")
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Wellen über den Füßen, größer wie früher",
+        "vagues à l'été, cœur – “doux”",
+        "mañana en la playa, ¿qué tal?",
+        "château d’eau, 35 °C, 20 € à l'entrée",
+        "blåbær på øya, Ærø",
+    ],
+)
+def test_windows_1252_is_read_as_what_it_can_only_be(prompt: str) -> None:
+    text = f"prompt: {prompt}\nseconds: 8\n"
+    assert plain(yamlfile.load(text.encode("cp1252"), "beach.yaml")) == load(text)
