@@ -5,15 +5,16 @@ Hypothesis reduces a failing example to a short sequence of events.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import requests
@@ -35,6 +36,10 @@ from sorawatch.edges import mp4
 from tests.support.workspace import Workspace
 
 SLOTS = st.sampled_from(("a", "b", "c"))
+DEEDS = (
+    "drop", "drop", "drop", "edit", "delete", "move_back", "pause_or_go_on",
+    "rename", "recase", "move", "put_back", "drop_without_sidecar", "write_sidecar_late", "write_slowly",
+)  # fmt: skip
 KILLED = 137
 _EVENTS = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "socket.connect"}
 
@@ -78,7 +83,10 @@ class Promises(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="sorawatch-"))
         self.workspace: Workspace
-        self.whole: set[bytes] = set()
+        self.whole: Counter[bytes] = Counter()
+        """How often each picture was put into the inbox and not deleted, by its bytes."""
+        self.unfinished: dict[str, tuple[BinaryIO, bytes]] = {}
+        """Pictures that are still being written, by slot: the open file and the whole content."""
         self.prompts = 0
         self.share_gone = False
         self.list_was_off = False
@@ -89,12 +97,15 @@ class Promises(RuleBasedStateMachine):
         self.workspace = Workspace(self.folder, self.server)  # type: ignore[arg-type]
         self.workspace.set("retries", first_seconds=0.02, max_seconds=0.05, attempts=4)
         self.daemon(dies_at=None)
+        with_default = self.workspace.inbox / "with_default"
+        with_default.mkdir()
+        (with_default / "_defaults.yaml").write_text(f"prompt: {self.folder.name} default\nseconds: 4\n")
         self.drop("a")
         self.drop("b")
 
     # Each rule takes its variants as an argument, because Hypothesis omits some rules in a run, but no arguments.
 
-    @rule(do=st.sampled_from(("drop", "drop", "drop", "edit", "delete", "move_back", "pause_or_go_on")), slot=SLOTS)
+    @rule(do=st.sampled_from(DEEDS), slot=SLOTS)
     @precondition(lambda self: not self.share_gone)
     def person(self, do: str, slot: str) -> None:
         getattr(self, do)(slot)
@@ -133,38 +144,118 @@ class Promises(RuleBasedStateMachine):
         _, waited = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(waited) in {0, KILLED}
 
-    def drop(self, slot: str) -> None:
-        path = self.workspace.inbox / f"{slot}.jpg"
-        if path.exists():
-            self.whole.discard(path.read_bytes())
+    def image(self, slot: str) -> Path | None:
+        """The picture of this slot in the inbox, under whatever name and in whatever folder."""
+        if slot in self.unfinished:
+            return None
+        return next((path for path in pictures(self.workspace.inbox) if path.stem[0].casefold() == slot), None)
+
+    def picture(self) -> bytes:
+        """A picture that was never used before."""
         self.prompts += 1
-        colour = (self.prompts % 256, self.prompts * 7 % 256, 40)
-        Image.new("RGB", (64, 40), colour).save(path)
-        self.whole.add(path.read_bytes())
-        path.with_suffix(".yaml").write_text(f"prompt: {self.folder.name} {self.prompts}\nseconds: 4\n")
+        data = io.BytesIO()
+        Image.new("RGB", (64, 40), (self.prompts % 256, self.prompts * 7 % 256, 40)).save(data, "JPEG")
+        return data.getvalue()
+
+    def write_sidecar(self, image: Path) -> None:
+        self.prompts += 1
+        image.with_suffix(".yaml").write_text(f"prompt: {self.folder.name} {self.prompts}\nseconds: 4\n")
+
+    def drop(self, slot: str) -> None:
+        if slot in self.unfinished:
+            return
+        path = self.image(slot) or self.workspace.inbox / f"{slot}.jpg"
+        if path.exists():
+            self.whole[path.read_bytes()] -= 1
+        path.write_bytes(content := self.picture())
+        self.whole[content] += 1
+        self.write_sidecar(path)
 
     def edit(self, slot: str) -> None:
-        if (sidecar := self.workspace.inbox / f"{slot}.yaml").exists():
-            self.prompts += 1
-            sidecar.write_text(f"prompt: {self.folder.name} {self.prompts}\nseconds: 4\n")
+        if (image := self.image(slot)) and image.with_suffix(".yaml").exists():
+            self.write_sidecar(image)
 
     def delete(self, slot: str) -> None:
-        if (image := self.workspace.inbox / f"{slot}.jpg").exists():
-            self.whole.discard(image.read_bytes())
+        if image := self.image(slot):
+            self.whole[image.read_bytes()] -= 1
             image.unlink()
 
     def move_back(self, _slot: str) -> None:
-        for path in self.workspace.errors.iterdir():
-            target = self.workspace.inbox / path.name
-            if path.suffix in {".jpg", ".yaml"} and not target.exists():
+        for path in self.workspace.errors.rglob("*.*"):
+            target = self.workspace.inbox / path.relative_to(self.workspace.errors)
+            if path.suffix in {".jpg", ".JPG", ".yaml"} and not target.exists():
+                target.parent.mkdir(exist_ok=True)
                 path.rename(target)
 
-    def pause_or_go_on(self, _slot: str) -> None:
-        pause = self.workspace.inbox / "PAUSE"
-        if pause.exists():
-            pause.unlink()
-        else:
-            pause.touch()
+    def pause_or_go_on(self, slot: str) -> None:
+        present = [path for path in self.workspace.inbox.iterdir() if path.name.casefold().startswith("pause")]
+        for path in present:
+            path.unlink()
+        if not present:
+            (self.workspace.inbox / {"a": "PAUSE", "b": "Pause", "c": "pause.TXT"}[slot]).touch()
+
+    def rename(self, slot: str) -> None:
+        self.move_pair(slot, lambda image: image.with_stem(f"{slot} renamed {len(image.stem)}"))
+
+    def recase(self, slot: str) -> None:
+        self.move_pair(slot, lambda image: image.with_stem(image.stem.swapcase()))
+
+    def move(self, slot: str) -> None:
+        """To another folder of the inbox, and back."""
+        folder = self.workspace.inbox / "sub"
+        folder.mkdir(exist_ok=True)
+        self.move_pair(slot, lambda image: (self.workspace.inbox if image.parent == folder else folder) / image.name)
+
+    def move_pair(self, slot: str, target_of: Callable[[Path], Path]) -> None:
+        if image := self.image(slot):
+            target = target_of(image)
+            if any(path.exists() for path in (target, target.with_suffix(".yaml"))):
+                return
+            if (sidecar := image.with_suffix(".yaml")).exists():
+                sidecar.rename(target.with_suffix(".yaml"))
+            image.rename(target)
+
+    def put_back(self, slot: str) -> None:
+        """A sync tool restores a delivered pair as it was."""
+        for image in pictures(self.workspace.processed):
+            target = self.workspace.inbox / image.relative_to(self.workspace.processed)
+            sidecar = image.with_suffix(".yaml")
+            if image.stem[0].casefold() != slot or not sidecar.exists() or self.image(slot):
+                continue
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy2(sidecar, target.with_suffix(".yaml"))
+            shutil.copy2(image, target)
+            self.whole[image.read_bytes()] += 1
+
+    def drop_without_sidecar(self, slot: str) -> None:
+        """Into a folder with a default prompt."""
+        path = self.workspace.inbox / "with_default" / f"{slot}.jpg"
+        if not self.image(slot) and slot not in self.unfinished:
+            path.write_bytes(content := self.picture())
+            self.whole[content] += 1
+
+    def write_sidecar_late(self, slot: str) -> None:
+        """With the terms of the folder, or with others."""
+        image = self.image(slot)
+        if image and image.parent.name == "with_default" and not image.with_suffix(".yaml").exists():
+            if self.prompts % 2:
+                image.with_suffix(".yaml").write_text("fit: crop\n")
+            else:
+                self.write_sidecar(image)
+
+    def write_slowly(self, slot: str) -> None:
+        """Write the first half of a picture, or the second one, with the file open all the time."""
+        if slot in self.unfinished:
+            file, content = self.unfinished.pop(slot)
+            file.write(content[len(content) // 2 :])
+            file.close()
+            self.whole[content] += 1
+        elif not self.image(slot):
+            path, content = self.workspace.inbox / f"{slot}.jpg", self.picture()
+            self.write_sidecar(path)
+            file = open(path, "wb", buffering=0)  # noqa: SIM115 -- it stays open between two rules
+            file.write(content[: len(content) // 2])
+            self.unfinished[slot] = file, content
 
     # the promises
 
@@ -180,12 +271,12 @@ class Promises(RuleBasedStateMachine):
     @invariant()
     def no_picture_is_lost_or_doubled(self) -> None:
         roots = (self.folder / "gone", self.folder / "inbox", self.folder / "processed", self.folder / "errors")
-        found = Counter(path.read_bytes() for root in roots if root.exists() for path in root.glob("*.jpg"))
-        assert {content: found[content] for content in self.whole} == dict.fromkeys(self.whole, 1)
+        found = Counter(path.read_bytes() for root in roots if root.exists() for path in pictures(root))
+        assert {content: found[content] for content in self.whole} == self.whole
 
     @invariant()
     def every_visible_clip_is_whole(self) -> None:
-        for path in (self.folder / "outbox").glob("[!.]*"):
+        for path in (self.folder / "outbox").rglob("[!.]*.*"):
             with open(path, "rb") as file:
                 mp4.check(file)
 
@@ -193,7 +284,11 @@ class Promises(RuleBasedStateMachine):
         try:
             if self.share_gone:
                 self.share_goes_or_comes()
-            (self.workspace.inbox / "PAUSE").unlink(missing_ok=True)
+            for path in self.workspace.inbox.iterdir():
+                if path.name.casefold().startswith("pause"):
+                    path.unlink()
+            for slot in [*self.unfinished]:
+                self.write_slowly(slot)
             self.server.clear_faults()
             self.daemon(dies_at=None)
             self.no_order_is_paid_twice()
@@ -202,6 +297,11 @@ class Promises(RuleBasedStateMachine):
             assert self.workspace.counts().keys() <= ends
         finally:
             shutil.rmtree(self.folder)
+
+
+def pictures(root: Path) -> list[Path]:
+    """All pictures below ``root``."""
+    return sorted(path for path in root.rglob("*") if path.suffix.casefold() == ".jpg")
 
 
 def _die_at(moment: int) -> None:
