@@ -82,6 +82,29 @@ class TestLateSidecars:
         wait_until(lambda: ordered.counts() == {"done": 2})
         assert len(ordered.files("outbox")) == 2
 
+    def test_that_waits_at_a_limit_keeps_its_picture_when_the_first_is_delivered(
+        self, stalled_workspace: Workspace
+    ) -> None:
+        workspace = stalled_workspace
+        workspace.set("video", prompt="slow waves")
+        workspace.set("limits", in_flight=1)
+        workspace.drop("beach.jpg", prompt="")
+        with workspace.running():
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+            (workspace.inbox / "beach.yaml").write_text("prompt: fast waves\n")
+            wait_until(lambda: workspace.counts() == {"ready": 1, "rendering": 1})
+            (workspace.inbox / "PAUSE").touch()
+            wait_until(lambda: "PAUSE" in workspace.cli("status"))
+            workspace.simulator.finish_all()
+            wait_until(lambda: workspace.counts() == {"ready": 1, "done": 1})
+            assert {"beach.jpg", "beach.yaml"} <= {*workspace.files("inbox")}
+            (workspace.inbox / "PAUSE").unlink()
+            wait_until(lambda: workspace.counts() == {"rendering": 1, "done": 1})
+            workspace.simulator.finish_all()
+            wait_until(lambda: workspace.counts() == {"done": 2})
+        assert len(workspace.files("outbox")) == 2
+        assert {*workspace.files("processed")} == {"beach.jpg", "beach.yaml"}
+
 
 class TestMovedInTheInbox:
     """The pair is renamed or moved while its clip is made: the job goes on under the new name."""
@@ -112,6 +135,21 @@ class TestMovedInTheInbox:
         assert {*workspace.files("outbox")} == {str(Path(image).with_suffix(".mp4"))}
         assert {*workspace.files("processed")} == {image, sidecar}
         assert {*workspace.files("errors")} == set()
+
+    def test_a_whole_folder_is_renamed(self, stalled_workspace: Workspace) -> None:
+        workspace = stalled_workspace
+        for number in range(3):
+            workspace.drop(f"trip/{number}.jpg", f"waves {number}")
+        with workspace.running():
+            wait_until(lambda: workspace.counts() == {"rendering": 3})
+            (workspace.inbox / "trip").rename(workspace.inbox / "voyage")
+            wait_until(lambda: workspace.counts() == {"rendering": 3, "cancelled": 3})
+            workspace.simulator.finish_all()
+            wait_until(lambda: workspace.counts() == {"done": 3, "cancelled": 3})
+        assert workspace.simulator.ledger().creates == 3
+        assert {*workspace.files("outbox")} == {f"voyage/{number}.mp4" for number in range(3)}
+        assert len(workspace.files("processed")) == 6
+        assert workspace.files("errors") == {}
 
     def test_a_copy_is_an_order_of_its_own(self, stalled_workspace: Workspace) -> None:
         workspace = stalled_workspace
