@@ -268,14 +268,17 @@ def as_json(snapshot: Snapshot) -> dict[str, object]:
         },
         "counts": {state.value: count for state, count in sorted(snapshot.counts.items())},
         "folder": valid_text(snapshot.selection.folder),
-        "jobs": [_shown_as_json(each, now, needs_person=each in snapshot.needing) for each in snapshot.shown],
+        "jobs": [
+            *(_shown_as_json(each, now, needs_person=True) for each in snapshot.needing),
+            *(_shown_as_json(each, now) for each in (*snapshot.going_on, *snapshot.ended)),
+        ],
         "left_out": {"going_on": snapshot.left_out, "ended": snapshot.left_out_ended},
         "waiting": [{"path": each.path, "why": each.why, "needs_person": not each.passes} for each in snapshot.files],
         "waiting_count": published.waiting_count,
     }
 
 
-def _shown_as_json(shown: ShownJob, now: int, *, needs_person: bool) -> dict[str, object]:
+def _shown_as_json(shown: ShownJob, now: int, *, needs_person: bool = False) -> dict[str, object]:
     low, high = shown.prices or (None, None)
     return {
         **job_as_json(shown.job),

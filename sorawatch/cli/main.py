@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 from sorawatch import __version__
 from sorawatch.cli.terminal import FAILED, INTERRUPTED, err, explain, out
-from sorawatch.core.job import State  # noqa: TC001 -- Typer reads the annotations
+from sorawatch.core.job import State
 from sorawatch.core.naming import terminal_text
 from sorawatch.errors import ConfigError, Rejected, UsageError
 
@@ -173,7 +173,12 @@ def _status(
     config_path: ConfigOption = None,
     states: Annotated[
         list[State] | None,
-        typer.Option("--state", help="Only jobs in this state; can be repeated.", case_sensitive=False),
+        typer.Option(
+            "--state",
+            metavar="STATE",
+            help=f"Only jobs in this state; can be repeated. One of {', '.join(State)}.",
+            case_sensitive=False,
+        ),
     ] = None,
     folder: Annotated[
         str, typer.Option(metavar="FOLDER", help="Only jobs of this folder of the inbox and those below it.")

@@ -44,8 +44,8 @@ def status(snapshot: Snapshot) -> RenderableType:
     parts: list[RenderableType] = [_headline(snapshot), *_needing(snapshot, unused), _figures(snapshot)]
     if others := [*snapshot.going_on, *snapshot.ended]:
         parts.append(_Jobs("", others, snapshot.time, _left_out(snapshot)))
-    elif left_out := _left_out(snapshot):
-        parts.append(Text(left_out, "dim"))
+    elif note := _left_out(snapshot) or ("" if snapshot.needing else _none_selected(snapshot.selection)):
+        parts.append(Text(note, "dim"))
     if passing := [each for each in files if each.passes]:
         parts.append(_files("in the inbox, no job yet", passing, snapshot))
     return Group(*parts)
@@ -232,6 +232,14 @@ def _left_out(snapshot: Snapshot) -> str:
     parts = [f"and {snapshot.left_out} more that go on"] if snapshot.left_out else []
     parts += [f"and {snapshot.left_out_ended} more that ended before"] if snapshot.left_out_ended else []
     return f"{', '.join(parts)}; `{command}` lists all" if parts else ""
+
+
+def _none_selected(selection: Selection) -> str:
+    """That the selection has no jobs; empty if everything is selected."""
+    states = " or ".join(sorted(selection.states))
+    where = f"in {one_line(selection.folder)}" if selection.folder else ""
+    what = f"no job {f'in the state {states}' if states else ''}"
+    return " ".join(filter(None, (what.strip(), where))) if states or where else ""
 
 
 def _files(title: str, files: Sequence[UnusedFile], snapshot: Snapshot) -> Table:
