@@ -115,19 +115,17 @@ def _look(job: Job, ends: Mapping[str, int], times: _RenderTimes, now: Circumsta
 
 def _why(job: Job, now: Circumstances) -> str:
     """Why an order is not submitted. What happened to it before is told after that."""
-    before = "; ".join(filter(None, (job.reason, job.note)))
     if not now.delays:
-        return "; ".join(filter(None, (_NOT_RUNNING, before)))
-    if job.due_at > now.time.now and job.reason:
-        again = f" Tried again at {now.time.clock(job.due_at)}." if job.attempts else ""
-        return f"{job.reason.removesuffix('.')}.{again}" if again else job.reason
-    if job.id in now.alike:
+        first = _NOT_RUNNING
+    elif job.due_at > now.time.now and job.reason:
+        first = f"{job.reason}; tried again at {now.time.clock(job.due_at)}" if job.attempts else job.reason
+    elif job.id in now.alike:
         first = _ALIKE
     elif (delay := _delay(job, now)) is not None:
         first = delay.text(now.time)
     else:
         first = "its turn to be prepared" if job.state is State.FOUND else "its turn"
-    return "; ".join(filter(None, (first, before)))
+    return "; ".join((first, *(text for text in (job.reason, job.note) if text and text not in first)))
 
 
 def _delay(job: Job, now: Circumstances) -> Delay | None:

@@ -188,8 +188,11 @@ class _Jobs:
             state = state_text(job)
             if not wide:
                 state.append(f"\n{since}", "dim")
-            for detail in filter(None, (order_text(job), *(() if wide else (price, f"came {came}")))):
+            details = (order_text(job), *(() if wide else (price, f"came {came}")))
+            for detail in filter(None, details):
                 text.append(f"  {detail}", "dim")
+            if expected := _expected(shown):
+                text.append(f"  {expected}", "cyan")
             why = _why(shown, time)
             cells = (since, came, price) if wide else ()
             made.add_row(job.id, state, *cells, Text("\n").join((text, why)) if why else text)
@@ -214,7 +217,7 @@ def _why(shown: ShownJob, time: LocalTime) -> Text:
             text = f"{text}{'; ' if text else ''}not moved yet: {job.obstacle}"
         if job.attempts and job.due_at > time.now:
             text += f"{'' if text.endswith('.') else '.'} Tried again at {time.clock(job.due_at)}."
-    return Text(terminal_text("; ".join(filter(None, (text, _expected(shown))))))
+    return Text(terminal_text(text))
 
 
 def _expected(shown: ShownJob) -> str:

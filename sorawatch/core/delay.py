@@ -41,7 +41,8 @@ class Delay:
         named = pause.reason if not pause.limit or pause.limit in pause.reason else f"{pause.limit}: {pause.reason}"
         if pause.until is None or pause.until <= time.now:
             return named
-        return f"{named.removesuffix('.')}. {pause.goes_on(time)}"
+        goes_on = pause.goes_on(time)
+        return f"{named}; {goes_on[0].lower()}{goes_on[1:].removesuffix('.')}"
 
 
 def in_order(delays: Iterable[Delay]) -> list[Delay]:
