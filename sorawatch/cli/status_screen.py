@@ -17,7 +17,7 @@ from sorawatch.core.job import FINAL, UNPAID, State
 from sorawatch.core.naming import one_line, terminal_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.table import Table
 
@@ -166,19 +166,19 @@ def _pause(pause: Pause, time: LocalTime) -> Text:
 class _Jobs:
     """A table of jobs. On a narrow terminal the times and the price are below the state and the picture."""
 
-    def __init__(self, title: str, jobs: Sequence[ShownJob], time: LocalTime, caption: str = "") -> None:
+    def __init__(self, title: str, jobs: Sequence[ShownJob], time: LocalTime, note: str = "") -> None:
         self._title = title
         self._jobs = jobs
         self._time = time
-        self._caption = caption
+        self._note = note
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
-        yield self._table(wide=options.max_width >= _WIDE)
+        yield from _framed(self._title, self._table(wide=options.max_width >= _WIDE), self._note)
 
     def _table(self, *, wide: bool) -> Table:
         times = ("for", "came", "price") if wide else ()
         headings = ("job", "state", *times)
-        made = table(*headings, "picture", title=self._title or None, unfolded=headings)
+        made = table(*headings, "picture", unfolded=headings)
         for shown in self._jobs:
             job, time = shown.job, self._time
             since, came, price = lasted(time.now - job.changed_at), time.day(job.created_at), _price(shown)
@@ -196,7 +196,6 @@ class _Jobs:
             why = _why(shown, time)
             cells = (since, came, price) if wide else ()
             made.add_row(job.id, state, *cells, Text("\n").join((text, why)) if why else text)
-        made.caption = self._caption or None
         return made
 
 
@@ -245,8 +244,8 @@ def _none_selected(selection: Selection) -> str:
     return " ".join(filter(None, (what.strip(), where))) if states or where else ""
 
 
-def _files(title: str, files: Sequence[UnusedFile], snapshot: Snapshot) -> Table:
-    made = table("", "", title=title)
+def _files(title: str, files: Sequence[UnusedFile], snapshot: Snapshot) -> RenderableType:
+    made = table("", "")
     most = len(files) if snapshot.selection.most is None else ROWS
     for each in files[:most]:
         made.add_row(Text(one_line(each.path)), Text(terminal_text(each.why)))
@@ -256,5 +255,13 @@ def _files(title: str, files: Sequence[UnusedFile], snapshot: Snapshot) -> Table
         notes.append(f"and {len(files) - most} more; `{_command(snapshot.selection, '--all')}` lists them")
     if count > listed:
         notes.append(f"the daemon lists {listed} of the {count} files that are not part of a job")
-    made.caption = "\n".join(notes) or None
-    return made
+    return Group(*_framed(title, made, "\n".join(notes)))
+
+
+def _framed(title: str, rows: Table, note: str) -> Iterator[RenderableType]:
+    """A table between its title and a note, which may be wider than the table."""
+    if title:
+        yield Text(title, "italic")
+    yield rows
+    if note:
+        yield Text(note, "dim italic")
