@@ -137,8 +137,10 @@ class Admission:
         tally = _Tally(tx, day_of(tx.now, self.zone), month_of(tx.now, self.zone))
         total = LimitScope(replace(self.limits, in_flight=effective(usage_values.concurrency_limit(tx), self.places)))
         if tally.usage(total).in_flight >= (total.limits.in_flight or 1):
-            full = [limit for scope in (*folder_limits, total) if (limit := tally.take([scope], price=0)) is not None]
-            return Admitted((), tuple(full), complete=False)
+            reached_now = (tally.take([scope], price=0) for scope in (*folder_limits, total))
+            # A lasting limit counts only once it keeps an order back.
+            full = tuple(limit for limit in reached_now if limit is not None and not limit.lasting)
+            return Admitted((), full, complete=False)
         alike: list[str] = []
         changes: list[tuple[Job, Job]] = []
         reached: list[LimitReached] = []

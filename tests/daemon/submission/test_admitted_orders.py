@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from sorawatch.core import outcome as o
-from sorawatch.core.budget import Exclusion, LimitScope
+from sorawatch.core.budget import Exclusion, LimitReached, LimitScope
 from sorawatch.core.concurrency_limit import ConcurrencyLimit
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Aim, Model, Order, Size
+from sorawatch.core.pause import Pause
 from sorawatch.core.purchase import Standing
 from sorawatch.core.retry_policy import Policy
 from sorawatch.core.waits import Waits
@@ -105,7 +106,9 @@ def test_while_the_server_is_full_the_full_folders_are_named_too(state: ClockedS
     with state.at() as tx:
         cat = order("cat", State.RENDERING, video_id="video_1")
         running = replace(cat, pair=Pair("cats", "cat.jpg", Stamp(1, 1)))
-        full = admit(tx, running, admission=limited(in_flight=1), folder_limits=(CATS, dogs))
+        blocked = LimitReached(Pause("cannot be read", folder="birds", limit="birds"), lasting=True)
+        birds = LimitScope(Limits(), "birds", "birds/_defaults.yaml", blocked)
+        full = admit(tx, running, admission=limited(in_flight=1), folder_limits=(CATS, dogs, birds))
         assert [each.pause.limit for each in full.reached] == [
             "limits.in_flight in cats/_defaults.yaml",
             "limits.in_flight",
