@@ -110,12 +110,12 @@ def _figures(snapshot: Snapshot) -> Text:
     text = Text(f"jobs in {one_line(folder)}: " if folder else "jobs: ")
     text.append(", ".join(going_on + ended) or "none yet")
     text.append(f"\nin flight: {snapshot.in_flight} of {snapshot.limits.in_flight}")
-    if snapshot.reserved_in_flight:
-        text.append(f", {dollars(snapshot.reserved_in_flight)} reserved")
     if snapshot.allowed != snapshot.limits.in_flight:
         text.append(f"; the server takes too few for that: {snapshot.allowed} at once for now", "yellow")
     if snapshot.counts.get(State.READY) and snapshot.paced_until > snapshot.time.now + _SOON:
         text.append(f"; the pace lets the next order go at {snapshot.time.clock(snapshot.paced_until)}")
+    if snapshot.reserved_in_flight:
+        text.append(f"; {dollars(snapshot.reserved_in_flight)} reserved")
     waiting = [_total(snapshot.ready, "ready"), _total(snapshot.found, "to be prepared")]
     if any(waiting):
         text.append(f"\nwaiting: {'; '.join(filter(None, waiting))}")

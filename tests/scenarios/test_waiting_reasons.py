@@ -180,7 +180,7 @@ def test_prices_and_their_sums(stalled_workspace: Workspace) -> None:
         wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 3}, told=workspace.told)
         told = workspace.told()
         assert "waiting: 3 orders ready, $1.20\n" in told
-        assert "in flight: 1 of 1, $0.80 reserved\n" in told
+        assert "in flight: 1 of 1; $0.80 reserved\n" in told
         as_json = json.loads(workspace.cli("status", "--json"))
         assert as_json["ready"] == {"orders": 3, "lowest_usd": 1.2, "highest_usd": 1.2, "unpriced": 0}
         assert as_json["in_flight"]["reserved_usd"] == 0.8
