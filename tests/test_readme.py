@@ -460,7 +460,7 @@ class TestTroubles:
             with workspace.running():
                 wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1})
                 wait_until(lambda: "alone.jpg" in (told := workspace.told()) and "sidecar" in told)
-                assert "its turn" in workspace.cli("status")
+                assert "limits.in_flight: 1 of 1 places in flight are taken" in workspace.cli("status")
 
 
 class Machine:

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 from sorawatch import __version__
 from sorawatch.cli.terminal import FAILED, INTERRUPTED, err, explain, out
+from sorawatch.core.job import State
 from sorawatch.core.naming import terminal_text
 from sorawatch.errors import ConfigError, Rejected, UsageError
 
@@ -170,27 +171,45 @@ def _run(
 def _status(
     context: typer.Context,
     config_path: ConfigOption = None,
+    states: Annotated[
+        list[State] | None,
+        typer.Option(
+            "--state",
+            metavar="STATE",
+            help=f"Only jobs in this state; can be repeated. One of {', '.join(State)}.",
+            case_sensitive=False,
+        ),
+    ] = None,
+    folder: Annotated[
+        str, typer.Option(metavar="FOLDER", help="Only jobs of this folder of the inbox and those below it.")
+    ] = "",
+    everything: Annotated[bool, typer.Option("--all", help="List all jobs, also those that ended long ago.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing it until Ctrl-C.")] = False,
 ) -> None:
-    """Show the jobs, what each waits for, what was spent, and what is paused and why."""
+    """Show what needs a person, the jobs, what each waits for, when it will be done, and what was spent."""
     from sorawatch.app import status
-    from sorawatch.cli import screens
+    from sorawatch.cli import status_screen
 
     loaded = _load(context, config_path)
+    most = None if everything or as_json else status_screen.ROWS
+    selection = status.Selection(frozenset(states or ()), folder, most, all_ended=everything)
     if follow and not as_json and out.is_terminal:
         from rich.live import Live
 
-        with Live(screens.FittingStatus(status.snapshot(loaded)), console=out, auto_refresh=False) as live:
+        def shown() -> status_screen.FittingStatus:
+            return status_screen.FittingStatus(status.snapshot(loaded, selection))
+
+        with Live(shown(), console=out, auto_refresh=False) as live:
             while True:
                 time.sleep(1)
-                live.update(screens.FittingStatus(status.snapshot(loaded)), refresh=True)
+                live.update(shown(), refresh=True)
     while True:
-        snapshot = status.snapshot(loaded)
+        snapshot = status.snapshot(loaded, selection)
         if as_json:
             typer.echo(json.dumps(status.as_json(snapshot), indent=None if follow else 2))
         else:
-            out.print(screens.status(snapshot))
+            out.print(status_screen.status(snapshot))
         if not follow:
             return
         time.sleep(1)

@@ -116,7 +116,7 @@ def admit(
     if limits.in_flight is not None and usage.in_flight >= limits.in_flight:
         taken = f"{usage.in_flight} of {limits.in_flight} places in flight are taken"
         return LimitReached(Pause(taken, folder=scope.folder, limit=scope.named("limits.in_flight")))
-    interval, tolerance = _beat(limits)
+    interval, tolerance = beat(limits)
     arrival: float = max(usage.paced_until, now)
     if arrival > now + tolerance + interval + 1:
         arrival = now + tolerance
@@ -135,10 +135,10 @@ def admit(
 
 def next_beat(limits: Limits, paced_until: int) -> int:
     """When the pace lets the next order go."""
-    return math.ceil(paced_until - _beat(limits)[1])
+    return math.ceil(paced_until - beat(limits)[1])
 
 
-def _beat(limits: Limits) -> tuple[float, float]:
+def beat(limits: Limits) -> tuple[float, float]:
     """Milliseconds between two orders, and by how many one may be early."""
     interval = 60_000 / limits.submits_per_minute if limits.submits_per_minute else 0.0
     return interval, interval * (limits.burst - 1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.budget import Exclusion
+from sorawatch.core.delay import Delay, in_order
 from sorawatch.core.job import FINAL, Change, Job, State
 from sorawatch.core.lifecycle import ACTIONS, Action
 from sorawatch.core.pause import Pause
@@ -78,6 +79,7 @@ class Turn:
         self._paused = False
         self._resumed_at: int | None = None
         self._waiting_clips = 0
+        self._alike: tuple[str, ...] = ()
         self._renewed_at = time.monotonic()
         self._configure(parts)
         self.stopping = False
@@ -100,7 +102,9 @@ class Turn:
         self.breakers = Breakers(
             CircuitBreaker(waits, parts.key_fingerprint), LostAnswersBreaker(server, waits), SameRefusalsBreaker(server)
         )
-        self._status_publisher.configure(self.admission.zone, self.admission.limits, parts.config_file)
+        self._status_publisher.configure(
+            self.admission.zone, self.admission.limits, self.admission.catalogue, parts.config_file
+        )
         self._retention = Retention(parts.keep_days)
 
     @property
@@ -137,7 +141,7 @@ class Turn:
             self._start(tx)
             self._retention.prune(tx)
         self.breakers.lost_answers.refresh(tx)
-        self._status_publisher.publish(tx, self._scans, self._pauses())
+        self._status_publisher.publish(tx, self._scans, self._pauses(), in_order(self._delays()), self._alike)
         self._heartbeat.update(tx, self.admission, self._status_publisher.reasons)
         due_at = (
             tx.claims.next_due(ACTIONS),
@@ -178,6 +182,21 @@ class Turn:
             yield Pause(reason)
         yield from self.breakers.pauses
         yield from (each.pause for each in self._reached_limits if each.lasting)
+
+    def _delays(self) -> Iterator[Delay]:
+        """Why orders are not submitted now, with the orders that each reason concerns."""
+        if (reason := self.pause_reason) is not None:
+            yield Delay(Pause(reason))
+        elif self._scans.last is None:
+            yield Delay(Pause("the inbox is listed for the first time"), lasting=False)
+        elif self._earlier_videos.awaited:
+            yield Delay(Pause("the videos that were ordered before this start are asked for first"), lasting=False)
+        for circuit in self.breakers.causes:
+            yield Delay(circuit.pause, Exclusion(models=(circuit.model,)) if circuit.model else Exclusion())
+        for lost in self.breakers.lost_answers:
+            yield Delay(lost.pause, self.admission.priced(lost.model))
+        for reached in self._reached_limits:
+            yield Delay(reached.pause, self.admission.exclusion(reached), reached.lasting)
 
     def _follow_peers(self, tx: Transaction) -> None:
         changed, taken_over = self._peers.check(tx)
@@ -288,6 +307,7 @@ class Turn:
                 )
                 self.changes += admitted.changes
                 self.starts += [(Action.SUBMIT, job) for job in admitted.submits]
+        self._alike = admitted.alike if admitted else ()
         self._reached_limits.record(admitted, self._scans.folder_limits, tx.now)
 
     @property

@@ -44,6 +44,8 @@ class ScanResult:
     listing: Listing
     folder_limits: tuple[LimitScope, ...] = ()
     """The limits of folders that set their own."""
+    passing: frozenset[str] = frozenset()
+    """Paths of pictures in ``waiting`` that are expected to become jobs without a person's help."""
 
 
 class InboxScanner:
@@ -89,23 +91,27 @@ class InboxScanner:
         folder_defaults: dict[str, OrderSettings] = {}
         new: list[NewPair] = []
         waiting = list(listing.waiting)
+        # What does not belong to a pair is not among those present.
+        passing = {each.path for each in waiting if each.path in listing.present}
         graces: list[float] = []
         for settled in listing.settled:
             try:
                 order = self._order(settled, folder_defaults)
             except (Deferred, Blocked) as error:
                 waiting.append(WaitingFile(settled.pair.path, str(error)))
+                passing |= {settled.pair.path} if isinstance(error, Deferred) else set()
                 continue
             if order is None:
                 waiting.append(WaitingFile(settled.pair.path, "no sidecar yet, and no default prompt"))
             elif settled.pair.sidecar is None and settled.unchanged_seconds < self._sidecar_grace_seconds:
                 graces.append(self._sidecar_grace_seconds - settled.unchanged_seconds)
                 waiting.append(WaitingFile(settled.pair.path, WAITS_FOR_SIDECAR))
+                passing.add(settled.pair.path)
             else:
                 new.append(NewPair(settled.pair, order))
         settle_in = [each for each in (listing.settles_in, limits_settle_in, *graces) if each is not None]
         listing = replace(listing, settling=listing.settling + len(graces), settles_in=min(settle_in, default=None))
-        return ScanResult(tuple(new), tuple(waiting), listing, self._folder_limits.scopes)
+        return ScanResult(tuple(new), tuple(waiting), listing, self._folder_limits.scopes, frozenset(passing))
 
     def _order(self, settled: SettledPair, folder_defaults: dict[str, OrderSettings]) -> Order | Rejected | None:
         """The order of a pair, why it cannot be ordered, or None if it has no prompt yet.

@@ -54,6 +54,8 @@ class Admitted:
     """Limits that prevented submits."""
     complete: bool
     """Every waiting order was examined, so ``reached`` has all limits that prevent submits."""
+    alike: tuple[str, ...] = ()
+    """Jobs that wait because the server's list could not tell their order from one that is being submitted."""
 
     @property
     def submits(self) -> list[Job]:
@@ -139,7 +141,11 @@ class Admission:
         tally = _Tally(tx, day_of(tx.now, self.zone), month_of(tx.now, self.zone))
         total = LimitScope(replace(self.limits, in_flight=effective(usage_values.concurrency_limit(tx), self.places)))
         if tally.usage(total).in_flight >= (total.limits.in_flight or 1):
-            return Admitted((), (), complete=False)
+            reached_now = (tally.take([scope], price=0) for scope in (*folder_limits, total))
+            # A lasting limit counts only once it keeps an order back.
+            full = tuple(limit for limit in reached_now if limit is not None and not limit.lasting)
+            return Admitted((), full, complete=False)
+        alike: list[str] = []
         changes: list[tuple[Job, Job]] = []
         reached: list[LimitReached] = []
         excluded: list[Exclusion] = []
@@ -155,8 +161,11 @@ class Admission:
                 if any(each.covers(job.pair.folder, model) for each in excluded):
                     continue
                 decided = self._without_buying(tx, job, is_present) or self._beyond_limits(tx, job, folder_limits)
-                if decided or tx.orders.is_being_submitted(job):
+                if decided:
                     changes += decided
+                    continue
+                if tx.orders.is_being_submitted(job):
+                    alike.append(job.id)
                     continue
                 price = self.price(job)
                 if not has_room(model, price):
@@ -177,7 +186,7 @@ class Admission:
                     break
         tally.write()
         complete = places > 0 and Exclusion() not in excluded
-        return Admitted(tuple(changes), tuple(reached), complete)
+        return Admitted(tuple(changes), tuple(reached), complete, tuple(alike))
 
     def _begin_submit(self, tx: Transaction, job: Job, price: int | None) -> Job:
         """Save the job as SUBMITTING, with its purchase. Nothing may be sent before the commit."""
@@ -350,10 +359,12 @@ class _Tally:
 
     def usage(self, scope: LimitScope) -> Usage:
         if scope not in self.used:
+            limits, folder, spent = scope.limits, scope.folder, self.tx.spending.spent
+            # Only what has a limit is looked up.
             self.used[scope] = Usage(
-                in_flight=self.tx.jobs.in_flight(scope.folder),
-                micros_today=self.tx.spending.spent(self.day.begins, scope.folder),
-                micros_this_month=self.tx.spending.spent(self.month.begins, scope.folder),
+                in_flight=0 if limits.in_flight is None else self.tx.jobs.in_flight(folder),
+                micros_today=0 if limits.micros_per_day is None else spent(self.day.begins, folder),
+                micros_this_month=0 if limits.micros_per_month is None else spent(self.month.begins, folder),
                 paced_until=usage_values.paced_until(self.tx, scope.file),
             )
         return self.used[scope]

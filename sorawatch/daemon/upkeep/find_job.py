@@ -1,4 +1,4 @@
-"""Finds the job that a command names."""
+"""Finds the job or the folder that a command names."""
 
 from __future__ import annotations
 
@@ -37,6 +37,29 @@ def find(tx: Transaction, text: str, folders: Folders) -> Job:
         case _:
             several = ", ".join(f"{job.id} ({one_line(job.pair.path)}, {job.state})" for job in found)
             raise Rejected(f"{one_line(text)} may mean several jobs: {several}", "Name one of them by its id.")
+
+
+def find_folder(tx: Transaction, text: str, folders: Folders) -> str:
+    """The folder of the inbox that a person means by ``text``, relative to the inbox; ``""`` is the inbox itself.
+
+    A path is relative to the inbox or to the working directory, or absolute. It may be that of the folder of the same
+    name in one of the other three folders.
+
+    Raises:
+        Rejected: if the inbox has no such folder, and no job was in it.
+    """
+    if not text:
+        return ""
+    possible = [] if text.startswith((".", "/")) else [os.path.normpath(text)]
+    path = Path(os.path.normpath(Path.cwd() / text))
+    for root in folders.roots.values():
+        for each, above in ((path, root), (Path(os.path.realpath(path)), Path(os.path.realpath(root)))):
+            if each.is_relative_to(above):
+                possible.append("" if each == above else str(each.relative_to(above)))
+    for folder in possible:
+        if not folder or tx.listing.has_folder(folder) or os.path.isdir(folders.inbox / folder):  # noqa: PTH112 -- Path.is_dir raises errors
+            return folder
+    raise Rejected(f"there is no folder {one_line(text)} in the inbox", f"Name one of those in {folders.inbox}.")
 
 
 def _by_path(tx: Transaction, text: str, folders: Folders) -> Iterator[Job]:

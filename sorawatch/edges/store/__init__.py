@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from sorawatch.edges.store.database import Database
 from sorawatch.edges.store.jobs import HistoryEntry, LeaseLost
+from sorawatch.edges.store.listing import JobGroup
 from sorawatch.edges.store.postgres import PostgresDatabase
 from sorawatch.edges.store.spending import PurchaseRow, Spending
 from sorawatch.edges.store.sqlite import SqliteFile
@@ -28,6 +29,7 @@ __all__ = [
     "Clock",
     "Database",
     "HistoryEntry",
+    "JobGroup",
     "LeaseLost",
     "PostgresDatabase",
     "PurchaseRow",

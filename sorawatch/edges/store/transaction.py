@@ -13,6 +13,7 @@ from sorawatch.edges.store.clock import database_time
 from sorawatch.edges.store.commands import CommandQueue
 from sorawatch.edges.store.jobs import JobTable
 from sorawatch.edges.store.key_values import KeyValues
+from sorawatch.edges.store.listing import JobListing
 from sorawatch.edges.store.orders import Orders
 from sorawatch.edges.store.peers import Peers
 from sorawatch.edges.store.purchases import PurchaseTable
@@ -46,6 +47,11 @@ class Transaction:
     def jobs(self) -> JobTable:
         """Jobs and their history."""
         return JobTable(self._session)
+
+    @cached_property
+    def listing(self) -> JobListing:
+        """Jobs by state and folder, for the status."""
+        return JobListing(self._session)
 
     @cached_property
     def claims(self) -> Claims:
