@@ -19,11 +19,16 @@ OPEN = "is still open for writing in another program; an hour after its last cha
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 
 
+def listens(workspace: Workspace) -> None:
+    """Return when the daemon has begun to listen to events."""
+    wait_until(lambda: "noticed by events" in told(workspace), told=lambda: told(workspace))
+
+
 @contextmanager
 def watching(workspace: Workspace) -> Iterator[None]:
-    """A daemon that has begun to listen to events."""
+    """A daemon that listens to events."""
     with workspace.running():
-        wait_until(lambda: "noticed by events" in told(workspace), told=lambda: told(workspace))
+        listens(workspace)
         yield
 
 
@@ -125,7 +130,7 @@ def test_a_complete_file_that_replaces_an_open_one_is_ordered(workspace: Workspa
 
 
 def test_dates_permissions_and_links_do_not_open_a_file(workspace: Workspace) -> None:
-    """The tools that do this open the file for it, or not at all."""
+    """None of these is a write."""
     workspace.set("watch", settle_seconds=1)
     with watching(workspace):
         path = workspace.drop()
@@ -144,7 +149,7 @@ def test_with_once_it_waits_for_the_writer(workspace: Workspace) -> None:
     workspace.drop(prompt="")
     with writing(workspace.inbox / "beach.yaml", b"prompt: Gentle") as writer:
         process = workspace.spawn("run", "--once")
-        wait_until(lambda: "noticed by events" in told(workspace), told=lambda: told(workspace))
+        listens(workspace)
         writer.write(b" waves")
         waits(workspace, "beach.yaml")
         writer.write(b", leaves swaying\n")
@@ -158,6 +163,7 @@ def test_when_events_are_lost_it_settles_by_what_is_seen(workspace: Workspace) -
         pytest.skip(f"the kernel's queue has room for {room} events")
     workspace.set("watch", rescan_seconds=600)
     with daemon(workspace) as running:
+        listens(workspace)
         workspace.drop(prompt="")
         with writing(workspace.inbox / "beach.yaml", b"prompt: Gentle waves\n"):
             waits(workspace, "beach.yaml")
