@@ -10,18 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from sorawatch.errors import UsageError
-from tests.support.daemon_process import daemon
+from tests.support.daemon_process import daemon, listens
 from tests.support.slow_writer import writing
 from tests.support.workspace import Workspace, picture, wait_until
 
 OPEN = "is still open for writing in another program; an hour after its last change it is used as it is"
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
-
-
-def listens(workspace: Workspace) -> None:
-    """Return when the daemon has begun to listen to events."""
-    wait_until(lambda: "noticed by events" in told(workspace), told=lambda: told(workspace))
 
 
 @contextmanager
@@ -49,14 +43,6 @@ def prompts(workspace: Workspace) -> list[str]:
     """Those of the orders but those of the other pairs, by which the time was told."""
     videos = workspace.simulator.ledger().videos
     return sorted(video.prompt for video in videos if not video.prompt.startswith("waves around other"))
-
-
-def told(workspace: Workspace) -> str:
-    """What ``status`` prints; empty while there is no state yet."""
-    try:
-        return workspace.told()
-    except UsageError:
-        return ""
 
 
 def test_half_a_prompt_is_not_ordered(workspace: Workspace) -> None:
