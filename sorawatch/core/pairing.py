@@ -35,7 +35,7 @@ _LIKE_PROMPT = re.compile(r"_*prompts?(\.(yaml|yml|txt|json))*")
 
 _JUNK = (
     ".*", "~$*", "*~", "thumbs.db", "desktop.ini", "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle",
-    "@recently-snapshot", "__macosx", "lost+found", "$recycle.bin", "system volume information",
+    "@recently-snapshot", "__macosx", "*.sb-????????-??????", "lost+found", "$recycle.bin", "system volume information",
     "*.tmp", "*.temp", "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.!sync",
     *("*" + suffix for suffix in TEXT_SUFFIXES),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from sorawatch.edges.inbox import Inbox, Listing, SettledPair, WaitingFile
 from sorawatch.errors import Blocked, Deferred, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from sorawatch.core.budget import LimitScope
@@ -73,21 +73,22 @@ class InboxScanner:
         self._check = check
         self._folder_limits = FolderLimits(inbox.settle_seconds, lambda path: read_layer(inbox.root / path, path))
 
-    def scan(self, known: Mapping[str, Pair], now: float) -> ScanResult:
+    def scan(self, known: Mapping[str, Pair], now: float, open_files: Collection[str] = ()) -> ScanResult:
         """List the inbox once.
 
         Args:
             known: the pairs that have a job already, by path.
             now: seconds of a monotonic clock.
+            open_files: files that a program has open for writing; paths relative to the inbox.
 
         Raises:
             Blocked, Deferred: if the inbox itself cannot be listed.
         """
         self._check()
-        listing = self._inbox.scan(known, now)
+        listing = self._inbox.scan(known, now, open_files)
         # If a share was unmounted during the listing, all its files seem to be missing.
         self._check()
-        limits_settle_in = self._folder_limits.update(listing.defaults, listing.unlisted, now)
+        limits_settle_in = self._folder_limits.update(listing.defaults, listing.unlisted, now, open_files)
         folder_defaults: dict[str, OrderSettings] = {}
         new: list[NewPair] = []
         waiting = list(listing.waiting)
