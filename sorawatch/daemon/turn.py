@@ -260,7 +260,7 @@ class Turn:
             self._claim(tx, state, self._executor.room(ACTIONS[state]))
         staged = 2 * self.admission.places + 4
         passed_over = self._reached_limits.partial(self.admission) + self._of_stopped_models
-        ahead = staged - tx.jobs.count(State.READY, passed_over) - self._executor.count(Action.PREPARE)
+        ahead = staged - tx.jobs.count(State.READY, passed_over, most=staged) - self._executor.count(Action.PREPARE)
         self._claim(tx, State.FOUND, min(ahead, self._executor.room(Action.PREPARE)), passed_over)
 
     def _claim(self, tx: Transaction, state: State, limit: int, excluded: Sequence[Exclusion] = ()) -> None:

@@ -389,6 +389,30 @@ class TestClaims:
         assert claimed(store, limit=3) == ["c", "d", "b"]
         assert claimed(store) == ["a"]
 
+    def test_folders_take_turns_over_all_transactions_and_daemons(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
+        folders = {"anna": 9, "anna/trip": 9, "": 2, "ben": 2}
+        for number, (folder, count) in enumerate(folders.items()):
+            pair = replace(job().pair, folder=folder)
+            add(store, *(job(f"{number}{each}", pair=pair, created_at=number) for each in range(count)))
+        stores = [store, opened(where, "two")]
+        found = "".join(each[0] for turn in range(12) for each in claimed(stores[turn % 2], limit=1 + turn % 2))
+        assert found == "023023" + "0" * 7 + "1" * 5
+
+    def test_a_submit_is_a_turn(self, store: Store) -> None:
+        for number, folder in enumerate(["anna", "ben"]):
+            pair = replace(job().pair, folder=folder)
+            add(store, *(job(f"{number}{each}", State.READY, pair=pair) for each in range(3)))
+        found = []
+        for _ in range(6):
+            with store.transaction() as tx:
+                chosen = next(tx.claims.candidates([State.READY], 64, HORIZON))
+                tx.claims.took_turn(chosen)
+                tx.jobs.save(replace(chosen, state=State.SUBMITTING, token=chosen.id), chosen)
+                found.append(chosen.id)
+        assert found == ["00", "10", "01", "11", "02", "12"]
+
     def test_only_what_is_due_and_in_the_state(self, store: Store) -> None:
         with store.transaction() as tx:
             soon, far = tx.now + HORIZON // 2, tx.now + HORIZON * 2
@@ -403,6 +427,12 @@ class TestClaims:
         with store.transaction() as tx:
             assert [each.id for each in tx.claims.candidates([State.FOUND], 5, HORIZON)] == ["a"]
         assert claimed(store) == ["a"]
+
+    def test_a_long_queue_is_read_as_far_as_it_is_asked_for(self, store: Store) -> None:
+        add(store, *(job(f"{number:04}", created_at=number) for number in range(300)))
+        with store.transaction() as tx:
+            found = [each.id for each in tx.claims.candidates([State.FOUND], 290, HORIZON)]
+        assert found == [f"{number:04}" for number in range(290)]
 
     def test_a_lapsed_claim_goes_to_another_daemon(
         self, store: Store, where: Path, opened: Callable[..., Store]
@@ -731,9 +761,12 @@ class TestOpening:
             tx.purchases.add(done)
         store.close()
         with closing(sqlite3.connect(path)) as older:
-            for index in ("jobs_by_take", "jobs_by_reference", "purchases_by_reference"):
+            newer = ("jobs_by_turn", "jobs_by_creation", "jobs_by_batch")
+            for index in (*newer, "jobs_by_take", "jobs_by_reference", "purchases_by_reference"):
                 older.execute(f"DROP INDEX {index}")
-            added = ("losses", "obstacle", "take", "reference_key", "reference_digest")
+            older.execute("DROP TABLE turns")
+            batches = ("top", "expected_price", "batch", "awaits_approval", "approved_at")
+            added = (*batches, "losses", "obstacle", "take", "reference_key", "reference_digest")
             for column in (*added, "reorders", "lost_reason", "witness_until", "retry_state", "unwatched_ms"):
                 older.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
             for column in ("folder", "image", "model", "size", "seconds", "clip", "take", "reference_key"):
@@ -772,6 +805,26 @@ class TestOpening:
         }
         assert "`sorawatch retry aaaaaaaa` looks again" in held["a"].hint
         assert (rendering.retry_state, rendering.unwatched_ms) == (None, 0)
+
+    def test_the_folders_of_an_older_version_take_turns(self, path: Path) -> None:
+        """The file was written by the version before, which knew no turns and no batches."""
+        with closing(sqlite3.connect(path)) as older:
+            older.executescript((STATES / "schema5.sql").read_text())
+        store, fresh = Store.create_or_open(path, "one")
+        assert not fresh
+        with store.transaction() as tx:
+            assert tx.jobs.counts(unapproved=False) == {
+                State.FOUND: 2,
+                State.READY: 2,
+                State.RENDERING: 1,
+                State.DONE: 1,
+            }
+            ready = [job.pair.path for job in tx.claims.candidates([State.READY], 9, HORIZON)]
+            claimed = [job.pair.path for job in tx.claims.take([State.FOUND], 9, HORIZON)]
+        store.close()
+        assert ready == ["anna/old/c.jpg", "anna/b.jpg"]
+        assert claimed == ["a.jpg", os.fsdecode(b"tr\xfcb/1/2/d.jpg")]
+        Store.open_for_reading(path).close()
 
     @pytest.mark.parametrize("opening", [lambda path: Store.create_or_open(path, "one"), Store.open_for_reading])
     class TestRefused:
@@ -984,6 +1037,7 @@ class TestDialects(OfAFile):
         with store.transaction() as tx:
             tx.jobs.add([job("a")])
             tx.claims.take([State.FOUND], 5, HORIZON)
+            tx.claims.take([State.FOUND, State.RENDERING], 5, HORIZON)
             tx.jobs.save(submitting, job("a"), claim=True)
             tx.jobs.amend(submitting, job("a"))
             tx.claims.renew()
@@ -1012,7 +1066,7 @@ class TestDialects(OfAFile):
             tx.jobs.count(State.FOUND)
             tx.jobs.in_flight()
             tx.jobs.history("a")
-            tx.claims.candidates([State.READY], 5, HORIZON)
+            [*tx.claims.candidates([State.READY], 5, HORIZON)]
             tx.claims.next_due([State.READY])
             tx.orders.same(submitting, 0)
             tx.orders.is_being_submitted(submitting)
@@ -1034,7 +1088,7 @@ class TestDialects(OfAFile):
         assert len(statements) > 35
 
     def test_claims_skip_the_rows_that_another_daemon_has_locked(self, statements: list[str]) -> None:
-        (claim,) = [each for each in statements if each.startswith("WITH")]
+        (claim,) = [each for each in statements if each.startswith("WITH due")]
         select, update = claim.split("UPDATE jobs", maxsplit=1)
         assert "FOR UPDATE SKIP LOCKED" in select
         assert "LIMIT" in select
