@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from sorawatch.app.state import StateLocation
+from sorawatch.core.batches import pause_of
 from sorawatch.core.budget import next_beat
 from sorawatch.core.calendar import LocalTime, day_of, month_of
 from sorawatch.core.concurrency_limit import effective
@@ -71,6 +72,8 @@ def snapshot(config: Config) -> Snapshot:
         pauses = [pause for each in published for pause in each.pauses] if running else []
         if not running and is_paused(tx):
             pauses = [Pause(PAUSED)]
+        if not running:
+            pauses += [pause_of(batch, config.limits.confirm_above_micros) for batch in tx.batches.waiting()]
         limits = next((each.limits for each in published if running and each.limits), config.limits)
         return Snapshot(
             time=LocalTime(tx.now, config.timezone),
@@ -127,6 +130,7 @@ def as_json(snapshot: Snapshot) -> dict[str, object]:
             "usd_per_clip": _usd(snapshot.limits.micros_per_clip),
             "usd_per_day": _usd(snapshot.limits.micros_per_day),
             "usd_per_month": _usd(snapshot.limits.micros_per_month),
+            "confirm_above_usd": _usd(snapshot.limits.confirm_above_micros),
         },
         "config_changed": snapshot.config_changed is not None,
         "watching": published.watching if snapshot.running else None,

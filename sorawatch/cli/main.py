@@ -271,6 +271,24 @@ def _cancel(context: typer.Context, jobs: JobArguments, config_path: ConfigOptio
     _ask(_load(context, config_path), [Command("cancel", job) for job in jobs], f"Asked to cancel {', '.join(jobs)}")
 
 
+@cli.command("approve")
+def _approve(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Only what is in this folder of the inbox; else all.")
+    ] = None,
+    config_path: ConfigOption = None,
+) -> None:
+    """Order what waits because it costs more than limits.confirm_above_usd."""
+    from sorawatch.app import control
+    from sorawatch.core.batches import counted
+
+    approved, left, running = control.approve(_load(context, config_path), folder)
+    start = "" if running else " No daemon is running: `sorawatch run` orders them."
+    rest = f" {counted(left)} in other folders still wait; `sorawatch approve` orders them too." if left.orders else ""
+    out.print(f"Approved {counted(approved)}; the other limits still apply.{rest}{start}", soft_wrap=True)
+
+
 @cli.command("adopt")
 def _adopt(
     context: typer.Context,

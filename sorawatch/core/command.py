@@ -12,3 +12,5 @@ class Command:
     verb: str
     job_id: str | None = None
     argument: str | None = None
+    at: int = 0
+    """When the command was given, in milliseconds of the store's clock."""

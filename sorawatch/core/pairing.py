@@ -24,6 +24,8 @@ SIDECAR_SUFFIXES = (*YAML_SUFFIXES, ".txt.txt", ".txt")
 DEFAULTS_NAMES = ("_defaults.yaml", "_defaults.yml")
 PAUSE_NAMES = ("pause", "pause.txt")
 ERROR_SUFFIX = ".error.txt"
+NOTICE_NAME = "WAITING-FOR-APPROVAL.txt"
+"""The text in the errors folder about orders that wait for approval; it may be dragged along into the inbox."""
 
 _LIKE_DEFAULTS = re.compile(r"_*defaults?(\.(yaml|yml|txt|json))*")
 _LIKE_PROMPT = re.compile(r"_*prompts?(\.(yaml|yml|txt|json))*")
@@ -32,7 +34,7 @@ _JUNK = (
     ".*", "~$*", "*~", "thumbs.db", "desktop.ini", "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle",
     "@recently-snapshot", "__macosx", "lost+found", "$recycle.bin", "system volume information",
     "*.tmp", "*.temp", "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.!sync",
-    "*" + ERROR_SUFFIX,
+    "*" + ERROR_SUFFIX, NOTICE_NAME.lower(),
 )  # fmt: skip
 
 

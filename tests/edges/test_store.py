@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 
+from sorawatch.core.batches import WAITS, Batch, Recent, Share
 from sorawatch.core.budget import Exclusion
 from sorawatch.core.command import Command
 from sorawatch.core.job import FINAL, Charged, Job, Pair, Stamp, State
@@ -1014,6 +1015,105 @@ class TestTrouble(OfAFile):
             add(store, job("a"))
 
 
+class TestBatches:
+    """The decisions are those of `core/batches.py`; here it is what is written and found."""
+
+    @staticmethod
+    def several(store: Store, **folders: int) -> None:
+        """Jobs that were added a moment ago, for 10 each, with the folder's first letter and a number as id."""
+        with store.transaction() as tx:
+            for folder, count in folders.items():
+                pair = replace(job().pair, folder=folder)
+                names = [f"{folder[0]}{number}" for number in range(count)]
+                tx.jobs.add([job(name, pair=pair, created_at=tx.now) for name in names])
+                assert {each.id for each in tx.batches.uncounted(tx.now - 1000)} >= {*names}
+                tx.batches.write_prices(dict.fromkeys(names, 10))
+            assert tx.batches.uncounted(tx.now - 1000) == []
+
+    def test_those_that_were_not_sent_wait_and_are_not_claimed(self, store: Store) -> None:
+        self.several(store, anna=2, ben=1)
+        with store.transaction() as tx:
+            sent = saved_in(tx, "a0")
+            tx.jobs.save(replace(sent, state=State.SUBMITTING, token="t"), sent)
+            assert tx.batches.recent(tx.now - 60_000) == Recent(30, has_waiting=False)
+            assert tx.batches.recent(tx.now) == Recent(0, has_waiting=False)
+            tx.batches.put_together(tx.now - 60_000)
+            assert tx.batches.recent(tx.now - 60_000) == Recent(30, has_waiting=True)
+            (batch,) = tx.batches.waiting()
+            assert batch == Batch(1, {"anna": Share(1, 10), "ben": Share(1, 10)}, 30)
+            assert saved_in(tx, "a1").reason == tx.jobs.history("a1")[-1].reason == WAITS
+            assert tx.jobs.counts(unapproved=False) == {State.SUBMITTING: 1}
+            assert tx.jobs.count(State.FOUND) == 0
+            assert [*tx.claims.candidates([State.FOUND], 9, HORIZON)] == []
+        assert claimed(store) == []
+
+    def test_later_ones_join_and_a_new_batch_has_a_new_number(self, store: Store) -> None:
+        self.several(store, anna=1)
+        with store.transaction() as tx:
+            tx.batches.put_together(0)
+        self.several(store, ben=1)
+        with store.transaction() as tx:
+            tx.batches.put_together(0)
+            assert [(batch.number, batch.waiting) for batch in tx.batches.waiting()] == [(1, Share(2, 20))]
+            tx.batches.approve("", tx.now)
+        self.several(store, carla=1)
+        with store.transaction() as tx:
+            tx.batches.put_together(0)
+            assert [(batch.number, batch.waiting) for batch in tx.batches.waiting()] == [(2, Share(1, 10))]
+
+    def test_an_approval_is_for_a_folder_and_for_what_was_there(self, store: Store) -> None:
+        self.several(store, anna=2, banna=1)
+        with store.transaction() as tx:
+            tx.batches.put_together(0)
+            early = tx.now - 3_600_000
+            tx.batches.approve("anna", early)
+            assert tx.batches.awaiting("anna") == Share(2, 20)
+            tx.batches.approve("anna", tx.now)
+            assert (tx.batches.awaiting("anna"), tx.batches.awaiting("")) == (Share(), Share(1, 10))
+            assert tx.batches.recent(0) == Recent(10, has_waiting=True)
+            (batch,) = tx.batches.waiting()
+            assert batch.micros == 30, "what is approved still belongs to it"
+            assert (saved_in(tx, "a0").reason, tx.jobs.history("a0")[-1].reason) == (
+                "",
+                "approved with `sorawatch approve`",
+            )
+        assert claimed(store) == ["a0", "a1"]
+
+    def test_what_is_given_up_no_longer_counts_and_is_archived(self, store: Store) -> None:
+        self.several(store, anna=3)
+        with store.transaction() as tx:
+            tx.batches.put_together(0)
+            for name, state in (("a0", State.CANCELLED), ("a1", State.WITHDRAWN)):
+                tx.jobs.save(replace(saved_in(tx, name), state=state))
+            (batch,) = tx.batches.waiting()
+            assert (batch.micros, batch.waiting) == (10, Share(1, 10))
+        assert claimed(store, State.WITHDRAWN) == ["a1"]
+
+    def test_released_ones_are_counted_again(self, store: Store) -> None:
+        self.several(store, anna=2)
+        with store.transaction() as tx:
+            tx.batches.put_together(0)
+            tx.batches.release([1])
+            assert tx.batches.waiting() == []
+            assert tx.batches.recent(0) == Recent(20, has_waiting=False)
+        assert claimed(store) == ["a0", "a1"]
+
+    def test_orders_that_cost_nothing_are_left_out(self, store: Store) -> None:
+        add(store, job("a"))
+        with store.transaction() as tx:
+            tx.batches.write_prices({"a": 0})
+            assert tx.batches.recent(0) == Recent(0, has_waiting=False)
+            tx.batches.put_together(0)
+            assert tx.batches.waiting() == []
+
+    def test_a_command_says_when_it_was_given(self, store: Store) -> None:
+        with store.transaction() as tx:
+            tx.commands.add(Command("approve", argument="anna"))
+            given = tx.now
+        with store.transaction() as tx:
+            assert tx.commands.take() == [Command("approve", None, "anna", given)]
+
+
 class TestDialects(OfAFile):
     """Every statement, as PostgreSQL would be sent it."""
 
@@ -1078,6 +1178,13 @@ class TestDialects(OfAFile):
             tx.orders.under_way(submitting)
             tx.orders.next_take(submitting)
             tx.orders.take_of(submitting.pair)
+            tx.batches.uncounted(0)
+            tx.batches.write_prices({"a": 1})
+            tx.batches.recent(0)
+            tx.batches.put_together(0)
+            tx.batches.waiting()
+            tx.batches.approve("anna", 0)
+            tx.batches.release([1])
             tx.purchases.rivals(submitting)
             tx.purchases.has("t")
             tx.purchases.known_videos(["video_1"])

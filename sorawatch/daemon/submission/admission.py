@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.another_take import is_continued_by, is_same_picture
+from sorawatch.core.batches import expected_price
 from sorawatch.core.budget import Exclusion, LimitReached, LimitScope, Usage, admit, refusal
 from sorawatch.core.calendar import Period, day_of, month_of
 from sorawatch.core.concurrency_limit import after_refusal, after_success, effective
@@ -84,6 +85,15 @@ class Admission:
         if order is None or not isinstance(order.size, Size) or order.model not in self.catalogue:
             return None
         return self.catalogue[order.model].price(order.size, order.seconds)
+
+    def expected_price(self, job: Job) -> int | None:
+        """The highest price in micro-dollars that the job can have once its picture is read, or None if unknown."""
+        order = job.order
+        return (
+            None
+            if order is None or order.model not in self.catalogue
+            else expected_price(self.catalogue[order.model], order)
+        )
 
     def exclusion(self, reached: LimitReached) -> Exclusion:
         """The orders that a reached limit excludes."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.job import FINAL, Job
 from sorawatch.core.naming import one_line
-from sorawatch.errors import Rejected
+from sorawatch.errors import Rejected, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,6 +39,24 @@ def find(tx: Transaction, text: str, folders: Folders) -> Job:
             raise Rejected(f"{one_line(text)} may mean several jobs: {several}", "Name one of them by its id.")
 
 
+def inbox_folder(folders: Folders, path: Path) -> str:
+    """The folder of the inbox that a person means by ``path``, relative to the inbox; ``""`` is the inbox itself.
+
+    It is relative to the inbox or to the working directory, or absolute. A folder in the errors folder, in which there
+    are texts about the inbox, means the folder of the same name.
+
+    Raises:
+        UsageError: if it is in neither.
+    """
+    for root, below in _places(str(path), folders, roots=True):
+        if root in {folders.inbox, folders.errors}:
+            return below
+    text = os.path.normpath(path)
+    if path.is_absolute() or text.split("/")[0] == "..":
+        raise UsageError(f"{one_line(str(path))} is no folder of the inbox {one_line(str(folders.inbox))}.")
+    return "" if text == "." else text
+
+
 def _by_path(tx: Transaction, text: str, folders: Folders) -> Iterator[Job]:
     if not text.startswith("/"):
         yield from _in_inbox(tx, os.path.normpath(text))
@@ -52,15 +70,18 @@ def _by_path(tx: Transaction, text: str, folders: Folders) -> Iterator[Job]:
             yield from _latest_of_each_picture(filed)
 
 
-def _places(text: str, folders: Folders) -> Iterator[tuple[Path, str]]:
-    """The folders in which a path is, as a shell would understand it, each with the path below it."""
+def _places(text: str, folders: Folders, *, roots: bool = False) -> Iterator[tuple[Path, str]]:
+    """The folders in which a path is, as a shell would understand it, each with the path below it.
+
+    With ``roots`` the path may be one of the folders itself, with ``""`` below it.
+    """
     path = Path(os.path.normpath(Path.cwd() / text))
     # A folder may be reached, or configured, through a link.
     real = Path(os.path.realpath(path.parent), path.name)
     for root in folders.roots.values():
         for each, above in ((path, root), (real, Path(os.path.realpath(root)))):
-            if each != above and each.is_relative_to(above):
-                yield root, str(each.relative_to(above))
+            if (roots or each != above) and each.is_relative_to(above):
+                yield root, str(each.relative_to(above)) if each != above else ""
                 break
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import FINAL, IN_FLIGHT, State
+from sorawatch.core.job import FINAL, IN_FLIGHT, UNPAID, State
 from sorawatch.core.purchase import Standing
 from sorawatch.edges.store.tables import URGENCY, commands, history, jobs, notes, purchases, turns
 
@@ -52,8 +52,8 @@ machine has slept."""
 
 
 def _may_go(state: State) -> sa.ColumnElement[bool]:
-    """Whether a job is in this state and does not wait for approval. An index begins with these two columns."""
-    return sa.and_(jobs.c.state == state, jobs.c.awaits_approval == 0)
+    """Whether a job is in this state and, as long as it is unpaid, does not wait for approval."""
+    return sa.and_(jobs.c.state == state, jobs.c.awaits_approval == 0 if state in UNPAID else sa.true())
 
 
 def _is_claimable(state: State) -> sa.ColumnElement[bool]:
