@@ -196,6 +196,27 @@ def _status(
         time.sleep(1)
 
 
+@cli.command("plan")
+def _plan(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Only this folder of the inbox; else all of it.")
+    ] = None,
+    config_path: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List what lies in the inbox, what it would cost, what would be refused, and when it would be done."""
+    from sorawatch.app import plan
+
+    found = plan.read(_load(context, config_path), folder)
+    if as_json:
+        typer.echo(json.dumps(plan.as_json(found), indent=2))
+    else:
+        from sorawatch.cli.plan import screen
+
+        out.print(screen(found))
+
+
 @cli.command("report")
 def _report(
     context: typer.Context,

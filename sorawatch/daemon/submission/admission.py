@@ -185,6 +185,13 @@ class Admission:
         complete = places > 0 and Exclusion() not in excluded
         return Admitted(tuple(changes), tuple(reached), complete)
 
+    def without_buying(self, tx: Transaction, job: Job) -> Job:
+        """The job as it will be if the same order was made before: fetched, refused or waiting. Else it is unchanged.
+
+        Nothing is written.
+        """
+        return self._bought_before(tx, job) or (self._duplicate(tx, job) if self.refuse_duplicates else None) or job
+
     def _begin_submit(self, tx: Transaction, job: Job, price: int | None) -> Job:
         """Save the job as SUBMITTING, with its purchase. Nothing may be sent before the commit."""
         submitting = begin(job, Action.SUBMIT, now=tx.now, token=os.urandom(16).hex(), price=price)
@@ -329,12 +336,7 @@ class _Tally:
 
     def usage(self, scope: LimitScope) -> Usage:
         if scope not in self.used:
-            self.used[scope] = Usage(
-                in_flight=self.tx.jobs.in_flight(scope.folder),
-                micros_today=self.tx.spending.spent(self.day.begins, scope.folder),
-                micros_this_month=self.tx.spending.spent(self.month.begins, scope.folder),
-                paced_until=usage_values.paced_until(self.tx, scope.file),
-            )
+            self.used[scope] = usage_values.usage(self.tx, scope, self.day, self.month)
         return self.used[scope]
 
     def take(self, scopes: Sequence[LimitScope], price: int | None) -> LimitReached | None:

@@ -88,6 +88,10 @@ class Batches:
         micros_of = {number: int(micros) for number, micros in rows}
         return [Batch(number, shares[number], micros_of[number]) for number in sorted(shares)]
 
+    def waiting_jobs(self) -> set[str]:
+        """The ids of the jobs that wait."""
+        return {*self._session.connection.scalars(sa.select(jobs.c.id).where(_WAITS))}
+
     def release(self, numbers: Iterable[int]) -> None:
         """Let the orders of these batches go without approval."""
         chosen = jobs.c.batch.in_([*numbers])

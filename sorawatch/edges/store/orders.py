@@ -65,6 +65,11 @@ class Orders:
         """Another job that buys, or since then (milliseconds of the store's clock) delivered, the same order."""
         return self._session.first_job(statements.SAME_ORDER, {**keys_of(job), "this": job.id, "since": since})
 
+    def picture_sizes(self) -> set[int]:
+        """The sizes in bytes of all pictures that were ordered: a picture of another size is no duplicate."""
+        query = sa.select(jobs.c.image_size).distinct().where(jobs.c.token.is_not(None))
+        return {*self._session.connection.scalars(query)}
+
     def is_being_submitted(self, job: Job) -> bool:
         """Whether a submit that a server's list could not tell from this one is unanswered."""
         assert job.order is not None
