@@ -762,7 +762,7 @@ class TestOpening:
             tx.purchases.add(done)
         store.close()
         with closing(sqlite3.connect(path)) as older:
-            newer = ("jobs_by_turn", "jobs_by_creation", "jobs_by_batch")
+            newer = ("jobs_by_turn", "jobs_by_creation", "jobs_awaiting_approval", "jobs_by_batch")
             for index in (*newer, "jobs_by_take", "jobs_by_reference", "purchases_by_reference"):
                 older.execute(f"DROP INDEX {index}")
             older.execute("DROP TABLE turns")

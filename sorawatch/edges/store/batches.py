@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sorawatch.core.batches import WAITS, Batch, Recent, Share
 from sorawatch.core.job import UNPAID, Charged, Job, State
 from sorawatch.edges.store.statements import is_below
-from sorawatch.edges.store.tables import history, jobs
+from sorawatch.edges.store.tables import AWAITS_APPROVAL, history, jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ _IS_UNPAID = jobs.c.state.in_([*UNPAID])
 _COSTS = sa.and_(
     jobs.c.expected_price > 0, sa.or_(jobs.c.state.not_in(_GIVEN_UP), jobs.c.charged != Charged.NO)
 )  # fmt: skip
-_WAITS = sa.and_(_IS_UNPAID, jobs.c.awaits_approval == 1)
+_WAITS = sa.and_(AWAITS_APPROVAL, _IS_UNPAID)
 _WRITE_PRICE = jobs.update().where(jobs.c.id == sa.bindparam("this")).values(expected_price=sa.bindparam("micros"))
 
 
@@ -65,7 +65,7 @@ class Batches:
         together = sa.and_(jobs.c.created_at > since, jobs.c.approved_at.is_(None), _COSTS)
         number = connection.scalar(sa.select(sa.func.max(jobs.c.batch)).where(together, _WAITS))
         if number is None:
-            number = (connection.scalar(sa.select(sa.func.max(jobs.c.batch))) or 0) + 1
+            number = 1 + (connection.scalar(sa.select(sa.func.max(jobs.c.batch)).where(jobs.c.batch.is_not(None))) or 0)
         connection.execute(jobs.update().where(together, jobs.c.batch.is_(None)).values(batch=number))
         self._change(
             sa.and_(jobs.c.batch == number, together, _IS_UNPAID, jobs.c.awaits_approval == 0),
@@ -76,11 +76,14 @@ class Batches:
 
     def waiting(self) -> list[Batch]:
         """The batches with orders that wait, the oldest first."""
-        by_folder = sa.select(jobs.c.batch, jobs.c.top, sa.func.count(), sa.func.sum(jobs.c.expected_price))
+        # The states are no condition of the query, because an index by states would be slower than that of batches.
+        orders, micros = sa.func.count().filter(_IS_UNPAID), sa.func.sum(jobs.c.expected_price).filter(_IS_UNPAID)
+        by_folder = sa.select(jobs.c.batch, jobs.c.top, orders, micros).where(AWAITS_APPROVAL)
         shares: dict[int, dict[str, Share]] = defaultdict(dict)
-        rows = self._session.connection.execute(by_folder.where(_WAITS).group_by(jobs.c.batch, jobs.c.top))
-        for number, folder, orders, micros in rows:
-            shares[number][folder] = Share(orders, int(micros))
+        found = self._session.connection.execute(by_folder.group_by(jobs.c.batch, jobs.c.top))
+        for number, folder, count, cost in found:
+            if count:
+                shares[number][folder] = Share(count, int(cost))
         if not shares:
             return []
         whole = sa.select(jobs.c.batch, sa.func.sum(jobs.c.expected_price)).where(jobs.c.batch.in_([*shares]), _COSTS)

@@ -101,13 +101,20 @@ jobs = sa.Table(
     sa.Index("jobs_by_take", "take"),
     sa.Index("jobs_by_likeness", "likeness", "state"),
     sa.Index("jobs_by_creation", "created_at"),
-    sa.Index("jobs_by_batch", "batch"),
 )
 
 URGENCY = (jobs.c.priority.desc(), jobs.c.created_at, jobs.c.image_mtime_ns, jobs.c.image, jobs.c.id)
 """The order of the jobs of one folder: by priority, then the oldest first."""
 
 sa.Index("jobs_by_turn", jobs.c.state, jobs.c.awaits_approval, jobs.c.top, *URGENCY)
+
+AWAITS_APPROVAL = jobs.c.awaits_approval == sa.literal_column("1")
+"""With the number in the statement, so that the database sees that a query needs only what an index contains."""
+_HAS_BATCH = jobs.c.batch.is_not(None)
+_SHARE = (jobs.c.batch, jobs.c.top, jobs.c.state, jobs.c.expected_price)
+_WHOLE = (jobs.c.batch, jobs.c.state, jobs.c.charged, jobs.c.expected_price)
+sa.Index("jobs_awaiting_approval", *_SHARE, sqlite_where=AWAITS_APPROVAL, postgresql_where=AWAITS_APPROVAL)
+sa.Index("jobs_by_batch", *_WHOLE, sqlite_where=_HAS_BATCH, postgresql_where=_HAS_BATCH)
 
 turns = sa.Table(
     "turns",

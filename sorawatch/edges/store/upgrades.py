@@ -59,7 +59,7 @@ def _folders_take_turns_and_batches_wait(connection: sa.Connection) -> None:
     for folder in [*connection.scalars(sa.select(jobs.c.folder).distinct())]:
         connection.execute(jobs.update().where(jobs.c.folder == folder).values(top=top_folder(folder)))
     turns.create(connection)
-    _create_indexes(connection, "jobs_by_turn", "jobs_by_creation", "jobs_by_batch")
+    _create_indexes(connection, "jobs_by_turn", "jobs_by_creation", "jobs_awaiting_approval", "jobs_by_batch")
 
 
 def _create_indexes(connection: sa.Connection, *names: str) -> None:
