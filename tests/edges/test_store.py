@@ -1111,7 +1111,8 @@ class TestBatches:
             tx.commands.add(Command("approve", argument="anna"))
             given = tx.now
         with store.transaction() as tx:
-            assert tx.commands.take() == [Command("approve", None, "anna", given)]
+            (command,) = tx.commands.take()
+        assert (command, command.at) == (Command("approve", argument="anna"), given)
 
 
 class TestDialects(OfAFile):
