@@ -11,7 +11,7 @@ from sorawatch.core.delay import Delay, delay_of
 from sorawatch.core.estimates import Capacity, QueuedOrder, ends_of_queue, left_of_render, usual
 from sorawatch.core.job import IN_FLIGHT, UNPAID, Job, State
 from sorawatch.core.order import Size, parse_size
-from sorawatch.daemon.actions.render_times import durations
+from sorawatch.daemon.actions.render_times import past_durations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -170,7 +170,7 @@ class _RenderTimes:
         """Milliseconds, in ascending order. While the size is not known, those of both possible sizes."""
         key = order.model, str(order.size), order.seconds
         if key not in self._known:
-            self._known[key] = tuple(sorted(chain(*(durations(self._tx, each) for each in self._sized(order)))))
+            self._known[key] = tuple(sorted(chain(*(past_durations(self._tx, each) for each in self._sized(order)))))
         return self._known[key]
 
     def _sized(self, order: Order) -> list[Order]:

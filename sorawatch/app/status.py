@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.app.outlook import Circumstances, ShownJob, Total, look, total
 from sorawatch.app.state import StateLocation
+from sorawatch.core.batches import pause_of
 from sorawatch.core.budget import is_below, next_beat
 from sorawatch.core.calendar import LocalTime, day_of, month_of
 from sorawatch.core.concurrency_limit import effective
@@ -132,6 +133,8 @@ def snapshot(config: Config, selection: Selection = Selection()) -> Snapshot:
         pauses = [pause for each in published for pause in each.pauses] if running else []
         if not running and is_paused(tx):
             pauses = [Pause(PAUSED)]
+        if not running:
+            pauses += [pause_of(batch, config.limits.confirm_above_micros) for batch in tx.batches.waiting()]
         selection = replace(selection, folder=find_folder(tx, selection.folder, config.folders))
         limits = next((each.limits for each in published if running and each.limits), config.limits)
         catalogue = next((each.catalogue for each in published if running and each.catalogue), config.catalogue)
@@ -250,6 +253,7 @@ def as_json(snapshot: Snapshot) -> dict[str, object]:
             "usd_per_clip": _usd(snapshot.limits.micros_per_clip),
             "usd_per_day": _usd(snapshot.limits.micros_per_day),
             "usd_per_month": _usd(snapshot.limits.micros_per_month),
+            "confirm_above_usd": _usd(snapshot.limits.confirm_above_micros),
         },
         "config_changed": snapshot.config_changed is not None,
         "watching": published.watching if snapshot.running else None,

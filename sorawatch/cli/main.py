@@ -215,6 +215,27 @@ def _status(
         time.sleep(1)
 
 
+@cli.command("plan")
+def _plan(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Only this folder of the inbox; else all of it.")
+    ] = None,
+    config_path: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List what lies in the inbox, what it would cost, what would be refused, and when it would be done."""
+    from sorawatch.app import plan
+
+    found = plan.read(_load(context, config_path), folder)
+    if as_json:
+        typer.echo(json.dumps(plan.as_json(found), indent=2))
+    else:
+        from sorawatch.cli.plan import screen
+
+        out.print(screen(found))
+
+
 @cli.command("report")
 def _report(
     context: typer.Context,
@@ -288,6 +309,24 @@ def _cancel(context: typer.Context, jobs: JobArguments, config_path: ConfigOptio
     from sorawatch.core.command import Command
 
     _ask(_load(context, config_path), [Command("cancel", job) for job in jobs], f"Asked to cancel {', '.join(jobs)}")
+
+
+@cli.command("approve")
+def _approve(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Only what is in this folder of the inbox; else all.")
+    ] = None,
+    config_path: ConfigOption = None,
+) -> None:
+    """Order what waits because it costs more than limits.confirm_above_usd."""
+    from sorawatch.app import control
+    from sorawatch.core.batches import counted
+
+    approved, left, running = control.approve(_load(context, config_path), folder)
+    start = "" if running else " No daemon is running: `sorawatch run` orders them."
+    rest = f" {counted(left)} in other folders still wait; `sorawatch approve` orders them too." if left.orders else ""
+    out.print(f"Approved {counted(approved)}; the other limits still apply.{rest}{start}", soft_wrap=True)
 
 
 @cli.command("adopt")

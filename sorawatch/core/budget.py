@@ -77,12 +77,12 @@ def refusal(scopes: Iterable[LimitScope], order: Order, price: int | None) -> Re
     for scope in scopes:
         limits = scope.limits
         if price is None:
-            if not limits.spending_caps:
+            if not limits.counting_money:
                 continue
             what = f"the price of {order.model} at {order.size} is not known"
             add = 'Add "usd_per_second: 0.10" or "usd_per_video: 0.80", with its own price (0 if it is free)'
             return Rejected(
-                f"{what}, which {scope.named(next(iter(limits.spending_caps)))} has to count",
+                f"{what}, which {scope.named(limits.counting_money[0])} has to count",
                 f"{add}, to models.{order.model} in the configuration; then move the pair back.",
             )
         if limits.micros_per_clip is not None and price > limits.micros_per_clip:

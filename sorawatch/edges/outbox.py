@@ -84,7 +84,7 @@ def place(
     """
     target = root / folder
     try:
-        _make_below(root, target, access)
+        make_below(root, target, access)
         planned = _read_intent(intent)
         with _names(items, target, planned) as names:
             if names != planned:
@@ -154,7 +154,7 @@ def set_permissions(path: Path, mode: int | None, group: int | None) -> None:
             path.chmod(mode | (path.stat().st_mode & stat.S_ISGID))
 
 
-def _make_below(root: Path, target: Path, access: Permissions) -> None:
+def make_below(root: Path, target: Path, access: Permissions) -> None:
     """Make subfolders, but never ``root``: if it is missing, its share is not mounted."""
     missing = [folder for folder in (target, *target.parents) if root in folder.parents and not folder.is_dir()]
     for folder in reversed(missing):

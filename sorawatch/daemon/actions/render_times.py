@@ -30,7 +30,7 @@ class RenderTimes:
             return NO_HISTORY
         key = _key(job.order)
         if key not in self._durations:
-            self._durations[key] = durations(tx, job.order)
+            self._durations[key] = past_durations(tx, job.order)
         return RenderHistory(self._durations[key], self._last_polls.get(job.id))
 
     def record(self, tx: Transaction, before: Job, outcome: o.Outcome, after: Job) -> None:
@@ -49,8 +49,8 @@ class RenderTimes:
             self._durations[key] = tuple(sorted(recent))
 
 
-def durations(tx: Transaction, order: Order) -> tuple[int, ...]:
-    """Milliseconds that past renders of orders like this one took, in ascending order."""
+def past_durations(tx: Transaction, order: Order) -> tuple[int, ...]:
+    """How many milliseconds renders of this kind took, in ascending order."""
     return tuple(sorted(tx.key_values.read(_key(order)) or ()))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.another_take import came_back, is_continued_by, is_same_path, is_same_picture
+from sorawatch.core.batches import expected_price
 from sorawatch.core.budget import Exclusion, LimitReached, LimitScope, Usage, admit, refusal
 from sorawatch.core.calendar import Period, day_of, month_of
 from sorawatch.core.concurrency_limit import after_refusal, after_success, effective
@@ -90,6 +91,15 @@ class Admission:
         if order is None or not isinstance(order.size, Size) or order.model not in self.catalogue:
             return None
         return self.catalogue[order.model].price(order.size, order.seconds)
+
+    def expected_price(self, job: Job) -> int | None:
+        """The highest price in micro-dollars that the job can have once its picture is read, or None if unknown."""
+        order = job.order
+        return (
+            None
+            if order is None or order.model not in self.catalogue
+            else expected_price(self.catalogue[order.model], order)
+        )
 
     def exclusion(self, reached: LimitReached) -> Exclusion:
         """The orders that a reached limit excludes."""
@@ -188,9 +198,17 @@ class Admission:
         complete = places > 0 and Exclusion() not in excluded
         return Admitted(tuple(changes), tuple(reached), complete, tuple(alike))
 
+    def without_buying(self, tx: Transaction, job: Job) -> Job:
+        """The job as it will be if the same order was made before: fetched, refused or waiting. Else it is unchanged.
+
+        Nothing is written.
+        """
+        return self._bought_before(tx, job) or (self._duplicate(tx, job) if self.refuse_duplicates else None) or job
+
     def _begin_submit(self, tx: Transaction, job: Job, price: int | None) -> Job:
         """Save the job as SUBMITTING, with its purchase. Nothing may be sent before the commit."""
         submitting = begin(job, Action.SUBMIT, now=tx.now, token=os.urandom(16).hex(), price=price)
+        tx.claims.took_turn(job)
         tx.jobs.save(submitting, job, claim=True)
         tx.purchases.add(submitting)
         return submitting
@@ -359,14 +377,7 @@ class _Tally:
 
     def usage(self, scope: LimitScope) -> Usage:
         if scope not in self.used:
-            limits, folder, spent = scope.limits, scope.folder, self.tx.spending.spent
-            # Only what has a limit is looked up.
-            self.used[scope] = Usage(
-                in_flight=0 if limits.in_flight is None else self.tx.jobs.in_flight(folder),
-                micros_today=0 if limits.micros_per_day is None else spent(self.day.begins, folder),
-                micros_this_month=0 if limits.micros_per_month is None else spent(self.month.begins, folder),
-                paced_until=usage_values.paced_until(self.tx, scope.file),
-            )
+            self.used[scope] = usage_values.usage(self.tx, scope, self.day, self.month)
         return self.used[scope]
 
     def take(self, scopes: Sequence[LimitScope], price: int | None) -> LimitReached | None:

@@ -104,7 +104,7 @@ class StatusPublisher:
     @property
     def reasons(self) -> set[str]:
         """The reasons why nothing at all is submitted, as last published."""
-        return {pause.reason for pause in self._pauses.values() if not (pause.folder or pause.model)}
+        return {pause.reason for pause in self._pauses.values() if not (pause.folder or pause.model or pause.approval)}
 
     def forget(self) -> None:
         """Publish the status again in the next turn, because the last transaction failed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sorawatch.edges.store.batches import Batches
 from sorawatch.edges.store.claims import Claims
 from sorawatch.edges.store.clock import database_time
 from sorawatch.edges.store.commands import CommandQueue
@@ -57,6 +58,11 @@ class Transaction:
     def claims(self) -> Claims:
         """Which jobs are due, and which this daemon works on."""
         return Claims(self._session)
+
+    @cached_property
+    def batches(self) -> Batches:
+        """Orders that wait together for approval."""
+        return Batches(self._session)
 
     @cached_property
     def purchases(self) -> PurchaseTable:
