@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from sorawatch.core.batches import WAITS
 from sorawatch.core.budget import beat
 from sorawatch.core.delay import Delay, delay_of
 from sorawatch.core.estimates import Capacity, QueuedOrder, ends_of_queue, left_of_render, usual
@@ -115,6 +116,8 @@ def _look(job: Job, ends: Mapping[str, int], times: _RenderTimes, now: Circumsta
 
 def _why(job: Job, now: Circumstances) -> str:
     """Why an order is not submitted. What happened to it before is told after that."""
+    if job.reason == WAITS:
+        return WAITS
     if not now.delays:
         first = _NOT_RUNNING
     elif job.due_at > now.time.now and job.reason:

@@ -57,6 +57,26 @@ def test_state_by_state_the_next_order_the_oldest_or_the_latest_end_first(tx: Tr
     assert ids(tx.listing.queue(2)) == "bg"
 
 
+def test_waiting_orders_are_listed_as_the_folders_take_turns(tx: Transaction) -> None:
+    paths = {
+        "a": "anna/1.jpg",
+        "b": "anna/2.jpg",
+        "c": "anna/old/3.jpg",
+        "d": "ben/1.jpg",
+        "e": "5.jpg",
+        "f": "ben/2.jpg",
+    }
+    tx.jobs.add([job(job_id, State.READY, at, path=path) for at, (job_id, path) in enumerate(paths.items())])
+    order = ids([*tx.claims.candidates([State.READY], 9, 1_000)])
+    assert order == "adebfc"
+    assert ids(tx.listing.queue(9)) == order
+    assert ids(tx.listing.jobs([State.READY], "", None)) == order
+    tx.claims.took_turn(tx.listing.queue(1)[0])
+    order = ids([*tx.claims.candidates([State.READY], 9, 1_000)])
+    assert order[0] == "d"
+    assert ids(tx.listing.queue(9))[:2] == order[:2]
+
+
 def test_a_folder_is_listed_with_those_below_it(tx: Transaction) -> None:
     paths = {"a": "cats/a.jpg", "b": "cats/old/b.jpg", "c": "cats2/c.jpg", "d": "d.jpg", "e": "caf\udce9/e.jpg"}
     tx.jobs.add([job(job_id, State.FOUND, path=path) for job_id, path in paths.items()])

@@ -9,15 +9,13 @@ import sqlalchemy as sa
 
 from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.edges.store.statements import is_below
-from sorawatch.edges.store.tables import jobs
+from sorawatch.edges.store.tables import URGENCY, jobs, turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sorawatch.edges.store.session import Session
 
-_BY_URGENCY = (jobs.c.priority.desc(), jobs.c.created_at, jobs.c.image_mtime_ns, jobs.c.image, jobs.c.id)
-"""As orders are submitted."""
 _BY_AGE = (jobs.c.created_at, jobs.c.id)
 _LATEST_FIRST = (jobs.c.changed_at.desc(), jobs.c.id)
 
@@ -51,11 +49,10 @@ class JobListing:
         """
         found: list[Job] = []
         ended = [state for state in states if state in FINAL]
-        groups = [([state], _BY_URGENCY if state in UNPAID else _BY_AGE) for state in states if state not in FINAL]
-        for group, order in (*groups, (ended, _LATEST_FIRST)):
+        for group in (*([state] for state in states if state not in FINAL), ended):
             left = None if limit is None else limit - len(found)
             if group and left != 0:
-                found += self._session.jobs(_select(group, folder).order_by(*order).limit(left))
+                found += self._session.jobs(_ordered(group, folder).limit(left))
         return found
 
     def failures(self, since: int, folder: str, limit: int | None) -> list[Job]:
@@ -102,8 +99,25 @@ class JobListing:
         return self._session.connection.scalar(query) is not None
 
     def queue(self, limit: int) -> list[Job]:
-        """Orders that are not submitted yet, in the order in which they will be."""
-        return self._session.jobs(_select(UNPAID, "").order_by(*_BY_URGENCY).limit(limit))
+        """Orders that are not submitted yet and need no approval, in the order in which they will be."""
+        return self._session.jobs(_in_turn(UNPAID, "").where(jobs.c.awaits_approval == 0).limit(limit))
+
+
+def _ordered(states: Sequence[State], folder: str) -> sa.Select[tuple[object, ...]]:
+    """The jobs in these states, which are one state that goes on, or several that have ended."""
+    if UNPAID.issuperset(states):
+        return _in_turn(states, folder)
+    order = _LATEST_FIRST if FINAL.issuperset(states) else _BY_AGE
+    return _select(states, folder).order_by(*order)
+
+
+def _in_turn(states: Iterable[State], folder: str) -> sa.Select[tuple[object, ...]]:
+    """In the order in which they are submitted: by priority, and the first-level folders in turn; see `Claims`."""
+    place = sa.func.row_number().over(partition_by=(jobs.c.priority, jobs.c.top), order_by=URGENCY)
+    turn = sa.and_(turns.c.state == jobs.c.state, turns.c.folder == jobs.c.top)
+    first, *others = URGENCY
+    query = _select(states, folder).outerjoin(turns, turn)
+    return query.order_by(first, place, sa.func.coalesce(turns.c.number, 0), *others)
 
 
 def _select(states: Iterable[State], folder: str) -> sa.Select[tuple[object, ...]]:
