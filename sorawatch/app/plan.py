@@ -243,7 +243,7 @@ class _Sorter:
             job = replace(job, digest=hashlib.sha256(data).hexdigest())
             for each in self._sized(job):
                 after = each if self._tx is None else self._admission.without_buying(self._tx, each)
-                if after.state is State.REJECTED:
+                if after.state in {State.REJECTED, State.WITHDRAWN}:
                     self._refuse(after)
                     return
                 if after.state is not each.state:
@@ -270,7 +270,9 @@ class _Sorter:
         return [replace(job, state=State.READY, order=replace(order, size=size)) for size in sizes]
 
     def _refuse(self, job: Job) -> None:
-        self._draft.refused.append(PlannedRefusal(job.pair.path, job.reason, job.hint))
+        # A command for this job would find none: it exists only here.
+        hint = "" if job.id in job.hint else job.hint
+        self._draft.refused.append(PlannedRefusal(job.pair.path, job.reason, hint))
 
 
 def _in_turn(orders: Iterable[tuple[Job, int | None, str]]) -> Iterator[tuple[Job, int | None, str]]:

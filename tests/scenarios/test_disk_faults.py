@@ -139,7 +139,7 @@ def test_the_reason_of_a_failure_is_shown_although_the_errors_folder_was_missing
     assert texts.NOT_A_PICTURE in jobs(workspace)[0].reason
 
 
-def test_a_pair_that_a_sync_tool_restores_repeatedly_is_refused_every_time(workspace: Workspace) -> None:
+def test_a_pair_that_a_sync_tool_restores_repeatedly_is_filed_every_time(workspace: Workspace) -> None:
     image = workspace.drop("beach.jpg")
     contents = {path.name: path.read_bytes() for path in (image, image.with_suffix(".yaml"))}
     with workspace.running():
@@ -147,11 +147,14 @@ def test_a_pair_that_a_sync_tool_restores_repeatedly_is_refused_every_time(works
         for times in range(1, 5):
             for name, content in contents.items():
                 (workspace.inbox / name).write_bytes(content)
-            wait_until(partial(has_files, workspace, "errors", 3 * times), told=lambda: workspace.cli("status"))
+            # The first and the third return are told.
+            expected = 2 * (times + 1) + (1, 1, 2, 2)[times - 1]
+            wait_until(partial(has_files, workspace, "processed", expected), told=lambda: workspace.cli("status"))
             assert workspace.files("inbox") == {}
     assert workspace.simulator.ledger().creates == 1
     assert list(workspace.files("outbox")) == ["beach.mp4"]
-    for text in workspace.errors.glob("*.error.txt"):
+    assert workspace.files("errors") == {}
+    for text in workspace.processed.glob("*.returned.txt"):
         assert texts.SAME_ORDER in text.read_text()
         assert f"{texts.WAS_IT_CHARGED}\n    No." in text.read_text()
 

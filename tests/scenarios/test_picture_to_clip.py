@@ -188,11 +188,11 @@ def test_the_same_order_is_not_bought_again(workspace: Workspace) -> None:
     original = workspace.drop("beach.jpg", "waves").read_bytes()
     sidecar = (workspace.inbox / "beach.yaml").read_bytes()
     assert workspace.run_once()
-    (workspace.inbox / "beach.jpg").write_bytes(original)
-    (workspace.inbox / "beach.yaml").write_bytes(sidecar)
+    (workspace.inbox / "hill.jpg").write_bytes(original)
+    (workspace.inbox / "hill.yaml").write_bytes(sidecar)
     assert not workspace.run_once()
     assert workspace.simulator.ledger().creates == 1
-    text = (workspace.errors / "beach.error.txt").read_text()
+    text = (workspace.errors / "hill.error.txt").read_text()
     assert texts.SAME_ORDER in text
     assert "delivered as beach.mp4" in text
     assert "duplicates: allow" in text

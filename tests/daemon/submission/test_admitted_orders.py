@@ -243,7 +243,7 @@ def test_the_orders_that_may_cost_money_are_those_of_a_model_or_of_all_that_are_
 @pytest.mark.parametrize(
     ("earlier", "told"),
     [
-        (order("a", State.DONE, clip="a.mp4"), "it is the same order as job a, delivered as a.mp4"),
+        (order("a", State.DONE, clip="a.mp4", filed=("a.jpg",)), "it is the same order as job a, delivered as a.mp4"),
         (order("a", State.HELD, reason="nobody knows"), "it is the same order as job a, which is held: nobody knows"),
     ],
 )
@@ -252,6 +252,21 @@ def test_the_same_order_is_refused(state: ClockedState, earlier: Job, told: str)
     with state.at() as tx:
         ((_, after),) = admit(tx, earlier, again).changes
         assert (after.state, after.reason, tx.jobs.get("b")) == (State.REJECTED, told, after)
+        assert "`sorawatch retry --another b`" in after.hint
+
+
+@pytest.mark.parametrize("filed", [("b.jpg", "b.yaml"), ()])
+def test_a_delivered_pair_that_comes_back_is_filed_beside_the_first(
+    state: ClockedState, filed: tuple[str, ...]
+) -> None:
+    earlier = order("a", State.DONE, clip="a.mp4", filed=filed)
+    again = ready("b", order=earlier.order, digest=earlier.digest)
+    if filed:
+        earlier = replace(earlier, pair=again.pair)
+    with state.at() as tx:
+        ((_, after),) = admit(tx, earlier, again).changes
+        assert (after.state, after.clip, tx.jobs.get("b")) == (State.WITHDRAWN, "a.mp4", after)
+        assert after.reason == "it came back unchanged: it is the same order as job a, delivered as a.mp4"
         assert "`sorawatch retry --another b`" in after.hint
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sorawatch import config
 from sorawatch.app import status
-from sorawatch.errors import Rejected
+from sorawatch.errors import Rejected, UsageError
 from tests.support.workspace import Workspace, wait_until
 
 
@@ -126,6 +126,9 @@ def test_a_folder_is_meant_from_other_directories(ended: Workspace) -> None:
 def test_a_folder_without_jobs_counts_if_it_is_there(ended: Workspace) -> None:
     (ended.inbox / "new" / "deeper").mkdir(parents=True)
     assert folder_meant(ended, "new/deeper") == "new/deeper"
-    for text in ("gone", "/", "..", "inbox/gone"):
+    for text in ("gone", "inbox/gone"):
         with pytest.raises(Rejected, match=r"^there is no folder "):
+            folder_meant(ended, text)
+    for text in ("/", ".."):
+        with pytest.raises(UsageError, match="is no folder of the inbox"):
             folder_meant(ended, text)
