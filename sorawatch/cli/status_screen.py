@@ -211,7 +211,9 @@ def _why(shown: ShownJob, time: LocalTime) -> Text:
         text = shown.waits_for
     else:
         told = (job.reason, job.hint if job.state in {State.HELD, State.FAILED} else "")
-        text = " ".join(part for part in told if part) or job.note
+        # The last line of a reason may be one to copy.
+        between = "\n" if "\n" in job.reason else " "
+        text = between.join(part for part in told if part) or job.note
         if job.obstacle:
             text = f"{text}{'; ' if text else ''}not moved yet: {job.obstacle}"
         if job.attempts and job.due_at > time.now:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sorawatch.core.job import FINAL, UNPAID, Job, State
+from sorawatch.core.job import FINAL, UNPAID, Job, Pair, State
 from sorawatch.core.naming import order_key
 from sorawatch.core.pairing import fold
 from sorawatch.errors import Rejected
@@ -41,6 +41,22 @@ def is_continued_by(older: Job, job: Job, is_present: Callable[[str], bool]) -> 
     if is_present(older.pair.path) or older.state in _LEAVING:
         return False
     return is_same(older, job) or (is_same_picture(older, job) and older.pair.sidecar_stamp == job.pair.sidecar_stamp)
+
+
+def has_renamed_sidecar(former: Pair, found: Pair) -> bool:
+    """Whether only the name of the sidecar has changed."""
+    same_files = (former.image_stamp, former.sidecar_stamp) == (found.image_stamp, found.sidecar_stamp)
+    return same_files and former.sidecar != found.sidecar
+
+
+def pair_after_move(former: Pair, found: Pair) -> Pair:
+    """The pair of a bought job whose picture was renamed or moved.
+
+    Its sidecar may follow later, and another one beside the picture is another order.
+    """
+    if found.sidecar is None or found.sidecar_stamp == former.sidecar_stamp:
+        return found
+    return replace(found, sidecar=None, sidecar_stamp=None)
 
 
 def is_same_picture(one: Job, other: Job) -> bool:

@@ -5,6 +5,7 @@ An order settles when its job is added. Times are milliseconds of the store's cl
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -106,7 +107,7 @@ def notice(folder: str, share: Share, limit: int | None) -> str:
         share: its orders in all batches.
     """
     name = one_line(folder) if folder else "the inbox"
-    command = f"`sorawatch approve {one_line(folder)}` orders those of {name}, " if folder else ""
+    command = f"`sorawatch approve {_as_argument(folder)}` orders those of {name}, " if folder else ""
     above = "" if limit is None else f" of {dollars(limit)}"
     sections = (
         (
@@ -126,6 +127,11 @@ def notice(folder: str, share: Share, limit: int | None) -> str:
     return valid_text(
         "\n\n".join(f"{title}\n    {text.replace(chr(10), chr(10) + '    ')}" for title, text in sections)
     )
+
+
+def _as_argument(folder: str) -> str:
+    """A folder of the inbox as a shell and the command line take it."""
+    return shlex.quote(f"./{folder}" if folder.startswith("-") else folder)
 
 
 def counted(share: Share) -> str:

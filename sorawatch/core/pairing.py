@@ -24,7 +24,8 @@ YAML_SUFFIXES = (".yaml.txt", ".yml.txt", ".yaml", ".yml")
 SIDECAR_SUFFIXES = (*YAML_SUFFIXES, ".txt.txt", ".txt")
 """A suffix comes before those that it ends with."""
 DEFAULTS_NAMES = ("_defaults.yaml", "_defaults.yml")
-PAUSE_NAMES = ("pause", "pause.txt")
+PAUSE_NAMES = ("pause", "pause.txt", "pause.txt.txt")
+"""Windows may append ``.txt`` where it shows none."""
 ERROR_SUFFIX = ".error.txt"
 RETURNED_SUFFIX = ".returned.txt"
 TEXT_SUFFIXES = (ERROR_SUFFIX, RETURNED_SUFFIX)
@@ -210,7 +211,11 @@ def _grouped(images: Iterable[str], name_of: Callable[[str], str]) -> dict[str, 
 def _match(images: list[str], sidecars: list[str], name_of: Callable[[str], str]) -> list[Match]:
     """Match the images and sidecars of one name; there is at least one of each."""
     if len(images) == 1:
-        conflict = f"{images[0]} has {len(sidecars)} sidecars, {' and '.join(sidecars)}. Keep one of them"
+        conflict = (
+            f"{images[0]} has {len(sidecars)} sidecars, {' and '.join(sidecars)}. Keep one of them and remove the "
+            "other, also where it still is in the inbox. The sidecar of another picture is called like that picture, "
+            "such as hill.yaml for hill.jpg"
+        )
         return [Match(images[0], sidecars[0], conflict if len(sidecars) > 1 else "")]
     by_name = {sidecar_stem(sidecar): sidecar for sidecar in sidecars}
     if len(images) == len(sidecars) == len(by_name) and {*map(name_of, images)} == {*by_name}:

@@ -164,7 +164,7 @@ class Daemon:
         for action, job in sorted(starts, key=lambda start: start[0] is Action.SUBMIT):
             self._executor.start(action, job)
         if not turn.stopping:
-            self._scans.start_if_due(turn.known_pairs.latest)
+            self._scans.start_if_due(turn.known_pairs.latest, turn.known_pairs.bought)
             self._stale_texts.start_if_due()
         waits = (max((at - turn.now) / 1000, self._spacing.seconds) for at in turn.due_at if at > turn.now)
         return max(0.0, min(turn.interval, self._scans.next_event_in, self._store.retry_in, *waits))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
@@ -298,10 +299,40 @@ def has_sidecar(folder: Path, image: str) -> bool:
         raise translate(error, str(folder)) from error
 
 
+def sidecars(folder: Path, images: Sequence[str]) -> list[str]:
+    """The sidecars that belong to these images of ``folder`` now, by their names.
+
+    Raises:
+        Blocked, Deferred: if the folder cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if not is_junk(entry.name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise translate(error, str(folder)) from error
+    matches = pair(names).matches
+    return [match.sidecar for match in matches if match.image in images and match.sidecar and not match.conflict]
+
+
 def still_open(path: str) -> str:
     """Why a pair waits whose file at ``path`` a program has open for writing."""
     hour = "an hour after its last change it is used as it is"
     return f"{one_line(path)} is still open for writing in another program; {hour}"
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of the bytes of a file, as `Job.digest`.
+
+    Raises:
+        Blocked, Deferred: if it cannot be read.
+    """
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise translate(error, str(path)) from error
 
 
 def stamp(path: Path) -> Stamp | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from sorawatch.core.error_text import REMOVED_NOTE
 from sorawatch.core.naming import LONGEST_NAME
-from sorawatch.core.pairing import ERROR_SUFFIX
+from sorawatch.core.pairing import ERROR_SUFFIX, IMAGE_SUFFIXES, fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,16 @@ def remove_if_stale(text: Path) -> bool:
     return os.path.lexists(text) and _remove(text)
 
 
+def remove_moved_text(text: Path) -> bool:
+    """Remove a text that was moved back into the inbox together with its pair. Returns whether it was removed."""
+    with suppress(OSError), open(text, "rb", opener=_open) as file:
+        status = os.fstat(file.fileno())
+        if _is_ours(file, status) and os.path.samestat(status, os.lstat(text)):
+            text.unlink()
+            return True
+    return False
+
+
 def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
     todo = [root]
     while todo:
@@ -44,8 +54,8 @@ def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 def _without_pair(folder: Path, names: list[str]) -> Iterator[Path]:
-    """The texts of a folder that have no other file of their name beside them."""
-    others = {name for name in names if not name.endswith(ERROR_SUFFIX)}
+    """The texts of a folder that have no image of their name beside them."""
+    others = {name for name in names if fold(name).endswith(IMAGE_SUFFIXES)}
     stems = others | {name[:end] for name in others for end, letter in enumerate(name) if letter == "."}
     for name in names:
         stem = name.removesuffix(ERROR_SUFFIX)
@@ -60,15 +70,19 @@ def _without_pair(folder: Path, names: list[str]) -> Iterator[Path]:
 def _remove(text: Path) -> bool:
     with suppress(OSError), open(text, "rb", opener=_open) as file:
         status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
-            return False
-        has_note = file.read().decode(errors="replace").endswith(f"{REMOVED_NOTE}\n")
         # Another pair of this name may have been placed here since the folder was listed.
-        is_alone = has_note and text in _without_pair(text.parent, [path.name for path in text.parent.iterdir()])
-        if is_alone and os.path.samestat(status, os.lstat(text)):
+        names = [path.name for path in text.parent.iterdir()] if _is_ours(file, status) else []
+        if text in _without_pair(text.parent, names) and os.path.samestat(status, os.lstat(text)):
             text.unlink()
             return True
     return False
+
+
+def _is_ours(file: IO[bytes], status: os.stat_result) -> bool:
+    """Whether an open file is a text that says that it is removed."""
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+        return False
+    return file.read().decode(errors="replace").endswith(f"{REMOVED_NOTE}\n")
 
 
 def _open(path: str, flags: int) -> int:

@@ -67,8 +67,15 @@ def test_a_pause_names_folders_money_and_commands() -> None:
 def test_a_notice_says_what_waits_whether_it_was_charged_and_what_to_do() -> None:
     text = notice("b\udcff", Share(1, 400_000), 5_000_000)
     assert text.startswith(f"{NOTICE_HEADING}\n    1 order for $0.40 in b\\udcff waits")
-    assert "`sorawatch approve b\\udcff` orders those of b\\udcff" in text
+    assert "`sorawatch approve 'b\\udcff'` orders those of b\\udcff" in text
     assert "\n\nWas it charged?\n    No." in text
     whole = notice("", Share(2, 400_000), None)
     assert "2 orders for $0.40 in the inbox wait" in whole
     assert "sorawatch approve b" not in whole
+
+
+@pytest.mark.parametrize(
+    ("folder", "argument"), [("two words", "'two words'"), ("-x", "./-x"), ("it's $HOME", "'it'\"'\"'s $HOME'")]
+)
+def test_the_command_of_a_notice_can_be_copied(folder: str, argument: str) -> None:
+    assert f"`sorawatch approve {argument}` orders" in notice(folder, Share(1, 1), None)

@@ -9,7 +9,7 @@ import pytest
 
 from sorawatch.core.error_text import REMOVED_NOTE
 from sorawatch.core.naming import error_name, full_name
-from sorawatch.edges.stale_texts import remove_if_stale, remove_stale_texts
+from sorawatch.edges.stale_texts import remove_if_stale, remove_moved_text, remove_stale_texts
 
 OURS = f"beach.jpg was not made into a video\n\n{REMOVED_NOTE}\n"
 
@@ -33,7 +33,6 @@ def test_a_text_goes_when_its_pair_has_gone(tmp_path: Path, name: str) -> None:
     [
         ("beach.jpg", "beach.error.txt"),
         ("beach.png", "beach.png.error.txt"),
-        ("beach.yaml", "beach.error.txt"),
         ("my.beach (2).jpg", "my.beach (2).error.txt"),
         ("x" * 251 + ".jpg", error_name("x" * 251 + ".jpg")),
         ("x" * 251 + ".jpg", full_name("x.error.txt", "x" * 251 + ".jpg")),
@@ -44,6 +43,20 @@ def test_a_text_stays_while_a_file_of_its_pair_is_there(tmp_path: Path, image: s
     assert remove_stale_texts(tmp_path) == []
     assert not remove_if_stale(tmp_path / text)
     assert (tmp_path / text).exists()
+
+
+def test_a_sidecar_alone_keeps_no_text(tmp_path: Path) -> None:
+    write(tmp_path, "beach.yaml", "beach.error.txt")
+    assert remove_stale_texts(tmp_path) == [tmp_path / "beach.error.txt"]
+
+
+def test_a_text_that_was_moved_along_with_its_pair_is_removed_there(tmp_path: Path) -> None:
+    write(tmp_path, "beach.jpg", "beach.error.txt")
+    write(tmp_path, "hill.error.txt", text="notes of a person")
+    assert remove_moved_text(tmp_path / "beach.error.txt")
+    assert not remove_moved_text(tmp_path / "hill.error.txt")
+    assert not remove_moved_text(tmp_path / "gone.error.txt")
+    assert {path.name for path in tmp_path.iterdir()} == {"beach.jpg", "hill.error.txt"}
 
 
 @pytest.mark.parametrize("text", ["", "notes", f"{REMOVED_NOTE}\nof a person\n", OURS + "x" * (1 << 20)])

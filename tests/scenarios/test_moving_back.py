@@ -45,7 +45,7 @@ def test_a_text_goes_soon_after_its_pair_was_taken_elsewhere(failed: Workspace) 
     for name in ("beach.jpg", "beach.yaml"):
         (failed.errors / name).rename(failed.root / name)
     with failed.running():
-        wait_until(lambda: failed.files("errors") == {})
+        wait_until(lambda: not (failed.errors / "beach.error.txt").exists())
 
 
 def test_pictures_of_one_stem_keep_their_names(workspace: Workspace) -> None:
@@ -67,6 +67,38 @@ def test_pictures_of_one_stem_keep_their_names(workspace: Workspace) -> None:
     assert workspace.run_once()
     assert workspace.files("errors") == {}
     assert workspace.simulator.ledger().creates == 2
+
+
+def test_a_retry_takes_the_sidecar_that_was_written_since(workspace: Workspace) -> None:
+    workspace.drop("beach.jpg", prompt="")
+    (workspace.inbox / "beach.txt").write_text("prompt: waves\n")
+    assert not workspace.run_once()
+    assert "beach.txt" in (workspace.errors / "beach.error.txt").read_text()
+    (workspace.errors / "beach.txt").rename(workspace.errors / "beach.yaml")
+    workspace.cli("retry", "errors/beach.jpg")
+    assert workspace.run_once()
+    assert workspace.files("errors") == {}
+    assert {*workspace.files("processed")} == {"beach.jpg", "beach.yaml"}
+
+
+def test_pictures_of_one_stem_are_retried_with_the_sidecars_that_were_written_for_them(workspace: Workspace) -> None:
+    save(workspace.inbox, flat((200, 80, 40), size=(1280, 720)), "beach.png")
+    workspace.drop("beach.jpg")
+    assert not workspace.run_once()
+    for image in ("beach.jpg", "beach.png"):
+        (workspace.errors / f"{image}.yaml").write_text(f"prompt: waves in {Path(image).suffix}\n")
+    workspace.cli("retry", "errors/beach.jpg", "errors/beach.png")
+    assert workspace.run_once()
+    assert workspace.simulator.ledger().creates == 2
+    assert [name for name in workspace.files("errors") if name.endswith(".txt")] == []
+
+
+def test_a_text_that_is_moved_back_along_with_its_pair_goes_too(failed: Workspace) -> None:
+    move_back(failed, "beach.jpg", "beach.yaml", "beach.error.txt")
+    (failed.inbox / "beach.yaml").write_text("prompt: waves\n")
+    assert failed.run_once()
+    assert failed.files("inbox") == {}
+    assert failed.files("errors") == {}
 
 
 def test_a_text_without_its_picture_is_left_for_a_person(stalled_workspace: Workspace) -> None:

@@ -128,13 +128,80 @@ class TestMovedInTheInbox:
             wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
             (workspace.inbox / "beach.yaml").rename(workspace.inbox / sidecar)
             (workspace.inbox / "beach.jpg").rename(workspace.inbox / image)
-            wait_until(lambda: workspace.counts() == {"rendering": 1, "cancelled": 1})
+            (job,) = workspace.status().jobs
+            wait_until(lambda: workspace.pair_of(job.id) == (image, Path(sidecar).name))
             workspace.simulator.finish_all()
-            wait_until(lambda: workspace.counts() == {"done": 1, "cancelled": 1})
+            wait_until(lambda: workspace.counts() == {"done": 1})
         assert workspace.simulator.ledger().creates == 1
         assert {*workspace.files("outbox")} == {str(Path(image).with_suffix(".mp4"))}
         assert {*workspace.files("processed")} == {image, sidecar}
         assert {*workspace.files("errors")} == set()
+
+    @pytest.mark.parametrize(
+        ("prepare", "moves", "clip", "left"),
+        [
+            pytest.param(None, {"beach.jpg": "coast.jpg"}, "coast.mp4", {"beach.yaml"}, id="without its sidecar"),
+            pytest.param(None, {"beach.yaml": "beach.txt"}, "beach.mp4", set(), id="its sidecar alone, to no prompt"),
+            pytest.param(
+                ("wrong/_defaults.yaml", "secnds: 8\n"),
+                {"beach.yaml": "wrong/beach.yaml", "beach.jpg": "wrong/beach.jpg"},
+                "wrong/beach.mp4",
+                {"wrong/_defaults.yaml"},
+                id="to wrong defaults",
+            ),
+            pytest.param(
+                ("full/beach.png", "no picture"),
+                {"beach.yaml": "full/beach.yaml", "beach.jpg": "full/beach.jpg"},
+                "full/beach.mp4",
+                set(),
+                id="beside a picture of its name",
+            ),
+        ],
+    )
+    def test_where_it_could_not_be_ordered(
+        self,
+        stalled_workspace: Workspace,
+        prepare: tuple[str, str] | None,
+        moves: dict[str, str],
+        clip: str,
+        left: set[str],
+    ) -> None:
+        workspace = stalled_workspace
+        workspace.drop("beach.jpg")
+        if prepare:
+            (workspace.inbox / prepare[0]).parent.mkdir()
+        with workspace.running():
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+            if prepare:
+                (workspace.inbox / prepare[0]).write_text(prepare[1])
+            for name, target in moves.items():
+                (workspace.inbox / name).rename(workspace.inbox / target)
+            moved, sidecar = moves.get("beach.jpg", "beach.jpg"), moves.get("beach.yaml")
+            (job,) = workspace.status().jobs
+            wait_until(lambda: workspace.pair_of(job.id) == (moved, sidecar and Path(sidecar).name))
+            workspace.simulator.finish_all()
+            wait_until(lambda: clip in workspace.files("outbox"))
+            wait_until(lambda: {*workspace.files("inbox")} == left)
+        assert workspace.simulator.ledger().creates == 1
+        assert moved in workspace.files("processed")
+        assert not [name for name in workspace.files("errors") if name.endswith(".jpg")]
+
+    def test_before_its_sidecar_into_a_folder_with_a_default_prompt(self, stalled_workspace: Workspace) -> None:
+        workspace = stalled_workspace
+        workspace.drop("trip/beach.jpg", "waves")
+        (workspace.inbox / "trip/_defaults.yaml").write_text("prompt: something else\n")
+        with workspace.running():
+            wait_until(lambda: "rendering" in workspace.states("beach.jpg"))
+            (workspace.inbox / "trip/beach.jpg").rename(workspace.inbox / "trip/coast.jpg")
+            (job,) = workspace.status().jobs
+            wait_until(lambda: workspace.pair_of(job.id) == ("trip/coast.jpg", None))
+            (workspace.inbox / "trip/beach.yaml").rename(workspace.inbox / "trip/coast.yaml")
+            wait_until(lambda: workspace.counts() == {"rendering": 1, "cancelled": 1})
+            workspace.simulator.finish_all()
+            wait_until(lambda: {*workspace.files("inbox")} == {"trip/_defaults.yaml"})
+        assert workspace.simulator.ledger().creates == 1
+        assert {*workspace.files("outbox")} == {"trip/coast.mp4"}
+        assert {*workspace.files("processed")} == {"trip/coast.jpg", "trip/coast.yaml"}
 
     def test_a_whole_folder_is_renamed(self, stalled_workspace: Workspace) -> None:
         workspace = stalled_workspace
@@ -143,9 +210,9 @@ class TestMovedInTheInbox:
         with workspace.running():
             wait_until(lambda: workspace.counts() == {"rendering": 3})
             (workspace.inbox / "trip").rename(workspace.inbox / "voyage")
-            wait_until(lambda: workspace.counts() == {"rendering": 3, "cancelled": 3})
+            wait_until(lambda: {job.pair.folder for job in workspace.status().jobs} == {"voyage"})
             workspace.simulator.finish_all()
-            wait_until(lambda: workspace.counts() == {"done": 3, "cancelled": 3})
+            wait_until(lambda: workspace.counts() == {"done": 3})
         assert workspace.simulator.ledger().creates == 3
         assert {*workspace.files("outbox")} == {f"voyage/{number}.mp4" for number in range(3)}
         assert len(workspace.files("processed")) == 6
@@ -360,6 +427,15 @@ class TestReturnedPairs:
         assert workspace.simulator.ledger().creates == 1
         assert workspace.files("errors") == {}
         assert {"later/coast.jpg", "later/coast.yaml"} <= {*workspace.files("processed")}
+
+    def test_a_duplicate_under_another_name_is_refused_once_and_then_filed(self, delivered: Workspace) -> None:
+        for _ in range(3):
+            for suffix in (".yaml", ".jpg"):
+                shutil.copy2(delivered.processed / f"trip/beach{suffix}", delivered.inbox / f"coast{suffix}")
+            delivered.run_once()
+        assert {*delivered.files("errors")} == {"coast.jpg", "coast.yaml", "coast.error.txt"}
+        assert {"coast.jpg", "coast (2).jpg", "coast.returned.txt"} <= {*delivered.files("processed")}
+        assert delivered.simulator.ledger().creates == 1
 
     def test_a_refused_duplicate_is_not_retried_in_a_circle(self, delivered: Workspace) -> None:
         for suffix in (".yaml", ".jpg"):

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 NOTHING_IS_SUBMITTED = "nothing is submitted"
 SAME_ORDER = "it is the same order as job"
+KEEP_ONE_SIDECAR = (
+    "Keep one of them and remove the other, also where it still is in the inbox. "
+    "The sidecar of another picture is called like that picture, such as hill.yaml for hill.jpg"
+)
 LOST_ITS_FILE = "has lost its file .sorawatch"
 LEDGER_UNWRITABLE = "the ledger cannot be written"
 UNKNOWN_KEY = "is not a known key"

@@ -220,6 +220,11 @@ class Workspace:
         """Wait until there are so many files in the outbox."""
         wait_until(lambda: len(self.files("outbox")) == count, told=self.told)
 
+    def pair_of(self, job_id: str) -> tuple[str, str | None]:
+        """The path of the image and the name of the sidecar of a job."""
+        (pair,) = (job.pair for job in self.status().jobs if job.id == job_id)
+        return pair.path, pair.sidecar
+
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state, by the state file; empty while there is none."""
         try:

@@ -25,7 +25,7 @@ from sorawatch.daemon.actions.downloads import ClipDownloads
 from sorawatch.daemon.actions.lost_submit import LostSubmitSearch
 from sorawatch.edges import images, inbox, lock, mounts, outbox
 from sorawatch.edges.spool import Spool, SpoolFile
-from sorawatch.edges.stale_texts import remove_if_stale
+from sorawatch.edges.stale_texts import remove_if_stale, remove_moved_text
 from sorawatch.errors import (
     TRIED_AGAIN,
     Blocked,
@@ -281,7 +281,7 @@ class Performer:
             work.mkdir(mode=0o700, exist_ok=True)
             if not has_clip:
                 self._remove_stale_text(pair)
-                has_pair = any(inbox.stamp(item.source) is not None for item in items)
+                has_pair = bool(items) and inbox.stamp(items[0].source) is not None
                 text = self._written(work, error_text(job, has_pair=has_pair))
                 items.append(outbox.Item(text, error_name(pair.image), keep=True))
                 # Of two pictures of one stem, the second keeps its name too, because the advice names it.
@@ -304,6 +304,7 @@ class Performer:
         text = error_name(pair.image)
         for name in (text, full_name(text, pair.image)):
             remove_if_stale(self._folders.errors / pair.folder / name)
+            remove_moved_text(self._folders.inbox / pair.folder / name)
 
     def _is_unchanged(self, pair: Pair) -> bool:
         """Whether the files in the inbox are those that the job was made from: changed files are another order.
@@ -328,19 +329,22 @@ class Performer:
         called = "errors" if root == self._folders.errors else "processed"
         lock.require_marker(root)
         source = root / job.pair.folder
-        items = [outbox.Item(source / name, name) for name in job.filed if name not in texts]
+        names = [name for name in job.filed if name not in texts]
+        # A person may have written another sidecar there, as the text had asked for.
+        names += [name for name in inbox.sidecars(root / job.pair.folder, names[:1]) if name not in names]
+        items = [outbox.Item(source / name, name) for name in names]
         intent = self._spool.folder(job.id) / SpoolFile.RESTORING
         if not intent.exists() and all(inbox.stamp(item.source) is None for item in items):
             hint = "Drop the pair into the inbox again."
             return o.PermanentFailure(f"{job.pair.image} is no longer in the {called} folder", hint)
         try:
             intent.parent.mkdir(mode=0o700, exist_ok=True)
-            names = self._place(items, self._folders.inbox, job.pair.folder, intent)
+            placed = self._place(items, self._folders.inbox, job.pair.folder, intent)
             for name in texts:
                 (source / name).unlink(missing_ok=True)
         except OSError as error:
             raise translate(error, str(intent.parent)) from error
-        return o.Restored(self._pair_of(job.pair.folder, names))
+        return o.Restored(self._pair_of(job.pair.folder, placed))
 
     def _pair_of(self, folder: str, names: Sequence[str]) -> Pair | None:
         """The pair of these files in the inbox; the first name is that of the image. None if the image is missing."""

@@ -52,6 +52,18 @@ class KnownPairs:
         """By path, the pair of the latest job."""
         return {path: [*pairs.values()][-1] for path, pairs in self._pairs.items()}
 
+    def bought(self) -> dict[str, Pair]:
+        """By path, the pair of the latest job that is bought."""
+        found = {
+            path: [pair for job_id, pair in pairs.items() if job_id not in self._unpaid]
+            for path, pairs in self._pairs.items()
+        }
+        return {path: pairs[-1] for path, pairs in found.items() if pairs}
+
+    def jobs_at(self, path: str) -> list[str]:
+        """The ids of the unfinished jobs of the picture at this path, the oldest first."""
+        return [*self._pairs.get(path, {})]
+
     def missing(self, present: Mapping[str, Pair], now: float, seconds: float) -> list[str]:
         """The ids of unpaid jobs whose pair was missing or changed in every scan for at least ``seconds``.
 

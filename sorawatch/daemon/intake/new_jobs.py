@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sorawatch.core.job import UNPAID, Change, Job
+from sorawatch.core.job import UNPAID, Change, Job, State
 from sorawatch.core.lifecycle import cancel_unpaid
 from sorawatch.daemon.intake.scan import ScanResult, new_job
 from sorawatch.edges.store import LeaseLost, Transaction
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from sorawatch.daemon.intake.known_pairs import KnownPairs
     from sorawatch.daemon.submission.admission import Admission
+
+
+_MADE = frozenset({State.SUBMITTING, State.UNCERTAIN, State.RENDERING, State.RENDERED, State.HELD})
+"""Bought, and the pair is not yet to be moved out of the inbox."""
 
 
 def apply_scan(
@@ -30,11 +34,28 @@ def apply_scan(
     Returns:
         The jobs that changed, before (None for a new job) and after.
     """
-    changes: list[Change] = [*_cancelled(tx, scan, known_pairs, missing_seconds)]
-    new = [_with_take(tx, new_job(each, tx.now)) for each in scan.new if each.pair not in known_pairs]
+    changes: list[Change] = [*_renamed(tx, scan, known_pairs)]
+    continued = {after.pair for _, after in changes}
+    changes += _cancelled(tx, scan, known_pairs, missing_seconds)
+    fresh = [each for each in scan.new if each.pair not in known_pairs and each.pair not in continued]
+    new = [_with_take(tx, new_job(each, tx.now)) for each in fresh]
     jobs = [admission.check_limits(job, tx.now, scan.folder_limits) for job in new]
     tx.jobs.add(jobs)
     return changes + [(None, job) for job in jobs]
+
+
+def _renamed(tx: Transaction, scan: ScanResult, known_pairs: KnownPairs) -> Iterator[Change]:
+    """Let the jobs that are bought go on with their pairs under new names."""
+    for each in scan.renamed:
+        for job_id in known_pairs.jobs_at(each.former):
+            job = tx.jobs.get(job_id)
+            if job is None or job.state not in _MADE or job.pair.path != each.former:
+                continue
+            if each.digest in {None, job.digest}:
+                after = replace(job, pair=each.pair)
+                tx.jobs.amend(after, job)
+                yield job, after
+                break
 
 
 def _with_take(tx: Transaction, job: Job) -> Job:

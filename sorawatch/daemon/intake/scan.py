@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sorawatch.core.job import Job, Pair, State
+from sorawatch.core.another_take import has_renamed_sidecar, pair_after_move
+from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import reject
 from sorawatch.core.naming import job_id, one_line
 from sorawatch.core.pairing import is_defaults, is_yaml
@@ -14,11 +17,11 @@ from sorawatch.core.sidecar import OrderSettings, make_order, read_prompt, read_
 from sorawatch.core.yaml_tree import Invalid
 from sorawatch.daemon.intake.folder_limits import FolderLimits
 from sorawatch.edges import yamlfile
-from sorawatch.edges.inbox import Inbox, Listing, SettledPair, WaitingFile
+from sorawatch.edges.inbox import Inbox, Listing, SettledPair, WaitingFile, digest_of
 from sorawatch.errors import Blocked, Deferred, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from sorawatch.core.budget import LimitScope
@@ -36,6 +39,17 @@ class NewPair:
 
 
 @dataclass(frozen=True, slots=True)
+class RenamedPair:
+    """A pair of a bought job that has another name or folder now."""
+
+    former: str
+    """The former path of the image, relative to the inbox."""
+    pair: Pair
+    digest: str | None
+    """SHA-256 of the image's bytes; None if the image itself has kept its path."""
+
+
+@dataclass(frozen=True, slots=True)
 class ScanResult:
     """What a scan found."""
 
@@ -46,6 +60,7 @@ class ScanResult:
     """The limits of folders that set their own."""
     passing: frozenset[str] = frozenset()
     """Paths of pictures in ``waiting`` that are expected to become jobs without a person's help."""
+    renamed: tuple[RenamedPair, ...] = ()
 
 
 class InboxScanner:
@@ -73,11 +88,18 @@ class InboxScanner:
         self._check = check
         self._folder_limits = FolderLimits(inbox.settle_seconds, lambda path: read_layer(inbox.root / path, path))
 
-    def scan(self, known: Mapping[str, Pair], now: float, open_files: Collection[str] = ()) -> ScanResult:
+    def scan(
+        self,
+        known: Mapping[str, Pair],
+        now: float,
+        open_files: Collection[str] = (),
+        bought: Mapping[str, Pair] = MappingProxyType({}),
+    ) -> ScanResult:
         """List the inbox once.
 
         Args:
             known: the pairs that have a job already, by path.
+            bought: those of them whose job is bought, so that it goes on wherever they are moved.
             now: seconds of a monotonic clock.
             open_files: files that a program has open for writing; paths relative to the inbox.
 
@@ -112,7 +134,25 @@ class InboxScanner:
                 new.append(NewPair(settled.pair, order))
         settle_in = [each for each in (listing.settles_in, limits_settle_in, *graces) if each is not None]
         listing = replace(listing, settling=listing.settling + len(graces), settles_in=min(settle_in, default=None))
-        return ScanResult(tuple(new), tuple(waiting), listing, self._folder_limits.scopes, frozenset(passing))
+        renamed = tuple(self._renamed(bought, listing))
+        return ScanResult(tuple(new), tuple(waiting), listing, self._folder_limits.scopes, frozenset(passing), renamed)
+
+    def _renamed(self, bought: Mapping[str, Pair], listing: Listing) -> Iterator[RenamedPair]:
+        """The pairs of bought jobs that were renamed or moved within the inbox."""
+        moved: dict[Stamp, list[Pair]] = {}
+        for path, former in bought.items():
+            found = listing.present.get(path)
+            if found is None:
+                moved.setdefault(former.image_stamp, []).append(former)
+            elif found != former and has_renamed_sidecar(former, found):
+                yield RenamedPair(path, found, None)
+        for path, found in listing.present.items() if moved else ():
+            if path not in bought and found.image_stamp in moved:
+                # Pictures of one size may have the same date, if their file system knows only seconds.
+                with suppress(Blocked, Deferred):
+                    digest = digest_of(self._inbox.root / path)
+                    for former in moved[found.image_stamp]:
+                        yield RenamedPair(former.path, pair_after_move(former, found), digest)
 
     def _order(self, settled: SettledPair, folder_defaults: dict[str, OrderSettings]) -> Order | Rejected | None:
         """The order of a pair, why it cannot be ordered, or None if it has no prompt yet.

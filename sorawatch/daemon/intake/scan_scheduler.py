@@ -177,20 +177,27 @@ class ScanScheduler:
         """Seconds until the next scan is due; infinite while one is running."""
         return float("inf") if self.scanning_since is not None else self._due_at - time.monotonic()
 
-    def start_if_due(self, known: Callable[[], Mapping[str, Pair]]) -> None:
-        """Start a scan if it is due. ``known`` returns the pairs that have a job already, by path."""
+    def start_if_due(
+        self, known: Callable[[], Mapping[str, Pair]], bought: Callable[[], Mapping[str, Pair]] = dict
+    ) -> None:
+        """Start a scan if it is due.
+
+        Args:
+            known: returns the pairs that have a job already, by path.
+            bought: returns those whose job is bought.
+        """
         if self.due_in > 0:
             return
         began = self.scanning_since = time.monotonic()
         self._requested = False
         self._due_at = began + self.rescan_seconds
-        pairs, scanner = known(), self._scanner
+        pairs, bought_pairs, scanner = known(), bought(), self._scanner
 
         def scan() -> None:
             result: ScanResult | Blocked | Deferred
             try:
                 self._watcher.prepare(self._ask)
-                result = scanner.scan(pairs, began, self._watcher.open_files())
+                result = scanner.scan(pairs, began, self._watcher.open_files(), bought_pairs)
                 if not self._watcher.covers(result.listing.folders):
                     self._ask()
             except (Blocked, Deferred) as error:

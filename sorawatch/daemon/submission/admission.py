@@ -283,7 +283,7 @@ class Admission:
                 return _returned(job, tx.now, delivered.job_id, delivered.clip, tx.orders.returns(job))
             return _refused(job, tx.now, delivered.job_id, _delivered_as(delivered.clip))
         match same.state:
-            case State.DONE if came_back(same, job):
+            case State.DONE if came_back(same, job) or tx.orders.was_here(job):
                 return _returned(job, tx.now, same.id, same.clip, tx.orders.returns(job))
             case State.DONE:
                 return _refused(job, tx.now, same.id, _delivered_as(same.clip))

@@ -64,9 +64,9 @@ def inbox_folder(folders: Folders, path: Path) -> str:
     for _, below in _places(str(path), folders, roots=True):
         return below
     text = os.path.normpath(path)
-    if path.is_absolute() or text.split("/")[0] == "..":
+    if path.is_absolute() or text.split("/")[0] in {".", ".."}:
         raise UsageError(f"{one_line(str(path))} is no folder of the inbox {one_line(str(folders.inbox))}.")
-    return "" if text == "." else text
+    return text
 
 
 def _by_path(tx: Transaction, text: str, folders: Folders) -> Iterator[Job]:

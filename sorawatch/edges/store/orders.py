@@ -52,6 +52,18 @@ _RETURNS = (
         jobs.c.clip.is_not(None),
     )
 )
+_WAS_HERE = (
+    sa.select(jobs.c.id)
+    .where(
+        same_keys(jobs),
+        jobs.c.id != sa.bindparam("this"),
+        jobs.c.state.in_(FINAL),
+        jobs.c.digest == sa.bindparam("picture"),
+        _IN_THIS_FOLDER,
+        jobs.c.image == sa.bindparam("name"),
+    )
+    .limit(1)
+)
 _OF_THIS_FILE = (
     sa.select(jobs)
     .where(
@@ -83,6 +95,12 @@ class Orders:
         """The sizes in bytes of all pictures that were ordered: a picture of another size is no duplicate."""
         query = sa.select(jobs.c.image_size).distinct().where(jobs.c.token.is_not(None))
         return {*self._session.connection.scalars(query)}
+
+    def was_here(self, job: Job) -> bool:
+        """Whether an earlier job of this order had this very picture at the same place."""
+        place = {"folder": job.pair.folder, "name": job.pair.image}
+        this = {**keys_of(job), **place, "this": job.id, "picture": job.digest}
+        return self._session.connection.scalar(_WAS_HERE, this) is not None
 
     def is_being_submitted(self, job: Job) -> bool:
         """Whether a submit that a server's list could not tell from this one is unanswered."""

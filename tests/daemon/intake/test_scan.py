@@ -13,6 +13,7 @@ from sorawatch.core.sidecar import OrderSettings
 from sorawatch.daemon.intake.scan import WAITS_FOR_SIDECAR, InboxScanner, ScanResult, order_of
 from sorawatch.edges.inbox import Inbox
 from sorawatch.errors import Blocked, Deferred, Rejected
+from tests.support import texts
 
 SIZE = Size(1280, 720)
 CATALOGUE = {"sora-2": Model("sora-2", (SIZE, Size(720, 1280)), (4, 8, 12), 100_000)}
@@ -139,7 +140,7 @@ class TestSidecars:
 
     def test_two_for_one_picture_are_told(self, root: Path) -> None:
         drop(root, a_jpg="x", a_yaml="prompt: waves\n", a_yaml_txt="prompt: hills\n")
-        assert Scans(root).refusal() == "a.jpg has 2 sidecars, a.yaml and a.yaml.txt. Keep one of them"
+        assert Scans(root).refusal() == f"a.jpg has 2 sidecars, a.yaml and a.yaml.txt. {texts.KEEP_ONE_SIDECAR}"
 
     def test_one_that_is_not_used_waits(self, root: Path) -> None:
         drop(root, a_jpg="x", a_jpg_yaml="prompt: waves\n", a_txt="hills\n")
