@@ -143,7 +143,7 @@ class TestMovedInTheInbox:
             pytest.param(None, {"beach.jpg": "coast.jpg"}, "coast.mp4", {"beach.yaml"}, id="without its sidecar"),
             pytest.param(None, {"beach.yaml": "beach.txt"}, "beach.mp4", set(), id="its sidecar alone, to no prompt"),
             pytest.param(
-                ("wrong/_defaults.yaml", "secnds: 8\n"),
+                ("wrong/_defaults.yaml", "sise: big\n"),
                 {"beach.yaml": "wrong/beach.yaml", "beach.jpg": "wrong/beach.jpg"},
                 "wrong/beach.mp4",
                 {"wrong/_defaults.yaml"},
