@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from sorawatch.app.state import make
-from sorawatch.edges import lock, outbox
+from sorawatch.edges import directories, lock
 from sorawatch.edges.lock import Lock
 from sorawatch.errors import Blocked, UsageError
 
@@ -102,7 +102,8 @@ def mark_folders(config: Config, tx: Transaction, *, shared: bool) -> None:
             lock.require_marker(folder)
         elif not os.path.exists(folder):  # noqa: PTH110 -- Path.exists raises errors that `make` explains better
             make(folder)
-            outbox.set_permissions(folder, folders.dir_mode, folders.group)
+            with directories.opened(folder) as made:
+                directories.set_permissions(made.descriptor, folders.dir_mode, folders.group)
         lock.write_marker(folder)
         marked.append(str(folder))
     if marked != before:
