@@ -49,6 +49,14 @@ def kind_of(status: os.stat_result) -> str:
     return _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
 
 
+class NotAFile(Deferred):
+    """An entry is something else than a regular file, and was not opened. ``kind`` is what it is."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        super().__init__(f"{one_line(str(path))} is {kind}, not a file", affects_all=True)
+        self.kind = kind
+
+
 class Directory:
     """An open directory. Errors of its methods are the `OSError` of the system call, with the whole path."""
 
@@ -73,7 +81,7 @@ class Directory:
         """Open a regular file for reading.
 
         Raises:
-            Deferred: if it is something else.
+            NotAFile: if it is something else.
         """
         with self._named(name):
             try:
@@ -133,18 +141,13 @@ class Directory:
         with self._named("."), os.scandir(self.descriptor) as entries:
             return [entry.name for entry in entries]
 
-    @contextlib.contextmanager
-    def below(self, name: str, access: Permissions | None = None) -> Iterator[Directory]:
-        """Open the folder ``name`` in this one; with ``access`` it is made if it is missing.
+    def below(self, name: str, access: Permissions | None = None) -> Directory:
+        """Open the folder ``name`` in this one; with ``access`` it is made if it is missing. The caller closes it.
 
         Raises:
             Deferred: if it is a link, or something else that is no folder.
         """
-        descriptor = self._open_folder(name, access)
-        try:
-            yield Directory(descriptor, self.path / name)
-        finally:
-            os.close(descriptor)
+        return Directory(self._open_folder(name, access), self.path / name)
 
     def _open_folder(self, name: str, access: Permissions | None) -> int:
         flags = _FOLDER | os.O_NOFOLLOW
@@ -178,8 +181,8 @@ class Directory:
                 return Deferred(why, affects_all=True)
         return Deferred(f"{path} is in the way: a folder is needed there. Rename or remove it", affects_all=True)
 
-    def _not_a_file(self, name: str, status: os.stat_result) -> Deferred:
-        return Deferred(f"{one_line(str(self.path / name))} is {kind_of(status)}, not a file", affects_all=True)
+    def _not_a_file(self, name: str, status: os.stat_result) -> NotAFile:
+        return NotAFile(self.path / name, kind_of(status))
 
     @contextlib.contextmanager
     def _named(self, name: str, other: Path | None = None) -> Iterator[None]:
@@ -205,13 +208,28 @@ def opened(root: Path, folder: str = "", access: Permissions | None = None) -> I
         OSError: as the system calls do.
         Deferred: if a component is a link or no folder.
     """
-    with contextlib.ExitStack() as stack:
-        descriptor = os.open(root, _FOLDER)
-        stack.callback(os.close, descriptor)
-        directory = Directory(descriptor, root)
+    directory = Directory(os.open(root, _FOLDER), root)
+    try:
         for name in filter(None, folder.split("/")):
-            directory = stack.enter_context(directory.below(name, access))
+            outer, directory = directory, directory.below(name, access)
+            os.close(outer.descriptor)
         yield directory
+    finally:
+        os.close(directory.descriptor)
+
+
+@contextlib.contextmanager
+def opened_file(root: Path, path: str) -> Iterator[IO[bytes]]:
+    """Open a regular file below ``root`` for reading.
+
+    Raises:
+        OSError: as the system calls do.
+        NotAFile: if the file is no regular one.
+        Deferred: if a component is a link.
+    """
+    folder, _, name = path.rpartition("/")
+    with opened(root, folder) as directory, directory.read(name) as file:
+        yield file
 
 
 def set_permissions(descriptor: int, mode: int | None, group: int | None) -> None:

@@ -22,23 +22,19 @@ from sorawatch.core.pairing import (
     why_unused,
 )
 from sorawatch.core.settle import FileStatus, Observation, none_empty, observe, settled, settles_in
+from sorawatch.edges.directories import kind_of, opened
+from sorawatch.errors import Deferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _HALF_RANGE = 1 << 63
+_MOST_LEVELS = 64
+"""How deep folders are listed below the inbox: each is opened by way of those above it."""
 
 _LONG_EMPTY_SECONDS = 60.0
 """How long a file may be empty because it is being copied. Dropbox and OneDrive show files that are only online so."""
-
-_KINDS = {
-    stat.S_IFLNK: "a symbolic link",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,17 +225,23 @@ class Inbox:
             folder = todo.pop()
             try:
                 self._list(folder)
-            except OSError as error:
+            except (OSError, Deferred) as error:
                 if not folder.path:
                     raise
-                if isinstance(error, FileNotFoundError | NotADirectoryError):
+                if isinstance(error, FileNotFoundError):
                     continue
-                folder = _Folder(folder.path, {}, error=error.strerror or str(error))
+                why = error.strerror if isinstance(error, OSError) else None
+                folder = _Folder(folder.path, {}, error=why or str(error))
             yield folder
+            if folder.path.count("/") + 1 == _MOST_LEVELS:
+                why = f"it is more than {_MOST_LEVELS} folders deep"
+                yield from (_Folder(path, {}, error=why) for path in folder.folders)
+                continue
             todo += [_Folder(path, folder.defaults) for path in folder.folders]
 
     def _list(self, folder: _Folder) -> None:
-        with os.scandir(self.root / folder.path) as entries:
+        """List one folder. Raises: OSError, Deferred: if that is not possible, or it is a link now."""
+        with opened(self.root, folder.path) as directory, os.scandir(directory.descriptor) as entries:
             for entry in entries:
                 if is_junk(entry.name, self._ignore):
                     continue
@@ -256,40 +258,42 @@ class Inbox:
                 if stat.S_ISREG(status.st_mode):
                     folder.files[entry.name] = status
                 else:
-                    folder.special[entry.name] = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+                    folder.special[entry.name] = kind_of(status)
         names_here = sorted(filter(is_defaults, (*folder.files, *folder.special, *folder.unreadable)), key=fold)
         folder.defaults = {path_in(folder.path, name): folder.files.get(name) for name in names_here} | dict(
             folder.defaults
         )
 
 
-def has_sidecar(folder: Path, image: str) -> bool:
-    """Whether there is a sidecar of ``image`` in ``folder`` now; False if the folder is gone.
+def has_sidecar(root: Path, folder: str, image: str) -> bool:
+    """Whether there is a sidecar of ``image`` in ``folder`` below ``root`` now; False if the folder is gone.
 
     Raises:
         Blocked, Deferred: if the folder cannot be listed.
     """
     try:
-        with os.scandir(folder) as entries:
-            return any(is_sidecar_of(entry.name, image) for entry in entries)
-    except (FileNotFoundError, NotADirectoryError):
+        with opened(root, folder) as directory:
+            return any(is_sidecar_of(name, image) for name in directory.names())
+    except FileNotFoundError:
         return False
     except OSError as error:
-        raise translate(error, str(folder)) from error
+        raise translate(error, str(root / folder)) from error
 
 
-def stamp(path: Path) -> Stamp | None:
-    """The current stamp of a file, or None if it is gone.
+def stamp(root: Path, path: str) -> Stamp | None:
+    """The current stamp of the file at ``path`` below ``root``, or None if it is gone.
 
     Raises:
         Blocked, Deferred: if its status cannot be read.
     """
     try:
-        return _stamp(os.lstat(path))
-    except (FileNotFoundError, NotADirectoryError):
+        folder, _, name = path.rpartition("/")
+        with opened(root, folder) as directory:
+            return _stamp(directory.lstat(name))
+    except FileNotFoundError:
         return None
     except OSError as error:
-        raise translate(error, str(path)) from error
+        raise translate(error, str(root / path)) from error
 
 
 def _stamp(status: os.stat_result) -> Stamp:

@@ -23,7 +23,7 @@ def write(folder: Path, *names: str, text: str = OURS) -> None:
 @pytest.mark.parametrize("name", ["beach.error.txt", "beach.jpg.error.txt", "trip/beach (2).error.txt"])
 def test_a_text_goes_when_its_pair_has_gone(tmp_path: Path, name: str) -> None:
     write(tmp_path, name, "beaches.jpg")
-    assert remove_stale_texts(tmp_path) == [tmp_path / name]
+    assert remove_stale_texts(tmp_path) == [name]
     assert not (tmp_path / name).exists()
     assert (tmp_path / "beaches.jpg").exists()
 
@@ -42,7 +42,7 @@ def test_a_text_goes_when_its_pair_has_gone(tmp_path: Path, name: str) -> None:
 def test_a_text_stays_while_a_file_of_its_pair_is_there(tmp_path: Path, image: str, text: str) -> None:
     write(tmp_path, image, text)
     assert remove_stale_texts(tmp_path) == []
-    assert not remove_if_stale(tmp_path / text)
+    assert not remove_if_stale(tmp_path, text)
     assert (tmp_path / text).exists()
 
 
@@ -64,5 +64,5 @@ def test_links_and_pipes_are_neither_followed_nor_removed(tmp_path: Path) -> Non
 
 
 def test_a_text_or_a_folder_that_is_missing_is_no_error(tmp_path: Path) -> None:
-    assert not remove_if_stale(tmp_path / "none" / "beach.error.txt")
+    assert not remove_if_stale(tmp_path, "none/beach.error.txt")
     assert remove_stale_texts(tmp_path / "none") == []

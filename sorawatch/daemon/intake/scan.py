@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sorawatch.core.job import Job, Pair, State
+from sorawatch.core.job import Job, Pair, State, path_in
 from sorawatch.core.lifecycle import reject
 from sorawatch.core.naming import job_id, one_line
 from sorawatch.core.pairing import is_defaults, is_yaml
@@ -69,7 +69,7 @@ class InboxScanner:
         self._defaults = defaults
         self._catalogue = catalogue
         self._check = check
-        self._folder_limits = FolderLimits(inbox.settle_seconds, lambda path: read_layer(inbox.root / path, path))
+        self._folder_limits = FolderLimits(inbox.settle_seconds, lambda path: read_layer(inbox.root, path, path))
 
     def scan(self, known: Mapping[str, Pair], now: float) -> ScanResult:
         """List the inbox once.
@@ -161,9 +161,9 @@ def _layers(
     """
     for path in applying:
         if path not in folder_defaults:
-            folder_defaults[path] = read_layer(root / path, path)
+            folder_defaults[path] = read_layer(root, path, path)
     layers = [folder_defaults[path] for path in applying]
-    return layers if sidecar is None else [read_layer(root / folder / sidecar, sidecar), *layers]
+    return layers if sidecar is None else [read_layer(root, path_in(folder, sidecar), sidecar), *layers]
 
 
 def new_job(found: NewPair, now: int) -> Job:
@@ -174,17 +174,22 @@ def new_job(found: NewPair, now: int) -> Job:
     return replace(job, order=found.order)
 
 
-def read_layer(path: Path, name: str) -> OrderSettings:
-    """The settings in a sidecar or a ``_defaults.yaml``. Errors in it are listed in their ``problems``.
+def read_layer(root: Path, path: str, name: str) -> OrderSettings:
+    """The settings in a sidecar or a ``_defaults.yaml`` below ``root``. Errors in it are listed in their ``problems``.
+
+    Args:
+        path: relative to ``root``.
+        name: what messages call it.
 
     Raises:
         Deferred, Blocked: if it cannot be read now.
     """
     name = one_line(name)
     try:
-        data = yamlfile.read(path)
-        if is_yaml(path.name):
-            return read_settings(yamlfile.load(data, name), of_folder=is_defaults(path.name))
+        data = yamlfile.read_below(root, path)
+        file_name = path.rpartition("/")[2]
+        if is_yaml(file_name):
+            return read_settings(yamlfile.load(data, name), of_folder=is_defaults(file_name))
         return read_prompt(data, name)
     except Invalid as invalid:
         return OrderSettings.unreadable(name, *invalid.problems)

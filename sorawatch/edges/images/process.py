@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import astuple, dataclass
+from typing import IO
 
 from sorawatch.edges.images.wire import Begun, Garbled, Request, WorkerReply, receive_reply, send_request
 
@@ -53,10 +55,11 @@ class WorkerProcess:
         # Nothing is ever written to this pipe. It is closed when the daemon ends, which the worker notices.
         liveness, write_end = os.pipe()
         self._liveness = open(write_end, "wb", buffering=0)  # noqa: SIM115 -- as long as the process
+        self._requests, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._process = subprocess.Popen(  # noqa: S603 -- nothing in the command comes from outside
                 [*_COMMAND, *map(str, astuple(limits)), str(liveness)],
-                stdin=subprocess.PIPE,
+                stdin=worker_end.fileno(),
                 stdout=subprocess.PIPE,
                 env=_HUGE_PAGES | environment,
                 pass_fds=(liveness,),
@@ -65,17 +68,22 @@ class WorkerProcess:
             )
         except OSError:
             self._liveness.close()
+            self._requests.close()
             raise
         finally:
             os.close(liveness)
+            worker_end.close()
 
-    def ask(self, request: Request) -> WorkerReply:
-        """Send a request and wait for the reply. Raises: Lost: if there is none; then the process has been ended."""
+    def ask(self, request: Request, picture: IO[bytes]) -> WorkerReply:
+        """Send a request with its open picture and wait for the reply.
+
+        Raises:
+            Lost: if there is none; then the process has been ended.
+        """
         begun = False
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            send_request(self._process.stdin, request)
+            send_request(self._requests, request, picture)
             reply = receive_reply(self._process.stdout)
             if isinstance(reply, Begun):
                 begun = True
@@ -93,7 +101,7 @@ class WorkerProcess:
     def end(self) -> int:
         """Kill the process, close its pipes and wait for it. Returns its status, negative for a signal."""
         self.kill()
-        for pipe in (self._process.stdin, self._process.stdout, self._liveness):
+        for pipe in (self._requests, self._process.stdout, self._liveness):
             assert pipe is not None
             with suppress(OSError):
                 pipe.close()

@@ -218,14 +218,6 @@ def test_a_worker_minds_no_signal_that_is_meant_for_the_daemon(observed: Observe
     assert os.getsid(pid) != os.getsid(0)
 
 
-def test_what_is_written_to_a_worker_while_it_decodes_does_not_end_it(observed: ObservedPool) -> None:
-    slow = observed.begin("slow.jpg", scans_without_end(6_000, 6_000, 250))
-    (pid,) = observed.wait_for_busy()
-    # The signal for a write may reach the worker late, when it has read the request and decodes already.
-    Path(f"/proc/{pid}/fd/0").write_bytes(b"late")
-    assert slow.result().size == SMALL
-
-
 def test_closing_defers_what_is_under_way(observed: ObservedPool) -> None:
     stuck = observed.begin("endless.jpg", ENDLESS)
     observed.wait_for_busy()
