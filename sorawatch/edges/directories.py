@@ -106,6 +106,12 @@ class Directory:
         with self._named(name, target.path / given):
             os.link(name, given, src_dir_fd=self.descriptor, dst_dir_fd=target.descriptor, follow_symlinks=False)
 
+    def link_open_file(self, file: IO[bytes], given: str) -> None:
+        """Give an open file a name here. It never replaces a file, and needs another name that was not removed."""
+        with self._named(given):
+            # The name of the file may lead to another one by now. The descriptor does not.
+            os.link(f"/proc/self/fd/{file.fileno()}", given, dst_dir_fd=self.descriptor, follow_symlinks=True)
+
     def replace(self, name: str, target: Directory, given: str) -> None:
         """Rename a file, also over another one."""
         with self._named(name, target.path / given):

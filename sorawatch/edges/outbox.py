@@ -296,12 +296,27 @@ class _Placing:
         try:
             with self.target.create(self.temporary) as writer:
                 self._copy(source, writer)
-                if self._link(self.target, self.temporary):
+                try:
+                    self.target.link_open_file(writer, self.given)
+                except FileNotFoundError as error:
+                    raise self._replaced() from error
+                except OSError as error:
+                    if error.errno not in _NO_LINKS | _COPY_INSTEAD:
+                        raise
+                    if not self._is_copy(writer, self.temporary):
+                        raise self._replaced() from error
                     self._rename(self.target, self.temporary)
-                if not os.path.samestat(os.fstat(writer.fileno()), self.target.lstat(self.given)):
-                    raise Deferred(f"{self.target.path / self.given} was replaced by somebody else")
+                if not self._is_copy(writer, self.given):
+                    raise self._replaced()
         finally:
             self.target.unlink(self.temporary, missing_ok=True)
+
+    def _is_copy(self, writer: IO[bytes], name: str) -> bool:
+        """Whether ``name`` is still the file that we wrote."""
+        return os.path.samestat(os.fstat(writer.fileno()), self.target.lstat(name))
+
+    def _replaced(self) -> Deferred:
+        return Deferred(f"a temporary copy in {self.target.path} was replaced by somebody else", affects_all=True)
 
     def _copy(self, source: Directory, writer: IO[bytes]) -> None:
         """Copy to disk and compare, since on shares a size can be outdated and a writer may continue."""
