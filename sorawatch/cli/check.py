@@ -62,7 +62,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         yield from _watching(config)
     state = _state(config)
     yield state
-    taken = config.folders.inbox in sound and lock.is_locked(config.folders.inbox / lock.MARKER)
+    taken = config.folders.inbox in sound and lock.is_locked(config.folders.inbox / lock.LOCK)
     if taken and not state.grave and not StateLocation.of(config).is_locked:
         hint = "Stop that one first, or use another inbox here."
         yield Finding(f"folders.inbox, {config.folders.inbox}: another sorawatch works on it", hint, grave=True)
