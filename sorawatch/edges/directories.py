@@ -247,3 +247,16 @@ def set_permissions(descriptor: int, mode: int | None, group: int | None) -> Non
         with contextlib.suppress(OSError):
             # Keep the setgid bit of a folder.
             os.fchmod(descriptor, mode | (os.fstat(descriptor).st_mode & stat.S_ISGID))
+
+
+def make_private(path: Path) -> None:
+    """Take all rights to a file or folder from other users than its owner, as far as that is allowed."""
+    with contextlib.suppress(OSError):
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISLNK(mode) and mode & 0o077:
+            path.chmod(stat.S_IMODE(mode) & 0o700)
+
+
+def private_opener(path: str, flags: int) -> int:
+    """For `open`: a file that it makes is readable and writable by its owner alone."""
+    return os.open(path, flags, 0o600)

@@ -135,6 +135,9 @@ def _open(path: Path) -> Iterator[int]:
         # What is written to a second name of somebody's file would be written to that file.
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             raise Deferred(f"{path} is not sorawatch's own file: it is a link or no regular file. Remove it")
+        # Who can open the file can lock it.
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, 0o600)
         yield descriptor
     except (OSError, UsageError, Deferred) as error:
         if descriptor is not None:
