@@ -49,3 +49,10 @@ def test_files_that_were_made_by_hand_are_closed_to_others(private_workspace: Wo
     workspace.drop("beach.jpg")
     workspace.program("run", "--once")
     assert open_to_others(folder) == []
+
+
+def test_a_key_that_everybody_can_read_is_warned_of(workspace: Workspace) -> None:
+    (workspace.root / "api.key").chmod(0o644)
+    told = workspace.program("run", "--once")
+    assert "everybody on this machine can read it" in told
+    assert f"chmod 600 {workspace.root}/api.key" in told
