@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,10 @@ _COMMAND = (sys.executable, "-P", "-m", "sorawatch.edges.images.worker")
 _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 """Huge pages: without them a third of the time was spent on the 4 KiB pages of large images. Known to glibc since 2.35,
 see "Memory Allocation Tunables" in its manual; older ones ignore it."""
+
+_NEEDED = re.compile(r"PATH|PYTHON\w+|VIRTUAL_ENV|LD_\w+|LANG|LC_\w+|TZ|TMPDIR|GLIBC_TUNABLES|MALLOC_\w+")
+"""Environment variables that a worker gets: what Python and its libraries need to be found and to run. Others may be
+secrets, such as those of a server, a database or a proxy."""
 
 _KILL_SECONDS = 5.0
 """Seconds to wait for a killed process. One that hangs on a dead share may not end before the share is back."""
@@ -50,8 +55,7 @@ class WorkerProcess:
 
     def __init__(self, limits: ProcessLimits) -> None:
         """Raises: OSError: if it cannot be started."""
-        # A decoder needs no secrets.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SORAWATCH_")}
+        environment = {name: value for name, value in os.environ.items() if _NEEDED.fullmatch(name)}
         # Nothing is ever written to this pipe. It is closed when the daemon ends, which the worker notices.
         liveness, write_end = os.pipe()
         self._liveness = open(write_end, "wb", buffering=0)  # noqa: SIM115 -- as long as the process

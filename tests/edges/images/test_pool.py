@@ -263,10 +263,13 @@ def test_an_idle_worker_ends_with_its_daemon(tmp_path: Path) -> None:
 def test_the_daemon_holds_no_decoder_and_the_worker_no_key(
     observed: ObservedPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SORAWATCH_API_KEY", "sk-secret")
+    for name in ("SORAWATCH_API_KEY", "TEAM_TOKEN", "PGPASSWORD", "HTTPS_PROXY", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "sk-secret")
     observed.good()
     (pid,) = observed.pids
-    assert b"sk-secret" not in Path(f"/proc/{pid}/environ").read_bytes()
+    environment = Path(f"/proc/{pid}/environ").read_bytes()
+    assert b"sk-secret" not in environment
+    assert b"PATH=" in environment
     maps = "import sorawatch.app.build; print(open('/proc/self/maps').read())"
     loaded = subprocess.run([sys.executable, "-c", maps], capture_output=True, text=True, check=True).stdout
     assert "PIL/_imaging" in Path(f"/proc/{pid}/maps").read_text()
