@@ -275,7 +275,7 @@ class TestFiles:
         said = [(quoted(key), quoted(default) or default) for key, default, _ in table("Limits and money")]
         limits = self.load(tmp_path, "").limits
         assert said == [
-            (["usd_per_day", "usd_per_month"], ["null"]), (["usd_per_clip"], ["null"]),
+            (["usd_per_day", "usd_per_month"], ["null"]), (["usd_per_clip"], ["null"]), (["confirm_above_usd"], ["null"]),
             (["in_flight"], "4"), (["submits_per_minute", "burst"], "30, 1"),
         ]  # fmt: skip
         assert limits == Limits(in_flight=4, submits_per_minute=30, burst=1, micros_per_day=20_000_000)
@@ -345,6 +345,17 @@ def with_a_small_budget(workspace: Workspace) -> str:
     workspace.set("limits", usd_per_day=1)
     workspace.drop("first.jpg")
     return paused(workspace)
+
+
+def with_a_big_batch(workspace: Workspace) -> str:
+    workspace.set("limits", confirm_above_usd=1)
+    for number in range(2):
+        workspace.drop(f"{number}.jpg")
+    assert not workspace.run_once()
+    told = workspace.told()
+    workspace.cli("approve")
+    assert workspace.run_once()
+    return told
 
 
 def with_every_answer_lost(workspace: Workspace) -> str:
@@ -433,6 +444,7 @@ TROUBLES: dict[str, Callable[[Workspace], str]] = {
     "3 different pictures were refused in the same words": with_a_wrong_setting,
     "nothing is submitted: limits.usd_per_day … is reached": with_a_small_budget,
     "has lost its file .sorawatch": with_a_share_that_is_gone,
+    "a batch waits for approval": with_a_big_batch,
     State.HELD.value: with_a_lost_answer,
     "another sorawatch (pid …) already works on …": with_a_second_daemon,
     "it is the same order as job …": with_a_duplicate,
@@ -460,7 +472,7 @@ class TestTroubles:
             with workspace.running():
                 wait_until(lambda: workspace.counts() == {"rendering": 1, "ready": 1})
                 wait_until(lambda: "alone.jpg" in (told := workspace.told()) and "sidecar" in told)
-                assert "its turn" in workspace.cli("status")
+                assert "limits.in_flight: 1 of 1 places in flight are taken" in workspace.cli("status")
 
 
 class Machine:

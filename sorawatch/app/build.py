@@ -26,6 +26,7 @@ from sorawatch.daemon.loop import Daemon
 from sorawatch.daemon.messages import Listener, Parts
 from sorawatch.daemon.submission.admission import Admission
 from sorawatch.daemon.upkeep.heartbeat import Heartbeat
+from sorawatch.daemon.upkeep.notice_folder import NoticeFolder
 from sorawatch.daemon.upkeep.published_status import ConfigFile
 from sorawatch.daemon.upkeep.retention import delivered_ms
 from sorawatch.daemon.upkeep.stale_texts import StaleTexts
@@ -224,6 +225,7 @@ def opened(
                 config.keep_days,
                 key.fingerprint if key else lambda: None,
                 ConfigFile(str(config.path), config.digest),
+                NoticeFolder(config.folders.errors, config.folders.access),
             )
 
         yield Daemon(

@@ -10,17 +10,20 @@ from sorawatch.app.build import admission
 from sorawatch.app.folders import set_marked_folders
 from sorawatch.app.recovery import log_recovered, reconcile, take_in
 from sorawatch.app.state import StateLocation, new_owner
+from sorawatch.core.batches import Share, counted
+from sorawatch.core.command import Command
+from sorawatch.core.naming import one_line
 from sorawatch.daemon.upkeep import command_queue
-from sorawatch.daemon.upkeep.find_job import find
+from sorawatch.daemon.upkeep.find_job import find, inbox_folder
 from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.store import Store
+from sorawatch.errors import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from sorawatch.config import Config
-    from sorawatch.core.command import Command
     from sorawatch.core.job import Job
 
 
@@ -57,6 +60,32 @@ def execute(config: Config, commands: Sequence[Command]) -> bool:
         # Otherwise the next start would restore the older entries of the ledger.
         location.ledger.write(tx.entries)
     return running
+
+
+def approve(config: Config, folder: Path | None) -> tuple[Share, Share, bool]:
+    """Let the orders go that wait for approval in a folder of the inbox and those below it; all of them if None.
+
+    Args:
+        folder: relative to the inbox or to the working directory, or absolute; in the inbox or the errors folder.
+
+    Returns:
+        The orders that are approved, those that go on waiting, and whether a daemon is running.
+
+    Raises:
+        Rejected: if nothing waits there.
+        UsageError: if the folder is in another place, or there is no state yet.
+        Blocked: if the state cannot be written.
+    """
+    below = "" if folder is None else inbox_folder(config.folders, folder)
+    with closing(Store.open_for_reading(StateLocation.of(config).database)) as store, store.transaction() as tx:
+        approved, everything = tx.batches.awaiting(below), tx.batches.awaiting("")
+    if not approved.orders:
+        where = f" in {one_line(below)}" if below else ""
+        others = f" In other folders {counted(everything)} wait." if everything.orders else ""
+        raise Rejected(f"nothing waits for approval{where}.{others}", "`sorawatch status` says what jobs wait for.")
+    running = execute(config, [Command(command_queue.APPROVE, argument=below)])
+    left = Share(everything.orders - approved.orders, everything.micros - approved.micros)
+    return approved, left, running
 
 
 def pause_file(config: Config) -> Path | None:

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 from sorawatch import __version__
 from sorawatch.cli.terminal import FAILED, INTERRUPTED, err, explain, out
+from sorawatch.core.job import State
 from sorawatch.core.naming import terminal_text
 from sorawatch.errors import ConfigError, Rejected, UsageError
 
@@ -170,30 +171,69 @@ def _run(
 def _status(
     context: typer.Context,
     config_path: ConfigOption = None,
+    states: Annotated[
+        list[State] | None,
+        typer.Option(
+            "--state",
+            metavar="STATE",
+            help=f"Only jobs in this state; can be repeated. One of {', '.join(State)}.",
+            case_sensitive=False,
+        ),
+    ] = None,
+    folder: Annotated[
+        str, typer.Option(metavar="FOLDER", help="Only jobs of this folder of the inbox and those below it.")
+    ] = "",
+    everything: Annotated[bool, typer.Option("--all", help="List all jobs, also those that ended long ago.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing it until Ctrl-C.")] = False,
 ) -> None:
-    """Show the jobs, what each waits for, what was spent, and what is paused and why."""
+    """Show what needs a person, the jobs, what each waits for, when it will be done, and what was spent."""
     from sorawatch.app import status
-    from sorawatch.cli import screens
+    from sorawatch.cli import status_screen
 
     loaded = _load(context, config_path)
+    most = None if everything or as_json else status_screen.ROWS
+    selection = status.Selection(frozenset(states or ()), folder, most, all_ended=everything)
     if follow and not as_json and out.is_terminal:
         from rich.live import Live
 
-        with Live(screens.FittingStatus(status.snapshot(loaded)), console=out, auto_refresh=False) as live:
+        def shown() -> status_screen.FittingStatus:
+            return status_screen.FittingStatus(status.snapshot(loaded, selection))
+
+        with Live(shown(), console=out, auto_refresh=False) as live:
             while True:
                 time.sleep(1)
-                live.update(screens.FittingStatus(status.snapshot(loaded)), refresh=True)
+                live.update(shown(), refresh=True)
     while True:
-        snapshot = status.snapshot(loaded)
+        snapshot = status.snapshot(loaded, selection)
         if as_json:
             typer.echo(json.dumps(status.as_json(snapshot), indent=None if follow else 2))
         else:
-            out.print(screens.status(snapshot))
+            out.print(status_screen.status(snapshot))
         if not follow:
             return
         time.sleep(1)
+
+
+@cli.command("plan")
+def _plan(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Only this folder of the inbox; else all of it.")
+    ] = None,
+    config_path: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List what lies in the inbox, what it would cost, what would be refused, and when it would be done."""
+    from sorawatch.app import plan
+
+    found = plan.read(_load(context, config_path), folder)
+    if as_json:
+        typer.echo(json.dumps(plan.as_json(found), indent=2))
+    else:
+        from sorawatch.cli.plan import screen
+
+        out.print(screen(found))
 
 
 @cli.command("report")
@@ -269,6 +309,24 @@ def _cancel(context: typer.Context, jobs: JobArguments, config_path: ConfigOptio
     from sorawatch.core.command import Command
 
     _ask(_load(context, config_path), [Command("cancel", job) for job in jobs], f"Asked to cancel {', '.join(jobs)}")
+
+
+@cli.command("approve")
+def _approve(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Only what is in this folder of the inbox; else all.")
+    ] = None,
+    config_path: ConfigOption = None,
+) -> None:
+    """Order what waits because it costs more than limits.confirm_above_usd."""
+    from sorawatch.app import control
+    from sorawatch.core.batches import counted
+
+    approved, left, running = control.approve(_load(context, config_path), folder)
+    start = "" if running else " No daemon is running: `sorawatch run` orders them."
+    rest = f" {counted(left)} in other folders still wait; `sorawatch approve` orders them too." if left.orders else ""
+    out.print(f"Approved {counted(approved)}; the other limits still apply.{rest}{start}", soft_wrap=True)
 
 
 @cli.command("adopt")

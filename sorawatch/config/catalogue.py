@@ -51,8 +51,8 @@ def read_models(section: Section) -> Mapping[str, Model]:
 
 
 def check_prices(catalogue: Mapping[str, Model], limits: Limits, section: Section) -> None:
-    """Report every model with an unknown price, if there is a cap in dollars that needs it."""
-    named = " and ".join(limits.spending_caps)
+    """Report every model with an unknown price, if there is a limit in dollars that needs it."""
+    named = " and ".join(limits.counting_money)
     for model in catalogue.values():
         if named and (unpriced := _unpriced(model)):
             what = f"has no price for {unpriced}, which {named} has to count"

@@ -15,6 +15,7 @@ _NAMES = {
     "limits.micros_per_clip": "limits.usd_per_clip",
     "limits.micros_per_day": "limits.usd_per_day",
     "limits.micros_per_month": "limits.usd_per_month",
+    "limits.confirm_above_micros": "limits.confirm_above_usd",
     "policy.waits.first": "retries.first_seconds",
     "policy.waits.longest": "retries.max_seconds",
     "policy.waits.poll_min": "polling.min_seconds",

@@ -77,12 +77,12 @@ def refusal(scopes: Iterable[LimitScope], order: Order, price: int | None) -> Re
     for scope in scopes:
         limits = scope.limits
         if price is None:
-            if not limits.spending_caps:
+            if not limits.counting_money:
                 continue
             what = f"the price of {order.model} at {order.size} is not known"
             add = 'Add "usd_per_second: 0.10" or "usd_per_video: 0.80", with its own price (0 if it is free)'
             return Rejected(
-                f"{what}, which {scope.named(next(iter(limits.spending_caps)))} has to count",
+                f"{what}, which {scope.named(limits.counting_money[0])} has to count",
                 f"{add}, to models.{order.model} in the configuration; then move the pair back.",
             )
         if limits.micros_per_clip is not None and price > limits.micros_per_clip:
@@ -116,7 +116,7 @@ def admit(
     if limits.in_flight is not None and usage.in_flight >= limits.in_flight:
         taken = f"{usage.in_flight} of {limits.in_flight} places in flight are taken"
         return LimitReached(Pause(taken, folder=scope.folder, limit=scope.named("limits.in_flight")))
-    interval, tolerance = _beat(limits)
+    interval, tolerance = beat(limits)
     arrival: float = max(usage.paced_until, now)
     if arrival > now + tolerance + interval + 1:
         arrival = now + tolerance
@@ -135,10 +135,10 @@ def admit(
 
 def next_beat(limits: Limits, paced_until: int) -> int:
     """When the pace lets the next order go."""
-    return math.ceil(paced_until - _beat(limits)[1])
+    return math.ceil(paced_until - beat(limits)[1])
 
 
-def _beat(limits: Limits) -> tuple[float, float]:
+def beat(limits: Limits) -> tuple[float, float]:
     """Milliseconds between two orders, and by how many one may be early."""
     interval = 60_000 / limits.submits_per_minute if limits.submits_per_minute else 0.0
     return interval, interval * (limits.burst - 1)

@@ -54,11 +54,27 @@ class LocalTime:
         """``14:05``, with its date if that is another day than today."""
         return clock_time(at, self.now, self.zone)
 
+    def day(self, at: int) -> str:
+        """``14:05`` today, ``Nov 22`` this year, else ``2025-11-22``."""
+        local, today = _local(at, self.zone), _local(self.now, self.zone)
+        if local.date() == today.date():
+            return f"{local:%H:%M}"
+        return f"{local:%b} {local.day}" if local.year == today.year else f"{local:%Y-%m-%d}"
+
 
 def clock_time(at: int, now: int, zone: tzinfo | None) -> str:
     """``14:05``, with the date if ``now`` is on another day."""
     local = _local(at, zone)
     return f"{local:%H:%M}" if local.date() == _local(now, zone).date() else f"{local:%Y-%m-%d %H:%M}"
+
+
+def lasted(millis: int) -> str:
+    """A duration in its largest unit: ``41 s``, ``3 min``, ``2 h``, ``5 d``. A clock that was set back makes none."""
+    seconds = max(0, millis) // 1000
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length or (unit == "min" and seconds >= length):
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
 
 
 def _local(millis: int, zone: tzinfo | None) -> datetime:

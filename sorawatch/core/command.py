@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +12,5 @@ class Command:
     verb: str
     job_id: str | None = None
     argument: str | None = None
+    at: int = field(default=0, compare=False)
+    """When the command was given, in milliseconds of the store's clock."""

@@ -71,6 +71,11 @@ def path_in(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
+def top_folder(folder: str) -> str:
+    """The folder at the first level of the inbox that contains ``folder``; ``""`` is the inbox itself."""
+    return folder.partition("/")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """An image and its sidecar: where they are below the inbox, and their stamps.

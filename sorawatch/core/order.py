@@ -132,6 +132,12 @@ class Model:
             total = (total or 0) + rate * times
         return total
 
+    def prices(self, aim: Size | Aim, seconds: int) -> tuple[int, int] | None:
+        """The lowest and the highest price in micro-dollars of a clip of any picture; None if one is not known."""
+        sizes = [self.resolve(aim, picture) for picture in (Size(16, 9), Size(9, 16))]
+        prices = [price for size in sizes if (price := self.price(size, seconds)) is not None]
+        return (min(prices), max(prices)) if len(prices) == len(sizes) else None
+
     @property
     def is_free(self) -> bool:
         """Whether every clip of this model costs nothing."""

@@ -29,15 +29,17 @@ ERROR_SUFFIX = ".error.txt"
 RETURNED_SUFFIX = ".returned.txt"
 TEXT_SUFFIXES = (ERROR_SUFFIX, RETURNED_SUFFIX)
 """Suffixes of the texts that sorawatch puts beside a pair."""
+NOTICE_NAME = "WAITING-FOR-APPROVAL.txt"
+"""The text in the errors folder about orders that wait for approval; it may be dragged along into the inbox."""
 
 _LIKE_DEFAULTS = re.compile(r"_*defaults?(\.(yaml|yml|txt|json))*")
 _LIKE_PROMPT = re.compile(r"_*prompts?(\.(yaml|yml|txt|json))*")
 
 _JUNK = (
     ".*", "~$*", "*~", "thumbs.db", "desktop.ini", "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle",
-    "@recently-snapshot", "__macosx", "lost+found", "$recycle.bin", "system volume information",
+    "@recently-snapshot", "__macosx", "*.sb-????????-??????", "lost+found", "$recycle.bin", "system volume information",
     "*.tmp", "*.temp", "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.!sync",
-    *("*" + suffix for suffix in TEXT_SUFFIXES),
+    *("*" + suffix for suffix in TEXT_SUFFIXES), NOTICE_NAME.lower(),
 )  # fmt: skip
 
 

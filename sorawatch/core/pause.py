@@ -28,6 +28,8 @@ class Pause:
     since: int | None = None
     model: str = ""
     """The pause holds for orders for this model; ``""`` is all."""
+    approval: bool = False
+    """Only a batch of orders waits, for a person who approves it."""
 
     @property
     def cause(self) -> str:
@@ -36,6 +38,8 @@ class Pause:
 
     @property
     def headline(self) -> str:
+        if self.approval:
+            return "a batch waits for approval"
         if self.model:
             return f"nothing is submitted for the model {one_line(self.model)}"
         return f"nothing is submitted from {one_line(self.folder)}" if self.folder else "nothing is submitted"

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 SCANS_TO_SETTLE = 2
 
+MAX_OPEN_SECONDS = 3600.0
+"""Seconds after which a file that has not changed counts as complete although a program still has it open."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileStatus:
@@ -37,6 +40,11 @@ def observe(before: Observation | None, statuses: tuple[FileStatus, ...], now: f
 def none_empty(seen: Observation) -> bool:
     """Whether no file is empty: somebody is probably about to write an empty file."""
     return all(status.size > 0 for status in seen.statuses)
+
+
+def seconds_to_settle(settle_seconds: float, *, is_open: bool) -> float:
+    """How many seconds files must stay the same: longer if one of them is open for writing."""
+    return max(settle_seconds, MAX_OPEN_SECONDS) if is_open else settle_seconds
 
 
 def settled(seen: Observation, now: float, settle_seconds: float) -> bool:

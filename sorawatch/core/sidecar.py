@@ -92,7 +92,7 @@ def read_settings(tree: Node, *, of_folder: bool = False) -> OrderSettings:
     settings = read_video_keys(section, prompt)
     priority = section.get("priority", integer(-MAX_PRIORITY, MAX_PRIORITY), None)
     problems_before = len(findings.found)
-    limits = read_limits(section.section("limits"), Limits()) if of_folder else None
+    limits = read_limits(section.section("limits"), Limits(), of_folder=True) if of_folder else None
     understood = len(findings.found) == problems_before
     misspelt = section.close()
     given = {*misspelt, *(key for key in KEYS if section.node(key))}

@@ -158,6 +158,7 @@ class Daemon:
             if isinstance(message, ConfigReloaded):
                 self._spacing = TurnSpacing(turn.policy.waits.poll_min)
         self._publish_changes()
+        turn.publish_notices()
         starts, turn.starts = turn.starts, []
         # Clips expire on the server, so downloads start before new orders.
         for action, job in sorted(starts, key=lambda start: start[0] is Action.SUBMIT):
@@ -191,7 +192,7 @@ class Daemon:
             self._counts,
             self._scans,
             self._turn.breakers.causes,
-            kept_back=bool(self._turn.kept_back),
+            kept_back=self._turn.keeps_back,
             paused=self._turn.pause_reason is not None,
             attempts=self._turn.policy.attempts,
         )

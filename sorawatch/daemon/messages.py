@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sorawatch.core.lifecycle import Action
     from sorawatch.daemon.intake.scan import InboxScanner
     from sorawatch.daemon.submission.admission import Admission
+    from sorawatch.daemon.upkeep.notice_folder import NoticeFolder
     from sorawatch.daemon.upkeep.published_status import ConfigFile
 
 
@@ -40,6 +41,8 @@ class Parts:
     key_fingerprint: Callable[[], Hashable]
     """As `CircuitBreaker` takes it."""
     config_file: ConfigFile
+    notices: NoticeFolder
+    """Where texts about batches that wait are written."""
 
 
 @dataclass(frozen=True, slots=True)

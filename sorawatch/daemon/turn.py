@@ -10,7 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
+from sorawatch.core.batches import pause_of
 from sorawatch.core.budget import Exclusion
+from sorawatch.core.delay import Delay, in_order
 from sorawatch.core.job import FINAL, Change, Job, State
 from sorawatch.core.lifecycle import ACTIONS, Action
 from sorawatch.core.pause import Pause
@@ -21,12 +23,14 @@ from sorawatch.daemon.intake.known_pairs import KnownPairs
 from sorawatch.daemon.intake.new_jobs import apply_scan
 from sorawatch.daemon.intake.scan_scheduler import ScanDone, ScanScheduler
 from sorawatch.daemon.messages import ConfigReloaded, InboxChanged, Message, Parts, StopRequested
+from sorawatch.daemon.submission.batch_approval import BatchApproval
 from sorawatch.daemon.submission.breakers import Breakers
 from sorawatch.daemon.submission.circuit_breaker import CircuitBreaker
 from sorawatch.daemon.submission.lost_answers_breaker import LostAnswersBreaker
 from sorawatch.daemon.submission.reached_limits import ReachedLimits
 from sorawatch.daemon.submission.same_refusals_breaker import SameRefusalsBreaker
 from sorawatch.daemon.upkeep import command_queue, earlier_videos, pause_switch
+from sorawatch.daemon.upkeep.approval_notices import ApprovalNotices
 from sorawatch.daemon.upkeep.earlier_videos import EarlierVideos
 from sorawatch.daemon.upkeep.peers import PeerMonitor
 from sorawatch.daemon.upkeep.published_status import PAUSED, StatusPublisher
@@ -74,10 +78,13 @@ class Turn:
         self._reached_limits = ReachedLimits()
         self._render_times = RenderTimes()
         self._earlier_videos = EarlierVideos()
+        self._batch_approval = BatchApproval()
+        self._approval_notices = ApprovalNotices(parts.notices)
         self._status_publisher = StatusPublisher()
         self._paused = False
         self._resumed_at: int | None = None
         self._waiting_clips = 0
+        self._alike: tuple[str, ...] = ()
         self._renewed_at = time.monotonic()
         self._configure(parts)
         self.stopping = False
@@ -100,7 +107,9 @@ class Turn:
         self.breakers = Breakers(
             CircuitBreaker(waits, parts.key_fingerprint), LostAnswersBreaker(server, waits), SameRefusalsBreaker(server)
         )
-        self._status_publisher.configure(self.admission.zone, self.admission.limits, parts.config_file)
+        self._status_publisher.configure(
+            self.admission.zone, self.admission.limits, self.admission.catalogue, parts.config_file
+        )
         self._retention = Retention(parts.keep_days)
 
     @property
@@ -133,11 +142,13 @@ class Turn:
         for message in self._reconcile(tx, messages) if in_doubt else messages:
             self._handle(tx, message)
         self._execute_commands(tx)
+        self._batch_approval.update(tx, self.changes, self.admission)
+        self._approval_notices.update(tx, self._batch_approval.waiting, self.admission.limits.confirm_above_micros)
         if not self.stopping:
             self._start(tx)
             self._retention.prune(tx)
         self.breakers.lost_answers.refresh(tx)
-        self._status_publisher.publish(tx, self._scans, self._pauses())
+        self._status_publisher.publish(tx, self._scans, self._pauses(), in_order(self._delays()), self._alike)
         self._heartbeat.update(tx, self.admission, self._status_publisher.reasons)
         due_at = (
             tx.claims.next_due(ACTIONS),
@@ -152,14 +163,25 @@ class Turn:
         self.changes.clear()
         self.starts.clear()
         self._status_publisher.forget()
+        self._batch_approval.forget()
+        self._approval_notices.forget()
 
     def counts(self, tx: Transaction) -> Mapping[State, int]:
-        """How many jobs are in each state, without those in `kept_back`."""
-        return tx.jobs.counts(excluded=self.kept_back)
+        """How many jobs are in each state, without those that are kept back."""
+        return tx.jobs.counts(excluded=self._kept_back, unapproved=False)
 
     @property
-    def kept_back(self) -> list[Exclusion]:
-        """The orders that wait for a person, or for the next day or month."""
+    def keeps_back(self) -> bool:
+        """Whether some orders wait for a person, or for the next day or month."""
+        return bool(self._kept_back or self._batch_approval.waiting)
+
+    def publish_notices(self) -> None:
+        """Write and remove the texts about batches that wait, after the commit."""
+        self._approval_notices.publish()
+
+    @property
+    def _kept_back(self) -> list[Exclusion]:
+        """The orders that wait for a person, or for the next day or month; batches that wait are not among them."""
         lost = [self.admission.priced(each.model) for each in self.breakers.lost_answers if each.waits_long]
         return self._reached_limits.lasting(self.admission) + self._of_stopped_models + lost
 
@@ -178,6 +200,23 @@ class Turn:
             yield Pause(reason)
         yield from self.breakers.pauses
         yield from (each.pause for each in self._reached_limits if each.lasting)
+        limit = self.admission.limits.confirm_above_micros
+        yield from (pause_of(batch, limit) for batch in self._batch_approval.waiting)
+
+    def _delays(self) -> Iterator[Delay]:
+        """Why orders are not submitted now, with the orders that each reason concerns."""
+        if (reason := self.pause_reason) is not None:
+            yield Delay(Pause(reason))
+        elif self._scans.last is None:
+            yield Delay(Pause("the inbox is listed for the first time"), lasting=False)
+        elif self._earlier_videos.awaited:
+            yield Delay(Pause("the videos that were ordered before this start are asked for first"), lasting=False)
+        for circuit in self.breakers.causes:
+            yield Delay(circuit.pause, Exclusion(models=(circuit.model,)) if circuit.model else Exclusion())
+        for lost in self.breakers.lost_answers:
+            yield Delay(lost.pause, self.admission.priced(lost.model))
+        for reached in self._reached_limits:
+            yield Delay(reached.pause, self.admission.exclusion(reached), reached.lasting)
 
     def _follow_peers(self, tx: Transaction) -> None:
         changed, taken_over = self._peers.check(tx)
@@ -260,7 +299,7 @@ class Turn:
             self._claim(tx, state, self._executor.room(ACTIONS[state]))
         staged = 2 * self.admission.places + 4
         passed_over = self._reached_limits.partial(self.admission) + self._of_stopped_models
-        ahead = staged - tx.jobs.count(State.READY, passed_over) - self._executor.count(Action.PREPARE)
+        ahead = staged - tx.jobs.count(State.READY, passed_over, most=staged) - self._executor.count(Action.PREPARE)
         self._claim(tx, State.FOUND, min(ahead, self._executor.room(Action.PREPARE)), passed_over)
 
     def _claim(self, tx: Transaction, state: State, limit: int, excluded: Sequence[Exclusion] = ()) -> None:
@@ -288,6 +327,7 @@ class Turn:
                 )
                 self.changes += admitted.changes
                 self.starts += [(Action.SUBMIT, job) for job in admitted.submits]
+        self._alike = admitted.alike if admitted else ()
         self._reached_limits.record(admitted, self._scans.folder_limits, tx.now)
 
     @property

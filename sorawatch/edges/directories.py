@@ -101,6 +101,21 @@ class Directory:
         with self._named(name):
             return open(os.open(name, _NEW_FILE, 0o666, dir_fd=self.descriptor), "w+b")
 
+    def write_durably(self, name: str, data: bytes, access: Permissions) -> None:
+        """Write a whole file of our own and its name to disk, in place of one of that name."""
+        # A name that cannot be guessed, since others may write to the folder.
+        temporary = f".sorawatch-{os.urandom(8).hex()}.part"
+        try:
+            with self.create(temporary) as file:
+                file.write(data)
+                file.flush()
+                set_permissions(file.fileno(), access.file_mode, access.group)
+                os.fsync(file.fileno())
+            self.replace(temporary, self, name)
+        finally:
+            self.unlink(temporary, missing_ok=True)
+        self.fsync()
+
     def link(self, name: str, target: Directory, given: str) -> None:
         """Make a second name of the same file. It never replaces a file."""
         with self._named(name, target.path / given):

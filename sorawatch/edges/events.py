@@ -1,14 +1,15 @@
-"""File system events below a folder. An event only says that something changed; a scan finds out what."""
+"""File system events below a folder. An event says that something changed; a scan finds out what.
+
+Only whether a program still has a file open for writing is learnt from the events themselves.
+"""
 
 from __future__ import annotations
 
 import errno
-import importlib
 import logging
 import os
 import threading
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,20 +20,23 @@ from watchdog.events import (
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
+    FileModifiedEvent,
     FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify import InotifyEmitter
+from watchdog.observers.inotify_c import InotifyEvent, InotifyFD
+from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
 from watchdog.utils import BaseThread
 
+from sorawatch.core.open_files import OpenFiles
 from sorawatch.core.os_errors import translate
 from sorawatch.errors import Blocked, Deferred
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from watchdog.observers.api import BaseObserver
 
 _NOTIFY_INTERVAL = 0.1
 """Seconds: the shortest time between two notifications."""
@@ -40,16 +44,20 @@ _NOTIFY_INTERVAL = 0.1
 STOP_SECONDS = 5.0
 """Seconds: how long `EventWatch.stop` waits by default."""
 
-_EVENTS: list[type[FileSystemEvent]] = [
-    FileCreatedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent, DirDeletedEvent
-]  # fmt: skip
-"""Not reads, and not each write: a large file is reported once, when it is closed."""
 
-_MOVE_BUFFERS = (("inotify_move_event_grouper", "InotifyMoveEventGrouper"), ("inotify_buffer", "InotifyBuffer"))
-"""The classes in which watchdog joins the two events of a move: since version 7, and before."""
+class _EventsLostEvent(FileSystemEvent):
+    """The kernel dropped events, because more happened than its queue has room for."""
+
+
+_EVENTS: list[type[FileSystemEvent]] = [
+    FileCreatedEvent, FileModifiedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent,
+    DirCreatedEvent, DirMovedEvent, DirDeletedEvent, _EventsLostEvent,
+]  # fmt: skip
+"""Not reads."""
+
 _MOVE_DELAY = 0.01
-"""Seconds that watchdog may delay all events to wait for the second event of a move. When we move a file out of the
-inbox, there is none."""
+"""Seconds that watchdog may delay all events to wait for the second event of a move, instead of 0.5. When we move a
+file out of the inbox, there is none."""
 
 _LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
 _ENOUGH_WATCHES = 524_288
@@ -65,6 +73,7 @@ class EventWatch:
         self._notify = notify
         self._happened = threading.Event()
         self._stopped = threading.Event()
+        self._handler: _Handler | None = None
         self._observer: BaseObserver | None = None
         self._threads: set[threading.Thread] = set()
         self._descriptors: set[int] = set()
@@ -79,22 +88,22 @@ class EventWatch:
         # Both are harmless and would only confuse people.
         logging.getLogger("watchdog").setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore", module=r"watchdog\.")
-        _shorten_move_delay()
+        InotifyMoveEventGrouper.delay = _MOVE_DELAY
         observer: BaseObserver | None = None
         try:
             threads, descriptors = _watchdog_threads(), _inotify_descriptors()
-            observer = Observer()
+            observer = _Observer()
             # Without realpath a link would be watched instead of its target.
-            observer.schedule(
-                _Handler(self._happened), os.path.realpath(self._root), recursive=True, event_filter=_EVENTS
-            )
+            root = os.path.realpath(self._root)
+            handler = _Handler(self._happened, root)
+            observer.schedule(handler, root, recursive=True, event_filter=_EVENTS)
             observer.start()
             self._threads, self._descriptors = _watchdog_threads() - threads, _inotify_descriptors() - descriptors
         except OSError as error:
             if observer is not None:
                 observer.stop()
             raise _translated(error) from error
-        self._observer = observer
+        self._observer, self._handler = observer, handler
         threading.Thread(target=self._send_notifications, name="event-notifier", daemon=True).start()
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
@@ -122,6 +131,13 @@ class EventWatch:
         """
         return sum(map(_watches, self._descriptors))
 
+    def open_files(self) -> frozenset[str]:
+        """The files that a program still has open for writing, as far as events tell: paths relative to ``root``.
+
+        May be called from any thread.
+        """
+        return frozenset() if self._handler is None else self._handler.open_files()
+
     def _send_notifications(self) -> None:
         """Send one notification for all events within an interval, and another if there are later ones."""
         while self._happened.wait() and not self._stopped.is_set():
@@ -130,20 +146,74 @@ class EventWatch:
             self._stopped.wait(_NOTIFY_INTERVAL)
 
 
+class _Observer(BaseObserver):
+    """Watchdog's observer of inotify, which also passes on that events were lost."""
+
+    def __init__(self) -> None:
+        self._reader = _Reader(self._report_lost)
+        self._reader.start()
+        super().__init__(InotifyEmitter, inotify_fd=self._reader)
+
+    def on_thread_stop(self) -> None:
+        super().on_thread_stop()
+        self._reader.stop()
+        self._reader.join()
+
+    def _report_lost(self) -> None:
+        """Put an event into the queue behind those that are in it already, which happened before."""
+        for emitter in tuple(self.emitters):
+            emitter.queue_event(_EventsLostEvent(""))
+
+
+class _Reader(InotifyFD):
+    def __init__(self, lost: Callable[[], None]) -> None:
+        super().__init__()
+        self._lost = lost
+
+    def handle_event(self, event: InotifyEvent) -> None:
+        super().handle_event(event)
+        if event.is_queue_overflow:
+            self._lost()
+
+
 class _Handler(FileSystemEventHandler):
-    def __init__(self, happened: threading.Event) -> None:
+    """Notes which files are open, and that something else than a write has happened. Called from one thread."""
+
+    def __init__(self, happened: threading.Event, root: str) -> None:
         self._happened = happened
+        self._root = root
+        self._lock = threading.Lock()
+        self._open = OpenFiles()
 
-    def on_any_event(self, event: FileSystemEvent) -> None:  # noqa: ARG002 -- that something happened is all
-        self._happened.set()
+    def open_files(self) -> frozenset[str]:
+        with self._lock:
+            return self._open.paths()
 
+    def dispatch(self, event: FileSystemEvent) -> None:
+        with self._lock:
+            self._note(event)
+        # A large file is reported once, when it is closed, and not with each write.
+        if not isinstance(event, FileModifiedEvent):
+            self._happened.set()
 
-def _shorten_move_delay() -> None:
-    """Make watchdog wait only briefly for the second event of a move; we do not need to know about moves."""
-    for module, name in _MOVE_BUFFERS:
-        # Another version may name these otherwise. It works, but waits longer.
-        with suppress(ImportError, AttributeError):
-            getattr(importlib.import_module(f"watchdog.observers.{module}"), name).delay = _MOVE_DELAY
+    def _note(self, event: FileSystemEvent) -> None:
+        source, target = self._relative(event.src_path), self._relative(event.dest_path)
+        match event:
+            case FileModifiedEvent():
+                self._open.written(source)
+            case FileClosedEvent() | FileDeletedEvent() | FileCreatedEvent():
+                self._open.closed(source)
+            case FileMovedEvent() if not event.is_synthetic:
+                self._open.moved(source, target)
+            case DirMovedEvent() if not event.is_synthetic:
+                self._open.folder_moved(source, target)
+            case DirDeletedEvent():
+                self._open.folder_removed(source)
+            case _EventsLostEvent():
+                self._open.forget()
+
+    def _relative(self, path: bytes | str) -> str:
+        return os.fsdecode(path).removeprefix(self._root).lstrip("/")
 
 
 def _translated(error: OSError) -> Blocked | Deferred:

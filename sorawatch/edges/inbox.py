@@ -21,17 +21,25 @@ from sorawatch.core.pairing import (
     pair,
     why_unused,
 )
-from sorawatch.core.settle import FileStatus, Observation, none_empty, observe, settled, settles_in
+from sorawatch.core.settle import (
+    FileStatus,
+    Observation,
+    observe,
+    seconds_to_settle,
+    settled,
+    settles_in,
+)
 from sorawatch.edges.directories import kind_of, opened
 from sorawatch.errors import Deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _HALF_RANGE = 1 << 63
 _MOST_LEVELS = 64
 """How deep folders are listed below the inbox: each is opened by way of those above it."""
+_STILL_WRITTEN = "still being written, or just now"
 
 _LONG_EMPTY_SECONDS = 60.0
 """How long a file may be empty because it is being copied. Dropbox and OneDrive show files that are only online so."""
@@ -114,6 +122,13 @@ class _Folder:
         both = {**files, **self.defaults}
         return next((name for name, status in both.items() if status is not None and status.st_size == 0), None)
 
+    def open(self, found: Pair, open_files: Collection[str]) -> str | None:
+        """The path of one of these files that is among ``open_files``, if any."""
+        if not open_files:
+            return None
+        both = (*(path_in(self.path, name) for name in found.names), *self.defaults)
+        return next((path for path in both if path in open_files), None)
+
 
 class Inbox:
     """Scans the tree below ``root``. Used from a thread of its own, so that a share that hangs blocks nothing else."""
@@ -124,7 +139,7 @@ class Inbox:
         self.settle_seconds = settle_seconds
         self._seen: dict[str, Observation] = {}
 
-    def scan(self, known: Mapping[str, Pair], now: float) -> Listing:
+    def scan(self, known: Mapping[str, Pair], now: float, open_files: Collection[str] = ()) -> Listing:
         """List all folders and find the pairs that are new and have settled.
 
         A pair settles together with the ``_defaults.yaml`` files that apply to it, so that it is not ordered with a
@@ -133,6 +148,8 @@ class Inbox:
         Args:
             known: pairs that are jobs already, by path; they are reported again only if they changed.
             now: seconds of a monotonic clock.
+            open_files: files that a program has open for writing; paths relative to the inbox. A pair with such a file
+                settles only when it has not changed for `MAX_OPEN_SECONDS`.
 
         Raises:
             Blocked, Deferred: if the inbox itself cannot be listed; such a subfolder is among ``waiting``.
@@ -141,6 +158,7 @@ class Inbox:
         present: dict[str, Pair] = {}
         waiting: list[WaitingFile] = []
         seen: dict[str, Observation] = {}
+        unsettled: list[float] = []
         try:
             folders = list(self._walk())
         except OSError as error:
@@ -159,25 +177,27 @@ class Inbox:
                 if known.get(path) == found:
                     continue
                 observation = seen[path] = observe(self._seen.get(path), folder.statuses(found), now)
-                if settled(observation, now, self.settle_seconds):
+                open_path = folder.open(found, open_files)
+                settle_seconds = seconds_to_settle(self.settle_seconds, is_open=open_path is not None)
+                if settled(observation, now, settle_seconds):
                     unchanged = now - observation.since
                     settled_pairs.append(SettledPair(found, match.conflict, tuple(folder.defaults), unchanged))
+                elif empty := folder.empty(found):
+                    waiting.append(WaitingFile(path, _why_empty(empty, now - observation.since)))
                 else:
-                    empty = folder.empty(found)
-                    why = _why_empty(empty, now - observation.since) if empty else "still being written, or just now"
-                    waiting.append(WaitingFile(path, why))
+                    unsettled.append(settles_in(observation, now, settle_seconds))
+                    waiting.append(WaitingFile(path, still_open(open_path) if open_path else _STILL_WRITTEN))
             waiting += [
                 WaitingFile(path_in(folder.path, name), why) for name, why in _reasons_to_wait(folder, pairing).items()
             ]
         self._seen = seen
-        unsettled = [each for each in seen.values() if none_empty(each) and not settled(each, now, self.settle_seconds)]
         top = folders[0]
         return Listing(
             settled=tuple(settled_pairs),
             present=present,
             waiting=tuple(waiting),
             settling=len(unsettled),
-            settles_in=min((settles_in(each, now, self.settle_seconds) for each in unsettled), default=None),
+            settles_in=min(unsettled, default=None),
             defaults={
                 path: status and _file_status(status) for each in folders for path, status in each.defaults.items()
             },
@@ -278,6 +298,12 @@ def has_sidecar(root: Path, folder: str, image: str) -> bool:
         return False
     except OSError as error:
         raise translate(error, str(root / folder)) from error
+
+
+def still_open(path: str) -> str:
+    """Why a pair waits whose file at ``path`` a program has open for writing."""
+    hour = "an hour after its last change it is used as it is"
+    return f"{one_line(path)} is still open for writing in another program; {hour}"
 
 
 def stamp(root: Path, path: str) -> Stamp | None:

@@ -102,9 +102,11 @@ def test_status_fits_a_narrow_terminal(workspace: Workspace) -> None:
         told = workspace.program("status", env={"COLUMNS": "56"})
     lines = told.splitlines()
     assert max(map(len, lines)) <= 56
-    (first,) = [number for number, line in enumerate(lines) if line.startswith("job ")]
-    pictures = [line.split()[2] for line in lines[first + 1 :] if not line.startswith(" ")]
-    assert pictures == ["later.jpg", "taken.jpg", "wrong.jpg"]
+    (title, _) = [number for number, line in enumerate(lines) if line.startswith("job ")]
+    assert lines[title - 1].rstrip() == "needs a person"
+    ids = {job.id for job in workspace.status().jobs}
+    pictures = [line.split()[2] for line in lines if line.split(" ")[0] in ids]
+    assert pictures == ["wrong.jpg", "later.jpg", "taken.jpg"]
     assert "taken.jpg → taken (2).mp4" in told
     reason = " ".join(" ".join(line.split()) for line in lines)
     assert "seconds: is 99, which sora-2 (named in config.yaml, video.model) does not have." in reason
@@ -146,8 +148,11 @@ def test_status_says_how_many_jobs_it_leaves_out(workspace: Workspace) -> None:
         wait_until(lambda: sum(workspace.counts().values()) == 64, told=workspace.told)
         told = " ".join(workspace.cli("status").split())
     assert len(re.findall(r"later\d+\.jpg", told)) == 40
-    assert "and 2 more that go on; `sorawatch status --json` lists them" in told
-    assert "and 22 more that ended before" in told
+    assert "and 2 more that go on, and 2 more that ended before; `sorawatch status --all` lists all" in told
+    told = workspace.cli("status", "--all")
+    assert len(re.findall(r"later\d+\.jpg", told)) == 42
+    assert len(re.findall(r"wrong\d+\.jpg", told)) == 22
+    assert "more" not in told
 
 
 def test_a_followed_status_says_how_many_lines_do_not_fit(workspace: Workspace) -> None:

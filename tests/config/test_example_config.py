@@ -39,7 +39,7 @@ def test_every_key_stands_in_it() -> None:
         "billing": config.Billing,
     }
     expected = {
-        f"{section}.{field.name.replace('micros_per', 'usd_per')}"
+        f"{section}.{field.name.replace('micros', 'usd')}"
         for section, kind in sections.items()
         for field in fields(kind)
     }

@@ -316,7 +316,7 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     "unknown key": (
         "limits:\n  inflight: 4\n",
         'config.yaml line 2, limits.inflight: is not a known key. Did you mean "in_flight"?'
-        " Allowed: in_flight, submits_per_minute, burst, usd_per_clip, usd_per_day, usd_per_month.",
+        " Allowed: in_flight, submits_per_minute, burst, usd_per_clip, usd_per_day, usd_per_month, confirm_above_usd.",
     ),
     "a value where a section belongs": (
         "retries: 7\n",

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sorawatch.core.calendar import Period, clock_time, day_of, month_of
+from sorawatch.core.calendar import LocalTime, Period, clock_time, day_of, lasted, month_of
 
 HOUR = 3_600_000
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -109,3 +109,35 @@ def test_without_a_zone_the_systems_counts(now: str) -> None:
     assert day_of(at(now), None) == day_of(at(now), BERLIN)
     assert month_of(at(now), None) == month_of(at(now), BERLIN)
     assert clock_time(at(now), at(now), None) == clock_time(at(now), at(now), BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5, "0 s"),
+        (0, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (119, "1 min"),
+        (7_199, "119 min"),
+        (7_200, "2 h"),
+        (172_799, "47 h"),
+        (172_800, "2 d"),
+        (40 * 86_400, "40 d"),
+    ],
+)
+def test_a_duration_is_told_in_its_largest_unit(seconds: float, text: str) -> None:
+    assert lasted(int(1000 * seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("when", "text"),
+    [
+        ("2026-11-28T00:10+01:00", "00:10"),
+        ("2026-11-27T23:50+01:00", "Nov 27"),
+        ("2026-01-05T12:00+01:00", "Jan 5"),
+        ("2025-12-31T23:59+01:00", "2025-12-31"),
+    ],
+)
+def test_a_day_is_told_as_shortly_as_it_is_clear(when: str, text: str) -> None:
+    assert LocalTime(at("2026-11-28T18:00+01:00"), BERLIN).day(at(when)) == text

@@ -101,3 +101,27 @@ class TestPrice:
 def test_words_in_files_are_those_of_the_documentation() -> None:
     assert [*Aim] == ["landscape", "portrait", "auto"]
     assert [*Fit] == ["crop", "pad", "blur", "stretch"]
+
+
+class TestPrices:
+    @pytest.mark.parametrize(
+        ("size", "prices"),
+        [
+            (WIDE, (2_400_000, 2_400_000)),
+            (TALLER, (4_000_000, 4_000_000)),
+            (Aim.AUTO, (2_400_000, 2_400_000)),
+            (Aim.PORTRAIT, (2_400_000, 2_400_000)),
+        ],
+    )
+    def test_a_size_that_decides_the_price_has_one(self, size: Size | Aim, prices: tuple[int, int]) -> None:
+        assert MODEL.prices(size, 8) == prices
+
+    def test_a_size_that_the_picture_decides_may_have_two(self) -> None:
+        model = Model("m", (WIDE, TALL), None, 10, ((TALL, 30),))
+        assert model.prices(Aim.AUTO, 2) == (20, 60)
+        assert model.prices(Aim.LANDSCAPE, 2) == (20, 20)
+
+    def test_there_is_none_where_one_of_them_is_unknown(self) -> None:
+        model = Model("m", (WIDE, TALL), None, None, ((TALL, 30),))
+        assert model.prices(Aim.AUTO, 2) is None
+        assert model.prices(TALL, 2) == (60, 60)

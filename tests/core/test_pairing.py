@@ -304,7 +304,9 @@ def test_an_image_may_have_such_a_name(stem: str) -> None:
         ".hidden.jpg", ".sorawatch", ".beach.jpg.swp", "..jpg", "~$letter.txt", "beach.jpg~", "Thumbs.db", "THUMBS.DB",
         "desktop.ini", "Desktop.ini", "@eaDir", "#recycle", "__MACOSX", "lost+found", "$RECYCLE.BIN", "beach.jpg.tmp",
         "beach.TEMP", "beach.jpg.part", "beach.partial", "beach.crdownload", "beach.jpg.download", "beach.jpg.filepart",
-        "beach.jpg.!sync", "beach.error.txt", "Beach (2).ERROR.TXT", ".two\nlines", os.fsdecode(b".\xff\xfe"),
+        "beach.jpg.!sync", "beach.jpg.sb-5f3a8c1e-aBcDeF", ".syncthing.beach.jpg.tmp", "~syncthing~beach.jpg.tmp",
+        ".~tmp~", ".beach.jpg.Xa3f", "beach.jpg.1a2b3c4d.partial", ".stversions", "beach.error.txt", "Beach (2).ERROR.TXT",
+        ".two\nlines", os.fsdecode(b".\xff\xfe"),
     ],
 )  # fmt: skip
 def test_litter_is_never_looked_at(name: str) -> None:

@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from sorawatch.core.settle import FileStatus, Observation, none_empty, observe, settled, settles_in
+from sorawatch.core.settle import (
+    MAX_OPEN_SECONDS,
+    FileStatus,
+    Observation,
+    none_empty,
+    observe,
+    seconds_to_settle,
+    settled,
+    settles_in,
+)
 
 IMAGE = FileStatus(size=1000, mtime_ns=1, ctime_ns=2, inode=3, device=4)
 SIDECAR = FileStatus(size=20, mtime_ns=5, ctime_ns=6, inode=7, device=4)
@@ -59,3 +68,9 @@ def test_an_empty_file_never_settles(looks: tuple[FileStatus, ...]) -> None:
 @pytest.mark.parametrize(("now", "wait"), [(10.0, 3.0), (12.0, 1.0), (13.0, 0.0), (99.0, 0.0)])
 def test_the_next_look_is_when_it_can_settle(now: float, wait: float) -> None:
     assert settles_in(seen(10.0), now, 3.0) == wait
+
+
+def test_open_files_take_an_hour_to_settle_or_longer_if_others_do() -> None:
+    assert seconds_to_settle(3.0, is_open=False) == 3.0
+    assert seconds_to_settle(3.0, is_open=True) == MAX_OPEN_SECONDS == 3600.0
+    assert seconds_to_settle(7200.0, is_open=True) == 7200.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from watchdog.utils.delayed_queue import DelayedQueue
 
 from sorawatch.edges.events import EventWatch
 from sorawatch.errors import Blocked, Deferred
+from tests.support.slow_writer import writing
 from tests.support.workspace import wait_until
 
 
@@ -165,6 +167,49 @@ def test_a_link_to_the_inbox_is_as_good(root: Path, nudges: list[set[str]]) -> N
     drop(root, "beach.jpg")
     wait_until(lambda: nudges)
     watch.stop()
+
+
+class TestOpenFiles:
+    def test_a_file_is_open_until_the_program_that_wrote_to_it_closes_it(self, root: Path, watch: EventWatch) -> None:
+        drop(root, "beach.jpg")
+        assert watch.open_files() == frozenset()
+        watch.start()
+        with open(root / "beach.jpg", "ab") as appending, open(root / "beach.jpg", "rb"):
+            appending.write(b"more")
+            appending.flush()
+            wait_until(lambda: watch.open_files() == {"beach.jpg"})
+        wait_until(lambda: watch.open_files() == frozenset())
+
+    def test_names_are_those_that_a_scan_finds(self, root: Path) -> None:
+        (root.parent / "link").symlink_to(root)
+        watch = EventWatch(root.parent / "link", lambda: None)
+        watch.start()
+        name = os.fsdecode(b"sub/two\nlines \xff.jpg")
+        (root / "sub").mkdir()
+        wait_until(lambda: watch.count() == 2)
+        with writing(root / name, b"x"):
+            wait_until(lambda: watch.open_files() == {name})
+        wait_until(lambda: watch.open_files() == frozenset())
+        watch.stop()
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            lambda sub: (sub / "beach.jpg").unlink(),
+            lambda sub: (sub / "beach.jpg").rename(sub.parent.parent / "away.jpg"),
+            lambda sub: sub.rename(sub.parent.parent / "away"),
+            shutil.rmtree,
+        ],
+        ids=["delete", "move out", "move the folder out", "delete the folder"],
+    )
+    def test_what_is_gone_is_not_open(self, root: Path, watch: EventWatch, end: Callable[[Path], None]) -> None:
+        (root / "sub").mkdir()
+        watch.start()
+        with open(root / "sub" / "beach.jpg", "wb", buffering=0) as writer:
+            writer.write(b"half")
+            wait_until(lambda: watch.open_files() == {"sub/beach.jpg"})
+            end(root / "sub")
+            wait_until(lambda: watch.open_files() == frozenset())
 
 
 def test_it_is_alive_until_its_root_is_removed(root: Path, watch: EventWatch, nudges: list[set[str]]) -> None:

@@ -34,8 +34,8 @@ class Scans:
         self.inbox = Inbox(root, ignore=ignore, settle_seconds=SETTLE)
         self.known: dict[str, Pair] = {}
 
-    def at(self, now: float) -> Listing:
-        return self.inbox.scan(self.known, now)
+    def at(self, now: float, *open_files: str) -> Listing:
+        return self.inbox.scan(self.known, now, frozenset(open_files))
 
     def settled(self) -> Listing:
         """What two looks find that are far enough apart."""
@@ -72,6 +72,37 @@ class TestSettling:
         assert waiting(early) == {"beach.jpg": "still being written, or just now"}
         assert arrived(late) == [("beach.jpg", "beach.yaml")]
         assert (late.settling, late.settles_in, waiting(late)) == (0, None, {})
+
+    @pytest.mark.parametrize("name", ["sub/beach.jpg", "sub/beach.yaml", "sub/_defaults.yaml", "_defaults.yaml"])
+    def test_a_pair_waits_while_one_of_its_files_is_open_for_an_hour_at_most(
+        self, root: Path, scans: Scans, name: str
+    ) -> None:
+        drop(root, "other.jpg", "_defaults.yaml")
+        drop(root / "sub", "beach.jpg", "beach.yaml", "_defaults.yaml")
+        scans.at(0.0, name)
+        late = scans.at(3599.0, name)
+        assert ("sub/beach.jpg", "sub/beach.yaml") not in arrived(late)
+        told = waiting(late)["sub/beach.jpg"]
+        assert told == (
+            f"{name} is still open for writing in another program; an hour after its last change it is used as it is"
+        )
+        assert late.settling == (2 if name == "_defaults.yaml" else 1)
+        assert late.settles_in == 1.0
+        assert len(arrived(scans.at(3600.0, name))) == 2
+
+    def test_a_pair_whose_file_is_closed_has_settled_if_it_had_not_changed_before(
+        self, root: Path, scans: Scans
+    ) -> None:
+        drop(root, "beach.jpg", "beach.yaml")
+        scans.at(0.0, "beach.yaml")
+        assert arrived(scans.at(2 * SETTLE, "beach.yaml")) == []
+        assert arrived(scans.at(2 * SETTLE + 0.1)) == [("beach.jpg", "beach.yaml")]
+
+    def test_an_open_file_holds_back_no_other_pair(self, root: Path, scans: Scans) -> None:
+        drop(root, "beach.jpg", "beach.yaml", "other.jpg", "_default.yaml")
+        scans.at(0.0, "other.jpg", "_default.yaml", "sub/beach.yaml", "gone.jpg")
+        found = scans.at(SETTLE, "other.jpg", "_default.yaml", "sub/beach.yaml", "gone.jpg")
+        assert arrived(found) == [("beach.jpg", "beach.yaml")]
 
     def test_one_look_is_never_enough_however_old_the_file_says_it_is(self, root: Path, scans: Scans) -> None:
         drop(root, "beach.jpg")

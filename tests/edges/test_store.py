@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 
+from sorawatch.core.batches import WAITS, Batch, Recent, Share
 from sorawatch.core.budget import Exclusion
 from sorawatch.core.command import Command
 from sorawatch.core.job import FINAL, Charged, Job, Pair, Stamp, State
@@ -389,6 +390,30 @@ class TestClaims:
         assert claimed(store, limit=3) == ["c", "d", "b"]
         assert claimed(store) == ["a"]
 
+    def test_folders_take_turns_over_all_transactions_and_daemons(
+        self, store: Store, where: Path, opened: Callable[..., Store]
+    ) -> None:
+        folders = {"anna": 9, "anna/trip": 9, "": 2, "ben": 2}
+        for number, (folder, count) in enumerate(folders.items()):
+            pair = replace(job().pair, folder=folder)
+            add(store, *(job(f"{number}{each}", pair=pair, created_at=number) for each in range(count)))
+        stores = [store, opened(where, "two")]
+        found = "".join(each[0] for turn in range(12) for each in claimed(stores[turn % 2], limit=1 + turn % 2))
+        assert found == "023023" + "0" * 7 + "1" * 5
+
+    def test_a_submit_is_a_turn(self, store: Store) -> None:
+        for number, folder in enumerate(["anna", "ben"]):
+            pair = replace(job().pair, folder=folder)
+            add(store, *(job(f"{number}{each}", State.READY, pair=pair) for each in range(3)))
+        found = []
+        for _ in range(6):
+            with store.transaction() as tx:
+                chosen = next(tx.claims.candidates([State.READY], 64, HORIZON))
+                tx.claims.took_turn(chosen)
+                tx.jobs.save(replace(chosen, state=State.SUBMITTING, token=chosen.id), chosen)
+                found.append(chosen.id)
+        assert found == ["00", "10", "01", "11", "02", "12"]
+
     def test_only_what_is_due_and_in_the_state(self, store: Store) -> None:
         with store.transaction() as tx:
             soon, far = tx.now + HORIZON // 2, tx.now + HORIZON * 2
@@ -403,6 +428,12 @@ class TestClaims:
         with store.transaction() as tx:
             assert [each.id for each in tx.claims.candidates([State.FOUND], 5, HORIZON)] == ["a"]
         assert claimed(store) == ["a"]
+
+    def test_a_long_queue_is_read_as_far_as_it_is_asked_for(self, store: Store) -> None:
+        add(store, *(job(f"{number:04}", created_at=number) for number in range(300)))
+        with store.transaction() as tx:
+            found = [each.id for each in tx.claims.candidates([State.FOUND], 290, HORIZON)]
+        assert found == [f"{number:04}" for number in range(290)]
 
     def test_a_lapsed_claim_goes_to_another_daemon(
         self, store: Store, where: Path, opened: Callable[..., Store]
@@ -731,9 +762,12 @@ class TestOpening:
             tx.purchases.add(done)
         store.close()
         with closing(sqlite3.connect(path)) as older:
-            for index in ("jobs_by_take", "jobs_by_reference", "purchases_by_reference"):
+            newer = ("jobs_by_turn", "jobs_by_creation", "jobs_awaiting_approval", "jobs_by_batch")
+            for index in (*newer, "jobs_by_take", "jobs_by_reference", "purchases_by_reference"):
                 older.execute(f"DROP INDEX {index}")
-            added = ("losses", "obstacle", "take", "reference_key", "reference_digest")
+            older.execute("DROP TABLE turns")
+            batches = ("top", "expected_price", "batch", "awaits_approval", "approved_at")
+            added = (*batches, "losses", "obstacle", "take", "reference_key", "reference_digest")
             for column in (*added, "reorders", "lost_reason", "witness_until", "retry_state", "unwatched_ms"):
                 older.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
             for column in ("folder", "image", "model", "size", "seconds", "clip", "take", "reference_key"):
@@ -772,6 +806,26 @@ class TestOpening:
         }
         assert "`sorawatch retry aaaaaaaa` looks again" in held["a"].hint
         assert (rendering.retry_state, rendering.unwatched_ms) == (None, 0)
+
+    def test_the_folders_of_an_older_version_take_turns(self, path: Path) -> None:
+        """The file was written by the version before, which knew no turns and no batches."""
+        with closing(sqlite3.connect(path)) as older:
+            older.executescript((STATES / "schema5.sql").read_text())
+        store, fresh = Store.create_or_open(path, "one")
+        assert not fresh
+        with store.transaction() as tx:
+            assert tx.jobs.counts(unapproved=False) == {
+                State.FOUND: 2,
+                State.READY: 2,
+                State.RENDERING: 1,
+                State.DONE: 1,
+            }
+            ready = [job.pair.path for job in tx.claims.candidates([State.READY], 9, HORIZON)]
+            claimed = [job.pair.path for job in tx.claims.take([State.FOUND], 9, HORIZON)]
+        store.close()
+        assert ready == ["anna/old/c.jpg", "anna/b.jpg"]
+        assert claimed == ["a.jpg", os.fsdecode(b"tr\xfcb/1/2/d.jpg")]
+        Store.open_for_reading(path).close()
 
     @pytest.mark.parametrize("opening", [lambda path: Store.create_or_open(path, "one"), Store.open_for_reading])
     class TestRefused:
@@ -961,6 +1015,106 @@ class TestTrouble(OfAFile):
             add(store, job("a"))
 
 
+class TestBatches:
+    """The decisions are those of `core/batches.py`; here it is what is written and found."""
+
+    @staticmethod
+    def several(store: Store, **folders: int) -> None:
+        """Jobs that were added a moment ago, for 10 each, with the folder's first letter and a number as id."""
+        with store.transaction() as tx:
+            for folder, count in folders.items():
+                pair = replace(job().pair, folder=folder)
+                names = [f"{folder[0]}{number}" for number in range(count)]
+                tx.jobs.add([job(name, pair=pair, created_at=tx.now) for name in names])
+                assert {each.id for each in tx.batches.uncounted(tx.now - 1000)} >= {*names}
+                tx.batches.write_prices(dict.fromkeys(names, 10))
+            assert tx.batches.uncounted(tx.now - 1000) == []
+
+    def test_those_that_were_not_sent_wait_and_are_not_claimed(self, store: Store) -> None:
+        self.several(store, anna=2, ben=1)
+        with store.transaction() as tx:
+            sent = saved_in(tx, "a0")
+            tx.jobs.save(replace(sent, state=State.SUBMITTING, token="t"), sent)
+            assert tx.batches.recent(tx.now - 60_000) == Recent(30, has_waiting=False)
+            assert tx.batches.recent(tx.now) == Recent(0, has_waiting=False)
+            tx.batches.put_together(tx.now - 60_000)
+            assert tx.batches.recent(tx.now - 60_000) == Recent(30, has_waiting=True)
+            (batch,) = tx.batches.waiting()
+            assert batch == Batch(1, {"anna": Share(1, 10), "ben": Share(1, 10)}, 30)
+            assert saved_in(tx, "a1").reason == tx.jobs.history("a1")[-1].reason == WAITS
+            assert tx.jobs.counts(unapproved=False) == {State.SUBMITTING: 1}
+            assert tx.jobs.count(State.FOUND) == 0
+            assert [*tx.claims.candidates([State.FOUND], 9, HORIZON)] == []
+        assert claimed(store) == []
+
+    def test_later_ones_join_and_a_new_batch_has_a_new_number(self, store: Store) -> None:
+        self.several(store, anna=1)
+        with store.transaction() as tx:
+            tx.batches.put_together(0)
+        self.several(store, ben=1)
+        with store.transaction() as tx:
+            tx.batches.put_together(0)
+            assert [(batch.number, batch.waiting) for batch in tx.batches.waiting()] == [(1, Share(2, 20))]
+            tx.batches.approve("", tx.now)
+        self.several(store, carla=1)
+        with store.transaction() as tx:
+            tx.batches.put_together(0)
+            assert [(batch.number, batch.waiting) for batch in tx.batches.waiting()] == [(2, Share(1, 10))]
+
+    def test_an_approval_is_for_a_folder_and_for_what_was_there(self, store: Store) -> None:
+        self.several(store, anna=2, banna=1)
+        with store.transaction() as tx:
+            tx.batches.put_together(0)
+            early = tx.now - 3_600_000
+            tx.batches.approve("anna", early)
+            assert tx.batches.awaiting("anna") == Share(2, 20)
+            tx.batches.approve("anna", tx.now)
+            assert (tx.batches.awaiting("anna"), tx.batches.awaiting("")) == (Share(), Share(1, 10))
+            assert tx.batches.recent(0) == Recent(10, has_waiting=True)
+            (batch,) = tx.batches.waiting()
+            assert batch.micros == 30, "what is approved still belongs to it"
+            assert (saved_in(tx, "a0").reason, tx.jobs.history("a0")[-1].reason) == (
+                "",
+                "approved with `sorawatch approve`",
+            )
+        assert claimed(store) == ["a0", "a1"]
+
+    def test_what_is_given_up_no_longer_counts_and_is_archived(self, store: Store) -> None:
+        self.several(store, anna=3)
+        with store.transaction() as tx:
+            tx.batches.put_together(0)
+            for name, state in (("a0", State.CANCELLED), ("a1", State.WITHDRAWN)):
+                tx.jobs.save(replace(saved_in(tx, name), state=state))
+            (batch,) = tx.batches.waiting()
+            assert (batch.micros, batch.waiting) == (10, Share(1, 10))
+        assert claimed(store, State.WITHDRAWN) == ["a1"]
+
+    def test_released_ones_are_counted_again(self, store: Store) -> None:
+        self.several(store, anna=2)
+        with store.transaction() as tx:
+            tx.batches.put_together(0)
+            tx.batches.release([1])
+            assert tx.batches.waiting() == []
+            assert tx.batches.recent(0) == Recent(20, has_waiting=False)
+        assert claimed(store) == ["a0", "a1"]
+
+    def test_orders_that_cost_nothing_are_left_out(self, store: Store) -> None:
+        add(store, job("a"))
+        with store.transaction() as tx:
+            tx.batches.write_prices({"a": 0})
+            assert tx.batches.recent(0) == Recent(0, has_waiting=False)
+            tx.batches.put_together(0)
+            assert tx.batches.waiting() == []
+
+    def test_a_command_says_when_it_was_given(self, store: Store) -> None:
+        with store.transaction() as tx:
+            tx.commands.add(Command("approve", argument="anna"))
+            given = tx.now
+        with store.transaction() as tx:
+            (command,) = tx.commands.take()
+        assert (command, command.at) == (Command("approve", argument="anna"), given)
+
+
 class TestDialects(OfAFile):
     """Every statement, as PostgreSQL would be sent it."""
 
@@ -984,6 +1138,7 @@ class TestDialects(OfAFile):
         with store.transaction() as tx:
             tx.jobs.add([job("a")])
             tx.claims.take([State.FOUND], 5, HORIZON)
+            tx.claims.take([State.FOUND, State.RENDERING], 5, HORIZON)
             tx.jobs.save(submitting, job("a"), claim=True)
             tx.jobs.amend(submitting, job("a"))
             tx.claims.renew()
@@ -1012,7 +1167,7 @@ class TestDialects(OfAFile):
             tx.jobs.count(State.FOUND)
             tx.jobs.in_flight()
             tx.jobs.history("a")
-            tx.claims.candidates([State.READY], 5, HORIZON)
+            [*tx.claims.candidates([State.READY], 5, HORIZON)]
             tx.claims.next_due([State.READY])
             tx.orders.same(submitting, 0)
             tx.orders.is_being_submitted(submitting)
@@ -1024,6 +1179,13 @@ class TestDialects(OfAFile):
             tx.orders.under_way(submitting)
             tx.orders.next_take(submitting)
             tx.orders.take_of(submitting.pair)
+            tx.batches.uncounted(0)
+            tx.batches.write_prices({"a": 1})
+            tx.batches.recent(0)
+            tx.batches.put_together(0)
+            tx.batches.waiting()
+            tx.batches.approve("anna", 0)
+            tx.batches.release([1])
             tx.purchases.rivals(submitting)
             tx.purchases.has("t")
             tx.purchases.known_videos(["video_1"])
@@ -1034,7 +1196,7 @@ class TestDialects(OfAFile):
         assert len(statements) > 35
 
     def test_claims_skip_the_rows_that_another_daemon_has_locked(self, statements: list[str]) -> None:
-        (claim,) = [each for each in statements if each.startswith("WITH")]
+        (claim,) = [each for each in statements if each.startswith("WITH due")]
         select, update = claim.split("UPDATE jobs", maxsplit=1)
         assert "FOR UPDATE SKIP LOCKED" in select
         assert "LIMIT" in select

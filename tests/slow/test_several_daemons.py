@@ -93,6 +93,22 @@ def test_they_share_the_work_and_buy_nothing_twice(machines: Machines) -> None:
     assert one.simulator.ledger().max_in_flight <= 3
 
 
+def test_they_hold_back_a_batch_together_until_it_is_approved_on_one_of_them(machines: Machines) -> None:
+    one, two = machines.first, machines.another()
+    one.set("limits", confirm_above_usd=2, in_flight=2)
+    promises = Promises(one)
+    with daemon(one) as first, daemon(two) as second:
+        wait_until(lambda: len(one.status().daemons) == 2, told=lambda: logs(first, second))
+        promises.drop(*(f"anna/{number}.png" for number in range(8)))
+        wait_until(lambda: one.counts() == {"found": 8} and "8 orders for $6.40" in two.told(), told=one.told)
+        assert one.simulator.ledger().creates == 0
+        wait_until(lambda: "anna/WAITING-FOR-APPROVAL.txt" in one.files("errors"))
+        two.cli("approve", "anna")
+        wait_until(lambda: len(one.files("processed")) == 16, told=lambda: reasons(one) + logs(first, second))
+        wait_until(lambda: not one.files("errors"))
+    promises.keep(clips=8)
+
+
 def test_what_a_killed_machine_was_at_is_gone_on_with_by_another(stalled_machines: Machines) -> None:
     one, two = stalled_machines.first, stalled_machines.another()
     promises = Promises(one)

@@ -67,6 +67,11 @@ def daemon(workspace: Workspace, **options: Any) -> Iterator[Running]:
     assert running.stop() == 0, running.log
 
 
+def listens(workspace: Workspace) -> None:
+    """Return when the daemon, of whichever process, has begun to listen to events in the inbox."""
+    wait_until(lambda: (snapshot := _snapshot(workspace)) and "noticed by events" in str(snapshot.published.watching))
+
+
 def pauses(workspace: Workspace) -> str:
     """Why nothing is submitted, as ``status`` tells it; empty while something is."""
     snapshot = _snapshot(workspace)
@@ -114,6 +119,11 @@ class Promises:
             image = self.workspace.drop(name, **sidecar)
             for path in (image, image.with_suffix(".yaml")):
                 self.originals[path.name] = _digest(path)
+
+    def remember(self, folder: Path) -> None:
+        """Remember the bytes of all files in a folder, which a tool is going to bring."""
+        for path in folder.iterdir():
+            self.originals[path.name] = _digest(path)
 
     def everything_whole(self) -> None:
         """Every input lies in exactly one visible place, whole."""

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from sorawatch import config, simulator
 from sorawatch.app import build, status
-from sorawatch.cli import screens
+from sorawatch.cli import status_screen
 from sorawatch.core.job import Job
 from sorawatch.daemon.loop import Daemon
 from sorawatch.errors import UsageError
@@ -209,7 +209,7 @@ class Workspace:
     def told(self) -> str:
         """What ``sorawatch status`` prints."""
         console = Console(width=200, file=io.StringIO(), highlight=False)
-        console.print(screens.status(self.status()))
+        console.print(status_screen.status(self.status()))
         return cast(io.StringIO, console.file).getvalue()
 
     def wait_for_creates(self, count: int) -> None:

@@ -124,5 +124,5 @@ def _without_others(tx: Transaction, job: Job, found: o.Searched) -> o.Searched:
     remaining = tuple(candidate for candidate in found.candidates if candidate.video_id not in taken)
     if tx.purchases.rivals(job):
         remaining = tuple(replace(candidate, certain=False) for candidate in remaining)
-    expectant = any(tx.jobs.counts(UNPAID | {State.SUBMITTING}).values())
+    expectant = any(tx.jobs.counts(UNPAID | {State.SUBMITTING}, unapproved=False).values())
     return replace(found, candidates=remaining, expectant=expectant)

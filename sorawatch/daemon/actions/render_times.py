@@ -30,7 +30,7 @@ class RenderTimes:
             return NO_HISTORY
         key = _key(job.order)
         if key not in self._durations:
-            self._durations[key] = tuple(sorted(tx.key_values.read(key) or ()))
+            self._durations[key] = past_durations(tx, job.order)
         return RenderHistory(self._durations[key], self._last_polls.get(job.id))
 
     def record(self, tx: Transaction, before: Job, outcome: o.Outcome, after: Job) -> None:
@@ -47,6 +47,11 @@ class RenderTimes:
             recent = [*(tx.key_values.read(key) or ()), duration(age, last, outcome.took)][-REMEMBERED:]
             tx.key_values.write(key, recent)
             self._durations[key] = tuple(sorted(recent))
+
+
+def past_durations(tx: Transaction, order: Order) -> tuple[int, ...]:
+    """How many milliseconds renders of this kind took, in ascending order."""
+    return tuple(sorted(tx.key_values.read(_key(order)) or ()))
 
 
 def duration(age: int, last: PolledProgress | None, took: int | None) -> int:

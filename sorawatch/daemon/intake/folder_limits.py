@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sorawatch.core.budget import LimitReached, LimitScope
 from sorawatch.core.limits import Limits
 from sorawatch.core.pause import Pause
-from sorawatch.core.settle import FileStatus, Observation, none_empty, observe, settled, settles_in
+from sorawatch.core.settle import FileStatus, Observation, none_empty, observe, seconds_to_settle, settled, settles_in
 from sorawatch.core.yaml_lines import without_lines
 from sorawatch.errors import Blocked, Deferred
 
@@ -31,16 +31,24 @@ class FolderLimits:
         self._read = read
         self._observed: dict[str, Observation] = {}
         self._known: dict[str, tuple[FileStatus, LimitScope]] = {}
+        self._open_files: Collection[str] = ()
         self.scopes: tuple[LimitScope, ...] = ()
         """The limits in force."""
 
-    def update(self, defaults: Mapping[str, FileStatus | None], unlisted: Collection[str], now: float) -> float | None:
+    def update(
+        self,
+        defaults: Mapping[str, FileStatus | None],
+        unlisted: Collection[str],
+        now: float,
+        open_files: Collection[str] = (),
+    ) -> float | None:
         """Update the limits after a scan of the whole inbox.
 
         Args:
             defaults: the status of every ``_defaults.yaml``, by its path; None if `stat` failed.
             unlisted: folders that could not be listed.
             now: seconds of a monotonic clock.
+            open_files: paths of files that a program has open for writing.
 
         Returns:
             Seconds until a file that is being changed can have settled.
@@ -48,18 +56,21 @@ class FolderLimits:
         self._observed = {
             path: observe(self._observed.get(path), (status,), now) for path, status in defaults.items() if status
         }
+        self._open_files = open_files
         unsettled = [
-            observed
+            path
             for path, observed in self._observed.items()
             if none_empty(observed)
-            and not settled(observed, now, self._settle_seconds)
+            and not self._is_settled(path, now)
             and (path not in self._known or self._known[path][0] != observed.statuses[0])
         ]
         blocked = [_blocked(folder, "", f"the folder {folder} cannot be listed", lasting=True) for folder in unlisted]
         scopes = [self._scope(path, status, now) for path, status in defaults.items()]
         self._known = {path: known for path, known in self._known.items() if path in defaults}
         self.scopes = (*(each for each in scopes if each.blocked or each.limits != Limits()), *blocked)
-        return min((settles_in(observed, now, self._settle_seconds) for observed in unsettled), default=None)
+        return min(
+            (settles_in(self._observed[path], now, self._seconds_to_settle(path)) for path in unsettled), default=None
+        )
 
     def _scope(self, path: str, status: FileStatus | None, now: float) -> LimitScope:
         folder = path.rpartition("/")[0]
@@ -81,7 +92,10 @@ class FolderLimits:
         return scope
 
     def _is_settled(self, path: str, now: float) -> bool:
-        return path in self._observed and settled(self._observed[path], now, self._settle_seconds)
+        return path in self._observed and settled(self._observed[path], now, self._seconds_to_settle(path))
+
+    def _seconds_to_settle(self, path: str) -> float:
+        return seconds_to_settle(self._settle_seconds, is_open=path in self._open_files)
 
 
 def _first_problem(settings: OrderSettings) -> str:

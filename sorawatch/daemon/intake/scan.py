@@ -18,7 +18,7 @@ from sorawatch.edges.inbox import Inbox, Listing, SettledPair, WaitingFile
 from sorawatch.errors import Blocked, Deferred, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from sorawatch.core.budget import LimitScope
@@ -44,6 +44,8 @@ class ScanResult:
     listing: Listing
     folder_limits: tuple[LimitScope, ...] = ()
     """The limits of folders that set their own."""
+    passing: frozenset[str] = frozenset()
+    """Paths of pictures in ``waiting`` that are expected to become jobs without a person's help."""
 
 
 class InboxScanner:
@@ -71,41 +73,46 @@ class InboxScanner:
         self._check = check
         self._folder_limits = FolderLimits(inbox.settle_seconds, lambda path: read_layer(inbox.root, path, path))
 
-    def scan(self, known: Mapping[str, Pair], now: float) -> ScanResult:
+    def scan(self, known: Mapping[str, Pair], now: float, open_files: Collection[str] = ()) -> ScanResult:
         """List the inbox once.
 
         Args:
             known: the pairs that have a job already, by path.
             now: seconds of a monotonic clock.
+            open_files: files that a program has open for writing; paths relative to the inbox.
 
         Raises:
             Blocked, Deferred: if the inbox itself cannot be listed.
         """
         self._check()
-        listing = self._inbox.scan(known, now)
+        listing = self._inbox.scan(known, now, open_files)
         # If a share was unmounted during the listing, all its files seem to be missing.
         self._check()
-        limits_settle_in = self._folder_limits.update(listing.defaults, listing.unlisted, now)
+        limits_settle_in = self._folder_limits.update(listing.defaults, listing.unlisted, now, open_files)
         folder_defaults: dict[str, OrderSettings] = {}
         new: list[NewPair] = []
         waiting = list(listing.waiting)
+        # What does not belong to a pair is not among those present.
+        passing = {each.path for each in waiting if each.path in listing.present}
         graces: list[float] = []
         for settled in listing.settled:
             try:
                 order = self._order(settled, folder_defaults)
             except (Deferred, Blocked) as error:
                 waiting.append(WaitingFile(settled.pair.path, str(error)))
+                passing |= {settled.pair.path} if isinstance(error, Deferred) else set()
                 continue
             if order is None:
                 waiting.append(WaitingFile(settled.pair.path, "no sidecar yet, and no default prompt"))
             elif settled.pair.sidecar is None and settled.unchanged_seconds < self._sidecar_grace_seconds:
                 graces.append(self._sidecar_grace_seconds - settled.unchanged_seconds)
                 waiting.append(WaitingFile(settled.pair.path, WAITS_FOR_SIDECAR))
+                passing.add(settled.pair.path)
             else:
                 new.append(NewPair(settled.pair, order))
         settle_in = [each for each in (listing.settles_in, limits_settle_in, *graces) if each is not None]
         listing = replace(listing, settling=listing.settling + len(graces), settles_in=min(settle_in, default=None))
-        return ScanResult(tuple(new), tuple(waiting), listing, self._folder_limits.scopes)
+        return ScanResult(tuple(new), tuple(waiting), listing, self._folder_limits.scopes, frozenset(passing))
 
     def _order(self, settled: SettledPair, folder_defaults: dict[str, OrderSettings]) -> Order | Rejected | None:
         """The order of a pair, why it cannot be ordered, or None if it has no prompt yet.

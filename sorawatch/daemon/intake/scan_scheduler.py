@@ -190,7 +190,7 @@ class ScanScheduler:
             result: ScanResult | Blocked | Deferred
             try:
                 self._watcher.prepare(self._ask)
-                result = scanner.scan(pairs, began)
+                result = scanner.scan(pairs, began, self._watcher.open_files())
                 if not self._watcher.covers(result.listing.folders):
                     self._ask()
             except (Blocked, Deferred) as error:

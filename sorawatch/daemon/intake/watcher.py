@@ -1,7 +1,7 @@
 """Decides how changes in the inbox are noticed: by file system events where these are reliable, else by scans only.
 
-The inbox is scanned regularly in both cases, and events only make the next scan start earlier. So a failed watch only
-causes a delay. It is created again before the next scan.
+The inbox is scanned regularly in both cases. Events make the next scan start earlier, and tell which files are still
+open for writing. A failed watch is created again before the next scan; what was known of open files is then forgotten.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ logger = logging.getLogger("sorawatch")
 _REFUSED_SECONDS = 600.0
 """Seconds until events are tried again after the system refused them: every attempt reads the whole tree."""
 
+_MISSES_THAT_RENEW = 2
+"""Scans in a row that must find folders without a watch before a new watch is made, which knows of no open files. A
+single one may be due to a folder that was just made or removed."""
 _MISSES_THAT_PROVE = 3
-"""Scans in a row that must find folders without a watch. A single one may be due to a folder that was removed since."""
+"""Such scans in a row before the system counts as unable to watch all folders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +107,18 @@ class InboxWatcher:
         if self._watch.count() >= folders:
             self._misses = 0
             return True
-        self.stop()
         self._misses += 1
+        if self._misses >= _MISSES_THAT_RENEW:
+            self.stop()
         if self._misses >= _MISSES_THAT_PROVE:
             self._misses = 0
             limit = watch_limit_error()
             self._give_up(WatchMethod(False, f"not all of its {folders} folders can be watched: {limit}", limit.hint))
         return False
+
+    def open_files(self) -> frozenset[str]:
+        """The files in the inbox that a program still has open for writing, as far as events tell."""
+        return frozenset() if self._watch is None else self._watch.open_files()
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
         """End the watch until the next `prepare`. Waits at most ``timeout`` seconds for its end."""

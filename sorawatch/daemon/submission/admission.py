@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.another_take import came_back, is_continued_by, is_same_path, is_same_picture
+from sorawatch.core.batches import expected_price
 from sorawatch.core.budget import Exclusion, LimitReached, LimitScope, Usage, admit, refusal
 from sorawatch.core.calendar import Period, day_of, month_of
 from sorawatch.core.concurrency_limit import after_refusal, after_success, effective
@@ -54,6 +55,8 @@ class Admitted:
     """Limits that prevented submits."""
     complete: bool
     """Every waiting order was examined, so ``reached`` has all limits that prevent submits."""
+    alike: tuple[str, ...] = ()
+    """Jobs that wait because the server's list could not tell their order from one that is being submitted."""
 
     @property
     def submits(self) -> list[Job]:
@@ -88,6 +91,15 @@ class Admission:
         if order is None or not isinstance(order.size, Size) or order.model not in self.catalogue:
             return None
         return self.catalogue[order.model].price(order.size, order.seconds)
+
+    def expected_price(self, job: Job) -> int | None:
+        """The highest price in micro-dollars that the job can have once its picture is read, or None if unknown."""
+        order = job.order
+        return (
+            None
+            if order is None or order.model not in self.catalogue
+            else expected_price(self.catalogue[order.model], order)
+        )
 
     def exclusion(self, reached: LimitReached) -> Exclusion:
         """The orders that a reached limit excludes."""
@@ -139,7 +151,11 @@ class Admission:
         tally = _Tally(tx, day_of(tx.now, self.zone), month_of(tx.now, self.zone))
         total = LimitScope(replace(self.limits, in_flight=effective(usage_values.concurrency_limit(tx), self.places)))
         if tally.usage(total).in_flight >= (total.limits.in_flight or 1):
-            return Admitted((), (), complete=False)
+            reached_now = (tally.take([scope], price=0) for scope in (*folder_limits, total))
+            # A lasting limit counts only once it keeps an order back.
+            full = tuple(limit for limit in reached_now if limit is not None and not limit.lasting)
+            return Admitted((), full, complete=False)
+        alike: list[str] = []
         changes: list[tuple[Job, Job]] = []
         reached: list[LimitReached] = []
         excluded: list[Exclusion] = []
@@ -155,8 +171,11 @@ class Admission:
                 if any(each.covers(job.pair.folder, model) for each in excluded):
                     continue
                 decided = self._without_buying(tx, job, is_present) or self._beyond_limits(tx, job, folder_limits)
-                if decided or tx.orders.is_being_submitted(job):
+                if decided:
                     changes += decided
+                    continue
+                if tx.orders.is_being_submitted(job):
+                    alike.append(job.id)
                     continue
                 price = self.price(job)
                 if not has_room(model, price):
@@ -177,11 +196,19 @@ class Admission:
                     break
         tally.write()
         complete = places > 0 and Exclusion() not in excluded
-        return Admitted(tuple(changes), tuple(reached), complete)
+        return Admitted(tuple(changes), tuple(reached), complete, tuple(alike))
+
+    def without_buying(self, tx: Transaction, job: Job) -> Job:
+        """The job as it will be if the same order was made before: fetched, refused or waiting. Else it is unchanged.
+
+        Nothing is written.
+        """
+        return self._bought_before(tx, job) or (self._duplicate(tx, job) if self.refuse_duplicates else None) or job
 
     def _begin_submit(self, tx: Transaction, job: Job, price: int | None) -> Job:
         """Save the job as SUBMITTING, with its purchase. Nothing may be sent before the commit."""
         submitting = begin(job, Action.SUBMIT, now=tx.now, token=os.urandom(16).hex(), price=price)
+        tx.claims.took_turn(job)
         tx.jobs.save(submitting, job, claim=True)
         tx.purchases.add(submitting)
         return submitting
@@ -350,12 +377,7 @@ class _Tally:
 
     def usage(self, scope: LimitScope) -> Usage:
         if scope not in self.used:
-            self.used[scope] = Usage(
-                in_flight=self.tx.jobs.in_flight(scope.folder),
-                micros_today=self.tx.spending.spent(self.day.begins, scope.folder),
-                micros_this_month=self.tx.spending.spent(self.month.begins, scope.folder),
-                paced_until=usage_values.paced_until(self.tx, scope.file),
-            )
+            self.used[scope] = usage_values.usage(self.tx, scope, self.day, self.month)
         return self.used[scope]
 
     def take(self, scopes: Sequence[LimitScope], price: int | None) -> LimitReached | None:

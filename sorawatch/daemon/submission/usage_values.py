@@ -1,15 +1,18 @@
-"""The concurrency limit and the pace, which are kept in the state between admissions."""
+"""What is used up of the limits; the concurrency limit and the pace are kept in the state between admissions."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from sorawatch.core.budget import Usage
 from sorawatch.core.concurrency_limit import ConcurrencyLimit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sorawatch.core.budget import LimitScope
+    from sorawatch.core.calendar import Period
     from sorawatch.edges.store import Transaction
 
 _CONCURRENCY, _PACES = "allowance", "paces"
@@ -30,6 +33,17 @@ def paced_until(tx: Transaction, file: str = "") -> int:
     """`Usage.paced_until` for the limits in ``file``; by default for those of the configuration."""
     until: int = (tx.key_values.read(_PACES) or {}).get(file, 0)
     return until
+
+
+def usage(tx: Transaction, scope: LimitScope, day: Period, month: Period) -> Usage:
+    """What is used up of the limits of ``scope`` now. Only what has a limit is looked up; the rest is 0."""
+    limits, folder, spent = scope.limits, scope.folder, tx.spending.spent
+    return Usage(
+        in_flight=0 if limits.in_flight is None else tx.jobs.in_flight(folder),
+        micros_today=0 if limits.micros_per_day is None else spent(day.begins, folder),
+        micros_this_month=0 if limits.micros_per_month is None else spent(month.begins, folder),
+        paced_until=paced_until(tx, scope.file),
+    )
 
 
 def write_paces(tx: Transaction, paces: Mapping[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""Executes the commands ``retry``, ``cancel``, ``adopt``, ``pause`` and ``resume``."""
+"""Executes the commands ``retry``, ``cancel``, ``adopt``, ``approve``, ``pause`` and ``resume``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sorawatch")
 
+APPROVE = "approve"
 ANOTHER = "another"
 """The argument of ``retry`` that orders another take."""
 
@@ -65,6 +66,10 @@ def execute(tx: Transaction, command: Command, job: Job | None, policy: Policy) 
         Rejected: as `result`.
         LeaseLost: if another daemon is working on the job.
     """
+    if command.verb == APPROVE:
+        # What was added after the command was given is not approved.
+        tx.batches.approve(command.argument or "", command.at or tx.now)
+        return []
     after = result(tx, command, job, policy)
     if job is None or after is None:
         set_paused(tx, paused=command.verb == "pause")

@@ -14,10 +14,11 @@ import sqlalchemy as sa
 
 from sorawatch.edges.store.database import Database
 from sorawatch.edges.store.jobs import HistoryEntry, LeaseLost
+from sorawatch.edges.store.listing import JobGroup
 from sorawatch.edges.store.postgres import PostgresDatabase
 from sorawatch.edges.store.spending import PurchaseRow, Spending
 from sorawatch.edges.store.sqlite import SqliteFile
-from sorawatch.edges.store.tables import SCHEMA_VERSION, metadata
+from sorawatch.edges.store.tables import SCHEMA_VERSION, metadata, turns
 from sorawatch.edges.store.tables import notes as note_table
 from sorawatch.edges.store.transaction import Transaction
 from sorawatch.edges.store.upgrades import upgrade
@@ -28,6 +29,7 @@ __all__ = [
     "Clock",
     "Database",
     "HistoryEntry",
+    "JobGroup",
     "LeaseLost",
     "PostgresDatabase",
     "PurchaseRow",
@@ -172,7 +174,7 @@ def _version(connection: sa.Connection, database: Database) -> int | None:
     if not tables:
         return None
     version = None
-    if tables >= {*metadata.tables}:
+    if tables >= {*metadata.tables} - {turns.name}:
         version = connection.scalar(sa.select(note_table.c.value).where(note_table.c.key == "schema"))
     if version is None:
         raise UsageError(f"{database.place} is a database, but not one of sorawatch. Name another in `state`.")

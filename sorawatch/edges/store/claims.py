@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import FINAL, Job, State
+from sorawatch.core.job import FINAL, UNPAID, Job, State, top_folder
+from sorawatch.core.turns import Head, Urgency, in_turn
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.rows import job_of
 from sorawatch.edges.store.statements import CLAIMABLE
@@ -19,10 +21,17 @@ if TYPE_CHECKING:
     from sorawatch.edges.store.session import Session
 
 
+_FEW = 4
+"""How many jobs of a folder are read at first."""
+
+
 class Claims:
     """Reads and writes within the transaction whose session it is given.
 
     A ``due_at`` further off than ``horizon`` milliseconds was written under a wrong clock, so it counts as past.
+
+    The first-level folders of the inbox take turns with their unpaid jobs of one priority. Jobs that wait for approval
+    are never claimed.
     """
 
     def __init__(self, session: Session) -> None:
@@ -31,13 +40,15 @@ class Claims:
     def candidates(
         self, states: Sequence[State], limit: int, horizon: int, excluded: Iterable[Exclusion] = ()
     ) -> Iterator[Job]:
-        """Jobs that could be claimed and are not ``excluded``, the most urgent first; nothing is written."""
-        query = statements.due(tuple(states), tuple(excluded))
-        # All rows are fetched, because what follows may write to the table; each becomes a job when it is asked for.
-        return map(job_of, self._session.connection.execute(query, self._bounds(limit, horizon)).all())
+        """Unpaid jobs that could be claimed and are not ``excluded``, in the order of their turns.
+
+        Nothing is written. Jobs are read when they are asked for, so the caller may change those that it was given.
+        """
+        found = (self._in_turn(state, self._bounds(0, horizon), tuple(excluded)) for state in states)
+        return islice(chain.from_iterable(found), limit)
 
     def take(self, states: Sequence[State], limit: int, horizon: int, excluded: Iterable[Exclusion] = ()) -> list[Job]:
-        """Claim due jobs in these states that are not ``excluded``, the most urgent first."""
+        """Claim due jobs in these states that are not ``excluded``, the most urgent first, unpaid ones in turn."""
         session = self._session
         # A daemon asks for each state at every turn, and mostly there is nothing: one query answers them all.
         if session.claimable is None:
@@ -46,7 +57,49 @@ class Claims:
         if session.claimable.isdisjoint(states):
             return []
         bounds = self._bounds(limit, horizon) | {"until": session.now + session.lease_ms}
+        if UNPAID.issuperset(states):
+            ids = [job.id for job in self.candidates(states, limit, horizon, excluded)]
+            claimed = {job.id: job for job in session.jobs(statements.CLAIM_THESE, bounds | {"these": ids})}
+            for job in claimed.values():
+                self.took_turn(job)
+            return [claimed[job_id] for job_id in ids if job_id in claimed]
         return sorted(session.jobs(statements.claim(tuple(states), tuple(excluded)), bounds), key=_urgency)
+
+    def took_turn(self, job: Job) -> None:
+        """Its folder had its turn in the present state of ``job``: the other folders come before it now."""
+        last, connection = self._session.last_turns, self._session.connection
+        if job.state not in last:
+            last[job.state] = connection.scalar(statements.LAST_TURN, {"of_state": job.state}) or 0
+        last[job.state] += 1
+        number, folder = last[job.state], top_folder(job.pair.folder)
+        this = {"of_state": job.state, "of_folder": folder, "turn": number}
+        if connection.execute(statements.TAKE_TURN, this).rowcount == 0:
+            connection.execute(statements.FIRST_TURN, {"state": job.state, "folder": folder, "number": number})
+
+    def _in_turn(self, state: State, bounds: dict[str, Any], excluded: tuple[Exclusion, ...]) -> Iterator[Job]:
+        query = statements.first_of_each_folder(state, excluded)
+        heads = [
+            Head(row.top, row.turn, (-row.priority, row.created_at, row.image_mtime_ns, row.image, row.id))
+            for row in self._session.connection.execute(query, bounds)
+        ]
+        return in_turn(heads, lambda folder: self._of_folder(state, folder, bounds, excluded), _urgency)
+
+    def _of_folder(
+        self, state: State, folder: str, bounds: dict[str, Any], excluded: tuple[Exclusion, ...]
+    ) -> Iterator[Job]:
+        """The jobs of a folder, read a few at a time: often only the first is needed."""
+        given: set[str] = set()
+        step = _FEW
+        while True:
+            most = len(given) + step
+            query = statements.of_folder(state, excluded)
+            rows = self._session.connection.execute(query, bounds | {"folder": folder, "most": most}).all()
+            fresh = [row for row in rows if row.id not in given]
+            yield from map(job_of, fresh)
+            if len(rows) < most:
+                return
+            given.update(row.id for row in fresh)
+            step *= 4
 
     def own(self) -> list[Job]:
         """Jobs that this daemon has claimed."""
@@ -90,6 +143,6 @@ class Claims:
         return {"now": session.now, "horizon": session.now + horizon, "me": session.owner, "most": limit}
 
 
-def _urgency(job: Job) -> tuple[int, int, int, str, str]:
+def _urgency(job: Job) -> Urgency:
     priority = job.order.priority if job.order else 0
     return -priority, job.created_at, job.pair.image_stamp.mtime_ns, job.pair.image, job.id

@@ -21,9 +21,9 @@ class CommandQueue:
 
     def add(self, command: Command) -> None:
         """Leave a command for the daemon."""
-        self._session.connection.execute(commands.insert().values(**asdict(command), at=self._session.now))
+        self._session.connection.execute(commands.insert().values({**asdict(command), "at": self._session.now}))
 
     def take(self) -> list[Command]:
         """The commands since the last turn, the oldest first; they are gone once the transaction is committed."""
         rows = self._session.connection.execute(statements.TAKE_COMMANDS).all()
-        return [Command(row.verb, row.job_id, row.argument) for row in sorted(rows)]
+        return [Command(row.verb, row.job_id, row.argument, row.at) for row in sorted(rows)]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LONGEST_ID = 16
 _LISTED = 10
+_ALL = 1 << 62
 _GIVEN_UP = (State.REJECTED, State.FAILED, State.WITHDRAWN, State.CANCELLED)
 
 
@@ -90,15 +91,23 @@ class JobTable:
         query = sa.select(jobs).where(jobs.c.state.in_([*states]))
         return self._session.jobs(query.order_by(jobs.c.changed_at.desc(), jobs.c.id).limit(limit))
 
-    def counts(self, states: Iterable[State] = State, excluded: Iterable[Exclusion] = ()) -> dict[State, int]:
-        """How many jobs are in each of these states, if any, without unpaid ones that are ``excluded``."""
-        counted = sa.and_(jobs.c.state.in_([*states]), sa.or_(jobs.c.state.not_in([*UNPAID]), outside(excluded)))
+    def counts(
+        self, states: Iterable[State] = State, excluded: Iterable[Exclusion] = (), *, unapproved: bool = True
+    ) -> dict[State, int]:
+        """How many jobs are in each of these states, if any, without unpaid ones that are ``excluded``.
+
+        Args:
+            unapproved: also count those that wait for approval.
+        """
+        going = outside(excluded) if unapproved else sa.and_(outside(excluded), jobs.c.awaits_approval == 0)
+        counted = sa.and_(jobs.c.state.in_([*states]), sa.or_(jobs.c.state.not_in([*UNPAID]), going))
         query = sa.select(jobs.c.state, sa.func.count()).where(counted).group_by(jobs.c.state)
         return {State(state): count for state, count in self._session.connection.execute(query)}
 
-    def count(self, state: State, excluded: Iterable[Exclusion] = ()) -> int:
-        """How many jobs are in this state that are not ``excluded``."""
-        return int(self._session.connection.scalar(statements.how_many(state, tuple(excluded))) or 0)
+    def count(self, state: State, excluded: Iterable[Exclusion] = (), most: int = _ALL) -> int:
+        """How many jobs are in this state that are not ``excluded`` and do not wait for approval; at most ``most``."""
+        query = statements.how_many(state, tuple(excluded))
+        return int(self._session.connection.scalar(query, {"most": max(0, most)}) or 0)
 
     def in_flight(self, folder: str = "") -> int:
         """How many jobs of this folder and those below it take one of the server's places, or may."""

@@ -79,6 +79,11 @@ class Orders:
         """How often the pair of this order came back after its clip was delivered, before ``job``."""
         return self._session.connection.scalar(_RETURNS, {**keys_of(job), "this": job.id}) or 0
 
+    def picture_sizes(self) -> set[int]:
+        """The sizes in bytes of all pictures that were ordered: a picture of another size is no duplicate."""
+        query = sa.select(jobs.c.image_size).distinct().where(jobs.c.token.is_not(None))
+        return {*self._session.connection.scalars(query)}
+
     def is_being_submitted(self, job: Job) -> bool:
         """Whether a submit that a server's list could not tell from this one is unanswered."""
         assert job.order is not None

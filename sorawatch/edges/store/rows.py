@@ -6,7 +6,7 @@ import os
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from sorawatch.core.job import Charged, Job, Pair, Stamp, State
+from sorawatch.core.job import Charged, Job, Pair, Stamp, State, top_folder
 from sorawatch.core.naming import likeness, order_key
 from sorawatch.core.order import Fit, Order, parse_focus, parse_size
 from sorawatch.core.purchase import Purchase, Standing
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 
 def row_of(job: Job) -> dict[str, Any]:
-    """Every column of a job except its lease."""
+    """Every column of a job except its lease and its batch."""
     order, pair = job.order, job.pair
     return {
         "id": job.id,
         "state": job.state.value,
         "folder": pair.folder,
+        "top": top_folder(pair.folder),
         "image": pair.image,
         "image_size": pair.image_stamp.size,
         "image_mtime_ns": pair.image_stamp.mtime_ns,

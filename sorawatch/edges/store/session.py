@@ -33,6 +33,8 @@ class Session:
     """States with jobs to claim; None where a write may have changed them since they were read."""
     prefetched: dict[str, Job] = field(default_factory=dict)
     """Jobs that were read ahead and have not been asked for or changed since, by their ids."""
+    last_turns: dict[State, int] = field(default_factory=dict)
+    """The number of the last turn of any folder in each state, once it was read."""
     entries: list[LedgerEntry] = field(default_factory=list)
     """What is to be written into the ledger once the transaction is on disk."""
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import FINAL, IN_FLIGHT, State
+from sorawatch.core.job import FINAL, IN_FLIGHT, UNPAID, State
 from sorawatch.core.purchase import Standing
-from sorawatch.edges.store.tables import commands, history, jobs, notes, purchases
+from sorawatch.edges.store.tables import URGENCY, commands, history, jobs, notes, purchases, turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,14 +44,27 @@ def same_keys(table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.or_(by_picture, table.c.reference_key == sa.bindparam("reference", type_=sa.String))
 
 
-CLAIMABLE = (
-    sa.select(jobs.c.state)
-    .distinct()
-    .where(
-        # Named one by one, so that the index skips the jobs that have ended.
-        jobs.c.state.in_([*{*State} - FINAL - {State.HELD, State.SUBMITTING}]),
-        sa.or_(jobs.c.due_at <= sa.bindparam("now"), jobs.c.due_at > sa.bindparam("horizon")),
-        sa.or_(jobs.c.lease_owner.is_(None), jobs.c.lease_until < sa.bindparam("now")),
+_IS_DUE = sa.or_(jobs.c.due_at <= sa.bindparam("now"), jobs.c.due_at > sa.bindparam("horizon"))
+_LAPSED = sa.and_(jobs.c.lease_until < sa.bindparam("now"), jobs.c.lease_owner != sa.bindparam("me"))
+_IS_FREE = sa.or_(jobs.c.lease_owner.is_(None), _LAPSED)
+"""A daemon's own claims never lapse for itself: it is still working on them, even if the clock has jumped or the
+machine has slept."""
+
+
+def _may_go(state: State) -> sa.ColumnElement[bool]:
+    """Whether a job is in this state and, as long as it is unpaid, does not wait for approval."""
+    return sa.and_(jobs.c.state == state, jobs.c.awaits_approval == 0 if state in UNPAID else sa.true())
+
+
+def _is_claimable(state: State) -> sa.ColumnElement[bool]:
+    free = sa.or_(jobs.c.lease_owner.is_(None), jobs.c.lease_until < sa.bindparam("now"))
+    return sa.exists(sa.select(jobs.c.id).where(_may_go(state), _IS_DUE, free))
+
+
+CLAIMABLE = sa.union_all(
+    *(
+        sa.select(sa.literal(state.value)).where(_is_claimable(state))
+        for state in sorted({*State} - FINAL - {State.HELD, State.SUBMITTING})
     )
 )
 """States with due jobs that nobody has claimed."""
@@ -112,21 +125,11 @@ def save(columns: frozenset[str]) -> sa.Update:
 
 @lru_cache(maxsize=256)
 def due(states: tuple[State, ...], excluded: tuple[Exclusion, ...]) -> sa.Select[Any]:
-    """At most ``most`` due jobs, the most urgent first, their rows locked where the database can.
-
-    A daemon's own claims never lapse for itself: it is still working on them, even if the clock has jumped or the
-    machine has slept.
-    """
-    lapsed = sa.and_(jobs.c.lease_until < sa.bindparam("now"), jobs.c.lease_owner != sa.bindparam("me"))
+    """At most ``most`` due jobs, the most urgent first, their rows locked where the database can."""
     return (
         sa.select(jobs)
-        .where(
-            jobs.c.state.in_(states),
-            sa.or_(jobs.c.due_at <= sa.bindparam("now"), jobs.c.due_at > sa.bindparam("horizon")),
-            sa.or_(jobs.c.lease_owner.is_(None), lapsed),
-            outside(excluded),
-        )
-        .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.image_mtime_ns, jobs.c.image, jobs.c.id)
+        .where(jobs.c.state.in_(states), _IS_DUE, _IS_FREE, outside(excluded))
+        .order_by(*URGENCY)
         .limit(sa.bindparam("most"))
         .with_for_update(skip_locked=True)
     )
@@ -144,6 +147,62 @@ def claim(states: tuple[State, ...], excluded: tuple[Exclusion, ...]) -> sa.Upda
     )
 
 
+@lru_cache(maxsize=256)
+def first_of_each_folder(state: State, excluded: tuple[Exclusion, ...]) -> sa.Select[Any]:
+    """The most urgent due job of each first-level folder, and the number of the folder's last turn.
+
+    It takes a few look-ups in an index for each folder, however many jobs there are.
+    """
+    first = sa.select(jobs.c.top).where(_may_go(state)).order_by(jobs.c.top).limit(1)
+    tops = sa.select(first.scalar_subquery().label("top")).cte("tops", recursive=True)
+    following = sa.select(jobs.c.top).where(_may_go(state), jobs.c.top > tops.c.top).order_by(jobs.c.top).limit(1)
+    tops = tops.union_all(sa.select(following.correlate(tops).scalar_subquery()).where(tops.c.top.is_not(None)))
+    most_urgent = (
+        sa.select(jobs.c.id)
+        .where(_may_go(state), jobs.c.top == tops.c.top, _IS_DUE, _IS_FREE, outside(excluded))
+        .order_by(*URGENCY)
+        .limit(1)
+        .correlate(tops)
+        .scalar_subquery()
+    )
+    head = jobs.alias("head")
+    turn = sa.and_(turns.c.state == state, turns.c.folder == head.c.top)
+    columns = (head.c.top, head.c.priority, head.c.created_at, head.c.image_mtime_ns, head.c.image, head.c.id)
+    # To find that nothing in an excluded folder is left would take looking at all its jobs.
+    shut = [each.folder for each in excluded if each.models is None]
+    return (
+        sa.select(*columns, sa.func.coalesce(turns.c.number, 0).label("turn"))
+        .select_from(tops.join(head, head.c.id == most_urgent).outerjoin(turns, turn))
+        .where(tops.c.top.not_in(shut), sa.false() if "" in shut else sa.true())
+    )
+
+
+@lru_cache(maxsize=256)
+def of_folder(state: State, excluded: tuple[Exclusion, ...]) -> sa.Select[Any]:
+    """At most ``most`` due jobs of the first-level folder ``folder``, the most urgent first."""
+    return (
+        sa.select(jobs)
+        .where(_may_go(state), jobs.c.top == sa.bindparam("folder"), _IS_DUE, _IS_FREE, outside(excluded))
+        .order_by(*URGENCY)
+        .limit(sa.bindparam("most"))
+    )
+
+
+CLAIM_THESE = (
+    jobs.update()
+    .where(jobs.c.id.in_(sa.bindparam("these", expanding=True)), _IS_FREE)
+    .values(lease_owner=sa.bindparam("me"), lease_until=sa.bindparam("until"))
+    .returning(jobs)
+)
+LAST_TURN = sa.select(sa.func.max(turns.c.number)).where(turns.c.state == sa.bindparam("of_state"))
+TAKE_TURN = (
+    turns.update()
+    .where(turns.c.state == sa.bindparam("of_state"), turns.c.folder == sa.bindparam("of_folder"))
+    .values(number=sa.bindparam("turn"))
+)
+FIRST_TURN = turns.insert()
+
+
 @lru_cache(maxsize=16)
 def next_due(states: frozenset[State]) -> sa.Select[Any]:
     """When the next job that is not due yet will be."""
@@ -154,8 +213,9 @@ def next_due(states: frozenset[State]) -> sa.Select[Any]:
 
 @lru_cache(maxsize=256)
 def how_many(state: State, excluded: tuple[Exclusion, ...]) -> sa.Select[Any]:
-    """The number of jobs in this state that are not excluded."""
-    return _count(sa.and_(jobs.c.state == state, outside(excluded)))
+    """The number of jobs in this state that are not excluded and do not wait for approval, at most ``most``."""
+    limited = sa.select(jobs.c.id).where(_may_go(state), outside(excluded)).limit(sa.bindparam("most")).subquery()
+    return sa.select(sa.func.count()).select_from(limited)
 
 
 @lru_cache(maxsize=256)

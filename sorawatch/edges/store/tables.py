@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sorawatch.core.naming import valid_text
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 class FileName(sa.TypeDecorator[str]):
@@ -88,12 +88,42 @@ jobs = sa.Table(
     sa.Column("filed", sa.LargeBinary, nullable=False),
     sa.Column("lease_owner", sa.String(128)),
     sa.Column("lease_until", sa.BigInteger),
+    # The first part of "folder": these folders take turns.
+    sa.Column("top", FileName),
+    # What follows belongs to batches, not to single jobs: see `edges/store/batches.py`.
+    sa.Column("expected_price", sa.BigInteger),
+    sa.Column("batch", sa.Integer),
+    sa.Column("awaits_approval", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("approved_at", sa.BigInteger),
     sa.Index("jobs_by_state", "state", "due_at"),
     sa.Index("jobs_by_order", "order_key"),
     sa.Index("jobs_by_reference", "reference_key"),
     sa.Index("jobs_by_take", "take"),
     sa.Index("jobs_by_likeness", "likeness", "state"),
+    sa.Index("jobs_by_creation", "created_at"),
 )
+
+URGENCY = (jobs.c.priority.desc(), jobs.c.created_at, jobs.c.image_mtime_ns, jobs.c.image, jobs.c.id)
+"""The order of the jobs of one folder: by priority, then the oldest first."""
+
+sa.Index("jobs_by_turn", jobs.c.state, jobs.c.awaits_approval, jobs.c.top, *URGENCY)
+
+AWAITS_APPROVAL = jobs.c.awaits_approval == sa.literal_column("1")
+"""With the number in the statement, so that the database sees that a query needs only what an index contains."""
+_HAS_BATCH = jobs.c.batch.is_not(None)
+_SHARE = (jobs.c.batch, jobs.c.top, jobs.c.state, jobs.c.expected_price)
+_WHOLE = (jobs.c.batch, jobs.c.state, jobs.c.charged, jobs.c.expected_price)
+sa.Index("jobs_awaiting_approval", *_SHARE, sqlite_where=AWAITS_APPROVAL, postgresql_where=AWAITS_APPROVAL)
+sa.Index("jobs_by_batch", *_WHOLE, sqlite_where=_HAS_BATCH, postgresql_where=_HAS_BATCH)
+
+turns = sa.Table(
+    "turns",
+    metadata,
+    sa.Column("state", sa.String(16), primary_key=True),
+    sa.Column("folder", FileName, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+)
+"""When each first-level folder of the inbox last had its turn in a state: the highest number was the last turn."""
 
 purchases = sa.Table(
     "purchases",

@@ -8,11 +8,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sorawatch.edges.store.batches import Batches
 from sorawatch.edges.store.claims import Claims
 from sorawatch.edges.store.clock import database_time
 from sorawatch.edges.store.commands import CommandQueue
 from sorawatch.edges.store.jobs import JobTable
 from sorawatch.edges.store.key_values import KeyValues
+from sorawatch.edges.store.listing import JobListing
 from sorawatch.edges.store.orders import Orders
 from sorawatch.edges.store.peers import Peers
 from sorawatch.edges.store.purchases import PurchaseTable
@@ -48,9 +50,19 @@ class Transaction:
         return JobTable(self._session)
 
     @cached_property
+    def listing(self) -> JobListing:
+        """Jobs by state and folder, for the status."""
+        return JobListing(self._session)
+
+    @cached_property
     def claims(self) -> Claims:
         """Which jobs are due, and which this daemon works on."""
         return Claims(self._session)
+
+    @cached_property
+    def batches(self) -> Batches:
+        """Orders that wait together for approval."""
+        return Batches(self._session)
 
     @cached_property
     def purchases(self) -> PurchaseTable:

@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import State
-from sorawatch.edges.store.tables import SCHEMA_VERSION, jobs, notes, purchases
+from sorawatch.core.job import State, top_folder
+from sorawatch.edges.store.tables import SCHEMA_VERSION, jobs, notes, purchases, turns
 
 
 def upgrade(connection: sa.Connection, version: int) -> None:
@@ -38,9 +38,7 @@ def _what_was_lost_and_taken_is_kept(connection: sa.Connection) -> None:
         _add(connection, jobs.c[name])
     for name in ("take", "reference_key"):
         _add(connection, purchases.c[name])
-    for index in (*jobs.indexes, *purchases.indexes):
-        if index.name in {"jobs_by_reference", "jobs_by_take", "purchases_by_reference"}:
-            index.create(connection)
+    _create_indexes(connection, "jobs_by_reference", "jobs_by_take", "purchases_by_reference")
 
 
 def _retries_of_held_jobs_are_explicit(connection: sa.Connection) -> None:
@@ -55,6 +53,21 @@ def _retries_of_held_jobs_are_explicit(connection: sa.Connection) -> None:
     connection.execute(jobs.update().where(jobs.c.state == State.HELD).values(retry_state=before))
 
 
+def _folders_take_turns_and_batches_wait(connection: sa.Connection) -> None:
+    for name in ("top", "expected_price", "batch", "awaits_approval", "approved_at"):
+        _add(connection, jobs.c[name])
+    for folder in [*connection.scalars(sa.select(jobs.c.folder).distinct())]:
+        connection.execute(jobs.update().where(jobs.c.folder == folder).values(top=top_folder(folder)))
+    turns.create(connection)
+    _create_indexes(connection, "jobs_by_turn", "jobs_by_creation", "jobs_awaiting_approval", "jobs_by_batch")
+
+
+def _create_indexes(connection: sa.Connection, *names: str) -> None:
+    for index in (*jobs.indexes, *purchases.indexes):
+        if index.name in names:
+            index.create(connection)
+
+
 def _add(connection: sa.Connection, column: sa.Column[Any]) -> None:
     written = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
     connection.execute(sa.text(f"ALTER TABLE {column.table.name} ADD COLUMN {written}"))
@@ -65,5 +78,6 @@ _STEPS = (
     _losses_and_obstacles_are_kept,
     _what_was_lost_and_taken_is_kept,
     _retries_of_held_jobs_are_explicit,
+    _folders_take_turns_and_batches_wait,
 )
 """The first leads from version 1 to 2."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sorawatch.core.order import Fit, Model, Order, Size
+from sorawatch.core.settle import MAX_OPEN_SECONDS
 from sorawatch.core.sidecar import OrderSettings
 from sorawatch.daemon.intake.scan import WAITS_FOR_SIDECAR, InboxScanner, ScanResult, order_of
 from sorawatch.edges.inbox import Inbox
@@ -48,9 +49,9 @@ class Scans:
         self.checks += 1
         self._check(self.checks)
 
-    def scan(self) -> ScanResult:
+    def scan(self, *open_files: str) -> ScanResult:
         self.now += SETTLE
-        return self.intake.scan({}, self.now)
+        return self.intake.scan({}, self.now, frozenset(open_files))
 
     def settled(self) -> ScanResult:
         self.scan()
@@ -278,6 +279,19 @@ class TestFolderDefaults:
         drop(root, __defaults_yaml="prompt: gentle waves\n")
         assert scans.scan().new == ()
         assert scans.order().prompt == "gentle waves"
+
+    def test_their_limits_hold_until_a_program_that_changes_them_has_closed_the_file(self, root: Path) -> None:
+        drop(root, __defaults_yaml="limits: {usd_per_day: 5}\n")
+        scans = Scans(root)
+        scans.settled()
+        drop(root, __defaults_yaml="seconds: 4\n")
+        for _ in range(3):
+            found = scans.scan("_defaults.yaml")
+            assert [scope.limits.micros_per_day for scope in found.folder_limits] == [5_000_000]
+        assert found.listing.settles_in == MAX_OPEN_SECONDS - 2 * SETTLE
+        drop(root, __defaults_yaml="seconds: 4\nlimits: {usd_per_day: 6}\n")
+        scans.scan()
+        assert [scope.limits.micros_per_day for scope in scans.scan().folder_limits] == [6_000_000]
 
 
 class TestShareGone:

@@ -20,6 +20,7 @@ from sorawatch.config import WatchMode
 from sorawatch.daemon.intake.watcher import InboxWatcher, WatchMethod, method_for, watch_method
 from sorawatch.edges.mounts import Mount
 from sorawatch.errors import UsageError
+from tests.support.slow_writer import writing
 from tests.support.workspace import Workspace, wait_until
 
 
@@ -183,6 +184,16 @@ class TestWatcher:
         watched.watcher.prepare(watched.nudged.set)
         assert watched.watcher.covers(more_than_there_are)
         assert not watched.method.events
+
+    def test_a_folder_made_during_a_look_makes_no_open_file_forgotten(self, watched: WatchedFolder) -> None:
+        assert watched.watcher.open_files() == frozenset()
+        watched.look()
+        with writing(watched.root / "sub" / "beach.yaml", b"prompt: waves"):
+            wait_until(lambda: watched.watcher.open_files() == {"sub/beach.yaml"})
+            assert not watched.watcher.covers(4)
+            assert watched.look()
+            assert watched.watcher.open_files() == {"sub/beach.yaml"}
+        wait_until(lambda: watched.watcher.open_files() == frozenset())
 
     def test_a_folder_removed_during_a_look_is_no_miss(self, watched: WatchedFolder) -> None:
         watched.look()

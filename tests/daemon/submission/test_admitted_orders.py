@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from sorawatch.core import outcome as o
-from sorawatch.core.budget import Exclusion, LimitScope
+from sorawatch.core.budget import Exclusion, LimitReached, LimitScope
 from sorawatch.core.concurrency_limit import ConcurrencyLimit
 from sorawatch.core.job import Charged, Job, Pair, Stamp, State
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Aim, Model, Order, Size
+from sorawatch.core.pause import Pause
 from sorawatch.core.purchase import Standing
 from sorawatch.core.retry_policy import Policy
 from sorawatch.core.waits import Waits
@@ -94,8 +95,31 @@ def test_no_more_than_the_places_go(state: ClockedState) -> None:
 def test_nothing_is_examined_while_the_server_is_full(state: ClockedState) -> None:
     with state.at() as tx:
         running = order("running", State.RENDERING, video_id="video_1")
-        assert admit(tx, running, ready("a"), admission=limited(in_flight=1)) == Admitted((), (), complete=False)
+        full = admit(tx, running, ready("a"), admission=limited(in_flight=1))
+        assert (full.changes, full.complete) == ((), False)
+        assert [(each.pause.limit, each.pause.folder) for each in full.reached] == [("limits.in_flight", "")]
         assert submitted(admit(tx, admission=limited(in_flight=2))) == ["a"]
+
+
+def test_while_the_server_is_full_the_full_folders_are_named_too(state: ClockedState) -> None:
+    dogs = LimitScope(Limits(in_flight=2), "dogs", "dogs/_defaults.yaml")
+    with state.at() as tx:
+        cat = order("cat", State.RENDERING, video_id="video_1")
+        running = replace(cat, pair=Pair("cats", "cat.jpg", Stamp(1, 1)))
+        blocked = LimitReached(Pause("cannot be read", folder="birds", limit="birds"), lasting=True)
+        birds = LimitScope(Limits(), "birds", "birds/_defaults.yaml", blocked)
+        full = admit(tx, running, admission=limited(in_flight=1), folder_limits=(CATS, dogs, birds))
+        assert [each.pause.limit for each in full.reached] == [
+            "limits.in_flight in cats/_defaults.yaml",
+            "limits.in_flight",
+        ]
+
+
+def test_an_order_like_one_in_submit_is_named(state: ClockedState) -> None:
+    with state.at() as tx:
+        like = order("like")
+        waiting = replace(ready("a"), order=like.order)
+        assert admit(tx, like, waiting, ready("b")).alike == ("a",)
 
 
 def test_without_a_number_of_places_there_is_one(state: ClockedState) -> None:

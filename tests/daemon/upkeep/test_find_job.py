@@ -95,3 +95,37 @@ def test_retry_and_cancel_take_the_completed_path(ended: Workspace) -> None:
     assert ended.simulator.ledger().creates == 2
     assert "it is done" in ended.cli("cancel", "outbox/04colon.mp4", status=1)
     assert "it is done" in ended.cli("adopt", "outbox/04colon.mp4", "video_1", status=1)
+
+
+def folder_meant(workspace: Workspace, text: str | Path, cwd: Path | None = None) -> str:
+    """The folder of the inbox that ``sorawatch status --folder TEXT`` shows when it is typed in ``cwd``."""
+    with chdir(cwd or workspace.root):
+        loaded = config.load(workspace.root / "config.yaml", {})
+        return status.snapshot(loaded, status.Selection(folder=str(text))).selection.folder
+
+
+@pytest.mark.parametrize(
+    "text", ["sub", "sub/", "./inbox/sub/", "inbox/sub", "inbox//sub/.", "processed/sub/", "outbox/sub", "inbox/../inbox/sub"]
+)  # fmt: skip
+def test_a_folder_is_meant_by_any_path_that_leads_to_it(ended: Workspace, text: str) -> None:
+    assert folder_meant(ended, text) == "sub"
+
+
+def test_a_folder_is_meant_from_other_directories(ended: Workspace) -> None:
+    assert folder_meant(ended, ended.inbox / "sub") == "sub"
+    assert folder_meant(ended, "sub", ended.inbox) == "sub"
+    assert folder_meant(ended, ".", ended.inbox) == ""
+    assert folder_meant(ended, ".", ended.processed / "sub") == "sub"
+    assert folder_meant(ended, "../inbox", ended.errors) == ""
+    assert folder_meant(ended, "") == ""
+    link = ended.root / "link"
+    link.symlink_to(ended.inbox)
+    assert folder_meant(ended, "link/sub") == "sub"
+
+
+def test_a_folder_without_jobs_counts_if_it_is_there(ended: Workspace) -> None:
+    (ended.inbox / "new" / "deeper").mkdir(parents=True)
+    assert folder_meant(ended, "new/deeper") == "new/deeper"
+    for text in ("gone", "/", "..", "inbox/gone"):
+        with pytest.raises(Rejected, match=r"^there is no folder "):
+            folder_meant(ended, text)
