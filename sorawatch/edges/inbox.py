@@ -14,6 +14,7 @@ from sorawatch.core.pairing import (
     Match,
     Pairing,
     fold,
+    has_meaning,
     is_defaults,
     is_junk,
     is_pause_name,
@@ -95,6 +96,8 @@ class _Folder:
     defaults: Mapping[str, os.stat_result | None]
     """The ``_defaults.yaml`` files that apply here, by path, the nearest first; None if the status is not known."""
     files: dict[str, os.stat_result] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    """Regular files that are neither images nor sidecars by their names."""
     folders: list[str] = field(default_factory=list)
     special: dict[str, str] = field(default_factory=dict)
     """Links, pipes, sockets and devices, with their kind."""
@@ -103,13 +106,13 @@ class _Folder:
     error: str = ""
     """Why the folder could not be listed."""
 
-    def pairing(self) -> Pairing:
-        """What the names of the files mean."""
-        return pair([*self.files, *self.unreadable])
+    def names(self) -> list[str]:
+        """The names of all files."""
+        return [*self.files, *self.others, *self.unreadable]
 
-    def pause_file(self) -> str | None:
+    def pause_file(self, pairing: Pairing) -> str | None:
         """The name of a file here that would stop submissions at the top of the inbox; a link there does too."""
-        return next(iter((*self.pairing().pause_files, *filter(is_pause_name, self.special))), None)
+        return next(iter((*pairing.pause_files, *filter(is_pause_name, self.special))), None)
 
     def statuses(self, found: Pair) -> tuple[FileStatus, ...]:
         """The status of all files that the order of a pair depends on."""
@@ -130,6 +133,21 @@ class _Folder:
         return next((path for path in both if path in open_files), None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What the names in one folder mean."""
+
+    names: list[str]
+    pairing: Pairing
+    unused: Mapping[str, str]
+    """Why names that are no part of a pair have no effect."""
+
+    @classmethod
+    def of(cls, names: list[str]) -> _Meaning:
+        pairing = pair(names)
+        return cls(names, pairing, why_unused(pairing))
+
+
 class Inbox:
     """Scans the tree below ``root``. Used from a thread of its own, so that a share that hangs blocks nothing else."""
 
@@ -138,6 +156,8 @@ class Inbox:
         self._ignore = tuple(ignore)
         self.settle_seconds = settle_seconds
         self._seen: dict[str, Observation] = {}
+        self._meanings: dict[str, _Meaning] = {}
+        """By folder, from the last scan: mostly the names are the same in the next one."""
 
     def scan(self, known: Mapping[str, Pair], now: float, open_files: Collection[str] = ()) -> Listing:
         """List all folders and find the pairs that are new and have settled.
@@ -158,6 +178,7 @@ class Inbox:
         present: dict[str, Pair] = {}
         waiting: list[WaitingFile] = []
         seen: dict[str, Observation] = {}
+        meanings: dict[str, _Meaning] = {}
         unsettled: list[float] = []
         try:
             folders = list(self._walk())
@@ -167,8 +188,11 @@ class Inbox:
             if folder.error:
                 waiting.append(WaitingFile(folder.path, f"cannot be listed: {folder.error}"))
                 present |= {path: each for path, each in known.items() if path.startswith(f"{folder.path}/")}
-            pairing = folder.pairing()
-            for match in pairing.matches:
+            names = folder.names()
+            known_before = self._meanings.get(folder.path)
+            meaning = known_before if known_before and known_before.names == names else _Meaning.of(names)
+            meanings[folder.path] = meaning
+            for match in meaning.pairing.matches:
                 path = path_in(folder.path, match.image)
                 if folder.unreadable and (match.image in folder.unreadable or match.sidecar in folder.unreadable):
                     present |= {path: known[path]} if path in known else {}
@@ -188,9 +212,9 @@ class Inbox:
                     unsettled.append(settles_in(observation, now, settle_seconds))
                     waiting.append(WaitingFile(path, still_open(open_path) if open_path else _STILL_WRITTEN))
             waiting += [
-                WaitingFile(path_in(folder.path, name), why) for name, why in _reasons_to_wait(folder, pairing).items()
+                WaitingFile(path_in(folder.path, name), why) for name, why in _reasons_to_wait(folder, meaning).items()
             ]
-        self._seen = seen
+        self._seen, self._meanings = seen, meanings
         top = folders[0]
         return Listing(
             settled=tuple(settled_pairs),
@@ -202,7 +226,7 @@ class Inbox:
                 path: status and _file_status(status) for each in folders for path, status in each.defaults.items()
             },
             unlisted=tuple(folder.path for folder in folders if folder.error),
-            pause_file=top.pause_file(),
+            pause_file=top.pause_file(meanings[top.path].pairing),
             folders=sum(not folder.error for folder in folders),
         )
 
@@ -222,7 +246,7 @@ class Inbox:
                 self._list(found)
         except OSError as error:
             raise translate(error, str(self.root / found.path)) from error
-        match = next((match for match in found.pairing().matches if match.image == image), Match(image, None))
+        match = next((match for match in pair(found.names()).matches if match.image == image), Match(image, None))
         return match, tuple(found.defaults)
 
     def pause_file(self) -> str | None:
@@ -232,7 +256,7 @@ class Inbox:
             self._list(top)
         except OSError:
             return None
-        return top.pause_file()
+        return top.pause_file(pair(top.names()))
 
     def _walk(self) -> Iterator[_Folder]:
         """Every folder, the inbox itself first.
@@ -269,6 +293,9 @@ class Inbox:
                     if entry.is_dir(follow_symlinks=False):
                         folder.folders.append(path_in(folder.path, entry.name))
                         continue
+                    if not has_meaning(entry.name) and entry.is_file(follow_symlinks=False):
+                        folder.others.append(entry.name)
+                        continue
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
@@ -280,9 +307,10 @@ class Inbox:
                 else:
                     folder.special[entry.name] = kind_of(status)
         names_here = sorted(filter(is_defaults, (*folder.files, *folder.special, *folder.unreadable)), key=fold)
-        folder.defaults = {path_in(folder.path, name): folder.files.get(name) for name in names_here} | dict(
-            folder.defaults
-        )
+        if names_here:
+            # Otherwise the folder shares what applies to the one above it.
+            own = {path_in(folder.path, name): folder.files.get(name) for name in names_here}
+            folder.defaults = own | dict(folder.defaults)
 
 
 def has_sidecar(root: Path, folder: str, image: str) -> bool:
@@ -339,11 +367,13 @@ def _why_empty(name: str, seconds: float) -> str:
     return f"{why}. Write it; or, if a cloud service keeps it online only, make it available offline there"
 
 
-def _reasons_to_wait(folder: _Folder, pairing: Pairing) -> dict[str, str]:
+def _reasons_to_wait(folder: _Folder, meaning: _Meaning) -> dict[str, str]:
     """The names in a folder that are not part of a pair, each with the reason."""
     return {
-        **why_unused(pairing),
-        **dict.fromkeys(pairing.pause_files if folder.path else (), "stops submissions only at the top of the inbox"),
+        **meaning.unused,
+        **dict.fromkeys(
+            meaning.pairing.pause_files if folder.path else (), "stops submissions only at the top of the inbox"
+        ),
         **{
             name: f"is {kind}, which is never opened; put the file itself here"
             for name, kind in folder.special.items()
