@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import json
 import os
 import stat
@@ -21,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from sorawatch.core.naming import numbered
+from sorawatch.core.naming import first_free
 from sorawatch.core.os_errors import translate
 from sorawatch.core.permissions import Permissions
 from sorawatch.edges.directories import Directory, opened, set_permissions
@@ -192,14 +191,19 @@ def _choose(wanted: Sequence[str], spare: Sequence[str], target: Directory) -> d
     """Choose and reserve free names: ``wanted``, else ``spare``, else ``wanted`` with a number."""
     if not wanted:
         return {}
-    for given in itertools.chain([tuple(wanted), tuple(spare)], itertools.islice(numbered(wanted), 1, None)):
-        paths = {target.path / name for name in given}
-        if _reserve(paths):
-            if not any(target.has(name) for name in given):
-                return dict(zip(wanted, given, strict=True))
-            with _reservation_lock:
-                _reserved.difference_update(paths)
-    raise AssertionError("numbers do not end")
+    while True:
+        given = next((names for names in (tuple(wanted), tuple(spare)) if _is_free(names, target)), None)
+        given = given or first_free(wanted, lambda names: _is_free(names, target))
+        # Another thread may have chosen them since.
+        if _reserve({target.path / name for name in given}):
+            return dict(zip(wanted, given, strict=True))
+
+
+def _is_free(names: Sequence[str], target: Directory) -> bool:
+    with _reservation_lock:
+        if not _reserved.isdisjoint(target.path / name for name in names):
+            return False
+    return not any(target.has(name) for name in names)
 
 
 def _reserve(paths: set[Path]) -> bool:
