@@ -29,6 +29,10 @@ class UsageError(SorawatchError):
     """The command line, or a file named on it, cannot be used. The process exits with status 2."""
 
 
+class InUse(UsageError):
+    """Another sorawatch works with the same state or inbox. It may end, so a service is started again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One problem and its hint.

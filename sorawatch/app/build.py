@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sorawatch import __version__
@@ -130,6 +131,13 @@ def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, 
     return ApiConnection(make)
 
 
+def _warn_of_rights(key: KeySource) -> None:
+    with suppress(OSError):
+        if key.is_readable_by_all:
+            hint = f"chmod 600 {shlex.quote(str(key.path))}"
+            logger.warning("%s: everybody on this machine can read it. Run: %s", key.where, hint)
+
+
 @contextmanager
 def opened(
     config: Config,
@@ -153,6 +161,7 @@ def opened(
     """
     if (key := find_key(config, environ)) is not None:
         SECRETS.add(key.read())
+        _warn_of_rights(key)
     location = StateLocation.of(config)
     SECRETS.add(location.password)
     spool = location.spool

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from sorawatch.app.state import make
-from sorawatch.edges import lock, outbox
+from sorawatch.edges import directories, lock, mounts
 from sorawatch.edges.lock import Lock
 from sorawatch.errors import Blocked, UsageError
 
@@ -38,14 +38,16 @@ class InboxGate:
         Raises:
             UsageError: if another daemon has locked it.
         """
-        if self._lock is not None and not self._lock.holds(self._inbox / lock.MARKER):
+        path = self._inbox / lock.LOCK
+        if self._lock is not None and not self._lock.holds(path):
             self._release()
         if not self._closed and self._lock is None and lock.is_marked(self._inbox):
-            marker, what = self._inbox / lock.MARKER, f"the inbox {self._inbox}"
+            what = f"the inbox {self._inbox}"
+            is_exported = not mounts.is_network(mounts.file_system_of(self._inbox))
             if self._shared_name is None:
-                self._lock = Lock.take(marker, what, make=False)
+                self._lock = Lock.take(path, what, is_exported=is_exported)
             else:
-                self._lock = Lock.share(marker, what, self._shared_name)
+                self._lock = Lock.share(path, what, self._shared_name, is_exported=is_exported)
         if self._closed:  # another thread has called `close` meanwhile
             self._release()
 
@@ -102,7 +104,8 @@ def mark_folders(config: Config, tx: Transaction, *, shared: bool) -> None:
             lock.require_marker(folder)
         elif not os.path.exists(folder):  # noqa: PTH110 -- Path.exists raises errors that `make` explains better
             make(folder)
-            outbox.set_permissions(folder, folders.dir_mode, folders.group)
+            with directories.opened(folder) as made:
+                directories.set_permissions(made.descriptor, folders.dir_mode, folders.group)
         lock.write_marker(folder)
         marked.append(str(folder))
     if marked != before:

@@ -91,7 +91,7 @@ class StateLocation:
         if self.file is None:
             yield
             return
-        make(self.file.parent)
+        make(self.file.parent, mode=0o700)
         taken = Lock.take(self._lock, f"the state {self.file}")
         try:
             yield
@@ -159,10 +159,10 @@ class StateLocation:
         return self.file.with_name(f"{self.file.name}.lock")
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, mode: int = 0o777) -> None:
     """Make a folder with its parents. Raises: Blocked, Deferred: if it cannot be made."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode, parents=True, exist_ok=True)
     except OSError as error:
         raise translate(error, str(folder)) from error
 

@@ -44,6 +44,7 @@ class Finding:
 def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Check everything, the quick checks first. Nothing is ordered or changed."""
     yield Finding(f"the configuration {config.path} is sound")
+    yield from _config_rights(config.path)
     marked = _marked(config)
     responding = mounts.responding(config.folders.roots.values(), _FOLDER_TIMEOUT)
     sound = []
@@ -62,7 +63,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         yield from _watching(config)
     state = _state(config)
     yield state
-    taken = config.folders.inbox in sound and lock.is_locked(config.folders.inbox / lock.MARKER)
+    taken = config.folders.inbox in sound and lock.is_locked(config.folders.inbox / lock.LOCK)
     if taken and not state.grave and not StateLocation.of(config).is_locked:
         hint = "Stop that one first, or use another inbox here."
         yield Finding(f"folders.inbox, {config.folders.inbox}: another sorawatch works on it", hint, grave=True)
@@ -187,15 +188,24 @@ def _state(config: Config) -> Finding:
     return Finding(f"state, {place}: will be made at the first start")
 
 
+def _config_rights(path: Path) -> Iterator[Finding]:
+    """Whoever can write the configuration can spend the money of the account, at a server of their own too."""
+    try:
+        status = path.stat()
+    except OSError:
+        return
+    if status.st_mode & stat.S_IWOTH:
+        hint = f"chmod o-w {shlex.quote(str(path))}"
+        yield Finding(f"{path}: everybody on this machine can change it, and so spend your money", hint, grave=True)
+
+
 def _secrecy(key: KeySource) -> Finding:
-    if key.path is not None:
-        try:
-            mode = key.path.stat().st_mode
-        except OSError as error:
-            return Finding(str(translate(error, key.where)), "Check the file.", grave=True)
-        if mode & (stat.S_IROTH | stat.S_IWOTH):
+    try:
+        if key.is_readable_by_all:
             hint = f"chmod 600 {shlex.quote(str(key.path))}"
             return Finding(f"{key.where}: everybody on this machine can read it", hint, grave=True)
+    except OSError as error:
+        return Finding(str(translate(error, key.where)), "Check the file.", grave=True)
     return Finding(f"{key.where}: holds a key")
 
 

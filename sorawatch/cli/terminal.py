@@ -12,7 +12,7 @@ from rich.markup import escape
 from sorawatch.core.naming import terminal_text
 from sorawatch.edges import logs
 from sorawatch.edges.sd_notify import is_started_by_systemd
-from sorawatch.errors import Blocked, ConfigError, Rejected, SorawatchError, UsageError
+from sorawatch.errors import Blocked, ConfigError, InUse, Rejected, SorawatchError, UsageError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 EX_CONFIG = 78
@@ -37,6 +37,9 @@ def explain(error: Exception) -> int:
         case Blocked() | Rejected():
             _print_error(f"{str(error).removesuffix('.')}. {error.hint}" if error.hint else str(error))
             return FAILED
+        case InUse():
+            _print_error(str(error))
+            return FAILED if _usage_status() == EX_CONFIG else USAGE
         case SorawatchError():
             _print_error(str(error))
             return _usage_status() if isinstance(error, UsageError) else FAILED

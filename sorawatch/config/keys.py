@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,15 @@ class KeySource:
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise self._error("is not one word of plain letters", 'Put only the key there, without "Bearer" or quotes.')
         return key
+
+    @property
+    def is_readable_by_all(self) -> bool:
+        """Whether every user of the machine can read or replace the file.
+
+        Raises:
+            OSError: if its status cannot be read.
+        """
+        return self.path is not None and bool(os.stat(self.path).st_mode & (stat.S_IROTH | stat.S_IWOTH))
 
     def fingerprint(self) -> Hashable:
         """A value that changes when the key, or its file, is changed. It does not reveal the key."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from itertools import count
 from typing import TYPE_CHECKING
 
 from sorawatch.core.order import Fit, Focus
 from sorawatch.core.pairing import ERROR_SUFFIX, RETURNED_SUFFIX, TEXT_SUFFIXES, fold, sidecar_stem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from sorawatch.core.order import Order
 
@@ -25,6 +24,10 @@ JOB_ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 
 _SNAPSHOT = re.compile(r"-20\d\d-?[01]\d-?[0-3]\d$")
 """The date of a model's snapshot, as in ``sora-2-2025-12-08``."""
+
+
+_IN_A_ROW = 16
+"""Numbers below this are tried one by one."""
 
 
 def valid_text(text: str) -> str:
@@ -82,19 +85,37 @@ def fitted(stem: str, suffix: str) -> str:
     return _cut(stem, LONGEST_NAME - len(_bytes(suffix))) + suffix
 
 
-def numbered(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """``names``, then all of them with `` (2)``, `` (3)`` … before their extension.
+def with_number(names: Sequence[str], number: int) -> tuple[str, ...]:
+    """``names`` with `` (2)``, `` (3)`` … before their extension.
 
     ``names`` belong together; the first is the picture. The numbered names all have the stem of the picture,
     shortened equally if one of them is too long, so that they still belong together.
     """
-    yield tuple(names)
     stem = _split(names[0], "")[0]
-    tails = [_split(name, names[0])[1] for name in names]
-    for number in count(2):
-        suffixes = [f" ({number}){tail}" for tail in tails]
-        short = _cut(stem, LONGEST_NAME - max(len(_bytes(suffix)) for suffix in suffixes))
-        yield tuple(short + suffix for suffix in suffixes)
+    suffixes = [f" ({number}){_split(name, names[0])[1]}" for name in names]
+    short = _cut(stem, LONGEST_NAME - max(len(_bytes(suffix)) for suffix in suffixes))
+    return tuple(short + suffix for suffix in suffixes)
+
+
+def first_free(names: Sequence[str], is_free: Callable[[tuple[str, ...]], bool]) -> tuple[str, ...]:
+    """``names`` with the first free number from 2 on.
+
+    After some numbers in a row are taken, the rest is searched by halving: of 100,000 taken names a few dozen are asked
+    for. Where numbers are free in between, one of those may be passed over.
+    """
+    for number in range(2, _IN_A_ROW):
+        if is_free(given := with_number(names, number)):
+            return given
+    taken, free = _IN_A_ROW - 1, _IN_A_ROW
+    while not is_free(with_number(names, free)):
+        taken, free = free, 2 * free
+    while free - taken > 1:
+        middle = (taken + free) // 2
+        if is_free(with_number(names, middle)):
+            free = middle
+        else:
+            taken = middle
+    return with_number(names, free)
 
 
 def _split(name: str, image: str) -> tuple[str, str]:

@@ -36,12 +36,15 @@ NOTICE_NAME = "WAITING-FOR-APPROVAL.txt"
 _LIKE_DEFAULTS = re.compile(r"_*defaults?(\.(yaml|yml|txt|json))*")
 _LIKE_PROMPT = re.compile(r"_*prompts?(\.(yaml|yml|txt|json))*")
 
-_JUNK = (
-    ".*", "~$*", "*~", "thumbs.db", "desktop.ini", "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle",
-    "@recently-snapshot", "__macosx", "*.sb-????????-??????", "lost+found", "$recycle.bin", "system volume information",
-    "*.tmp", "*.temp", "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.!sync",
-    *("*" + suffix for suffix in TEXT_SUFFIXES), NOTICE_NAME.lower(),
+_JUNK_PREFIXES = (".", "~$")
+_JUNK_SUFFIXES = (
+    "~", ".tmp", ".temp", ".part", ".partial", ".crdownload", ".download", ".filepart", ".!sync", *TEXT_SUFFIXES,
 )  # fmt: skip
+_JUNK_NAMES = frozenset({
+    "thumbs.db", "desktop.ini", "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle", "@recently-snapshot",
+    "__macosx", "lost+found", "$recycle.bin", "system volume information", NOTICE_NAME.lower(),
+})  # fmt: skip
+_JUNK_PATTERNS = ("*.sb-????????-??????",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +71,26 @@ class Pairing:
 
 def fold(name: str) -> str:
     """The form in which names are compared, since systems differ in Unicode normalization and in case."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def is_junk(name: str, ignore: Sequence[str] = ()) -> bool:
     """Whether a file or folder of this name is ignored: hidden, temporary, or created by a system or a sync tool."""
-    if placeholder(name) is not None:
-        return False
-    return _junk_pattern(tuple(ignore)).match(fold(name)) is not None
+    folded = fold(name)
+    # A scan asks for every name, so what is quick comes first.
+    if folded.startswith(_JUNK_PREFIXES):
+        return placeholder(name) is None
+    if folded.endswith(_JUNK_SUFFIXES) or folded in _JUNK_NAMES:
+        return True
+    return _junk_pattern(tuple(ignore)).match(folded) is not None
 
 
 @lru_cache(maxsize=8)
 def _junk_pattern(ignore: tuple[str, ...]) -> re.Pattern[str]:
     """One expression for all patterns, since a scan tests every name."""
-    return re.compile("|".join(fnmatch.translate(fold(pattern)) for pattern in (*_JUNK, *ignore)))
+    return re.compile("|".join(fnmatch.translate(fold(pattern)) for pattern in (*_JUNK_PATTERNS, *ignore)))
 
 
 def is_defaults(name: str) -> bool:
@@ -92,6 +101,12 @@ def is_defaults(name: str) -> bool:
 def is_pause_name(name: str) -> bool:
     """Whether a file of this name stops submissions, unless it is the sidecar of an image."""
     return fold(name) in PAUSE_NAMES
+
+
+def has_meaning(name: str) -> bool:
+    """Whether a file of this name can be an image or a sidecar, or stop submissions."""
+    folded = fold(name)
+    return folded.endswith((*IMAGE_SUFFIXES, *SIDECAR_SUFFIXES)) or folded in PAUSE_NAMES
 
 
 def is_yaml(name: str) -> bool:

@@ -39,6 +39,8 @@ MAX_SIDE = 8192
 """Pixels: larger than any model offers, and small enough to process."""
 MAX_SECONDS = 3600
 MAX_PRIORITY = 1_000_000
+_MOST_PROBLEMS = 10
+"""How many problems an error names; the rest are counted."""
 
 KEYS = ("prompt", "model", "size", "seconds", "fit", "focus", "priority")
 SIZE_FORM = "Allowed: WIDTHxHEIGHT such as 1280x720"
@@ -150,7 +152,10 @@ def make_order(layers: Sequence[OrderSettings], catalogue: Mapping[str, Model]) 
     found = {key: _first(layers, key) for key in KEYS}
     problems += [_missing(layers, key) for key in ("prompt", "model", "size", "seconds") if found[key] is None]
     if problems:
-        raise Rejected("\n".join(str(problem) for problem in problems), "Correct what is named above.")
+        told = [str(problem) for problem in problems[:_MOST_PROBLEMS]]
+        if left := len(problems) - len(told):
+            told.append(f"and {left} more")
+        raise Rejected("\n".join(told), "Correct what is named above.")
     values = {key: getattr(layer, key) for key, layer in found.items() if layer}
     return Order(**values)
 

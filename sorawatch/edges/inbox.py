@@ -15,6 +15,7 @@ from sorawatch.core.pairing import (
     Match,
     Pairing,
     fold,
+    has_meaning,
     is_defaults,
     is_junk,
     is_pause_name,
@@ -30,24 +31,20 @@ from sorawatch.core.settle import (
     settled,
     settles_in,
 )
+from sorawatch.edges.directories import kind_of, opened, opened_file
+from sorawatch.errors import Deferred
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _HALF_RANGE = 1 << 63
+_MOST_LEVELS = 64
+"""How deep folders are listed below the inbox: each is opened by way of those above it."""
 _STILL_WRITTEN = "still being written, or just now"
 
 _LONG_EMPTY_SECONDS = 60.0
 """How long a file may be empty because it is being copied. Dropbox and OneDrive show files that are only online so."""
-
-_KINDS = {
-    stat.S_IFLNK: "a symbolic link",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +97,8 @@ class _Folder:
     defaults: Mapping[str, os.stat_result | None]
     """The ``_defaults.yaml`` files that apply here, by path, the nearest first; None if the status is not known."""
     files: dict[str, os.stat_result] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    """Regular files that are neither images nor sidecars by their names."""
     folders: list[str] = field(default_factory=list)
     special: dict[str, str] = field(default_factory=dict)
     """Links, pipes, sockets and devices, with their kind."""
@@ -108,13 +107,13 @@ class _Folder:
     error: str = ""
     """Why the folder could not be listed."""
 
-    def pairing(self) -> Pairing:
-        """What the names of the files mean."""
-        return pair([*self.files, *self.unreadable])
+    def names(self) -> list[str]:
+        """The names of all files."""
+        return [*self.files, *self.others, *self.unreadable]
 
-    def pause_file(self) -> str | None:
+    def pause_file(self, pairing: Pairing) -> str | None:
         """The name of a file here that would stop submissions at the top of the inbox; a link there does too."""
-        return next(iter((*self.pairing().pause_files, *filter(is_pause_name, self.special))), None)
+        return next(iter((*pairing.pause_files, *filter(is_pause_name, self.special))), None)
 
     def statuses(self, found: Pair) -> tuple[FileStatus, ...]:
         """The status of all files that the order of a pair depends on."""
@@ -135,6 +134,21 @@ class _Folder:
         return next((path for path in both if path in open_files), None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What the names in one folder mean."""
+
+    names: list[str]
+    pairing: Pairing
+    unused: Mapping[str, str]
+    """Why names that are no part of a pair have no effect."""
+
+    @classmethod
+    def of(cls, names: list[str]) -> _Meaning:
+        pairing = pair(names)
+        return cls(names, pairing, why_unused(pairing))
+
+
 class Inbox:
     """Scans the tree below ``root``. Used from a thread of its own, so that a share that hangs blocks nothing else."""
 
@@ -143,6 +157,8 @@ class Inbox:
         self._ignore = tuple(ignore)
         self.settle_seconds = settle_seconds
         self._seen: dict[str, Observation] = {}
+        self._meanings: dict[str, _Meaning] = {}
+        """By folder, from the last scan: mostly the names are the same in the next one."""
 
     def scan(self, known: Mapping[str, Pair], now: float, open_files: Collection[str] = ()) -> Listing:
         """List all folders and find the pairs that are new and have settled.
@@ -163,6 +179,7 @@ class Inbox:
         present: dict[str, Pair] = {}
         waiting: list[WaitingFile] = []
         seen: dict[str, Observation] = {}
+        meanings: dict[str, _Meaning] = {}
         unsettled: list[float] = []
         try:
             folders = list(self._walk())
@@ -172,8 +189,11 @@ class Inbox:
             if folder.error:
                 waiting.append(WaitingFile(folder.path, f"cannot be listed: {folder.error}"))
                 present |= {path: each for path, each in known.items() if path.startswith(f"{folder.path}/")}
-            pairing = folder.pairing()
-            for match in pairing.matches:
+            names = folder.names()
+            known_before = self._meanings.get(folder.path)
+            meaning = known_before if known_before and known_before.names == names else _Meaning.of(names)
+            meanings[folder.path] = meaning
+            for match in meaning.pairing.matches:
                 path = path_in(folder.path, match.image)
                 if folder.unreadable and (match.image in folder.unreadable or match.sidecar in folder.unreadable):
                     present |= {path: known[path]} if path in known else {}
@@ -193,9 +213,9 @@ class Inbox:
                     unsettled.append(settles_in(observation, now, settle_seconds))
                     waiting.append(WaitingFile(path, still_open(open_path) if open_path else _STILL_WRITTEN))
             waiting += [
-                WaitingFile(path_in(folder.path, name), why) for name, why in _reasons_to_wait(folder, pairing).items()
+                WaitingFile(path_in(folder.path, name), why) for name, why in _reasons_to_wait(folder, meaning).items()
             ]
-        self._seen = seen
+        self._seen, self._meanings = seen, meanings
         top = folders[0]
         return Listing(
             settled=tuple(settled_pairs),
@@ -207,7 +227,7 @@ class Inbox:
                 path: status and _file_status(status) for each in folders for path, status in each.defaults.items()
             },
             unlisted=tuple(folder.path for folder in folders if folder.error),
-            pause_file=top.pause_file(),
+            pause_file=top.pause_file(meanings[top.path].pairing),
             folders=sum(not folder.error for folder in folders),
         )
 
@@ -227,7 +247,7 @@ class Inbox:
                 self._list(found)
         except OSError as error:
             raise translate(error, str(self.root / found.path)) from error
-        match = next((match for match in found.pairing().matches if match.image == image), Match(image, None))
+        match = next((match for match in pair(found.names()).matches if match.image == image), Match(image, None))
         return match, tuple(found.defaults)
 
     def pause_file(self) -> str | None:
@@ -237,7 +257,7 @@ class Inbox:
             self._list(top)
         except OSError:
             return None
-        return top.pause_file()
+        return top.pause_file(pair(top.names()))
 
     def _walk(self) -> Iterator[_Folder]:
         """Every folder, the inbox itself first.
@@ -250,23 +270,32 @@ class Inbox:
             folder = todo.pop()
             try:
                 self._list(folder)
-            except OSError as error:
+            except (OSError, Deferred) as error:
                 if not folder.path:
                     raise
-                if isinstance(error, FileNotFoundError | NotADirectoryError):
+                if isinstance(error, FileNotFoundError):
                     continue
-                folder = _Folder(folder.path, {}, error=error.strerror or str(error))
+                why = error.strerror if isinstance(error, OSError) else None
+                folder = _Folder(folder.path, {}, error=why or str(error))
             yield folder
+            if folder.path.count("/") + 1 == _MOST_LEVELS:
+                why = f"it is more than {_MOST_LEVELS} folders deep"
+                yield from (_Folder(path, {}, error=why) for path in folder.folders)
+                continue
             todo += [_Folder(path, folder.defaults) for path in folder.folders]
 
     def _list(self, folder: _Folder) -> None:
-        with os.scandir(self.root / folder.path) as entries:
+        """List one folder. Raises: OSError, Deferred: if that is not possible, or it is a link now."""
+        with opened(self.root, folder.path) as directory, os.scandir(directory.descriptor) as entries:
             for entry in entries:
                 if is_junk(entry.name, self._ignore):
                     continue
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         folder.folders.append(path_in(folder.path, entry.name))
+                        continue
+                    if not has_meaning(entry.name) and entry.is_file(follow_symlinks=False):
+                        folder.others.append(entry.name)
                         continue
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
@@ -277,41 +306,42 @@ class Inbox:
                 if stat.S_ISREG(status.st_mode):
                     folder.files[entry.name] = status
                 else:
-                    folder.special[entry.name] = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+                    folder.special[entry.name] = kind_of(status)
         names_here = sorted(filter(is_defaults, (*folder.files, *folder.special, *folder.unreadable)), key=fold)
-        folder.defaults = {path_in(folder.path, name): folder.files.get(name) for name in names_here} | dict(
-            folder.defaults
-        )
+        if names_here:
+            # Otherwise the folder shares what applies to the one above it.
+            own = {path_in(folder.path, name): folder.files.get(name) for name in names_here}
+            folder.defaults = own | dict(folder.defaults)
 
 
-def has_sidecar(folder: Path, image: str) -> bool:
-    """Whether there is a sidecar of ``image`` in ``folder`` now; False if the folder is gone.
+def has_sidecar(root: Path, folder: str, image: str) -> bool:
+    """Whether there is a sidecar of ``image`` in ``folder`` below ``root`` now; False if the folder is gone.
 
     Raises:
         Blocked, Deferred: if the folder cannot be listed.
     """
     try:
-        with os.scandir(folder) as entries:
-            return any(is_sidecar_of(entry.name, image) for entry in entries)
-    except (FileNotFoundError, NotADirectoryError):
+        with opened(root, folder) as directory:
+            return any(is_sidecar_of(name, image) for name in directory.names())
+    except FileNotFoundError:
         return False
     except OSError as error:
-        raise translate(error, str(folder)) from error
+        raise translate(error, str(root / folder)) from error
 
 
-def sidecars(folder: Path, images: Sequence[str]) -> list[str]:
-    """The sidecars that belong to these images of ``folder`` now, by their names.
+def sidecars(root: Path, folder: str, images: Sequence[str]) -> list[str]:
+    """The sidecars that belong to these images of ``folder`` below ``root`` now, by their names.
 
     Raises:
         Blocked, Deferred: if the folder cannot be listed.
     """
     try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if not is_junk(entry.name)]
-    except (FileNotFoundError, NotADirectoryError):
+        with opened(root, folder) as directory:
+            names = [name for name in directory.names() if not is_junk(name)]
+    except FileNotFoundError:
         return []
     except OSError as error:
-        raise translate(error, str(folder)) from error
+        raise translate(error, str(root / folder)) from error
     matches = pair(names).matches
     return [match.sidecar for match in matches if match.image in images and match.sidecar and not match.conflict]
 
@@ -322,31 +352,33 @@ def still_open(path: str) -> str:
     return f"{one_line(path)} is still open for writing in another program; {hour}"
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of the bytes of a file, as `Job.digest`.
+def digest_of(root: Path, path: str) -> str:
+    """SHA-256 of the bytes of a file below ``root``, as `Job.digest`.
 
     Raises:
         Blocked, Deferred: if it cannot be read.
     """
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with opened_file(root, path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise translate(error, str(path)) from error
+        raise translate(error, str(root / path)) from error
 
 
-def stamp(path: Path) -> Stamp | None:
-    """The current stamp of a file, or None if it is gone.
+def stamp(root: Path, path: str) -> Stamp | None:
+    """The current stamp of the file at ``path`` below ``root``, or None if it is gone.
 
     Raises:
         Blocked, Deferred: if its status cannot be read.
     """
     try:
-        return _stamp(os.lstat(path))
-    except (FileNotFoundError, NotADirectoryError):
+        folder, _, name = path.rpartition("/")
+        with opened(root, folder) as directory:
+            return _stamp(directory.lstat(name))
+    except FileNotFoundError:
         return None
     except OSError as error:
-        raise translate(error, str(path)) from error
+        raise translate(error, str(root / path)) from error
 
 
 def _stamp(status: os.stat_result) -> Stamp:
@@ -366,11 +398,13 @@ def _why_empty(name: str, seconds: float) -> str:
     return f"{why}. Write it; or, if a cloud service keeps it online only, make it available offline there"
 
 
-def _reasons_to_wait(folder: _Folder, pairing: Pairing) -> dict[str, str]:
+def _reasons_to_wait(folder: _Folder, meaning: _Meaning) -> dict[str, str]:
     """The names in a folder that are not part of a pair, each with the reason."""
     return {
-        **why_unused(pairing),
-        **dict.fromkeys(pairing.pause_files if folder.path else (), "stops submissions only at the top of the inbox"),
+        **meaning.unused,
+        **dict.fromkeys(
+            meaning.pairing.pause_files if folder.path else (), "stops submissions only at the top of the inbox"
+        ),
         **{
             name: f"is {kind}, which is never opened; put the file itself here"
             for name, kind in folder.special.items()

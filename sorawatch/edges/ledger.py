@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sorawatch.core.os_errors import translate
 from sorawatch.core.purchase import LedgerEntry, Purchase, PurchaseClosed, Standing, VideoKnown, posted
+from sorawatch.edges.directories import make_private, private_opener
 from sorawatch.errors import Blocked
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sorawatch")
 
-_MODE = 0o600
 _NAME_OF: dict[type[LedgerEntry], str] = {Purchase: "bought", VideoKnown: "video", PurchaseClosed: "settled"}
 _KIND_OF = {name: kind for kind, name in _NAME_OF.items()}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NAME_OF}
@@ -84,7 +84,9 @@ class Ledger:
     def _append(self) -> None:
         is_new = not os.path.lexists(self.path)
         if is_new:
-            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, _MODE))
+            os.close(private_opener(str(self.path), os.O_WRONLY | os.O_CREAT))
+        else:
+            make_private(self.path)
         lines = [_line(entry) for entry in self._unwritten]
         if not (self._ends_complete or _ends_with_newline(self.path)):
             # End a line that was cut off, so that the new one is not joined to it.

@@ -1,4 +1,10 @@
-"""Locks, so that only one daemon works on a state or an inbox; and the marker that shows that a folder is mounted."""
+"""Locks, so that only one daemon works on a state or an inbox; and the marker that shows that a folder is mounted.
+
+The lock of an inbox is a file of its own beside the marker: anybody who may read a file can lock it, and an open file
+on a share may not reach the server. It is locked by ``flock``, and on local disks by an open file description lock
+too: the locks of the clients of a share are of that kind where the share is served, and those two kinds do not see each
+other.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +14,30 @@ import fcntl
 import os
 import shlex
 import socket
+import stat
+import struct
 import time
 from typing import TYPE_CHECKING
 
 from sorawatch.core.os_errors import translate
-from sorawatch.errors import Blocked, UsageError
+from sorawatch.edges.directories import opened
+from sorawatch.errors import Blocked, Deferred, InUse, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 MARKER = ".sorawatch"
+LOCK = ".sorawatch.lock"
+"""The lock of an inbox."""
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 _LOCKED_ELSEWHERE = {errno.EAGAIN, errno.EACCES}
+
+_F_OFD_GETLK, _F_OFD_SETLK = 36, 37
+"""From <fcntl.h>; the module ``fcntl`` has them from Python 3.9 on some platforms only."""
+_FLOCK = struct.Struct("@hhqqi4x")
+"""struct flock: the kind, and a range; all zeros are the whole file."""
 
 _ATTEMPTS = 5
 _ATTEMPT_INTERVAL = 0.02
@@ -31,47 +47,52 @@ _TEXT = """\
 sorawatch works with this folder. Please leave this file where it is: as long as it is here, sorawatch knows that
 the folder is really there and not an empty place where a share ought to be mounted.
 """
+_LOCK_TEXT = "This file shows which sorawatch works with this folder.\n"
 _SIGNATURE = "Held by pid "
 _SHARED_BY = "Shared by all whose state is "
 
 
 class Lock:
-    """An ``flock`` on a file, held until it is released or the process ends in any way."""
+    """A lock on a file, held until it is released or the process ends in any way."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     @classmethod
-    def take(cls, path: Path, what: str, *, make: bool = True) -> Lock:
-        """Lock ``path`` exclusively; ``make`` creates it first. ``what`` is what it protects, for messages.
+    def take(cls, path: Path, what: str, *, is_exported: bool = False) -> Lock:
+        """Lock ``path`` exclusively. ``what`` is what it protects, for messages.
 
         On shares without locks this always succeeds; there only the lock of the state protects.
 
+        Args:
+            is_exported: it is on a local disk, and may be in a share that other machines use.
+
         Raises:
-            UsageError: if another process holds it; the message has its pid.
+            InUse: if another process holds it; the message has its pid.
             Blocked, Deferred: if the file cannot be opened or locked.
         """
-        with _open(path, make=make) as descriptor:
-            if not _try_lock(descriptor):
+        with _open(path) as descriptor:
+            if not _try_lock(descriptor, is_exported=is_exported):
                 hint = "Stop that one first, or give this one a folder and a state of its own."
-                raise UsageError(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {hint}")
+                raise InUse(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {hint}")
         _write_holder(descriptor)
         return cls(descriptor)
 
     @classmethod
-    def share(cls, path: Path, what: str, state_name: str) -> Lock:
-        """Lock ``path``, which must exist, together with all daemons whose state has the same ``state_name``.
+    def share(cls, path: Path, what: str, state_name: str, *, is_exported: bool = False) -> Lock:
+        """Lock ``path`` as `take`, together with all daemons whose state has the same ``state_name``.
 
         Raises:
-            UsageError: if a daemon with another state holds it.
+            InUse: if a daemon with another state holds it.
             Blocked, Deferred: as for `take`.
         """
-        with _open(path, make=False) as descriptor:
-            if _try_lock(descriptor):
+        with _open(path) as descriptor:
+            if _try_lock(descriptor, is_exported=is_exported):
                 _write_holder(descriptor, f"{_SHARED_BY}{state_name}\n")
-            if not _try_lock(descriptor, fcntl.LOCK_SH) or _shared_state_of(descriptor) not in {state_name, ""}:
+            is_shared = _try_lock(descriptor, fcntl.LOCK_SH, is_exported=is_exported)
+            if not is_shared or _shared_state_of(descriptor) not in {state_name, ""}:
                 hint = "Stop that one first, or let both keep their state in one database."
-                raise UsageError(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {hint}")
+                raise InUse(f"another sorawatch ({_holder(descriptor)}) already works on {what}. {hint}")
         return cls(descriptor)
 
     def holds(self, path: Path) -> bool:
@@ -89,27 +110,36 @@ class Lock:
 def is_locked(path: Path) -> bool:
     """Whether any process holds the lock on ``path`` now."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        asked = fcntl.fcntl(descriptor, _F_OFD_GETLK, _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0))
     except OSError as error:
         return error.errno in _LOCKED_ELSEWHERE
     else:
-        return False
+        return bool(_FLOCK.unpack(asked)[0] != fcntl.F_UNLCK)
     finally:
         os.close(descriptor)
 
 
 @contextlib.contextmanager
-def _open(path: Path, *, make: bool) -> Iterator[int]:
+def _open(path: Path) -> Iterator[int]:
     """Open the file. It stays open unless the block raises."""
     descriptor = None
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0), 0o644)
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CREAT
+        descriptor = os.open(path, flags, 0o600)
+        status = os.fstat(descriptor)
+        # What is written to a second name of somebody's file would be written to that file.
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise Deferred(f"{path} is not sorawatch's own file: it is a link or no regular file. Remove it")
+        # Who can open the file can lock it.
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, 0o600)
         yield descriptor
-    except (OSError, UsageError) as error:
+    except (OSError, UsageError, Deferred) as error:
         if descriptor is not None:
             os.close(descriptor)
         if isinstance(error, OSError):
@@ -117,7 +147,7 @@ def _open(path: Path, *, make: bool) -> Iterator[int]:
         raise
 
 
-def _try_lock(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
+def _try_lock(descriptor: int, how: int = fcntl.LOCK_EX, *, is_exported: bool) -> bool:
     """Lock the file; False if another process holds a lock. On file systems without locks it always succeeds.
 
     Raises:
@@ -128,6 +158,9 @@ def _try_lock(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
             time.sleep(_ATTEMPT_INTERVAL)
         try:
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+            if is_exported:
+                kind = fcntl.F_RDLCK if how == fcntl.LOCK_SH else fcntl.F_WRLCK
+                fcntl.fcntl(descriptor, _F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, 0, 0, 0))
         except OSError as error:
             if error.errno in _NO_LOCKS:
                 return True
@@ -140,7 +173,7 @@ def _try_lock(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
 
 def _write_holder(descriptor: int, more: str = "") -> None:
     """Write our pid into the file, for the message to the next daemon. Errors such as a full disk are ignored."""
-    content = f"{_TEXT}{more}{_SIGNATURE}{os.getpid()} on {socket.gethostname()}\n".encode()
+    content = f"{_LOCK_TEXT}{more}{_SIGNATURE}{os.getpid()} on {socket.gethostname()}\n".encode()
     with contextlib.suppress(OSError):
         os.pwrite(descriptor, content, 0)
         os.ftruncate(descriptor, len(content))
@@ -187,22 +220,19 @@ def require_marker(folder: Path) -> None:
 
 
 def write_marker(folder: Path) -> None:
-    """Write the marker. It is on disk when this returns.
+    """Write the marker unless there is one, which is left as it is. It is on disk when this returns.
 
     Raises:
         Blocked, Deferred: if it cannot be written.
     """
     try:
-        with open(folder / MARKER, "a", encoding="utf-8") as file:
-            if file.tell() == 0:
-                file.write(_TEXT)
+        with opened(folder) as directory:
+            if directory.has(MARKER):
+                return
+            with contextlib.suppress(FileExistsError), directory.create(MARKER) as file:
+                file.write(_TEXT.encode())
                 file.flush()
-            os.fsync(file.fileno())
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            with contextlib.suppress(OSError):
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+                os.fsync(file.fileno())
+            directory.fsync()
     except OSError as error:
         raise translate(error, str(folder)) from error

@@ -5,28 +5,25 @@ to disk first (the *intent*), so that after a crash the same call continues inst
 
 Files are moved with ``renameat2`` and ``RENAME_NOREPLACE``, so that a file is never in two places. Copies are
 published with ``link``. If a file system has neither, an empty file made with ``O_EXCL`` reserves the name, and a
-rename replaces it.
+rename replaces it. Folders are open all the time, so that no link below the roots is followed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
-import hashlib
-import itertools
 import json
 import os
-import shutil
 import stat
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from sorawatch.core.naming import numbered
+from sorawatch.core.naming import first_free
 from sorawatch.core.os_errors import translate
 from sorawatch.core.permissions import Permissions
+from sorawatch.edges.directories import Directory, opened, set_permissions
 from sorawatch.errors import Deferred
 
 if TYPE_CHECKING:
@@ -39,12 +36,7 @@ systems without links, such as rclone's. Their write cache knows the reserved na
 overwrite a file that was renamed to it with zero bytes."""
 _PREFIX, _SUFFIX = ".sorawatch-", ".part"
 _ACCESS_ERRORS = {errno.EACCES, errno.EPERM}
-_NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _BLOCK = 1 << 20
-
-_renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
-"""From <fcntl.h> and <stdio.h>; the module ``os`` has no rename that never replaces a file."""
 
 _UNCHANGED = Permissions()
 
@@ -63,6 +55,18 @@ class Item:
     """Whether to place a copy and leave the source where it is."""
     spare_name: str = ""
     """The name to use instead where ``name`` alone is taken, so that the others keep theirs."""
+    root: Path | None = None
+    """The folder below which no link is followed on the way to the source. None: the folder of the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """What was written to disk before anything was placed."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    """The names chosen, by the names wanted."""
+    temporary: dict[str, str] = field(default_factory=dict)
+    """The random names of temporary copies, by the names wanted."""
 
 
 def place(
@@ -80,30 +84,28 @@ def place(
         The names of all files of this intent, whether placed by this call or before, without those that were removed.
 
     Raises:
-        Blocked, Deferred: if the file system refuses. Nothing is lost; call again.
+        Blocked, Deferred: if the file system refuses, or a link is in the way. Nothing is lost; call again.
     """
-    target = root / folder
+    path = root / folder
     try:
-        make_below(root, target, access)
-        planned = _read_intent(intent)
-        with _names(items, target, planned) as names:
-            if names != planned:
-                write_durably(intent, json.dumps(names).encode())
-            missing = set()
-            for number, item in enumerate(items):
-                is_repeated = item.name in planned
-                if item.keep:
-                    set_permissions(item.source, access.file_mode, access.group)
-                place_at, temporary = target / names[item.name], _temporary(target, intent, item)
-                try:
-                    if not _place_one(item, place_at, temporary, is_repeated=is_repeated):
+        with opened(root, folder, access) as target:
+            planned = _read_intent(intent)
+            with _names(items, target, planned) as names:
+                missing = set()
+                if names != planned:
+                    _write_intent(intent, names)
+                for number, item in enumerate(items):
+                    placing = _Placing(item, target, names.names[item.name], names.temporary[item.name])
+                    try:
+                        is_there = placing.place(access, is_repeated=item.name in planned.names)
+                    except FileExistsError as error:
+                        _forget_names(intent, names, items[number:])
+                        raise Deferred(f"{path / placing.given} was just taken by somebody else") from error
+                    if not is_there:
                         missing.add(item.name)
-                except FileExistsError as error:
-                    _forget_names(intent, names, items[number:])
-                    raise Deferred(f"{target / names[item.name]} was just taken by somebody else") from error
-        return tuple(given for name, given in names.items() if name not in missing)
+        return tuple(given for name, given in names.names.items() if name not in missing)
     except OSError as error:
-        raise translate(error, str(_path_for_message(error, target))) from error
+        raise translate(error, str(_path_for_message(error, path))) from error
 
 
 def _path_for_message(error: OSError, target: Path) -> Path:
@@ -117,7 +119,7 @@ def _path_for_message(error: OSError, target: Path) -> Path:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write a whole file and its name to disk: temporary name, fsync, rename, fsync of the folder.
+    """Write a whole file of our own and its name to disk: temporary name, fsync, rename, fsync of the folder.
 
     Raises:
         OSError: as the system calls do.
@@ -133,63 +135,34 @@ def write_durably(path: Path, data: bytes) -> None:
 
 def fsync_folder(folder: Path) -> None:
     """Write the entries of a folder to disk. File systems that do not support this are accepted."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    with opened(folder) as directory:
+        directory.fsync()
+
+
+def _read_intent(intent: Path) -> _Intent:
+    """What was chosen before; empty if nothing was."""
     try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_FSYNC:
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def set_permissions(path: Path, mode: int | None, group: int | None) -> None:
-    """Set the permissions and group of a file or folder, as far as its file system and our rights allow."""
-    if group is not None:
-        with contextlib.suppress(OSError):
-            os.chown(path, -1, group)
-    if mode is not None:
-        with contextlib.suppress(OSError):
-            # Keep the setgid bit of a folder.
-            path.chmod(mode | (path.stat().st_mode & stat.S_ISGID))
-
-
-def make_below(root: Path, target: Path, access: Permissions) -> None:
-    """Make subfolders, but never ``root``: if it is missing, its share is not mounted."""
-    missing = [folder for folder in (target, *target.parents) if root in folder.parents and not folder.is_dir()]
-    for folder in reversed(missing):
-        try:
-            folder.mkdir()
-        except FileExistsError as error:
-            if not folder.is_dir():
-                raise Deferred(f"{folder} is in the way: a folder is needed there. Rename or remove it") from error
-        else:
-            set_permissions(folder, access.dir_mode, access.group)
-        fsync_folder(folder.parent)
-
-
-def _read_intent(intent: Path) -> dict[str, str]:
-    """The names chosen before, by the names wanted; empty if there are none."""
-    try:
-        return dict(json.loads(intent.read_bytes()))
+        written = json.loads(intent.read_bytes())
     except FileNotFoundError:
-        return {}
+        return _Intent()
+    if isinstance(written.get("names"), dict):
+        return _Intent(written["names"], written["temporary"])
+    # Before version 1 only the names were written.
+    return _Intent(written)
 
 
-def _forget_names(intent: Path, names: dict[str, str], unplaced: Sequence[Item]) -> None:
+def _write_intent(intent: Path, names: _Intent) -> None:
+    write_durably(intent, json.dumps({"names": names.names, "temporary": names.temporary}).encode())
+
+
+def _forget_names(intent: Path, names: _Intent, unplaced: Sequence[Item]) -> None:
     """Forget the names of items that are not placed yet, so that the next call chooses new ones."""
     wanted = {item.name for item in unplaced}
-    placed = {name: given for name, given in names.items() if name not in wanted}
+    placed = {name: given for name, given in names.names.items() if name not in wanted}
     if placed:
-        write_durably(intent, json.dumps(placed).encode())
+        _write_intent(intent, _Intent(placed, names.temporary))
     else:
         intent.unlink(missing_ok=True)
-
-
-def _temporary(target: Path, intent: Path, item: Item) -> Path:
-    """Where a copy is written. The same call after a crash overwrites what the first one left there."""
-    key = hashlib.sha256(os.fsencode(intent) + b"\0" + os.fsencode(item.name)).hexdigest()[:16]
-    return target / f"{_PREFIX}{key}{_SUFFIX}"
 
 
 def _is_temporary(path: Path) -> bool:
@@ -198,31 +171,39 @@ def _is_temporary(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _names(items: Sequence[Item], target: Path, planned: dict[str, str]) -> Iterator[dict[str, str]]:
+def _names(items: Sequence[Item], target: Directory, planned: _Intent) -> Iterator[_Intent]:
     """The names to give, by the names wanted. No other thread chooses them during the block."""
-    names = dict(planned)
-    if not _reserve({target / name for name in names.values()}):
-        raise Deferred(f"another file is just being placed at {target} under the same name")
+    names = dict(planned.names)
+    if not _reserve({target.path / name for name in names.values()}):
+        raise Deferred(f"another file is just being placed at {target.path} under the same name")
     try:
-        wanted = [item.name for item in items if item.name not in names]
-        spare = [item.spare_name or item.name for item in items if item.name not in names]
-        names |= _choose(wanted, spare, target)
-        yield names
+        new = [item for item in items if item.name not in names]
+        names |= _choose([item.name for item in new], [item.spare_name or item.name for item in new], target)
+        # A name that cannot be guessed, since others may write to the folder.
+        temporary = {item.name: f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}" for item in items}
+        yield _Intent(names, temporary | planned.temporary)
     finally:
         with _reservation_lock:
-            _reserved.difference_update(target / name for name in names.values())
+            _reserved.difference_update(target.path / name for name in names.values())
 
 
-def _choose(wanted: Sequence[str], spare: Sequence[str], target: Path) -> dict[str, str]:
+def _choose(wanted: Sequence[str], spare: Sequence[str], target: Directory) -> dict[str, str]:
     """Choose and reserve free names: ``wanted``, else ``spare``, else ``wanted`` with a number."""
-    for given in itertools.chain([tuple(wanted), tuple(spare)], itertools.islice(numbered(wanted), 1, None)):
-        paths = {target / name for name in given}
-        if _reserve(paths):
-            if not any(os.path.lexists(path) for path in paths):
-                return dict(zip(wanted, given, strict=True))
-            with _reservation_lock:
-                _reserved.difference_update(paths)
-    raise AssertionError("numbers do not end")
+    if not wanted:
+        return {}
+    while True:
+        given = next((names for names in (tuple(wanted), tuple(spare)) if _is_free(names, target)), None)
+        given = given or first_free(wanted, lambda names: _is_free(names, target))
+        # Another thread may have chosen them since.
+        if _reserve({target.path / name for name in given}):
+            return dict(zip(wanted, given, strict=True))
+
+
+def _is_free(names: Sequence[str], target: Directory) -> bool:
+    with _reservation_lock:
+        if not _reserved.isdisjoint(target.path / name for name in names):
+            return False
+    return not any(target.has(name) for name in names)
 
 
 def _reserve(paths: set[Path]) -> bool:
@@ -233,147 +214,204 @@ def _reserve(paths: set[Path]) -> bool:
         return True
 
 
-def _place_one(item: Item, target: Path, temporary: Path, *, is_repeated: bool) -> bool:
-    """Place one file. Returns False if there is nothing to place, and nothing was placed before."""
-    if is_repeated:
-        temporary.unlink(missing_ok=True)
-        _remove_reservation(target, temporary)
-    try:
-        source = os.lstat(item.source)
-    except (FileNotFoundError, NotADirectoryError):
-        return is_repeated and os.path.lexists(target)
-    placed = is_repeated and _is_published(item.source, target)
-    if not (placed or item.keep) and _move(item.source, target):
-        fsync_folder(target.parent)
-        fsync_folder(item.source.parent)
+@dataclass(frozen=True, slots=True)
+class _Placing:
+    """One item on its way into an open folder."""
+
+    item: Item
+    target: Directory
+    given: str
+    """Its name there."""
+    temporary: str
+    """The name of a temporary copy there."""
+
+    def place(self, access: Permissions, *, is_repeated: bool) -> bool:
+        """Place the file. Returns False if there is nothing to place, and nothing was placed before.
+
+        Args:
+            is_repeated: an earlier call may have been interrupted.
+        """
+        if is_repeated:
+            self.target.unlink(self.temporary, missing_ok=True)
+            self._remove_reservation()
+        root = self.item.root or self.item.source.parent
+        try:
+            with opened(root, self._source_folder(root)) as source:
+                self._place_from(source, source.lstat(self.item.source.name), access, is_repeated=is_repeated)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if error.filename is None or not str(self.item.source).startswith(str(error.filename)):
+                raise
+            return is_repeated and self.target.has(self.given)
         return True
-    if not placed:
-        _publish(item, target, temporary)
-    fsync_folder(target.parent)
-    if not item.keep:
-        _remove(item.source, source, target)
-    return True
 
+    def _source_folder(self, root: Path) -> str:
+        folder = self.item.source.parent.relative_to(root)
+        return "" if folder == Path() else str(folder)
 
-def _move(source: Path, target: Path) -> bool:
-    """Rename without ever replacing a file; False if the system cannot do that in one step."""
-    if _renameat2 is None:
-        return False
-    if _renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in _NO_LINKS | {errno.EINVAL}:
-        return False
-    raise OSError(code, os.strerror(code), str(source), None, str(target))
-
-
-def _is_published(source: Path, target: Path) -> bool:
-    """Whether an earlier call already published ``source`` at ``target``."""
-    try:
-        return _is_same(source, target) or (
-            os.lstat(source).st_size == os.lstat(target).st_size and _has_same_bytes(source, target)
-        )
-    except FileNotFoundError:
-        return False
-
-
-def _remove(source: Path, placed: os.stat_result, target: Path) -> None:
-    """Remove the source of a placed file, unless it was replaced by something newer."""
-    try:
-        now = os.lstat(source)
-        is_newer = (now.st_size, now.st_mtime_ns) != (placed.st_size, placed.st_mtime_ns)
-        if is_newer and not _is_same(source, target):
+    def _place_from(self, source: Directory, status: os.stat_result, access: Permissions, *, is_repeated: bool) -> None:
+        name = self.item.source.name
+        if self.item.keep:
+            with source.read(name) as file:
+                set_permissions(file.fileno(), access.file_mode, access.group)
+        placed = is_repeated and self._is_published(source)
+        if not (placed or self.item.keep) and source.move(name, self.target, self.given):
+            self.target.fsync()
+            source.fsync()
             return
-        os.unlink(source)
-    except FileNotFoundError:
-        return
-    fsync_folder(source.parent)
+        if not placed:
+            self._publish(source)
+        self.target.fsync()
+        if not self.item.keep:
+            self._remove(source, status)
 
-
-def _publish(item: Item, target: Path, temporary: Path) -> None:
-    refused = _link(item.source, target)
-    if refused and (item.keep or refused in _COPY_INSTEAD or not _rename(item.source, target)):
-        _publish_copy(item.source, target, temporary)
-
-
-def _publish_copy(source: Path, target: Path, temporary: Path) -> None:
-    try:
-        _copy(source, temporary)
-        if _link(temporary, target):
-            _rename(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _link(source: Path, target: Path) -> int:
-    """Link without ever replacing a file. Returns 0, or the error number if the file system has no links."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except FileExistsError:
-        # An NFS server that gets the request twice reports this about the link that it made the first time.
-        if not _is_same(source, target):
-            raise
-    except OSError as error:
-        if error.errno == errno.EIO and os.path.lexists(target):
-            # The link was made in spite of the error, or the name is taken.
-            if not _is_same(source, target):
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
-            return 0
-        if error.errno not in _NO_LINKS | _COPY_INSTEAD:
-            raise
-        return error.errno or 0
-    return 0
-
-
-def _remove_reservation(target: Path, temporary: Path) -> None:
-    """Remove the empty file with which an earlier call reserved the name, if this file system has no links."""
-    with contextlib.suppress(FileNotFoundError):
-        if _is_empty(target) and _link(target, temporary):
-            target.unlink()
-    temporary.unlink(missing_ok=True)
-
-
-def _copy(source: Path, temporary: Path) -> None:
-    """Copy to disk and compare, since on shares a size can be outdated and a writer may continue."""
-    with open(os.open(source, os.O_RDONLY | os.O_NOFOLLOW), "rb") as reader, open(temporary, "wb") as writer:
-        shutil.copyfileobj(reader, writer, _BLOCK)
-        writer.flush()
-        with contextlib.suppress(OSError):
-            shutil.copystat(source, temporary)
-        with contextlib.suppress(OSError):
-            os.chown(temporary, -1, os.fstat(reader.fileno()).st_gid)
-        os.fsync(writer.fileno())
-    if not _has_same_bytes(source, temporary):
-        raise Deferred(f"{source} changed while it was copied")
-
-
-def _rename(source: Path, target: Path) -> bool:
-    """Rename over an empty file that reserves the name; False if source and target are on different disks."""
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    try:
-        os.replace(source, target)
-    except OSError as error:
-        # A rename can succeed in spite of an error, so remove the target only if it is still empty.
-        if _is_empty(target):
-            os.unlink(target)
-        if error.errno == errno.EXDEV:
-            return False
-        raise
-    return True
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return os.path.samestat(os.lstat(one), os.lstat(other))
-
-
-def _is_empty(path: Path) -> bool:
-    status = os.lstat(path)
-    return stat.S_ISREG(status.st_mode) and status.st_size == 0
-
-
-def _has_same_bytes(one: Path, other: Path) -> bool:
-    with open(one, "rb") as first, open(other, "rb") as second:
-        while (data := first.read(_BLOCK)) == second.read(_BLOCK):
-            if not data:
+    def _is_published(self, source: Directory) -> bool:
+        """Whether an earlier call already published the file."""
+        try:
+            one, other = source.lstat(self.item.source.name), self.target.lstat(self.given)
+            if os.path.samestat(one, other):
                 return True
+            if one.st_size != other.st_size or not (stat.S_ISREG(one.st_mode) and stat.S_ISREG(other.st_mode)):
+                return False
+            with source.read(self.item.source.name) as first, self.target.read(self.given) as second:
+                return _have_same_bytes(first, second)
+        except FileNotFoundError:
+            return False
+
+    def _remove(self, source: Directory, placed: os.stat_result) -> None:
+        """Remove the source of a placed file, unless it was replaced by something newer."""
+        name = self.item.source.name
+        try:
+            if not _is_same_content(source.lstat(name), placed) and not self._is_target(source):
+                return
+            source.unlink(name)
+        except FileNotFoundError:
+            return
+        source.fsync()
+
+    def _is_target(self, source: Directory) -> bool:
+        return os.path.samestat(source.lstat(self.item.source.name), self.target.lstat(self.given))
+
+    def _publish(self, source: Directory) -> None:
+        refused = self._link(source, self.item.source.name)
+        if refused and (self.item.keep or refused in _COPY_INSTEAD or not self._rename(source, self.item.source.name)):
+            self._publish_copy(source)
+
+    def _publish_copy(self, source: Directory) -> None:
+        try:
+            with self.target.create(self.temporary) as writer:
+                self._copy(source, writer)
+                try:
+                    self.target.link_open_file(writer, self.given)
+                except FileNotFoundError as error:
+                    raise self._replaced() from error
+                except OSError as error:
+                    if error.errno not in _NO_LINKS | _COPY_INSTEAD:
+                        raise
+                    if not self._is_copy(writer, self.temporary):
+                        raise self._replaced() from error
+                    self._rename(self.target, self.temporary)
+                if not self._is_copy(writer, self.given):
+                    raise self._replaced()
+        finally:
+            self.target.unlink(self.temporary, missing_ok=True)
+
+    def _is_copy(self, writer: IO[bytes], name: str) -> bool:
+        """Whether ``name`` is still the file that we wrote."""
+        return os.path.samestat(os.fstat(writer.fileno()), self.target.lstat(name))
+
+    def _replaced(self) -> Deferred:
+        return Deferred(f"a temporary copy in {self.target.path} was replaced by somebody else", affects_all=True)
+
+    def _copy(self, source: Directory, writer: IO[bytes]) -> None:
+        """Copy to disk and compare, since on shares a size can be outdated and a writer may continue."""
+        with source.read(self.item.source.name) as reader:
+            before = os.fstat(reader.fileno())
+            while data := reader.read(_BLOCK):
+                writer.write(data)
+            writer.flush()
+            _copy_attributes(before, writer.fileno())
+            os.fsync(writer.fileno())
+            reader.seek(0)
+            writer.seek(0)
+            is_same = _have_same_bytes(reader, writer) and _is_same_content(os.fstat(reader.fileno()), before)
+        if not is_same:
+            raise Deferred(f"{self.item.source} changed while it was copied")
+
+    def _link(self, source: Directory, name: str) -> int:
+        """Link without ever replacing a file. Returns 0, or the error number if the file system has no links."""
+        try:
+            source.link(name, self.target, self.given)
+        except FileExistsError:
+            # An NFS server that gets the request twice reports this about the link that it made the first time.
+            if not self._is_linked(source, name):
+                raise
+        except OSError as error:
+            if error.errno == errno.EIO and self.target.has(self.given):
+                # The link was made in spite of the error, or the name is taken.
+                if not self._is_linked(source, name):
+                    taken = str(self.target.path / self.given)
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), taken) from error
+                return 0
+            if error.errno not in _NO_LINKS | _COPY_INSTEAD:
+                raise
+            return error.errno or 0
+        return 0
+
+    def _is_linked(self, source: Directory, name: str) -> bool:
+        return os.path.samestat(source.lstat(name), self.target.lstat(self.given))
+
+    def _rename(self, source: Directory, name: str) -> bool:
+        """Rename over an empty file that reserves the name; False if source and target are on different disks."""
+        self.target.create(self.given).close()
+        try:
+            source.replace(name, self.target, self.given)
+        except OSError as error:
+            # A rename can succeed in spite of an error, so remove the target only if it is still empty.
+            if self._is_empty():
+                self.target.unlink(self.given)
+            if error.errno == errno.EXDEV:
+                return False
+            raise
+        return True
+
+    def _remove_reservation(self) -> None:
+        """Remove the empty file with which an earlier call reserved the name, if this file system has no links."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._is_empty() and self._has_no_links():
+                self.target.unlink(self.given)
+        self.target.unlink(self.temporary, missing_ok=True)
+
+    def _has_no_links(self) -> bool:
+        try:
+            self.target.link(self.given, self.target, self.temporary)
+        except OSError as error:
+            if error.errno not in _NO_LINKS | _COPY_INSTEAD:
+                raise
+            return True
+        return False
+
+    def _is_empty(self) -> bool:
+        status = self.target.lstat(self.given)
+        return stat.S_ISREG(status.st_mode) and status.st_size == 0
+
+
+def _copy_attributes(status: os.stat_result, descriptor: int) -> None:
+    """Give an open file the times, the mode and the group of another, as far as its file system allows."""
+    with contextlib.suppress(OSError):
+        os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with contextlib.suppress(OSError):
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    with contextlib.suppress(OSError):
+        os.fchown(descriptor, -1, status.st_gid)
+
+
+def _is_same_content(one: os.stat_result, other: os.stat_result) -> bool:
+    """Whether this is the same file, and unchanged."""
+    return os.path.samestat(one, other) and (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
+
+
+def _have_same_bytes(first: IO[bytes], second: IO[bytes]) -> bool:
+    while (data := first.read(_BLOCK)) == second.read(_BLOCK):
+        if not data:
+            return True
     return False

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sorawatch.core.os_errors import translate
 from sorawatch.core.repeated_download import RepeatedDownload
+from sorawatch.edges.directories import make_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +55,7 @@ class Spool:
         """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.root)
         except OSError as error:
             raise translate(error, str(self.root)) from error
 

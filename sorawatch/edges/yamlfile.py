@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from sorawatch.core.naming import one_line
 from sorawatch.core.os_errors import translate
 from sorawatch.core.yaml_lines import instead, regular, rewritten, trimmed, with_comments
 from sorawatch.core.yaml_tree import MAX_BYTES, Invalid, Node, decode, find_control_character, resolve
+from sorawatch.edges.directories import NotAFile, opened_file
 from sorawatch.errors import Deferred, Problem
 
 if TYPE_CHECKING:
@@ -32,31 +32,28 @@ MAX_DEPTH = 16
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a small regular file. Symbolic links are not followed, and pipes do not block.
+    """The bytes of a small regular file, as `read_below`. A link in the path of its folder is followed."""
+    return read_below(path.parent, path.name)
+
+
+def read_below(root: Path, path: str) -> bytes:
+    """The bytes of a small regular file below ``root``. Symbolic links are not followed, and pipes do not block.
 
     Raises:
-        Invalid: a link, not a regular file, or over 64 KiB.
+        Invalid: not a regular file, or over 64 KiB.
         Deferred, Blocked: it cannot be read now; the message has the reason of the system.
     """
-    name = one_line(path.name)
+    name = one_line(path.rpartition("/")[2])
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode):
-                raise Invalid(Problem(name, "is not a regular file", "Put a plain file in its place."))
-            with open(descriptor, "rb", closefd=False) as file:
-                data = file.read(MAX_BYTES + 1)
-            after = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
+        with opened_file(root, path) as file:
+            before = os.fstat(file.fileno())
+            data = file.read(MAX_BYTES + 1)
+            after = os.fstat(file.fileno())
+    except NotAFile as error:
+        hint = "Put the file itself in its place."
+        raise Invalid(Problem(name, f"is {error.kind}, not a file", hint)) from error
     except OSError as error:
         match error.errno:
-            case errno.ELOOP:
-                hint = "Put the file itself in its place."
-                raise Invalid(Problem(name, "is a symbolic link", hint)) from error
-            case errno.ENXIO:  # a socket
-                raise Invalid(Problem(name, "is not a regular file", "Put a plain file in its place.")) from error
             case errno.EACCES | errno.EPERM:
                 raise Deferred(f"{name} may not be read by the user who runs sorawatch") from error
             case _:

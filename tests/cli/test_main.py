@@ -171,13 +171,16 @@ def test_check_names_every_problem_at_once(workspace: Workspace, tmp_path: Path)
     (tmp_path / "errors").rmdir()
     (tmp_path / "errors").write_text("not a folder")
     (tmp_path / "api.key").chmod(0o644)
+    workspace.write_config().chmod(0o666)
     told = workspace.cli("check", status=1)
     assert f"folders.outbox, {tmp_path}/outbox: there is no such folder" in told
     assert f"mkdir -p {tmp_path}/outbox" in told
     assert f"folders.errors, {tmp_path}/errors: it is not a folder" in told
     assert "everybody on this machine can read it" in told
+    assert "everybody on this machine can change it" in told
     assert f"chmod 600 {tmp_path}/api.key" in told
-    assert "3 things to fix" in told
+    assert f"chmod o-w {tmp_path}/config.yaml" in told
+    assert "4 things to fix" in told
 
 
 def test_a_folder_that_cannot_be_asked_after_is_named(workspace: Workspace) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import unicodedata
 from dataclasses import replace
-from itertools import islice
 from typing import Any, Literal
 
 import pytest
@@ -17,13 +16,14 @@ from sorawatch.core.naming import (
     LONGEST_NAME,
     clip_name,
     error_name,
+    first_free,
     fitted,
     full_name,
     job_id,
     likeness,
-    numbered,
     order_key,
     stem_of,
+    with_number,
 )
 from sorawatch.core.order import Fit, Focus, Order, Point, Size
 from sorawatch.core.pairing import IMAGE_SUFFIXES, Match, is_junk, pair
@@ -32,7 +32,7 @@ ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
 
 
 def second(*names: str) -> tuple[str, ...]:
-    return next(islice(numbered(names), 1, None))
+    return with_number(names, 2)
 
 
 def length(name: str) -> int:
@@ -117,10 +117,18 @@ def test_a_taken_name_gets_a_number_before_its_extension(names: list[str], expec
     assert second(*names) == tuple(expected)
 
 
-def test_the_names_as_they_are_come_first_then_two_and_up() -> None:
-    names = list(islice(numbered(["a.jpg", "a.txt"]), 12))
-    assert names[:3] == [("a.jpg", "a.txt"), ("a (2).jpg", "a (2).txt"), ("a (3).jpg", "a (3).txt")]
-    assert names[11] == ("a (12).jpg", "a (12).txt")
+@pytest.mark.parametrize("taken", [0, 1, 13, 14, 15, 30, 100, 99_999])
+def test_the_first_free_number_is_found_without_asking_for_all(taken: int) -> None:
+    used = {with_number(["a.jpg", "a.txt"], number) for number in range(2, 2 + taken)}
+    asked = []
+
+    def is_free(names: tuple[str, ...]) -> bool:
+        asked.append(names)
+        return names not in used
+
+    number = 2 + taken
+    assert first_free(["a.jpg", "a.txt"], is_free) == (f"a ({number}).jpg", f"a ({number}).txt")
+    assert len(asked) < 64
 
 
 def test_names_of_different_length_are_cut_alike() -> None:
@@ -155,7 +163,7 @@ def test_what_belongs_together_still_does_under_any_number(names: tuple[str, str
     image, sidecar = names
     together = tuple(name for name in names if name is not None)
     assume(pair(together).matches == (Match(image, sidecar),))
-    *moved, error = next(islice(numbered([*together, error_name(image)]), count, None))
+    *moved, error = with_number([*together, error_name(image)], count + 1)
     assert all(length(name) <= LONGEST_NAME for name in (*moved, error))
     assert all(os.fsdecode(os.fsencode(name)) == name for name in (*moved, error))
     assert pair(moved).matches == (Match(moved[0], moved[1] if sidecar else None),)
@@ -165,12 +173,12 @@ def test_what_belongs_together_still_does_under_any_number(names: tuple[str, str
     assert len({name[: name.rindex(number)] for name in (*moved, error)}) == 1
 
 
-@given(a_pair(), st.integers(0, 5), st.integers(0, 5))
+@given(a_pair(), st.integers(2, 7), st.integers(2, 7))
 @settings(deadline=None)
 def test_different_numbers_give_different_names(names: tuple[str, str | None], one: int, other: int) -> None:
     assume(one != other)
     together = [name for name in names if name is not None]
-    first, then = (next(islice(numbered(together), count, None)) for count in (one, other))
+    first, then = (with_number(together, number) for number in (one, other))
     assert not {*first} & {*then}
 
 

@@ -481,3 +481,10 @@ def test_any_sidecar_becomes_an_order_or_is_rejected(data: bytes) -> None:
             made = make_order([each, CONFIG], CATALOGUE)
             assert made.prompt == made.prompt.strip() != ""
             assert made.seconds in (CATALOGUE[made.model].seconds or [made.seconds])
+
+
+def test_of_many_problems_ten_are_named_and_the_rest_counted() -> None:
+    text = "prompt: waves\n" + "".join(f"key{number}: 1\n" for number in range(5_000))
+    *named, left = refusal(settings(text)).splitlines()
+    assert len(named) == 10
+    assert left == "and 4990 more"

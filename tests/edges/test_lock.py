@@ -14,7 +14,7 @@ import pytest
 
 from sorawatch.edges import lock
 from sorawatch.edges.lock import Lock
-from sorawatch.errors import Blocked, Deferred, UsageError
+from sorawatch.errors import Blocked, Deferred, InUse, UsageError
 from tests.support import texts
 
 HOLDER = """
@@ -121,11 +121,55 @@ def descriptors() -> int:
     return len([*Path("/proc/self/fd").iterdir()])
 
 
-def test_a_missing_file_is_not_made_unless_wanted(path: Path) -> None:
-    with pytest.raises(Deferred):
-        Lock.take(path, "the inbox", make=False)
-    assert not path.exists()
+def test_a_file_that_is_missing_is_not_locked(path: Path) -> None:
     assert not lock.is_locked(path)
+    assert not path.exists()
+
+
+def test_a_second_name_of_another_file_is_not_written_to(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("as it was")
+    path.hardlink_to(tmp_path / "victim")
+    with pytest.raises(Deferred, match="is not sorawatch's own file"):
+        Lock.take(path, "the inbox")
+    assert (tmp_path / "victim").read_text() == "as it was"
+
+
+def test_a_pipe_is_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(Deferred, match="is not sorawatch's own file"):
+        Lock.take(path, "the inbox")
+
+
+def test_nobody_else_can_open_it(path: Path) -> None:
+    Lock.take(path, "the inbox").release()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("is_exported", [True, False])
+def test_a_client_of_the_share_is_seen_by_a_lock_of_its_kind(path: Path, is_exported: bool) -> None:
+    """The server of a share takes POSIX locks for its clients."""
+    path.touch()
+    code = "import fcntl, sys; file = open(sys.argv[1], 'r+'); fcntl.lockf(file, fcntl.LOCK_EX); print(1, flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        client.stdout.readline()
+        assert lock.is_locked(path)
+        if is_exported:
+            with pytest.raises(InUse):
+                Lock.take(path, "the inbox", is_exported=True)
+        else:
+            Lock.take(path, "the state").release()
+        client.kill()
+
+
+def test_it_is_seen_by_clients_of_the_share(path: Path) -> None:
+    held = Lock.take(path, "the inbox", is_exported=True)
+    code = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    client = [sys.executable, "-c", code, str(path)]
+    assert b"BlockingIOError" in subprocess.run(client, capture_output=True, check=False).stderr
+    held.release()
+    subprocess.run(client, check=True)
 
 
 def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
@@ -146,13 +190,11 @@ class TestMarker:
         assert (tmp_path / lock.MARKER).read_text() == before
         lock.require_marker(tmp_path)
 
-    def test_a_marker_locked_and_signed_still_explains_itself(self, tmp_path: Path) -> None:
+    def test_a_marker_that_somebody_made_is_not_written_to(self, tmp_path: Path) -> None:
+        (tmp_path / "victim").touch()
+        (tmp_path / lock.MARKER).hardlink_to(tmp_path / "victim")
         lock.write_marker(tmp_path)
-        held = Lock.take(tmp_path / lock.MARKER, "the inbox", make=False)
-        text = (tmp_path / lock.MARKER).read_text()
-        held.release()
-        assert "leave this file where it is" in text
-        assert f"pid {os.getpid()} on" in text
+        assert (tmp_path / "victim").read_text() == ""
 
     def test_a_folder_without_it_is_a_share_not_mounted(self, tmp_path: Path) -> None:
         with pytest.raises(Blocked, match=r"has lost its file \.sorawatch, so its share is not mounted") as caught:

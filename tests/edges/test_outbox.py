@@ -198,7 +198,10 @@ class TestMeanwhile:
         newer = inbox / "newer"
         newer.write_text("newer")
         come = f"os.path.exists({str(newer)!r}) and os.replace({str(newer)!r}, {str(item.source)!r})"
-        assert at("open", f"if args[0] == {str(root)!r}: {come}", item, root, intent, system) == "placed"
+        assert (
+            at("call fsync", f"if args['self'].path == Path({str(root)!r}): {come}", item, root, intent, system)
+            == "placed"
+        )
         assert files(root) == {"a.jpg": "A"}
         assert files(inbox) == {"a.jpg": "newer"}
 
@@ -207,18 +210,21 @@ class TestMeanwhile:
     ) -> None:
         item = put(inbox, a_jpg="A")[0]
         change = f"open({str(item.source)!r}, 'w').write('later')"
-        told = at("shutil.copystat", change, item, other_disk, intent)
+        told = at("call _copy_attributes", change, item, other_disk, intent)
         assert "changed while it was copied" in told
         assert files(other_disk) == {}
         assert files(inbox) == {"a.jpg": "later"}
 
 
 def at(event: str, then: str, item: Item, root: Path, intent: Path, system: str = "linux") -> str:
-    """Place an item in a process in which ``then`` happens at the audit event; what came of it."""
+    """Place an item in a process in which ``then`` happens at the audit event, or at a ``call`` of a function.
+
+    Returns what came of it.
+    """
     code = f"""
 import os, sys
 from pathlib import Path
-from sorawatch.edges import outbox
+from sorawatch.edges import directories, outbox
 from tests.support import outbox_crashes
 outbox_crashes.pretend({system!r})
 busy = False
@@ -229,7 +235,11 @@ def hook(event, args):
         {then}
         busy = False
 item = outbox.Item(Path({str(item.source)!r}), {item.name!r}, keep={item.keep})
+def profile(frame, event, args):
+    if event == "call" and frame.f_code.co_filename in {{outbox.__file__, directories.__file__}}:
+        hook("call " + frame.f_code.co_name, frame.f_locals)
 sys.addaudithook(hook)
+sys.setprofile(profile)
 try:
     outbox.place([item], Path({str(root)!r}), "", Path({str(intent)!r}))
     print("placed")

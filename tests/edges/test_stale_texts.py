@@ -23,7 +23,7 @@ def write(folder: Path, *names: str, text: str = OURS) -> None:
 @pytest.mark.parametrize("name", ["beach.error.txt", "beach.jpg.error.txt", "trip/beach (2).error.txt"])
 def test_a_text_goes_when_its_pair_has_gone(tmp_path: Path, name: str) -> None:
     write(tmp_path, name, "beaches.jpg")
-    assert remove_stale_texts(tmp_path) == [tmp_path / name]
+    assert remove_stale_texts(tmp_path) == [name]
     assert not (tmp_path / name).exists()
     assert (tmp_path / "beaches.jpg").exists()
 
@@ -41,21 +41,21 @@ def test_a_text_goes_when_its_pair_has_gone(tmp_path: Path, name: str) -> None:
 def test_a_text_stays_while_a_file_of_its_pair_is_there(tmp_path: Path, image: str, text: str) -> None:
     write(tmp_path, image, text)
     assert remove_stale_texts(tmp_path) == []
-    assert not remove_if_stale(tmp_path / text)
+    assert not remove_if_stale(tmp_path, text)
     assert (tmp_path / text).exists()
 
 
 def test_a_sidecar_alone_keeps_no_text(tmp_path: Path) -> None:
     write(tmp_path, "beach.yaml", "beach.error.txt")
-    assert remove_stale_texts(tmp_path) == [tmp_path / "beach.error.txt"]
+    assert remove_stale_texts(tmp_path) == ["beach.error.txt"]
 
 
 def test_a_text_that_was_moved_along_with_its_pair_is_removed_there(tmp_path: Path) -> None:
     write(tmp_path, "beach.jpg", "beach.error.txt")
     write(tmp_path, "hill.error.txt", text="notes of a person")
-    assert remove_moved_text(tmp_path / "beach.error.txt")
-    assert not remove_moved_text(tmp_path / "hill.error.txt")
-    assert not remove_moved_text(tmp_path / "gone.error.txt")
+    assert remove_moved_text(tmp_path, "beach.error.txt")
+    assert not remove_moved_text(tmp_path, "hill.error.txt")
+    assert not remove_moved_text(tmp_path, "gone.error.txt")
     assert {path.name for path in tmp_path.iterdir()} == {"beach.jpg", "hill.error.txt"}
 
 
@@ -77,5 +77,5 @@ def test_links_and_pipes_are_neither_followed_nor_removed(tmp_path: Path) -> Non
 
 
 def test_a_text_or_a_folder_that_is_missing_is_no_error(tmp_path: Path) -> None:
-    assert not remove_if_stale(tmp_path / "none" / "beach.error.txt")
+    assert not remove_if_stale(tmp_path, "none/beach.error.txt")
     assert remove_stale_texts(tmp_path / "none") == []

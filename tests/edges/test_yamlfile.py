@@ -450,14 +450,20 @@ class TestRead:
         (tmp_path / "secret").write_text("prompt: x")
         path = tmp_path / "beach.yaml"
         path.symlink_to("secret")
-        with pytest.raises(Invalid, match=r"^beach\.yaml: is a symbolic link\. Put the file itself in its place\.$"):
+        with pytest.raises(
+            Invalid, match=r"^beach\.yaml: is a symbolic link, not a file\. Put the file itself in its place\.$"
+        ):
             yamlfile.read(path)
 
-    @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
-    def test_neither_a_pipe_nor_a_folder_is_waited_for(self, tmp_path: Path, make: Callable[[Path], None]) -> None:
+    @pytest.mark.parametrize(("make", "kind"), [(os.mkfifo, "a named pipe"), (os.mkdir, "a folder")])
+    def test_neither_a_pipe_nor_a_folder_is_waited_for(
+        self, tmp_path: Path, make: Callable[[Path], None], kind: str
+    ) -> None:
         path = tmp_path / "beach.yaml"
         make(path)
-        with pytest.raises(Invalid, match=r"^beach\.yaml: is not a regular file\. Put a plain file in its place\.$"):
+        with pytest.raises(
+            Invalid, match=rf"^beach\.yaml: is {kind}, not a file\. Put the file itself in its place\.$"
+        ):
             yamlfile.read(path)
 
     def test_a_file_that_vanished_is_no_verdict_on_it(self, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_what_the_server_writes_is_found_by_listing_and_waited_for_until_it_is_a
     assert workspace.simulator.ledger().creates == 1
     assert workspace.files("errors") == {}
     assert (workspace.processed / "beach.jpg").read_bytes() == data
-    assert [path.name for path in share.remote.iterdir()] == [".sorawatch"]
+    assert sorted(path.name for path in share.remote.iterdir()) == [".sorawatch", ".sorawatch.lock"]
 
 
 def test_a_picture_that_stays_damaged_counts_as_that_in_the_end(shares: Shares, share_workspace: Workspace) -> None:
@@ -201,16 +201,16 @@ def test_a_disk_unmounted_and_mounted_again_below_the_daemon(disks: Disks, stall
         workspace.simulator.finish_all()
         workspace.simulator.wait_for(lambda ledger: ledger.creates == 2)
         assert "by events" in watching(workspace)
-        assert locks(running.process.pid) == [str(disk.point / ".sorawatch")]
+        assert locks(running.process.pid) == [str(disk.point / ".sorawatch.lock")]
         workspace.simulator.finish_all()
         wait_until(lambda: len(workspace.files("processed")) == 4, told=lambda: reasons(workspace) + running.log)
     promises.keep(clips=2)
 
 
 def locks(pid: int) -> list[str]:
-    """The markers that a process holds open; one on a disk that is not mounted any more keeps that disk busy."""
+    """The markers and locks that a process holds open; one on a disk that is not mounted any more keeps that disk busy."""
     links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
-    return [link for link in links if link.endswith(".sorawatch")]
+    return [link for link in links if ".sorawatch" in link]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sorawatch.edges import outbox
+from sorawatch.edges import directories, outbox
 
 CALLS = {
     "x86_64": {"link": 86, "linkat": 265, "renameat2": 316},
@@ -127,7 +127,7 @@ class Placement:
 def die_at(line: int) -> None:
     """End this process, as SIGKILL would, at the so-manieth line that the outbox comes to."""
     left = line
-    watched = {outbox.__file__, shutil.__file__}
+    watched = {outbox.__file__, directories.__file__}
 
     def trace(frame, event, _argument):  # type: ignore[no-untyped-def]
         nonlocal left

@@ -24,6 +24,7 @@ from sorawatch.core.video_responses import Status, Video
 from sorawatch.daemon.actions.downloads import ClipDownloads
 from sorawatch.daemon.actions.lost_submit import LostSubmitSearch
 from sorawatch.edges import images, inbox, lock, mounts, outbox
+from sorawatch.edges.directories import opened
 from sorawatch.edges.spool import Spool, SpoolFile
 from sorawatch.edges.stale_texts import remove_if_stale, remove_moved_text
 from sorawatch.errors import (
@@ -155,7 +156,7 @@ class Performer:
         self._require_settled(job.pair)
         self._remove_stale_text(job.pair)
         try:
-            reference = self._pictures.prepare(self._folders.inbox / job.pair.path, request)
+            reference = self._pictures.prepare(self._folders.inbox / job.pair.path, request, self._folders.inbox)
         finally:
             # If the file has changed meanwhile, the reference may have been made from a partly written picture.
             self._require_settled(job.pair)
@@ -163,13 +164,18 @@ class Performer:
         return reference
 
     def _require_settled(self, pair: Pair) -> None:
-        if inbox.stamp(self._folders.inbox / pair.path) != pair.image_stamp:
+        if inbox.stamp(self._folders.inbox, pair.path) != pair.image_stamp:
             raise Deferred(f"{pair.image} was changed or taken away after it was listed")
 
     def _submit(self, job: Job) -> o.Outcome:
         order = job.order
         assert order is not None
-        if any(found != listed for found, listed in self._stamps(job.pair)):
+        try:
+            is_as_listed = all(found == listed for found, listed in self._stamps(job.pair))
+        except Deferred as error:
+            # This folder cannot be used now, for example since a link is in its place. Others can.
+            return o.TemporaryFailure(str(error), counts=False)
+        if not is_as_listed:
             why = f"{job.pair.image} or its sidecar was changed or taken away after it was listed"
             return o.TemporaryFailure(why, counts=False)
         reference = self._spool.reference(job.id) or self._prepared_again(job, order)
@@ -275,13 +281,13 @@ class Performer:
         root = self._folders.processed if has_clip else self._folders.errors
         work = self._spool.folder(job.id)
         pair = job.pair
-        source = self._folders.inbox / pair.folder
-        items = [outbox.Item(source / name, name) for name in pair.names] if self._is_unchanged(pair) else []
+        names = pair.names if self._is_unchanged(pair) else ()
+        items = [_item_of(self._folders.inbox, pair.folder, name) for name in names]
         try:
             work.mkdir(mode=0o700, exist_ok=True)
             if not has_clip:
                 self._remove_stale_text(pair)
-                has_pair = bool(items) and inbox.stamp(items[0].source) is not None
+                has_pair = bool(items) and inbox.stamp(self._folders.inbox, pair.path) is not None
                 text = self._written(work, error_text(job, has_pair=has_pair))
                 items.append(outbox.Item(text, error_name(pair.image), keep=True))
                 # Of two pictures of one stem, the second keeps its name too, because the advice names it.
@@ -303,8 +309,8 @@ class Performer:
         """Remove the text of a former failure, from which the pair was moved back into the inbox by hand."""
         text = error_name(pair.image)
         for name in (text, full_name(text, pair.image)):
-            remove_if_stale(self._folders.errors / pair.folder / name)
-            remove_moved_text(self._folders.inbox / pair.folder / name)
+            remove_if_stale(self._folders.errors, path_in(pair.folder, name))
+            remove_moved_text(self._folders.inbox, path_in(pair.folder, name))
 
     def _is_unchanged(self, pair: Pair) -> bool:
         """Whether the files in the inbox are those that the job was made from: changed files are another order.
@@ -315,40 +321,41 @@ class Performer:
         if any(found not in {None, listed} for found, listed in stamps.values()):
             return False
         has_sidecar = pair.sidecar is not None and stamps[pair.sidecar][0] is not None
-        return has_sidecar or not inbox.has_sidecar(self._folders.inbox / pair.folder, pair.image)
+        return has_sidecar or not inbox.has_sidecar(self._folders.inbox, pair.folder, pair.image)
 
     def _stamps(self, pair: Pair) -> Iterator[tuple[Stamp | None, Stamp | None]]:
         """For each file of a pair, its present stamp (None if it is missing), and its stamp when it was listed."""
-        folder = self._folders.inbox / pair.folder
         for name, listed in zip(pair.names, (pair.image_stamp, pair.sidecar_stamp), strict=False):
-            yield inbox.stamp(folder / name), listed
+            yield inbox.stamp(self._folders.inbox, path_in(pair.folder, name)), listed
 
     def _restore(self, job: Job) -> o.Outcome:
         texts = [name for name in job.filed if name.endswith(TEXT_SUFFIXES)]
         root = self._folders.of_filed(job)
         called = "errors" if root == self._folders.errors else "processed"
         lock.require_marker(root)
-        source = root / job.pair.folder
+        folder = job.pair.folder
         names = [name for name in job.filed if name not in texts]
         # A person may have written another sidecar there, as the text had asked for.
-        names += [name for name in inbox.sidecars(root / job.pair.folder, names[:1]) if name not in names]
-        items = [outbox.Item(source / name, name) for name in names]
+        names += [name for name in inbox.sidecars(root, folder, names[:1]) if name not in names]
+        items = [_item_of(root, folder, name) for name in names]
         intent = self._spool.folder(job.id) / SpoolFile.RESTORING
-        if not intent.exists() and all(inbox.stamp(item.source) is None for item in items):
+        if not intent.exists() and all(inbox.stamp(root, path_in(folder, name)) is None for name in names):
             hint = "Drop the pair into the inbox again."
             return o.PermanentFailure(f"{job.pair.image} is no longer in the {called} folder", hint)
         try:
             intent.parent.mkdir(mode=0o700, exist_ok=True)
-            placed = self._place(items, self._folders.inbox, job.pair.folder, intent)
-            for name in texts:
-                (source / name).unlink(missing_ok=True)
+            placed = self._place(items, self._folders.inbox, folder, intent)
+            if texts:
+                with opened(root, folder) as source:
+                    for name in texts:
+                        source.unlink(name, missing_ok=True)
         except OSError as error:
             raise translate(error, str(intent.parent)) from error
-        return o.Restored(self._pair_of(job.pair.folder, placed))
+        return o.Restored(self._pair_of(folder, placed))
 
     def _pair_of(self, folder: str, names: Sequence[str]) -> Pair | None:
         """The pair of these files in the inbox; the first name is that of the image. None if the image is missing."""
-        found = [(name, inbox.stamp(self._folders.inbox / folder / name)) for name in names]
+        found = [(name, inbox.stamp(self._folders.inbox, path_in(folder, name))) for name in names]
         match [(name, stamp) for name, stamp in found if stamp is not None]:
             case [(image, stamp), *sidecars] if image == names[0]:
                 return Pair(folder, image, stamp, *(sidecars[0] if sidecars else ()))
@@ -365,6 +372,11 @@ class Performer:
                 # Missing rights in one subfolder must not stop the orders in others.
                 raise Deferred(f"{error}. {error.hint}", affects_all=True) from error
             raise
+
+
+def _item_of(root: Path, folder: str, name: str) -> outbox.Item:
+    """A file below one of the four folders that is to be moved under its own name."""
+    return outbox.Item(root / folder / name, name, root=root)
 
 
 def _took(video: Video) -> int | None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sorawatch.core.another_take import has_renamed_sidecar, pair_after_move
-from sorawatch.core.job import Job, Pair, Stamp, State
+from sorawatch.core.job import Job, Pair, Stamp, State, path_in
 from sorawatch.core.lifecycle import reject
 from sorawatch.core.naming import job_id, one_line
 from sorawatch.core.pairing import is_defaults, is_yaml
@@ -86,7 +86,7 @@ class InboxScanner:
         self._defaults = defaults
         self._catalogue = catalogue
         self._check = check
-        self._folder_limits = FolderLimits(inbox.settle_seconds, lambda path: read_layer(inbox.root / path, path))
+        self._folder_limits = FolderLimits(inbox.settle_seconds, lambda path: read_layer(inbox.root, path, path))
 
     def scan(
         self,
@@ -150,7 +150,7 @@ class InboxScanner:
             if path not in bought and found.image_stamp in moved:
                 # Pictures of one size may have the same date, if their file system knows only seconds.
                 with suppress(Blocked, Deferred):
-                    digest = digest_of(self._inbox.root / path)
+                    digest = digest_of(self._inbox.root, path)
                     for former in moved[found.image_stamp]:
                         yield RenamedPair(former.path, pair_after_move(former, found), digest)
 
@@ -208,9 +208,9 @@ def _layers(
     """
     for path in applying:
         if path not in folder_defaults:
-            folder_defaults[path] = read_layer(root / path, path)
+            folder_defaults[path] = read_layer(root, path, path)
     layers = [folder_defaults[path] for path in applying]
-    return layers if sidecar is None else [read_layer(root / folder / sidecar, sidecar), *layers]
+    return layers if sidecar is None else [read_layer(root, path_in(folder, sidecar), sidecar), *layers]
 
 
 def new_job(found: NewPair, now: int) -> Job:
@@ -221,17 +221,22 @@ def new_job(found: NewPair, now: int) -> Job:
     return replace(job, order=found.order)
 
 
-def read_layer(path: Path, name: str) -> OrderSettings:
-    """The settings in a sidecar or a ``_defaults.yaml``. Errors in it are listed in their ``problems``.
+def read_layer(root: Path, path: str, name: str) -> OrderSettings:
+    """The settings in a sidecar or a ``_defaults.yaml`` below ``root``. Errors in it are listed in their ``problems``.
+
+    Args:
+        path: relative to ``root``.
+        name: what messages call it.
 
     Raises:
         Deferred, Blocked: if it cannot be read now.
     """
     name = one_line(name)
     try:
-        data = yamlfile.read(path)
-        if is_yaml(path.name):
-            return read_settings(yamlfile.load(data, name), of_folder=is_defaults(path.name))
+        data = yamlfile.read_below(root, path)
+        file_name = path.rpartition("/")[2]
+        if is_yaml(file_name):
+            return read_settings(yamlfile.load(data, name), of_folder=is_defaults(file_name))
         return read_prompt(data, name)
     except Invalid as invalid:
         return OrderSettings.unreadable(name, *invalid.problems)

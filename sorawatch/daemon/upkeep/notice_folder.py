@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sorawatch.core.os_errors import translate
-from sorawatch.edges import lock, outbox
-from sorawatch.errors import Deferred
+from sorawatch.edges import lock
+from sorawatch.edges.directories import Directory, NotAFile, opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,17 +33,13 @@ class NoticeFolder:
         Raises:
             Blocked, Deferred: if it cannot be written now, for example because the share is not mounted.
         """
-        path = self.root / folder / name
         lock.require_marker(self.root)
         try:
-            if folder:
-                outbox.make_below(self.root, path.parent, self.access)
-            self._require_no_link(folder)
-            if _is_ours(path, heading):
-                outbox.write_durably(path, text.encode("utf-8", "replace"))
-                outbox.set_permissions(path, self.access.file_mode, self.access.group)
+            with opened(self.root, folder, self.access) as directory:
+                if _is_ours(directory, name, heading):
+                    directory.write_durably(name, text.encode("utf-8", "replace"), self.access)
         except OSError as error:
-            raise translate(error, str(path)) from error
+            raise translate(error, str(self.root / folder / name)) from error
 
     def remove(self, folder: str, name: str, heading: str) -> None:
         """Remove a text that `put` has written, if it is still there.
@@ -53,27 +47,23 @@ class NoticeFolder:
         Raises:
             Blocked, Deferred: if it cannot be removed now.
         """
-        path = self.root / folder / name
         lock.require_marker(self.root)
         try:
-            self._require_no_link(folder)
-            if _is_ours(path, heading):
-                path.unlink(missing_ok=True)
+            with opened(self.root, folder) as directory:
+                if _is_ours(directory, name, heading):
+                    directory.unlink(name, missing_ok=True)
+        except FileNotFoundError:
+            return
         except OSError as error:
-            raise translate(error, str(path)) from error
-
-    def _require_no_link(self, folder: str) -> None:
-        if folder and (self.root / folder).is_symlink():
-            raise Deferred(f"{self.root / folder} is a symbolic link, which is never followed. Replace it by a folder")
+            raise translate(error, str(self.root / folder / name)) from error
 
 
-def _is_ours(path: Path, heading: str) -> bool:
-    """Whether there is no file at this path, or one that begins with ``heading``."""
+def _is_ours(directory: Directory, name: str, heading: str) -> bool:
+    """Whether there is no file of this name, or one that begins with ``heading``."""
     try:
-        status = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
+        with directory.read(name) as file:
+            return file.read(_MOST_READ).startswith(heading.encode())
+    except FileNotFoundError:
         return True
-    if not stat.S_ISREG(status.st_mode):
+    except NotAFile:
         return False
-    with open(path, "rb") as file:
-        return file.read(_MOST_READ).startswith(heading.encode())

@@ -36,6 +36,6 @@ class StaleTexts:
     def _search(self) -> None:
         try:
             for text in remove_stale_texts(self._errors):
-                logger.info("%s: removed, since its picture is no longer beside it", one_line(str(text)))
+                logger.info("%s: removed, since its picture is no longer beside it", one_line(text))
         finally:
             self._due_at = time.monotonic() + _INTERVAL

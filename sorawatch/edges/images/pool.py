@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from sorawatch.core.naming import one_line
 from sorawatch.edges.images.process import DEFAULT, Lost, ProcessLimits, WorkerProcess
 from sorawatch.edges.images.reference import Reference, ReferenceRequest
+from sorawatch.edges.images.source import opened_picture
 from sorawatch.edges.images.wire import Request, UnknownError, WorkerReply
 from sorawatch.errors import Damaged, Deferred, Rejected
 
@@ -55,41 +56,44 @@ class Pool:
                 worker.kill()
         self._end_idle()
 
-    def prepare(self, path: Path, reference_request: ReferenceRequest) -> Reference:
+    def prepare(self, path: Path, reference_request: ReferenceRequest, root: Path | None = None) -> Reference:
         """Make a reference from the picture at ``path``. Waits until a worker is free.
+
+        Args:
+            root: the folder below which no link is followed on the way to the picture. None: its own folder.
 
         Raises:
             Damaged: if it is not a picture, or incomplete.
             Rejected: if it can never become a reference: too large, too small, or needs more than a worker may use.
             Deferred: if it cannot be read now, changed while it was read, or no worker can be started.
         """
-        request = Request(path.absolute(), reference_request)
-        with self._free_workers:
-            reply = self._reply_to(request)
+        name, root = one_line(path.name), root or path.parent
+        with self._free_workers, opened_picture(root, str(path.relative_to(root))) as picture:
+            reply = self._reply_to(Request(name, reference_request), picture)
         match reply:
             case Reference():
                 return reply
             case Rejected() | Deferred():
                 raise reply
             case UnknownError():
-                raise RuntimeError(f"in a worker that was to decode {path.name}\n{reply.trace}")
+                raise RuntimeError(f"in a worker that was to decode {name}\n{reply.trace}")
 
-    def _reply_to(self, request: Request) -> WorkerReply:
+    def _reply_to(self, request: Request, picture: IO[bytes]) -> WorkerReply:
         while True:
             try:
                 worker, is_fresh = self._acquire()
             except OSError as error:
                 return Deferred(f"no process to decode pictures can be started: {error.strerror}")
             try:
-                reply = worker.ask(request)
+                reply = worker.ask(request, picture)
             except Lost as lost:
                 with self._lock:
                     self._busy.discard(worker)
                 if self._closed:
                     return Deferred("sorawatch is being stopped")
                 if lost.begun:
-                    logger.warning("%s: the process that decoded it ended (%s)", request.path, lost)
-                    return self._refusal(one_line(request.path.name), lost)
+                    logger.warning("%s: the process that decoded it ended (%s)", request.name, lost)
+                    return self._refusal(request.name, lost)
                 if is_fresh:
                     return Deferred(f"the process that decodes pictures ended before it began ({lost})")
                 # The worker ended while it was idle, not because of this picture. Try the next one.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import astuple, dataclass
+from typing import IO
 
 from sorawatch.edges.images.wire import Begun, Garbled, Request, WorkerReply, receive_reply, send_request
 
@@ -16,6 +19,10 @@ _COMMAND = (sys.executable, "-P", "-m", "sorawatch.edges.images.worker")
 _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 """Huge pages: without them a third of the time was spent on the 4 KiB pages of large images. Known to glibc since 2.35,
 see "Memory Allocation Tunables" in its manual; older ones ignore it."""
+
+_NEEDED = re.compile(r"PATH|PYTHON\w+|VIRTUAL_ENV|LD_\w+|LANG|LC_\w+|TZ|TMPDIR|GLIBC_TUNABLES|MALLOC_\w+")
+"""Environment variables that a worker gets: what Python and its libraries need to be found and to run. Others may be
+secrets, such as those of a server, a database or a proxy."""
 
 _KILL_SECONDS = 5.0
 """Seconds to wait for a killed process. One that hangs on a dead share may not end before the share is back."""
@@ -48,15 +55,15 @@ class WorkerProcess:
 
     def __init__(self, limits: ProcessLimits) -> None:
         """Raises: OSError: if it cannot be started."""
-        # A decoder needs no secrets.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SORAWATCH_")}
+        environment = {name: value for name, value in os.environ.items() if _NEEDED.fullmatch(name)}
         # Nothing is ever written to this pipe. It is closed when the daemon ends, which the worker notices.
         liveness, write_end = os.pipe()
         self._liveness = open(write_end, "wb", buffering=0)  # noqa: SIM115 -- as long as the process
+        self._requests, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._process = subprocess.Popen(  # noqa: S603 -- nothing in the command comes from outside
                 [*_COMMAND, *map(str, astuple(limits)), str(liveness)],
-                stdin=subprocess.PIPE,
+                stdin=worker_end.fileno(),
                 stdout=subprocess.PIPE,
                 env=_HUGE_PAGES | environment,
                 pass_fds=(liveness,),
@@ -65,17 +72,22 @@ class WorkerProcess:
             )
         except OSError:
             self._liveness.close()
+            self._requests.close()
             raise
         finally:
             os.close(liveness)
+            worker_end.close()
 
-    def ask(self, request: Request) -> WorkerReply:
-        """Send a request and wait for the reply. Raises: Lost: if there is none; then the process has been ended."""
+    def ask(self, request: Request, picture: IO[bytes]) -> WorkerReply:
+        """Send a request with its open picture and wait for the reply.
+
+        Raises:
+            Lost: if there is none; then the process has been ended.
+        """
         begun = False
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            send_request(self._process.stdin, request)
+            send_request(self._requests, request, picture)
             reply = receive_reply(self._process.stdout)
             if isinstance(reply, Begun):
                 begun = True
@@ -93,7 +105,7 @@ class WorkerProcess:
     def end(self) -> int:
         """Kill the process, close its pipes and wait for it. Returns its status, negative for a signal."""
         self.kill()
-        for pipe in (self._process.stdin, self._process.stdout, self._liveness):
+        for pipe in (self._requests, self._process.stdout, self._liveness):
             assert pipe is not None
             with suppress(OSError):
                 pipe.close()

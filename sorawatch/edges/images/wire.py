@@ -1,4 +1,4 @@
-"""The messages between the daemon and a worker, over two pipes.
+"""The messages between the daemon and a worker: requests over a socket, with the open picture, replies over a pipe.
 
 Requests are pickled, since a worker trusts the daemon. Replies are not: a worker that has just decoded a malicious file
 may send anything, so a reply is read as data, never as code.
@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import json
 import pickle
+import socket
 import struct
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from sorawatch.core.order import Size
 from sorawatch.edges.images.reference import Reference, ReferenceRequest, Thumbnail
 from sorawatch.errors import Damaged, Deferred, Rejected
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 MAX_REPLY = 1 << 30
 """Bytes: more than the largest reference has. A worker must not be able to fill the daemon's memory."""
+
+_LONGEST_REQUEST = 1 << 16
+"""Bytes. A request is sent as one packet."""
 
 _HEADER = struct.Struct(">QQ")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The absolute path of a picture, and how to make its reference."""
+    """The name of a picture, for messages, and how to make its reference."""
 
-    path: Path
+    name: str
     reference_request: ReferenceRequest
 
 
@@ -52,20 +53,20 @@ class Garbled(Exception):
     """The other side ended in the middle of a message, or sent an invalid one."""
 
 
-def send_request(pipe: IO[bytes], request: Request) -> None:
+def send_request(connection: socket.socket, request: Request, picture: IO[bytes]) -> None:
     """Raises: OSError: if the other end is closed."""
-    _send(pipe, pickle.dumps(request), b"")
+    socket.send_fds(connection, [pickle.dumps(request)], [picture.fileno()])
 
 
-def receive_request(pipe: IO[bytes]) -> Request | None:
-    """The next request; None if there are no more."""
-    try:
-        head, _ = _receive(pipe)
-    except Garbled:
+def receive_request(connection: socket.socket) -> tuple[Request, IO[bytes]] | None:
+    """The next request and its picture; None if there are no more."""
+    message, descriptors, _, _ = socket.recv_fds(connection, _LONGEST_REQUEST, 1)
+    if not message:
         return None
-    request = pickle.loads(head)  # noqa: S301 -- it comes from the process that started this one
+    (descriptor,) = descriptors
+    request = pickle.loads(message)  # noqa: S301 -- it comes from the process that started this one
     assert isinstance(request, Request)
-    return request
+    return request, open(descriptor, "rb")
 
 
 def send_reply(pipe: IO[bytes], reply: Begun | WorkerReply) -> None:

@@ -1,6 +1,7 @@
 """The worker: a restricted process that decodes one picture after the other for the ``Pool`` that started it.
 
-It ends when its standard input is closed, which happens when the daemon ends in any way.
+Requests come over a socket, its standard input. It ends when that is closed, which happens when the daemon ends in any
+way.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ import fcntl
 import os
 import resource
 import signal
+import socket
 import sys
 import traceback
 import warnings
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
-from sorawatch.core.naming import one_line
 from sorawatch.edges.images import pipeline, source, wire
 from sorawatch.edges.images.process import ProcessLimits
 from sorawatch.errors import Deferred, Rejected
@@ -37,17 +38,22 @@ def main() -> None:
     _silence()
     _confine(limits)
     warnings.simplefilter("ignore")
-    with suppress(BrokenPipeError):
-        while (request := wire.receive_request(sys.stdin.buffer)) is not None:
-            wire.send_reply(output, _reply_to(request, output, limits, int(liveness)))
+    with suppress(BrokenPipeError), socket.socket(fileno=0) as requests:
+        while (received := wire.receive_request(requests)) is not None:
+            request, picture = received
+            with picture:
+                reply = _reply_to(request, picture, output, limits, int(liveness))
+            wire.send_reply(output, reply)
 
 
-def _reply_to(request: wire.Request, output: BinaryIO, limits: ProcessLimits, liveness: int) -> wire.WorkerReply:
+def _reply_to(
+    request: wire.Request, picture: IO[bytes], output: BinaryIO, limits: ProcessLimits, liveness: int
+) -> wire.WorkerReply:
     try:
-        data = source.read(request.path)
+        data = source.read(picture, request.name)
         wire.send_reply(output, wire.Begun())
         with _time_limit(limits, liveness):
-            return pipeline.make(one_line(request.path.name), data, request.reference_request)
+            return pipeline.make(request.name, data, request.reference_request)
     except (Rejected, Deferred) as refusal:
         return refusal
     except BrokenPipeError:

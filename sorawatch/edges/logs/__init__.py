@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
 from typing import TYPE_CHECKING
 
 from sorawatch.core.os_errors import translate
+from sorawatch.edges.directories import private_opener
 from sorawatch.edges.logs.formats import JsonFormatter, PriorityFormatter, TextFormatter
 from sorawatch.edges.logs.journald import JournalHandler, sender
 from sorawatch.edges.logs.redaction import SECRETS
@@ -46,6 +48,13 @@ class LogFile(WatchedFileHandler):
             super().__init__(path, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise translate(error, str(path)) from error
+
+    def _open(self) -> TextIOWrapper:
+        file = open(  # noqa: SIM115 -- the handler closes it
+            self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=private_opener
+        )
+        assert isinstance(file, TextIOWrapper)
+        return file
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from sorawatch.core.os_errors import translate
+from sorawatch.edges.directories import make_private, private_opener
 from sorawatch.errors import Blocked, DamagedState
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ class SqliteFile:
         where = f"file:{quote(os.fsencode(self._path.absolute()))}?mode={open_mode}"
 
         def connect() -> sqlite3.Connection:
+            if open_mode == "rwc":
+                # SQLite gives its journal the permissions of the file.
+                with contextlib.suppress(OSError), open(self._path, "ab", opener=private_opener):
+                    make_private(self._path)
             connection = sqlite3.connect(
                 where, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from sorawatch.core.order import Aim, Fit, Size
-from sorawatch.edges.images import Pool, ReferenceRequest, source
+from sorawatch.edges.images import Pool, ReferenceRequest
 from sorawatch.errors import Damaged, Deferred, Rejected
 from tests.support.pictures import FREE, RED, SMALL, SORA, flat, made, near, prepare, save
 
@@ -202,7 +202,7 @@ def listener(path: Path) -> None:
     ("make", "kind"),
     [
         (link, "a symbolic link"),
-        (os.mkfifo, "a pipe or device"),
+        (os.mkfifo, "a named pipe"),
         (Path.mkdir, "a folder"),
         (listener, "a socket"),
     ],
@@ -236,7 +236,7 @@ def test_a_file_that_may_not_be_read_is_tried_again(tmp_path: Path) -> None:
     path = save(tmp_path, flat(RED), "a.png")
     path.chmod(0)
     with as_nobody(), pytest.raises(Deferred) as caught:
-        source.read(path)
+        prepare(path, FREE, SMALL, Fit.CROP)
     assert str(caught.value) == "a.png cannot be read: Permission denied. Let sorawatch's user read it"
 
 

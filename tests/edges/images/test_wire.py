@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import struct
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sorawatch.core.order import Aim, Fit, Focus, Model, Point, Size
+from sorawatch.core.order import Aim, Fit, Model, Point, Size
 from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.edges.images import Reference, ReferenceRequest, Thumbnail, wire
 from sorawatch.errors import Damaged, Deferred, Rejected
@@ -66,19 +67,27 @@ def test_refusals_arrive_as_they_were_sent() -> None:
     assert received(sent(wire.UnknownError("trace"))) == wire.UnknownError("trace")
 
 
-def test_a_request_arrives_as_it_was_sent() -> None:
+def test_a_request_arrives_as_it_was_sent(tmp_path: Path) -> None:
     model = Model("sora-2", (Size(720, 1280),), (4,))
     wish = ReferenceRequest(
         model, Aim.AUTO, Fit.CROP, Point(0.1, 1), ReferenceOptions(Format.WEBP, 80, (1, 2, 3), 2.5), Size(40, 30)
     )
-    request = wire.Request(Path("/inbox/a\udcff.jpg"), wish)
-    pipe = io.BytesIO()
-    wire.send_request(pipe, request)
-    wire.send_request(pipe, wire.Request(Path("/b"), ReferenceRequest(model, Size(1, 1), Fit.PAD, Focus.EDGES)))
-    pipe.seek(0)
-    assert wire.receive_request(pipe) == request
-    assert wire.receive_request(pipe) is not None
-    assert wire.receive_request(pipe) is None
+    request = wire.Request("a\udcff.jpg", wish)
+    (tmp_path / "picture").write_bytes(b"its bytes")
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        with open(tmp_path / "picture", "rb") as picture:
+            wire.send_request(ours, request, picture)
+            wire.send_request(ours, wire.Request("b", ReferenceRequest(model, Size(1, 1), Fit.PAD)), picture)
+        received = wire.receive_request(theirs)
+        assert received is not None
+        with received[1] as picture:
+            assert (received[0], picture.read()) == (request, b"its bytes")
+        second = wire.receive_request(theirs)
+        assert second is not None
+        second[1].close()
+        ours.close()
+        assert wire.receive_request(theirs) is None
 
 
 json_values = st.recursive(
