@@ -14,14 +14,15 @@ from urllib.parse import quote, urljoin
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from tenacity import Retrying, retry_if_exception, retry_if_result, stop_after_attempt, wait_random
 from urllib3.filepost import encode_multipart_formdata
 
 from sorawatch.core import video_responses
 from sorawatch.core.clip_links import clip_links, holds_clip
+from sorawatch.core.error_bodies import quote as quote_text
 from sorawatch.core.refusals import KEY_HINT
 from sorawatch.core.video_responses import HttpResponse, Page, Video
+from sorawatch.edges.api.connections import Exchange
 from sorawatch.edges.api.fetching import MAX_RESPONSE, Refusal, fetch, unpack
 from sorawatch.edges.api.range_download import Part
 from sorawatch.edges.api.transport import REQUEST_ERRORS, Auth, Body, Session, chunks, origin, root_cause
@@ -93,7 +94,7 @@ class VideoApi:
         self._extra_headers = dict(headers or {})
         self._secrets = tuple(secret for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH)
         self.dialect = dialect
-        self._session = self._open_session(pool_size, follow=True)
+        self._session = self._open_session(pool_size)
 
     def close(self) -> None:
         """Close the connections. No method may be called after this."""
@@ -128,7 +129,8 @@ class VideoApi:
         body, auth = Body(data), self._auth()
         try:
             with (
-                self._open_session(1, follow=False) as session,
+                Exchange().active(),
+                self._open_session(1) as session,
                 session.post(
                     f"{self._base_url}/videos",
                     data=body,
@@ -136,6 +138,7 @@ class VideoApi:
                     auth=auth,
                     timeout=self._timeout,
                     stream=True,
+                    allow_redirects=False,
                 ) as stream,
             ):
                 response = self._read(stream, auth)
@@ -178,7 +181,11 @@ class VideoApi:
             Rejected: the clip has expired.
             Blocked: the key is refused, or the disk is full.
         """
-        auth, target = self._auth(), Part(part)
+        with Exchange().active():
+            return self._download(video_id, Part(part))
+
+    def _download(self, video_id: str, target: Part) -> int:
+        auth = self._auth()
         refusal = fetch(self._session, f"{self._url(video_id)}/content", auth, self._timeout, target)
         if refusal is None:
             return target.size
@@ -226,13 +233,8 @@ class VideoApi:
     def _url(self, video_id: str) -> str:
         return f"{self._base_url}/videos/{quote(video_id, safe='')}"
 
-    def _open_session(self, pool_size: int, *, follow: bool) -> Session:
-        session = Session(frozenset({"Authorization", self.dialect.auth, *self._extra_headers}), follow=follow)
-        session.headers.update(self._headers)
-        adapter = HTTPAdapter(pool_maxsize=pool_size, max_retries=0)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        return session
+    def _open_session(self, pool_size: int) -> Session:
+        return Session(self._base_url, pool_size, self._headers)
 
     def _auth(self) -> Auth:
         key = None if self.dialect.auth == "none" else self._key()
@@ -244,11 +246,12 @@ class VideoApi:
         auth, timeout = self._auth(), (self._timeout[0], seconds or self._timeout[1])
 
         def once() -> HttpResponse:
-            with self._session.fetch(url, params, auth, timeout) as response:
+            with self._session.fetch(url, auth, timeout, params=params) as response:
                 return self._read(response, auth)
 
         try:
-            return _RETRYING(once)
+            with Exchange().active():
+                return _RETRYING(once)
         except REQUEST_ERRORS as error:
             raise _out_of_reach(error) from error
 
@@ -268,7 +271,7 @@ class VideoApi:
     def _clip_error(self, refusal: Refusal) -> Deferred | Rejected | Blocked:
         if origin(refusal.url) != origin(self._base_url):
             # A signed link has expired, for example. The key is fine, and the next request gets a new link.
-            host = origin(refusal.url)[1]
+            host = quote_text(origin(refusal.url)[1] or "")
             return Deferred(f"{host}, where the server keeps its clips, answered {refusal.response}")
         return video_responses.content_refusal(refusal.response, time.time())
 

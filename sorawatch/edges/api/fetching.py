@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.video_kinds import HEAD, is_text, kind_of
 from sorawatch.core.video_responses import HttpResponse
+from sorawatch.edges.api.connections import LocalAddressError
 from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.edges.api.transport import REQUEST_ERRORS, chunks, root_cause
 from sorawatch.errors import Deferred
@@ -42,13 +43,13 @@ def fetch(session: Session, url: str, auth: Auth, timeout: tuple[float, float], 
         timeout: seconds to wait for the connection, and for data after that.
 
     Raises:
-        Deferred: interrupted, or not the rest of the clip in ``target``.
+        Deferred: interrupted, or not the rest of the clip in ``target``, or redirected to a local address.
         Blocked: the disk is full.
     """
     start = max(target.size - OVERLAP, 0)
     headers = {"Range": f"bytes={start}-"} if start else {}
     try:
-        with session.get(url, headers=headers, auth=auth, timeout=timeout, stream=True) as response:
+        with session.fetch(url, auth, timeout, headers=headers) as response:
             if response.status_code == 416:
                 target.restart()
                 raise Deferred(
@@ -61,6 +62,8 @@ def fetch(session: Session, url: str, auth: Auth, timeout: tuple[float, float], 
             total = target.begin(response, start)
             for chunk in chain([head], body):
                 target.append(chunk)
+    except LocalAddressError as error:
+        raise Deferred(f"the clip cannot be downloaded from where the server sends us: {error}") from error
     except REQUEST_ERRORS as error:
         raise Deferred(f"the download was interrupted ({root_cause(error)})", affects_all=True) from error
     target.finish(total)

@@ -91,12 +91,14 @@ class Server:
     ) -> None:
         self.script = list(script)
         self.requests: list[Request] = []
+        self.connections = 0
         self.respond = respond
-        self._listener = socket.create_server((host, 0))
+        self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._released = threading.Event()
-        self.url = f"http://{host}:{self._listener.getsockname()[1]}"
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -115,17 +117,16 @@ class Server:
         self._listener.close()
 
     def _accept(self) -> None:
-        number = 0
         while True:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            thread = threading.Thread(target=self._serve, args=(connection, number))
+            thread = threading.Thread(target=self._serve, args=(connection, self.connections))
             with self._lock:
                 self._threads.append(thread)
+                self.connections += 1
             thread.start()
-            number += 1
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         with self._lock:
