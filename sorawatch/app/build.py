@@ -213,6 +213,7 @@ def opened(
                 admission(config),
                 watch.rescan_seconds,
                 config.keep_days,
+                config.api.timeout_seconds,
                 key.fingerprint if key else lambda: None,
                 ConfigFile(str(config.path), config.digest),
             )

@@ -20,12 +20,14 @@ from urllib3.filepost import encode_multipart_formdata
 from sorawatch.core import video_responses
 from sorawatch.core.clip_links import clip_links, holds_clip
 from sorawatch.core.error_bodies import quote as quote_text
+from sorawatch.core.local_addresses import Reach
 from sorawatch.core.refusals import KEY_HINT
 from sorawatch.core.video_responses import HttpResponse, Page, Video
-from sorawatch.edges.api.connections import Exchange
+from sorawatch.edges.api.deadlines import Exchange, TransferLimits, Watch
 from sorawatch.edges.api.fetching import MAX_RESPONSE, Refusal, fetch, unpack
 from sorawatch.edges.api.range_download import Part
-from sorawatch.edges.api.transport import REQUEST_ERRORS, Auth, Body, Session, chunks, origin, root_cause
+from sorawatch.edges.api.request_errors import REQUEST_ERRORS, root_cause
+from sorawatch.edges.api.transport import Auth, Body, Session, chunks, origin
 from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
 
 if TYPE_CHECKING:
@@ -67,12 +69,14 @@ class VideoApi:
         base_url: what ``/videos`` follows, such as ``https://api.apiyi.com/v1``.
         key: returns the API key, or None for a server without keys. Called for every request, so that the key may
             change.
-        timeout_seconds: how long the server may stay silent.
+        timeout_seconds: how long a request may take, with its answer. An upload, and the body of a clip, may take
+            longer, as ``limits`` says. Only the time to resolve the name of the host is up to the system.
         pool_size: connections kept open, ideally one for each thread.
         headers: sent with every request, to this server only.
         secrets: values of ``headers`` that must not appear in messages.
         user_agent: the ``User-Agent``.
         dialect: how the server's form differs from that of the reference contract.
+        limits: how slow uploads and downloads may be.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class VideoApi:
         headers: Mapping[str, str] | None = None,
         secrets: Collection[str] = (),
         dialect: Dialect = REFERENCE,
+        limits: TransferLimits = TransferLimits(),  # noqa: B008 -- it is frozen
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._key = key
@@ -94,11 +99,14 @@ class VideoApi:
         self._extra_headers = dict(headers or {})
         self._secrets = tuple(secret for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH)
         self.dialect = dialect
+        self._limits = limits
+        self._watch = Watch()
         self._session = self._open_session(pool_size)
 
     def close(self) -> None:
         """Close the connections. No method may be called after this."""
         self._session.close()
+        self._watch.close()
 
     def submit(
         self, *, model: str, prompt: str, size: str, seconds: str, reference: bytes, file_name: str, mime: str
@@ -127,21 +135,23 @@ class VideoApi:
         except UnicodeEncodeError as error:
             raise Rejected("the prompt contains half a character, which cannot be sent", "Write it again.") from error
         body, auth = Body(data), self._auth()
+        allowed = self._timeout[1] + len(data) / self._limits.upload_rate
         try:
             with (
-                Exchange().active(),
+                self._exchange(allowed) as exchange,
                 self._open_session(1) as session,
                 session.post(
                     f"{self._base_url}/videos",
                     data=body,
                     headers={"Content-Type": content_type},
                     auth=auth,
-                    timeout=self._timeout,
+                    # The system still sends much of the upload when it is handed over.
+                    timeout=(self._timeout[0], allowed),
                     stream=True,
                     allow_redirects=False,
                 ) as stream,
             ):
-                response = self._read(stream, auth)
+                response = self._read(stream, auth, exchange)
         except REQUEST_ERRORS as error:
             if body.was_read:
                 raise Unresolved(f"the answer to the submit was lost ({root_cause(error)})") from error
@@ -181,19 +191,15 @@ class VideoApi:
             Rejected: the clip has expired.
             Blocked: the key is refused, or the disk is full.
         """
-        with Exchange().active():
-            return self._download(video_id, Part(part))
-
-    def _download(self, video_id: str, target: Part) -> int:
-        auth = self._auth()
-        refusal = fetch(self._session, f"{self._url(video_id)}/content", auth, self._timeout, target)
+        auth, target, reaches = self._auth(), Part(part), set[Reach]()
+        refusal = self._fetch(f"{self._url(video_id)}/content", auth, target, reaches)
         if refusal is None:
             return target.size
         error, failures = self._clip_error(refusal), []
         if isinstance(error, Deferred) and (error.retry_after is not None or refusal.response.effective_status == 429):
             raise error
         for link in self._links(refusal, video_id):
-            why = self._follow(link, auth.without_key(), target)
+            why = self._follow(link, auth.without_key(), target, reaches)
             if not why:
                 return target.size
             failures.append(why)
@@ -201,14 +207,17 @@ class VideoApi:
             error.args = (". ".join((str(error), *failures)),)
         raise error
 
-    def _follow(self, link: str, auth: Auth, target: Part) -> str:
+    def _fetch(self, url: str, auth: Auth, target: Part, reaches: set[Reach]) -> Refusal | None:
+        return fetch(self._session, url, auth, self._timeout, self._exchange(self._timeout[1], reaches), target)
+
+    def _follow(self, link: str, auth: Auth, target: Part, reaches: set[Reach]) -> str:
         """Download the clip at ``link`` into ``target``. Returns an empty text, or a sentence why it failed."""
         size_before = target.size
         try:
             if holds_clip(link):
                 unpack(link, target)
                 return ""
-            refusal = fetch(self._session, link, auth, self._timeout, target)
+            refusal = self._fetch(link, auth, target, reaches)
         except Deferred as error:
             if target.size > size_before:
                 raise
@@ -233,6 +242,9 @@ class VideoApi:
     def _url(self, video_id: str) -> str:
         return f"{self._base_url}/videos/{quote(video_id, safe='')}"
 
+    def _exchange(self, seconds: float, reaches: set[Reach] | None = None) -> Exchange:
+        return Exchange(self._watch, seconds, self._limits, set() if reaches is None else reaches)
+
     def _open_session(self, pool_size: int) -> Session:
         return Session(self._base_url, pool_size, self._headers)
 
@@ -246,25 +258,25 @@ class VideoApi:
         auth, timeout = self._auth(), (self._timeout[0], seconds or self._timeout[1])
 
         def once() -> HttpResponse:
+            exchange.check()
             with self._session.fetch(url, auth, timeout, params=params) as response:
-                return self._read(response, auth)
+                return self._read(response, auth, exchange)
 
         try:
-            with Exchange().active():
+            with self._exchange(timeout[1]) as exchange:
                 return _RETRYING(once)
         except REQUEST_ERRORS as error:
             raise _out_of_reach(error) from error
 
-    def _read(self, response: Response, auth: Auth) -> HttpResponse:
+    @staticmethod
+    def _read(response: Response, auth: Auth, exchange: Exchange) -> HttpResponse:
         """The whole response, with the key redacted if it is in it. Raises if it is too long or too slow."""
-        deadline = time.monotonic() + self._timeout[1]
         body = bytearray()
         for chunk in chunks(response):
             body += chunk
             if len(body) > MAX_RESPONSE:
                 raise ValueError(f"the answer has more than {MAX_RESPONSE} bytes")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the answer took longer than {self._timeout[1]:g} s")
+        exchange.check()
         headers = {name: auth.redact(value) for name, value in response.headers.items()}
         return HttpResponse(response.status_code, headers, auth.redact_bytes(bytes(body)))
 

@@ -1,4 +1,4 @@
-"""The connections of the client: which addresses they may lead to.
+"""The connections of the client: which addresses they may lead to, and what ends them.
 
 A server can answer with a link or a redirect to any address. Those that lead to this machine or to its network segment
 could reach services that trust their neighbours, so they are refused, unless the server itself answers from there.
@@ -7,8 +7,7 @@ could reach services that trust their neighbours, so they are refused, unless th
 from __future__ import annotations
 
 import socket
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
@@ -18,13 +17,12 @@ from urllib3.util import parse_url
 
 from sorawatch.core.error_bodies import quote
 from sorawatch.core.local_addresses import Reach, is_loopback_host, reach_of
+from sorawatch.edges.api.deadlines import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from requests import PreparedRequest, Response
-
-_EXCHANGE: ContextVar[Exchange] = ContextVar("exchange")
 
 
 class LocalAddressError(ValueError):
@@ -32,23 +30,6 @@ class LocalAddressError(ValueError):
 
     def __init__(self, host: str, reach: Reach) -> None:
         super().__init__(f"it leads to {quote(host)}, a {reach} address, which is not followed")
-
-
-class Exchange:
-    """The requests of one call of a client, in one thread."""
-
-    def __init__(self) -> None:
-        self.reaches: set[Reach] = set()
-        """The reach of the addresses from which the server answered. Links may lead there too."""
-
-    @contextmanager
-    def active(self) -> Iterator[Exchange]:
-        """All requests of this thread belong to this exchange until the block ends."""
-        token = _EXCHANGE.set(self)
-        try:
-            yield self
-        finally:
-            _EXCHANGE.reset(token)
 
 
 class _Connection(HTTPConnection):
@@ -61,6 +42,12 @@ class _Connection(HTTPConnection):
     _reach: Reach | None = None
 
     def _new_conn(self) -> socket.socket:
+        # Before the handshake of TLS, and before the answer of a proxy.
+        connection = self._connected()
+        Exchange.current().use(connection)
+        return connection
+
+    def _connected(self) -> socket.socket:
         if not self.is_direct:
             return super()._new_conn()
         is_server = (self.host, self.port) == self.server
@@ -81,15 +68,23 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         super().connect()
-        self._note_reach()
+        self._join_exchange()
+
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        # A connection that was shut down looks like the end of the proxy's answer.
+        Exchange.current().check()
 
     def putrequest(self, *args: Any, **options: Any) -> None:
-        self._note_reach()
+        if self.sock is not None:
+            self._join_exchange()
         super().putrequest(*args, **options)
 
-    def _note_reach(self) -> None:
+    def _join_exchange(self) -> None:
+        exchange = Exchange.current()
+        exchange.use(self.sock)
         if self._reach is not None:
-            _EXCHANGE.get().reaches.add(self._reach)
+            exchange.reaches.add(self._reach)
 
 
 class Adapter(HTTPAdapter):
@@ -153,5 +148,5 @@ def _check_address(host: str, address: str) -> None:
 
 
 def _check_reach(host: str, reach: Reach) -> None:
-    if reach not in _EXCHANGE.get().reaches:
+    if reach not in Exchange.current().reaches:
         raise LocalAddressError(host, reach)

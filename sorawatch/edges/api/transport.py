@@ -6,25 +6,20 @@ import io
 import re
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import requests
-import urllib3
 from requests.auth import AuthBase
 from requests.utils import requote_uri
 from urllib3.util import parse_url
 
-from sorawatch.core.error_bodies import quote
 from sorawatch.edges.api.connections import Adapter
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from requests import PreparedRequest, Response
-
-REQUEST_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
-"""What a request may raise: errors of requests, urllib3 or the socket, and ValueError for invalid redirects."""
 
 MAX_REDIRECTS = 5
 _CHUNK = 1 << 18
@@ -183,14 +178,6 @@ def chunks(response: Response) -> Iterator[bytes]:
     """The decoded body, in pieces as they arrive."""
     while chunk := response.raw.read1(_CHUNK, decode_content=True):
         yield chunk
-
-
-def root_cause(error: BaseException) -> str:
-    """The message of the innermost cause of ``error``; the outer ones only add addresses and class names."""
-    for _ in range(8):
-        causes = (error.__cause__, getattr(error, "reason", None), *reversed(error.args))
-        error = next((cause for cause in causes if isinstance(cause, BaseException)), error)
-    return quote(str(error) or type(error).__name__)
 
 
 def origin(url: str | None) -> tuple[str | None, str | None, int | None]:

@@ -65,10 +65,13 @@ class Request:
 
 @dataclass
 class Reply:
-    """What the server does with a request: these bytes, then it keeps, closes or resets the connection, or hangs."""
+    """What the server does with a request: these bytes, then it keeps, closes or resets the connection, or hangs, or
+    repeats other bytes, with a pause of some seconds between, until the client closes the connection."""
 
     data: bytes = b""
     then: str = "keep"
+    repeated: bytes = b""
+    pause: float = 0.01
 
 
 def reply(status: int, body: bytes | object = b"", *, then: str = "keep", cut: int = 0, **headers: str) -> Reply:
@@ -143,6 +146,11 @@ class Server:
                     return
                 if answer.then == "hang":
                     self._released.wait()
+                while answer.then == "repeat" and not self._released.wait(answer.pause):
+                    try:
+                        connection.sendall(answer.repeated)
+                    except OSError:
+                        return
                 if answer.then == "reset":
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 if answer.then != "keep":

@@ -1,0 +1,57 @@
+"""A server that sends for ever, with the whole daemon: nothing is paid for twice, and nothing stops the daemon's end."""
+
+from __future__ import annotations
+
+import pytest
+
+from sorawatch.simulator import Fault
+from tests.support.workspace import Workspace, wait_until
+
+ENDLESS = ["endless_status", "endless_continue", "endless_headers", "endless_body", "endless_gzip"]
+PAUSE = 0.02
+"""Seconds between two pieces of an endless answer."""
+
+
+@pytest.fixture
+def impatient(workspace: Workspace) -> Workspace:
+    workspace.set("api", timeout_seconds=0.5)
+    workspace.drop("beach.jpg")
+    return workspace
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_endless_answer_to_an_accepted_submit_is_found_in_the_list(impatient: Workspace, kind: str) -> None:
+    impatient.simulator.inject(Fault(kind, on="create", seconds=PAUSE))
+    assert impatient.run_once()
+    assert list(impatient.files("outbox")) == ["beach.mp4"]
+    assert impatient.simulator.ledger().creates == 1
+    assert "uncertain" in impatient.states("beach.jpg")
+
+
+@pytest.mark.parametrize("on", ["retrieve", "content"])
+@pytest.mark.parametrize("kind", ["endless_continue", "endless_body"])
+def test_an_endless_answer_to_a_poll_or_a_download_is_asked_for_again(impatient: Workspace, kind: str, on: str) -> None:
+    impatient.simulator.inject(Fault(kind, on=on, seconds=PAUSE, times=2))
+    assert impatient.run_once()
+    assert list(impatient.files("outbox")) == ["beach.mp4"]
+    assert impatient.simulator.ledger().creates == 1
+
+
+@pytest.mark.parametrize("kind", ["hang_after", "endless_continue"])
+def test_a_held_submit_does_not_keep_the_daemon_from_ending(stalled_workspace: Workspace, kind: str) -> None:
+    workspace = stalled_workspace
+    # The upload could take more than an hour, but a stop waits only as long as for any request.
+    workspace.set("api", timeout_seconds=1)
+    workspace.simulator.inject(Fault(kind, on="create", seconds=PAUSE))
+    workspace.drop("beach.jpg")
+    daemon = workspace.spawn("run")
+    workspace.wait_for_creates(1)
+    wait_until(lambda: workspace.counts() == {"submitting": 1})
+    daemon.terminate()
+    output, _ = daemon.communicate(timeout=60)
+    assert daemon.returncode == 0, output
+    assert workspace.counts() in ({"submitting": 1}, {"uncertain": 1})
+    workspace.simulator.finish_all()
+    assert workspace.run_once()
+    assert list(workspace.files("outbox")) == ["beach.mp4"]
+    assert workspace.simulator.ledger().creates == 1
