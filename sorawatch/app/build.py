@@ -113,7 +113,7 @@ def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, 
         return secret
 
     def make() -> VideoApi:
-        from sorawatch.edges.api import Dialect, VideoApi  # noqa: PLC0415 -- see `ApiConnection`
+        from sorawatch.edges.api import Dialect, TransferLimits, VideoApi  # noqa: PLC0415 -- see `ApiConnection`
 
         return VideoApi(
             api.base_url,
@@ -123,6 +123,7 @@ def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, 
             pool_size=CONNECTIONS,
             headers=headers,
             secrets=secrets,
+            limits=TransferLimits(max_clip_bytes=api.max_clip_mb << 20),
             dialect=Dialect(api.image_field, api.extra_fields, api.send_size, api.auth),
         )
 

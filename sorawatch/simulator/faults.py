@@ -123,7 +123,7 @@ KINDS: Mapping[str, FaultKind] = {
     "endless_gzip": _after(
         "create", _endless(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", gzip.compress(b""))
     ),
-    "endless_clip": _after("content", _endless(b"HTTP/1.1 200 OK\r\n\r\n\0\0\0\x18ftypisom", b"\xff")),
+    "endless_clip": _after("content", _endless(b"HTTP/1.1 200 OK\r\n\r\n\0\0\0\x18ftypisom", b"\xff" * 65536)),
     # The generation of a video
     "generation_fails": _planned(_fails),
     "generation_hangs": _planned(_stuck),

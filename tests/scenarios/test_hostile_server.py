@@ -55,3 +55,18 @@ def test_a_held_submit_does_not_keep_the_daemon_from_ending(stalled_workspace: W
     assert workspace.run_once()
     assert list(workspace.files("outbox")) == ["beach.mp4"]
     assert workspace.simulator.ledger().creates == 1
+
+
+def test_a_clip_that_is_too_large_is_held_until_the_limit_is_raised(workspace: Workspace) -> None:
+    workspace.set("api", max_clip_mb=1)
+    workspace.set("retries", attempts=2)
+    workspace.simulator.inject(Fault("endless_clip", times=2))
+    workspace.drop("beach.jpg")
+    assert not workspace.run_once()
+    output = workspace.cli("show", "beach.jpg")
+    for words in ("held", "api.max_clip_mb", "sorawatch retry"):
+        assert words in output
+    workspace.cli("retry", "beach.jpg")
+    assert workspace.run_once()
+    assert list(workspace.files("outbox")) == ["beach.mp4"]
+    assert workspace.simulator.ledger().creates == 1

@@ -76,7 +76,7 @@ class VideoApi:
         secrets: values of ``headers`` that must not appear in messages.
         user_agent: the ``User-Agent``.
         dialect: how the server's form differs from that of the reference contract.
-        limits: how slow uploads and downloads may be.
+        limits: how slow uploads and downloads may be, and how large a clip.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class VideoApi:
         soon = min(MODELS_SECONDS, self._timeout[1])
         return video_responses.read_models(self._get(f"{self._base_url}/models", seconds=soon), time.time())
 
-    def download(self, video_id: str, part: BinaryIO) -> int:
+    def download(self, video_id: str, part: BinaryIO, room: Callable[[], int] | None = None) -> int:
         """Download a finished clip into ``part``, continuing where an earlier call stopped. Returns its size in bytes.
 
         The clip is requested at ``/content`` of the video. If there is none, the links in that response, and then those
@@ -184,14 +184,15 @@ class VideoApi:
         before the next call.
 
         Args:
-            part: a seekable file, open for reading and writing (``r+b``).
+            part: a seekable file, open for reading and writing (``r+b``) without a buffer.
+            room: returns how many more bytes may be written to it; None means any number.
 
         Raises:
-            Deferred: not ready, interrupted, or not available now.
+            Deferred: not ready, interrupted, too large, or not available now.
             Rejected: the clip has expired.
             Blocked: the key is refused, or the disk is full.
         """
-        auth, target, reaches = self._auth(), Part(part), set[Reach]()
+        auth, target, reaches = self._auth(), Part(part, self._limits.max_clip_bytes, room), set[Reach]()
         refusal = self._fetch(f"{self._url(video_id)}/content", auth, target, reaches)
         if refusal is None:
             return target.size

@@ -28,13 +28,14 @@ _CURRENT: ContextVar[Exchange] = ContextVar("exchange")
 
 @dataclass(frozen=True, slots=True)
 class TransferLimits:
-    """How slow an upload or a download may be. Rates are in bytes per second."""
+    """How slow an upload or a download may be, and how large a clip. Rates are in bytes per second."""
 
     upload_rate: float = 32 << 10
     """An upload has the time for any request, and in addition its size divided by this rate."""
     download_rate: float = 8 << 10
     """The mean rate of a download must not fall below this within ``window_seconds``."""
     window_seconds: float = 60.0
+    max_clip_bytes: int = 2 << 30
 
 
 class Exchange:
