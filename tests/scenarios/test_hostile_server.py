@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sorawatch.simulator import Fault
+from tests.edges.api.test_client import Server, reply
 from tests.support.workspace import Workspace, wait_until
 
 ENDLESS = ["endless_status", "endless_continue", "endless_headers", "endless_body", "endless_gzip"]
@@ -69,4 +70,19 @@ def test_a_clip_that_is_too_large_is_held_until_the_limit_is_raised(workspace: W
     workspace.cli("retry", "beach.jpg")
     assert workspace.run_once()
     assert list(workspace.files("outbox")) == ["beach.mp4"]
+    assert workspace.simulator.ledger().creates == 1
+
+
+def test_the_key_for_a_server_on_this_machine_goes_to_no_proxy(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    workspace.drop("beach.jpg")
+    with Server(reply(200, {"id": "video_of_the_proxy", "status": "queued"})) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        output = workspace.cli("check")
+        assert workspace.run_once()
+    assert "only within this machine" in output
+    assert proxy.connections == 0
     assert workspace.simulator.ledger().creates == 1

@@ -14,6 +14,7 @@ from requests.auth import AuthBase
 from requests.utils import requote_uri
 from urllib3.util import parse_url
 
+from sorawatch.core.local_addresses import is_loopback_host
 from sorawatch.edges.api.connections import Adapter
 
 if TYPE_CHECKING:
@@ -47,7 +48,11 @@ class Session(requests.Session):
         # Nearly all requests go to one server, and finding its proxy takes a fifth of the time of a poll.
         where = origin(url if isinstance(url, str) else None)
         if where not in self._environments:
-            self._environments[where] = dict(super().merge_environment_settings(url, proxies, None, verify, cert))
+            settings = dict(super().merge_environment_settings(url, proxies, None, verify, cert))
+            if is_loopback_host(where[1] or ""):
+                # The key must not leave this machine on its way to a server on it.
+                settings["proxies"] = {}
+            self._environments[where] = settings
         return self._environments[where] | {"stream": stream}
 
     def fetch(

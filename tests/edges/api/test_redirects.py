@@ -151,6 +151,21 @@ def test_a_proxy_is_not_asked_for_its_own_local_addresses(host: str, monkeypatch
     assert [request.target for request in proxy.requests] == ["http://videos.example/v1/videos/v/content"]
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2", "[::1]"])
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+def test_no_proxy_gets_what_is_for_this_machine(host: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with Server(reply(200, JOB)) as proxy, Server(reply(200, JOB), host=host.strip("[]")) as server:
+        monkeypatch.setenv(variable, proxy.url)
+        api = client(f"http://{host}:{server.port}")
+        assert submit(api).id == JOB["id"]
+        assert api.retrieve("v").id == JOB["id"]
+        api.close()
+    assert proxy.connections == 0
+    assert len(server.requests) == 2
+
+
 ENDLESS = 1 << 40
 """Bytes that a body announces and never sends: whoever waits for them fails with a time-out."""
 
