@@ -6,6 +6,7 @@ import pytest
 
 from sorawatch.simulator import Fault
 from tests.edges.api.test_client import Server, reply
+from tests.support.server_answers import Row
 from tests.support.workspace import Workspace, wait_until
 
 ENDLESS = ["endless_status", "endless_continue", "endless_headers", "endless_body", "endless_gzip"]
@@ -85,4 +86,47 @@ def test_the_key_for_a_server_on_this_machine_goes_to_no_proxy(
         assert workspace.run_once()
     assert "only within this machine" in output
     assert proxy.connections == 0
+    assert workspace.simulator.ledger().creates == 1
+
+
+NASTY = "\x1b[2J" + "x" * 1_000_000
+"""An escape sequence that clears a terminal, and a text that would fill a log."""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("answer_before", on="create", status=400, message="no", code=NASTY, times=None),
+        Fault("answer_before", on="create", status=400, message=NASTY, times=None),
+        Fault("generation_fails", code=NASTY, times=None),
+        Fault("status_word", word=f"failed{NASTY}", times=3),
+    ],
+    ids=["code", "message", "failure", "status"],
+)
+def test_texts_of_the_server_are_short_and_safe_wherever_they_are_shown(workspace: Workspace, fault: Fault) -> None:
+    workspace.set("logging", file="sorawatch.log")
+    workspace.simulator.inject(fault)
+    workspace.drop("beach.jpg")
+    workspace.program("run", "--once", status=0 if fault.kind == "status_word" else 1)
+    texts = [workspace.program("show", "beach.jpg"), (workspace.root / "sorawatch.log").read_text()]
+    texts += [path.read_text() for path in workspace.errors.glob("*.error.txt")]
+    for text in texts:
+        assert "\x1b" not in text
+        assert len(text) < 20_000
+    assert sum(path.stat().st_size for path in workspace.root.glob("state.db*") if path.is_file()) < 1_000_000
+
+
+def test_a_list_without_end_is_told_in_a_few_words(workspace: Workspace) -> None:
+    workspace.simulator.inject(
+        Fault("lost_after", on="create"),
+        Row("many", 200, {"object": "list", "data": [{"id": f"v{number}"} for number in range(300_000)]}).fault(
+            "answer_before", "list"
+        ),
+    )
+    workspace.drop("beach.jpg")
+    assert not workspace.run_once()
+    output = workspace.cli("show", "beach.jpg")
+    assert "held" in output
+    assert "more)" in output
+    assert len(output) < 10_000
     assert workspace.simulator.ledger().creates == 1

@@ -40,6 +40,8 @@ MODELS_SECONDS = 10.0
 """How long to wait for the list of models, which only makes a message more helpful."""
 
 _TLS_HINT = "Correct api.base_url, or name in REQUESTS_CA_BUNDLE the file of whoever signed its certificate."
+_MAX_SHOWN_LINK = 2_000
+"""Characters of any other link that a message repeats."""
 _MAX_SHOWN_DATA = 40
 """Characters of a ``data:`` link that a message repeats."""
 _MIN_SECRET_LENGTH = 6
@@ -213,7 +215,7 @@ class VideoApi:
 
     def _follow(self, link: str, auth: Auth, target: Part, reaches: set[Reach]) -> str:
         """Download the clip at ``link`` into ``target``. Returns an empty text, or a sentence why it failed."""
-        size_before = target.size
+        size_before, shown = target.size, _shown(link)
         try:
             if holds_clip(link):
                 unpack(link, target)
@@ -222,9 +224,8 @@ class VideoApi:
         except Deferred as error:
             if target.size > size_before:
                 raise
-            shown = f"{link[:_MAX_SHOWN_DATA]}…" if holds_clip(link) else link
             return f"The server links to {shown}, which gives no clip either: {error}"
-        return f"The server links to {link}, which gives no clip either: {refusal.response}" if refusal else ""
+        return f"The server links to {shown}, which gives no clip either: {refusal.response}" if refusal else ""
 
     def _links(self, refusal: Refusal, video_id: str) -> Iterator[str]:
         """The links in a response that is not a clip, then those that the JSON of the video has now."""
@@ -287,6 +288,12 @@ class VideoApi:
             host = quote_text(origin(refusal.url)[1] or "")
             return Deferred(f"{host}, where the server keeps its clips, answered {refusal.response}")
         return video_responses.content_refusal(refusal.response, time.time())
+
+
+def _shown(link: str) -> str:
+    """``link`` for a message. Signed links are long, and somebody may want to open one."""
+    longest = _MAX_SHOWN_DATA if holds_clip(link) else _MAX_SHOWN_LINK
+    return link if len(link) <= longest else f"{link[:longest]}…"
 
 
 def _absolute(url: str, links: Iterable[str]) -> list[str]:
