@@ -115,7 +115,7 @@ def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, 
         return secret
 
     def make() -> VideoApi:
-        from sorawatch.edges.api import Dialect, VideoApi  # noqa: PLC0415 -- see `ApiConnection`
+        from sorawatch.edges.api import Dialect, TransferLimits, VideoApi  # noqa: PLC0415 -- see `ApiConnection`
 
         return VideoApi(
             api.base_url,
@@ -125,6 +125,7 @@ def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, 
             pool_size=CONNECTIONS,
             headers=headers,
             secrets=secrets,
+            limits=TransferLimits(max_clip_bytes=api.max_clip_mb << 20),
             dialect=Dialect(api.image_field, api.extra_fields, api.send_size, api.auth),
         )
 
@@ -223,6 +224,7 @@ def opened(
                 admission(config),
                 watch.rescan_seconds,
                 config.keep_days,
+                config.api.timeout_seconds,
                 key.fingerprint if key else lambda: None,
                 ConfigFile(str(config.path), config.digest),
                 NoticeFolder(config.folders.errors, config.folders.access),

@@ -15,6 +15,7 @@ from sorawatch.app.folders import marked_folders
 from sorawatch.app.state import StateLocation
 from sorawatch.config import Config, KeySource, find_key
 from sorawatch.config.rules import is_exposed
+from sorawatch.core.error_text import MOST_NAMED
 from sorawatch.core.os_errors import translate
 from sorawatch.daemon.intake.watcher import watch_method
 from sorawatch.edges import lock, mounts
@@ -247,6 +248,6 @@ def _server(config: Config, api: VideoApi) -> Iterator[Finding]:
 def _models(config: Config, offered: tuple[str, ...]) -> Iterator[Finding]:
     model = config.defaults.model
     if model and offered and model not in offered:
-        videos = [name for name in offered if name in config.catalogue] or list(offered[:10])
+        videos = [name for name in offered if name in config.catalogue][:MOST_NAMED] or list(offered[:MOST_NAMED])
         hint = f"Set video.model to one that it offers, such as {', '.join(videos)}."
         yield Finding(f"video.model, {model}: the server does not list it", hint, grave=True)

@@ -216,6 +216,7 @@ def _api(section: Section, base: Path) -> tuple[Api, bool]:
         base_url=section.get("base_url", rules.base_url, default.base_url),
         key_file=section.get("key_file", nullable(rules.key_file(base)), default.key_file),
         timeout_seconds=section.get("timeout_seconds", positive(MAX_DURATION), default.timeout_seconds),
+        max_clip_mb=section.get("max_clip_mb", integer(1, 1 << 20), default.max_clip_mb),
         allow_http=section.get("allow_http", boolean, default.allow_http),
         image_field=section.get("image_field", dialect.field_name, default.image_field),
         extra_fields=section.get("extra_fields", dialect.extra_fields, default.extra_fields),

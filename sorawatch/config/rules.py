@@ -6,11 +6,11 @@ import grp
 import os
 import re
 import zoneinfo
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from sorawatch.core.local_addresses import is_loopback_host
 from sorawatch.core.value_checks import Check, CheckError, describe, did_you_mean, text
 from sorawatch.edges import mounts
 
@@ -84,15 +84,12 @@ def base_url(node: Node) -> str:
 
 
 def is_exposed(url: str) -> bool:
-    """Whether requests to ``url`` would carry the key unencrypted beyond this machine."""
+    """Whether requests to ``url`` would carry the key unencrypted beyond this machine.
+
+    Requests to this machine do not use the proxies of the environment.
+    """
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "https" or host == "localhost":
-        return False
-    try:
-        return not ip_address(host).is_loopback
-    except ValueError:
-        return True
+    return parts.scheme != "https" and not is_loopback_host(parts.hostname or "")
 
 
 def timezone(node: Node) -> zoneinfo.ZoneInfo:

@@ -95,6 +95,8 @@ class Api:
     """Without a slash at its end."""
     key_file: Path | None = None
     timeout_seconds: float = 60
+    max_clip_mb: int = 2048
+    """The largest clip that is downloaded, in MiB."""
     allow_http: bool = False
     image_field: str = "input_reference"
     extra_fields: tuple[tuple[str, str], ...] = ()

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 LONGEST_QUOTE = 300
 """Characters: the longest text of a server that our messages repeat."""
+_LONGEST_CODE = 100
+_LONGEST_TEXT = 100_000
+"""Characters of a server's error that are kept: it may contain the whole response of another server."""
 
 QUOTED = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|`[^`]*`|“[^”]*”|«[^»]*»|「[^」]*」")
 """A quotation in a text of a server. An apostrophe within a word begins none."""
@@ -22,6 +26,7 @@ _STATUS_PATTERNS = (
     (re.compile(r"overloaded|unavailable|try again"), 503),
     (re.compile(r"server_error|internal|upstream|time[d-]? ?out"), 500),
 )
+_MOST_KEYS = 50
 _ERROR_KEYS = frozenset({"error", "errors", "detail", "base_resp", "ErrCode"})
 _SUCCESS_CODES = frozenset({"0", "200", "201", "202", "success", "ok"})
 
@@ -109,11 +114,18 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """An error as a server states it."""
+    """An error as a server states it. The code and the type are short and on one line; the text is only cut."""
 
     text: str
     code: str | None = None
     type: str | None = None
+
+    def __post_init__(self) -> None:
+        text = self.text[:_LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8")
+        object.__setattr__(self, "text", text)
+        for name in ("code", "type"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, quote(value, _LONGEST_CODE) or None if value else None)
 
     @property
     def words(self) -> str:
@@ -125,7 +137,7 @@ class ServerError:
 
 
 def _keys(document: dict[str, object]) -> str:
-    return f"the keys {quote(', '.join(document))}" if document else "no keys"
+    return f"the keys {quote(', '.join(islice(document, _MOST_KEYS)))}" if document else "no keys"
 
 
 def unquoted(text: str) -> str:
@@ -133,11 +145,15 @@ def unquoted(text: str) -> str:
     return QUOTED.sub(" ", text.partition('{"')[0])
 
 
-def quote(text: str) -> str:
-    """``text`` on one line, printable, and cut to `LONGEST_QUOTE` characters."""
-    printable = "".join(char if char.isprintable() else " " for char in text[: 10 * LONGEST_QUOTE])
+def quote(text: str, longest: int = LONGEST_QUOTE) -> str:
+    """``text`` on one line, printable, and cut to ``longest`` characters: safe for logs, terminals and the state.
+
+    Everything that a server says passes through here, except ids, which `remote_ids` checks, prompts, which are only
+    compared, and the links of clips.
+    """
+    printable = "".join(char if char.isprintable() else " " for char in text[: 10 * longest])
     line = " ".join(printable.split())
-    return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def read_server_error(document: object, depth: int = 3) -> ServerError | None:
@@ -184,10 +200,10 @@ def _from_fields(error: dict[str, object]) -> ServerError:
 
 
 def _plain_text(value: object) -> str | None:
-    """A text or number as text, else None. Lone surrogates, which files cannot hold, are replaced."""
+    """A text or number as text, else None."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return str(value).encode("utf-8", "replace").decode("utf-8").strip() or None
+    return str(value).strip() or None
 
 
 def _validation_error(entry: object) -> str:

@@ -23,6 +23,10 @@ REMOVED_NOTE = "sorawatch removes this text once the picture is no longer beside
 """The end of a text that has its picture beside it. A text without this line is left alone."""
 
 
+MOST_NAMED = 12
+"""Things of one kind that a text names; the rest is counted."""
+
+
 def error_text(job: Job, *, has_pair: bool) -> str:
     """The whole of ``NAME.error.txt``: what happened, whether it was charged, what to do, how to try again.
 
@@ -71,8 +75,10 @@ def stake(job: Job) -> str:
 
 
 def may_be(candidates: Sequence[Candidate]) -> str:
-    """That some listed videos may be the one that is searched for."""
-    return f"the server lists videos that may be this one ({', '.join(each.video_id for each in candidates)})"
+    """That some listed videos may be the one that is searched for. It names the first `MOST_NAMED` of them."""
+    names = ", ".join(each.video_id for each in candidates[:MOST_NAMED])
+    more = f" and {len(candidates) - MOST_NAMED:,} more" if len(candidates) > MOST_NAMED else ""
+    return f"the server lists videos that may be this one ({names}{more})"
 
 
 def tried(times: int) -> str:

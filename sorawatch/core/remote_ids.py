@@ -10,6 +10,8 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeGuard
 
+from sorawatch.core.error_bodies import quote
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -64,13 +66,13 @@ def id_of(record: Record) -> str | None:
 
 
 def status_of(record: Record) -> str | None:
-    """The status word of a record. A number is taken as text, and of a list the last entry counts."""
+    """The status word of a record, short and on one line. A number is text, and of a list the last entry counts."""
     for name in _STATUS_KEYS:
         value = record.get(name)
         if isinstance(value, list):
             value = value[-1] if value else None
-        if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value).strip():
-            return str(value).strip()
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and (word := quote(str(value))):
+            return word
     return None
 
 

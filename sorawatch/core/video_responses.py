@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 
 from sorawatch.core import error_words, refusals
 from sorawatch.core.error_bodies import HttpResponse, quote, read_server_error
@@ -69,6 +70,12 @@ _JOB_FIELDS = frozenset({"object", "model", "progress", "created_at", "prompt"})
 """An error with an id, and perhaps a status, is a job only if it has one of these fields."""
 
 
+_LONGEST_PROMPT = 100_000
+"""Characters of a listed prompt. Those of our orders are shorter."""
+MOST_ENTRIES = 10_000
+"""Entries of one list that are read. We ask for 100 videos a page, but servers may send all they have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why the server did not make a video. ``message`` is one line.
@@ -111,7 +118,10 @@ class Video:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the server's list, newest first. ``has_more`` is None if the server does not say."""
+    """One page of the server's list, newest first. ``has_more`` is None if the server does not say.
+
+    Of a page with more than `MOST_ENTRIES` the first are kept, and ``has_more`` is true.
+    """
 
     videos: tuple[Video, ...]
     has_more: bool | None
@@ -163,10 +173,13 @@ def read_page(response: HttpResponse, now: float) -> Page:
     entries = _entries(response, "data", "videos")
     if entries is None:
         raise refusals.page_refusal(response, now)
-    records = [record for record in map(_job_of_entry, entries) if record is not None]
-    if len(records) < len(entries):
+    kept, is_cut = entries[:MOST_ENTRIES], len(entries) > MOST_ENTRIES
+    records = [record for record in map(_job_of_entry, kept) if record is not None]
+    if len(records) < len(kept):
         raise Rejected("the server's list has entries without an id, so it proves nothing")
     videos = tuple(map(_video, records))
+    if is_cut:
+        return Page(videos, has_more=True)
     if not isinstance(response.document, dict):
         return Page(videos, None)
     has_more, shown = response.document.get("has_more"), {video.id for video in videos}
@@ -175,7 +188,7 @@ def read_page(response: HttpResponse, now: float) -> Page:
 
 
 def read_models(response: HttpResponse, now: float) -> tuple[str, ...]:
-    """The ids of the models that the server offers, in the order of its list.
+    """The ids of the models that the server offers, at most `MOST_ENTRIES`, in the order of its list.
 
     Raises:
         Rejected: the server has no list of models.
@@ -185,7 +198,8 @@ def read_models(response: HttpResponse, now: float) -> tuple[str, ...]:
     if entries is None:
         raise refusals.page_refusal(response, now)
     ids = (entry.get("id") if isinstance(entry, dict) else entry for entry in entries)
-    return tuple(quote(name) for name in ids if isinstance(name, str) and name)
+    names = (quote(name) for name in ids if isinstance(name, str) and name)
+    return tuple(islice(dict.fromkeys(names), MOST_ENTRIES))
 
 
 def _entries(response: HttpResponse, *names: str) -> list[object] | None:
@@ -231,14 +245,15 @@ def _video(record: Record) -> Video:
         status=status or Status.RUNNING,
         progress=_progress(record.get("progress")),
         model=_text(record.get("model")),
-        prompt=prompt if isinstance(prompt, str) else None,
+        # A prompt that was cut could seem to be another one, but one that is not known cannot.
+        prompt=prompt if isinstance(prompt, str) and len(prompt) <= _LONGEST_PROMPT else None,
         size=size.lower() if size else None,
         seconds=_seconds(record.get("seconds")),
         created_at=unix_seconds(record.get("created_at")),
         completed_at=unix_seconds(record.get("completed_at")),
         expires_at=unix_seconds(record.get("expires_at")),
         failure=_failure(record, word) if status is Status.FAILED else None,
-        unknown_status=None if status else quote(word),
+        unknown_status=None if status else word,
     )
 
 
@@ -258,19 +273,19 @@ def _failure(record: Record, word: str) -> Failure:
     """Why a job failed. ``error`` may have no code, be a text, or have another name (new-api: ``fail_reason``)."""
     reason = next((record[name] for name in _REASONS if record.get(name)), None)
     error = read_server_error({"error": reason})
-    end_code, shown_word = _END_CODES.get(word.casefold()), quote(word)
+    end_code = _END_CODES.get(word.casefold())
     moderated = "moderated" in word.casefold() or word.casefold() == "blocked"
     if error is None:
-        return Failure(end_code or shown_word.lower(), f"the server gives no reason (status {shown_word})", moderated)
+        return Failure(end_code or word.lower(), f"the server gives no reason (status {word})", moderated)
     moderated = moderated or error_words.MODERATION.search(error.words) is not None
     return Failure(end_code or error.code, str(error), moderated)
 
 
 def _text(value: object) -> str | None:
-    """``value`` as text if it is a text or a number, else None."""
+    """``value`` as a short text on one line if it is a text or a number, else None."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return str(value).strip() or None
+    return quote(str(value)) or None
 
 
 def _seconds(value: object) -> str | None:

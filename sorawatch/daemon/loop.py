@@ -211,15 +211,19 @@ class Daemon:
             messages += self._mailbox.collect(min(left, self._heartbeat.interval))
 
     def _await_answers(self) -> bool:
-        """Wait for the end of all uploads, without a limit, and then a few seconds for the answers to the submits.
+        """Wait for the end of all uploads, and then a few seconds for the answers to the submits.
+
+        The wait ends after `Parts.stop_seconds`. What is not answered then is looked for at the next start, as after a
+        crash.
 
         Returns:
             Whether everything could be written to the state.
         """
         written = True
+        latest = time.monotonic() + self._turn.stop_seconds
         end = time.monotonic() + _ANSWER_SECONDS
         self._heartbeat.stopping(len(self._uploads))
-        while self._executor.count(Action.SUBMIT) and (left := end - time.monotonic()) > 0:
+        while self._executor.count(Action.SUBMIT) and (left := min(end, latest) - time.monotonic()) > 0:
             uploads = len(self._uploads)
             messages = self._mailbox.collect(min(left, _STOPPING_INTERVAL))
             self._heartbeat.stopping(uploads)

@@ -38,6 +38,8 @@ class Parts:
     admission: Admission
     rescan_seconds: float
     keep_days: int
+    stop_seconds: float
+    """The longest time that a stop waits for submits."""
     key_fingerprint: Callable[[], Hashable]
     """As `CircuitBreaker` takes it."""
     config_file: ConfigFile

@@ -102,6 +102,7 @@ class Turn:
     def _configure(self, parts: Parts) -> None:
         self.admission = parts.admission
         self.policy = parts.admission.policy
+        self.stop_seconds = parts.stop_seconds
         waits, server = self.policy.waits, self.admission.server
         # A new configuration may have removed the causes that stopped the submits.
         self.breakers = Breakers(

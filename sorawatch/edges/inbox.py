@@ -360,7 +360,7 @@ def digest_of(root: Path, path: str) -> str:
     """
     try:
         with opened_file(root, path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # IO[bytes] has no readinto
     except OSError as error:
         raise translate(error, str(root / path)) from error
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
+from array import array
+from bisect import bisect_right
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,10 +21,10 @@ from sorawatch.core.video_kinds import TOP_BOXES
 from sorawatch.errors import Deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-_LARGEST_MOOV = 64 << 20
-"""Bytes. The index of a clip of several minutes has a few thousand."""
+_LARGEST_INDEX = 16 << 20
+"""Bytes of all ``moov`` boxes together. The index of an hour of video has about two million."""
 
 _PROBE = 16
 """Bytes that are read at the ends of a sample. No codec begins a sample with so many zeros."""
@@ -37,10 +39,13 @@ _NAL_CODECS = frozenset({b"avc1", b"avc3", b"hvc1", b"hev1"})
 
 _MOST_BOXES = 100_000
 _MOST_SAMPLES = 100_000
-"""Nearly an hour of video. The limit protects from files that were made to take long to check."""
+"""Nearly an hour of video. The limits protect from files that were made to take long to check. Of a file with more
+samples, the first ones are checked."""
 
 _Read = Callable[[int, int], bytes]
 """``read(start, size)``: those bytes, or fewer at the end."""
+_Sample = tuple[int, int, bool]
+"""The start in the file and the size of a sample, in bytes, and whether its codec may end it with zeros."""
 
 
 class NotWhole(Deferred):
@@ -49,6 +54,10 @@ class NotWhole(Deferred):
 
 class _BoxError(Exception):
     """The file is not an MP4 as expected; the text says why."""
+
+
+class _LimitError(_BoxError):
+    """The file has more parts than are checked."""
 
 
 class _MissingError(_BoxError):
@@ -108,6 +117,53 @@ def check(clip: BinaryIO) -> None:
         raise translate(error, "the downloaded clip") from error
 
 
+class _Boxes:
+    """Reads boxes, at most `_MOST_BOXES` of one file."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_BOXES
+
+    def count(self) -> None:
+        """Count one box. Raises `_LimitError` if there are too many."""
+        if not self._left:
+            raise _LimitError(f"it has more than {_MOST_BOXES} boxes")
+        self._left -= 1
+
+    def top_level(self, read: _Read, length: int) -> Iterator[_Box]:
+        """The boxes of a file up to its end, or up to the padding after them."""
+        start = 0
+        while start < length:
+            header = _header(read, start, length, may_be_open=True)
+            if header.fits(length - start):
+                self.count()
+                yield header.box(start)
+            elif header.type and any(known.startswith(header.type) for known in TOP_BOXES):
+                raise _MissingError(header.size_error(start, length))
+            else:
+                return
+            start += header.size
+
+    def within(self, buffer: memoryview) -> Iterator[_Box]:
+        """The boxes that together fill ``buffer`` exactly."""
+        start, end = 0, len(buffer)
+        while start < end:
+            header = _header(lambda start, size: bytes(buffer[start : start + size]), start, end)
+            if not header.fits(end - start):
+                raise _BoxError(header.size_error(start, end))
+            self.count()
+            yield header.box(start)
+            start += header.size
+
+    def first(self, buffer: memoryview, *names: bytes) -> dict[bytes, memoryview]:
+        """The payloads of the first boxes with these types in ``buffer``; empty for types that it does not have."""
+        found: dict[bytes, memoryview] = {}
+        boxes = self.within(buffer)
+        while len(found) < len(names) and (box := next(boxes, None)) is not None:
+            if box.type in names:
+                found.setdefault(box.type, buffer[box.start : box.end])
+        return {name: found.get(name, memoryview(b"")) for name in names}
+
+
 def _check(clip: BinaryIO, length: int) -> None:
     """Missing bytes are checked first, so that they are what is reported if a file has several faults."""
 
@@ -119,7 +175,8 @@ def _check(clip: BinaryIO, length: int) -> None:
         raise _MissingError("it is empty")
     if read(4, 4) not in TOP_BOXES:
         raise _BoxError("it does not begin with an ftyp box")
-    boxes = list(islice(_top_level(read, length), _MOST_BOXES))
+    reader = _Boxes()
+    boxes = list(reader.top_level(read, length))
     moovs = [box for box in boxes if box.type == b"moov"]
     contents = [box for box in boxes if box.type == b"mdat" and box.end > box.start]
     if not moovs:
@@ -127,29 +184,17 @@ def _check(clip: BinaryIO, length: int) -> None:
     if not contents:
         raise _MissingError("it has no mdat box with content")
     _check_fragments(read, boxes)
-    for moov in moovs:
-        if moov.end - moov.start > _LARGEST_MOOV:
-            raise _BoxError(f"its moov box is {moov.end - moov.start} bytes long")
-        for track in _tracks(read(moov.start, moov.end - moov.start)):
-            _check_track(read, contents, track, length)
+    if (size := sum(box.end - box.start for box in moovs)) > _LARGEST_INDEX:
+        raise _BoxError(f"its index is {size} bytes long")
+    samples = islice(
+        (sample for moov in moovs for sample in _samples(reader, memoryview(read(moov.start, moov.end - moov.start)))),
+        _MOST_SAMPLES,
+    )
+    _check_samples(read, contents, samples, length)
     if len(moovs) != 1:
         raise _BoxError(f"it has {len(moovs)} moov boxes and not one")
     if boxes[0].type != b"ftyp":
         raise _BoxError("it does not begin with an ftyp box")
-
-
-def _top_level(read: _Read, length: int) -> Iterator[_Box]:
-    """The boxes of a file up to its end, or up to the padding after them."""
-    start = 0
-    while start < length:
-        header = _header(read, start, length, may_be_open=True)
-        if header.fits(length - start):
-            yield header.box(start)
-        elif header.type and any(known.startswith(header.type) for known in TOP_BOXES):
-            raise _MissingError(header.size_error(start, length))
-        else:
-            return
-        start += header.size
 
 
 def _check_fragments(read: _Read, boxes: list[_Box]) -> None:
@@ -176,73 +221,79 @@ def _header(read: _Read, start: int, end: int, *, may_be_open: bool = False) -> 
     return _Header(head[4:8], payload, size)
 
 
-def _boxes(read: _Read, start: int, end: int) -> Iterator[_Box]:
-    """The boxes that together fill ``start…end`` exactly."""
-    while start < end:
-        header = _header(read, start, end)
-        if not header.fits(end - start):
-            raise _BoxError(header.size_error(start, end))
-        yield header.box(start)
-        start += header.size
+def _check_samples(read: _Read, contents: list[_Box], samples: Iterator[_Sample], length: int) -> None:
+    """Check that every sample is within ``contents`` and does not begin or end with zeros.
 
-
-def _children(buffer: bytes) -> Iterator[_Box]:
-    return _boxes(lambda start, size: buffer[start : start + size], 0, len(buffer))
-
-
-def _tracks(index: bytes) -> list[bytes]:
-    """The tracks of a ``moov``. A ``moov`` without tracks, or with broken boxes, gives none and is accepted."""
-    with suppress(_BoxError):
-        return [index[box.start : box.end] for box in _children(index) if box.type == b"trak"]
-    return []
-
-
-def _below(buffer: bytes, *path: bytes) -> bytes:
-    """The payload of the first box at ``path``, a series of nested types; empty if there is none."""
-    for name in path:
-        buffer = next((buffer[box.start : box.end] for box in _children(buffer) if box.type == name), b"")
-    return buffer
-
-
-def _check_track(read: _Read, contents: list[_Box], track: bytes, length: int) -> None:
-    """Check that every sample of a video track is within ``contents`` and does not begin or end with zeros."""
-    if _below(track, b"mdia", b"hdlr")[8:12] != b"vide":
-        return
-    table = _below(track, b"mdia", b"minf", b"stbl")
-    nal_units = _below(table, b"stsd")[12:16] in _NAL_CODECS
+    Args:
+        contents: in the order of the file.
+    """
+    starts = [box.start for box in contents]
     outside = None
-    for start, size in islice(_samples(table), _MOST_SAMPLES):
+    for start, size, ends_with_zeros in samples:
         if start + size > length:
             raise _MissingError(f"its index names a frame at byte {start}, which is not there")
         is_zeros = size >= _PROBE and not any(read(start, _PROBE))
-        if is_zeros or (nal_units and size >= _PROBE and not any(read(start + size - _PROBE, _PROBE))):
+        if is_zeros or (not ends_with_zeros and size >= _PROBE and not any(read(start + size - _PROBE, _PROBE))):
             raise _MissingError(f"the frame at byte {start} is zeros")
-        if outside is None and not any(box.start <= start and start + size <= box.end for box in contents):
-            outside = start
+        if outside is None:
+            nearest = bisect_right(starts, start) - 1
+            if nearest < 0 or start + size > contents[nearest].end:
+                outside = start
     if outside is not None:
         raise _BoxError(f"its index names a frame at byte {outside}, outside the content")
 
 
-def _samples(table: bytes) -> Iterator[tuple[int, int]]:
+def _samples(reader: _Boxes, index: memoryview) -> Iterator[_Sample]:
+    """The samples of the video tracks of a ``moov``. Without tracks, or with broken boxes, it has none."""
+    try:
+        tracks = [index[box.start : box.end] for box in reader.within(index) if box.type == b"trak"]
+    except _LimitError:
+        raise
+    except _BoxError:
+        return
+    for track in tracks:
+        media = reader.first(reader.first(track, b"mdia")[b"mdia"], b"hdlr", b"minf")
+        if bytes(media[b"hdlr"][8:12]) != b"vide":
+            continue
+        table = reader.first(
+            reader.first(media[b"minf"], b"stbl")[b"stbl"], b"stsd", b"stsz", b"stsc", b"stco", b"co64"
+        )
+        may_end_with_zeros = bytes(table[b"stsd"][12:16]) not in _NAL_CODECS
+        for start, size in _places(table):
+            yield start, size, may_end_with_zeros
+
+
+def _places(table: Mapping[bytes, memoryview]) -> Iterator[tuple[int, int]]:
     """The start in the file and the size of each sample, in bytes; nothing for tables without individual sizes."""
-    sizes = _numbers(_below(table, b"stsz")[8:], "I") if _below(table, b"stsz")[4:8] == bytes(4) else ()
-    chunks = _numbers(_below(table, b"stco")[4:], "I") or _numbers(_below(table, b"co64")[4:], "Q")
-    runs = _numbers(_below(table, b"stsc")[4:], "3I")
+    has_sizes = bytes(table[b"stsz"][4:8]) == bytes(4)
+    sizes = _numbers(table[b"stsz"][8:], "I", 1) if has_sizes else array("I")
+    chunks = _numbers(table[b"stco"][4:], "I", 1) or _numbers(table[b"co64"][4:], "Q", 1)
+    runs = _numbers(table[b"stsc"][4:], "I", 3)
     per_chunk = dict(zip(runs[::3], runs[1::3], strict=True))
     sample = count = 0
     for number, start in enumerate(chunks, 1):
+        if sample >= len(sizes):
+            return
         count = per_chunk.get(number, count)
         within = sizes[sample : sample + count]
         yield from zip(accumulate(within, initial=start), within, strict=False)
         sample += count
 
 
-def _numbers(payload: bytes, row: str) -> tuple[int, ...]:
-    """The numbers of a table, which is the count of its rows and then the rows, big-endian."""
+def _numbers(payload: memoryview, kind: str, per_row: int) -> array[int]:
+    """The numbers of the first `_MOST_SAMPLES` rows of a table, which is the count of its rows and then the rows.
+
+    Args:
+        kind: the type of the numbers, ``I`` or ``Q``, as `array` names it. They are big-endian in the file.
+    """
+    numbers = array(kind)
     if not payload:
-        return ()
-    (rows,) = struct.unpack(">I", payload[:4].ljust(4, b"\xff"))
-    width = struct.calcsize(f">{row}")
+        return numbers
+    (rows,) = struct.unpack(">I", bytes(payload[:4]).ljust(4, b"\xff"))
+    width = per_row * struct.calcsize(f">{kind}")
     if 4 + rows * width > len(payload):
         raise _BoxError("a table of its index is cut off")
-    return tuple(number for found in struct.iter_unpack(f">{row}", payload[4 : 4 + rows * width]) for number in found)
+    numbers.frombytes(payload[4 : 4 + min(rows, _MOST_SAMPLES) * width])
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers

@@ -22,6 +22,8 @@ _TS_PACKET = 188
 _APNG_END = b"IEND\xae\x42\x60\x82"
 _SEGMENT = 0x18538067
 """The Matroska element that contains all others but the header."""
+_MOST_ELEMENTS = 100_000
+"""Matroska elements that are looked at. A file has one for each second or so, but could be made of millions."""
 _UNKNOWN_SIZES = frozenset({0, 0xFFFFFFFF})
 """The size in the header of an AVI that was written to a stream, where the header could not be updated."""
 
@@ -99,7 +101,9 @@ def _is_short_of_elements(clip: BinaryIO, length: int) -> bool:
     A live stream has a segment of unknown size, whose last elements extend to the end of the file.
     """
     position = 0
-    while position < length:
+    for _ in range(_MOST_ELEMENTS):
+        if position >= length:
+            break
         clip.seek(position)
         name, size = _vint(clip), _vint(clip)
         if name is None or size is None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+RESERVE = 64 << 20
+"""Bytes that downloads leave free for the state, which may be on the same disk. Of a small disk it is a twentieth."""
+
+
 class SpoolFile(StrEnum):
     """The files in the folder of a job."""
 
@@ -61,6 +65,18 @@ class Spool:
 
     def folder(self, job_id: str) -> Path:
         return self.root / job_id
+
+    def room(self) -> int:
+        """How many bytes of downloads may still be written; negative if the reserve is in use already.
+
+        Raises:
+            Blocked, Deferred: if the disk does not answer.
+        """
+        try:
+            disk = os.statvfs(self.root)
+        except OSError as error:
+            raise translate(error, str(self.root)) from error
+        return disk.f_frsize * disk.f_bavail - min(RESERVE, disk.f_frsize * disk.f_blocks // 20)
 
     def write_reference(self, job_id: str, data: bytes) -> None:
         """Write the reference. After a crash there is the old one, the new one or none.

@@ -66,6 +66,19 @@ async def _trickle(response: SimulatedResponse, _: asyncio.Transport, __: Receiv
     await send({"type": "http.response.body"})
 
 
+async def _endless(response: SimulatedResponse, transport: asyncio.Transport, receive: Receive, _: Send) -> None:
+    async def repeat() -> None:
+        transport.write(response.body)
+        while not transport.is_closing():
+            if not transport.get_write_buffer_size():
+                transport.write(response.repeated)
+            await asyncio.sleep(response.seconds)
+
+    repeating = asyncio.create_task(repeat())
+    await _gone(receive)
+    repeating.cancel()
+
+
 _SENDERS: Mapping[Transmission, Callable[[SimulatedResponse, asyncio.Transport, Receive, Send], Awaitable[None]]] = {
     Transmission.WHOLE: _whole,
     Transmission.RESET: _reset,
@@ -73,6 +86,7 @@ _SENDERS: Mapping[Transmission, Callable[[SimulatedResponse, asyncio.Transport, 
     Transmission.CUT: _cut,
     Transmission.STALL: _stall,
     Transmission.TRICKLE: _trickle,
+    Transmission.ENDLESS: _endless,
 }
 
 

@@ -42,7 +42,8 @@ class Fault:
     when: str | None = None
     """Only videos in this status."""
     seconds: float = 0.0
-    """The duration of a delay or a slow response, the lag of a list, or the time until requests are accepted again."""
+    """The duration of a delay or a slow response, the pause between the repetitions of an ``endless_*``, the lag of a
+    list, or the time until requests are accepted again."""
     status: int = 500
     shape: str = "openai"
     """The form of the body of an ``answer_*``: a key of `sorawatch.simulator.error_bodies.SHAPES`."""

@@ -34,6 +34,17 @@ def _transmitted(transmission: Transmission) -> Effect:
     return lambda fault, response: replace(response, transmission=transmission, seconds=fault.seconds)
 
 
+def _endless(start: bytes, repeated: bytes) -> Effect:
+    return lambda fault, response: replace(
+        response,
+        body=start,
+        repeated=repeated,
+        transmission=Transmission.ENDLESS,
+        seconds=fault.seconds,
+        supports_range=False,
+    )
+
+
 def _with_body(change: Callable[[bytes], bytes]) -> Effect:
     """Change the bytes of the clip before a Range is applied to them."""
     return lambda _, response: replace(response, body=change(response.body))
@@ -105,6 +116,14 @@ KINDS: Mapping[str, FaultKind] = {
     "answer_before": _before(error_response),
     "answer_after": _after("create", error_response),
     "used_up": _after("create", _used_up),
+    "endless_status": _after("create", _endless(b"HTTP/1.1 200 ", b"O")),
+    "endless_continue": _after("create", _endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n")),
+    "endless_headers": _after("create", _endless(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x")),
+    "endless_body": _after("create", _endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n")),
+    "endless_gzip": _after(
+        "create", _endless(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", gzip.compress(b""))
+    ),
+    "endless_clip": _after("content", _endless(b"HTTP/1.1 200 OK\r\n\r\n\0\0\0\x18ftypisom", b"\xff" * 65536)),
     # The generation of a video
     "generation_fails": _planned(_fails),
     "generation_hangs": _planned(_stuck),

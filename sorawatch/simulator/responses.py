@@ -25,11 +25,13 @@ class Transmission(Enum):
     """Half of the body that Content-Length announces, then nothing more."""
     TRICKLE = auto()
     """Slowly, in small pieces."""
+    ENDLESS = auto()
+    """The body as it is, without a head of HTTP, then ``repeated`` again and again."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedResponse:
-    """One HTTP response. ``seconds`` is how long `Transmission.TRICKLE` takes."""
+    """One HTTP response. ``seconds`` is how long `Transmission.TRICKLE` takes, and the pause between repetitions."""
 
     status: int = 200
     body: bytes = b""
@@ -42,6 +44,7 @@ class SimulatedResponse:
     """Another URL of the clip that is the body, or that the body describes."""
     transmission: Transmission = Transmission.WHOLE
     seconds: float = 0.0
+    repeated: bytes = b""
 
     @classmethod
     def of(cls, document: object, status: int = 200) -> SimulatedResponse:

@@ -133,7 +133,14 @@ class TestValues:
         assert (found.limits.in_flight, found.folders.inbox) == (7, tmp_path / "etc" / "inbox")
 
     @pytest.mark.parametrize(
-        "url", ["http://127.0.0.1:8000/v1", "http://localhost/v1", "http://[::1]:80/v1", "https://x.example:8443"]
+        "url",
+        [
+            "http://127.0.0.1:8000/v1",
+            "http://localhost/v1",
+            "http://[::1]:80/v1",
+            "https://x.example:8443",
+            "http://0.0.0.0:8000",
+        ],
     )
     def test_addresses(self, load: Load, url: str) -> None:
         assert load(f'api: {{base_url: "{url}//"}}').api.base_url == url

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -211,3 +213,85 @@ def test_no_bytes_bring_anything_but_our_error(data: st.DataObject) -> None:
     for broken in (bytes(clip), bytes(clip[:kept]), data.draw(st.binary(max_size=64))):
         with suppress(Deferred):
             check(io.BytesIO(broken))
+
+
+def table(kind: bytes, *rows: int, form: str = "I") -> bytes:
+    """A box with a table of numbers, one a row."""
+    return box(kind, bytes(4) + struct.pack(f">I{len(rows)}{form}", len(rows), *rows))
+
+
+def indexed(sizes: list[int], chunks: list[int], per_chunk: int) -> bytes:
+    """A ``moov`` with one video track."""
+    stbl = box(b"stsd", bytes(8) + box(b"avc1", b""))
+    stbl += box(b"stsz", bytes(8) + struct.pack(f">I{len(sizes)}I", len(sizes), *sizes))
+    stbl += table(b"stco", *chunks)
+    stbl += box(b"stsc", bytes(4) + struct.pack(">4I", 1, 1, per_chunk, 1))
+    media = box(b"hdlr", bytes(8) + b"vide") + box(b"minf", box(b"stbl", stbl))
+    return box(b"moov", box(b"trak", box(b"mdia", media)))
+
+
+FTYP = top_level(WHOLE)[b"ftyp"]
+CHECK = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
+from sorawatch.edges.mp4 import check
+from sorawatch.errors import Deferred
+with open(sys.argv[1], "rb") as clip:
+    try:
+        check(clip)
+    except Deferred as error:
+        print(error)
+"""
+
+
+def check_in_little_memory(path: Path) -> str:
+    """The refusal, or nothing, from a process that may take 400 MiB of addresses."""
+    done = subprocess.run([sys.executable, "-c", CHECK, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        box(b"moov", bytes(60 << 20)),
+        indexed([0] * (15 << 20), [0], 1),
+        indexed([], [0] * (3 << 20), 0),
+        box(b"moov", box(b"free", b"") * (1 << 20)),
+    ],
+    ids=["zeros", "sizes", "chunks", "boxes"],
+)
+def test_large_indexes_take_little_memory(tmp_path: Path, index: bytes) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(FTYP + 3 * index + box(b"mdat", b"x" * 100))
+    check_in_little_memory(path)
+
+
+def test_a_large_index_is_odd_and_not_missing() -> None:
+    assert "its index is" in refusal(FTYP + 3 * box(b"moov", bytes(6 << 20)) + box(b"mdat", b"x"))
+
+
+def test_a_clip_of_an_hour_is_checked() -> None:
+    count = 90_000
+    content = box(b"mdat", b"x" * count)
+    start = len(FTYP) + 8
+    chunks = [start + number for number in range(count)]
+    check(io.BytesIO(FTYP + content + indexed([1] * count, chunks, 1)))
+    chunks[-1] += 1_000_000_000
+    assert "is not there" in refusal(FTYP + content + indexed([1] * count, chunks, 1))
+
+
+def test_samples_in_many_boxes_are_found_at_once() -> None:
+    # With a search through all boxes for each sample, this would take hours.
+    many = 90_000
+    small = box(b"mdat", b"x") * many
+    start = len(FTYP) + len(small) + 8
+    index = indexed([1] * many, [start + number for number in range(many)], 1)
+    check(io.BytesIO(FTYP + small + box(b"mdat", b"x" * many) + index))
+
+
+def test_a_file_of_nothing_but_small_boxes_is_given_up() -> None:
+    assert "more than 100000 boxes" in refusal(FTYP + box(b"free", b"") * 300_000)
+    assert "more than 100000 boxes" in refusal(FTYP + box(b"mdat", b"x") + box(b"moov", box(b"free", b"") * 200_000))
+    nested = box(b"trak", box(b"mdia", box(b"free", b"") * 10)) * 20_000
+    assert "more than 100000 boxes" in refusal(FTYP + box(b"mdat", b"x") + box(b"moov", nested))

@@ -122,3 +122,18 @@ def test_no_bytes_break_it(data: st.DataObject) -> None:
 def test_none_of_them_is_a_whole_mp4(suffix: str) -> None:
     with pytest.raises(Deferred):
         check(io.BytesIO(encode(suffix)))
+
+
+def test_a_matroska_file_of_nothing_but_empty_elements_is_not_read_to_its_end() -> None:
+    header = b"\x1a\x45\xdf\xa3\x88\x42\x82\x84webm\x00"
+
+    class Counted(io.BytesIO):
+        seeks = 0
+
+        def seek(self, *args: int) -> int:
+            self.seeks += 1
+            return super().seek(*args)
+
+    clip = Counted(header + b"\xec\x80" * 1_000_000)
+    assert examine(clip) is not None
+    assert clip.seeks < 200_000

@@ -70,6 +70,23 @@ def test_a_full_work_folder_pauses_until_there_is_room(disks: Disks, disk_worksp
     promises.keep(clips=3)
 
 
+def test_an_endless_clip_leaves_room_for_the_state(disks: Disks, disk_workspace: Workspace) -> None:
+    workspace = disk_workspace
+    disk = disks.tmpfs(workspace.root / "disk", size="24m")
+    workspace.set("state", value="disk/state.db")
+    workspace.simulator.inject(Fault("endless_clip", times=None))
+    promises = Promises(workspace)
+    promises.drop("0.jpg")
+    with daemon(workspace) as running, promises.watching():
+        wait_until(lambda: "disk is full" in workspace.cli("status"), told=lambda: running.log)
+        wait_until(lambda: running.log.count("disk is full") >= 2, told=lambda: running.log)
+        assert "cannot be written" not in running.log
+        workspace.simulator.clear_faults()
+        wait_until(lambda: len(workspace.files("processed")) == 2, told=lambda: running.log)
+    promises.keep(clips=1)
+    assert not [*disk.point.rglob("clip.part")]
+
+
 def test_a_clip_that_finds_the_work_folder_full_is_loaded_later(
     disks: Disks, stalled_disk_workspace: Workspace
 ) -> None:

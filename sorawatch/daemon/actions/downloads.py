@@ -81,9 +81,9 @@ class ClipDownloads:
     def _fetch(self, video_id: str, part: Path) -> _OtherMedia | None:
         """Download to ``part`` and examine it. A file that cannot be delivered is removed."""
         part.touch()
-        with open(part, "r+b") as file:
-            self._api().download(video_id, file)
-            file.flush()
+        # Without a buffer, so that a full disk is noticed at once, and the file can then be emptied.
+        with open(part, "r+b", buffering=0) as file:
+            self._api().download(video_id, file, self._spool.room)
             os.fsync(file.fileno())
         try:
             return _examine(part)

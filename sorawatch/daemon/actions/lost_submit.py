@@ -29,6 +29,9 @@ _DAY = 86_400
 _PAGES = 50
 """Maximum pages of a list that are read: 5,000 videos since the submit."""
 
+_MOST_VIDEOS = 10_000
+"""Videos of a list after which no further page is read. Servers may ignore how many we ask for."""
+
 _ASKED = 3
 """Maximum requests for single videos of ours that verify a list."""
 
@@ -110,7 +113,7 @@ class LostSubmitSearch:
                 return _Listed(videos, None if filtered else 0, filtered)
             if newest_first and last is not None and last < since:
                 return _Listed(videos, None if filtered else since, filtered)
-            if not fresh:
+            if not fresh or len(videos) >= _MOST_VIDEOS:
                 break
             after = fresh[-1].id
         return _Listed(videos, None, filtered)

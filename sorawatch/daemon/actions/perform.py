@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
-from sorawatch.core.error_text import error_text, returned_text
+from sorawatch.core.error_text import MOST_NAMED, error_text, returned_text
 from sorawatch.core.job import Job, Pair, Stamp, path_in
 from sorawatch.core.job_record import to_record
 from sorawatch.core.lifecycle import Action
@@ -50,9 +50,6 @@ if TYPE_CHECKING:
     from sorawatch.edges.api import VideoApi
 
 logger = logging.getLogger("sorawatch")
-
-_MODELS = 12
-"""Maximum models that a message lists, because gateways offer hundreds."""
 
 
 class Performer:
@@ -221,9 +218,9 @@ class Performer:
             names = self._api().models()
         except SorawatchError:
             return ""
-        known = sorted(dict.fromkeys(names), key=lambda name: name not in self._catalogue)
-        more = f" and {len(known) - _MODELS} more" if len(known) > _MODELS else ""
-        return f" It offers: {', '.join(known[:_MODELS])}{more}." if known else ""
+        known = sorted(names, key=lambda name: name not in self._catalogue)
+        more = f" and {len(known) - MOST_NAMED:,} more" if len(known) > MOST_NAMED else ""
+        return f" It offers: {', '.join(known[:MOST_NAMED])}{more}." if known else ""
 
     def _resolve(self, job: Job) -> o.Outcome:
         record = self._spool.record(job.id)

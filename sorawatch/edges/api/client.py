@@ -14,17 +14,20 @@ from urllib.parse import quote, urljoin
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from tenacity import Retrying, retry_if_exception, retry_if_result, stop_after_attempt, wait_random
 from urllib3.filepost import encode_multipart_formdata
 
 from sorawatch.core import video_responses
 from sorawatch.core.clip_links import clip_links, holds_clip
+from sorawatch.core.error_bodies import quote as quote_text
+from sorawatch.core.local_addresses import Reach
 from sorawatch.core.refusals import KEY_HINT
 from sorawatch.core.video_responses import HttpResponse, Page, Video
+from sorawatch.edges.api.deadlines import Exchange, TransferLimits, Watch
 from sorawatch.edges.api.fetching import MAX_RESPONSE, Refusal, fetch, unpack
 from sorawatch.edges.api.range_download import Part
-from sorawatch.edges.api.transport import REQUEST_ERRORS, Auth, Body, Session, chunks, origin, root_cause
+from sorawatch.edges.api.request_errors import REQUEST_ERRORS, root_cause
+from sorawatch.edges.api.transport import Auth, Body, Session, chunks, origin
 from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ MODELS_SECONDS = 10.0
 """How long to wait for the list of models, which only makes a message more helpful."""
 
 _TLS_HINT = "Correct api.base_url, or name in REQUESTS_CA_BUNDLE the file of whoever signed its certificate."
+_MAX_SHOWN_LINK = 2_000
+"""Characters of any other link that a message repeats."""
 _MAX_SHOWN_DATA = 40
 """Characters of a ``data:`` link that a message repeats."""
 _MIN_SECRET_LENGTH = 6
@@ -66,12 +71,14 @@ class VideoApi:
         base_url: what ``/videos`` follows, such as ``https://api.apiyi.com/v1``.
         key: returns the API key, or None for a server without keys. Called for every request, so that the key may
             change.
-        timeout_seconds: how long the server may stay silent.
+        timeout_seconds: how long a request may take, with its answer. An upload, and the body of a clip, may take
+            longer, as ``limits`` says. Only the time to resolve the name of the host is up to the system.
         pool_size: connections kept open, ideally one for each thread.
         headers: sent with every request, to this server only.
         secrets: values of ``headers`` that must not appear in messages.
         user_agent: the ``User-Agent``.
         dialect: how the server's form differs from that of the reference contract.
+        limits: how slow uploads and downloads may be, and how large a clip.
     """
 
     def __init__(
@@ -85,6 +92,7 @@ class VideoApi:
         headers: Mapping[str, str] | None = None,
         secrets: Collection[str] = (),
         dialect: Dialect = REFERENCE,
+        limits: TransferLimits = TransferLimits(),  # noqa: B008 -- it is frozen
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._key = key
@@ -93,11 +101,14 @@ class VideoApi:
         self._extra_headers = dict(headers or {})
         self._secrets = tuple(secret for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH)
         self.dialect = dialect
-        self._session = self._open_session(pool_size, follow=True)
+        self._limits = limits
+        self._watch = Watch()
+        self._session = self._open_session(pool_size)
 
     def close(self) -> None:
         """Close the connections. No method may be called after this."""
         self._session.close()
+        self._watch.close()
 
     def submit(
         self, *, model: str, prompt: str, size: str, seconds: str, reference: bytes, file_name: str, mime: str
@@ -126,19 +137,23 @@ class VideoApi:
         except UnicodeEncodeError as error:
             raise Rejected("the prompt contains half a character, which cannot be sent", "Write it again.") from error
         body, auth = Body(data), self._auth()
+        allowed = self._timeout[1] + len(data) / self._limits.upload_rate
         try:
             with (
-                self._open_session(1, follow=False) as session,
+                self._exchange(allowed) as exchange,
+                self._open_session(1) as session,
                 session.post(
                     f"{self._base_url}/videos",
                     data=body,
                     headers={"Content-Type": content_type},
                     auth=auth,
-                    timeout=self._timeout,
+                    # The system still sends much of the upload when it is handed over.
+                    timeout=(self._timeout[0], allowed),
                     stream=True,
+                    allow_redirects=False,
                 ) as stream,
             ):
-                response = self._read(stream, auth)
+                response = self._read(stream, auth, exchange)
         except REQUEST_ERRORS as error:
             if body.was_read:
                 raise Unresolved(f"the answer to the submit was lost ({root_cause(error)})") from error
@@ -162,7 +177,7 @@ class VideoApi:
         soon = min(MODELS_SECONDS, self._timeout[1])
         return video_responses.read_models(self._get(f"{self._base_url}/models", seconds=soon), time.time())
 
-    def download(self, video_id: str, part: BinaryIO) -> int:
+    def download(self, video_id: str, part: BinaryIO, room: Callable[[], int] | None = None) -> int:
         """Download a finished clip into ``part``, continuing where an earlier call stopped. Returns its size in bytes.
 
         The clip is requested at ``/content`` of the video. If there is none, the links in that response, and then those
@@ -171,22 +186,23 @@ class VideoApi:
         before the next call.
 
         Args:
-            part: a seekable file, open for reading and writing (``r+b``).
+            part: a seekable file, open for reading and writing (``r+b``) without a buffer.
+            room: returns how many more bytes may be written to it; None means any number.
 
         Raises:
-            Deferred: not ready, interrupted, or not available now.
+            Deferred: not ready, interrupted, too large, or not available now.
             Rejected: the clip has expired.
             Blocked: the key is refused, or the disk is full.
         """
-        auth, target = self._auth(), Part(part)
-        refusal = fetch(self._session, f"{self._url(video_id)}/content", auth, self._timeout, target)
+        auth, target, reaches = self._auth(), Part(part, self._limits.max_clip_bytes, room), set[Reach]()
+        refusal = self._fetch(f"{self._url(video_id)}/content", auth, target, reaches)
         if refusal is None:
             return target.size
         error, failures = self._clip_error(refusal), []
         if isinstance(error, Deferred) and (error.retry_after is not None or refusal.response.effective_status == 429):
             raise error
         for link in self._links(refusal, video_id):
-            why = self._follow(link, auth.without_key(), target)
+            why = self._follow(link, auth.without_key(), target, reaches)
             if not why:
                 return target.size
             failures.append(why)
@@ -194,20 +210,22 @@ class VideoApi:
             error.args = (". ".join((str(error), *failures)),)
         raise error
 
-    def _follow(self, link: str, auth: Auth, target: Part) -> str:
+    def _fetch(self, url: str, auth: Auth, target: Part, reaches: set[Reach]) -> Refusal | None:
+        return fetch(self._session, url, auth, self._timeout, self._exchange(self._timeout[1], reaches), target)
+
+    def _follow(self, link: str, auth: Auth, target: Part, reaches: set[Reach]) -> str:
         """Download the clip at ``link`` into ``target``. Returns an empty text, or a sentence why it failed."""
-        size_before = target.size
+        size_before, shown = target.size, _shown(link)
         try:
             if holds_clip(link):
                 unpack(link, target)
                 return ""
-            refusal = fetch(self._session, link, auth, self._timeout, target)
+            refusal = self._fetch(link, auth, target, reaches)
         except Deferred as error:
             if target.size > size_before:
                 raise
-            shown = f"{link[:_MAX_SHOWN_DATA]}…" if holds_clip(link) else link
             return f"The server links to {shown}, which gives no clip either: {error}"
-        return f"The server links to {link}, which gives no clip either: {refusal.response}" if refusal else ""
+        return f"The server links to {shown}, which gives no clip either: {refusal.response}" if refusal else ""
 
     def _links(self, refusal: Refusal, video_id: str) -> Iterator[str]:
         """The links in a response that is not a clip, then those that the JSON of the video has now."""
@@ -226,13 +244,11 @@ class VideoApi:
     def _url(self, video_id: str) -> str:
         return f"{self._base_url}/videos/{quote(video_id, safe='')}"
 
-    def _open_session(self, pool_size: int, *, follow: bool) -> Session:
-        session = Session(frozenset({"Authorization", self.dialect.auth, *self._extra_headers}), follow=follow)
-        session.headers.update(self._headers)
-        adapter = HTTPAdapter(pool_maxsize=pool_size, max_retries=0)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        return session
+    def _exchange(self, seconds: float, reaches: set[Reach] | None = None) -> Exchange:
+        return Exchange(self._watch, seconds, self._limits, set() if reaches is None else reaches)
+
+    def _open_session(self, pool_size: int) -> Session:
+        return Session(self._base_url, pool_size, self._headers)
 
     def _auth(self) -> Auth:
         key = None if self.dialect.auth == "none" else self._key()
@@ -244,33 +260,40 @@ class VideoApi:
         auth, timeout = self._auth(), (self._timeout[0], seconds or self._timeout[1])
 
         def once() -> HttpResponse:
-            with self._session.fetch(url, params, auth, timeout) as response:
-                return self._read(response, auth)
+            exchange.check()
+            with self._session.fetch(url, auth, timeout, params=params) as response:
+                return self._read(response, auth, exchange)
 
         try:
-            return _RETRYING(once)
+            with self._exchange(timeout[1]) as exchange:
+                return _RETRYING(once)
         except REQUEST_ERRORS as error:
             raise _out_of_reach(error) from error
 
-    def _read(self, response: Response, auth: Auth) -> HttpResponse:
+    @staticmethod
+    def _read(response: Response, auth: Auth, exchange: Exchange) -> HttpResponse:
         """The whole response, with the key redacted if it is in it. Raises if it is too long or too slow."""
-        deadline = time.monotonic() + self._timeout[1]
         body = bytearray()
         for chunk in chunks(response):
             body += chunk
             if len(body) > MAX_RESPONSE:
                 raise ValueError(f"the answer has more than {MAX_RESPONSE} bytes")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the answer took longer than {self._timeout[1]:g} s")
+        exchange.check()
         headers = {name: auth.redact(value) for name, value in response.headers.items()}
         return HttpResponse(response.status_code, headers, auth.redact_bytes(bytes(body)))
 
     def _clip_error(self, refusal: Refusal) -> Deferred | Rejected | Blocked:
         if origin(refusal.url) != origin(self._base_url):
             # A signed link has expired, for example. The key is fine, and the next request gets a new link.
-            host = origin(refusal.url)[1]
+            host = quote_text(origin(refusal.url)[1] or "")
             return Deferred(f"{host}, where the server keeps its clips, answered {refusal.response}")
         return video_responses.content_refusal(refusal.response, time.time())
+
+
+def _shown(link: str) -> str:
+    """``link`` for a message. Signed links are long, and somebody may want to open one."""
+    longest = _MAX_SHOWN_DATA if holds_clip(link) else _MAX_SHOWN_LINK
+    return link if len(link) <= longest else f"{link[:longest]}…"
 
 
 def _absolute(url: str, links: Iterable[str]) -> list[str]:

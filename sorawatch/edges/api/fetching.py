@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import time
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from sorawatch.core.video_kinds import HEAD, is_text, kind_of
 from sorawatch.core.video_responses import HttpResponse
+from sorawatch.edges.api.connections import LocalAddressError
 from sorawatch.edges.api.range_download import OVERLAP
-from sorawatch.edges.api.transport import REQUEST_ERRORS, chunks, root_cause
+from sorawatch.edges.api.request_errors import REQUEST_ERRORS, root_cause
+from sorawatch.edges.api.transport import chunks
 from sorawatch.errors import Deferred
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from requests import Response
 
+    from sorawatch.edges.api.deadlines import Exchange
     from sorawatch.edges.api.range_download import Part
     from sorawatch.edges.api.transport import Auth, Session
 
@@ -35,20 +37,23 @@ class Refusal:
     url: str
 
 
-def fetch(session: Session, url: str, auth: Auth, timeout: tuple[float, float], target: Part) -> Refusal | None:
+def fetch(
+    session: Session, url: str, auth: Auth, timeout: tuple[float, float], exchange: Exchange, target: Part
+) -> Refusal | None:
     """Download the clip at ``url`` into ``target``, continuing where that ends. Returns None once it is complete.
 
     Args:
         timeout: seconds to wait for the connection, and for data after that.
+        exchange: ends the request if no body begins in time, and if the clip then comes too slowly.
 
     Raises:
-        Deferred: interrupted, or not the rest of the clip in ``target``.
+        Deferred: interrupted, or not the rest of the clip in ``target``, or redirected to a local address.
         Blocked: the disk is full.
     """
     start = max(target.size - OVERLAP, 0)
     headers = {"Range": f"bytes={start}-"} if start else {}
     try:
-        with session.get(url, headers=headers, auth=auth, timeout=timeout, stream=True) as response:
+        with exchange, session.fetch(url, auth, timeout, headers=headers) as response:
             if response.status_code == 416:
                 target.restart()
                 raise Deferred(
@@ -57,10 +62,13 @@ def fetch(session: Session, url: str, auth: Auth, timeout: tuple[float, float], 
             body = chunks(response)
             head = _head(body)
             if not _is_clip(response, head, start, target):
-                return Refusal(_read(response, head, body, auth, timeout[1]), response.url)
+                return Refusal(_read(response, head, body, auth, exchange), response.url)
             total = target.begin(response, start)
-            for chunk in chain([head], body):
+            for chunk in exchange.at_pace(chain([head], body)):
                 target.append(chunk)
+            exchange.check()
+    except LocalAddressError as error:
+        raise Deferred(f"the clip cannot be downloaded from where the server sends us: {error}") from error
     except REQUEST_ERRORS as error:
         raise Deferred(f"the download was interrupted ({root_cause(error)})", affects_all=True) from error
     target.finish(total)
@@ -106,13 +114,16 @@ def _is_clip(response: Response, head: bytes, start: int, target: Part) -> bool:
             return False
 
 
-def _read(response: Response, head: bytes, body: Iterator[bytes], auth: Auth, seconds: float) -> HttpResponse:
+def _read(response: Response, head: bytes, body: Iterator[bytes], auth: Auth, exchange: Exchange) -> HttpResponse:
     """The response with the key redacted if it is in it; only its beginning if it is too long or too slow."""
-    deadline = time.monotonic() + seconds
     content = bytearray(head)
-    for chunk in body:
-        content += chunk
-        if len(content) > MAX_RESPONSE or time.monotonic() > deadline:
-            break
+    try:
+        for chunk in body:
+            content += chunk
+            if len(content) > MAX_RESPONSE:
+                break
+    except REQUEST_ERRORS:
+        if not exchange.is_expired:
+            raise
     headers = {name: auth.redact(value) for name, value in response.headers.items()}
     return HttpResponse(response.status_code, headers, auth.redact_bytes(bytes(content)))

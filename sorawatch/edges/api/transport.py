@@ -6,39 +6,40 @@ import io
 import re
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import requests
-import urllib3
 from requests.auth import AuthBase
+from requests.utils import requote_uri
+from urllib3.util import parse_url
 
-from sorawatch.core.error_bodies import quote
+from sorawatch.core.local_addresses import is_loopback_host
+from sorawatch.edges.api.connections import Adapter
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from requests import PreparedRequest, Response
 
-REQUEST_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
-"""What a request may raise: errors of requests, urllib3 or the socket, and ValueError for invalid redirects."""
-
+MAX_REDIRECTS = 5
 _CHUNK = 1 << 18
 
 
 class Session(requests.Session):
-    """Does not send the key to other hosts after a redirect, and does not let ``~/.netrc`` replace it.
+    """Follows redirects without their bodies, sends the key to no other host, and ignores ``~/.netrc``.
 
     It keeps no cookies, so that threads share only the connections.
     """
 
-    def __init__(self, private: frozenset[str], *, follow: bool) -> None:
+    def __init__(self, base_url: str, pool_size: int, headers: Mapping[str, str]) -> None:
         super().__init__()
-        self._follow = follow
-        self.max_redirects = 5
+        self.headers.update(headers)
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._private = private
-        self._environments: dict[tuple[str, str | None, int | None], dict[str, Any]] = {}
+        adapter = Adapter(base_url, pool_size)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+        self._environments: dict[tuple[str | None, str | None, int | None], dict[str, Any]] = {}
         self._prepared: dict[str, PreparedRequest] = {}
 
     def merge_environment_settings(
@@ -47,17 +48,57 @@ class Session(requests.Session):
         # Nearly all requests go to one server, and finding its proxy takes a fifth of the time of a poll.
         where = origin(url if isinstance(url, str) else None)
         if where not in self._environments:
-            self._environments[where] = dict(super().merge_environment_settings(url, proxies, None, verify, cert))
+            settings = dict(super().merge_environment_settings(url, proxies, None, verify, cert))
+            if is_loopback_host(where[1] or ""):
+                # The key must not leave this machine on its way to a server on it.
+                settings["proxies"] = {}
+            self._environments[where] = settings
         return self._environments[where] | {"stream": stream}
 
-    def fetch(self, url: str, params: Mapping[str, str] | None, auth: Auth, timeout: tuple[float, float]) -> Response:
-        """A GET like that of ``get``, in half the time: the work that is the same for all polls is done once.
+    def fetch(
+        self,
+        url: str,
+        auth: Auth,
+        timeout: tuple[float, float],
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """A GET whose body is not read yet. Redirects are followed; a redirect to another origin gets no key.
 
-        The body is not read yet. Redirects are followed.
+        Raises:
+            LocalAddressError: for a redirect to a loopback or link-local address.
+            TooManyRedirects: after ``MAX_REDIRECTS``.
         """
+        response = self._first(url, auth, timeout, params, headers)
+        for _ in range(MAX_REDIRECTS):
+            if not response.is_redirect:
+                return response
+            # Its body is not read: nobody needs it, and it may be endless.
+            with response:
+                target = _redirect_target(response)
+            if origin(target) != origin(response.url):
+                auth = auth.without_key()
+            response = self.get(target, headers=headers, auth=auth, timeout=timeout, stream=True, allow_redirects=False)
+        if response.is_redirect:
+            response.close()
+            raise requests.TooManyRedirects(f"more than {MAX_REDIRECTS} redirects")
+        return response
+
+    def _first(
+        self,
+        url: str,
+        auth: Auth,
+        timeout: tuple[float, float],
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+    ) -> Response:
+        """A GET like that of ``get``, in half the time: the work that is the same for all polls is done once."""
         root, _, rest = url.partition("/videos/")
-        if params or not rest:
-            return self.get(url, params=params, auth=auth, timeout=timeout, stream=True)
+        if params or headers or not rest:
+            return self.get(
+                url, params=params, headers=headers, auth=auth, timeout=timeout, stream=True, allow_redirects=False
+            )
         if root not in self._prepared:
             # An auth that does nothing: without one, requests would use ``~/.netrc``.
             bare = requests.Request("GET", f"{root}/videos/", auth=lambda request: request)
@@ -66,25 +107,22 @@ class Session(requests.Session):
         assert request.url is not None
         request.url += rest
         settings = self.merge_environment_settings(request.url, {}, True, None, None)
-        response = self.get_adapter(request.url).send(auth(request), timeout=timeout, **settings)
-        if not response.is_redirect:
-            return response
-        response.close()
-        return self.get(url, auth=auth, timeout=timeout, stream=True)
+        return self.get_adapter(request.url).send(auth(request), timeout=timeout, **settings)
 
-    def get_redirect_target(self, resp: Response) -> str | None:
-        # requests reads the target even if it must not follow it, and an invalid one would lose the response.
-        if not self._follow:
-            return None
-        try:
-            return super().get_redirect_target(resp)
-        except UnicodeDecodeError:
-            return None
+    def get_redirect_target(self, resp: Response) -> str | None:  # noqa: ARG002 -- the signature is that of requests
+        # requests asks for the target even if it must not follow it, and then reads the whole body.
+        return None
 
-    def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
-        if origin(response.request.url) != origin(prepared_request.url):
-            for name in self._private:
-                prepared_request.headers.pop(name, None)
+
+def _redirect_target(response: Response) -> str:
+    """The absolute URL that a redirect leads to.
+
+    Raises:
+        ValueError: if the URL is invalid.
+    """
+    # The headers were decoded as Latin-1, but servers write UTF-8.
+    location = response.headers["Location"].encode("latin-1").decode("utf-8", "replace")
+    return requote_uri(urljoin(response.url, location))
 
 
 class Auth(AuthBase):
@@ -147,15 +185,7 @@ def chunks(response: Response) -> Iterator[bytes]:
         yield chunk
 
 
-def root_cause(error: BaseException) -> str:
-    """The message of the innermost cause of ``error``; the outer ones only add addresses and class names."""
-    for _ in range(8):
-        causes = (error.__cause__, getattr(error, "reason", None), *reversed(error.args))
-        error = next((cause for cause in causes if isinstance(cause, BaseException)), error)
-    return quote(str(error) or type(error).__name__)
-
-
-def origin(url: str | None) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port: what must be equal for a key to be sent."""
-    parts = urlsplit(url or "")
-    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+def origin(url: str | None) -> tuple[str | None, str | None, int | None]:
+    """Scheme, host and port, as the connection will use them: what must be equal for a key to be sent."""
+    parts = parse_url(url or "")
+    return parts.scheme, parts.host, parts.port or {"https": 443, "http": 80}.get(parts.scheme or "")

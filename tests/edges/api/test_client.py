@@ -65,10 +65,13 @@ class Request:
 
 @dataclass
 class Reply:
-    """What the server does with a request: these bytes, then it keeps, closes or resets the connection, or hangs."""
+    """What the server does with a request: these bytes, then it keeps, closes or resets the connection, or hangs, or
+    repeats other bytes, with a pause of some seconds between, until the client closes the connection."""
 
     data: bytes = b""
     then: str = "keep"
+    repeated: bytes = b""
+    pause: float = 0.01
 
 
 def reply(status: int, body: bytes | object = b"", *, then: str = "keep", cut: int = 0, **headers: str) -> Reply:
@@ -91,12 +94,14 @@ class Server:
     ) -> None:
         self.script = list(script)
         self.requests: list[Request] = []
+        self.connections = 0
         self.respond = respond
-        self._listener = socket.create_server((host, 0))
+        self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._released = threading.Event()
-        self.url = f"http://{host}:{self._listener.getsockname()[1]}"
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -115,17 +120,16 @@ class Server:
         self._listener.close()
 
     def _accept(self) -> None:
-        number = 0
         while True:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            thread = threading.Thread(target=self._serve, args=(connection, number))
+            thread = threading.Thread(target=self._serve, args=(connection, self.connections))
             with self._lock:
                 self._threads.append(thread)
+                self.connections += 1
             thread.start()
-            number += 1
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         with self._lock:
@@ -142,6 +146,11 @@ class Server:
                     return
                 if answer.then == "hang":
                     self._released.wait()
+                while answer.then == "repeat" and not self._released.wait(answer.pause):
+                    try:
+                        connection.sendall(answer.repeated)
+                    except OSError:
+                        return
                 if answer.then == "reset":
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 if answer.then != "keep":
