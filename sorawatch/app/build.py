@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sorawatch import __version__
+from sorawatch.app.decoders import decoders
 from sorawatch.app.folders import InboxGate, mark_folders, state_name
 from sorawatch.app.recovery import log_recovered, reconcile, take_in
 from sorawatch.app.reload import Reloader
@@ -30,7 +31,6 @@ from sorawatch.daemon.upkeep.notice_folder import NoticeFolder
 from sorawatch.daemon.upkeep.published_status import ConfigFile
 from sorawatch.daemon.upkeep.retention import delivered_ms
 from sorawatch.daemon.upkeep.stale_texts import StaleTexts
-from sorawatch.edges import images
 from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.logs import SECRETS
 from sorawatch.edges.sd_notify import ServiceManager
@@ -190,7 +190,7 @@ def opened(
             spool.discard(job_id)
         gate.lock()
         stack.callback(gate.close)
-        pictures = stack.enter_context(images.Pool())
+        pictures = stack.enter_context(decoders(config))
         uploads, heartbeat = ActiveUploads(), Heartbeat(ServiceManager(environ))
         watcher = InboxWatcher(config.folders.inbox, config.watch.mode)
         stack.callback(watcher.stop, timeout=0.0)

@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.style import Style
 from rich.text import Text
 
+from sorawatch.app.decoders import decoders
 from sorawatch.cli.tables import details
 from sorawatch.core.budget import dollars
 from sorawatch.core.order import Fit, Order, Size
@@ -59,7 +60,7 @@ def write(config: Config, image: Path, output: Path | None, thumbnail: Size | No
     order = _order(config, image)
     model = config.catalogue[order.model]
     request = images.ReferenceRequest(model, order.size, order.fit, order.focus, config.reference, thumbnail)
-    with images.Pool() as pictures:
+    with decoders(config) as pictures:
         reference = pictures.prepare(image, request)
     try:
         path.write_bytes(reference.data)

@@ -11,6 +11,7 @@ from sorawatch.config.loading import load
 from sorawatch.config.sections import (
     Api,
     Config,
+    DecoderOptions,
     Duplicates,
     Folders,
     LogFormat,
@@ -27,6 +28,7 @@ __all__ = [
     "Api",
     "Billing",
     "Config",
+    "DecoderOptions",
     "Duplicates",
     "Folders",
     "KeySource",

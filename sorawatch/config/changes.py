@@ -40,6 +40,7 @@ _SECTIONS = frozenset(
         "defaults",
         "watch",
         "reference",
+        "decoders",
         "limits",
         "logging",
         "policy",
@@ -49,7 +50,7 @@ _SECTIONS = frozenset(
 )
 """Fields whose parts are keys of their own."""
 
-_NEEDS_RESTART = ("folders", "state", "work", "api.base_url", "watch.mode")
+_NEEDS_RESTART = ("folders", "state", "work", "api.base_url", "watch.mode", "decoders")
 """Keys that cannot change while the daemon runs: it has opened, locked or sent orders to what they name."""
 
 
@@ -69,6 +70,7 @@ def merged(old: Config, new: Config) -> Config:
         work=old.work,
         api=replace(new.api, base_url=old.api.base_url),
         watch=replace(new.watch, mode=old.watch.mode),
+        decoders=old.decoders,
     )
 
 

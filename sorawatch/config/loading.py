@@ -20,6 +20,7 @@ from sorawatch.config.sections import (
     WORK,
     Api,
     Config,
+    DecoderOptions,
     Duplicates,
     Folders,
     LogFormat,
@@ -29,6 +30,7 @@ from sorawatch.config.sections import (
     WatchMode,
     WatchOptions,
 )
+from sorawatch.core.decoder_limits import LEAST_MEMORY
 from sorawatch.core.job import Billing
 from sorawatch.core.limits import read_limits
 from sorawatch.core.reference_format import Format, ReferenceOptions
@@ -133,6 +135,7 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
     catalogue, models = _catalogue(root)
     video = _video(root.section("video"), path.name, catalogue, findings)
     reference = _reference(root.section("reference"))
+    decoders = _decoders(root.section("decoders"))
     watch, damaged_grace_seconds = _watch(root.section("watch"))
     policy = _policy(root.section("polling"), root.section("retries"), api)
     limits = read_limits(root.section("limits"), LIMITS)
@@ -146,6 +149,7 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
         defaults=video,
         catalogue=catalogue,
         reference=reference,
+        decoders=decoders,
         watch=watch,
         policy=replace(policy, resubmit_lost=resubmit, damaged_grace_seconds=damaged_grace_seconds, billing=billing),
         limits=limits,
@@ -253,6 +257,16 @@ def _reference(section: Section) -> ReferenceOptions:
         quality=section.get("quality", integer(1, 100), default.quality),
         background=section.get("background", rules.colour, default.background),
         max_enlargement=section.get("max_enlargement", positive(1000), default.max_enlargement),
+    )
+    section.close()
+    return options
+
+
+def _decoders(section: Section) -> DecoderOptions:
+    least = LEAST_MEMORY >> 20
+    options = DecoderOptions(
+        processes=section.get("processes", nullable(integer(1, 64)), None),
+        memory_mb=section.get("memory_mb", nullable(integer(least, 1 << 20)), None),
     )
     section.close()
     return options

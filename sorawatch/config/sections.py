@@ -123,6 +123,15 @@ class WatchOptions:
     """Glob patterns of file names."""
 
 
+@dataclass(frozen=True, slots=True)
+class DecoderOptions:
+    """The processes that decode pictures. None follows from the memory of the machine."""
+
+    processes: int | None = None
+    memory_mb: int | None = None
+    """MiB that each may use."""
+
+
 class LogFormat(StrEnum):
     """How log lines are written."""
 
@@ -168,6 +177,7 @@ class Config:
     catalogue: Mapping[str, Model]
     """The built-in models, changed and extended by the section ``models``."""
     reference: ReferenceOptions
+    decoders: DecoderOptions
     watch: WatchOptions
     policy: Policy
     """The sections ``polling``, ``retries`` and ``billing``, and the keys of others that decide about jobs."""

@@ -33,6 +33,7 @@ def test_every_key_stands_in_it() -> None:
         "folders": config.Folders,
         "api": config.Api,
         "reference": ReferenceOptions,
+        "decoders": config.DecoderOptions,
         "watch": config.WatchOptions,
         "limits": config.Limits,
         "logging": config.Logging,

@@ -318,7 +318,7 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     "unknown section": (
         "limit: {in_flight: 4}\n",
         'config.yaml line 1, limit: is not a known key. Did you mean "limits"? Allowed: folders, state, work, timezone,'
-        " api, models, video, reference, watch, polling, retries, limits, billing, logging, duplicates, keep_days.",
+        " api, models, video, reference, decoders, watch, polling, retries, limits, billing, logging, duplicates, keep_days.",
     ),
     "unknown key": (
         "limits:\n  inflight: 4\n",
