@@ -83,8 +83,8 @@ def _total(plan: Plan) -> Text:
     if approval:
         cost = dollars(sum(each.price or 0 for each in approval))
         text.append(
-            f"\n{_counted(len(approval))} for {cost} wait for approval, because together they cost more than "
-            "limits.confirm_above_usd. Once a daemon has found them, `sorawatch approve` orders them.",
+            f"\n{_counted(len(approval))} for {cost} wait for approval, because with what else was dropped within five "
+            "minutes they cost more than limits.confirm_above_usd. `sorawatch approve` orders what a daemon has found.",
             "yellow not bold",
         )
     ends = [each.done_at for each in plan.orders if not each.awaits_approval]

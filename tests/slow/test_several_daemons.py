@@ -355,8 +355,9 @@ def test_what_was_bought_is_known_when_the_state_is_lost(machines: Machines, clu
         if path.name.startswith(("a.", "b.")):
             path.rename(one.inbox / path.name)
     with daemon(one) as running:
-        wait_until(lambda: len(one.files("errors")) == 6, told=lambda: reasons(one) + running.log)
+        wait_until(lambda: len(one.files("processed")) == 6, told=lambda: reasons(one) + running.log)
     promises.keep(clips=2)
+    assert {"a.returned.txt", "b.returned.txt"} <= {*one.files("processed")}
     assert "$1.60 spent" in one.cli("report")
 
 
