@@ -21,12 +21,7 @@ _MOST_BYTES = 1 << 20
 
 def remove_stale_texts(root: Path) -> list[Path]:
     """Remove all stale texts below ``root``, and return their paths. Folders that cannot be listed are left out."""
-    return [text for folder, names in _folders(root) for text in _without_pair(folder, names) if _remove(text)]
-
-
-def remove_if_stale(text: Path) -> bool:
-    """Remove one text if its pair is no longer beside it. Returns whether it was removed."""
-    return os.path.lexists(text) and _remove(text)
+    return [text for folder, names in _folders(root) for text in _without_pair(folder, names) if remove_if_stale(text)]
 
 
 def remove_moved_text(text: Path) -> bool:
@@ -67,7 +62,8 @@ def _without_pair(folder: Path, names: list[str]) -> Iterator[Path]:
             yield folder / name
 
 
-def _remove(text: Path) -> bool:
+def remove_if_stale(text: Path) -> bool:
+    """Remove one text if its picture is no longer beside it. Returns whether it was removed."""
     with suppress(OSError), open(text, "rb", opener=_open) as file:
         status = os.fstat(file.fileno())
         # Another pair of this name may have been placed here since the folder was listed.
