@@ -277,11 +277,13 @@ class Performer:
         pair = job.pair
         source = self._folders.inbox / pair.folder
         items = [outbox.Item(source / name, name) for name in pair.names] if self._is_unchanged(pair) else []
+        intent = work / SpoolFile.ARCHIVING
         try:
             work.mkdir(mode=0o700, exist_ok=True)
             if not has_clip:
                 self._remove_stale_text(pair)
-                has_pair = bool(items) and inbox.stamp(items[0].source) is not None
+                # With an intent, an interrupted call may have moved the picture. Its text must be the same again.
+                has_pair = bool(items) and (intent.exists() or inbox.stamp(items[0].source) is not None)
                 text = self._written(work, error_text(job, has_pair=has_pair))
                 items.append(outbox.Item(text, error_name(pair.image), keep=True))
                 # Of two pictures of one stem, the second keeps its name too, because the advice names it.
@@ -290,7 +292,7 @@ class Performer:
                 items.append(outbox.Item(self._written(work, returned_text(job)), returned_name(pair.image), keep=True))
         except OSError as error:
             raise translate(error, str(work)) from error
-        return o.Archived(self._place(items, root, pair.folder, work / SpoolFile.ARCHIVING) if items else ())
+        return o.Archived(self._place(items, root, pair.folder, intent) if items else ())
 
     @staticmethod
     def _written(work: Path, text: str) -> Path:
