@@ -6,7 +6,6 @@ one of the same size was ordered before, or lies in the inbox a second time.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter, defaultdict
 from contextlib import closing
@@ -32,9 +31,9 @@ from sorawatch.daemon.upkeep.find_job import inbox_folder
 from sorawatch.daemon.upkeep.pause_switch import is_paused
 from sorawatch.daemon.upkeep.published_status import PAUSED
 from sorawatch.edges import lock
-from sorawatch.edges.inbox import Inbox
+from sorawatch.edges.inbox import Inbox, digest_of
 from sorawatch.edges.store import Store
-from sorawatch.errors import UsageError
+from sorawatch.errors import Blocked, Deferred, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -236,11 +235,11 @@ class _Sorter:
         price = expected_price(self._config.catalogue[order.model], order)
         if job.pair.image_stamp.size in self._ambiguous:
             try:
-                data = (self._config.folders.inbox / job.pair.path).read_bytes()
-            except OSError as error:
-                self._draft.waiting.append(WaitingPair(job.pair.path, f"cannot be read: {error.strerror}"))
+                digest = digest_of(self._config.folders.inbox, job.pair.path)
+            except (Blocked, Deferred) as error:
+                self._draft.waiting.append(WaitingPair(job.pair.path, f"cannot be read: {error}"))
                 return
-            job = replace(job, digest=hashlib.sha256(data).hexdigest())
+            job = replace(job, digest=digest)
             for each in self._sized(job):
                 after = each if self._tx is None else self._admission.without_buying(self._tx, each)
                 if after.state in {State.REJECTED, State.WITHDRAWN}:

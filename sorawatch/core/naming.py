@@ -71,8 +71,7 @@ def full_name(name: str, image: str) -> str:
     """
     if name == image:
         return name
-    text_suffix = next((suffix for suffix in TEXT_SUFFIXES if fold(name).endswith(suffix)), "")
-    return fitted(image, text_suffix or name[len(sidecar_stem(name)) :])
+    return fitted(image, _text_suffix(name) or name[len(sidecar_stem(name)) :])
 
 
 def returned_name(image: str) -> str:
@@ -121,7 +120,7 @@ def first_free(names: Sequence[str], is_free: Callable[[tuple[str, ...]], bool])
 def _split(name: str, image: str) -> tuple[str, str]:
     """Stem and extension. ``.error.txt`` is one extension, and so is the ``.jpg.yaml`` of a sidecar of ``image``."""
     beside = sidecar_stem(name)
-    text_suffix = next((suffix for suffix in TEXT_SUFFIXES if fold(name).endswith(suffix)), "")
+    text_suffix = _text_suffix(name)
     if text_suffix:
         stem = name[: -len(text_suffix)]
     elif fold(beside) == fold(image):
@@ -129,6 +128,11 @@ def _split(name: str, image: str) -> tuple[str, str]:
     else:
         stem = beside if beside != name else stem_of(name)
     return stem, name[len(stem) :]
+
+
+def _text_suffix(name: str) -> str:
+    """``.error.txt`` or ``.returned.txt``; empty for other names."""
+    return next((suffix for suffix in TEXT_SUFFIXES if fold(name).endswith(suffix)), "")
 
 
 def _cut(stem: str, room: int) -> str:

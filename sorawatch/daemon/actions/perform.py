@@ -280,11 +280,14 @@ class Performer:
         pair = job.pair
         names = pair.names if self._is_unchanged(pair) else ()
         items = [_item_of(self._folders.inbox, pair.folder, name) for name in names]
+        intent = work / SpoolFile.ARCHIVING
         try:
             work.mkdir(mode=0o700, exist_ok=True)
             if not has_clip:
                 self._remove_stale_text(pair)
-                has_pair = bool(items) and inbox.stamp(self._folders.inbox, pair.path) is not None
+                # With an intent, an interrupted call may have moved the picture. Its text must be the same again.
+                is_there = intent.exists() or inbox.stamp(self._folders.inbox, pair.path) is not None
+                has_pair = bool(items) and is_there
                 text = self._written(work, error_text(job, has_pair=has_pair))
                 items.append(outbox.Item(text, error_name(pair.image), keep=True))
                 # Of two pictures of one stem, the second keeps its name too, because the advice names it.
@@ -293,7 +296,7 @@ class Performer:
                 items.append(outbox.Item(self._written(work, returned_text(job)), returned_name(pair.image), keep=True))
         except OSError as error:
             raise translate(error, str(work)) from error
-        return o.Archived(self._place(items, root, pair.folder, work / SpoolFile.ARCHIVING) if items else ())
+        return o.Archived(self._place(items, root, pair.folder, intent) if items else ())
 
     @staticmethod
     def _written(work: Path, text: str) -> Path:

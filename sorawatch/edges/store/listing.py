@@ -113,11 +113,13 @@ def _ordered(states: Sequence[State], folder: str) -> sa.Select[tuple[object, ..
 
 def _in_turn(states: Iterable[State], folder: str) -> sa.Select[tuple[object, ...]]:
     """In the order in which they are submitted: by priority, and the first-level folders in turn; see `Claims`."""
-    place = sa.func.row_number().over(partition_by=(jobs.c.priority, jobs.c.top), order_by=URGENCY)
+    # Whole rows would be sorted along, which takes nearly twice as long.
+    place = sa.func.row_number().over(partition_by=(jobs.c.priority, jobs.c.top), order_by=URGENCY).label("place")
+    places = _select(states, folder).with_only_columns(jobs.c.id, place).subquery()
     turn = sa.and_(turns.c.state == jobs.c.state, turns.c.folder == jobs.c.top)
     first, *others = URGENCY
-    query = _select(states, folder).outerjoin(turns, turn)
-    return query.order_by(first, place, sa.func.coalesce(turns.c.number, 0), *others)
+    query = sa.select(jobs).join(places, places.c.id == jobs.c.id).outerjoin(turns, turn)
+    return query.order_by(first, places.c.place, sa.func.coalesce(turns.c.number, 0), *others)
 
 
 def _select(states: Iterable[State], folder: str) -> sa.Select[tuple[object, ...]]:
