@@ -18,6 +18,7 @@ from sorawatch.config import Config, Duplicates, KeySource, find_headers, find_k
 from sorawatch.core.job import FINAL, State
 from sorawatch.daemon.actions.active_uploads import ActiveUploads
 from sorawatch.daemon.actions.executor import CONNECTIONS
+from sorawatch.daemon.actions.folder_use import FolderUse
 from sorawatch.daemon.actions.perform import Performer
 from sorawatch.daemon.actions.witnesses import MOST_WITNESSES, Witnesses
 from sorawatch.daemon.intake.scan import InboxScanner
@@ -192,6 +193,7 @@ def opened(
         stack.callback(gate.close)
         pictures = stack.enter_context(decoders(config))
         uploads, heartbeat = ActiveUploads(), Heartbeat(ServiceManager(environ))
+        folder_use = FolderUse()
         watcher = InboxWatcher(config.folders.inbox, config.watch.mode)
         stack.callback(watcher.stop, timeout=0.0)
 
@@ -210,10 +212,12 @@ def opened(
                 config.reference,
                 uploads,
                 witnesses,
+                folder_use,
                 _SAME_CLIP_TIMES * config.policy.waits.first,
             )
             return Parts(
                 performer,
+                folder_use.stuck,
                 InboxScanner(
                     inbox,
                     config.defaults,

@@ -34,6 +34,8 @@ class Parts:
     """The parts of the daemon that are built from the configuration, and are replaced when it is reloaded."""
 
     perform: Callable[[Action, Job], o.Outcome]
+    stuck: Callable[[], str | None]
+    """Which action waits for an unreachable share, or None."""
     scanner: InboxScanner
     admission: Admission
     rescan_seconds: float

@@ -103,6 +103,7 @@ class Turn:
         self.admission = parts.admission
         self.policy = parts.admission.policy
         self.stop_seconds = parts.stop_seconds
+        self._stuck = parts.stuck
         waits, server = self.policy.waits, self.admission.server
         # A new configuration may have removed the causes that stopped the submits.
         self.breakers = Breakers(
@@ -193,7 +194,7 @@ class Turn:
             return PAUSED
         if self._waiting_clips > max(_MOST_WAITING_CLIPS, self.admission.places):
             return f"{self._waiting_clips} finished clips wait to be fetched, and they come before new orders"
-        return self._scans.pause_reason or self._executor.stuck or self._ledger_error()
+        return self._scans.pause_reason or self._stuck() or self._ledger_error()
 
     def _pauses(self) -> Iterator[Pause]:
         """The present reasons why orders are not submitted."""

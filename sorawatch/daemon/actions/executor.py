@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from sorawatch.core.lifecycle import Action, decide
 from sorawatch.daemon.thread_pool import ThreadPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 logger = logging.getLogger("sorawatch")
 
@@ -32,13 +31,6 @@ _MOST_THREADS = _THREADS | {"poll": 32}
 """Maximum threads of each pool. There may be hundreds of polls a second, each a round trip to a distant server."""
 CONNECTIONS = _MOST_THREADS["poll"] + _MOST_THREADS["deliver"]
 """How many connections to the server are kept open. A submit uses a separate connection."""
-STUCK_SECONDS = {Action.DELIVER: 600.0, Action.ARCHIVE: 300.0, Action.RESTORE: 300.0}
-"""Seconds after which an action that writes to the folders counts as stuck. A delivery includes the download."""
-_DESCRIPTIONS = {
-    Action.DELIVER: "delivering the clip of",
-    Action.ARCHIVE: "filing",
-    Action.RESTORE: "moving back",
-}
 _QUEUE_PER_THREAD = 8
 """Actions that may wait for each thread: enough to keep it busy between two turns of the loop."""
 
@@ -60,17 +52,12 @@ class Executor:
         self,
         perform: Callable[[Action, Job], o.Outcome],
         report: Callable[[ActionDone], None],
-        *,
-        stuck_seconds: Mapping[Action, float] = STUCK_SECONDS,
     ) -> None:
         """``report`` is called from the pools' threads."""
         self.perform = perform
         self._report = report
-        self._stuck_seconds = stuck_seconds
         self._pools = {name: ThreadPool(name, size, _MOST_THREADS[name]) for name, size in _THREADS.items()}
         self._counts: Counter[Action] = Counter()
-        self._running: dict[tuple[str, Action, str | None], tuple[float, Job]] = {}
-        """The running actions, each with its start in seconds of the monotonic clock."""
         self._unrecorded: Counter[tuple[str, Action, str | None]] = Counter()
 
     def start(self, action: Action, job: Job) -> None:
@@ -94,16 +81,6 @@ class Executor:
         """Whether none of the threads has died."""
         return all(pool.is_alive for pool in self._pools.values())
 
-    @property
-    def stuck(self) -> str | None:
-        """Which action has been running for too long, probably because of an unreachable share, or None."""
-        now = time.monotonic()
-        for (_, action, _), (started, job) in [*self._running.items()]:
-            if action in self._stuck_seconds and now - started > self._stuck_seconds[action]:
-                what = f"{_DESCRIPTIONS[action]} {job.pair.path}"
-                return f"{what} does not end; if a folder is on a share, check that share"
-        return None
-
     def count(self, action: Action | None = None) -> int:
         """How many actions are queued, running, or not recorded yet: of one kind, or of all."""
         return self._counts.total() if action is None else self._counts[action]
@@ -115,7 +92,6 @@ class Executor:
         return max(0, _MOST_THREADS[pool] * _QUEUE_PER_THREAD - busy)
 
     def _carry_out(self, action: Action, job: Job) -> None:
-        self._running[_key(job.id, action, job.token)] = (time.monotonic(), job)
         try:
             outcome = self.perform(action, job)
         except Exception as error:
@@ -123,7 +99,6 @@ class Executor:
             logger.exception("%s: %s failed", job.pair.path, action)
             why = f"a fault in sorawatch: {type(error).__name__}"
             outcome = o.AnswerLost(why) if action is Action.SUBMIT else o.TemporaryFailure(why, counts=False)
-        self._running.pop(_key(job.id, action, job.token), None)
         self._report(ActionDone(job.id, action, job.token, outcome))
 
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from sorawatch.config import Folders
     from sorawatch.core.order import Model, Order
     from sorawatch.daemon.actions.active_uploads import ActiveUploads
+    from sorawatch.daemon.actions.folder_use import FolderUse
     from sorawatch.daemon.actions.witnesses import Witnesses
     from sorawatch.edges.api import VideoApi
 
@@ -65,6 +66,7 @@ class Performer:
         options: ReferenceOptions,
         uploads: ActiveUploads,
         witnesses: Witnesses,
+        folder_use: FolderUse,
         same_clip_seconds: float,
     ) -> None:
         """``same_clip_seconds``: as for `ClipDownloads`."""
@@ -78,6 +80,7 @@ class Performer:
         self._downloads = ClipDownloads(api, spool, same_clip_seconds)
         self._catalogue = catalogue
         self._uploads = uploads
+        self._folder_use = folder_use
         self._recorded: set[str] = set()
         """Ids of jobs whose video was written to their record. It may come from an earlier job or from `adopt`."""
         self._unknown_words: set[str] = set()
@@ -126,9 +129,11 @@ class Performer:
             case Action.DELIVER:
                 return self._deliver(job)
             case Action.ARCHIVE:
-                return self._archive(job)
+                with self._folder_use.during(action, job):
+                    return self._archive(job)
             case Action.RESTORE:
-                return self._restore(job)
+                with self._folder_use.during(action, job):
+                    return self._restore(job)
 
     def _prepare(self, job: Job) -> o.Outcome:
         order = job.order
@@ -267,7 +272,8 @@ class Performer:
             return fetched
         item = outbox.Item(fetched.path, clip_name(job.pair.image, fetched.suffix), keep=True)
         intent = self._spool.folder(job.id) / SpoolFile.PUBLISHING
-        (name,) = self._place([item], self._folders.outbox, job.pair.folder, intent)
+        with self._folder_use.during(Action.DELIVER, job):
+            (name,) = self._place([item], self._folders.outbox, job.pair.folder, intent)
         if fetched.note:
             facts = LogFields(LogEvent.PROGRESS, job=job.id, file=job.pair.path, video=job.video_id, why=fetched.note)
             logger.warning("%s [%s]: %s", one_line(job.pair.path), job.id, fetched.note, extra=log_extra(facts))

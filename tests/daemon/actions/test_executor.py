@@ -12,7 +12,6 @@ from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action
 from sorawatch.daemon.actions.executor import ActionDone, Executor
 from sorawatch.daemon.mailbox import Mailbox
-from tests.support.workspace import wait_until
 
 JOB = Job("a", State.SUBMITTING, Pair("", "a.jpg", Stamp(1, 1)), created_at=1, due_at=1, changed_at=1, token="t")
 
@@ -105,21 +104,3 @@ def test_there_is_no_room_beyond_a_full_queue(mailbox: Mailbox[ActionDone]) -> N
         executor.start(Action.PREPARE, JOB)
     assert executor.room(Action.PREPARE) == 0
     released.set()
-
-
-def test_what_comes_to_no_end_is_named_until_it_does(mailbox: Mailbox[ActionDone]) -> None:
-    released = threading.Event()
-
-    def perform(action: Action, job: Job) -> o.Outcome:
-        released.wait()
-        return o.Archived(())
-
-    executor = Executor(perform, mailbox.put, stuck_seconds={Action.ARCHIVE: 0.1})
-    executor.start(Action.POLL, JOB)
-    executor.start(Action.ARCHIVE, JOB)
-    assert executor.stuck is None
-    wait_until(lambda: executor.stuck)
-    assert executor.stuck == "filing a.jpg does not end; if a folder is on a share, check that share"
-    released.set()
-    reports(mailbox, 2)
-    assert executor.stuck is None
