@@ -40,7 +40,7 @@ _BLOCK = 1 << 20
 
 _UNCHANGED = Permissions()
 
-_reservation_lock = threading.Lock()
+_reservations = threading.Condition()
 _reserved: set[Path] = set()
 """Targets that a thread is about to publish, so that no other thread chooses them."""
 
@@ -183,8 +183,9 @@ def _names(items: Sequence[Item], target: Directory, planned: _Intent) -> Iterat
         temporary = {item.name: f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}" for item in items}
         yield _Intent(names, temporary | planned.temporary)
     finally:
-        with _reservation_lock:
+        with _reservations:
             _reserved.difference_update(target.path / name for name in names.values())
+            _reservations.notify_all()
 
 
 def _choose(wanted: Sequence[str], spare: Sequence[str], target: Directory) -> dict[str, str]:
@@ -192,6 +193,8 @@ def _choose(wanted: Sequence[str], spare: Sequence[str], target: Directory) -> d
     if not wanted:
         return {}
     while True:
+        # Two pictures may have the same sidecar. It keeps its name, whichever of them is placed first.
+        _wait_for_others({target.path / name for name in wanted})
         given = next((names for names in (tuple(wanted), tuple(spare)) if _is_free(names, target)), None)
         given = given or first_free(wanted, lambda names: _is_free(names, target))
         # Another thread may have chosen them since.
@@ -199,15 +202,21 @@ def _choose(wanted: Sequence[str], spare: Sequence[str], target: Directory) -> d
             return dict(zip(wanted, given, strict=True))
 
 
+def _wait_for_others(paths: set[Path]) -> None:
+    """Wait until no other thread is about to publish one of these."""
+    with _reservations:
+        _reservations.wait_for(lambda: _reserved.isdisjoint(paths))
+
+
 def _is_free(names: Sequence[str], target: Directory) -> bool:
-    with _reservation_lock:
+    with _reservations:
         if not _reserved.isdisjoint(target.path / name for name in names):
             return False
     return not any(target.has(name) for name in names)
 
 
 def _reserve(paths: set[Path]) -> bool:
-    with _reservation_lock:
+    with _reservations:
         if not _reserved.isdisjoint(paths):
             return False
         _reserved.update(paths)

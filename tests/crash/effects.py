@@ -14,7 +14,7 @@ import sys
 import threading
 from _ctypes import CFuncPtr
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from types import ModuleType
@@ -41,6 +41,17 @@ _DESCRIBED = {"fsync": "fsync", "fdatasync": "fsync", "ftruncate": "truncate", "
 
 _AUDITED = {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.utime"}
 """Events about paths that only the wrapped calls may raise."""
+
+_FOLDER_ARGUMENT = {
+    "os.rename": 2,
+    "os.link": 2,
+    "os.symlink": 2,
+    "os.remove": 1,
+    "os.mkdir": 2,
+    "os.rmdir": 1,
+    "os.utime": 3,
+}
+"""Which argument of an event is the descriptor of the folder in which the path begins."""
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
@@ -126,8 +137,11 @@ class Observer:
             return effect_of
 
         def paired(what: str) -> Callable[..., str | None]:
-            def effect_of(source: Any, target: Any, **_: Any) -> str | None:
-                return None if (where := place(source)) is None else f"{what} {where} to {place(target)}"
+            def effect_of(
+                source: Any, target: Any, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None, **_: Any
+            ) -> str | None:
+                where = place(source, src_dir_fd)
+                return None if where is None else f"{what} {where} to {place(target, dst_dir_fd)}"
 
             return effect_of
 
@@ -150,11 +164,15 @@ class Observer:
         builtins.open = io.open = self._opener(builtins.open)
 
     def _opener(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def opened(file: Any, mode: str = "r", buffering: int = -1, *args: Any, **kwargs: Any) -> Any:
-            where = None if isinstance(file, int) or not {*"wax+"} & {*mode} else self.names.place(file)
+        def opened(
+            file: Any, mode: str = "r", buffering: int = -1, *args: Any, opener: Any = None, **kwargs: Any
+        ) -> Any:
+            where = self.names.place(file) if {*"wax+"} & {*mode} else None
             if where is None:
-                return original(file, mode, buffering, *args, **kwargs)
-            raw = _Raw(self, where, file, mode)
+                return original(file, mode, buffering, *args, opener=opener, **kwargs)
+            raw = _Raw(self, where, file, mode, opener)
+            if not buffering:
+                return raw
             whole = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
             return whole if "b" in mode else io.TextIOWrapper(whole, *args, **kwargs)
 
@@ -165,7 +183,7 @@ class Observer:
 
         def announcing(function: Any) -> Callable[..., int]:
             def wrapper(*args: Any) -> int:
-                places = [self.names.place(arg) for arg in args if isinstance(arg, bytes)]
+                places = [self.names.place(path, folder) for folder, path in paths_of(args)]
                 effect = f"{function.__name__} {' to '.join(map(str, places))}"
                 self.tell(Side.BEFORE, effect)
                 status: int = function(*args)
@@ -242,10 +260,26 @@ class Observer:
             ours = not isinstance(path, int) and bool(flags & _WRITES) and self.names.place(path) is not None
         else:
             ours = event in {"socket.connect", "ctypes.dlsym"} or (
-                event in _AUDITED and self.names.place(arguments[0]) is not None
+                event in _AUDITED and self.names.place(arguments[0], _folder_of(event, arguments)) is not None
             )
         if ours:
             self.unseen.append(f"{event} {arguments}")
+
+
+def _folder_of(event: str, arguments: tuple[Any, ...]) -> int | None:
+    """The descriptor of the folder in which the first path of an audited event begins; None or -1 if there is none."""
+    position = _FOLDER_ARGUMENT.get(event)
+    return None if position is None else arguments[position]
+
+
+def paths_of(args: Sequence[Any]) -> list[tuple[int | None, bytes]]:
+    """The paths among the arguments of a C function, each with the descriptor before it."""
+    before = (None, *args)
+    return [
+        (fd if isinstance(fd, int) else None, arg)
+        for fd, arg in zip(before, args, strict=False)
+        if isinstance(arg, bytes)
+    ]
 
 
 CFunction = tuple[ModuleType, str, Any]
@@ -265,11 +299,13 @@ def c_functions() -> list[CFunction]:
 class _Raw(io.FileIO):
     """A file open for writing whose every write of the operating system is announced."""
 
-    def __init__(self, observer: Observer, where: str, path: Any, mode: str) -> None:
+    def __init__(self, observer: Observer, where: str, file: Any, mode: str, opener: Any) -> None:
         self._observer = observer
         self._where = where
-        with observer.announced(f"open {where}"):
-            super().__init__(path, "".join(sign for sign in mode if sign not in "bt"))
+        # A file that is open already was announced, and so is the call that an opener makes.
+        effects = [] if isinstance(file, int) or opener else [f"open {where}"]
+        with observer.announced(*effects):
+            super().__init__(file, "".join(sign for sign in mode if sign not in "bt"), opener=opener)
 
     def write(self, data: Any, /) -> int:
         view = memoryview(data).cast("B")

@@ -33,10 +33,7 @@ class Names:
 
     def place(self, path: Any, folder: int | None = None) -> str | None:
         """A path below ``root``, from there on; None for any other."""
-        text = os.fsdecode(path) if not isinstance(path, int) else f"/proc/self/fd/{path}"
-        if folder is not None:
-            text = f"{_followed(f'/proc/self/fd/{folder}')}/{text}"
-        text = _followed(text)
+        text = absolute(path, folder)
         if not text.startswith(f"{self.root}/"):
             return None
         parts = text[len(str(self.root)) + 1 :].split("/")
@@ -58,6 +55,19 @@ class Names:
         path = f"{row['folder']}/{row['image']}" if row.get("folder") else str(row["image"])
         before, self.states[path] = self.states.get(path), row["state"]
         return f"commit {path} {'stays' if before == row['state'] else 'becomes'} {row['state']}"
+
+
+def absolute(path: Any, folder: int | None = None) -> str:
+    """The whole path of what a system call is about.
+
+    Args:
+        path: a path, or the descriptor of an open file.
+        folder: the descriptor of the folder in which a relative path begins.
+    """
+    text = f"/proc/self/fd/{path}" if isinstance(path, int) else os.fsdecode(path)
+    if folder is not None and folder >= 0 and not text.startswith("/"):
+        text = f"{_followed(f'/proc/self/fd/{folder}')}/{text}"
+    return _followed(text)
 
 
 def _followed(path: str) -> str:

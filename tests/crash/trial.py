@@ -20,10 +20,10 @@ from sorawatch.core.command import Command
 from sorawatch.core.job import State
 from sorawatch.daemon.upkeep.command_queue import ANOTHER
 from sorawatch.simulator import Fault
-from tests.crash.effects import CFunction, Observer, Side, c_functions
+from tests.crash.effects import CFunction, Observer, Side, c_functions, paths_of
 from tests.crash.inspection import Inspection, Tally
 from tests.crash.installation import OVEN, Disk, Installation, Listing
-from tests.crash.names import Names
+from tests.crash.names import Names, absolute
 from tests.crash.processes import KILLED, Child, inject
 
 ROOM = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -218,8 +218,8 @@ def _live(installation: Installation, names: Names, kill: Kill | None, say: Call
 def _restrict(installation: Installation, functions: Sequence[CFunction]) -> None:
     """Let the operating system refuse what the installation's disk cannot do."""
 
-    def refusal(what: str, source: Any, target: Any) -> int | None:
-        folders = {Path(os.fsdecode(path)).relative_to(installation.root).parts[0] for path in (source, target)}
+    def refusal(what: str, *paths: str) -> int | None:
+        folders = {Path(path).relative_to(installation.root).parts[0] for path in paths}
         if installation.disk is Disk.APART and len(folders) > 1:
             return errno.EXDEV
         if installation.disk is Disk.LINKLESS and what == "link":
@@ -228,7 +228,8 @@ def _restrict(installation: Installation, functions: Sequence[CFunction]) -> Non
 
     def restricted(call: Any) -> Callable[..., None]:
         def wrapper(source: Any, target: Any, **options: Any) -> None:
-            if (code := refusal(call.__name__, source, target)) is not None:
+            paths = absolute(source, options.get("src_dir_fd")), absolute(target, options.get("dst_dir_fd"))
+            if (code := refusal(call.__name__, *paths)) is not None:
                 raise OSError(code, os.strerror(code), source, None, target)
             call(source, target, **options)
 
@@ -236,7 +237,7 @@ def _restrict(installation: Installation, functions: Sequence[CFunction]) -> Non
 
     def restricted_c(function: Any) -> Callable[..., int]:
         def wrapper(*args: Any) -> int:
-            code = refusal(function.__name__, *(arg for arg in args if isinstance(arg, bytes)))
+            code = refusal(function.__name__, *(absolute(path, folder) for folder, path in paths_of(args)))
             if code is None:
                 return int(function(*args))
             ctypes.set_errno(code)
