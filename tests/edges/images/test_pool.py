@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from sorawatch.core.order import Fit, Size
-from sorawatch.edges.images import Pool, ProcessLimits, Reference, ReferenceRequest
+from sorawatch.edges.confined import ProcessLimits
+from sorawatch.edges.images import Pool, Reference, ReferenceRequest
 from sorawatch.errors import Deferred, Rejected
 from tests.support.malicious_images import png, scans_without_end
 from tests.support.pictures import FREE, RED, SMALL, flat, save
