@@ -125,7 +125,7 @@ def is_reading(pid: int, name: str) -> bool:
 def test_without_a_process_nothing_is_said_about_the_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sorawatch").mkdir()
     (tmp_path / "sorawatch/__init__.py").write_text("raise ImportError('the package was removed')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with ClipChecks() as checks:
         told = objection(checks, tmp_path / "clip.mp4", WHOLE)
     assert isinstance(told, NoWorker)

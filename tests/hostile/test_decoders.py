@@ -91,7 +91,7 @@ def test_check_and_run_say_what_the_kernel_refuses(workspace: Workspace) -> None
 def test_check_says_that_no_process_can_be_started(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     (workspace.root / "PIL").mkdir()
     (workspace.root / "PIL/__init__.py").write_text("raise ImportError('libjpeg.so.62: cannot open')")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(workspace.root), *os.environ.get("PYTHONPATH", "").split()]))
+    monkeypatch.setenv("PYTHONPATH", str(workspace.root), prepend=os.pathsep)
     told = workspace.program("check", status=1)
     assert "the process that decodes pictures ended before it began" in told
 

@@ -303,7 +303,7 @@ def test_without_a_worker_pictures_wait(
 ) -> None:
     (tmp_path / "PIL").mkdir()
     (tmp_path / "PIL/__init__.py").write_text("raise ImportError('libjpeg.so.62: cannot open shared object file')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with Pool() as pool, pytest.raises(Deferred) as caught:
         pool.prepare(save(tmp_path, flat(RED), "good.png"), WISH)
     assert str(caught.value) == "the process that decodes pictures ended before it began (status 1)"
