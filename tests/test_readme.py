@@ -29,7 +29,8 @@ from sorawatch.core.limits import Limits
 from sorawatch.core.order import Aim, Fit, Focus, Order
 from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.sidecar import make_order, read_settings
-from sorawatch.edges import images, yamlfile
+from sorawatch.edges import yamlfile
+from sorawatch.edges.confined import ProcessLimits
 from sorawatch.edges.images.decoding import MAX_DECODED, MAX_PIXELS
 from sorawatch.edges.images.source import MAX_BYTES
 from sorawatch.errors import Blocked
@@ -254,7 +255,7 @@ class TestFiles:
         assert [quoted(row[0]) for row in table("Pictures")] == [[fit] for fit in Fit]
         assert all(f"`{word}`" in section for word in (*Focus, *Format))
         assert f"{MAX_PIXELS // 10**6} million pixels ({MAX_DECODED // 16 // 10**6} million in a WebP)" in section
-        limits = images.ProcessLimits()
+        limits = ProcessLimits()
         limit = (
             f"{MAX_BYTES >> 20} MiB, {limits.cpu_seconds:g} seconds of computing and {limits.address_space / 2**30:g}"
         )

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sorawatch import __version__
-from sorawatch.app.decoders import decoders
+from sorawatch.app.decoders import ConfinementLog, decoders
 from sorawatch.app.folders import InboxGate, mark_folders, state_name
 from sorawatch.app.recovery import log_recovered, reconcile, take_in
 from sorawatch.app.reload import Reloader
@@ -34,6 +34,7 @@ from sorawatch.daemon.upkeep.retention import delivered_ms
 from sorawatch.daemon.upkeep.stale_texts import StaleTexts
 from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.logs import SECRETS
+from sorawatch.edges.mp4 import ClipChecks
 from sorawatch.edges.sd_notify import ServiceManager
 from sorawatch.errors import Blocked, ConfigError, Deferred
 
@@ -191,7 +192,9 @@ def opened(
             spool.discard(job_id)
         gate.lock()
         stack.callback(gate.close)
-        pictures = stack.enter_context(decoders(config))
+        confinement_log = ConfinementLog()
+        pictures = stack.enter_context(decoders(config, confinement_log))
+        clip_checks = stack.enter_context(ClipChecks(on_start=confinement_log))
         uploads, heartbeat = ActiveUploads(), Heartbeat(ServiceManager(environ))
         folder_use = FolderUse()
         watcher = InboxWatcher(config.folders.inbox, config.watch.mode)
@@ -208,6 +211,7 @@ def opened(
                 spool,
                 api,
                 pictures,
+                clip_checks,
                 config.catalogue,
                 config.reference,
                 uploads,

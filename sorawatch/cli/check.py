@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from sorawatch.app.build import api_connection
+from sorawatch.app.decoders import decoders
 from sorawatch.app.folders import marked_folders
 from sorawatch.app.state import StateLocation
 from sorawatch.config import Config, KeySource, find_key
@@ -19,6 +20,7 @@ from sorawatch.core.error_text import MOST_NAMED
 from sorawatch.core.os_errors import translate
 from sorawatch.daemon.intake.watcher import watch_method
 from sorawatch.edges import lock, mounts
+from sorawatch.edges.confined import NoWorker
 from sorawatch.edges.events import max_watches, watch_limit_error
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked, ConfigError, Deferred, Rejected, SorawatchError
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sorawatch.edges.api import VideoApi
+    from sorawatch.edges.confined import Confinement
 
 _FOLDER_TIMEOUT = 10.0
 """Seconds within which the folders must respond."""
+_CONFINEMENT_HINT = "Linux 5.13 or newer can have both; in a container, its seccomp profile must allow them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         yield from _server(config, api)
     if config.api.base_url.startswith("http://"):
         yield _plain_http(config)
+    yield _decoders(config)
     if find_spec("pillow_heif") is None:
         yield Finding("HEIC pictures from phones cannot be read", "If you need them: pip install 'sorawatch[heif]'")
 
@@ -198,6 +203,19 @@ def _config_rights(path: Path) -> Iterator[Finding]:
     if status.st_mode & stat.S_IWOTH:
         hint = f"chmod o-w {shlex.quote(str(path))}"
         yield Finding(f"{path}: everybody on this machine can change it, and so spend your money", hint, grave=True)
+
+
+def _decoders(config: Config) -> Finding:
+    """What a worker reports that is started for this."""
+    reported: list[Confinement] = []
+    try:
+        with decoders(config, reported.append) as pictures:
+            pictures.start()
+    except NoWorker as error:
+        hint = "Its own message is above. Check the installation and decoders.memory_mb."
+        return Finding(f"decoders: {error}", hint, grave=True)
+    hint = "" if reported[0].is_complete else _CONFINEMENT_HINT
+    return Finding(f"decoders: the processes that read pictures and clips {reported[0]}", hint)
 
 
 def _secrecy(key: KeySource) -> Finding:

@@ -1,4 +1,4 @@
-"""Recognizes finished downloads that `clip` does not accept as an MP4, and checks whether they are complete.
+"""Recognizes finished downloads that `mp4` does not accept as an MP4, and checks whether they are complete.
 
 Servers send WebM, GIF and other kinds of video, and unusual MP4s. Nothing is decoded. A complete file is as long as
 its container says, and has no long runs of zeros, as lost parts of a file would leave them.
@@ -42,7 +42,7 @@ class ForeignClip:
 def examine(clip: BinaryIO) -> ForeignClip | None:
     """The kind of ``clip``, an open binary file, and its flaw; None if it is not a video file.
 
-    The boxes of MP4 and MOV are not checked here, since `clip.check` did that.
+    The boxes of MP4 and MOV are not checked here, since `mp4.check` did that.
 
     Raises:
         Blocked, Deferred: the disk cannot be read.

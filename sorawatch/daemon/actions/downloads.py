@@ -12,6 +12,7 @@ from sorawatch.core.os_errors import translate
 from sorawatch.core.repeated_download import RepeatedDownload
 from sorawatch.core.video_kinds import BOXED, MP4
 from sorawatch.edges import mp4, other_containers, outbox
+from sorawatch.edges.confined import NoWorker
 from sorawatch.edges.spool import Spool, SpoolFile
 from sorawatch.errors import Deferred
 
@@ -46,10 +47,13 @@ class _OtherMedia:
 class ClipDownloads:
     """Downloads clips to the spool. Called from several threads at once, for different jobs."""
 
-    def __init__(self, api: Callable[[], VideoApi], spool: Spool, same_clip_seconds: float) -> None:
+    def __init__(
+        self, api: Callable[[], VideoApi], spool: Spool, checks: mp4.ClipChecks, same_clip_seconds: float
+    ) -> None:
         """A file that is not a complete MP4 is delivered if the server still sends it after ``same_clip_seconds``."""
         self._api = api
         self._spool = spool
+        self._checks = checks
         self._same_clip_seconds = same_clip_seconds
 
     def download(self, job_id: str, video_id: str) -> DownloadedClip | o.TemporaryFailure:
@@ -64,7 +68,7 @@ class ClipDownloads:
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             if complete.exists():
-                other = _examine(complete)
+                other = self._examine(complete)
             else:
                 other = self._fetch(video_id, part)
                 if other and (again := self._not_confirmed(job_id, other, part)):
@@ -79,17 +83,44 @@ class ClipDownloads:
         return DownloadedClip(complete, other.clip.kind.suffix, note)
 
     def _fetch(self, video_id: str, part: Path) -> _OtherMedia | None:
-        """Download to ``part`` and examine it. A file that cannot be delivered is removed."""
+        """Download to ``part`` and examine it. A file that cannot be delivered is removed, one not examined is kept."""
         part.touch()
         # Without a buffer, so that a full disk is noticed at once, and the file can then be emptied.
         with open(part, "r+b", buffering=0) as file:
             self._api().download(video_id, file, self._spool.room)
             os.fsync(file.fileno())
         try:
-            return _examine(part)
+            return self._examine(part)
+        except NoWorker:
+            raise
         except Deferred:
             part.unlink()
             raise
+
+    def _examine(self, path: Path) -> _OtherMedia | None:
+        """None for a complete MP4, otherwise the kind of the file.
+
+        A file on which the check crashes or takes too long is treated as one that is not: it may be what was paid for.
+
+        Raises:
+            Deferred: if it is incomplete, or not a media file, or cannot be examined now.
+        """
+        try:
+            with open(path, "rb") as file:
+                self._checks.check(file)
+        except (mp4.NotWhole, NoWorker):
+            raise
+        except Deferred as objection:
+            with open(path, "rb") as file:
+                found = other_containers.examine(file)
+            if found is None:
+                raise
+            is_mp4_like = found.kind in BOXED
+            why = str(objection) if is_mp4_like else f"the clip is {found.kind.name} and not an MP4"
+            if found.flaw:
+                raise Deferred(f"{why}, and {found.flaw}") from objection
+            return _OtherMedia(found, why)
+        return None
 
     def _not_confirmed(self, job_id: str, other: _OtherMedia, part: Path) -> o.TemporaryFailure | None:
         """The outcome that repeats the download later; None if the file has been the same for long enough."""
@@ -105,26 +136,3 @@ class ClipDownloads:
         why = f"{other.why}. It is delivered as it is if the server still sends the same after {seconds:g} s"
         wait = download.wait(now, seconds) if download.seen_at < now else None
         return o.TemporaryFailure(why, wait, counts=not download.is_new(now, seconds))
-
-
-def _examine(path: Path) -> _OtherMedia | None:
-    """None for a complete MP4, otherwise the kind of the file.
-
-    Raises:
-        Deferred: if it is incomplete, or not a media file.
-    """
-    with open(path, "rb") as file:
-        try:
-            mp4.check(file)
-        except mp4.NotWhole:
-            raise
-        except Deferred as objection:
-            found = other_containers.examine(file)
-            if found is None:
-                raise
-            is_mp4_like = found.kind in BOXED
-            why = str(objection) if is_mp4_like else f"the clip is {found.kind.name} and not an MP4"
-            if found.flaw:
-                raise Deferred(f"{why}, and {found.flaw}") from objection
-            return _OtherMedia(found, why)
-    return None

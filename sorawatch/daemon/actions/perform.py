@@ -23,7 +23,7 @@ from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.video_responses import Status, Video
 from sorawatch.daemon.actions.downloads import ClipDownloads
 from sorawatch.daemon.actions.lost_submit import LostSubmitSearch
-from sorawatch.edges import images, inbox, lock, mounts, outbox
+from sorawatch.edges import images, inbox, lock, mounts, mp4, outbox
 from sorawatch.edges.directories import opened
 from sorawatch.edges.spool import Spool, SpoolFile
 from sorawatch.edges.stale_texts import remove_if_stale, remove_moved_text
@@ -62,6 +62,7 @@ class Performer:
         spool: Spool,
         api: Callable[[], VideoApi],
         pictures: images.Pool,
+        clip_checks: mp4.ClipChecks,
         catalogue: Mapping[str, Model],
         options: ReferenceOptions,
         uploads: ActiveUploads,
@@ -77,7 +78,7 @@ class Performer:
         self._api = api
         self._search = LostSubmitSearch(api, witnesses)
         self._witnesses = witnesses
-        self._downloads = ClipDownloads(api, spool, same_clip_seconds)
+        self._downloads = ClipDownloads(api, spool, clip_checks, same_clip_seconds)
         self._catalogue = catalogue
         self._uploads = uploads
         self._folder_use = folder_use

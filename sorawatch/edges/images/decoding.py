@@ -9,7 +9,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 from PIL.JpegImagePlugin import JpegImageFile
 
 from sorawatch.core.framing import NORMAL_ORIENTATION, Box, Framing, oriented_size, stored_box
@@ -40,7 +51,18 @@ _STUB_BYTES = 1024
 """A file of this size that is no picture may stand for one that a cloud service keeps online only."""
 
 _JPEG = b"\xff\xd8\xff"
-_FORMATS = ("PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", *_HEIF)
+_PLUGINS = (
+    PngImagePlugin,
+    WebPImagePlugin,
+    AvifImagePlugin,
+    TiffImagePlugin,
+    GifImagePlugin,
+    BmpImagePlugin,
+    MpoImagePlugin,
+)
+"""Pillow imports them when a picture needs one, which a confined worker cannot."""
+_FORMATS = tuple(name for name in ("PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", *_HEIF) if name in Image.OPEN)
+"""Without those that this Pillow was built without."""
 _SIGNATURES = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
     "GIF": rb"GIF8[79]a",

@@ -48,21 +48,23 @@ def opened_picture(root: Path, path: str) -> Iterator[IO[bytes]]:
 
 
 def read(file: IO[bytes], name: str) -> bytes:
-    """The bytes of an open picture.
+    """The bytes of an open picture. Whether it changed meanwhile is for `opened_picture` to see.
 
     Raises:
         Rejected: if it is empty, or longer than ``MAX_BYTES``.
-        Deferred: if it cannot be read now, or changed while it was read.
+        Deferred: if it cannot be read now, or got shorter or longer while it was read.
     """
     try:
-        before = os.fstat(file.fileno())
-        if before.st_size == 0:
+        # Not fstat, which may be a system call that takes a path, and is then refused to a worker.
+        length = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        if length == 0:
             raise Damaged(f"{name} is empty: it has 0 bytes", "Copy the picture again.")
-        if before.st_size > MAX_BYTES:
-            reason = f"{name} has {before.st_size / 2**20:.0f} MiB, which is more than {MAX_BYTES >> 20} MiB"
+        if length > MAX_BYTES:
+            reason = f"{name} has {length / 2**20:.0f} MiB, which is more than {MAX_BYTES >> 20} MiB"
             raise Rejected(reason, "Save it as a JPEG, or smaller.")
-        data = file.read(before.st_size + 1)
-        if len(data) == before.st_size and _stamp(before) == _stamp(os.fstat(file.fileno())):
+        data = file.read(length + 1)
+        if len(data) == length:
             return data
     except OSError as error:
         raise Deferred(f"{name} cannot be read: {error.strerror or error}") from error

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from sorawatch.core.order import Fit, Size
-from sorawatch.edges.images import Pool, ProcessLimits, Reference, ReferenceRequest
+from sorawatch.edges.confined import ProcessLimits
+from sorawatch.edges.images import Pool, Reference, ReferenceRequest
 from sorawatch.errors import Deferred, Rejected
 from tests.support.malicious_images import png, scans_without_end
 from tests.support.pictures import FREE, RED, SMALL, flat, save
@@ -302,7 +303,7 @@ def test_without_a_worker_pictures_wait(
 ) -> None:
     (tmp_path / "PIL").mkdir()
     (tmp_path / "PIL/__init__.py").write_text("raise ImportError('libjpeg.so.62: cannot open shared object file')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with Pool() as pool, pytest.raises(Deferred) as caught:
         pool.prepare(save(tmp_path, flat(RED), "good.png"), WISH)
     assert str(caught.value) == "the process that decodes pictures ended before it began (status 1)"

@@ -78,7 +78,7 @@ def test_formats_that_run_programs_or_are_never_wanted_stay_closed(tmp_path: Pat
 def test_heic_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path, flat(RED), "IMG_1.HEIC", format="HEIF")
     (tmp_path / "pillow_heif.py").write_text("raise ImportError")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with Pool() as bare, pytest.raises(Rejected) as caught:
         bare.prepare(tmp_path / "IMG_1.HEIC", ReferenceRequest(FREE, SMALL, Fit.CROP))
     assert words(caught.value) == (

@@ -54,7 +54,7 @@ def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(text)
     (package / "structs.py").write_text(STRUCTS)
-    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    monkeypatch.setenv("PYTHONPATH", str(package.parent), prepend=os.pathsep)
 
 
 @pytest.mark.parametrize("fit", list(Fit))

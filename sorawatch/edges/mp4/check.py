@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate, islice
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 from sorawatch.core.os_errors import translate
 from sorawatch.core.video_kinds import TOP_BOXES
@@ -95,7 +95,7 @@ class _Header:
         return f"its {name} box at byte {start} claims {self.size} bytes where {end - start} are left"
 
 
-def check(clip: BinaryIO) -> None:
+def check(clip: IO[bytes]) -> None:
     """Return if ``clip``, an open binary file, is a whole MP4; raise otherwise.
 
     In a whole MP4 ``ftyp`` comes first, there is one ``moov``, ``mdat`` has content, all boxes are whole, and every
@@ -164,7 +164,7 @@ class _Boxes:
         return {name: found.get(name, memoryview(b"")) for name in names}
 
 
-def _check(clip: BinaryIO, length: int) -> None:
+def _check(clip: IO[bytes], length: int) -> None:
     """Missing bytes are checked first, so that they are what is reported if a file has several faults."""
 
     def read(start: int, size: int) -> bytes:
