@@ -78,7 +78,8 @@ class Inspection:
         reasons = [path.name for path in self._installation.visible("errors", _REASON)]
         self._require(reasons == [f"{Path(BROKEN).stem}{_REASON}"], f"the errors folder holds the reasons {reasons}")
         for folder in (*VISITED, "outbox"):
-            hidden = [path for path in (self._installation.root / folder).rglob(".*") if path.name != ".sorawatch"]
+            found = (self._installation.root / folder).rglob(".*")
+            hidden = [path for path in found if path.name not in {".sorawatch", ".sorawatch.lock"}]
             self._require(not hidden, f"left behind: {', '.join(map(self._told, hidden))}")
         creates, again = self.purchases()
         self.complaints += [f"{name} was bought {times} times too often" for name, times in again.items()]
