@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from sorawatch import __version__
 from sorawatch.app.decoders import decoders
-from sorawatch.app.folders import InboxGate, mark_folders, state_name
+from sorawatch.app.folders import InboxGate, InboxOwner, mark_folders, marked_folders, state_name
 from sorawatch.app.recovery import log_recovered, reconcile, take_in
 from sorawatch.app.reload import Reloader
 from sorawatch.app.state import StateLocation
+from sorawatch.app.state_identity import state_id, write_header
 from sorawatch.config import Config, Duplicates, KeySource, find_headers, find_key
 from sorawatch.core.job import FINAL, State
 from sorawatch.daemon.actions.active_uploads import ActiveUploads
@@ -173,7 +174,12 @@ def opened(
         store, ledger = location.open(clock), location.ledger
         stack.callback(store.close)
         with store.transaction() as tx:
-            mark_folders(config, tx, shared=store.is_shared)
+            replaces_lost = not store.is_shared or bool(marked_folders(tx))
+            owner = InboxOwner(state_id(tx, ledger, replaces_lost=replaces_lost), config.path)
+        # Before a marker names the state.
+        write_header(ledger, owner.state)
+        with store.transaction() as tx:
+            mark_folders(config, tx, owner, shared=store.is_shared)
             if not store.is_shared:
                 # The claims of an earlier run would prevent the correction of jobs.
                 tx.peers.release_claims(tx.peers.absent())
@@ -183,7 +189,7 @@ def opened(
             log_recovered(recovered)
             witnesses = Witnesses(tx.purchases.witnesses(MOST_WITNESSES))
             unfinished = {job.id for job in tx.jobs.in_states({*State} - FINAL)}
-            gate = InboxGate(config.folders.inbox, state_name(tx) if store.is_shared else None)
+            gate = InboxGate(config.folders.inbox, owner, state_name(tx) if store.is_shared else None)
         ledger.write(recovered.missing)
         # Only files from before the state was read: other daemons may share the folder, and may have added jobs since.
         for job_id in {*spooled} - unfinished:
