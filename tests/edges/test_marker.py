@@ -59,6 +59,14 @@ def test_a_marker_that_names_a_state_is_never_written_again(tmp_path: Path) -> N
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def test_what_a_crash_left_is_replaced_and_never_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").touch()
+    (tmp_path / f"{MARKER}.new").symlink_to(tmp_path / "victim")
+    write_marker(tmp_path, ONE)
+    assert (tmp_path / "victim").read_text() == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MARKER, "victim"]
+
+
 def test_everybody_can_read_it_whatever_the_umask_of_the_daemon(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
