@@ -190,7 +190,7 @@ class TestCommands:
     def test_it_is_one_with_that_usage(self, command: str) -> None:
         _, name, *words = command.split()
         told = usage(name)
-        for word in re.findall(r"--?[a-z]+|[A-Z_]+", " ".join(words)):
+        for word in re.findall(r"--?[a-z]+(?:-[a-z]+)*|[A-Z_]+", " ".join(words)):
             assert re.search(rf"(?<![\w-]){word}(?!\w)", told), word
 
     def test_all_are_listed(self) -> None:
@@ -400,6 +400,17 @@ def with_a_second_daemon(workspace: Workspace) -> str:
         return workspace.program("run", status=2)
 
 
+def with_an_inbox_of_another_state(workspace: Workspace) -> str:
+    workspace.run_once()
+    for path in workspace.root.glob("state.db*"):
+        path.rename(workspace.root / f"other-{path.name}")
+    told = workspace.program("run", status=2)
+    workspace.cli("recover", "--take-over", "--yes")
+    workspace.drop("beach.jpg")
+    assert workspace.run_once()
+    return told
+
+
 def with_its_state_lost(workspace: Workspace) -> str:
     (workspace.inbox / "PAUSE").touch()
     workspace.drop("beach.jpg")
@@ -425,11 +436,13 @@ def with_a_duplicate(workspace: Workspace) -> str:
 
 def with_its_ledger_in_the_way(workspace: Workspace) -> str:
     workspace.run_once()
+    (workspace.root / "state.db.ledger").rename(workspace.root / "aside")
     (workspace.root / "state.db.ledger").mkdir()
     with pytest.raises(Blocked):
         workspace.run_once()
     (workspace.root / "state.db.ledger").rmdir()
     with workspace.running():
+        (workspace.root / "state.db.ledger").unlink()
         (workspace.root / "state.db.ledger").mkdir()
         workspace.drop("beach.jpg")
         told = wait_until(lambda: told if "the ledger" in (told := workspace.told()) else None)
@@ -448,6 +461,7 @@ TROUBLES: dict[str, Callable[[Workspace], str]] = {
     "a batch waits for approval": with_a_big_batch,
     State.HELD.value: with_a_lost_answer,
     "another sorawatch (pid …) already works on …": with_a_second_daemon,
+    "the inbox … belongs to the state … of another sorawatch": with_an_inbox_of_another_state,
     "it is the same order as job …": with_a_duplicate,
     "the state file … is missing or empty": with_its_state_lost,
     "the ledger cannot be written": with_its_ledger_in_the_way,

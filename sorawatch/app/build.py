@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import shlex
+import socket
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sorawatch import __version__
 from sorawatch.app.decoders import ConfinementLog, decoders
-from sorawatch.app.folders import InboxGate, mark_folders, state_name
-from sorawatch.app.recovery import log_recovered, reconcile, take_in
+from sorawatch.app.folders import InboxGate, InboxOwner, mark_folders, marked_folders, state_name
+from sorawatch.app.recovery import compare
 from sorawatch.app.reload import Reloader
 from sorawatch.app.state import StateLocation
+from sorawatch.app.state_identity import state_id, write_header
 from sorawatch.config import Config, Duplicates, KeySource, find_headers, find_key
 from sorawatch.core.job import FINAL, State
 from sorawatch.daemon.actions.active_uploads import ActiveUploads
@@ -31,7 +33,9 @@ from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.daemon.upkeep.notice_folder import NoticeFolder
 from sorawatch.daemon.upkeep.published_status import ConfigFile
 from sorawatch.daemon.upkeep.retention import delivered_ms
+from sorawatch.daemon.upkeep.rollback_monitor import RollbackMonitor
 from sorawatch.daemon.upkeep.stale_texts import StaleTexts
+from sorawatch.daemon.upkeep.state_rollback import Machine
 from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.logs import SECRETS
 from sorawatch.edges.mp4 import ClipChecks
@@ -41,7 +45,9 @@ from sorawatch.errors import Blocked, ConfigError, Deferred
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from sorawatch.core.purchase import Purchase
     from sorawatch.edges.api import VideoApi
+    from sorawatch.edges.store import Transaction
 
 logger = logging.getLogger("sorawatch")
 
@@ -175,18 +181,32 @@ def opened(
         store, ledger = location.open(clock), location.ledger
         stack.callback(store.close)
         with store.transaction() as tx:
-            mark_folders(config, tx, shared=store.is_shared)
+            replaces_lost = not store.is_shared or bool(marked_folders(tx))
+            owner = InboxOwner(state_id(tx, ledger, replaces_lost=replaces_lost), config.path)
+        # Before a marker names the state.
+        header = write_header(ledger, owner.state)
+        missing: list[Purchase] = []
+
+        def compared(tx: Transaction) -> int:
+            recovery = compare(tx, spool, ledger, admission(config))
+            missing[:] = recovery.missing
+            return recovery.orders
+
+        machine = Machine(header.ledger, f"{socket.gethostname()} ({spool.root})") if store.is_shared else None
+        rollback = RollbackMonitor(machine, compared)
+        with store.transaction() as tx:
+            mark_folders(config, tx, owner, shared=store.is_shared)
             if not store.is_shared:
                 # The claims of an earlier run would prevent the correction of jobs.
                 tx.peers.release_claims(tx.peers.absent())
-            for job in reconcile(tx, spool, admission(config)):
-                logger.warning("%s [%s]: restored from %s", job.pair.path, job.id, spool.folder(job.id))
-            recovered = take_in(tx, ledger.read())
-            log_recovered(recovered)
+            if machine is None:
+                compared(tx)
+            else:
+                rollback.check(tx)
             witnesses = Witnesses(tx.purchases.witnesses(MOST_WITNESSES))
             unfinished = {job.id for job in tx.jobs.in_states({*State} - FINAL)}
-            gate = InboxGate(config.folders.inbox, state_name(tx) if store.is_shared else None)
-        ledger.write(recovered.missing)
+            gate = InboxGate(config.folders.inbox, owner, state_name(tx) if store.is_shared else None)
+        ledger.write(missing)
         # Only files from before the state was read: other daemons may share the folder, and may have added jobs since.
         for job_id in {*spooled} - unfinished:
             spool.discard(job_id)
@@ -247,5 +267,6 @@ def opened(
             heartbeat=heartbeat,
             reread=Reloader(config, environ, parts, apply, heartbeat),
             stale_texts=StaleTexts(config.folders.errors),
+            rollback=rollback,
             listeners=listeners,
         )

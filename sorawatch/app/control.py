@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sorawatch.app.build import admission
-from sorawatch.app.folders import set_marked_folders
+from sorawatch.app.folders import require_own_inbox, set_marked_folders
 from sorawatch.app.recovery import log_recovered, reconcile, take_in
 from sorawatch.app.state import StateLocation, new_owner
+from sorawatch.app.state_identity import known_state_id, state_id, write_header
 from sorawatch.core.batches import Share, counted
 from sorawatch.core.command import Command
 from sorawatch.core.naming import one_line
@@ -35,13 +36,15 @@ def execute(config: Config, commands: Sequence[Command]) -> bool:
 
     Raises:
         Rejected: if one of them cannot be executed. Then none of them is.
-        UsageError: if there is no state yet.
+        UsageError: if there is no state yet, or no daemon runs and the inbox belongs to another state.
         Blocked: if the state or its ledger cannot be written.
     """
     location = StateLocation.of(config)
     store = Store.open_for_reading(location.database)
     with closing(store), store.transaction() as tx:
-        running = location.has_daemon(tx)
+        running, state = location.has_daemon(tx), known_state_id(tx)
+    if not running and state is not None:
+        require_own_inbox(config, state)
     with ExitStack() as stack:
         if not running:
             stack.enter_context(location.locked())
@@ -115,6 +118,8 @@ def recover(config: Config) -> tuple[list[Job], int]:
             # The lost state had marked all folders, so a missing one is on an unmounted share and must not be made.
             set_marked_folders(tx, [str(folder) for folder in config.folders.roots.values()])
             jobs = {job.id: job for job in reconcile(tx, location.spool, admission(config))}
+            state = state_id(tx, location.ledger, replaces_lost=True)
             recovered = take_in(tx, location.ledger.read())
             log_recovered(recovered)
-            return [*(jobs | {job.id: job for job in recovered.jobs}).values()], recovered.orders
+        write_header(location.ledger, state)
+        return [*(jobs | {job.id: job for job in recovered.jobs}).values()], recovered.orders

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sorawatch.app.build import admission
-from sorawatch.app.folders import marked_folders
+from sorawatch.app.folders import marked_folders, require_own_inbox
 from sorawatch.app.state import StateLocation
+from sorawatch.app.state_identity import known_state_id
 from sorawatch.core.batches import WINDOW_MS, Recent, expected_price, must_wait
 from sorawatch.core.budget import LimitScope, Usage, is_below
 from sorawatch.core.calendar import LocalTime, day_of, month_of
@@ -30,8 +31,8 @@ from sorawatch.daemon.submission import usage_values
 from sorawatch.daemon.upkeep.find_job import inbox_folder
 from sorawatch.daemon.upkeep.pause_switch import is_paused
 from sorawatch.daemon.upkeep.published_status import PAUSED
-from sorawatch.edges import lock
 from sorawatch.edges.inbox import Inbox, digest_of
+from sorawatch.edges.marker import require_marker
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked, Deferred, UsageError
 
@@ -120,7 +121,7 @@ def read(config: Config, folder: Path | None) -> Plan:
     """Find out what would be done with the inbox, or with one of its folders and those below it.
 
     Raises:
-        UsageError: if there is no such folder, or the state is of another version.
+        UsageError: if there is no such folder, the state is of another version, or the inbox belongs to another state.
         Blocked, Deferred: if the inbox or the state cannot be read.
     """
     below = "" if folder is None else inbox_folder(config.folders, folder)
@@ -131,7 +132,9 @@ def read(config: Config, folder: Path | None) -> Plan:
         return _planned(config, None, below)
     with closing(Store.open_for_reading(database)) as store, store.transaction() as tx:
         if str(config.folders.inbox) in marked_folders(tx):
-            lock.require_marker(config.folders.inbox)
+            require_marker(config.folders.inbox)
+        if (state := known_state_id(tx)) is not None:
+            require_own_inbox(config, state)
         return _planned(config, tx, below)
 
 

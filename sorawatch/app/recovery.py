@@ -12,11 +12,13 @@ from sorawatch.core.job_record import from_record
 from sorawatch.core.purchase import Purchase, merged, untold
 from sorawatch.core.purchase_recovery import recovered
 from sorawatch.edges.store import LeaseLost, Transaction
+from sorawatch.errors import Blocked, Deferred
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sorawatch.daemon.submission.admission import Admission
+    from sorawatch.edges.ledger import Ledger
     from sorawatch.edges.spool import Spool
 
 logger = logging.getLogger("sorawatch")
@@ -47,7 +49,9 @@ def reconcile(tx: Transaction, spool: Spool, admission: Admission) -> list[Job]:
             tx.jobs.add([job])
         elif known.state in UNPAID and submitted:
             job = replace(recorded, created_at=known.created_at, pair=known.pair)
-            tx.jobs.save(job, known)
+            # Another daemon may be preparing the job. It looks for an earlier purchase before it buys the order.
+            with suppress(LeaseLost):
+                tx.jobs.save(job, known)
         else:
             continue
         if job.token is not None:
@@ -96,6 +100,22 @@ def take_in(tx: Transaction, ledger: Mapping[str, Purchase]) -> LedgerRecovery:
             tx.jobs.save(after, job)
             corrected.append(after)
     return LedgerRecovery(len(added), corrected, missing)
+
+
+def compare(tx: Transaction, spool: Spool, ledger: Ledger, admission: Admission) -> LedgerRecovery:
+    """Add to the state what only the work folder and the ledger know, and log it.
+
+    Raises:
+        Blocked: if they cannot be read.
+    """
+    try:
+        for job in reconcile(tx, spool, admission):
+            logger.warning("%s [%s]: restored from %s", job.pair.path, job.id, spool.folder(job.id))
+    except Deferred as error:
+        raise Blocked(f"the work folder cannot be read: {error}", "Check its disk.", temporary=True) from error
+    recovery = take_in(tx, ledger.read())
+    log_recovered(recovery)
+    return recovery
 
 
 def log_recovered(recovery: LedgerRecovery) -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from sorawatch.app.build import api_connection
 from sorawatch.app.decoders import decoders
-from sorawatch.app.folders import marked_folders
+from sorawatch.app.folders import marked_folders, take_over_command
 from sorawatch.app.state import StateLocation
+from sorawatch.app.state_identity import known_state_id
 from sorawatch.config import Config, KeySource, find_key
 from sorawatch.config.rules import is_exposed
 from sorawatch.core.error_text import MOST_NAMED
@@ -22,6 +23,7 @@ from sorawatch.daemon.intake.watcher import watch_method
 from sorawatch.edges import lock, mounts
 from sorawatch.edges.confined import NoWorker
 from sorawatch.edges.events import max_watches, watch_limit_error
+from sorawatch.edges.marker import MARKER, is_marked, read_marker
 from sorawatch.edges.store import Store
 from sorawatch.errors import Blocked, ConfigError, Deferred, Rejected, SorawatchError
 
@@ -50,13 +52,15 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Check everything, the quick checks first. Nothing is ordered or changed."""
     yield Finding(f"the configuration {config.path} is sound")
     yield from _config_rights(config.path)
-    marked = _marked(config)
+    marked, states = _known(config)
     responding = mounts.responding(config.folders.roots.values(), _FOLDER_TIMEOUT)
     sound = []
     for name, folder in config.folders.roots.items():
         finding = (
             _folder(name, folder, marked=str(folder) in marked) if folder in responding else _unreachable(name, folder)
         )
+        if not finding.grave:
+            finding = _marker(config, name, folder, states) or finding
         sound += [] if finding.grave else [folder]
         yield finding
     yield from _same_disk(config, sound)
@@ -110,9 +114,9 @@ def _folder(name: str, path: Path, *, marked: bool) -> Finding:
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         hint = f"Let the user who runs sorawatch read and write it: chown or chmod {quoted}"
         return Finding(f"{where}: it cannot be read and written by this user", hint, grave=True)
-    if marked and not lock.is_marked(path):
-        hint = f"Mount its share. If the folder was replaced on purpose: touch {shlex.quote(str(path / lock.MARKER))}"
-        return Finding(f"{where}: it has lost its file {lock.MARKER}, so its share is not mounted", hint, grave=True)
+    if marked and not is_marked(path):
+        hint = f"Mount its share. If the folder was replaced on purpose: touch {shlex.quote(str(path / MARKER))}"
+        return Finding(f"{where}: it has lost its file {MARKER}, so its share is not mounted", hint, grave=True)
     return Finding(f"{where}: can be read and written")
 
 
@@ -122,14 +126,31 @@ def _unreachable(name: str, path: Path) -> Finding:
     return Finding(f"{where}: it has not answered for {_FOLDER_TIMEOUT:g} s", hint, grave=True)
 
 
-def _marked(config: Config) -> list[str]:
-    """The folders that were used with the state; empty if it cannot be read."""
+def _marker(config: Config, name: str, path: Path, states: set[str]) -> Finding | None:
+    """What prevents a start because of the marker of a folder. ``states`` are the UUIDs that the state may have."""
     try:
-        store = Store.open_for_reading(StateLocation.of(config).database)
+        named = read_marker(path)
+    except Blocked as error:
+        return Finding(f"folders.{name}: {error}", error.hint, grave=True)
+    except SorawatchError as error:
+        return Finding(f"folders.{name}: {error}", "See above.", grave=True)
+    if path != config.folders.inbox or not named or named in states:
+        return None
+    what = f"folders.{name}, {path}: it belongs to the state {named} of another sorawatch"
+    return Finding(what, f"Stop that one, then: {take_over_command(config.path)}", grave=True)
+
+
+def _known(config: Config) -> tuple[list[str], set[str]]:
+    """The folders that were used with the state, and the UUIDs that it may have; empty if they cannot be read."""
+    try:
+        location = StateLocation.of(config)
+        if not location.database.is_there():
+            return [], set() if location.file is None else location.ledger.states()
+        with closing(Store.open_for_reading(location.database)) as store, store.transaction() as tx:
+            known = known_state_id(tx)
+            return marked_folders(tx), location.ledger.states() if known is None else {known}
     except SorawatchError:
-        return []
-    with closing(store), store.transaction() as tx:
-        return marked_folders(tx)
+        return [], set()
 
 
 def _same_disk(config: Config, sound: Sequence[Path]) -> Iterator[Finding]:

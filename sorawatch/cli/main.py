@@ -343,13 +343,26 @@ def _adopt(
 
 
 @cli.command("recover")
-def _recover(context: typer.Context, config_path: ConfigOption = None) -> None:
+def _recover(
+    context: typer.Context,
+    config_path: ConfigOption = None,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Instead, let the folders belong to this state, not to another one.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --take-over: do not ask.")] = False,
+) -> None:
     """Make a new state from the work folder and the ledger, if the state file is lost or damaged."""
     from sorawatch.app import control, recovery
     from sorawatch.edges import logs
 
+    loaded = _load(context, config_path)
+    if take_over:
+        from sorawatch.cli import take_over as folders
+
+        folders.run(loaded, out, ask=not yes)
+        return
     logs.set_up([logs.stderr_handler(os.environ)], "info", prompts=False)
-    jobs, orders = control.recover(_load(context, config_path))
+    jobs, orders = control.recover(loaded)
     from_ledger = f" Restored from the ledger: {recovery.counted(orders)}." if orders else ""
     out.print(
         f"Made a new state and restored {len(jobs)} unfinished jobs.{from_ledger} `sorawatch run` continues with them."

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sorawatch.daemon.intake.watcher import InboxWatcher
     from sorawatch.daemon.ledgered_store import LedgeredStore
     from sorawatch.daemon.upkeep.heartbeat import Heartbeat
+    from sorawatch.daemon.upkeep.rollback_monitor import RollbackMonitor
     from sorawatch.daemon.upkeep.stale_texts import StaleTexts
 
 logger = logging.getLogger("sorawatch")
@@ -64,6 +65,7 @@ class Daemon:
         heartbeat: Heartbeat,
         reread: Callable[[], ConfigReloaded],
         stale_texts: StaleTexts,
+        rollback: RollbackMonitor,
         listeners: Sequence[Listener] = (),
     ) -> None:
         """``forget`` removes the files of a finished job from the spool; ``reread`` reads the configuration again."""
@@ -78,7 +80,7 @@ class Daemon:
         self._executor = Executor(parts.perform, self._mailbox.put)
         self._scans = ScanScheduler(parts.scanner, watcher, parts.rescan_seconds, self._mailbox.put, self.request_scan)
         self._turn = Turn(
-            parts, self._executor, self._scans, heartbeat, lambda: store.pause_reason, shared=store.is_shared
+            parts, self._executor, self._scans, heartbeat, rollback, lambda: store.pause_reason, shared=store.is_shared
         )
         self._reload_thread = ThreadPool("reload", 1)
         self._spacing = TurnSpacing(self._turn.policy.waits.poll_min)

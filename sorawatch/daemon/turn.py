@@ -14,7 +14,7 @@ from sorawatch.core.batches import pause_of
 from sorawatch.core.budget import Exclusion
 from sorawatch.core.delay import Delay, in_order
 from sorawatch.core.job import FINAL, Change, Job, State
-from sorawatch.core.lifecycle import ACTIONS, Action
+from sorawatch.core.lifecycle import ACTIONS, Action, interrupt_submit
 from sorawatch.core.pause import Pause
 from sorawatch.daemon.actions.executor import ActionDone, Executor
 from sorawatch.daemon.actions.record import record
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sorawatch.daemon.upkeep.heartbeat import Heartbeat
+    from sorawatch.daemon.upkeep.rollback_monitor import RollbackMonitor
 
 _MOST_WAITING_CLIPS = 24
 """If more finished clips wait for their download, nothing new is ordered, because clips expire on the server."""
@@ -63,6 +64,7 @@ class Turn:
         executor: Executor,
         scans: ScanScheduler,
         heartbeat: Heartbeat,
+        rollback: RollbackMonitor,
         ledger_error: Callable[[], str | None],
         *,
         shared: bool,
@@ -75,6 +77,7 @@ class Turn:
         self._shared = shared
         self._known_pairs = KnownPairs()
         self._peers = PeerMonitor(shared=shared)
+        self._rollback = rollback
         self._reached_limits = ReachedLimits()
         self._render_times = RenderTimes()
         self._earlier_videos = EarlierVideos()
@@ -139,6 +142,9 @@ class Turn:
         Args:
             in_doubt: the commit of the turn before failed, but its data may be on disk nevertheless.
         """
+        if self._rollback.check(tx):
+            self._begin_again(tx)
+            in_doubt = False
         self._follow_peers(tx)
         tx.jobs.prefetch(message.job_id for message in messages if isinstance(message, ActionDone))
         for message in self._reconcile(tx, messages) if in_doubt else messages:
@@ -164,6 +170,7 @@ class Turn:
         """Drop the decisions of a turn whose transaction failed."""
         self.changes.clear()
         self.starts.clear()
+        self._rollback.forget()
         self._status_publisher.forget()
         self._batch_approval.forget()
         self._approval_notices.forget()
@@ -192,6 +199,8 @@ class Turn:
         """Why nothing may be submitted, apart from circuit breakers and limits."""
         if self._paused:
             return PAUSED
+        if self._rollback.pause_reason is not None:
+            return self._rollback.pause_reason
         if self._waiting_clips > max(_MOST_WAITING_CLIPS, self.admission.places):
             return f"{self._waiting_clips} finished clips wait to be fetched, and they come before new orders"
         return self._scans.pause_reason or self._stuck() or self._ledger_error()
@@ -227,6 +236,21 @@ class Turn:
             self._known_pairs.update(job)
             if job.state in FINAL:
                 self.ended_elsewhere.append(job)
+
+    def _begin_again(self, tx: Transaction) -> None:
+        """The state has gone back: the claims in it are old ones, and so is what this daemon knows of it."""
+        under_way = self._executor.jobs()
+        tx.claims.keep(under_way)
+        for job in tx.claims.own():
+            if job.state is State.SUBMITTING and not self._executor.has(job):
+                # It may have been sent, and its answer lost with the later state.
+                after = interrupt_submit(job, tx.now)
+                tx.jobs.save(after, job, claim=job.id in under_way)
+                self.changes.append((job, after))
+            elif job.id not in under_way:
+                tx.claims.release(job)
+        self._known_pairs = KnownPairs(tx.jobs.in_states({*State} - FINAL))
+        self._peers.begin_again(tx)
 
     def _reconcile(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
         """After a failed commit that may be on disk: release the claims of jobs whose action is not under way.

@@ -1,6 +1,7 @@
 """The ledger: an append-only file beside the state, with lines for each order that is bought and what happens to it.
 
-A line is a JSON object in ASCII. File names are written as ``os.fsdecode`` gives them, so that all bytes are kept.
+A line is a JSON object in ASCII. The header names the ledger itself and the state that it belongs to. File names are
+written as ``os.fsdecode`` gives them, so that all bytes are kept.
 Lines that cannot be read, for example after a power cut, are skipped.
 """
 
@@ -10,7 +11,7 @@ import json
 import logging
 import os
 from collections import defaultdict
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from sorawatch.core.os_errors import translate
@@ -24,9 +25,27 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sorawatch")
 
-_NAME_OF: dict[type[LedgerEntry], str] = {Purchase: "bought", VideoKnown: "video", PurchaseClosed: "settled"}
+
+@dataclass(frozen=True, slots=True)
+class LedgerHeader:
+    """Which ledger a file is, and for which state it is written: two UUIDs."""
+
+    ledger: str
+    state: str
+
+
+Line = LedgerHeader | LedgerEntry
+
+_NAME_OF: dict[type[Line], str] = {
+    LedgerHeader: "ledger",
+    Purchase: "bought",
+    VideoKnown: "video",
+    PurchaseClosed: "settled",
+}
 _KIND_OF = {name: kind for kind, name in _NAME_OF.items()}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NAME_OF}
+_HEADER = b'{"entry":"ledger",'
+"""How the line of a header begins."""
 
 
 class Ledger:
@@ -36,7 +55,7 @@ class Ledger:
         """``others`` are ledgers that are read too, but never written."""
         self.path = path
         self._others = others
-        self._unwritten: list[LedgerEntry] = []
+        self._unwritten: list[Line] = []
         self._ends_complete = False
         """Whether the file is known to end with a complete line."""
         self.write_error: Blocked | None = None
@@ -52,6 +71,8 @@ class Ledger:
         without_purchase: dict[str, list[LedgerEntry]] = defaultdict(list)
         for path in (self.path, *self._others):
             for entry in _entries(path):
+                if isinstance(entry, LedgerHeader):
+                    continue
                 purchase = posted(purchases.get(entry.token), entry)
                 if purchase is None:
                     # The purchase may be in another of the ledgers.
@@ -62,7 +83,23 @@ class Ledger:
                 purchases[entry.token] = purchase
         return dict(sorted(purchases.items(), key=lambda each: each[1].at))
 
-    def write(self, entries: Iterable[LedgerEntry] = ()) -> None:
+    def header(self) -> LedgerHeader | None:
+        """The last header of this ledger; None if it has none.
+
+        Raises:
+            Blocked: if the file exists and cannot be read.
+        """
+        return _header(self.path)
+
+    def states(self) -> set[str]:
+        """The states for which this ledger and the others were written.
+
+        Raises:
+            Blocked: if one of them cannot be read.
+        """
+        return {header.state for path in (self.path, *self._others) if (header := _header(path)) is not None}
+
+    def write(self, entries: Iterable[Line] = ()) -> None:
         """Append ``entries``. Those about money are on disk when this returns.
 
         Raises:
@@ -101,31 +138,44 @@ class Ledger:
             _fsync_folder(self.path.parent)
 
 
-def _line(entry: LedgerEntry) -> str:
+def _line(entry: Line) -> str:
     values = {name: getattr(entry, name) for name in _FIELDS[type(entry)]}
     known = {name: value for name, value in values.items() if value is not None}
     return json.dumps({"entry": _NAME_OF[type(entry)], **known}, separators=(",", ":")) + "\n"
 
 
-def _entries(path: Path) -> Iterator[LedgerEntry]:
-    unread = 0
+def _header(path: Path) -> LedgerHeader | None:
+    found = None
+    for line in _lines(path):
+        entry = _read(line) if line.startswith(_HEADER) else None
+        if isinstance(entry, LedgerHeader):
+            found = entry
+    return found
+
+
+def _lines(path: Path) -> Iterator[bytes]:
     try:
         with open(path, "rb") as file:
-            for line in file:
-                entry = _read(line)
-                if entry is not None:
-                    yield entry
-                elif line.strip():
-                    unread += 1
+            yield from file
     except FileNotFoundError:
         return
     except OSError as error:
         raise _blocked(error, path, "read") from error
+
+
+def _entries(path: Path) -> Iterator[Line]:
+    unread = 0
+    for line in _lines(path):
+        entry = _read(line)
+        if entry is not None:
+            yield entry
+        elif line.strip():
+            unread += 1
     if unread:
         logger.warning("%s: skipped %d lines that cannot be read", path, unread)
 
 
-def _read(line: bytes) -> LedgerEntry | None:
+def _read(line: bytes) -> Line | None:
     """The entry of a line; None if it cannot be read, or is of a kind that only a newer sorawatch knows."""
     try:
         document: dict[str, Any] = json.loads(line)

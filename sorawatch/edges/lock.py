@@ -1,9 +1,8 @@
-"""Locks, so that only one daemon works on a state or an inbox; and the marker that shows that a folder is mounted.
+"""Locks, so that only one daemon works on a state or an inbox.
 
-The lock of an inbox is a file of its own beside the marker: anybody who may read a file can lock it, and an open file
-on a share may not reach the server. It is locked by ``flock``, and on local disks by an open file description lock
-too: the locks of the clients of a share are of that kind where the share is served, and those two kinds do not see each
-other.
+The lock of an inbox is a file of its own beside the marker, because it is held open. It is locked by ``flock``, and on
+local disks by an open file description lock too: the locks of the clients of a share are of that kind where the share
+is served, and those two kinds do not see each other.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shlex
 import socket
 import stat
 import struct
@@ -20,19 +18,18 @@ import time
 from typing import TYPE_CHECKING
 
 from sorawatch.core.os_errors import translate
-from sorawatch.edges.directories import opened
-from sorawatch.errors import Blocked, Deferred, InUse, UsageError
+from sorawatch.errors import Deferred, InUse, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MARKER = ".sorawatch"
 LOCK = ".sorawatch.lock"
 """The lock of an inbox."""
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
-_LOCKED_ELSEWHERE = {errno.EAGAIN, errno.EACCES}
+_LOCKED_ELSEWHERE = {errno.EAGAIN, errno.EACCES, errno.EPERM}
+"""On CIFS, a lock of another client is reported as a lack of permission."""
 
 _F_OFD_GETLK, _F_OFD_SETLK = 36, 37
 """From <fcntl.h>; the module ``fcntl`` has them from Python 3.9 on some platforms only."""
@@ -43,10 +40,6 @@ _ATTEMPTS = 5
 _ATTEMPT_INTERVAL = 0.02
 """Seconds. `is_locked` takes the lock for a moment, which must not prevent a daemon from starting."""
 
-_TEXT = """\
-sorawatch works with this folder. Please leave this file where it is: as long as it is here, sorawatch knows that
-the folder is really there and not an empty place where a share ought to be mounted.
-"""
 _LOCK_TEXT = "This file shows which sorawatch works with this folder.\n"
 _SIGNATURE = "Held by pid "
 _SHARED_BY = "Shared by all whose state is "
@@ -190,49 +183,9 @@ def _shared_state_of(descriptor: int) -> str:
 
 
 def _line_after(descriptor: int, after: str) -> str:
-    text = os.pread(descriptor, 4096, 0).decode("utf-8", "replace")
+    try:
+        text = os.pread(descriptor, 4096, 0).decode("utf-8", "replace")
+    except OSError:
+        # On CIFS, nobody else can read a file that is locked.
+        return ""
     return text.rpartition(after)[2].partition("\n")[0].strip() if after in text else ""
-
-
-def is_marked(folder: Path) -> bool:
-    """Whether our marker is in ``folder``, so that it is the mounted folder and not an empty mount point."""
-    return os.path.lexists(folder / MARKER)
-
-
-def require_marker(folder: Path) -> None:
-    """Make sure that ``folder`` is mounted.
-
-    Raises:
-        Blocked: if our marker is missing.
-        Blocked, Deferred: if the folder cannot be read.
-    """
-    try:
-        os.lstat(folder / MARKER)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        hint = (
-            f"Mount the share again. If the folder was replaced on purpose: touch {shlex.quote(str(folder / MARKER))}"
-        )
-        raise Blocked(
-            f"{folder} has lost its file {MARKER}, so its share is not mounted", hint, temporary=True
-        ) from error
-    except OSError as error:
-        raise translate(error, str(folder)) from error
-
-
-def write_marker(folder: Path) -> None:
-    """Write the marker unless there is one, which is left as it is. It is on disk when this returns.
-
-    Raises:
-        Blocked, Deferred: if it cannot be written.
-    """
-    try:
-        with opened(folder) as directory:
-            if directory.has(MARKER):
-                return
-            with contextlib.suppress(FileExistsError), directory.create(MARKER) as file:
-                file.write(_TEXT.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            directory.fsync()
-    except OSError as error:
-        raise translate(error, str(folder)) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -141,6 +142,8 @@ def test_places_out_of_reach_are_no_fault_of_sorawatch(unprivileged: Path) -> No
 
 
 def test_check_finds_another_daemon_on_the_inbox(workspace: Workspace) -> None:
+    workspace.run_once()
+    shutil.copy(workspace.root / "state.db", workspace.root / "another.db")
     with workspace.running():
         assert "ready to run" in workspace.cli("check")
         workspace.set("state", value="another.db")
@@ -247,6 +250,8 @@ def test_run_without_a_key_is_refused(workspace: Workspace, tmp_path: Path) -> N
 
 
 def test_a_second_daemon_names_the_first(workspace: Workspace) -> None:
+    workspace.run_once()
+    shutil.copy(workspace.root / "state.db", workspace.root / "other.db")
     with workspace.running():
         told = workspace.program("run", status=2)
         assert f"pid {os.getpid()} on" in told

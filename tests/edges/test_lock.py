@@ -1,4 +1,4 @@
-"""One daemon a state, and the marker that tells a folder from an empty mount point."""
+"""One daemon a state."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ import pytest
 
 from sorawatch.edges import lock
 from sorawatch.edges.lock import Lock
-from sorawatch.errors import Blocked, Deferred, InUse, UsageError
-from tests.support import texts
+from sorawatch.errors import Deferred, InUse, UsageError
 
 HOLDER = """
 import sys
@@ -177,57 +176,6 @@ def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     with pytest.raises(Deferred):
         Lock.take(path, "the state")
     assert not (tmp_path / "elsewhere").exists()
-
-
-class TestMarker:
-    def test_a_folder_is_marked_once_and_explains_itself(self, tmp_path: Path) -> None:
-        assert not lock.is_marked(tmp_path)
-        lock.write_marker(tmp_path)
-        before = (tmp_path / lock.MARKER).read_text()
-        lock.write_marker(tmp_path)
-        assert lock.is_marked(tmp_path)
-        assert "leave this file where it is" in before
-        assert (tmp_path / lock.MARKER).read_text() == before
-        lock.require_marker(tmp_path)
-
-    def test_a_marker_that_somebody_made_is_not_written_to(self, tmp_path: Path) -> None:
-        (tmp_path / "victim").touch()
-        (tmp_path / lock.MARKER).hardlink_to(tmp_path / "victim")
-        lock.write_marker(tmp_path)
-        assert (tmp_path / "victim").read_text() == ""
-
-    def test_a_folder_without_it_is_a_share_not_mounted(self, tmp_path: Path) -> None:
-        with pytest.raises(Blocked, match=r"has lost its file \.sorawatch, so its share is not mounted") as caught:
-            lock.require_marker(tmp_path)
-        assert caught.value.cause.temporary
-        assert f"touch {tmp_path / '.sorawatch'}" in caught.value.hint
-
-    def test_so_is_a_folder_that_is_gone(self, tmp_path: Path) -> None:
-        with pytest.raises(Blocked, match="not mounted"):
-            lock.require_marker(tmp_path / "gone")
-
-    def test_a_folder_that_cannot_be_asked_has_not_lost_its_marker(self, tmp_path: Path) -> None:
-        (tmp_path / "loop").symlink_to("loop")
-        with pytest.raises(Deferred, match="symbolic links"):
-            lock.require_marker(tmp_path / "loop")
-
-    def test_a_folder_that_cannot_be_written(
-        self, mount: Callable[[str], Path], remount: Callable[[Path, str], None]
-    ) -> None:
-        disk = mount("size=1m")
-        remount(disk, "ro")
-        with pytest.raises(Blocked, match=texts.UNWRITABLE):
-            lock.write_marker(disk)
-
-    def test_an_unmounted_share_has_no_marker(self, mount: Callable[[str], Path]) -> None:
-        disk = mount("size=1m")
-        lock.write_marker(disk)
-        subprocess.run(["umount", str(disk)], check=True)
-        try:
-            with pytest.raises(Blocked, match="not mounted"):
-                lock.require_marker(disk)
-        finally:
-            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
 
 
 def test_a_lock_knows_whether_its_file_is_still_the_one_that_lies_there(path: Path) -> None:

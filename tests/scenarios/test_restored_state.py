@@ -49,7 +49,10 @@ def ledger(workspace: Workspace) -> Path:
 
 
 def lines(workspace: Workspace) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in ledger(workspace).read_bytes().splitlines()]
+    """The lines after the header, which the first start writes."""
+    header, *others = [json.loads(line) for line in ledger(workspace).read_bytes().splitlines()]
+    assert header["entry"] == "ledger"
+    return others
 
 
 def came_back(workspace: Workspace, name: str = "beach") -> bool:

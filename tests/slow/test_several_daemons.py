@@ -271,13 +271,13 @@ class TestRefused:
         one, two, three = machines.first, machines.another(), machines.another()
         two.settings = {**one.settings, "state": cluster.database()}
         three.settings = {**one.settings, "state": "state.db"}
-        with daemon(one) as running:
+        with daemon(one):
             for other in (two, three):
-                told = other.program("run", status=2)
-                assert f"{texts.ANOTHER_DAEMON} {running.process.pid} " in told
-                assert "already works on the inbox" in told
+                assert f"the inbox {one.inbox} {texts.OTHER_STATE}" in other.program("run", status=2)
+        assert texts.OTHER_STATE in three.program("run", status=2)
+        three.cli("recover", "--take-over", "--yes")
         with daemon(three):
-            assert "already works on the inbox" in one.program("run", status=2)
+            assert texts.OTHER_STATE in one.program("run", status=2)
 
     def test_an_address_that_is_none(self, workspace: Workspace) -> None:
         workspace.set("state", value="postgresql://somebody:s3cret@host:port/clips")
@@ -351,6 +351,7 @@ def test_what_was_bought_is_known_when_the_state_is_lost(machines: Machines, clu
     (two.root / "work").rename(two.root / "gone")
     (one.root / "work" / "two.ledger").write_bytes((two.root / "gone" / ledgers[0].name).read_bytes())
     one.set("state", value=cluster.database())
+    assert "Restored from the ledger: 2 orders." in one.program("recover")
     for path in one.processed.iterdir():
         if path.name.startswith(("a.", "b.")):
             path.rename(one.inbox / path.name)

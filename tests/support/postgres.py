@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -35,6 +36,8 @@ class Cluster:
     folder: Path
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
+    data: str = "data"
+    """Its data directory, below the folder."""
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
@@ -62,7 +65,7 @@ class Cluster:
         settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "port": self.port}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self.process = subprocess.Popen(
-            [program("postgres"), "-D", "data", *options],
+            [program("postgres"), "-D", self.data, *options],
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -75,6 +78,36 @@ class Cluster:
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
         self.process.wait(60)
+
+    def copy(self) -> str:
+        """A copy of the data directory as it is now, as a standby has it that receives nothing more."""
+        name = f"copy{next(self.numbers)}"
+        command = [program("pg_basebackup"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "sorawatch", "-D", name]
+        environment = {**os.environ, "PGPASSWORD": PASSWORD}
+        subprocess.run(
+            [*command, "-X", "fetch", "-c", "fast", "--no-sync"],
+            cwd=self.folder,
+            env=environment,
+            check=True,
+            capture_output=True,
+            **self.user,
+        )
+        return name
+
+    def fail_over(self, copy: str) -> None:
+        """The server dies, and its standby takes its place, at the same address."""
+        (self.folder / copy / "standby.signal").touch()
+        self.replace(copy)
+        command = [program("pg_ctl"), "promote", "-w", "-D", copy]
+        subprocess.run(command, cwd=self.folder, check=True, capture_output=True, **self.user)
+
+    def replace(self, copy: str) -> None:
+        """The server dies, and starts with a copy of its data, as from a snapshot of its disk."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(60)
+        self.data = copy
+        self.start()
 
     def answers(self) -> bool:
         environment = {**os.environ, "PGPASSWORD": PASSWORD}
@@ -94,8 +127,9 @@ class Cluster:
         return f"postgresql://sorawatch:{PASSWORD}@127.0.0.1:{self.port}/{name}"
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """A server of its own until the block ends."""
     pytest.importorskip("psycopg")
     if program("initdb") is None or program("psql") is None:
         pytest.skip("needs the programs of PostgreSQL")
@@ -108,6 +142,12 @@ def cluster() -> Iterator[Cluster]:
         if made.process is not None:
             made.stop()
         shutil.rmtree(made.folder)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    with running_cluster() as made:
+        yield made
 
 
 @pytest.fixture

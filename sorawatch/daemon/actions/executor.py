@@ -76,6 +76,10 @@ class Executor:
         action = Action.SUBMIT if job.state is State.SUBMITTING else decide(job)
         return action is not None and _key(job.id, action, job.token) in self._unrecorded
 
+    def jobs(self) -> set[str]:
+        """The ids of the jobs with an action that is queued, running, or not recorded yet."""
+        return {job_id for job_id, _, _ in self._unrecorded}
+
     @property
     def is_alive(self) -> bool:
         """Whether none of the threads has died."""

@@ -23,8 +23,9 @@ from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.video_responses import Status, Video
 from sorawatch.daemon.actions.downloads import ClipDownloads
 from sorawatch.daemon.actions.lost_submit import LostSubmitSearch
-from sorawatch.edges import images, inbox, lock, mounts, mp4, outbox
+from sorawatch.edges import images, inbox, mounts, mp4, outbox
 from sorawatch.edges.directories import opened
+from sorawatch.edges.marker import require_marker
 from sorawatch.edges.spool import Spool, SpoolFile
 from sorawatch.edges.stale_texts import remove_if_stale, remove_moved_text
 from sorawatch.errors import (
@@ -339,7 +340,7 @@ class Performer:
         texts = [name for name in job.filed if name.endswith(TEXT_SUFFIXES)]
         root = self._folders.of_filed(job)
         called = "errors" if root == self._folders.errors else "processed"
-        lock.require_marker(root)
+        require_marker(root)
         folder = job.pair.folder
         names = [name for name in job.filed if name not in texts]
         # A person may have written another sidecar there, as the text had asked for.
@@ -370,7 +371,7 @@ class Performer:
                 return None
 
     def _place(self, items: Sequence[outbox.Item], root: Path, folder: str, intent: Path) -> tuple[str, ...]:
-        lock.require_marker(root)
+        require_marker(root)
         try:
             return outbox.place(items, root, folder, intent, self._folders.access)
         except Blocked as error:

@@ -41,6 +41,7 @@ def record(
             tx.purchases.set_video(done.token, done.outcome.video_id)
         return []
     if done.action is Action.SUBMIT and job.state in {State.UNCERTAIN, State.HELD}:
+        tx.claims.release(job)
         return _late_answer(tx, job, done.outcome, admission)
     if done.action is not (Action.SUBMIT if job.state is State.SUBMITTING else decide(job)):
         tx.claims.release(job)

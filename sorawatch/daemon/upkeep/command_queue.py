@@ -13,6 +13,7 @@ from sorawatch.core.job import IN_FLIGHT, Change, Job, State
 from sorawatch.core.job_changes import Context
 from sorawatch.core.lifecycle import ACTIONS, follow_video, retry, withdraw
 from sorawatch.core.naming import job_id, valid_text
+from sorawatch.daemon.upkeep import state_rollback
 from sorawatch.daemon.upkeep.pause_switch import set_paused
 from sorawatch.edges.store import LeaseLost, Transaction
 from sorawatch.errors import Rejected
@@ -73,6 +74,8 @@ def execute(tx: Transaction, command: Command, job: Job | None, policy: Policy) 
     after = result(tx, command, job, policy)
     if job is None or after is None:
         set_paused(tx, paused=command.verb == "pause")
+        if command.verb == "resume":
+            state_rollback.give_up(tx)
         return []
     if after.id != job.id:
         without_files = replace(job, filed=())

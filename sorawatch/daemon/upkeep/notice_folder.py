@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sorawatch.core.os_errors import translate
-from sorawatch.edges import lock
 from sorawatch.edges.directories import Directory, NotAFile, opened
+from sorawatch.edges.marker import require_marker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ class NoticeFolder:
         Raises:
             Blocked, Deferred: if it cannot be written now, for example because the share is not mounted.
         """
-        lock.require_marker(self.root)
+        require_marker(self.root)
         try:
             with opened(self.root, folder, self.access) as directory:
                 if _is_ours(directory, name, heading):
@@ -47,7 +47,7 @@ class NoticeFolder:
         Raises:
             Blocked, Deferred: if it cannot be removed now.
         """
-        lock.require_marker(self.root)
+        require_marker(self.root)
         try:
             with opened(self.root, folder) as directory:
                 if _is_ours(directory, name, heading):

@@ -47,6 +47,10 @@ class PeerMonitor:
         self._last_change = tx.peers.last_change()
         return []
 
+    def begin_again(self, tx: Transaction) -> None:
+        """Follow the changes from here on, because the state has gone back."""
+        self._last_change = tx.peers.last_change()
+
     def check(self, tx: Transaction) -> tuple[list[Job], list[Change]]:
         """Called in every turn, before jobs are claimed.
 

@@ -105,6 +105,13 @@ class Claims:
         """Jobs that this daemon has claimed."""
         return self._session.jobs(sa.select(jobs).where(jobs.c.lease_owner == self._session.owner))
 
+    def keep(self, job_ids: Iterable[str]) -> None:
+        """Claim jobs that nobody has claimed, because this daemon is working on them already."""
+        session, free = self._session, jobs.c.lease_owner.is_(None)
+        session.claimable = None
+        kept = jobs.update().where(jobs.c.id.in_([*job_ids]), free)
+        session.connection.execute(kept.values(lease_owner=session.owner, lease_until=session.now + session.lease_ms))
+
     def release(self, job: Job) -> None:
         """Give a claim back without having done anything."""
         self._session.claimable = None

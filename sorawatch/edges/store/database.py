@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
+    from sorawatch.core.incarnation import Incarnation
+
 Mode = Literal["read", "repair", "write"]
 """For reading; for reading what must be rolled back first, which takes write access; for writing, and creating."""
 
@@ -70,6 +72,12 @@ class Database(Protocol):
 
     def version_within(self, connection: sa.Connection) -> object | None:
         """The version as it will be after the present transaction; None where our own writes do not change it."""
+
+    def connection_id(self, connection: sa.Connection) -> object:
+        """A value that is another one after the connection to the database was made anew; None for SQLite."""
+
+    def incarnation(self, connection: sa.Connection) -> Incarnation | None:
+        """The history of the database now; None for SQLite, which cannot be replaced while it is in use."""
 
     def present(self, connection: sa.Connection) -> frozenset[int]:
         """The `presence` of every daemon that is connected now; empty for SQLite."""

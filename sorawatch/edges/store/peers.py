@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from sorawatch.edges.store.tables import history, jobs, notes
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from sorawatch.core.incarnation import Incarnation
     from sorawatch.edges.store.session import Session
 
 _STATUS = "status"
@@ -26,6 +28,18 @@ class Peers:
         self._connection = session.connection
         self._owner = session.owner
         self._database = session.database
+
+    def connection(self) -> object:
+        """A value that is another one after the connection to the database was made anew; None if it is not shared."""
+        return self._database.connection_id(self._connection)
+
+    def incarnation(self) -> Incarnation | None:
+        """The history of the database in this transaction; None if it is not shared."""
+        return self._incarnation
+
+    @cached_property
+    def _incarnation(self) -> Incarnation | None:
+        return self._database.incarnation(self._connection)
 
     @property
     def status_key(self) -> str:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from sorawatch.core.incarnation import Incarnation
 from sorawatch.edges.store.database import Mode, presence
-from sorawatch.edges.store.tables import commands, history
+from sorawatch.edges.store.tables import commands, history, notes
 from sorawatch.errors import Blocked, DamagedState, UsageError
 
 if TYPE_CHECKING:
@@ -55,6 +56,19 @@ _MARK = sa.select(
     sa.select(sa.func.max(history.c.number)).scalar_subquery(),
     sa.select(sa.func.max(commands.c.number)).scalar_subquery(),
 )
+
+
+_CONNECTION_ID, _KNOWN_QUERIES = "sorawatch-connection", "sorawatch-incarnation"
+"""Keys of what is kept with a connection."""
+_INCARNATION = {
+    "tables": f"SELECT CAST(CAST('{notes.name}' AS regclass) AS oid)::text",
+    "system": "SELECT CAST(system_identifier AS text) FROM pg_control_system()",
+    "timeline": (
+        "SELECT CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END"
+    ),
+}
+"""Some servers do not allow each of these functions: see
+https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-CONTROLDATA."""
 
 
 class PostgresDatabase:
@@ -151,8 +165,35 @@ class PostgresDatabase:
     def version_within(self, connection: sa.Connection) -> object:
         return tuple(connection.execute(_MARK).one())
 
+    def connection_id(self, connection: sa.Connection) -> object:
+        return connection.info.setdefault(_CONNECTION_ID, object())
+
+    def incarnation(self, connection: sa.Connection) -> Incarnation:
+        known = connection.info.get(_KNOWN_QUERIES)
+        if known is None:
+            known = connection.info[_KNOWN_QUERIES] = {
+                name: query for name, query in _INCARNATION.items() if _may(connection, query)
+            }
+        row = connection.execute(
+            sa.text("SELECT " + ", ".join(f"({query}) AS {name}" for name, query in known.items()))
+        )
+        found = row.mappings().one()
+        return Incarnation(found.get("system"), found.get("timeline"), found.get("tables"))
+
     def present(self, connection: sa.Connection) -> frozenset[int]:
         return frozenset(connection.scalars(_PRESENT, {"class": _CLASS, "transaction": _TRANSACTION}))
+
+
+def _may(connection: sa.Connection, query: str) -> bool:
+    """Whether the server answers this query to our user."""
+    try:
+        with connection.begin_nested():
+            connection.execute(sa.text(query))
+    except sa.exc.DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        return False
+    return True
 
 
 def _announce(connection: Any, owner: str) -> None:

@@ -140,6 +140,12 @@ class SqliteFile:
     def version_within(self, connection: sa.Connection) -> None:
         """None: ``data_version`` changes only when others write."""
 
+    def connection_id(self, connection: sa.Connection) -> None:
+        """None: `require_same` refuses a file that was replaced."""
+
+    def incarnation(self, connection: sa.Connection) -> None:
+        """None, as `connection_id` says."""
+
     def present(self, connection: sa.Connection) -> frozenset[int]:  # noqa: ARG002 -- as `engine` says
         return frozenset()
 
