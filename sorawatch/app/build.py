@@ -28,6 +28,7 @@ from sorawatch.daemon.messages import Listener, Parts
 from sorawatch.daemon.submission.admission import Admission
 from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.daemon.upkeep.notice_folder import NoticeFolder
+from sorawatch.daemon.upkeep.peers import ABSENT_SECONDS
 from sorawatch.daemon.upkeep.published_status import ConfigFile
 from sorawatch.daemon.upkeep.retention import delivered_ms
 from sorawatch.daemon.upkeep.stale_texts import StaleTexts
@@ -191,7 +192,8 @@ def opened(
         gate.lock()
         stack.callback(gate.close)
         pictures = stack.enter_context(decoders(config))
-        uploads, heartbeat = ActiveUploads(), Heartbeat(ServiceManager(environ))
+        uploads = ActiveUploads(ABSENT_SECONDS / 2 if store.is_shared else None)
+        heartbeat = Heartbeat(ServiceManager(environ))
         watcher = InboxWatcher(config.folders.inbox, config.watch.mode)
         stack.callback(watcher.stop, timeout=0.0)
 
@@ -237,6 +239,7 @@ def opened(
             forget=spool.discard,
             uploads=uploads,
             heartbeat=heartbeat,
+            take_in_ledger=lambda tx: log_recovered(take_in(tx, ledger.read())),
             reread=Reloader(config, environ, parts, apply, heartbeat),
             stale_texts=StaleTexts(config.folders.errors),
             listeners=listeners,

@@ -127,6 +127,13 @@ class ReferenceLost:
 
 
 @dataclass(frozen=True, slots=True)
+class NotSent:
+    """SUBMIT was withheld: this daemon could not be sure that the order was still its own to send."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TemporaryFailure:
     """A temporary failure of this job. ``retry_after`` is in seconds.
 
@@ -177,6 +184,7 @@ Outcome = (
     | Archived
     | Restored
     | ReferenceLost
+    | NotSent
     | TemporaryFailure
     | PermanentFailure
     | AnswerLost

@@ -28,6 +28,7 @@ class LedgeredStore:
         """The last transaction failed, but may have been committed nevertheless."""
         self.is_shared = store.is_shared
         self.was_written_by_others = store.was_written_by_others
+        self.was_reconnected = store.was_reconnected
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

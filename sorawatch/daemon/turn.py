@@ -14,8 +14,9 @@ from sorawatch.core.batches import pause_of
 from sorawatch.core.budget import Exclusion
 from sorawatch.core.delay import Delay, in_order
 from sorawatch.core.job import FINAL, Change, Job, State
-from sorawatch.core.lifecycle import ACTIONS, Action
+from sorawatch.core.lifecycle import ACTIONS, FORGOTTEN, Action, interrupt_submit
 from sorawatch.core.pause import Pause
+from sorawatch.core.purchase import Standing
 from sorawatch.daemon.actions.executor import ActionDone, Executor
 from sorawatch.daemon.actions.record import record
 from sorawatch.daemon.actions.render_times import RenderTimes
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
 
 _MOST_WAITING_CLIPS = 24
 """If more finished clips wait for their download, nothing new is ordered, because clips expire on the server."""
-_NOT_SENT = o.TemporaryFailure("it was not sent, because the state or its ledger could not be written", counts=False)
+_NOT_SENT = o.NotSent("it was not sent, because the state or its ledger could not be written")
+_NOT_TAKEN = o.NotSent("the server did not take the order, as the ledger says")
 _CLAIMED = (
     State.RENDERED, State.RENDERING, State.UNCERTAIN, State.DELIVERED, State.REJECTED, State.WITHDRAWN, State.RESTORING
 )  # fmt: skip
@@ -64,10 +66,16 @@ class Turn:
         scans: ScanScheduler,
         heartbeat: Heartbeat,
         ledger_error: Callable[[], str | None],
+        take_in_ledger: Callable[[Transaction], None],
         *,
         shared: bool,
     ) -> None:
-        """``ledger_error`` returns why the ledger cannot be written, so that nothing may be bought, or None."""
+        """``ledger_error`` returns why the ledger cannot be written, so that nothing may be bought, or None.
+
+        Args:
+            take_in_ledger: adds to the state what only the ledger has.
+        """
+        self._take_in_ledger = take_in_ledger
         self._ledger_error = ledger_error
         self._executor = executor
         self._scans = scans
@@ -86,6 +94,8 @@ class Turn:
         self._waiting_clips = 0
         self._alike: tuple[str, ...] = ()
         self._renewed_at = time.monotonic()
+        self._never_started: set[str | None] = set()
+        """The tokens of submits that were not started, because the commit of their turn failed."""
         self._configure(parts)
         self.stopping = False
         self.ended_elsewhere: list[Job] = []
@@ -138,6 +148,8 @@ class Turn:
         Args:
             in_doubt: the commit of the turn before failed, but its data may be on disk nevertheless.
         """
+        if not in_doubt:
+            self._never_started.clear()
         self._follow_peers(tx)
         tx.jobs.prefetch(message.job_id for message in messages if isinstance(message, ActionDone))
         for message in self._reconcile(tx, messages) if in_doubt else messages:
@@ -161,6 +173,7 @@ class Turn:
 
     def discard(self) -> None:
         """Drop the decisions of a turn whose transaction failed."""
+        self._never_started |= {job.token for action, job in self.starts if action is Action.SUBMIT}
         self.changes.clear()
         self.starts.clear()
         self._status_publisher.forget()
@@ -228,19 +241,23 @@ class Turn:
                 self.ended_elsewhere.append(job)
 
     def _reconcile(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
-        """After a failed commit that may be on disk: release the claims of jobs whose action is not under way.
+        """Compare the state with what this daemon knows: a failed commit may be on disk, and a successful one lost.
+
+        Claims of jobs whose action is not under way are released. A submit that was started and is recorded as if it
+        had not been answered becomes uncertain, unless the ledger has its answer.
 
         Returns:
             The messages without those that the store has recorded already: the claim of a recorded job was released.
             The outcome of a submit is never left out, because another daemon may have the claim now, and recording an
             outcome twice changes nothing.
         """
+        self._take_in_ledger(tx)
         claimed = tx.claims.own()
         for job in claimed:
             if self._executor.has(job):
                 continue
             if job.state is State.SUBMITTING:
-                self._record(tx, ActionDone(job.id, Action.SUBMIT, job.token, _NOT_SENT))
+                self._reconcile_submit(tx, job)
             else:
                 tx.claims.release(job)
         self._known_pairs = KnownPairs(tx.jobs.in_states({*State} - FINAL))
@@ -250,6 +267,23 @@ class Turn:
             for message in messages
             if not isinstance(message, ActionDone) or message.action is Action.SUBMIT or message.job_id in still_claimed
         ]
+
+    def _reconcile_submit(self, tx: Transaction, job: Job) -> None:
+        """Settle a submit that is recorded as unanswered, although it is not under way."""
+        if job.token in self._never_started:
+            self._record(tx, ActionDone(job.id, Action.SUBMIT, job.token, _NOT_SENT))
+        elif job.token and tx.purchases.standing(job.token) is Standing.RELEASED:
+            self._record(tx, ActionDone(job.id, Action.SUBMIT, job.token, _NOT_TAKEN))
+        else:
+            after = interrupt_submit(job, tx.now, FORGOTTEN)
+            tx.jobs.save(after, job)
+            self.changes.append((job, after))
+
+    def submits(self, tx: Transaction) -> list[str]:
+        """The tokens of the submits that the state shows to be this daemon's, if others could take them over."""
+        if not self._shared or not (self.starts or self._executor.count(Action.SUBMIT)):
+            return []
+        return tx.claims.own_submits()
 
     def _handle(self, tx: Transaction, message: Message) -> None:
         match message:

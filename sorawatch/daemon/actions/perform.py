@@ -34,6 +34,7 @@ from sorawatch.errors import (
     Damaged,
     Deferred,
     ModelUnknown,
+    NotSent,
     Rejected,
     SorawatchError,
     Unresolved,
@@ -89,6 +90,8 @@ class Performer:
             return self._act(action, job)
         except Unresolved as error:
             return o.AnswerLost(str(error), None if error.cause is None else self._cause(error.cause))
+        except NotSent as error:
+            return o.NotSent(str(error))
         except Rejected as error:
             return o.PermanentFailure(str(error), error.hint, about_content=error.about_content)
         except Deferred as error:
@@ -167,6 +170,9 @@ class Performer:
     def _submit(self, job: Job) -> o.Outcome:
         order = job.order
         assert order is not None
+        assert job.token is not None
+        # Before the reference is made, which can take long.
+        self._uploads.require(job.token)
         try:
             is_as_listed = all(found == listed for found, listed in self._stamps(job.pair))
         except Deferred as error:
@@ -180,9 +186,9 @@ class Performer:
             return o.ReferenceLost()
         self._spool.write_record(job.id, to_record(job))
         try:
-            with self._uploads.one():
-                video = self._send(job, order, reference)
-        except (Deferred, Rejected, Blocked):
+            with self._uploads.one(job.token):
+                video = self._send(job, order, reference, job.token)
+        except (Deferred, Rejected, Blocked, NotSent):
             self._spool.write_record(job.id, to_record(replace(job, token=None)))
             raise
         if self._witnesses.owner(video.id) not in {None, job.id}:
@@ -200,7 +206,7 @@ class Performer:
             return None
         return reference.data if reference.digest == job.digest else None
 
-    def _send(self, job: Job, order: Order, reference: bytes) -> Video:
+    def _send(self, job: Job, order: Order, reference: bytes, token: str) -> Video:
         form = Format.of(reference)
         return self._api().submit(
             model=order.model,
@@ -210,6 +216,7 @@ class Performer:
             reference=reference,
             file_name=stem_of(job.pair.image).encode("ascii", "replace").decode().replace("?", "_") + form.suffix,
             mime=form.mime,
+            before_body=lambda: self._uploads.require(token),
         )
 
     def _offered(self) -> str:

@@ -105,6 +105,11 @@ class Claims:
         """Jobs that this daemon has claimed."""
         return self._session.jobs(sa.select(jobs).where(jobs.c.lease_owner == self._session.owner))
 
+    def own_submits(self) -> list[str]:
+        """The tokens of the submits that this daemon has claimed."""
+        mine = sa.and_(jobs.c.state == State.SUBMITTING, jobs.c.lease_owner == self._session.owner)
+        return [*self._session.connection.scalars(sa.select(jobs.c.token).where(mine))]
+
     def release(self, job: Job) -> None:
         """Give a claim back without having done anything."""
         self._session.claimable = None
