@@ -283,13 +283,12 @@ class Performer:
     def _archive(self, job: Job) -> o.Outcome:
         has_clip = job.clip is not None
         root = self._folders.processed if has_clip else self._folders.errors
-        work = self._spool.folder(job.id)
+        work = self._spool.make_folder(job.id)
         pair = job.pair
         names = pair.names if self._is_unchanged(pair) else ()
         items = [_item_of(self._folders.inbox, pair.folder, name) for name in names]
         intent = work / SpoolFile.ARCHIVING
         try:
-            work.mkdir(mode=0o700, exist_ok=True)
             if not has_clip:
                 self._remove_stale_text(pair)
                 # With an intent, an interrupted call may have moved the picture. Its text must be the same again.
@@ -345,12 +344,11 @@ class Performer:
         # A person may have written another sidecar there, as the text had asked for.
         names += [name for name in inbox.sidecars(root, folder, names[:1]) if name not in names]
         items = [_item_of(root, folder, name) for name in names]
-        intent = self._spool.folder(job.id) / SpoolFile.RESTORING
+        intent = self._spool.make_folder(job.id) / SpoolFile.RESTORING
         if not intent.exists() and all(inbox.stamp(root, path_in(folder, name)) is None for name in names):
             hint = "Drop the pair into the inbox again."
             return o.PermanentFailure(f"{job.pair.image} is no longer in the {called} folder", hint)
         try:
-            intent.parent.mkdir(mode=0o700, exist_ok=True)
             placed = self._place(items, self._folders.inbox, folder, intent)
             if texts:
                 with opened(root, folder) as source:
