@@ -315,6 +315,19 @@ class TestFind:
             assert tx.jobs.with_clip("b\udcff (2).mp4") == []
 
 
+def test_paid_jobs_are_claimed_as_they_became_due(store: Store) -> None:
+    """Whatever their priority and age: the first few would be polled again and again, and the others never."""
+    add(
+        store,
+        job("a", State.RENDERING, created_at=1, due_at=30, order=replace(ORDER, priority=9)),
+        job("b", State.RENDERING, created_at=2, due_at=10),
+        job("c", State.RENDERING, created_at=3, due_at=20),
+    )
+    with store.transaction() as tx:
+        assert [each.id for each in tx.claims.take([State.RENDERING], 2, HORIZON)] == ["b", "c"]
+        assert [each.id for each in tx.claims.take([State.RENDERING], 2, HORIZON)] == ["a"]
+
+
 class TestTransaction:
     def test_a_turn_that_fails_leaves_nothing(self, store: Store) -> None:
         add(store, job("a"))

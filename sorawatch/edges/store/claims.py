@@ -48,7 +48,7 @@ class Claims:
         return islice(chain.from_iterable(found), limit)
 
     def take(self, states: Sequence[State], limit: int, horizon: int, excluded: Iterable[Exclusion] = ()) -> list[Job]:
-        """Claim due jobs in these states that are not ``excluded``, the most urgent first, unpaid ones in turn."""
+        """Claim due jobs in these states that are not ``excluded``: unpaid ones in turn, others as they became due."""
         session = self._session
         # A daemon asks for each state at every turn, and mostly there is nothing: one query answers them all.
         if session.claimable is None:
@@ -63,7 +63,8 @@ class Claims:
             for job in claimed.values():
                 self.took_turn(job)
             return [claimed[job_id] for job_id in ids if job_id in claimed]
-        return sorted(session.jobs(statements.claim(tuple(states), tuple(excluded)), bounds), key=_urgency)
+        found = session.jobs(statements.claim(tuple(states), tuple(excluded)), bounds)
+        return sorted(found, key=lambda job: (job.due_at, _urgency(job)))
 
     def took_turn(self, job: Job) -> None:
         """Its folder had its turn in the present state of ``job``: the other folders come before it now."""

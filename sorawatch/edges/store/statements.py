@@ -125,11 +125,14 @@ def save(columns: frozenset[str]) -> sa.Update:
 
 @lru_cache(maxsize=256)
 def due(states: tuple[State, ...], excluded: tuple[Exclusion, ...]) -> sa.Select[Any]:
-    """At most ``most`` due jobs, the most urgent first, their rows locked where the database can."""
+    """At most ``most`` due jobs, those that are due for the longest time first, their rows locked where possible.
+
+    By urgency the first few thousand renders would be polled again and again, and the others never.
+    """
     return (
         sa.select(jobs)
         .where(jobs.c.state.in_(states), _IS_DUE, _IS_FREE, outside(excluded))
-        .order_by(*URGENCY)
+        .order_by(jobs.c.due_at, *URGENCY)
         .limit(sa.bindparam("most"))
         .with_for_update(skip_locked=True)
     )

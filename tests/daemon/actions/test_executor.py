@@ -59,6 +59,28 @@ def test_a_slow_kind_does_not_hold_up_the_others(mailbox: Mailbox[ActionDone]) -
     released.set()
 
 
+def test_the_number_of_polls_in_flight_grows_with_the_need(mailbox: Mailbox[ActionDone]) -> None:
+    """Each poll ends only when a hundred are under way."""
+    together = threading.Barrier(100)
+
+    def perform(action: Action, job: Job) -> o.Outcome:
+        together.wait()
+        return o.Pending(1)
+
+    executor = Executor(perform, mailbox.put)
+    for _ in range(100):
+        executor.start(Action.POLL, JOB)
+
+    def turn() -> list[ActionDone]:
+        # The next turns queue a few more.
+        if executor.count() < 300:
+            executor.start(Action.POLL, JOB)
+        return mailbox.collect(0.01)
+
+    wait_until(turn)
+    together.abort()
+
+
 def reports(mailbox: Mailbox[ActionDone], count: int) -> list[ActionDone]:
     """So many reports."""
     found: list[ActionDone] = []
