@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import threading
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,6 +16,7 @@ from sorawatch.app.recovery import log_recovered, reconcile, take_in
 from sorawatch.app.reload import Reloader
 from sorawatch.app.state import StateLocation
 from sorawatch.config import Config, Duplicates, KeySource, find_headers, find_key
+from sorawatch.core.accounts import account_of
 from sorawatch.core.job import FINAL, State
 from sorawatch.daemon.actions.active_uploads import ActiveUploads
 from sorawatch.daemon.actions.executor import CONNECTIONS
@@ -41,11 +43,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sorawatch.edges.api import VideoApi
+    from sorawatch.edges.store import Transaction
 
 logger = logging.getLogger("sorawatch")
 
 USER_AGENT = f"sorawatch/{__version__}"
 
+_SALT = "account-salt"
 _SAME_CLIP_TIMES = 24
 """A clip that is not a complete MP4 is delivered if it stays the same for so many times `retries.first_seconds`."""
 
@@ -133,6 +137,25 @@ def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, 
     return ApiConnection(make)
 
 
+def account_salt(tx: Transaction) -> str:
+    """The salt of the fingerprints of API keys, which all daemons of the state share."""
+    if tx.key_values.read(_SALT) is None:
+        tx.key_values.write(_SALT, os.urandom(16).hex())
+    return str(tx.key_values.read(_SALT))
+
+
+def _account(key: KeySource | None, salt: str) -> Callable[[], str | None]:
+    """A function that returns the fingerprint of the present key; None if it cannot be read."""
+
+    def account() -> str | None:
+        try:
+            return account_of(key.read() if key else None, salt)
+        except ConfigError:
+            return None
+
+    return account
+
+
 def _warn_of_rights(key: KeySource) -> None:
     with suppress(OSError):
         if key.is_readable_by_all:
@@ -184,6 +207,7 @@ def opened(
             log_recovered(recovered)
             witnesses = Witnesses(tx.purchases.witnesses(MOST_WITNESSES))
             unfinished = {job.id for job in tx.jobs.in_states({*State} - FINAL)}
+            salt = account_salt(tx)
             gate = InboxGate(config.folders.inbox, state_name(tx) if store.is_shared else None)
         ledger.write(recovered.missing)
         # Only files from before the state was read: other daemons may share the folder, and may have added jobs since.
@@ -200,6 +224,7 @@ def opened(
         def parts(config: Config) -> Parts:
             key = find_key(config, environ)
             api = api_connection(config, key, environ)
+            account = _account(key, salt)
             stack.callback(api.close)
             watch = config.watch
             inbox = Inbox(config.folders.inbox, ignore=watch.ignore, settle_seconds=watch.settle_seconds)
@@ -213,6 +238,8 @@ def opened(
                 uploads,
                 witnesses,
                 _SAME_CLIP_TIMES * config.policy.waits.first,
+                account=account,
+                shared=store.is_shared,
             )
             return Parts(
                 performer,
@@ -228,6 +255,7 @@ def opened(
                 config.keep_days,
                 config.api.timeout_seconds,
                 key.fingerprint if key else lambda: None,
+                account,
                 ConfigFile(str(config.path), config.digest),
                 NoticeFolder(config.folders.errors, config.folders.access),
             )

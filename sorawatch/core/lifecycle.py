@@ -92,13 +92,14 @@ def decide(job: Job) -> Action | None:
     return ACTIONS.get(job.state)
 
 
-def begin(job: Job, action: Action, *, now: int, token: str, price: int | None) -> Job:
+def begin(job: Job, action: Action, *, now: int, token: str, price: int | None, account: str | None = None) -> Job:
     """What must be on disk before ``action`` is carried out.
 
     Args:
         now: milliseconds of the store's clock.
         token: a fresh name for this submit.
         price: what it costs in micro-dollars, if known.
+        account: the fingerprint of the API key, if known.
     """
     if decide(job) is not action:
         raise IllegalTransition(f"{action} of a job that is {job.state}")
@@ -108,6 +109,7 @@ def begin(job: Job, action: Action, *, now: int, token: str, price: int | None) 
         enter(job, State.SUBMITTING, now),
         attempts=job.attempts,
         token=token,
+        account=account,
         price=price,
         submitted_at=now,
         lost_at=None,
@@ -262,6 +264,7 @@ TRANSITIONS: Mapping[tuple[Action, type[o.Outcome]], Transition] = {
     (Action.POLL, o.GenerationFailed): _to(rendering.generation_failed, _S.READY, _S.REJECTED),
     (Action.POLL, o.TemporaryFailure): _to(rendering.poll_failed, _S.RENDERING, _S.READY, _S.REJECTED, _S.HELD),
     (Action.POLL, o.Blocked): _to(_tried_again, _S.RENDERING),
+    (Action.DELIVER, o.NameChosen): _to(rendering.name_chosen, _S.RENDERED),
     (Action.DELIVER, o.Delivered): _to(rendering.delivered, _S.DELIVERED),
     (Action.DELIVER, o.PermanentFailure): _to(_refused, _S.REJECTED),
     (Action.DELIVER, o.TemporaryFailure): _to(rendering.download_failed, _S.RENDERED, _S.HELD),

@@ -51,6 +51,8 @@ _CLAIMED = (
     State.RENDERED, State.RENDERING, State.UNCERTAIN, State.DELIVERED, State.REJECTED, State.WITHDRAWN, State.RESTORING
 )  # fmt: skip
 """In the order in which they are claimed: clips that can expire come first."""
+_KEYED = frozenset({State.RENDERED, State.RENDERING, State.UNCERTAIN})
+"""The server is asked about an order, for which it may need the key with which the order was sent."""
 
 
 class Turn:
@@ -122,6 +124,7 @@ class Turn:
             self.admission.zone, self.admission.limits, self.admission.catalogue, parts.config_file
         )
         self._retention = Retention(parts.keep_days)
+        self._account = parts.account
 
     @property
     def known_pairs(self) -> KnownPairs:
@@ -341,7 +344,9 @@ class Turn:
         action = ACTIONS[state]
         room = limit - len([each for each, _ in self.starts if each is action])
         if room > 0:
-            jobs = tx.claims.take([state], room, self.policy.waits.horizon, excluded)
+            # What was sent with another key is left to a machine that has it.
+            account = self._account() if self._shared and state in _KEYED else None
+            jobs = tx.claims.take([state], room, self.policy.waits.horizon, excluded, account)
             self.starts += [(action, job) for job in jobs]
 
     def _admit(self, tx: Transaction) -> None:
@@ -359,6 +364,7 @@ class Turn:
                     probing=causes.stops_all,
                     has_room=partial(self.breakers.has_room, tx),
                     is_present=self._scans.is_present,
+                    account=self._account(),
                 )
                 self.changes += admitted.changes
                 self.starts += [(Action.SUBMIT, job) for job in admitted.submits]

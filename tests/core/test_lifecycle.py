@@ -35,7 +35,7 @@ CAN_COME_TO = {
     Action.SUBMIT: {o.Accepted, o.AnswerLost, o.ReferenceLost, o.NotSent, o.PermanentFailure, *TEMPORARY},
     Action.RESOLVE: {o.Accepted, o.Searched, o.Unlisted, *TEMPORARY},
     Action.POLL: {o.Pending, o.Rendered, o.GenerationFailed, *TEMPORARY},
-    Action.DELIVER: {o.Delivered, o.PermanentFailure, *TEMPORARY},
+    Action.DELIVER: {o.NameChosen, o.Delivered, o.PermanentFailure, *TEMPORARY},
     Action.ARCHIVE: {o.Archived, *TEMPORARY},
     Action.RESTORE: {o.Restored, o.PermanentFailure, *TEMPORARY},
 }
@@ -63,6 +63,7 @@ OUTCOMES: dict[str, o.Outcome] = {
     "generation failed": o.GenerationFailed(Failure("oops", "it broke", moderated=False)),
     "moderated": o.GenerationFailed(Failure("moderation_blocked", "no", moderated=True)),
     "expired": o.GenerationFailed(Failure("expired", "gone after an hour", moderated=False)),
+    "name chosen": o.NameChosen("trip/beach.mp4", "c" * 64),
     "delivered": o.Delivered("trip/beach.mp4"),
     "filed": o.Archived(("beach.jpg", "beach.yaml")),
     "restored": o.Restored(),
@@ -163,6 +164,7 @@ def test_every_transition() -> None:
             **stays(State.RENDERING),
         },
         (State.RENDERED, Action.DELIVER): {
+            "name chosen": "rendered",
             "delivered": "delivered",
             "failed for good": "rejected",
             **stays(State.RENDERED),

@@ -24,6 +24,7 @@ from sorawatch.edges.store import PostgresDatabase, Store
 from sorawatch.simulator import Fault, Simulator
 from tests.support import texts
 from tests.support.daemon_process import Promises, Running, daemon, ended, pauses, reasons, start
+from tests.support.failing_system_calls import killing_at, require_strace
 from tests.support.postgres import PASSWORD, Cluster
 from tests.support.workspace import Workspace, wait_until
 
@@ -254,6 +255,41 @@ def test_the_answer_to_a_machine_cut_off_meanwhile_counts(machines: Machines, cl
             cluster.execute(f"ALTER ROLE alone{name} LOGIN")
             wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(two) + logs(first, second))
     promises.keep(clips=1)
+
+
+def test_a_clip_that_a_killed_machine_had_just_published_appears_once(machines: Machines) -> None:
+    """The machine is killed once the clip is in the outbox, before it can record that."""
+    require_strace()
+    one, two = machines.first, machines.another()
+    with daemon(two):
+        pass
+    (one.outbox / "folder").mkdir()
+    one.drop("folder/a.jpg")
+    killed = start(one, prefix=killing_at("fsync", one.outbox / "folder"))
+    killed.process.wait(60)
+    assert set(one.files("outbox")) == {"folder/a.mp4"}, killed.log
+    with daemon(two) as running:
+        wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(two) + running.log)
+    assert set(one.files("outbox")) == {"folder/a.mp4"}
+    assert one.simulator.ledger().creates == 1
+
+
+def test_a_name_that_was_taken_meanwhile_is_not_used(machines: Machines) -> None:
+    """The machine is killed before the clip is in the outbox, and somebody else puts a file there."""
+    require_strace()
+    one, two = machines.first, machines.another()
+    with daemon(two):
+        pass
+    (one.outbox / "folder").mkdir()
+    one.drop("folder/a.jpg")
+    killed = start(one, prefix=killing_at("linkat", one.outbox / "folder"))
+    killed.process.wait(60)
+    assert one.files("outbox") == {}, killed.log
+    (one.outbox / "folder" / "a.mp4").write_bytes(b"another clip")
+    with daemon(two) as running:
+        wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(two) + running.log)
+    assert set(one.files("outbox")) == {"folder/a.mp4", "folder/a (2).mp4"}
+    assert (one.outbox / "folder" / "a.mp4").read_bytes() == b"another clip"
 
 
 class TestRefused:

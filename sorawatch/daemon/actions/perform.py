@@ -67,8 +67,19 @@ class Performer:
         uploads: ActiveUploads,
         witnesses: Witnesses,
         same_clip_seconds: float,
+        *,
+        account: Callable[[], str | None],
+        shared: bool,
     ) -> None:
-        """``same_clip_seconds``: as for `ClipDownloads`."""
+        """Carries out actions with these parts.
+
+        Args:
+            account: the fingerprint of the present API key; None if it cannot be read.
+            same_clip_seconds: as for `ClipDownloads`.
+            shared: other machines may continue the work of this one, without its work folder.
+        """
+        self._account = account
+        self._shared = shared
         self._folders = folders
         self._pictures = pictures
         self._reference_options = options
@@ -171,6 +182,8 @@ class Performer:
         order = job.order
         assert order is not None
         assert job.token is not None
+        if self._has_other_key(job):
+            return o.NotSent("it was not sent, because the API key was replaced")
         # Before the reference is made, which can take long.
         self._uploads.require(job.token)
         try:
@@ -234,7 +247,14 @@ class Performer:
         video_id = record.get("video_id") if record and record.get("token") == job.token else None
         if video_id and self._witnesses.owner(video_id) in {None, job.id}:
             return o.Accepted(video_id)
-        return self._search.search(job)
+        found = self._search.search(job)
+        if isinstance(found, o.Searched) and not found.candidates and self._has_other_key(job):
+            return o.Unlisted("the order was sent with another API key, whose videos this one may not list")
+        return found
+
+    def _has_other_key(self, job: Job) -> bool:
+        """Whether the order was sent with another API key than the present one."""
+        return job.account is not None and self._account() not in {None, job.account}
 
     def _poll(self, job: Job) -> o.Outcome:
         assert job.video_id is not None
@@ -246,7 +266,7 @@ class Performer:
             video = self._api().retrieve(job.video_id)
         except Rejected as error:
             # A new video may not be known to all machines of the server yet, so one such answer proves nothing.
-            return o.TemporaryFailure(str(error))
+            return o.TemporaryFailure(str(error), other_key=self._has_other_key(job))
         except Deferred as error:
             return o.TemporaryFailure(str(error), error.retry_after, counts=False, answered=error.answered)
         self._witnesses.add(job.video_id, job)
@@ -269,16 +289,46 @@ class Performer:
 
     def _deliver(self, job: Job) -> o.Outcome:
         assert job.video_id is not None
-        fetched = self._downloads.download(job.id, job.video_id)
+        try:
+            fetched = self._downloads.download(job.id, job.video_id)
+        except Rejected as error:
+            if not self._has_other_key(job):
+                raise
+            return o.TemporaryFailure(str(error), other_key=True)
         if isinstance(fetched, o.TemporaryFailure):
             return fetched
         item = outbox.Item(fetched.path, clip_name(job.pair.image, fetched.suffix), keep=True)
         intent = self._spool.folder(job.id) / SpoolFile.PUBLISHING
+        if self._shared and (chosen := self._chosen_name(job, item, intent)):
+            return chosen
         (name,) = self._place([item], self._folders.outbox, job.pair.folder, intent)
         if fetched.note:
             facts = LogFields(LogEvent.PROGRESS, job=job.id, file=job.pair.path, video=job.video_id, why=fetched.note)
             logger.warning("%s [%s]: %s", one_line(job.pair.path), job.id, fetched.note, extra=log_extra(facts))
         return o.Delivered(path_in(job.pair.folder, name), fetched.note)
+
+    def _chosen_name(self, job: Job, item: outbox.Item, intent: Path) -> o.NameChosen | None:
+        """The name to be saved before the clip appears under it; None if the name that is saved is to be used.
+
+        Without it, a machine that continues after a crash could not know that the clip has appeared already.
+        """
+        folder, root, access = job.pair.folder, self._folders.outbox, self._folders.access
+        lock.require_marker(root)
+        try:
+            if intent.exists():
+                # An earlier call has begun to publish it.
+                return None
+            with open(item.source, "rb") as clip:
+                digest = hashlib.file_digest(clip, "sha256").hexdigest()
+            if job.publishing is not None and job.publishing_digest == digest:
+                name = job.publishing.rpartition("/")[2]
+                if not outbox.is_taken(name, root, folder, item.source, access):
+                    outbox.plan(intent, item.name, name)
+                    return None
+        except OSError as error:
+            raise translate(error, str(intent.parent)) from error
+        name = outbox.free_name(item.name, root, folder, access)
+        return o.NameChosen(path_in(folder, name), digest)
 
     def _archive(self, job: Job) -> o.Outcome:
         has_clip = job.clip is not None

@@ -11,6 +11,7 @@ from sorawatch.core import outcome as o
 from sorawatch.core.job import UNPAID, Change, Job, State
 from sorawatch.core.job_changes import Context
 from sorawatch.core.lifecycle import Action, advance, decide
+from sorawatch.core.naming import one_line
 from sorawatch.core.purchase_outcome import standing_after
 from sorawatch.daemon.actions import late_answers
 from sorawatch.edges.store import LeaseLost, Transaction
@@ -81,6 +82,8 @@ def _adapted_to_other_jobs(
             return o.AnswerLost(f"the server answered with the id of another job's video ({video_id})"), []
         case Action.RESOLVE, o.Accepted(video_id=video_id) if _is_of_another(tx, video_id, job):
             return o.Unlisted(f"it answered with the id of another job's video ({video_id})"), []
+        case Action.DELIVER, o.NameChosen(path=path) if tx.jobs.is_being_published(path, job):
+            return o.TemporaryFailure(f"another clip is just being published as {one_line(path)}", counts=False), []
         case Action.RESTORE, o.Restored() as restored if breakers.same_refusals.restored(tx, job):
             return replace(restored, goes_on=True), []
         case Action.SUBMIT, o.PermanentFailure(about_content=False) as refusal:

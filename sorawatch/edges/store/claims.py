@@ -25,6 +25,10 @@ _FEW = 4
 """How many jobs of a folder are read at first."""
 
 
+_OTHER_ACCOUNT_MS = 60_000
+"""Milliseconds for which a due job is left to daemons that have the API key with which it was ordered."""
+
+
 class Claims:
     """Reads and writes within the transaction whose session it is given.
 
@@ -47,8 +51,20 @@ class Claims:
         found = (self._in_turn(state, self._bounds(0, horizon), tuple(excluded)) for state in states)
         return islice(chain.from_iterable(found), limit)
 
-    def take(self, states: Sequence[State], limit: int, horizon: int, excluded: Iterable[Exclusion] = ()) -> list[Job]:
-        """Claim due jobs in these states that are not ``excluded``: unpaid ones in turn, others as they became due."""
+    def take(
+        self,
+        states: Sequence[State],
+        limit: int,
+        horizon: int,
+        excluded: Iterable[Exclusion] = (),
+        account: str | None = None,
+    ) -> list[Job]:
+        """Claim due jobs in these states that are not ``excluded``: unpaid ones in turn, others as they became due.
+
+        Args:
+            account: the fingerprint of this daemon's API key. Jobs of another account are left to daemons that have
+                its key, for a minute. None: all are claimed.
+        """
         session = self._session
         # A daemon asks for each state at every turn, and mostly there is nothing: one query answers them all.
         if session.claimable is None:
@@ -63,7 +79,9 @@ class Claims:
             for job in claimed.values():
                 self.took_turn(job)
             return [claimed[job_id] for job_id in ids if job_id in claimed]
-        found = session.jobs(statements.claim(tuple(states), tuple(excluded)), bounds)
+        query = statements.claim(tuple(states), tuple(excluded), of_account=account is not None)
+        ours = {} if account is None else {"my_account": account, "overdue": session.now - _OTHER_ACCOUNT_MS}
+        found = session.jobs(query, {**bounds, **ours})
         return sorted(found, key=lambda job: (job.due_at, _urgency(job)))
 
     def took_turn(self, job: Job) -> None:
