@@ -8,6 +8,7 @@
     ├── Rejected       never try this job again
     │   └── Damaged        its picture is damaged, or not completely written yet
     ├── Unresolved     the submit of this job may or may not have been accepted
+    ├── NotSent        the submit of this job was not sent; it may be sent later
     └── Blocked        pause the submissions of all jobs until the cause is gone
         └── ModelUnknown   pause the submissions for this model
 
@@ -104,6 +105,10 @@ class Unresolved(SorawatchError):
         super().__init__(reason)
         self.cause = cause
         """The cause, if the answer names one that stops other orders too."""
+
+
+class NotSent(SorawatchError):
+    """A submit was withheld before its body was sent, so it cannot have been accepted."""
 
 
 TRIED_AGAIN = "Nothing needs to be done: it is tried again automatically."

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import socket
 import threading
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sorawatch import __version__
 from sorawatch.app.decoders import ConfinementLog, decoders
 from sorawatch.app.folders import InboxGate, InboxOwner, mark_folders, marked_folders, state_name
-from sorawatch.app.recovery import compare
+from sorawatch.app.recovery import compare, log_recovered, take_in
 from sorawatch.app.reload import Reloader
 from sorawatch.app.state import StateLocation
 from sorawatch.app.state_identity import state_id, write_header
 from sorawatch.config import Config, Duplicates, KeySource, find_headers, find_key
+from sorawatch.core.accounts import account_of
 from sorawatch.core.job import FINAL, State
 from sorawatch.daemon.actions.active_uploads import ActiveUploads
 from sorawatch.daemon.actions.executor import CONNECTIONS
@@ -31,6 +34,7 @@ from sorawatch.daemon.messages import Listener, Parts
 from sorawatch.daemon.submission.admission import Admission
 from sorawatch.daemon.upkeep.heartbeat import Heartbeat
 from sorawatch.daemon.upkeep.notice_folder import NoticeFolder
+from sorawatch.daemon.upkeep.peers import ABSENT_SECONDS
 from sorawatch.daemon.upkeep.published_status import ConfigFile
 from sorawatch.daemon.upkeep.retention import delivered_ms
 from sorawatch.daemon.upkeep.rollback_monitor import RollbackMonitor
@@ -46,13 +50,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sorawatch.core.purchase import Purchase
+    from sorawatch.edges import images
     from sorawatch.edges.api import VideoApi
-    from sorawatch.edges.store import Transaction
+    from sorawatch.edges.ledger import Ledger
+    from sorawatch.edges.spool import Spool
+    from sorawatch.edges.store import Store, Transaction
 
 logger = logging.getLogger("sorawatch")
 
 USER_AGENT = f"sorawatch/{__version__}"
 
+_SALT = "account-salt"
 _SAME_CLIP_TIMES = 24
 """A clip that is not a complete MP4 is delivered if it stays the same for so many times `retries.first_seconds`."""
 
@@ -140,11 +148,86 @@ def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, 
     return ApiConnection(make)
 
 
+def account_salt(tx: Transaction) -> str:
+    """The salt of the fingerprints of API keys, which all daemons of the state share."""
+    if tx.key_values.read(_SALT) is None:
+        tx.key_values.write(_SALT, os.urandom(16).hex())
+    return str(tx.key_values.read(_SALT))
+
+
+def _account(key: KeySource | None, salt: str) -> Callable[[], str | None]:
+    """A function that returns the fingerprint of the present key; None if it cannot be read."""
+
+    def account() -> str | None:
+        try:
+            return account_of(key.read() if key else None, salt)
+        except ConfigError:
+            return None
+
+    return account
+
+
 def _warn_of_rights(key: KeySource) -> None:
     with suppress(OSError):
         if key.is_readable_by_all:
             hint = f"chmod 600 {shlex.quote(str(key.path))}"
             logger.warning("%s: everybody on this machine can read it. Run: %s", key.where, hint)
+
+
+def _confined_processes(config: Config, stack: ExitStack) -> tuple[images.Pool, ClipChecks]:
+    """The processes that read pictures, and those that check clips; ended with ``stack``."""
+    log = ConfinementLog()
+    return stack.enter_context(decoders(config, log)), stack.enter_context(ClipChecks(on_start=log))
+
+
+@dataclass(frozen=True, slots=True)
+class _PreparedState:
+    """What was read from the state before the daemon starts."""
+
+    rollback: RollbackMonitor
+    witnesses: Witnesses
+    unfinished: set[str]
+    """Ids of the jobs that have not ended."""
+    salt: str
+    """As `account_of` takes it."""
+    gate: InboxGate
+
+
+def _prepare(config: Config, store: Store, ledger: Ledger, spool: Spool) -> _PreparedState:
+    """Mark the folders as those of this state, and add to the state what only the ledger and the spool know.
+
+    Raises:
+        UsageError: if the folders belong to another state.
+        Blocked, Deferred: if the state or a folder cannot be used.
+    """
+    with store.transaction() as tx:
+        replaces_lost = not store.is_shared or bool(marked_folders(tx))
+        owner = InboxOwner(state_id(tx, ledger, replaces_lost=replaces_lost), config.path)
+    header = write_header(ledger, owner.state)  # before a marker names the state
+    missing: list[Purchase] = []
+
+    def compared(tx: Transaction) -> int:
+        recovery = compare(tx, spool, ledger, admission(config))
+        missing[:] = recovery.missing
+        return recovery.orders
+
+    machine = Machine(header.ledger, f"{socket.gethostname()} ({spool.root})") if store.is_shared else None
+    rollback = RollbackMonitor(machine, compared)
+    with store.transaction() as tx:
+        mark_folders(config, tx, owner, shared=store.is_shared)
+        if not store.is_shared:
+            # The claims of an earlier run would prevent the correction of jobs.
+            tx.peers.release_claims(tx.peers.absent())
+        if machine is None:
+            compared(tx)
+        else:
+            rollback.check(tx)
+        witnesses = Witnesses(tx.purchases.witnesses(MOST_WITNESSES))
+        unfinished = {job.id for job in tx.jobs.in_states({*State} - FINAL)}
+        salt = account_salt(tx)
+        gate = InboxGate(config.folders.inbox, owner, state_name(tx) if store.is_shared else None)
+    ledger.write(missing)
+    return _PreparedState(rollback, witnesses, unfinished, salt, gate)
 
 
 @contextmanager
@@ -180,42 +263,15 @@ def opened(
         spooled = spool.jobs()
         store, ledger = location.open(clock), location.ledger
         stack.callback(store.close)
-        with store.transaction() as tx:
-            replaces_lost = not store.is_shared or bool(marked_folders(tx))
-            owner = InboxOwner(state_id(tx, ledger, replaces_lost=replaces_lost), config.path)
-        # Before a marker names the state.
-        header = write_header(ledger, owner.state)
-        missing: list[Purchase] = []
-
-        def compared(tx: Transaction) -> int:
-            recovery = compare(tx, spool, ledger, admission(config))
-            missing[:] = recovery.missing
-            return recovery.orders
-
-        machine = Machine(header.ledger, f"{socket.gethostname()} ({spool.root})") if store.is_shared else None
-        rollback = RollbackMonitor(machine, compared)
-        with store.transaction() as tx:
-            mark_folders(config, tx, owner, shared=store.is_shared)
-            if not store.is_shared:
-                # The claims of an earlier run would prevent the correction of jobs.
-                tx.peers.release_claims(tx.peers.absent())
-            if machine is None:
-                compared(tx)
-            else:
-                rollback.check(tx)
-            witnesses = Witnesses(tx.purchases.witnesses(MOST_WITNESSES))
-            unfinished = {job.id for job in tx.jobs.in_states({*State} - FINAL)}
-            gate = InboxGate(config.folders.inbox, owner, state_name(tx) if store.is_shared else None)
-        ledger.write(missing)
+        prepared = _prepare(config, store, ledger, spool)
         # Only files from before the state was read: other daemons may share the folder, and may have added jobs since.
-        for job_id in {*spooled} - unfinished:
+        for job_id in {*spooled} - prepared.unfinished:
             spool.discard(job_id)
-        gate.lock()
-        stack.callback(gate.close)
-        confinement_log = ConfinementLog()
-        pictures = stack.enter_context(decoders(config, confinement_log))
-        clip_checks = stack.enter_context(ClipChecks(on_start=confinement_log))
-        uploads, heartbeat = ActiveUploads(), Heartbeat(ServiceManager(environ))
+        prepared.gate.lock()
+        stack.callback(prepared.gate.close)
+        pictures, clip_checks = _confined_processes(config, stack)
+        uploads = ActiveUploads(ABSENT_SECONDS / 2 if store.is_shared else None)
+        heartbeat = Heartbeat(ServiceManager(environ))
         folder_use = FolderUse()
         watcher = InboxWatcher(config.folders.inbox, config.watch.mode)
         stack.callback(watcher.stop, timeout=0.0)
@@ -223,6 +279,7 @@ def opened(
         def parts(config: Config) -> Parts:
             key = find_key(config, environ)
             api = api_connection(config, key, environ)
+            account = _account(key, prepared.salt)
             stack.callback(api.close)
             watch = config.watch
             inbox = Inbox(config.folders.inbox, ignore=watch.ignore, settle_seconds=watch.settle_seconds)
@@ -235,9 +292,11 @@ def opened(
                 config.catalogue,
                 config.reference,
                 uploads,
-                witnesses,
+                prepared.witnesses,
                 folder_use,
                 _SAME_CLIP_TIMES * config.policy.waits.first,
+                account=account,
+                shared=store.is_shared,
             )
             return Parts(
                 performer,
@@ -246,7 +305,7 @@ def opened(
                     inbox,
                     config.defaults,
                     config.catalogue,
-                    gate.check,
+                    prepared.gate.check,
                     sidecar_grace_seconds=watch.sidecar_grace_seconds,
                 ),
                 admission(config),
@@ -254,6 +313,7 @@ def opened(
                 config.keep_days,
                 config.api.timeout_seconds,
                 key.fingerprint if key else lambda: None,
+                account,
                 ConfigFile(str(config.path), config.digest),
                 NoticeFolder(config.folders.errors, config.folders.access),
             )
@@ -265,8 +325,9 @@ def opened(
             forget=spool.discard,
             uploads=uploads,
             heartbeat=heartbeat,
+            take_in_ledger=lambda tx: log_recovered(take_in(tx, ledger.read())),
             reread=Reloader(config, environ, parts, apply, heartbeat),
             stale_texts=StaleTexts(config.folders.errors),
-            rollback=rollback,
+            rollback=prepared.rollback,
             listeners=listeners,
         )

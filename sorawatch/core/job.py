@@ -151,6 +151,8 @@ class Job:
     """Until when a job whose answer was lost waits for a witness: another order that shows that the list is ours."""
     video_id: str | None = None
     """The server's own id."""
+    account: str | None = None
+    """The fingerprint of the API key with which the order was sent (`core/accounts.py`); None if it is not known."""
     progress: int | None = None
     """Per cent, as the server reported last."""
     unwatched_ms: int = 0
@@ -158,6 +160,10 @@ class Job:
     generations: int = 0
     """How often the server failed to make the video."""
     charged: Charged = Charged.NO
+    publishing: str | None = None
+    """The path relative to the outbox under which the clip may have appeared, although that is not recorded yet."""
+    publishing_digest: str = ""
+    """SHA-256 of that clip."""
     clip: str | None = None
     """The clip's path relative to the outbox."""
     filed: tuple[str, ...] = ()

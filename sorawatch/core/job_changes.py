@@ -69,6 +69,7 @@ def without_submit(job: Job) -> Job:
     return replace(
         job,
         token=None,
+        account=None,
         price=None,
         submitted_at=None,
         lost_at=None,

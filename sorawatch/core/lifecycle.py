@@ -28,6 +28,9 @@ from sorawatch.core.retry_policy import MAY_GROW, may_grow_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sorawatch.core.order import Order
+    from sorawatch.core.purchase import Purchase
+
 __all__ = [
     "ACTIONS",
     "ARCHIVED",
@@ -43,8 +46,10 @@ __all__ = [
     "decide",
     "follow_video",
     "interrupt_submit",
+    "not_accepted",
     "reject",
     "retry",
+    "second_video",
     "withdraw",
     "withdraw_returned",
 ]
@@ -87,13 +92,14 @@ def decide(job: Job) -> Action | None:
     return ACTIONS.get(job.state)
 
 
-def begin(job: Job, action: Action, *, now: int, token: str, price: int | None) -> Job:
+def begin(job: Job, action: Action, *, now: int, token: str, price: int | None, account: str | None = None) -> Job:
     """What must be on disk before ``action`` is carried out.
 
     Args:
         now: milliseconds of the store's clock.
         token: a fresh name for this submit.
         price: what it costs in micro-dollars, if known.
+        account: the fingerprint of the API key, if known.
     """
     if decide(job) is not action:
         raise IllegalTransition(f"{action} of a job that is {job.state}")
@@ -103,6 +109,7 @@ def begin(job: Job, action: Action, *, now: int, token: str, price: int | None) 
         enter(job, State.SUBMITTING, now),
         attempts=job.attempts,
         token=token,
+        account=account,
         price=price,
         submitted_at=now,
         lost_at=None,
@@ -159,6 +166,11 @@ def _answer_lost(job: Job, outcome: o.AnswerLost, context: Context) -> Job:
 
 def _nothing_sent(job: Job, _: o.ReferenceLost, context: Context) -> Job:
     return without_submit(enter(job, State.FOUND, context.now))
+
+
+def _not_sent(job: Job, outcome: o.NotSent, context: Context) -> Job:
+    ready = without_submit(enter(job, State.READY, context.now))
+    return replace(ready, attempts=job.attempts, reason=outcome.reason)
 
 
 def _submit_stopped(job: Job, outcome: o.Blocked, context: Context) -> Job:
@@ -238,6 +250,7 @@ TRANSITIONS: Mapping[tuple[Action, type[o.Outcome]], Transition] = {
     (Action.SUBMIT, o.Accepted): _to(_accepted, _S.RENDERING),
     (Action.SUBMIT, o.AnswerLost): _to(_answer_lost, _S.UNCERTAIN),
     (Action.SUBMIT, o.ReferenceLost): _to(_nothing_sent, _S.FOUND),
+    (Action.SUBMIT, o.NotSent): _to(_not_sent, _S.READY),
     (Action.SUBMIT, o.PermanentFailure): _to(_submit_refused, _S.REJECTED),
     (Action.SUBMIT, o.TemporaryFailure): _to(_submit_failed, _S.READY, _S.REJECTED),
     (Action.SUBMIT, o.Blocked): _to(_submit_stopped, _S.READY),
@@ -251,6 +264,7 @@ TRANSITIONS: Mapping[tuple[Action, type[o.Outcome]], Transition] = {
     (Action.POLL, o.GenerationFailed): _to(rendering.generation_failed, _S.READY, _S.REJECTED),
     (Action.POLL, o.TemporaryFailure): _to(rendering.poll_failed, _S.RENDERING, _S.READY, _S.REJECTED, _S.HELD),
     (Action.POLL, o.Blocked): _to(_tried_again, _S.RENDERING),
+    (Action.DELIVER, o.NameChosen): _to(rendering.name_chosen, _S.RENDERED),
     (Action.DELIVER, o.Delivered): _to(rendering.delivered, _S.DELIVERED),
     (Action.DELIVER, o.PermanentFailure): _to(_refused, _S.REJECTED),
     (Action.DELIVER, o.TemporaryFailure): _to(rendering.download_failed, _S.RENDERED, _S.HELD),
@@ -265,12 +279,22 @@ TRANSITIONS: Mapping[tuple[Action, type[o.Outcome]], Transition] = {
 }
 
 
-def interrupt_submit(job: Job, now: int) -> Job:
+STOPPED = "sorawatch was stopped while the order was being submitted"
+FORGOTTEN = "the state has lost what the server answered to the order"
+
+
+def interrupt_submit(job: Job, now: int, reason: str = STOPPED) -> Job:
     """A submit whose answer nobody waits for any more, as after a crash: a search must tell whether it arrived."""
     if job.state is not State.SUBMITTING:
         raise IllegalTransition(f"nothing was being submitted: the job is {job.state}")
-    reason = "sorawatch was stopped while the order was being submitted"
     return replace(enter(job, State.UNCERTAIN, now), lost_at=now, reason=reason, lost_reason=reason)
+
+
+def not_accepted(job: Job, now: int, reason: str) -> Job:
+    """The answer to a submit that counted as lost is known after all: the server did not take the order."""
+    if job.state not in {State.UNCERTAIN, State.HELD} or job.video_id is not None:
+        raise IllegalTransition(f"no answer is awaited for a job that is {job.state}")
+    return replace(without_submit(enter(job, State.READY, now)), reason=reason)
 
 
 def follow_video(job: Job, video_id: str, context: Context) -> Job:
@@ -278,6 +302,21 @@ def follow_video(job: Job, video_id: str, context: Context) -> Job:
     if job.state not in UNPAID and not job.wants_video:
         raise IllegalTransition(f"a job that is {job.state} cannot follow another video")
     return follow(replace(job, submitted_at=job.submitted_at or context.now), video_id, context)
+
+
+def second_video(
+    job: Job, new_id: str, order: Order, purchase: Purchase, video_id: str, note: str, context: Context
+) -> Job:
+    """A new job that follows a video which was bought for ``job`` in addition to the one that ``job`` follows.
+
+    Args:
+        order: that of ``job``, as another take.
+        purchase: of the video.
+    """
+    now = context.now
+    new = Job(new_id, State.READY, job.pair, now, now, now, order, note=note, token=purchase.token)
+    bought = replace(new, price=purchase.micros, submitted_at=purchase.at)
+    return follow(replace(bought, digest=job.digest, reference_digest=job.reference_digest), video_id, context)
 
 
 def cancel_unpaid(job: Job, now: int, reason: str) -> Job:
@@ -335,6 +374,7 @@ BY_PERSON: Mapping[str, Mapping[State, tuple[State, ...]]] = {
     "picture taken away": dict.fromkeys((State.FOUND, State.READY), (State.CANCELLED,)),
     "came back after delivery": dict.fromkeys((State.FOUND, State.READY), (State.WITHDRAWN,)),
     "bought before": dict.fromkeys((State.FOUND, State.READY), (State.RENDERING,)),
+    "refused, as was learnt late": dict.fromkeys((State.UNCERTAIN, State.HELD), (State.READY,)),
     "restart": {State.SUBMITTING: (State.UNCERTAIN,)},
 }
 """Transitions that no action makes, by their cause: what each state may become."""

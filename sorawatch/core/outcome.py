@@ -96,6 +96,17 @@ class GenerationFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class NameChosen:
+    """DELIVER has the clip and chose a path below the outbox for it, under which the clip may appear once it is saved.
+
+    ``digest`` is the SHA-256 of the clip.
+    """
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
     """DELIVER put a clip at this path below the outbox. ``note`` is what a person should know of it."""
 
@@ -127,17 +138,26 @@ class ReferenceLost:
 
 
 @dataclass(frozen=True, slots=True)
+class NotSent:
+    """SUBMIT was withheld: this daemon could not be sure that the order was still its own to send."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TemporaryFailure:
     """A temporary failure of this job. ``retry_after`` is in seconds.
 
     ``counts``: it was about this job, so it counts towards the limit of attempts; an unreachable server does not.
-    ``answered``: the server answered, even if not in a way that could be understood.
+    ``answered``: the server answered, even if not in a way that could be understood. ``other_key``: the order was sent
+    with another API key than this request, so the server may not know the video for that reason alone.
     """
 
     reason: str
     retry_after: float | None = None
     counts: bool = True
     answered: bool = True
+    other_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +193,12 @@ Outcome = (
     | Pending
     | Rendered
     | GenerationFailed
+    | NameChosen
     | Delivered
     | Archived
     | Restored
     | ReferenceLost
+    | NotSent
     | TemporaryFailure
     | PermanentFailure
     | AnswerLost

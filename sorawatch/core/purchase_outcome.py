@@ -7,6 +7,9 @@ from sorawatch.core.job import Charged, Job, State
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.purchase import Standing
 
+NOT_ACCEPTED = (o.NotSent, o.TemporaryFailure, o.PermanentFailure, o.Blocked, o.ReferenceLost)
+"""The outcomes of a submit that prove that the server did not take the order."""
+
 
 def standing_after(action: Action, outcome: o.Outcome, after: Job) -> Standing | None:
     """What the outcome means for the purchase of a job; None where it means nothing.
@@ -14,7 +17,7 @@ def standing_after(action: Action, outcome: o.Outcome, after: Job) -> Standing |
     ``after`` is the job as the lifecycle left it.
     """
     match action, outcome:
-        case Action.SUBMIT, (o.TemporaryFailure() | o.PermanentFailure() | o.Blocked() | o.ReferenceLost()):
+        case Action.SUBMIT, _ if isinstance(outcome, NOT_ACCEPTED):
             return Standing.RELEASED
         case Action.RESOLVE, o.Searched(complete=True, witnessed=True) if after.state in {State.READY, State.REJECTED}:
             return Standing.RELEASED

@@ -32,6 +32,7 @@ def recovered(job: Job, purchase: Purchase, now: int) -> Job | None:
         hint="",
         price=purchase.micros,
         token=purchase.token,
+        account=job.account if job.token == purchase.token else None,
         submitted_at=purchase.at,
         lost_at=None,
         video_id=purchase.video_id,

@@ -81,18 +81,26 @@ def poll_failed(job: Job, outcome: o.TemporaryFailure, context: Context) -> Job:
     polled = replace(job, unwatched_ms=job.unwatched_ms + unwatched(job, now))
     if outcome.answered and not outcome.counts and polled.render_age(now) >= 1000 * waits.abandon:
         return _held(job, unreadable(waits, outcome.reason) + stake(job), context)
+    if outcome.other_key and job.price != 0:
+        return retry_or(_hold_for_key, polled, outcome, context)
     return retry_or(_give_up_video if job.lost_at is None else _give_up_doubtful_video, polled, outcome, context)
+
+
+def name_chosen(job: Job, outcome: o.NameChosen, context: Context) -> Job:
+    """The clip is downloaded, and appears in the outbox once its name is saved."""
+    return replace(job, publishing=outcome.path, publishing_digest=outcome.digest, due_at=context.now)
 
 
 def delivered(job: Job, outcome: o.Delivered, context: Context) -> Job:
     """The clip is in the outbox."""
     note = "; ".join(filter(None, (job.note, outcome.note)))
-    return replace(enter(job, State.DELIVERED, context.now), clip=outcome.clip, note=note)
+    entered = enter(job, State.DELIVERED, context.now)
+    return replace(entered, clip=outcome.clip, note=note, publishing=None, publishing_digest="")
 
 
 def download_failed(job: Job, outcome: o.TemporaryFailure, context: Context) -> Job:
     """The clip could not be downloaded now."""
-    return retry_or(_give_up_clip, job, outcome, context)
+    return retry_or(_hold_for_key if outcome.other_key else _give_up_clip, job, outcome, context)
 
 
 def _held(job: Job, reason: str, context: Context) -> Job:
@@ -113,6 +121,15 @@ def _give_up_doubtful_video(job: Job, reason: str, context: Context) -> Job:
         return order_again(job, f"{reason}; the server was probably restarted", context)
     again = f"`sorawatch retry {job.id}` goes on asking after {job.video_id}."
     return hold(job, context.now, f"{reason}.{stake(job)}", ways_on(job, again), State.RENDERING)
+
+
+def _hold_for_key(job: Job, reason: str, context: Context) -> Job:
+    hint = (
+        f"Put that key back, or start a machine that has it; then `sorawatch retry {job.id}` goes on. "
+        f"`sorawatch cancel {job.id}` gives it up."
+    )
+    why = f"{reason}. The order was sent with another API key, so its video may belong to another account"
+    return hold(job, context.now, f"{why}.{stake(job)}", hint, State.RENDERING)
 
 
 def _give_up_clip(job: Job, reason: str, context: Context) -> Job:

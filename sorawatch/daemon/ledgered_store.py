@@ -28,6 +28,7 @@ class LedgeredStore:
         """The last transaction failed, but may have been committed nevertheless."""
         self.is_shared = store.is_shared
         self.was_written_by_others = store.was_written_by_others
+        self.was_reconnected = store.was_reconnected
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -49,7 +50,8 @@ class LedgeredStore:
             self._ledger.write(tx.entries)
             if self._in_doubt:
                 self._ledger.write(untold(purchases, self._ledger.read()))
-                self._in_doubt = False
+            # A ledger that was removed is written anew, from the purchases that the next transaction reads.
+            self._in_doubt = self._ledger.was_lost
         except Blocked:
             # Other entries can be written later, so that paid clips are still downloaded meanwhile.
             if any(isinstance(entry, Purchase) for entry in tx.entries):

@@ -29,6 +29,7 @@ from sorawatch.daemon.once import OnceVerdict
 from sorawatch.daemon.thread_pool import ThreadPool
 from sorawatch.daemon.turn import Turn
 from sorawatch.daemon.turn_spacing import TurnSpacing
+from sorawatch.edges.boot_time import boot_seconds
 from sorawatch.errors import Blocked
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from sorawatch.daemon.upkeep.heartbeat import Heartbeat
     from sorawatch.daemon.upkeep.rollback_monitor import RollbackMonitor
     from sorawatch.daemon.upkeep.stale_texts import StaleTexts
+    from sorawatch.edges.store import Transaction
 
 logger = logging.getLogger("sorawatch")
 
@@ -63,12 +65,17 @@ class Daemon:
         forget: Callable[[str], None],
         uploads: ActiveUploads,
         heartbeat: Heartbeat,
+        take_in_ledger: Callable[[Transaction], None],
         reread: Callable[[], ConfigReloaded],
         stale_texts: StaleTexts,
         rollback: RollbackMonitor,
         listeners: Sequence[Listener] = (),
     ) -> None:
-        """``forget`` removes the files of a finished job from the spool; ``reread`` reads the configuration again."""
+        """``forget`` removes the files of a finished job from the spool; ``reread`` reads the configuration again.
+
+        Args:
+            take_in_ledger: adds to the state what only the ledger has.
+        """
         self._store = store
         self._forget = forget
         self._uploads = uploads
@@ -80,14 +87,22 @@ class Daemon:
         self._executor = Executor(parts.perform, self._mailbox.put)
         self._scans = ScanScheduler(parts.scanner, watcher, parts.rescan_seconds, self._mailbox.put, self.request_scan)
         self._turn = Turn(
-            parts, self._executor, self._scans, heartbeat, rollback, lambda: store.pause_reason, shared=store.is_shared
+            parts,
+            self._executor,
+            self._scans,
+            heartbeat,
+            rollback,
+            lambda: store.pause_reason,
+            take_in_ledger,
+            shared=store.is_shared,
         )
         self._reload_thread = ThreadPool("reload", 1)
         self._spacing = TurnSpacing(self._turn.policy.waits.poll_min)
         self._once: OnceVerdict | None = None
         self._counts: Mapping[State, int] = {}
         self._in_doubt = False
-        """The last commit failed, but its data may be on disk nevertheless: a disk can fail just after writing them."""
+        """The state may differ from what this daemon knows. A failed commit may be on disk nevertheless: a disk can
+        fail just after writing it. A successful one may be lost: a database server may not have written it yet."""
 
     def stop(self) -> None:
         """Request the end of `run`. May be called from any thread and from a signal handler."""
@@ -124,6 +139,7 @@ class Daemon:
                 with self._spacing.turn():
                     timeout = self._take_turn(messages)
             except Blocked as error:
+                self._uploads.suspend()
                 self._turn.discard()
                 self._in_doubt = True
                 failures += 1
@@ -151,9 +167,13 @@ class Daemon:
         """
         turn = self._turn
         with self._store.transaction() as tx:
+            began_at = boot_seconds()
+            self._in_doubt = self._store.was_reconnected() or self._in_doubt
             turn.take(tx, messages, in_doubt=self._in_doubt)
+            submits = turn.submits(tx)
             self._counts = turn.counts(tx) if self._once else {}
         self._in_doubt = False
+        self._uploads.confirm(submits, began_at)
         for message in messages:
             if isinstance(message, ActionDone):
                 self._executor.recorded(message)
@@ -233,6 +253,7 @@ class Daemon:
                 if messages:
                     self._take_turn(messages)
             except Blocked as error:
+                self._in_doubt = True
                 logger.error("%s. The answers are kept in the work folder, and recorded at the next start.", error)
                 written = False
             if uploads:

@@ -44,6 +44,8 @@ class Parts:
     """The longest time that a stop waits for submits."""
     key_fingerprint: Callable[[], Hashable]
     """As `CircuitBreaker` takes it."""
+    account: Callable[[], str | None]
+    """The fingerprint of the present API key; None if it cannot be read."""
     config_file: ConfigFile
     notices: NoticeFolder
     """Where texts about batches that wait are written."""

@@ -30,6 +30,8 @@ class ThreadPool:
         self._most = most
         self._grow_after_seconds = grow_after_seconds
         self._tasks: queue.SimpleQueue[tuple[float, Callable[[], None]]] = queue.SimpleQueue()
+        self._taken_at = time.monotonic()
+        """When a thread last took a task, in seconds of the monotonic clock."""
         self._growing = threading.Lock()
         self._threads: list[threading.Thread] = []
         for _ in range(size):
@@ -42,7 +44,17 @@ class ThreadPool:
 
     def run(self, task: Callable[[], None]) -> None:
         """Queue ``task``. It should handle its own exceptions. An unhandled one is only logged."""
-        self._tasks.put((time.monotonic(), task))
+        now = time.monotonic()
+        if self._tasks.empty():
+            self._taken_at = now
+        elif now - self._taken_at > self._grow_after_seconds:
+            self._grow_if_allowed()
+        self._tasks.put((now, task))
+
+    def _grow_if_allowed(self) -> None:
+        with self._growing:
+            if len(self._threads) < self._most:
+                self._grow()
 
     def _grow(self) -> None:
         thread = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
@@ -52,10 +64,9 @@ class ThreadPool:
     def _work(self) -> None:
         while True:
             queued_at, task = self._tasks.get()
-            if time.monotonic() - queued_at > self._grow_after_seconds:
-                with self._growing:
-                    if len(self._threads) < self._most:
-                        self._grow()
+            self._taken_at = time.monotonic()
+            if self._taken_at - queued_at > self._grow_after_seconds:
+                self._grow_if_allowed()
             try:
                 task()
             except Exception:

@@ -14,8 +14,9 @@ from sorawatch.core.batches import pause_of
 from sorawatch.core.budget import Exclusion
 from sorawatch.core.delay import Delay, in_order
 from sorawatch.core.job import FINAL, Change, Job, State
-from sorawatch.core.lifecycle import ACTIONS, Action, interrupt_submit
+from sorawatch.core.lifecycle import ACTIONS, FORGOTTEN, Action, interrupt_submit
 from sorawatch.core.pause import Pause
+from sorawatch.core.purchase import Standing
 from sorawatch.daemon.actions.executor import ActionDone, Executor
 from sorawatch.daemon.actions.record import record
 from sorawatch.daemon.actions.render_times import RenderTimes
@@ -45,11 +46,14 @@ if TYPE_CHECKING:
 
 _MOST_WAITING_CLIPS = 24
 """If more finished clips wait for their download, nothing new is ordered, because clips expire on the server."""
-_NOT_SENT = o.TemporaryFailure("it was not sent, because the state or its ledger could not be written", counts=False)
+_NOT_SENT = o.NotSent("it was not sent, because the state or its ledger could not be written")
+_NOT_TAKEN = o.NotSent("the server did not take the order, as the ledger says")
 _CLAIMED = (
     State.RENDERED, State.RENDERING, State.UNCERTAIN, State.DELIVERED, State.REJECTED, State.WITHDRAWN, State.RESTORING
 )  # fmt: skip
 """In the order in which they are claimed: clips that can expire come first."""
+_KEYED = frozenset({State.RENDERED, State.RENDERING, State.UNCERTAIN})
+"""The server is asked about an order, for which it may need the key with which the order was sent."""
 
 
 class Turn:
@@ -66,10 +70,16 @@ class Turn:
         heartbeat: Heartbeat,
         rollback: RollbackMonitor,
         ledger_error: Callable[[], str | None],
+        take_in_ledger: Callable[[Transaction], None],
         *,
         shared: bool,
     ) -> None:
-        """``ledger_error`` returns why the ledger cannot be written, so that nothing may be bought, or None."""
+        """``ledger_error`` returns why the ledger cannot be written, so that nothing may be bought, or None.
+
+        Args:
+            take_in_ledger: adds to the state what only the ledger has.
+        """
+        self._take_in_ledger = take_in_ledger
         self._ledger_error = ledger_error
         self._executor = executor
         self._scans = scans
@@ -89,6 +99,8 @@ class Turn:
         self._waiting_clips = 0
         self._alike: tuple[str, ...] = ()
         self._renewed_at = time.monotonic()
+        self._never_started: set[str | None] = set()
+        """The tokens of submits that were not started, because the commit of their turn failed."""
         self._configure(parts)
         self.stopping = False
         self.ended_elsewhere: list[Job] = []
@@ -116,6 +128,7 @@ class Turn:
             self.admission.zone, self.admission.limits, self.admission.catalogue, parts.config_file
         )
         self._retention = Retention(parts.keep_days)
+        self._account = parts.account
 
     @property
     def known_pairs(self) -> KnownPairs:
@@ -145,6 +158,8 @@ class Turn:
         if self._rollback.check(tx):
             self._begin_again(tx)
             in_doubt = False
+        if not in_doubt:
+            self._never_started.clear()
         self._follow_peers(tx)
         tx.jobs.prefetch(message.job_id for message in messages if isinstance(message, ActionDone))
         for message in self._reconcile(tx, messages) if in_doubt else messages:
@@ -168,6 +183,7 @@ class Turn:
 
     def discard(self) -> None:
         """Drop the decisions of a turn whose transaction failed."""
+        self._never_started |= {job.token for action, job in self.starts if action is Action.SUBMIT}
         self.changes.clear()
         self.starts.clear()
         self._rollback.forget()
@@ -253,19 +269,23 @@ class Turn:
         self._peers.begin_again(tx)
 
     def _reconcile(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
-        """After a failed commit that may be on disk: release the claims of jobs whose action is not under way.
+        """Compare the state with what this daemon knows: a failed commit may be on disk, and a successful one lost.
+
+        Claims of jobs whose action is not under way are released. A submit that was started and is recorded as if it
+        had not been answered becomes uncertain, unless the ledger has its answer.
 
         Returns:
             The messages without those that the store has recorded already: the claim of a recorded job was released.
             The outcome of a submit is never left out, because another daemon may have the claim now, and recording an
             outcome twice changes nothing.
         """
+        self._take_in_ledger(tx)
         claimed = tx.claims.own()
         for job in claimed:
             if self._executor.has(job):
                 continue
             if job.state is State.SUBMITTING:
-                self._record(tx, ActionDone(job.id, Action.SUBMIT, job.token, _NOT_SENT))
+                self._reconcile_submit(tx, job)
             else:
                 tx.claims.release(job)
         self._known_pairs = KnownPairs(tx.jobs.in_states({*State} - FINAL))
@@ -275,6 +295,23 @@ class Turn:
             for message in messages
             if not isinstance(message, ActionDone) or message.action is Action.SUBMIT or message.job_id in still_claimed
         ]
+
+    def _reconcile_submit(self, tx: Transaction, job: Job) -> None:
+        """Settle a submit that is recorded as unanswered, although it is not under way."""
+        if job.token in self._never_started:
+            self._record(tx, ActionDone(job.id, Action.SUBMIT, job.token, _NOT_SENT))
+        elif job.token and tx.purchases.standing(job.token) is Standing.RELEASED:
+            self._record(tx, ActionDone(job.id, Action.SUBMIT, job.token, _NOT_TAKEN))
+        else:
+            after = interrupt_submit(job, tx.now, FORGOTTEN)
+            tx.jobs.save(after, job)
+            self.changes.append((job, after))
+
+    def submits(self, tx: Transaction) -> list[str]:
+        """The tokens of the submits that the state shows to be this daemon's, if others could take them over."""
+        if not self._shared or not (self.starts or self._executor.count(Action.SUBMIT)):
+            return []
+        return tx.claims.own_submits()
 
     def _handle(self, tx: Transaction, message: Message) -> None:
         match message:
@@ -332,7 +369,9 @@ class Turn:
         action = ACTIONS[state]
         room = limit - len([each for each, _ in self.starts if each is action])
         if room > 0:
-            jobs = tx.claims.take([state], room, self.policy.waits.horizon, excluded)
+            # What was sent with another key is left to a machine that has it.
+            account = self._account() if self._shared and state in _KEYED else None
+            jobs = tx.claims.take([state], room, self.policy.waits.horizon, excluded, account)
             self.starts += [(action, job) for job in jobs]
 
     def _admit(self, tx: Transaction) -> None:
@@ -350,6 +389,7 @@ class Turn:
                     probing=causes.stops_all,
                     has_room=partial(self.breakers.has_room, tx),
                     is_present=self._scans.is_present,
+                    account=self._account(),
                 )
                 self.changes += admitted.changes
                 self.starts += [(Action.SUBMIT, job) for job in admitted.submits]

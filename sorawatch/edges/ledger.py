@@ -58,6 +58,8 @@ class Ledger:
         self._unwritten: list[Line] = []
         self._ends_complete = False
         """Whether the file is known to end with a complete line."""
+        self.was_lost = False
+        """Whether the last write made a new file, although there was one before."""
         self.write_error: Blocked | None = None
         """Why the last attempt to write failed; None if it succeeded."""
 
@@ -105,6 +107,7 @@ class Ledger:
         Raises:
             Blocked: if they cannot be written; the next call writes them too.
         """
+        self.was_lost = False
         self._unwritten += entries
         if not self._unwritten:
             return
@@ -121,6 +124,8 @@ class Ledger:
     def _append(self) -> None:
         is_new = not os.path.lexists(self.path)
         if is_new:
+            self.was_lost = self._ends_complete
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
             os.close(private_opener(str(self.path), os.O_WRONLY | os.O_CREAT))
         else:
             make_private(self.path)

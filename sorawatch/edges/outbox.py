@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING
 from sorawatch.core.naming import first_free
 from sorawatch.core.os_errors import translate
 from sorawatch.core.permissions import Permissions
-from sorawatch.edges.directories import Directory, opened, set_permissions
+from sorawatch.edges.directories import Directory, NotAFile, opened, set_permissions
 from sorawatch.errors import Deferred
 
 if TYPE_CHECKING:
@@ -118,6 +118,58 @@ def _path_for_message(error: OSError, target: Path) -> Path:
     return path.parent if _is_temporary(path) else path
 
 
+def free_name(wanted: str, root: Path, folder: str, access: Permissions = _UNCHANGED) -> str:
+    """``wanted``, or the first name with a number that is not taken in ``root/folder`` now.
+
+    Raises:
+        Blocked, Deferred: as `place`.
+    """
+    path = root / folder
+    try:
+        with opened(root, folder, access) as target:
+            if not target.has(wanted):
+                return wanted
+            (name,) = first_free((wanted,), lambda names: not any(target.has(name) for name in names))
+            return name
+    except OSError as error:
+        raise translate(error, str(_path_for_message(error, path))) from error
+
+
+def is_taken(name: str, root: Path, folder: str, source: Path, access: Permissions = _UNCHANGED) -> bool:
+    """Whether ``root/folder`` has a file of this name that is not a copy of ``source``.
+
+    Raises:
+        Blocked, Deferred: as `place`.
+    """
+    path = root / folder
+    try:
+        with opened(root, folder, access) as target, open(source, "rb") as ours:
+            try:
+                with target.read(name) as theirs:
+                    return not _have_same_bytes(ours, theirs)
+            except FileNotFoundError:
+                return False
+            except NotAFile:
+                return True
+    except OSError as error:
+        raise translate(error, str(_path_for_message(error, path))) from error
+
+
+def plan(intent: Path, wanted: str, name: str) -> None:
+    """Let `place` give ``name`` to the item ``wanted``, or find that it has it already, unless it has begun to.
+
+    Raises:
+        OSError: as the system calls do.
+    """
+    if wanted not in _read_intent(intent).names:
+        _write_intent(intent, _Intent({wanted: name}, {wanted: _temporary_name()}))
+
+
+def _temporary_name() -> str:
+    """A name that cannot be guessed, since others may write to the folder."""
+    return f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
+
+
 def write_durably(path: Path, data: bytes) -> None:
     """Write a whole file of our own and its name to disk: temporary name, fsync, rename, fsync of the folder.
 
@@ -179,8 +231,7 @@ def _names(items: Sequence[Item], target: Directory, planned: _Intent) -> Iterat
     try:
         new = [item for item in items if item.name not in names]
         names |= _choose([item.name for item in new], [item.spare_name or item.name for item in new], target)
-        # A name that cannot be guessed, since others may write to the folder.
-        temporary = {item.name: f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}" for item in items}
+        temporary = {item.name: _temporary_name() for item in items}
         yield _Intent(names, temporary | planned.temporary)
     finally:
         with _reservations:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sorawatch.core.os_errors import translate
 from sorawatch.core.repeated_download import RepeatedDownload
 from sorawatch.edges.directories import make_private
+from sorawatch.errors import Blocked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,34 +56,51 @@ class Spool:
         """Make the work folder itself.
 
         Raises:
-            Blocked, Deferred: if it cannot be made.
+            Blocked: if it cannot be made.
         """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             make_private(self.root)
         except OSError as error:
-            raise translate(error, str(self.root)) from error
+            raise _blocked(error, str(self.root)) from error
 
     def folder(self, job_id: str) -> Path:
         return self.root / job_id
+
+    def make_folder(self, job_id: str) -> Path:
+        """The folder of a job, which is made if it is missing, with the work folder itself.
+
+        Raises:
+            Blocked: if it cannot be made.
+        """
+        folder = self.folder(job_id)
+        try:
+            try:
+                folder.mkdir(mode=0o700, exist_ok=True)
+            except FileNotFoundError:
+                self.create()
+                folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise _blocked(error, str(folder)) from error
+        return folder
 
     def room(self) -> int:
         """How many bytes of downloads may still be written; negative if the reserve is in use already.
 
         Raises:
-            Blocked, Deferred: if the disk does not answer.
+            Blocked: if the disk does not answer.
         """
         try:
             disk = os.statvfs(self.root)
         except OSError as error:
-            raise translate(error, str(self.root)) from error
+            raise _blocked(error, str(self.root)) from error
         return disk.f_frsize * disk.f_bavail - min(RESERVE, disk.f_frsize * disk.f_blocks // 20)
 
     def write_reference(self, job_id: str, data: bytes) -> None:
         """Write the reference. After a crash there is the old one, the new one or none.
 
         Raises:
-            Blocked, Deferred: if it cannot be written.
+            Blocked: if it cannot be written.
         """
         self._write(job_id, SpoolFile.REFERENCE, data)
 
@@ -90,7 +108,7 @@ class Spool:
         """The reference that was written, or None.
 
         Raises:
-            Blocked, Deferred: if it exists and cannot be read.
+            Blocked: if it exists and cannot be read.
         """
         path = self.folder(job_id) / SpoolFile.REFERENCE
         try:
@@ -98,13 +116,13 @@ class Spool:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise translate(error, str(path)) from error
+            raise _blocked(error, str(path)) from error
 
     def write_record(self, job_id: str, record: Mapping[str, object]) -> None:
         """Write what is needed to restore a job if the state is lost. It is on disk when this returns.
 
         Raises:
-            Blocked, Deferred: if it cannot be written.
+            Blocked: if it cannot be written.
         """
         self._write(job_id, SpoolFile.RECORD, json.dumps(record, indent=1).encode("ascii"))
 
@@ -112,7 +130,7 @@ class Spool:
         """What `write_record` last wrote for a job; None if there is nothing, or nothing valid.
 
         Raises:
-            Blocked, Deferred: if it exists and cannot be read.
+            Blocked: if it exists and cannot be read.
         """
         return self._read(job_id, SpoolFile.RECORD)
 
@@ -120,7 +138,7 @@ class Spool:
         """Write down a download that is not a whole MP4. It is on disk when this returns.
 
         Raises:
-            Blocked, Deferred: if it cannot be written.
+            Blocked: if it cannot be written.
         """
         self._write(job_id, SpoolFile.REPEATED_DOWNLOAD, json.dumps(asdict(download)).encode("ascii"))
 
@@ -128,7 +146,7 @@ class Spool:
         """What `write_repeated_download` last wrote for a job; None if there is nothing, or nothing valid.
 
         Raises:
-            Blocked, Deferred: if it exists and cannot be read.
+            Blocked: if it exists and cannot be read.
         """
         document = self._read(job_id, SpoolFile.REPEATED_DOWNLOAD) or {}
         try:
@@ -141,12 +159,12 @@ class Spool:
         """The jobs that have a folder.
 
         Raises:
-            Blocked, Deferred: if the work folder cannot be listed.
+            Blocked: if the work folder cannot be listed.
         """
         try:
             return sorted(path.name for path in self.root.iterdir() if path.is_dir())
         except OSError as error:
-            raise translate(error, str(self.root)) from error
+            raise _blocked(error, str(self.root)) from error
 
     def discard(self, job_id: str) -> None:
         """Remove the files of a job, and its folder if it is then empty. Errors are ignored; the next start retries."""
@@ -164,15 +182,14 @@ class Spool:
         except (FileNotFoundError, ValueError):
             return None
         except OSError as error:
-            raise translate(error, str(path)) from error
+            raise _blocked(error, str(path)) from error
         return document if isinstance(document, dict) else None
 
     def _write(self, job_id: str, name: str, data: bytes) -> None:
         """Write a file of a job atomically, making its folder."""
-        folder = self.folder(job_id)
+        folder = self.make_folder(job_id)
         temporary = folder / f".{name}.part"
         try:
-            folder.mkdir(mode=0o700, exist_ok=True)
             with open(temporary, "wb") as file:
                 file.write(data)
                 file.flush()
@@ -181,7 +198,15 @@ class Spool:
             _fsync(folder)
             _fsync(self.root)
         except OSError as error:
-            raise translate(error, str(folder)) from error
+            raise _blocked(error, str(folder)) from error
+
+
+def _blocked(error: OSError, where: str) -> Blocked:
+    """Whatever is wrong with the work folder concerns every job, and is no failure of one."""
+    found = translate(error, where)
+    if isinstance(found, Blocked):
+        return found
+    return Blocked(str(found), "See that the work folder is there, and that its disk is in order.", temporary=True)
 
 
 def _fsync(folder: Path) -> None:

@@ -32,10 +32,10 @@ ORDER = Order("waves", "sora-2", Size(1280, 720), 8)
 TEMPORARY = (o.TemporaryFailure, o.Blocked)
 CAN_COME_TO = {
     Action.PREPARE: {o.Prepared, o.Incomplete, o.PermanentFailure, *TEMPORARY},
-    Action.SUBMIT: {o.Accepted, o.AnswerLost, o.ReferenceLost, o.PermanentFailure, *TEMPORARY},
+    Action.SUBMIT: {o.Accepted, o.AnswerLost, o.ReferenceLost, o.NotSent, o.PermanentFailure, *TEMPORARY},
     Action.RESOLVE: {o.Accepted, o.Searched, o.Unlisted, *TEMPORARY},
     Action.POLL: {o.Pending, o.Rendered, o.GenerationFailed, *TEMPORARY},
-    Action.DELIVER: {o.Delivered, o.PermanentFailure, *TEMPORARY},
+    Action.DELIVER: {o.NameChosen, o.Delivered, o.PermanentFailure, *TEMPORARY},
     Action.ARCHIVE: {o.Archived, *TEMPORARY},
     Action.RESTORE: {o.Restored, o.PermanentFailure, *TEMPORARY},
 }
@@ -63,11 +63,13 @@ OUTCOMES: dict[str, o.Outcome] = {
     "generation failed": o.GenerationFailed(Failure("oops", "it broke", moderated=False)),
     "moderated": o.GenerationFailed(Failure("moderation_blocked", "no", moderated=True)),
     "expired": o.GenerationFailed(Failure("expired", "gone after an hour", moderated=False)),
+    "name chosen": o.NameChosen("trip/beach.mp4", "c" * 64),
     "delivered": o.Delivered("trip/beach.mp4"),
     "filed": o.Archived(("beach.jpg", "beach.yaml")),
     "restored": o.Restored(),
     "put back": o.Restored(PAIR, goes_on=True),
     "reference lost": o.ReferenceLost(),
+    "withheld": o.NotSent("it was not sent in time"),
     "failed for now": o.TemporaryFailure("HTTP 500"),
     "out of reach": o.TemporaryFailure("no route", counts=False),
     "failed for good": o.PermanentFailure("bad", "hint"),
@@ -134,6 +136,7 @@ def test_every_transition() -> None:
             "accepted": "rendering",
             "unknown": "uncertain",
             "reference lost": "found",
+            "withheld": "ready",
             "failed for good": "rejected",
             **stays(State.READY),
         },
@@ -161,6 +164,7 @@ def test_every_transition() -> None:
             **stays(State.RENDERING),
         },
         (State.RENDERED, Action.DELIVER): {
+            "name chosen": "rendered",
             "delivered": "delivered",
             "failed for good": "rejected",
             **stays(State.RENDERED),
@@ -238,6 +242,8 @@ def test_the_table_of_what_people_can_do_is_that_of_the_functions() -> None:
                 return lifecycle.follow_video(job, "video_9", Context(NOW, POLICY))
             case "adopt" if job.wants_video:
                 return lifecycle.follow_video(job, "video_9", Context(NOW, POLICY))
+            case "refused, as was learnt late":
+                return lifecycle.not_accepted(job, NOW, "the server did not take it")
             case "restart":
                 return lifecycle.interrupt_submit(job, NOW)
         return None
@@ -421,7 +427,7 @@ class TestSubmit:
             due_at=NOW + 5000,
         )
 
-    @pytest.mark.parametrize("outcome", ["reference lost", "failed for now", "failed for good", "halted"])
+    @pytest.mark.parametrize("outcome", ["reference lost", "withheld", "failed for now", "failed for good", "halted"])
     def test_nothing_is_left_of_a_submit_that_was_not_accepted(self, sent: Job, outcome: str) -> None:
         job = after(sent, Action.SUBMIT, OUTCOMES[outcome])
         trace = (job.token, job.price, job.submitted_at, job.lost_at, job.video_id, job.charged)
@@ -1051,7 +1057,7 @@ class Life(RuleBasedStateMachine):
 
     def submit(self, data: st.DataObject) -> o.Outcome | None:
         if not data.draw(st.booleans(), "arrives"):
-            refused = st.sampled_from([OUTCOMES[name] for name in ("failed for good", "reference lost")])
+            refused = st.sampled_from([OUTCOMES[name] for name in ("failed for good", "reference lost", "withheld")])
             return data.draw(st.sampled_from([OUTCOMES["unknown"], None]) | FAILURES_FOR_NOW | HALTS | refused)
         assert self.job.token is not None
         video = f"video_{len(self.accepted)}"

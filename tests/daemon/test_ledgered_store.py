@@ -86,3 +86,15 @@ def test_without_the_ledger_nothing_is_bought_and_all_else_goes_on(store: Store,
         pass
     assert books.pause_reason is None
     assert Ledger(path).read() == known
+
+
+def test_a_ledger_that_was_removed_is_written_anew(store: Store, path: Path) -> None:
+    books = LedgeredStore(store, Ledger(path))
+    with books.transaction() as tx:
+        tx.purchases.add(SENT)
+    path.unlink()
+    with books.transaction() as tx:
+        tx.purchases.close("t", Standing.SPENT, "a.mp4")
+    with books.transaction() as tx:
+        known = tx.purchases.all()
+    assert Ledger(path).read() == known

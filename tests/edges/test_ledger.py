@@ -88,12 +88,12 @@ def test_the_end_of_a_line_may_be_missing_wherever_it_was_cut(tmp_path: Path) ->
 
 
 def test_what_could_not_be_written_is_written_with_what_follows(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "state.db.ledger"
+    path = tmp_path / "mount" / "folder" / "state.db.ledger"
     ledger = Ledger(path)
     with pytest.raises(Blocked, match="the ledger cannot be written"):
         ledger.write([BOUGHT])
     assert ledger.write_error is not None
-    path.parent.mkdir()
+    path.parent.parent.mkdir()
     ledger.write()
     assert ledger.write_error is None
     assert Ledger(path).read() == {"t": BOUGHT}

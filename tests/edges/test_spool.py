@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sorawatch.core.repeated_download import RepeatedDownload
 from sorawatch.edges.spool import Spool
-from sorawatch.errors import Blocked, Deferred
+from sorawatch.errors import Blocked
 from tests.support import texts
 
 
@@ -95,7 +95,7 @@ def test_a_record_that_makes_no_sense_is_none(work: Spool, content: bytes) -> No
 
 def test_a_record_that_cannot_be_read_is_not_taken_for_none(work: Spool) -> None:
     (work.folder("job") / "job.json").mkdir(parents=True)
-    with pytest.raises(Deferred, match="directory"):
+    with pytest.raises(Blocked, match="directory"):
         work.record("job")
     assert work.record("other") is None
 
@@ -118,10 +118,20 @@ def test_the_folder_of_a_job_is_discarded(work: Spool) -> None:
 def test_a_work_folder_that_is_gone(tmp_path: Path) -> None:
     gone = Spool(tmp_path / "gone")
     assert gone.reference("job") is None
-    with pytest.raises(Deferred, match="gone"):
+    with pytest.raises(Blocked, match="gone"):
         gone.jobs()
-    with pytest.raises(Deferred, match="gone"):
-        gone.write_reference("job", b"reference")
+    gone.write_reference("job", b"reference")
+    assert gone.reference("job") == b"reference"
+    assert gone.root.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_work_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    work = Spool(tmp_path / "work")
+    work.root.touch()
+    with pytest.raises(Blocked, match="work"):
+        work.write_reference("job", b"reference")
+    with pytest.raises(Blocked, match="work"):
+        work.make_folder("job")
 
 
 def test_a_full_disk_keeps_the_old_reference(mount: Callable[[str], Path]) -> None:

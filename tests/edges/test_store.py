@@ -315,6 +315,36 @@ class TestFind:
             assert tx.jobs.with_clip("b\udcff (2).mp4") == []
 
 
+def test_paid_jobs_are_claimed_as_they_became_due(store: Store) -> None:
+    """Whatever their priority and age: the first few would be polled again and again, and the others never."""
+    add(
+        store,
+        job("a", State.RENDERING, created_at=1, due_at=30, order=replace(ORDER, priority=9)),
+        job("b", State.RENDERING, created_at=2, due_at=10),
+        job("c", State.RENDERING, created_at=3, due_at=20),
+    )
+    with store.transaction() as tx:
+        assert [each.id for each in tx.claims.take([State.RENDERING], 2, HORIZON)] == ["b", "c"]
+        assert [each.id for each in tx.claims.take([State.RENDERING], 2, HORIZON)] == ["a"]
+
+
+def test_jobs_of_another_account_are_left_to_daemons_that_have_its_key_for_a_minute(store: Store) -> None:
+    with store.transaction() as tx:
+        now = tx.now
+    add(
+        store,
+        job("a", State.RENDERING, due_at=now, account="another"),
+        job("b", State.RENDERING, due_at=now - 120_000, account="another"),
+        job("c", State.RENDERING, due_at=now, account="ours"),
+        job("d", State.RENDERING, due_at=now),
+    )
+    with undone(store) as tx:
+        found = [each.id for each in tx.claims.take([State.RENDERING], 9, HORIZON, account="ours")]
+        assert found == ["b", "c", "d"]
+    with store.transaction() as tx:
+        assert [each.id for each in tx.claims.take([State.RENDERING], 9, HORIZON)] == ["b", "a", "c", "d"]
+
+
 class TestTransaction:
     def test_a_turn_that_fails_leaves_nothing(self, store: Store) -> None:
         add(store, job("a"))
@@ -768,7 +798,8 @@ class TestOpening:
             older.execute("DROP TABLE turns")
             batches = ("top", "expected_price", "batch", "awaits_approval", "approved_at")
             added = (*batches, "losses", "obstacle", "take", "reference_key", "reference_digest")
-            for column in (*added, "reorders", "lost_reason", "witness_until", "retry_state", "unwatched_ms"):
+            latest = ("account", "publishing", "publishing_digest")
+            for column in (*added, *latest, "reorders", "lost_reason", "witness_until", "retry_state", "unwatched_ms"):
                 older.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
             for column in ("folder", "image", "model", "size", "seconds", "clip", "take", "reference_key"):
                 older.execute(f"ALTER TABLE purchases DROP COLUMN {column}")

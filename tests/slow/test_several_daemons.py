@@ -24,7 +24,9 @@ from sorawatch.edges.store import PostgresDatabase, Store
 from sorawatch.simulator import Fault, Simulator
 from tests.support import texts
 from tests.support.daemon_process import Promises, Running, daemon, ended, pauses, reasons, start
+from tests.support.failing_system_calls import killing_at, require_strace
 from tests.support.postgres import PASSWORD, Cluster
+from tests.support.tcp_proxy import TcpProxy, proxy
 from tests.support.workspace import Workspace, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("postgres")]
@@ -237,23 +239,66 @@ def test_the_answer_to_a_machine_cut_off_meanwhile_counts(machines: Machines, cl
     """The other one has taken its submit for lost, and looks for it in a list that does not show it yet."""
     one, two = machines.first, machines.another()
     one.set("api", timeout_seconds=60)
-    one.simulator.inject(Fault("delay_before", on="create", seconds=12))
     name = str(one.settings["state"]).rpartition("/")[2]
     cluster.execute(f"CREATE ROLE alone{name} LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
     shared = one.settings
-    one.settings = {**shared, "state": str(shared["state"]).replace("//sorawatch:", f"//alone{name}:")}
     promises = Promises(one)
-    promises.drop("a.jpg")
+    with proxy(one.simulator.root) as server:
+        api = {**shared["api"], "base_url": server.in_front(one.simulator.url)}
+        alone = str(shared["state"]).replace("//sorawatch:", f"//alone{name}:")
+        one.settings = {**shared, "state": alone, "api": api}
+        server.hold_requests()
+        promises.drop("a.jpg")
+        cut_off_while_it_submits(one, two, server, cluster, f"alone{name}")
+    promises.keep(clips=1)
+
+
+def cut_off_while_it_submits(one: Workspace, two: Workspace, server: TcpProxy, cluster: Cluster, role: str) -> None:
     with daemon(one) as first:
-        wait_until(lambda: "submitting for" in first.log)
-        cluster.execute(f"ALTER ROLE alone{name} NOLOGIN")
-        cluster.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alone{name}'")
+        wait_until(lambda: server.holding, told=lambda: first.log)
+        cluster.execute(f"ALTER ROLE {role} NOLOGIN")
+        cluster.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'")
         with daemon(two) as second:
             wait_until(lambda: "it is not known whether the order arrived" in second.log)
+            server.let_through()
             one.simulator.wait_for(lambda ledger: ledger.creates == 1)
-            cluster.execute(f"ALTER ROLE alone{name} LOGIN")
+            cluster.execute(f"ALTER ROLE {role} LOGIN")
             wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(two) + logs(first, second))
-    promises.keep(clips=1)
+
+
+def test_a_clip_that_a_killed_machine_had_just_published_appears_once(machines: Machines) -> None:
+    """The machine is killed once the clip is in the outbox, before it can record that."""
+    require_strace()
+    one, two = machines.first, machines.another()
+    with daemon(two):
+        pass
+    (one.outbox / "folder").mkdir()
+    one.drop("folder/a.jpg")
+    killed = start(one, prefix=killing_at("fsync", one.outbox / "folder"))
+    killed.process.wait(60)
+    assert set(one.files("outbox")) == {"folder/a.mp4"}, killed.log
+    with daemon(two) as running:
+        wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(two) + running.log)
+    assert set(one.files("outbox")) == {"folder/a.mp4"}
+    assert one.simulator.ledger().creates == 1
+
+
+def test_a_name_that_was_taken_meanwhile_is_not_used(machines: Machines) -> None:
+    """The machine is killed before the clip is in the outbox, and somebody else puts a file there."""
+    require_strace()
+    one, two = machines.first, machines.another()
+    with daemon(two):
+        pass
+    (one.outbox / "folder").mkdir()
+    one.drop("folder/a.jpg")
+    killed = start(one, prefix=killing_at("linkat", one.outbox / "folder"))
+    killed.process.wait(60)
+    assert one.files("outbox") == {}, killed.log
+    (one.outbox / "folder" / "a.mp4").write_bytes(b"another clip")
+    with daemon(two) as running:
+        wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(two) + running.log)
+    assert set(one.files("outbox")) == {"folder/a.mp4", "folder/a (2).mp4"}
+    assert (one.outbox / "folder" / "a.mp4").read_bytes() == b"another clip"
 
 
 class TestRefused:

@@ -39,6 +39,14 @@ class Injection:
         return [*_STRACE, "-o", "/dev/null", *paths, "-e", f"trace={self.call}", "-e", fault]
 
 
+def killing_at(call: str, *files: Path) -> list[str]:
+    """The command that runs another, which is killed at its first ``call`` on these ``files``, before that is made."""
+    paths = [word for file in files for word in ("-P", str(file))]
+    # With --seccomp-bpf, strace 6.1 loses the signal.
+    traced = ["strace", "-f", "-qq", "-o", "/dev/null", *paths, "-e", f"trace={call}"]
+    return [*traced, "-e", f"inject={call}:signal=KILL:when=1"]
+
+
 @contextmanager
 def failing(running: Running, call: str, error: str, *files: Path) -> Iterator[None]:
     """Have every ``call`` of a running daemon fail, on these ``files`` or all, until the block ends."""

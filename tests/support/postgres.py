@@ -120,6 +120,11 @@ class Cluster:
         done = subprocess.run([*asked, "-c", statement], env=environment, capture_output=True, check=True, text=True)
         return done.stdout.strip()
 
+    def disconnect(self, database: str) -> None:
+        """End all sessions of a database."""
+        ended = f"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{database}'"
+        self.execute(ended)
+
     def database(self) -> str:
         """The URL of a new, empty database."""
         name = f"clips{next(self.numbers)}"

@@ -63,10 +63,9 @@ class ClipDownloads:
             Deferred: if there is no clip now, or the download cannot be delivered.
             Rejected, Blocked: as `VideoApi.download`.
         """
-        folder = self._spool.folder(job_id)
+        folder = self._spool.make_folder(job_id)
         complete, part = folder / SpoolFile.CLIP, folder / SpoolFile.PART
         try:
-            folder.mkdir(mode=0o700, exist_ok=True)
             if complete.exists():
                 other = self._examine(complete)
             else:

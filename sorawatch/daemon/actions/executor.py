@@ -27,7 +27,7 @@ _POOL_OF = {
     Action.RESTORE: "file",
 }
 _THREADS = {"submit": 8, "poll": 4, "deliver": 3, "prepare": 2, "file": 2}
-_MOST_THREADS = _THREADS | {"poll": 32}
+_MOST_THREADS = _THREADS | {"poll": 128}
 """Maximum threads of each pool. There may be hundreds of polls a second, each a round trip to a distant server."""
 CONNECTIONS = _MOST_THREADS["poll"] + _MOST_THREADS["deliver"]
 """How many connections to the server are kept open. A submit uses a separate connection."""

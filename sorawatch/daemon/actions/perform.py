@@ -35,6 +35,7 @@ from sorawatch.errors import (
     Damaged,
     Deferred,
     ModelUnknown,
+    NotSent,
     Rejected,
     SorawatchError,
     Unresolved,
@@ -70,8 +71,19 @@ class Performer:
         witnesses: Witnesses,
         folder_use: FolderUse,
         same_clip_seconds: float,
+        *,
+        account: Callable[[], str | None],
+        shared: bool,
     ) -> None:
-        """``same_clip_seconds``: as for `ClipDownloads`."""
+        """Carries out actions with these parts.
+
+        Args:
+            account: the fingerprint of the present API key; None if it cannot be read.
+            same_clip_seconds: as for `ClipDownloads`.
+            shared: other machines may continue the work of this one, without its work folder.
+        """
+        self._account = account
+        self._shared = shared
         self._folders = folders
         self._pictures = pictures
         self._reference_options = options
@@ -94,6 +106,8 @@ class Performer:
             return self._act(action, job)
         except Unresolved as error:
             return o.AnswerLost(str(error), None if error.cause is None else self._cause(error.cause))
+        except NotSent as error:
+            return o.NotSent(str(error))
         except Rejected as error:
             return o.PermanentFailure(str(error), error.hint, about_content=error.about_content)
         except Deferred as error:
@@ -174,6 +188,11 @@ class Performer:
     def _submit(self, job: Job) -> o.Outcome:
         order = job.order
         assert order is not None
+        assert job.token is not None
+        if self._has_other_key(job):
+            return o.NotSent("it was not sent, because the API key was replaced")
+        # Before the reference is made, which can take long.
+        self._uploads.require(job.token)
         try:
             is_as_listed = all(found == listed for found, listed in self._stamps(job.pair))
         except Deferred as error:
@@ -187,9 +206,9 @@ class Performer:
             return o.ReferenceLost()
         self._spool.write_record(job.id, to_record(job))
         try:
-            with self._uploads.one():
-                video = self._send(job, order, reference)
-        except (Deferred, Rejected, Blocked):
+            with self._uploads.one(job.token):
+                video = self._send(job, order, reference, job.token)
+        except (Deferred, Rejected, Blocked, NotSent):
             self._spool.write_record(job.id, to_record(replace(job, token=None)))
             raise
         if self._witnesses.owner(video.id) not in {None, job.id}:
@@ -207,7 +226,7 @@ class Performer:
             return None
         return reference.data if reference.digest == job.digest else None
 
-    def _send(self, job: Job, order: Order, reference: bytes) -> Video:
+    def _send(self, job: Job, order: Order, reference: bytes, token: str) -> Video:
         form = Format.of(reference)
         return self._api().submit(
             model=order.model,
@@ -217,6 +236,7 @@ class Performer:
             reference=reference,
             file_name=stem_of(job.pair.image).encode("ascii", "replace").decode().replace("?", "_") + form.suffix,
             mime=form.mime,
+            before_body=lambda: self._uploads.require(token),
         )
 
     def _offered(self) -> str:
@@ -234,7 +254,14 @@ class Performer:
         video_id = record.get("video_id") if record and record.get("token") == job.token else None
         if video_id and self._witnesses.owner(video_id) in {None, job.id}:
             return o.Accepted(video_id)
-        return self._search.search(job)
+        found = self._search.search(job)
+        if isinstance(found, o.Searched) and not found.candidates and self._has_other_key(job):
+            return o.Unlisted("the order was sent with another API key, whose videos this one may not list")
+        return found
+
+    def _has_other_key(self, job: Job) -> bool:
+        """Whether the order was sent with another API key than the present one."""
+        return job.account is not None and self._account() not in {None, job.account}
 
     def _poll(self, job: Job) -> o.Outcome:
         assert job.video_id is not None
@@ -246,7 +273,7 @@ class Performer:
             video = self._api().retrieve(job.video_id)
         except Rejected as error:
             # A new video may not be known to all machines of the server yet, so one such answer proves nothing.
-            return o.TemporaryFailure(str(error))
+            return o.TemporaryFailure(str(error), other_key=self._has_other_key(job))
         except Deferred as error:
             return o.TemporaryFailure(str(error), error.retry_after, counts=False, answered=error.answered)
         self._witnesses.add(job.video_id, job)
@@ -269,28 +296,57 @@ class Performer:
 
     def _deliver(self, job: Job) -> o.Outcome:
         assert job.video_id is not None
-        fetched = self._downloads.download(job.id, job.video_id)
+        try:
+            fetched = self._downloads.download(job.id, job.video_id)
+        except Rejected as error:
+            if not self._has_other_key(job):
+                raise
+            return o.TemporaryFailure(str(error), other_key=True)
         if isinstance(fetched, o.TemporaryFailure):
             return fetched
         item = outbox.Item(fetched.path, clip_name(job.pair.image, fetched.suffix), keep=True)
         intent = self._spool.folder(job.id) / SpoolFile.PUBLISHING
         with self._folder_use.during(Action.DELIVER, job):
+            if self._shared and (chosen := self._chosen_name(job, item, intent)):
+                return chosen
             (name,) = self._place([item], self._folders.outbox, job.pair.folder, intent)
         if fetched.note:
             facts = LogFields(LogEvent.PROGRESS, job=job.id, file=job.pair.path, video=job.video_id, why=fetched.note)
             logger.warning("%s [%s]: %s", one_line(job.pair.path), job.id, fetched.note, extra=log_extra(facts))
         return o.Delivered(path_in(job.pair.folder, name), fetched.note)
 
+    def _chosen_name(self, job: Job, item: outbox.Item, intent: Path) -> o.NameChosen | None:
+        """The name to be saved before the clip appears under it; None if the name that is saved is to be used.
+
+        Without it, a machine that continues after a crash could not know that the clip has appeared already.
+        """
+        folder, root, access = job.pair.folder, self._folders.outbox, self._folders.access
+        require_marker(root)
+        try:
+            if intent.exists():
+                # An earlier call has begun to publish it.
+                return None
+            with open(item.source, "rb") as clip:
+                digest = hashlib.file_digest(clip, "sha256").hexdigest()
+            if job.publishing is not None and job.publishing_digest == digest:
+                name = job.publishing.rpartition("/")[2]
+                if not outbox.is_taken(name, root, folder, item.source, access):
+                    outbox.plan(intent, item.name, name)
+                    return None
+        except OSError as error:
+            raise translate(error, str(intent.parent)) from error
+        name = outbox.free_name(item.name, root, folder, access)
+        return o.NameChosen(path_in(folder, name), digest)
+
     def _archive(self, job: Job) -> o.Outcome:
         has_clip = job.clip is not None
         root = self._folders.processed if has_clip else self._folders.errors
-        work = self._spool.folder(job.id)
+        work = self._spool.make_folder(job.id)
         pair = job.pair
         names = pair.names if self._is_unchanged(pair) else ()
         items = [_item_of(self._folders.inbox, pair.folder, name) for name in names]
         intent = work / SpoolFile.ARCHIVING
         try:
-            work.mkdir(mode=0o700, exist_ok=True)
             if not has_clip:
                 self._remove_stale_text(pair)
                 # With an intent, an interrupted call may have moved the picture. Its text must be the same again.
@@ -346,12 +402,11 @@ class Performer:
         # A person may have written another sidecar there, as the text had asked for.
         names += [name for name in inbox.sidecars(root, folder, names[:1]) if name not in names]
         items = [_item_of(root, folder, name) for name in names]
-        intent = self._spool.folder(job.id) / SpoolFile.RESTORING
+        intent = self._spool.make_folder(job.id) / SpoolFile.RESTORING
         if not intent.exists() and all(inbox.stamp(root, path_in(folder, name)) is None for name in names):
             hint = "Drop the pair into the inbox again."
             return o.PermanentFailure(f"{job.pair.image} is no longer in the {called} folder", hint)
         try:
-            intent.parent.mkdir(mode=0o700, exist_ok=True)
             placed = self._place(items, self._folders.inbox, folder, intent)
             if texts:
                 with opened(root, folder) as source:

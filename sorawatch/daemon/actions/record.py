@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from sorawatch.core import outcome as o
 from sorawatch.core.job import UNPAID, Change, Job, State
 from sorawatch.core.job_changes import Context
-from sorawatch.core.lifecycle import Action, advance, decide, follow_video
+from sorawatch.core.lifecycle import Action, advance, decide
+from sorawatch.core.naming import one_line
 from sorawatch.core.purchase_outcome import standing_after
+from sorawatch.daemon.actions import late_answers
 from sorawatch.edges.store import LeaseLost, Transaction
 
 if TYPE_CHECKING:
@@ -34,15 +36,12 @@ def record(
         The jobs that changed, before and after; empty if the job is in another state than its action expects.
     """
     job = tx.jobs.get(done.job_id)
+    if done.action is Action.SUBMIT and done.token is not None and _is_late(job, done.token):
+        if job is not None and job.token == done.token:
+            tx.claims.release(job)
+        return late_answers.record(tx, done.token, job, done.outcome, admission.policy)
     if job is None:
         return []
-    if done.action is Action.SUBMIT and job.token != done.token:
-        if isinstance(done.outcome, o.Accepted) and done.token is not None:
-            tx.purchases.set_video(done.token, done.outcome.video_id)
-        return []
-    if done.action is Action.SUBMIT and job.state in {State.UNCERTAIN, State.HELD}:
-        tx.claims.release(job)
-        return _late_answer(tx, job, done.outcome, admission)
     if done.action is not (Action.SUBMIT if job.state is State.SUBMITTING else decide(job)):
         tx.claims.release(job)
         return []
@@ -69,6 +68,11 @@ def record(
     return [(job, after), *others]
 
 
+def _is_late(job: Job | None, token: str) -> bool:
+    """Whether another daemon has counted the submit with this token as lost, so that its job went on without it."""
+    return job is None or job.token != token or job.state in {State.UNCERTAIN, State.HELD}
+
+
 def _adapted_to_other_jobs(
     tx: Transaction, job: Job, done: ActionDone, breakers: Breakers
 ) -> tuple[o.Outcome, Sequence[Change]]:
@@ -80,6 +84,8 @@ def _adapted_to_other_jobs(
             return o.AnswerLost(f"the server answered with the id of another job's video ({video_id})"), []
         case Action.RESOLVE, o.Accepted(video_id=video_id) if _is_of_another(tx, video_id, job):
             return o.Unlisted(f"it answered with the id of another job's video ({video_id})"), []
+        case Action.DELIVER, o.NameChosen(path=path) if tx.jobs.is_being_published(path, job):
+            return o.TemporaryFailure(f"another clip is just being published as {one_line(path)}", counts=False), []
         case Action.RESTORE, o.Restored() as restored if breakers.same_refusals.restored(tx, job):
             return replace(restored, goes_on=True), []
         case Action.SUBMIT, o.PermanentFailure(about_content=False) as refusal:
@@ -101,19 +107,6 @@ def _close_purchase(tx: Transaction, job: Job, action: Action, outcome: o.Outcom
     standing = standing_after(action, outcome, after)
     if standing is not None:
         tx.purchases.close(job.token, standing, after.clip)
-
-
-def _late_answer(tx: Transaction, job: Job, outcome: o.Outcome, admission: Admission) -> Sequence[Change]:
-    """Record the answer to a submit that another daemon counted as lost while this daemon had no access to the state.
-
-    The answer is valid even if another daemon has claimed the job, because the token identifies the submit.
-    """
-    if not isinstance(outcome, o.Accepted) or job.video_id is not None or job.token is None:
-        return []
-    after = follow_video(job, outcome.video_id, Context(tx.now, admission.policy))
-    tx.purchases.set_video(job.token, outcome.video_id)
-    tx.jobs.amend(after, job)
-    return [(job, after)]
 
 
 def _without_others(tx: Transaction, job: Job, found: o.Searched) -> o.Searched:

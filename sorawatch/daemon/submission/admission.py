@@ -135,6 +135,7 @@ class Admission:
         probing: bool,
         has_room: Callable[[str, int | None], bool],
         is_present: Callable[[str], bool],
+        account: str | None = None,
     ) -> Admitted:
         """Begin the submit of as many ready jobs as possible, at most ``places``, the most urgent first.
 
@@ -147,6 +148,7 @@ class Admission:
                 the job that was tried last may be the only one that fails.
             has_room: whether the circuit breakers allow an order for this model at this price in micro-dollars.
             is_present: whether there is a picture at this path of the inbox.
+            account: the fingerprint of the API key with which the orders are sent.
         """
         tally = _Tally(tx, day_of(tx.now, self.zone), month_of(tx.now, self.zone))
         total = LimitScope(replace(self.limits, in_flight=effective(usage_values.concurrency_limit(tx), self.places)))
@@ -190,7 +192,7 @@ class Admission:
                     if more:
                         continue
                     break
-                changes.append((job, self._begin_submit(tx, job, price)))
+                changes.append((job, self._begin_submit(tx, job, price, account)))
                 places -= 1
                 if places == 0:
                     break
@@ -205,9 +207,9 @@ class Admission:
         """
         return self._bought_before(tx, job) or (self._duplicate(tx, job) if self.refuse_duplicates else None) or job
 
-    def _begin_submit(self, tx: Transaction, job: Job, price: int | None) -> Job:
+    def _begin_submit(self, tx: Transaction, job: Job, price: int | None, account: str | None) -> Job:
         """Save the job as SUBMITTING, with its purchase. Nothing may be sent before the commit."""
-        submitting = begin(job, Action.SUBMIT, now=tx.now, token=os.urandom(16).hex(), price=price)
+        submitting = begin(job, Action.SUBMIT, now=tx.now, token=os.urandom(16).hex(), price=price, account=account)
         tx.claims.took_turn(job)
         tx.jobs.save(submitting, job, claim=True)
         tx.purchases.add(submitting)

@@ -82,7 +82,7 @@ class CircuitBreaker:
             jitter: a random number in [0, 1).
             model: the model of the order.
         """
-        if isinstance(outcome, o.AnswerLost | o.TemporaryFailure | o.ReferenceLost):
+        if isinstance(outcome, o.AnswerLost | o.TemporaryFailure | o.ReferenceLost | o.NotSent):
             return
         concerned = [self._open[key] for key in {(action, ""), (action, model)} if key in self._open]
         if action is Action.SUBMIT and not all(self._is_over(circuit, now) for circuit in concerned):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _INTERVAL = 2.0
 """Seconds between two checks for absent daemons."""
-_ABSENT_SECONDS = 6.0
+ABSENT_SECONDS = 10.0
 """Seconds without a connection after which a daemon counts as ended. A restart of the database disconnects all."""
 _SHARE_DELAY = 60.0
 """Seconds for which a share may show different contents to different machines."""
@@ -67,7 +67,7 @@ class PeerMonitor:
             return changed, []
         self._due_at = now + _INTERVAL
         self._absent_since = {owner: self._absent_since.get(owner, now) for owner in tx.peers.absent()}
-        ended = [owner for owner, since in self._absent_since.items() if now - since >= _ABSENT_SECONDS]
+        ended = [owner for owner, since in self._absent_since.items() if now - since >= ABSENT_SECONDS]
         return changed, _take_over(tx, ended)
 
 

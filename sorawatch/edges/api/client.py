@@ -111,7 +111,16 @@ class VideoApi:
         self._watch.close()
 
     def submit(
-        self, *, model: str, prompt: str, size: str, seconds: str, reference: bytes, file_name: str, mime: str
+        self,
+        *,
+        model: str,
+        prompt: str,
+        size: str,
+        seconds: str,
+        reference: bytes,
+        file_name: str,
+        mime: str,
+        before_body: Callable[[], None] = lambda: None,
     ) -> Video:
         """Order a video. The request is sent at most once.
 
@@ -119,6 +128,8 @@ class VideoApi:
             size: pixels, ``1280x720``.
             seconds: whole seconds, as text.
             reference: the picture, an encoded file of type ``mime``.
+            before_body: called when the connection is made, just before the body is sent. An error that it raises
+                cancels the request, which a server cannot accept without its body.
 
         Raises:
             Deferred, Rejected, Blocked: the order was not accepted.
@@ -136,7 +147,7 @@ class VideoApi:
             data, content_type = encode_multipart_formdata(fields)
         except UnicodeEncodeError as error:
             raise Rejected("the prompt contains half a character, which cannot be sent", "Write it again.") from error
-        body, auth = Body(data), self._auth()
+        body, auth = Body(data, before_body), self._auth()
         allowed = self._timeout[1] + len(data) / self._limits.upload_rate
         try:
             with (

@@ -18,7 +18,7 @@ from sorawatch.core.local_addresses import is_loopback_host
 from sorawatch.edges.api.connections import Adapter
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from requests import PreparedRequest, Response
 
@@ -170,11 +170,20 @@ def _escaped_forms(secret: str) -> str:
 
 
 class Body(io.BytesIO):
-    """A request body that records whether it was read, which happens once the headers are sent."""
+    """A request body that records whether it was read, which happens once the headers are sent.
+
+    ``before`` is called before the first byte is read. If it raises, nothing of the body is sent.
+    """
 
     was_read = False
 
+    def __init__(self, data: bytes, before: Callable[[], None]) -> None:
+        super().__init__(data)
+        self._before = before
+
     def read(self, size: int | None = -1, /) -> bytes:
+        if not self.was_read:
+            self._before()
         self.was_read = True
         return super().read(size)
 

@@ -68,6 +68,8 @@ def set_up(handlers: list[logging.Handler], level: str, *, prompts: bool) -> Non
     logging.raiseExceptions = False  # without a traceback on stderr for each line that cannot be written
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logging.getLogger("sorawatch").setLevel(level.upper())
+    # What fails in a database is raised too. The pool would log with a traceback that a broken connection is broken.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     PROMPTS.setLevel(logging.DEBUG if prompts else logging.NOTSET)
 
 

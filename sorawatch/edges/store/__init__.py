@@ -55,6 +55,8 @@ class Store:
         self._clock = clock
         self._owner = owner
         self.lease_ms = LEASE_MS
+        self._is_new_connection = False
+        sa.event.listen(engine, "connect", self._connected)
 
     @classmethod
     def create_or_open(cls, where: Path | Database, owner: str, clock: Clock | None = None) -> tuple[Store, bool]:
@@ -132,6 +134,14 @@ class Store:
             now = self._clock() if self._clock else None
             yield Transaction(connection, self._owner, self._database, self.lease_ms, now)
             self._version = self._database.version_within(connection) or self._version
+
+    def _connected(self, _connection: object, _record: object) -> None:
+        self._is_new_connection = True
+
+    def was_reconnected(self) -> bool:
+        """Whether the connection was replaced since the last call. What was committed before may then be lost."""
+        replaced, self._is_new_connection = self._is_new_connection, False
+        return replaced
 
     def was_written_by_others(self) -> bool:
         """Whether another process has written since the last call; cheap enough to call every second.

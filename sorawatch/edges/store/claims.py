@@ -25,6 +25,10 @@ _FEW = 4
 """How many jobs of a folder are read at first."""
 
 
+_OTHER_ACCOUNT_MS = 60_000
+"""Milliseconds for which a due job is left to daemons that have the API key with which it was ordered."""
+
+
 class Claims:
     """Reads and writes within the transaction whose session it is given.
 
@@ -47,8 +51,20 @@ class Claims:
         found = (self._in_turn(state, self._bounds(0, horizon), tuple(excluded)) for state in states)
         return islice(chain.from_iterable(found), limit)
 
-    def take(self, states: Sequence[State], limit: int, horizon: int, excluded: Iterable[Exclusion] = ()) -> list[Job]:
-        """Claim due jobs in these states that are not ``excluded``, the most urgent first, unpaid ones in turn."""
+    def take(
+        self,
+        states: Sequence[State],
+        limit: int,
+        horizon: int,
+        excluded: Iterable[Exclusion] = (),
+        account: str | None = None,
+    ) -> list[Job]:
+        """Claim due jobs in these states that are not ``excluded``: unpaid ones in turn, others as they became due.
+
+        Args:
+            account: the fingerprint of this daemon's API key. Jobs of another account are left to daemons that have
+                its key, for a minute. None: all are claimed.
+        """
         session = self._session
         # A daemon asks for each state at every turn, and mostly there is nothing: one query answers them all.
         if session.claimable is None:
@@ -63,7 +79,10 @@ class Claims:
             for job in claimed.values():
                 self.took_turn(job)
             return [claimed[job_id] for job_id in ids if job_id in claimed]
-        return sorted(session.jobs(statements.claim(tuple(states), tuple(excluded)), bounds), key=_urgency)
+        query = statements.claim(tuple(states), tuple(excluded), of_account=account is not None)
+        ours = {} if account is None else {"my_account": account, "overdue": session.now - _OTHER_ACCOUNT_MS}
+        found = session.jobs(query, {**bounds, **ours})
+        return sorted(found, key=lambda job: (job.due_at, _urgency(job)))
 
     def took_turn(self, job: Job) -> None:
         """Its folder had its turn in the present state of ``job``: the other folders come before it now."""
@@ -111,6 +130,11 @@ class Claims:
         session.claimable = None
         kept = jobs.update().where(jobs.c.id.in_([*job_ids]), free)
         session.connection.execute(kept.values(lease_owner=session.owner, lease_until=session.now + session.lease_ms))
+
+    def own_submits(self) -> list[str]:
+        """The tokens of the submits that this daemon has claimed."""
+        mine = sa.and_(jobs.c.state == State.SUBMITTING, jobs.c.lease_owner == self._session.owner)
+        return [*self._session.connection.scalars(sa.select(jobs.c.token).where(mine))]
 
     def release(self, job: Job) -> None:
         """Give a claim back without having done anything."""

@@ -127,6 +127,11 @@ class JobTable:
         has_it = sa.and_(jobs.c.video_id == video_id, jobs.c.id != job.id, jobs.c.state.not_in(_GIVEN_UP))
         return self._session.first_job(sa.select(jobs).where(has_it).limit(1))
 
+    def is_being_published(self, path: str, job: Job) -> bool:
+        """Whether the clip of another job may just be appearing under this path of the outbox."""
+        theirs = sa.and_(jobs.c.state == State.RENDERED, jobs.c.publishing == path, jobs.c.id != job.id)
+        return self._session.connection.execute(sa.select(jobs.c.id).where(theirs).limit(1)).first() is not None
+
     def add(self, new: Sequence[Job]) -> None:
         """Write new jobs."""
         self._session.claimable = None

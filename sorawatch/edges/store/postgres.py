@@ -28,6 +28,11 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": "30s",  # a daemon that is frozen in a transaction delays others no longer
     "lock_timeout": "30s",
     "statement_timeout": "60s",
+    # The server ends the session of a machine that has lost power, so that others continue its work within a minute.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "30000",
 }
 _CONNECTION = {
     "connect_timeout": 10,
@@ -157,8 +162,13 @@ class PostgresDatabase:
         try:
             with contextlib.closing(engine.raw_connection()) as connection:
                 cursor = connection.cursor()
-                cursor.execute(str(_MARK))
-                return cursor.fetchone()
+                try:
+                    cursor.execute(str(_MARK))
+                    return cursor.fetchone()
+                except engine.dialect.loaded_dbapi.Error:
+                    # Otherwise the pool tries to roll back on it, and logs with a traceback that it is broken.
+                    connection.invalidate()
+                    raise
         except (sa.exc.SQLAlchemyError, engine.dialect.loaded_dbapi.Error):
             return object()
 

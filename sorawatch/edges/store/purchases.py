@@ -53,6 +53,11 @@ class PurchaseTable:
         self._session.connection.execute(statements.KNOW_VIDEO, {"this": token, "video": video_id})
         self._session.entries.append(VideoKnown(token, video_id))
 
+    def reassign(self, token: str, job_id: str) -> None:
+        """Write down that another job follows what was bought."""
+        of_token = purchases.update().where(purchases.c.token == token)
+        self._session.connection.execute(of_token.values(job_id=job_id))
+
     def replace(self, purchase: Purchase) -> None:
         """Write down a purchase as it is known from elsewhere, in place of what is written of it here, if anything."""
         row = asdict(purchase)
@@ -66,6 +71,16 @@ class PurchaseTable:
         """Whether a submit of this token is written down."""
         query = sa.select(purchases.c.token).where(purchases.c.token == token)
         return self._session.connection.scalar(query) is not None
+
+    def get(self, token: str) -> Purchase | None:
+        """The purchase of this token."""
+        found = self._session.purchases(sa.select(purchases).where(purchases.c.token == token))
+        return found[0] if found else None
+
+    def standing(self, token: str) -> Standing | None:
+        """What became of the purchase of this token; None if it is not written down."""
+        purchase = self.get(token)
+        return None if purchase is None else purchase.standing
 
     def all(self) -> dict[str, Purchase]:
         """Every purchase, by its token, the oldest first."""

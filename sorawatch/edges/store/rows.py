@@ -67,6 +67,9 @@ def row_of(job: Job) -> dict[str, Any]:
         "unwatched_ms": job.unwatched_ms,
         "generations": job.generations,
         "charged": job.charged.value,
+        "publishing": job.publishing,
+        "publishing_digest": job.publishing_digest,
+        "account": job.account,
         "clip": job.clip,
         "filed": b"\0".join(os.fsencode(name) for name in job.filed),
     }
@@ -142,6 +145,9 @@ def job_of(row: sa.Row[Any]) -> Job:
         unwatched_ms=row.unwatched_ms,
         generations=row.generations,
         charged=Charged(row.charged),
+        publishing=row.publishing,
+        publishing_digest=row.publishing_digest,
+        account=row.account,
         clip=row.clip,
         filed=filed_names(row.filed),
     )

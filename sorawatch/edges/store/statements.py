@@ -124,21 +124,32 @@ def save(columns: frozenset[str]) -> sa.Update:
 
 
 @lru_cache(maxsize=256)
-def due(states: tuple[State, ...], excluded: tuple[Exclusion, ...]) -> sa.Select[Any]:
-    """At most ``most`` due jobs, the most urgent first, their rows locked where the database can."""
+def due(states: tuple[State, ...], excluded: tuple[Exclusion, ...], *, of_account: bool = False) -> sa.Select[Any]:
+    """At most ``most`` due jobs, those that are due for the longest time first, their rows locked where possible.
+
+    By urgency the first few thousand renders would be polled again and again, and the others never.
+
+    Args:
+        of_account: without jobs of another account than ``my_account`` that became due after ``overdue``.
+    """
+    ours = sa.or_(
+        jobs.c.account.is_(None),
+        jobs.c.account == sa.bindparam("my_account"),
+        jobs.c.due_at < sa.bindparam("overdue"),
+    )
     return (
         sa.select(jobs)
-        .where(jobs.c.state.in_(states), _IS_DUE, _IS_FREE, outside(excluded))
-        .order_by(*URGENCY)
+        .where(jobs.c.state.in_(states), _IS_DUE, _IS_FREE, outside(excluded), ours if of_account else sa.true())
+        .order_by(jobs.c.due_at, *URGENCY)
         .limit(sa.bindparam("most"))
         .with_for_update(skip_locked=True)
     )
 
 
 @lru_cache(maxsize=256)
-def claim(states: tuple[State, ...], excluded: tuple[Exclusion, ...]) -> sa.UpdateBase:
+def claim(states: tuple[State, ...], excluded: tuple[Exclusion, ...], *, of_account: bool) -> sa.UpdateBase:
     """Claim those that are `due` for ``me`` until ``until``, and return them."""
-    chosen = due(states, excluded).with_only_columns(jobs.c.id).cte("due")
+    chosen = due(states, excluded, of_account=of_account).with_only_columns(jobs.c.id).cte("due")
     return (
         jobs.update()
         .where(jobs.c.id.in_(sa.select(chosen.c.id)))

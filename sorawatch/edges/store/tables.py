@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sorawatch.core.naming import valid_text
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 
 class FileName(sa.TypeDecorator[str]):
@@ -84,6 +84,9 @@ jobs = sa.Table(
     sa.Column("unwatched_ms", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("generations", sa.Integer, nullable=False),
     sa.Column("charged", sa.String(8), nullable=False),
+    sa.Column("account", sa.String(32)),
+    sa.Column("publishing", FileName),
+    sa.Column("publishing_digest", sa.String(64), nullable=False, server_default=""),
     sa.Column("clip", FileName),
     sa.Column("filed", sa.LargeBinary, nullable=False),
     sa.Column("lease_owner", sa.String(128)),

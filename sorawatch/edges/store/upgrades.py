@@ -62,6 +62,11 @@ def _folders_take_turns_and_batches_wait(connection: sa.Connection) -> None:
     _create_indexes(connection, "jobs_by_turn", "jobs_by_creation", "jobs_awaiting_approval", "jobs_by_batch")
 
 
+def _accounts_and_names_of_clips_are_kept(connection: sa.Connection) -> None:
+    for name in ("account", "publishing", "publishing_digest"):
+        _add(connection, jobs.c[name])
+
+
 def _create_indexes(connection: sa.Connection, *names: str) -> None:
     for index in (*jobs.indexes, *purchases.indexes):
         if index.name in names:
@@ -79,5 +84,6 @@ _STEPS = (
     _what_was_lost_and_taken_is_kept,
     _retries_of_held_jobs_are_explicit,
     _folders_take_turns_and_batches_wait,
+    _accounts_and_names_of_clips_are_kept,
 )
 """The first leads from version 1 to 2."""

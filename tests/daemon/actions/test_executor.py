@@ -12,6 +12,7 @@ from sorawatch.core.job import Job, Pair, Stamp, State
 from sorawatch.core.lifecycle import Action
 from sorawatch.daemon.actions.executor import ActionDone, Executor
 from sorawatch.daemon.mailbox import Mailbox
+from tests.support.workspace import wait_until
 
 JOB = Job("a", State.SUBMITTING, Pair("", "a.jpg", Stamp(1, 1)), created_at=1, due_at=1, changed_at=1, token="t")
 
@@ -56,6 +57,28 @@ def test_a_slow_kind_does_not_hold_up_the_others(mailbox: Mailbox[ActionDone]) -
         executor.start(action, JOB)
         assert [done.action for done in mailbox.collect(60)] == [action]
     released.set()
+
+
+def test_the_number_of_polls_in_flight_grows_with_the_need(mailbox: Mailbox[ActionDone]) -> None:
+    """Each poll ends only when a hundred are under way."""
+    together = threading.Barrier(100)
+
+    def perform(action: Action, job: Job) -> o.Outcome:
+        together.wait()
+        return o.Pending(1)
+
+    executor = Executor(perform, mailbox.put)
+    for _ in range(100):
+        executor.start(Action.POLL, JOB)
+
+    def turn() -> list[ActionDone]:
+        # The next turns queue a few more.
+        if executor.count() < 300:
+            executor.start(Action.POLL, JOB)
+        return mailbox.collect(0.01)
+
+    wait_until(turn)
+    together.abort()
 
 
 def reports(mailbox: Mailbox[ActionDone], count: int) -> list[ActionDone]:

@@ -31,7 +31,7 @@ from sorawatch.edges.api import Dialect, VideoApi
 from sorawatch.edges.api.fetching import MAX_RESPONSE
 from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.edges.mp4 import check
-from sorawatch.errors import Blocked, Deferred, Rejected, SorawatchError, Unresolved
+from sorawatch.errors import Blocked, Deferred, NotSent, Rejected, SorawatchError, Unresolved
 from sorawatch.simulator import SimulatorSettings, running
 from tests.support import texts
 
@@ -176,7 +176,7 @@ def client(server: Server | str, **options: Any) -> VideoApi:
     return VideoApi(f"{url}/v1/", lambda: KEY, **given_options)  # type: ignore[arg-type]
 
 
-def submit(api: VideoApi, prompt: str = "waves") -> Video:
+def submit(api: VideoApi, prompt: str = "waves", **options: Any) -> Video:
     return api.submit(
         model="sora-2",
         prompt=prompt,
@@ -185,6 +185,7 @@ def submit(api: VideoApi, prompt: str = "waves") -> Video:
         reference=b"\xff\xd8\r\n\x00",
         file_name="r.jpg",
         mime="image/jpeg",
+        **options,
     )
 
 
@@ -404,6 +405,15 @@ def test_a_senseless_redirect_is_survived(target: str) -> None:
             submit(api)
         with pytest.raises(Deferred):
             api.retrieve("v")
+
+
+def test_a_submit_can_be_withheld_until_its_body_is_sent() -> None:
+    def withhold() -> None:
+        raise NotSent("it was not sent in time")
+
+    with serving(reply(200, JOB)) as (server, api), pytest.raises(NotSent, match="not sent in time"):
+        submit(api, before_body=withhold)
+    assert [request.body for request in server.requests] in ([], [b""])
 
 
 def test_each_submit_has_a_connection_of_its_own() -> None:
