@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -199,6 +199,9 @@ def _state(config: Config) -> Finding:
                 if not os.access(needed, os.R_OK | os.W_OK, effective_ids=True):
                     hint = f"Let the user who runs sorawatch write it: chown or chmod {shlex.quote(str(needed))}"
                     return Finding(f"state, {place}: {needed} cannot be written by this user", hint, grave=True)
+            if where.file and _is_open(where.file.parent):
+                hint = f"chmod o-w {shlex.quote(str(where.file.parent))}"
+                return Finding(f"state, {place}: everybody on this machine can remove or replace it", hint, grave=True)
             return Finding(f"state, {place}: {text}")
         candidates = (where.folder, *where.folder.parents)
         parent = next(folder for folder in candidates if os.access(folder, os.F_OK, effective_ids=True))
@@ -215,6 +218,14 @@ def _state(config: Config) -> Finding:
     return Finding(f"state, {place}: will be made at the first start")
 
 
+def _is_open(folder: Path) -> bool:
+    """Whether everybody can replace the files in a folder that belong to others."""
+    with suppress(OSError):
+        mode = folder.stat().st_mode
+        return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
+    return False
+
+
 def _config_rights(path: Path) -> Iterator[Finding]:
     """Whoever can write the configuration can spend the money of the account, at a server of their own too."""
     try:
@@ -224,6 +235,9 @@ def _config_rights(path: Path) -> Iterator[Finding]:
     if status.st_mode & stat.S_IWOTH:
         hint = f"chmod o-w {shlex.quote(str(path))}"
         yield Finding(f"{path}: everybody on this machine can change it, and so spend your money", hint, grave=True)
+    elif _is_open(path.parent):
+        hint = f"chmod o-w {shlex.quote(str(path.parent))}"
+        yield Finding(f"{path.parent}: everybody on this machine can replace {path.name} in it", hint, grave=True)
 
 
 def _decoders(config: Config) -> Finding:

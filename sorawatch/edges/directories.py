@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import itertools
 import os
 import stat
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
 from sorawatch.core.naming import one_line
 from sorawatch.errors import Deferred
@@ -33,6 +34,9 @@ _NO_RENAME = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.
 _renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 _RENAME_NOREPLACE = 1
 """From <stdio.h>; the module ``os`` has no rename that never replaces a file."""
+
+MOST_LEVELS = 64
+"""How deep the folders are below the inbox that are used: a search keeps those above each open."""
 
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -237,6 +241,45 @@ def opened(root: Path, folder: str = "", access: Permissions | None = None) -> I
         yield directory
     finally:
         os.close(directory.descriptor)
+
+
+class Descent:
+    """Opens folders below ``root``, one after the other, and keeps those on the way to the last one open.
+
+    So a search that goes through a tree opens each folder once, however deep it is.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._names: list[str] = []
+        self._open: list[Directory] = []
+        """``root`` and the folders of ``_names``."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close(keep=0)
+
+    def open(self, folder: str) -> Directory:
+        """Open a folder, as `opened` does. It is closed by a later call, or at the end of the block."""
+        names = [*filter(None, folder.split("/"))]
+        pairs = zip(names, self._names, strict=False)
+        shared = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+        if self._open:
+            self._close(keep=shared + 1)
+        else:
+            self._open.append(Directory(os.open(self._root, _FOLDER), self._root))
+        for name in names[shared:]:
+            self._open.append(self._open[-1].below(name))
+            self._names.append(name)
+        return self._open[-1]
+
+    def _close(self, *, keep: int) -> None:
+        for directory in self._open[keep:]:
+            os.close(directory.descriptor)
+        del self._open[keep:]
+        del self._names[max(keep - 1, 0) :]
 
 
 @contextlib.contextmanager

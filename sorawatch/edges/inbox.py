@@ -31,7 +31,7 @@ from sorawatch.core.settle import (
     settled,
     settles_in,
 )
-from sorawatch.edges.directories import kind_of, opened, opened_file
+from sorawatch.edges.directories import MOST_LEVELS, Descent, kind_of, opened, opened_file
 from sorawatch.errors import Deferred
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HALF_RANGE = 1 << 63
-_MOST_LEVELS = 64
-"""How deep folders are listed below the inbox: each is opened by way of those above it."""
 _STILL_WRITTEN = "still being written, or just now"
 
 _LONG_EMPTY_SECONDS = 60.0
@@ -241,10 +239,11 @@ class Inbox:
         """
         found = _Folder("", {})
         try:
-            self._list(found)
-            for name in filter(None, folder.split("/")):
-                found = _Folder(path_in(found.path, name), found.defaults)
-                self._list(found)
+            with Descent(self.root) as descent:
+                self._list(found, descent)
+                for name in filter(None, folder.split("/")):
+                    found = _Folder(path_in(found.path, name), found.defaults)
+                    self._list(found, descent)
         except OSError as error:
             raise translate(error, str(self.root / found.path)) from error
         match = next((match for match in pair(found.names()).matches if match.image == image), Match(image, None))
@@ -254,7 +253,8 @@ class Inbox:
         """The name of the file that stops submissions now, if there is one; None too if that cannot be told."""
         top = _Folder("", {})
         try:
-            self._list(top)
+            with Descent(self.root) as descent:
+                self._list(top, descent)
         except OSError:
             return None
         return top.pause_file(pair(top.names()))
@@ -265,28 +265,29 @@ class Inbox:
         Raises:
             OSError: if the inbox itself cannot be listed.
         """
-        todo = [_Folder("", {})]
-        while todo:
-            folder = todo.pop()
-            try:
-                self._list(folder)
-            except (OSError, Deferred) as error:
-                if not folder.path:
-                    raise
-                if isinstance(error, FileNotFoundError):
+        with Descent(self.root) as descent:
+            todo = [_Folder("", {})]
+            while todo:
+                folder = todo.pop()
+                try:
+                    self._list(folder, descent)
+                except (OSError, Deferred) as error:
+                    if not folder.path:
+                        raise
+                    if isinstance(error, FileNotFoundError):
+                        continue
+                    why = error.strerror if isinstance(error, OSError) else None
+                    folder = _Folder(folder.path, {}, error=why or str(error))
+                yield folder
+                if folder.path.count("/") + 1 == MOST_LEVELS:
+                    why = f"it is more than {MOST_LEVELS} folders deep"
+                    yield from (_Folder(path, {}, error=why) for path in folder.folders)
                     continue
-                why = error.strerror if isinstance(error, OSError) else None
-                folder = _Folder(folder.path, {}, error=why or str(error))
-            yield folder
-            if folder.path.count("/") + 1 == _MOST_LEVELS:
-                why = f"it is more than {_MOST_LEVELS} folders deep"
-                yield from (_Folder(path, {}, error=why) for path in folder.folders)
-                continue
-            todo += [_Folder(path, folder.defaults) for path in folder.folders]
+                todo += [_Folder(path, folder.defaults) for path in folder.folders]
 
-    def _list(self, folder: _Folder) -> None:
+    def _list(self, folder: _Folder, descent: Descent) -> None:
         """List one folder. Raises: OSError, Deferred: if that is not possible, or it is a link now."""
-        with opened(self.root, folder.path) as directory, os.scandir(directory.descriptor) as entries:
+        with os.scandir(descent.open(folder.path).descriptor) as entries:
             for entry in entries:
                 if is_junk(entry.name, self._ignore):
                     continue

@@ -36,6 +36,7 @@ _F_OFD_GETLK, _F_OFD_SETLK = 36, 37
 _FLOCK = struct.Struct("@hhqqi4x")
 """struct flock: the kind, and a range; all zeros are the whole file."""
 
+_NOT_A_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO}
 _ATTEMPTS = 5
 _ATTEMPT_INTERVAL = 0.02
 """Seconds. `is_locked` takes the lock for a moment, which must not prevent a daemon from starting."""
@@ -127,7 +128,7 @@ def _open(path: Path) -> Iterator[int]:
         status = os.fstat(descriptor)
         # What is written to a second name of somebody's file would be written to that file.
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise Deferred(f"{path} is not sorawatch's own file: it is a link or no regular file. Remove it")
+            raise _not_ours(path)
         # Who can open the file can lock it.
         with contextlib.suppress(OSError):
             os.fchmod(descriptor, 0o600)
@@ -136,8 +137,14 @@ def _open(path: Path) -> Iterator[int]:
         if descriptor is not None:
             os.close(descriptor)
         if isinstance(error, OSError):
+            if error.errno in _NOT_A_FILE:
+                raise _not_ours(path) from error
             raise translate(error, str(path)) from error
         raise
+
+
+def _not_ours(path: Path) -> Deferred:
+    return Deferred(f"{path} is not sorawatch's own file: it is a link or no regular file. Remove it")
 
 
 def _try_lock(descriptor: int, how: int = fcntl.LOCK_EX, *, is_exported: bool) -> bool:

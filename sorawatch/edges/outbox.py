@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import stat
@@ -20,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from sorawatch.core.naming import first_free
+from sorawatch.core.disk_reserve import room
+from sorawatch.core.naming import first_free, one_line
 from sorawatch.core.os_errors import translate
 from sorawatch.core.permissions import Permissions
 from sorawatch.edges.directories import Directory, NotAFile, opened, set_permissions
@@ -37,6 +39,8 @@ overwrite a file that was renamed to it with zero bytes."""
 _PREFIX, _SUFFIX = ".sorawatch-", ".part"
 _ACCESS_ERRORS = {errno.EACCES, errno.EPERM}
 _BLOCK = 1 << 20
+_LARGEST_PICTURE = 512 << 20
+"""Bytes. Larger files are never pictures, so one that does not fit on a disk says nothing about that disk."""
 
 _UNCHANGED = Permissions()
 
@@ -386,16 +390,38 @@ class _Placing:
         """Copy to disk and compare, since on shares a size can be outdated and a writer may continue."""
         with source.read(self.item.source.name) as reader:
             before = os.fstat(reader.fileno())
-            while data := reader.read(_BLOCK):
-                writer.write(data)
-            writer.flush()
+            self._copy_data(reader, writer, before.st_size)
             _copy_attributes(before, writer.fileno())
             os.fsync(writer.fileno())
-            reader.seek(0)
-            writer.seek(0)
             is_same = _have_same_bytes(reader, writer) and _is_same_content(os.fstat(reader.fileno()), before)
         if not is_same:
             raise Deferred(f"{self.item.source} changed while it was copied")
+
+    def _copy_data(self, reader: IO[bytes], writer: IO[bytes], size: int) -> None:
+        """Copy the first ``size`` bytes, but leave holes, which other people can make as large as they like.
+
+        Raises:
+            OSError: if the disk is full.
+            Deferred: if this file alone is too large for it.
+        """
+        left = self._room()
+        for start, end in _data_ranges(reader.fileno(), size):
+            left -= end - start
+            if left < 0:
+                if size > _LARGEST_PICTURE and not self.item.keep:
+                    where = one_line(str(self.target.path))
+                    raise Deferred(f"there is no room for {self.item.source} on the disk of {where}", affects_all=True)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.target.path))
+            reader.seek(start)
+            writer.seek(start)
+            while (position := reader.tell()) < end and (data := reader.read(min(_BLOCK, end - position))):
+                writer.write(data)
+        writer.flush()
+        os.ftruncate(writer.fileno(), size)
+
+    def _room(self) -> int:
+        """How many bytes may be written to the disk of the target, which may have the state too."""
+        return room(os.fstatvfs(self.target.descriptor))
 
     def _link(self, source: Directory, name: str) -> int:
         """Link without ever replacing a file. Returns 0, or the error number if the file system has no links."""
@@ -460,7 +486,8 @@ def _copy_attributes(status: os.stat_result, descriptor: int) -> None:
     with contextlib.suppress(OSError):
         os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
     with contextlib.suppress(OSError):
-        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+        # Without the bits by which a program runs as its owner: the copy belongs to the daemon's user.
+        os.fchmod(descriptor, status.st_mode & 0o777)
     with contextlib.suppress(OSError):
         os.fchown(descriptor, -1, status.st_gid)
 
@@ -471,7 +498,31 @@ def _is_same_content(one: os.stat_result, other: os.stat_result) -> bool:
 
 
 def _have_same_bytes(first: IO[bytes], second: IO[bytes]) -> bool:
-    while (data := first.read(_BLOCK)) == second.read(_BLOCK):
-        if not data:
-            return True
-    return False
+    """Whether two files have the same size and bytes. Where both have a hole, nothing is read."""
+    size = os.fstat(first.fileno()).st_size
+    if os.fstat(second.fileno()).st_size != size:
+        return False
+    for start, end in itertools.chain.from_iterable(_data_ranges(each.fileno(), size) for each in (first, second)):
+        first.seek(start)
+        second.seek(start)
+        for position in range(start, end, _BLOCK):
+            length = min(_BLOCK, end - position)
+            if first.read(length) != second.read(length):
+                return False
+    return True
+
+
+def _data_ranges(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """The parts of an open file that are no holes, as the positions of their first byte and after their last one."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
+            end = min(os.lseek(descriptor, start, os.SEEK_HOLE), size)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return
+            # The file system knows nothing of holes.
+            yield end, size
+            return
+        yield start, end

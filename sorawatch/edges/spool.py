@@ -9,6 +9,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from sorawatch.core.disk_reserve import room
 from sorawatch.core.os_errors import translate
 from sorawatch.core.repeated_download import RepeatedDownload
 from sorawatch.edges.directories import make_private
@@ -17,10 +18,6 @@ from sorawatch.errors import Blocked
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-
-RESERVE = 64 << 20
-"""Bytes that downloads leave free for the state, which may be on the same disk. Of a small disk it is a twentieth."""
 
 
 class SpoolFile(StrEnum):
@@ -91,10 +88,9 @@ class Spool:
             Blocked: if the disk does not answer.
         """
         try:
-            disk = os.statvfs(self.root)
+            return room(os.statvfs(self.root))
         except OSError as error:
             raise _blocked(error, str(self.root)) from error
-        return disk.f_frsize * disk.f_bavail - min(RESERVE, disk.f_frsize * disk.f_blocks // 20)
 
     def write_reference(self, job_id: str, data: bytes) -> None:
         """Write the reference. After a crash there is the old one, the new one or none.

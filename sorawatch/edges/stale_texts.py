@@ -10,7 +10,7 @@ from sorawatch.core.error_text import REMOVED_NOTE
 from sorawatch.core.job import path_in
 from sorawatch.core.naming import LONGEST_NAME
 from sorawatch.core.pairing import ERROR_SUFFIX, IMAGE_SUFFIXES, fold
-from sorawatch.edges.directories import Directory, opened
+from sorawatch.edges.directories import MOST_LEVELS, Descent, Directory, opened
 from sorawatch.errors import Deferred
 
 if TYPE_CHECKING:
@@ -25,17 +25,20 @@ def remove_stale_texts(root: Path) -> list[str]:
     """Remove all stale texts below ``root``, and return their paths. Folders that cannot be listed are left out."""
     removed = []
     folders = [""]
-    while folders:
-        folder = folders.pop()
-        names = []
-        with suppress(OSError, Deferred), opened(root, folder) as directory:
-            with os.scandir(directory.descriptor) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(path_in(folder, entry.name))
-                    else:
-                        names.append(entry.name)
-            removed += [path_in(folder, name) for name in _without_pair(names) if _remove(directory, name)]
+    with Descent(root) as descent:
+        while folders:
+            folder = folders.pop()
+            names = []
+            with suppress(OSError, Deferred):
+                directory = descent.open(folder)
+                is_deepest = folder.count("/") + 1 == MOST_LEVELS
+                with os.scandir(directory.descriptor) as entries:
+                    for entry in entries:
+                        if not entry.is_dir(follow_symlinks=False):
+                            names.append(entry.name)
+                        elif not is_deepest:
+                            folders.append(path_in(folder, entry.name))
+                removed += [path_in(folder, name) for name in _without_pair(names) if _remove(directory, name)]
     return removed
 
 

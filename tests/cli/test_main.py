@@ -186,6 +186,17 @@ def test_check_names_every_problem_at_once(workspace: Workspace, tmp_path: Path)
     assert "4 things to fix" in told
 
 
+def test_check_names_folders_in_which_others_could_replace_files(workspace: Workspace, tmp_path: Path) -> None:
+    workspace.run_once()
+    tmp_path.chmod(0o777)
+    told = workspace.cli("check", status=1)
+    assert f"{tmp_path}: everybody on this machine can replace config.yaml in it" in told
+    assert "everybody on this machine can remove or replace it" in told
+    assert f"chmod o-w {tmp_path}" in told
+    tmp_path.chmod(0o1777)
+    assert "ready to run" in workspace.cli("check")
+
+
 def test_a_folder_that_cannot_be_asked_after_is_named(workspace: Workspace) -> None:
     workspace.set("folders", outbox="o" * 300)
     told = workspace.cli("check", status=1)

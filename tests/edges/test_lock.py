@@ -133,6 +133,17 @@ def test_a_second_name_of_another_file_is_not_written_to(path: Path, tmp_path: P
     assert (tmp_path / "victim").read_text() == "as it was"
 
 
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_what_somebody_put_in_its_place_is_to_be_removed(path: Path, tmp_path: Path, kind: str) -> None:
+    if kind == "link":
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.mkdir()
+    with pytest.raises(Deferred, match="it is a link or no regular file"):
+        Lock.take(path, "the inbox")
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_pipe_is_not_waited_for(path: Path) -> None:
     os.mkfifo(path)
     with pytest.raises(Deferred, match="is not sorawatch's own file"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -307,6 +308,42 @@ class TestTrouble:
         assert outbox.place([item], root, "", intent) == ("a.jpg",)
         assert files(root) == {"a.jpg": "A" * 500_000}
         assert files(inbox) == {}
+
+    def test_a_copy_does_not_run_as_the_daemons_user(
+        self, inbox: Path, intent: Path, mount: Callable[[str], Path]
+    ) -> None:
+        root = mount("size=1m")
+        item = put(inbox, a_jpg="A")[0]
+        item.source.chmod(0o6755)
+        outbox.place([item], root, "", intent)
+        assert stat.S_IMODE((root / "a.jpg").stat().st_mode) == 0o755
+
+    def test_a_file_of_nothing_but_a_hole_does_not_fill_the_disk(
+        self, inbox: Path, intent: Path, mount: Callable[[str], Path]
+    ) -> None:
+        root = mount("size=8m")
+        item = put(inbox, a_jpg="A")[0]
+        os.truncate(item.source, 1 << 40)
+        assert outbox.place([item], root, "", intent) == ("a.jpg",)
+        status = (root / "a.jpg").stat()
+        assert (status.st_size, status.st_blocks * 512 < 1 << 20) == (1 << 40, True)
+        with (root / "a.jpg").open("rb") as copy:
+            assert copy.read(2) == b"A\0"
+        assert files(inbox) == {}
+
+    def test_a_file_that_is_no_picture_and_too_large_for_the_disk_waits_alone(
+        self, inbox: Path, intent: Path, mount: Callable[[str], Path]
+    ) -> None:
+        root = mount("size=1m")
+        item = put(inbox, a_jpg="A")[0]
+        with item.source.open("wb") as file:
+            for _ in range(513):
+                file.write(b"x" * (1 << 20))
+        with pytest.raises(Deferred, match="no room for") as caught:
+            outbox.place([item], root, "", intent)
+        assert caught.value.affects_all
+        assert [*root.iterdir()] == []
+        assert item.source.stat().st_size == 513 << 20
 
     def test_a_disk_without_inodes(self, inbox: Path, intent: Path, mount: Callable[[str], Path]) -> None:
         root = mount("nr_inodes=1")

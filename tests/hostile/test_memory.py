@@ -1,4 +1,4 @@
-"""Trees that are made to cost much memory cost little. The peak of a process is compared, not a time."""
+"""Trees that are made to cost much cost little. Memory and opened folders are counted, not time."""
 
 from __future__ import annotations
 
@@ -67,3 +67,42 @@ def test_many_defaults_above_many_folders(inbox: Path, levels: int, folders: int
     found, much = peak(inbox)
     assert much - little < 30 * 1024
     assert found == orders
+
+
+_SEARCH = """
+import sys
+from pathlib import Path
+from sorawatch.edges.inbox import Inbox
+from sorawatch.edges.stale_texts import remove_stale_texts
+
+opened = 0
+
+def count(event, _):
+    global opened
+    opened += event == "open"
+
+sys.addaudithook(count)
+if sys.argv[2] == "inbox":
+    Inbox(Path(sys.argv[1]), ignore=(), settle_seconds=0.01).scan({}, 0)
+else:
+    remove_stale_texts(Path(sys.argv[1]))
+print(opened)
+"""
+
+
+@pytest.mark.parametrize(("which", "levels", "chains"), [("inbox", 60, 3), ("errors", 60, 3), ("errors", 500, 1)])
+def test_each_folder_is_opened_once_however_deep_it_is(inbox: Path, which: str, levels: int, chains: int) -> None:
+    for number in range(chains):
+        folder = inbox / f"{number}"
+        folder.mkdir()
+        nested(folder, levels)
+    done = subprocess.run(
+        [sys.executable, "-c", _SEARCH, inbox, which],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # Every folder, its defaults in some cases, and what Python itself opens.
+    assert int(done.stdout) <= 2 * min(levels, 64) * chains + 20
