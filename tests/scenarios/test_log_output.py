@@ -71,7 +71,7 @@ def test_an_unknown_status_is_logged_once(workspace: Workspace, caplog: pytest.L
 
 def test_a_name_with_a_line_break_is_logged_on_one_line(workspace: Workspace) -> None:
     workspace.drop("be\nach.jpg", "slow waves at dusk")
-    output = workspace.program("run", "--once").splitlines()
+    output = [line for line in workspace.program("run", "--once").splitlines() if "ach.jpg" in line]
     assert len(output) == len(STATES)
     assert all(r"'be\nach.jpg' [" in line for line in output)
     assert any(
