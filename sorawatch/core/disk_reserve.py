@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import os
-
-RESERVE = 64 << 20
+_RESERVE = 64 << 20
 """Bytes that stay free. Of a small disk it is a twentieth."""
 
 
-def room(disk: os.statvfs_result) -> int:
-    """How many bytes may still be written; negative if the reserve is in use already."""
-    return disk.f_frsize * disk.f_bavail - min(RESERVE, disk.f_frsize * disk.f_blocks // 20)
+def room(free_bytes: int, total_bytes: int) -> int:
+    """How many bytes may still be written to a disk; negative if the reserve is in use already."""
+    return free_bytes - min(_RESERVE, total_bytes // 20)

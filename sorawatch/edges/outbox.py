@@ -421,7 +421,8 @@ class _Placing:
 
     def _room(self) -> int:
         """How many bytes may be written to the disk of the target, which may have the state too."""
-        return room(os.fstatvfs(self.target.descriptor))
+        disk = os.fstatvfs(self.target.descriptor)
+        return room(disk.f_frsize * disk.f_bavail, disk.f_frsize * disk.f_blocks)
 
     def _link(self, source: Directory, name: str) -> int:
         """Link without ever replacing a file. Returns 0, or the error number if the file system has no links."""

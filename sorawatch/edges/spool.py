@@ -88,9 +88,10 @@ class Spool:
             Blocked: if the disk does not answer.
         """
         try:
-            return room(os.statvfs(self.root))
+            disk = os.statvfs(self.root)
         except OSError as error:
             raise _blocked(error, str(self.root)) from error
+        return room(disk.f_frsize * disk.f_bavail, disk.f_frsize * disk.f_blocks)
 
     def write_reference(self, job_id: str, data: bytes) -> None:
         """Write the reference. After a crash there is the old one, the new one or none.
