@@ -37,6 +37,7 @@ from sorawatch.daemon.upkeep.peers import PeerMonitor
 from sorawatch.daemon.upkeep.published_status import PAUSED, StatusPublisher
 from sorawatch.daemon.upkeep.retention import Retention
 from sorawatch.edges.store import LEASE_MS, Transaction
+from sorawatch.errors import Blocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,6 +81,8 @@ class Turn:
             take_in_ledger: adds to the state what only the ledger has.
         """
         self._take_in_ledger = take_in_ledger
+        self._unread_ledger: str | None = None
+        """Why the ledger could not be read when the state may have lacked what it has."""
         self._ledger_error = ledger_error
         self._executor = executor
         self._scans = scans
@@ -160,6 +163,8 @@ class Turn:
             in_doubt = False
         if not in_doubt:
             self._never_started.clear()
+        if in_doubt or self._unread_ledger is not None:
+            self._read_ledger(tx)
         self._follow_peers(tx)
         tx.jobs.prefetch(message.job_id for message in messages if isinstance(message, ActionDone))
         for message in self._reconcile(tx, messages) if in_doubt else messages:
@@ -219,7 +224,7 @@ class Turn:
             return self._rollback.pause_reason
         if self._waiting_clips > max(_MOST_WAITING_CLIPS, self.admission.places):
             return f"{self._waiting_clips} finished clips wait to be fetched, and they come before new orders"
-        return self._scans.pause_reason or self._stuck() or self._ledger_error()
+        return self._scans.pause_reason or self._stuck() or self._ledger_error() or self._unread_ledger
 
     def _pauses(self) -> Iterator[Pause]:
         """The present reasons why orders are not submitted."""
@@ -268,6 +273,15 @@ class Turn:
         self._known_pairs = KnownPairs(tx.jobs.in_states({*State} - FINAL))
         self._peers.begin_again(tx)
 
+    def _read_ledger(self, tx: Transaction) -> None:
+        """Add to the state what only the ledger has. Until it can be read, nothing is submitted; the rest goes on."""
+        try:
+            self._take_in_ledger(tx)
+        except Blocked as error:
+            self._unread_ledger = f"{error}. {error.hint}".rstrip(". ")
+        else:
+            self._unread_ledger = None
+
     def _reconcile(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
         """Compare the state with what this daemon knows: a failed commit may be on disk, and a successful one lost.
 
@@ -279,7 +293,6 @@ class Turn:
             The outcome of a submit is never left out, because another daemon may have the claim now, and recording an
             outcome twice changes nothing.
         """
-        self._take_in_ledger(tx)
         claimed = tx.claims.own()
         for job in claimed:
             if self._executor.has(job):

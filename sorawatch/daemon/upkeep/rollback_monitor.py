@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sorawatch.daemon.upkeep import state_rollback
+from sorawatch.errors import Blocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,12 @@ class RollbackMonitor:
         went_back |= incarnation is not None and before is not None and not incarnation.continues(before)
         went_back |= state_rollback.is_awaited(tx, machine)
         if went_back or connection != self._connection:
-            added = self._reconcile(tx)
+            try:
+                added = self._reconcile(tx)
+            except Blocked as error:
+                # Compare again in the next turn. Until then nothing is submitted, but all else goes on.
+                self._reason, self._incarnation = f"{error}. {error.hint}".rstrip(". "), incarnation
+                return went_back
             if added and not went_back:
                 # The ledger is written after each commit, so it never has more than the state had.
                 state_rollback.await_all(tx)
