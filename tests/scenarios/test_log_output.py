@@ -105,10 +105,10 @@ def test_lines_for_the_journal_have_priorities_and_no_time(workspace: Workspace)
     daemon = workspace.spawn("run", "--once", env={"JOURNAL_STREAM": stream}, stderr=writing)
     os.close(writing)
     with open(reading, encoding="utf-8") as stderr:
-        output = stderr.read()
+        output = stderr.read().splitlines()
     daemon.communicate(timeout=60)
-    assert all(line.startswith("<6>beach.jpg [") for line in output.splitlines())
-    assert len(output.splitlines()) == len(STATES)
+    assert all(line.startswith("<6>") for line in output)
+    assert len([line for line in output if line.startswith("<6>beach.jpg [")]) == len(STATES)
 
 
 @pytest.mark.slow
