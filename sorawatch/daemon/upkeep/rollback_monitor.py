@@ -54,6 +54,7 @@ class RollbackMonitor:
                 added = self._reconcile(tx)
             except Blocked as error:
                 # Compare again in the next turn. Until then nothing is submitted, but all else goes on.
+                state_rollback.register(tx, machine)
                 self._reason, self._incarnation = f"{error}. {error.hint}".rstrip(". "), incarnation
                 return went_back
             if added and not went_back:

@@ -11,6 +11,7 @@ from sorawatch.daemon.upkeep import state_rollback
 from sorawatch.daemon.upkeep.rollback_monitor import RollbackMonitor
 from sorawatch.daemon.upkeep.state_rollback import Machine
 from sorawatch.edges.store import PostgresDatabase, Store, Transaction
+from sorawatch.errors import Blocked
 from tests.support import texts
 from tests.support.postgres import Cluster
 
@@ -59,6 +60,25 @@ def test_the_first_use_waits_for_nobody(state: State) -> None:
     assert not state.check(monitor)
     assert monitor.pause_reason is None
     assert not state.check(monitor)
+
+
+def test_nothing_is_submitted_while_the_ledger_cannot_be_read(state: State, cluster: Cluster) -> None:
+    is_readable = False
+
+    def compare(_: Transaction) -> int:
+        if not is_readable:
+            raise Blocked("the ledger cannot be read", "Check its disk.")
+        return 0
+
+    monitor = RollbackMonitor(ONE, compare)
+    state.check(monitor)
+    assert monitor.pause_reason == "the ledger cannot be read. Check its disk"
+    make_tables_again(cluster, state)
+    assert state.check(monitor)
+    assert monitor.pause_reason == "the ledger cannot be read. Check its disk"
+    is_readable = True
+    assert state.check(monitor)
+    assert monitor.pause_reason is None
 
 
 def test_each_machine_compares_once_and_then_nobody_is_waited_for(state: State, cluster: Cluster) -> None:
