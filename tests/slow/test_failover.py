@@ -98,7 +98,12 @@ def dumped(pair: Pair) -> Callable[[], None]:
         environment = {**os.environ, "PGPASSWORD": PASSWORD}
         # Connections stay, so that the tables are exchanged below the daemons.
         command = [program("psql"), "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", str(dump), url]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+
+        def is_restored() -> bool:
+            # PostgreSQL ends it where a daemon and it wait for each other's tables.
+            return subprocess.run(command, env=environment, check=False, capture_output=True).returncode == 0
+
+        wait_until(is_restored)
 
     return restore
 

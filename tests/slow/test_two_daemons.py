@@ -14,7 +14,7 @@ from tests.support import texts
 from tests.support.daemon_process import Promises
 from tests.support.workspace import Workspace, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROUNDS = 20
 _AT_A_WORD = "import sys, sorawatch.cli.run; from sorawatch.cli.main import cli; sys.stdin.read(1); sys.argv[0] = 'sorawatch'; cli()"
