@@ -381,7 +381,11 @@ class _Placing:
 
     def _is_copy(self, writer: IO[bytes], name: str) -> bool:
         """Whether ``name`` is still the file that we wrote."""
-        return os.path.samestat(os.fstat(writer.fileno()), self.target.lstat(name))
+        if os.path.samestat(os.fstat(writer.fileno()), self.target.lstat(name)):
+            return True
+        # On FUSE file systems such as sshfs, each name has an inode of its own.
+        with self.target.read(name) as found:
+            return _have_same_bytes(writer, found)
 
     def _replaced(self) -> Deferred:
         return Deferred(f"a temporary copy in {self.target.path} was replaced by somebody else", affects_all=True)
