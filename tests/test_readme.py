@@ -27,12 +27,12 @@ from sorawatch.cli import main, samples
 from sorawatch.core.job import State
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Aim, Fit, Focus, Order
+from sorawatch.core.picture_limits import MAX_PICTURE_BYTES
 from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.sidecar import make_order, read_settings
 from sorawatch.edges import yamlfile
 from sorawatch.edges.confined import ProcessLimits
 from sorawatch.edges.images.decoding import MAX_DECODED, MAX_PIXELS
-from sorawatch.edges.images.source import MAX_BYTES
 from sorawatch.errors import Blocked
 from sorawatch.simulator import Fault, ModelCard, SimulatorSettings
 from tests.support.paths import ROOT
@@ -256,9 +256,7 @@ class TestFiles:
         assert all(f"`{word}`" in section for word in (*Focus, *Format))
         assert f"{MAX_PIXELS // 10**6} million pixels ({MAX_DECODED // 16 // 10**6} million in a WebP)" in section
         limits = ProcessLimits()
-        limit = (
-            f"{MAX_BYTES >> 20} MiB, {limits.cpu_seconds:g} seconds of computing and {limits.address_space / 2**30:g}"
-        )
+        limit = f"{MAX_PICTURE_BYTES >> 20} MiB, {limits.cpu_seconds:g} seconds of computing and {limits.address_space / 2**30:g}"
         assert f"{limit} GiB of memory" in section
 
     def test_a_folders_limits(self) -> None:

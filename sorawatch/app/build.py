@@ -150,9 +150,11 @@ def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, 
 
 def account_salt(tx: Transaction) -> str:
     """The salt of the fingerprints of API keys, which all daemons of the state share."""
-    if tx.key_values.read(_SALT) is None:
-        tx.key_values.write(_SALT, os.urandom(16).hex())
-    return str(tx.key_values.read(_SALT))
+    salt: str | None = tx.key_values.read(_SALT)
+    if salt is None:
+        salt = os.urandom(16).hex()
+        tx.key_values.write(_SALT, salt)
+    return salt
 
 
 def _account(key: KeySource | None, salt: str) -> Callable[[], str | None]:

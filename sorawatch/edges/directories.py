@@ -38,6 +38,8 @@ _RENAME_NOREPLACE = 1
 MOST_LEVELS = 64
 """How deep the folders are below the inbox that are used: a search keeps those above each open."""
 
+_PREFIX, _SUFFIX = ".sorawatch-", ".part"
+
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFDIR: "a folder",
@@ -51,6 +53,16 @@ _KINDS = {
 def kind_of(status: os.stat_result) -> str:
     """What a file is that is no regular one, such as "a named pipe"."""
     return _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+
+
+def temporary_name() -> str:
+    """The name of a file while it is written. It cannot be guessed, since others may write to the folder."""
+    return f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether `temporary_name` gives such names."""
+    return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
 
 
 class NotAFile(Deferred):
@@ -105,10 +117,17 @@ class Directory:
         with self._named(name):
             return open(os.open(name, _NEW_FILE, 0o666, dir_fd=self.descriptor), "w+b")
 
-    def write_durably(self, name: str, data: bytes, access: Permissions) -> None:
-        """Write a whole file of our own and its name to disk, in place of one of that name."""
-        # A name that cannot be guessed, since others may write to the folder.
-        temporary = f".sorawatch-{os.urandom(8).hex()}.part"
+    def write_durably(self, name: str, data: bytes, access: Permissions, temporary: str = "") -> None:
+        """Write a whole file of our own and its name to disk, in place of one of that name.
+
+        Args:
+            temporary: the name that it has at first, so that the next call removes what a crash has left of it; empty
+                for one that cannot be guessed.
+        """
+        if temporary:
+            self.unlink(temporary, missing_ok=True)
+        else:
+            temporary = temporary_name()
         try:
             with self.create(temporary) as file:
                 file.write(data)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.marker_text import UNNAMED, marker_text, named_state
 from sorawatch.core.os_errors import translate
-from sorawatch.edges.directories import Directory, NotAFile, opened, set_permissions
+from sorawatch.core.permissions import Permissions
+from sorawatch.edges.directories import Directory, NotAFile, opened
 from sorawatch.errors import Blocked, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ MARKER = ".sorawatch"
 
 _MOST_READ = 4096
 _TEMPORARY = f"{MARKER}.new"
-_READABLE_BY_ALL = 0o644
+_READABLE_BY_ALL = Permissions(file_mode=0o644)
 """Daemons of other machines may run as other users."""
 
 
@@ -90,7 +91,7 @@ def write_marker(folder: Path, state: str) -> None:
     """
     try:
         with opened(folder) as directory:
-            _replace(directory, marker_text(state).encode())
+            directory.write_durably(MARKER, marker_text(state).encode(), _READABLE_BY_ALL, _TEMPORARY)
     except OSError as error:
         raise translate(error, str(folder)) from error
 
@@ -110,22 +111,6 @@ def name_marker(folder: Path, state: str) -> str | None:
         write_marker(folder, state)
         return state
     return named
-
-
-def _replace(directory: Directory, content: bytes) -> None:
-    # What a crash has left under this name is removed by the next start, because the marker names no state yet.
-    directory.unlink(_TEMPORARY, missing_ok=True)
-    with directory.create(_TEMPORARY) as file:
-        try:
-            file.write(content)
-            file.flush()
-            set_permissions(file.fileno(), _READABLE_BY_ALL, None)
-            os.fsync(file.fileno())
-            directory.replace(_TEMPORARY, directory, MARKER)
-        except OSError:
-            directory.unlink(_TEMPORARY, missing_ok=True)
-            raise
-    directory.fsync()
 
 
 def _read(directory: Directory) -> str:

@@ -25,7 +25,8 @@ from sorawatch.core.disk_reserve import room
 from sorawatch.core.naming import first_free, one_line
 from sorawatch.core.os_errors import translate
 from sorawatch.core.permissions import Permissions
-from sorawatch.edges.directories import Directory, NotAFile, opened, set_permissions
+from sorawatch.core.picture_limits import MAX_PICTURE_BYTES
+from sorawatch.edges.directories import Directory, NotAFile, is_temporary, opened, set_permissions, temporary_name
 from sorawatch.errors import Deferred
 
 if TYPE_CHECKING:
@@ -36,11 +37,8 @@ _COPY_INSTEAD = {errno.EXDEV, errno.EIO, errno.ENOSYS}
 """Errors of ``link`` after which a copy is published instead of renaming the file: between disks, and on FUSE file
 systems without links, such as rclone's. Their write cache knows the reserved name as an empty file: it would later
 overwrite a file that was renamed to it with zero bytes."""
-_PREFIX, _SUFFIX = ".sorawatch-", ".part"
 _ACCESS_ERRORS = {errno.EACCES, errno.EPERM}
 _BLOCK = 1 << 20
-_LARGEST_PICTURE = 512 << 20
-"""Bytes. Larger files are never pictures, so one that does not fit on a disk says nothing about that disk."""
 
 _UNCHANGED = Permissions()
 
@@ -119,7 +117,7 @@ def _path_for_message(error: OSError, target: Path) -> Path:
         refusing = (folder for folder in folders if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True))
         return next(refusing, Path(os.fsdecode(error.filename or target)))
     path = Path(os.fsdecode(error.filename2 or error.filename or target))
-    return path.parent if _is_temporary(path) else path
+    return path.parent if is_temporary(path.name) else path
 
 
 def free_name(wanted: str, root: Path, folder: str, access: Permissions = _UNCHANGED) -> str:
@@ -166,12 +164,7 @@ def plan(intent: Path, wanted: str, name: str) -> None:
         OSError: as the system calls do.
     """
     if wanted not in _read_intent(intent).names:
-        _write_intent(intent, _Intent({wanted: name}, {wanted: _temporary_name()}))
-
-
-def _temporary_name() -> str:
-    """A name that cannot be guessed, since others may write to the folder."""
-    return f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
+        _write_intent(intent, _Intent({wanted: name}, {wanted: temporary_name()}))
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -221,11 +214,6 @@ def _forget_names(intent: Path, names: _Intent, unplaced: Sequence[Item]) -> Non
         intent.unlink(missing_ok=True)
 
 
-def _is_temporary(path: Path) -> bool:
-    """Whether this is the name of a temporary copy."""
-    return path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)
-
-
 @contextlib.contextmanager
 def _names(items: Sequence[Item], target: Directory, planned: _Intent) -> Iterator[_Intent]:
     """The names to give, by the names wanted. No other thread chooses them during the block."""
@@ -235,7 +223,7 @@ def _names(items: Sequence[Item], target: Directory, planned: _Intent) -> Iterat
     try:
         new = [item for item in items if item.name not in names]
         names |= _choose([item.name for item in new], [item.spare_name or item.name for item in new], target)
-        temporary = {item.name: _temporary_name() for item in items}
+        temporary = {item.name: temporary_name() for item in items}
         yield _Intent(names, temporary | planned.temporary)
     finally:
         with _reservations:
@@ -412,14 +400,14 @@ class _Placing:
         for start, end in _data_ranges(reader.fileno(), size):
             left -= end - start
             if left < 0:
-                if size > _LARGEST_PICTURE and not self.item.keep:
+                # A file that cannot be a picture says nothing about the disk, so it stops nobody else.
+                if size > MAX_PICTURE_BYTES and not self.item.keep:
                     where = one_line(str(self.target.path))
                     raise Deferred(f"there is no room for {self.item.source} on the disk of {where}", affects_all=True)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.target.path))
-            reader.seek(start)
             writer.seek(start)
-            while (position := reader.tell()) < end and (data := reader.read(min(_BLOCK, end - position))):
-                writer.write(data)
+            for position in range(start, end, _BLOCK):
+                writer.write(_read_at(reader, position, min(_BLOCK, end - position)))
         writer.flush()
         os.ftruncate(writer.fileno(), size)
 
@@ -508,13 +496,19 @@ def _have_same_bytes(first: IO[bytes], second: IO[bytes]) -> bool:
     if os.fstat(second.fileno()).st_size != size:
         return False
     for start, end in itertools.chain.from_iterable(_data_ranges(each.fileno(), size) for each in (first, second)):
-        first.seek(start)
-        second.seek(start)
         for position in range(start, end, _BLOCK):
             length = min(_BLOCK, end - position)
-            if first.read(length) != second.read(length):
+            if _read_at(first, position, length) != _read_at(second, position, length):
                 return False
     return True
+
+
+def _read_at(file: IO[bytes], position: int, length: int) -> bytes:
+    """``length`` bytes of a file, or fewer at its end. Not by its own position, which the search for holes moves."""
+    data = b""
+    while len(data) < length and (more := os.pread(file.fileno(), length - len(data), position + len(data))):
+        data += more
+    return data
 
 
 def _data_ranges(descriptor: int, size: int) -> Iterator[tuple[int, int]]:

@@ -331,6 +331,20 @@ class TestTrouble:
             assert copy.read(2) == b"A\0"
         assert files(inbox) == {}
 
+    def test_a_file_with_many_holes_is_copied_as_it_is(
+        self, inbox: Path, intent: Path, mount: Callable[[str], Path]
+    ) -> None:
+        root = mount("size=8m")
+        item = put(inbox, a_jpg="")[0]
+        with item.source.open("r+b") as file:
+            for number in (*range(0, 40, 2), 43, 44, 50):
+                file.seek(number * 4096)
+                file.write(bytes([number + 1]) * 4096)
+            file.truncate(60 * 4096)
+        expected = item.source.read_bytes()
+        outbox.place([item], root, "", intent)
+        assert (root / "a.jpg").read_bytes() == expected
+
     def test_a_file_that_is_no_picture_and_too_large_for_the_disk_waits_alone(
         self, inbox: Path, intent: Path, mount: Callable[[str], Path]
     ) -> None:

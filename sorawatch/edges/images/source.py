@@ -10,15 +10,13 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from sorawatch.core.naming import one_line
+from sorawatch.core.picture_limits import MAX_PICTURE_BYTES
 from sorawatch.edges.directories import NotAFile, opened
 from sorawatch.errors import Damaged, Deferred, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-MAX_BYTES = 512 << 20
-"""The largest file: it is read into memory as a whole."""
 
 
 @contextmanager
@@ -51,7 +49,7 @@ def read(file: IO[bytes], name: str) -> bytes:
     """The bytes of an open picture. Whether it changed meanwhile is for `opened_picture` to see.
 
     Raises:
-        Rejected: if it is empty, or longer than ``MAX_BYTES``.
+        Rejected: if it is empty, or longer than ``MAX_PICTURE_BYTES``.
         Deferred: if it cannot be read now, or got shorter or longer while it was read.
     """
     try:
@@ -60,8 +58,8 @@ def read(file: IO[bytes], name: str) -> bytes:
         file.seek(0)
         if length == 0:
             raise Damaged(f"{name} is empty: it has 0 bytes", "Copy the picture again.")
-        if length > MAX_BYTES:
-            reason = f"{name} has {length / 2**20:.0f} MiB, which is more than {MAX_BYTES >> 20} MiB"
+        if length > MAX_PICTURE_BYTES:
+            reason = f"{name} has {length / 2**20:.0f} MiB, which is more than {MAX_PICTURE_BYTES >> 20} MiB"
             raise Rejected(reason, "Save it as a JPEG, or smaller.")
         data = file.read(length + 1)
         if len(data) == length:
