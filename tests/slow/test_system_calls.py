@@ -85,7 +85,7 @@ def test_an_outbox_that_ails_for_long_is_no_reason_to_give_a_clip_up(stalled_wor
     promises.drop("0.jpg")
     with daemon(workspace) as running, promises.watching():
         wait_until(lambda: workspace.counts() == {"rendering": 1}, told=workspace.counts)
-        with failing(running, "all", "EIO", workspace.outbox / "0.mp4"):
+        with failing(running, "linkat", "ESTALE", workspace.outbox):
             workspace.simulator.finish_all()
             wait_until(lambda: attempts(workspace) >= 12, told=lambda: f"{reasons(workspace)}\n{running.log}")
             assert workspace.counts() == {"rendered": 1}

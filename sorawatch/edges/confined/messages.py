@@ -65,11 +65,20 @@ def receive_request(connection: socket.socket) -> tuple[Any, IO[bytes]] | None:
 
 
 def send_reply(pipe: IO[bytes], reply: Reply) -> None:
-    """Raises: OSError: if the other end is closed."""
+    """Write a reply to a pipe without a buffer. Raises: OSError: if it is closed, or writing fails twice."""
     head = json.dumps(reply.head).encode("ascii")
-    pipe.write(_HEADER.pack(len(head), len(reply.data)) + head)
-    pipe.write(reply.data)
-    pipe.flush()
+    unsent = memoryview(_HEADER.pack(len(head), len(reply.data)) + head + reply.data)
+    has_failed = False
+    while unsent:
+        try:
+            unsent = unsent[pipe.write(unsent) :]
+        except BrokenPipeError:
+            raise
+        except OSError:
+            # Without a reply the daemon would take the picture for the cause.
+            if has_failed:
+                raise
+            has_failed = True
 
 
 def receive_reply(pipe: IO[bytes]) -> Reply:

@@ -46,7 +46,7 @@ def serve(handle: Handler, load: Callable[[], None]) -> None:
     limits, liveness = ProcessLimits(float(cpu_seconds), float(seconds), int(address_space)), int(pipe)
     # A service manager sends SIGTERM to all processes of the daemon; this one ends when the daemon ends.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    output = os.fdopen(os.dup(1), "wb")
+    output = os.fdopen(os.dup(1), "wb", buffering=0)
     _limit(limits)
     warnings.simplefilter("ignore")
     load()
