@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from sorawatch import simulator
+from tests.support.memory_folder import memory_folder
 from tests.support.mounts import mount, other_disk, remount, unprivileged
 from tests.support.postgres import cluster, database
 from tests.support.workspace import Workspace
@@ -26,6 +29,13 @@ __all__ = [
     "workspace",
 ]
 
+# One job waits about 100 times until a write is on the disk, most of the time of many tests. The nightly run is on a disk:
+# it sets TMPDIR.
+if "TMPDIR" not in os.environ and (memory := memory_folder()):
+    os.environ["TMPDIR"] = tempfile.tempdir = str(memory)
+# Compiling all modules in each process takes longer than the tests of the core.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Before a test module imports the command line, whose tables are as wide as this.
 os.environ["COLUMNS"] = "200"
 settings.register_profile("untimed", deadline=None)
