@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from sorawatch import simulator
+from sorawatch.simulator.renderer import ClipCache
 from tests.support.memory_folder import memory_folder
 from tests.support.mounts import mount, other_disk, remount, unprivileged
 from tests.support.postgres import cluster, database
@@ -41,11 +42,15 @@ os.environ["COLUMNS"] = "200"
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+_CLIPS = ClipCache()
+"""Most tests order the same few pictures."""
+
 
 @pytest.fixture
 def sim() -> Iterator[simulator.Simulator]:
     """A quick simulator with small clips."""
-    with simulator.running(simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)) as running:
+    settings = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
+    with simulator.running(settings, clips=_CLIPS) as running:
         yield running
 
 
@@ -60,7 +65,7 @@ def workspace(tmp_path: Path, sim: simulator.Simulator) -> Iterator[Workspace]:
 def stalled_workspace(tmp_path: Path) -> Iterator[Workspace]:
     """A workspace whose simulator finishes no video until it is told to."""
     settings = simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)
-    with simulator.running(settings) as sim:
+    with simulator.running(settings, clips=_CLIPS) as sim:
         workspace = Workspace(tmp_path, sim)
         yield workspace
         workspace.close()

@@ -227,7 +227,7 @@ def test_free_orders_do_not_stop_for_lost_answers(workspace: Workspace) -> None:
 
 def test_a_free_video_that_a_restarted_server_lost_is_ordered_again(tmp_path: Path) -> None:
     quick = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
-    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"))) as before:
+    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)) as before:
         port = int(before.root.rpartition(":")[2])
         workspace = Workspace(tmp_path, before)
         workspace.set("models", value=FREE)

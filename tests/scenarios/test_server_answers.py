@@ -580,7 +580,7 @@ def test_a_clip_that_can_never_be_downloaded_is_held(beach: Workspace, status: i
 
 def test_a_paid_video_that_a_restarted_server_lost_is_not_bought_again(tmp_path: Path) -> None:
     quick = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
-    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"))) as before:
+    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)) as before:
         port = int(before.root.rpartition(":")[2])
         workspace = Workspace(tmp_path, before)
         workspace.drop("beach.jpg")
