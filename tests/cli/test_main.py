@@ -151,6 +151,7 @@ def test_check_finds_another_daemon_on_the_inbox(workspace: Workspace) -> None:
     assert f"folders.inbox, {workspace.inbox}: another sorawatch works on it" in told
 
 
+@pytest.mark.slow
 def test_output_that_is_closed_or_knows_few_characters_is_no_fault(workspace: Workspace) -> None:
     workspace.write_config()
     command = f"exec '{sys.executable}' -m sorawatch check >&-"
@@ -197,6 +198,7 @@ def test_check_names_folders_in_which_others_could_replace_files(workspace: Work
     assert "ready to run" in workspace.cli("check")
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_asked_after_is_named(workspace: Workspace) -> None:
     workspace.set("folders", outbox="o" * 300)
     told = workspace.cli("check", status=1)
@@ -273,7 +275,7 @@ def test_a_second_daemon_names_the_first(workspace: Workspace) -> None:
         assert "the inbox" in told
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_stops_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
     with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)) as sim:
         workspace = Workspace(tmp_path, sim)
@@ -435,6 +437,7 @@ def test_simulate_serves_until_stopped(tmp_path: Path) -> None:
         assert server.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_simulate_announces_only_an_address_that_answers(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = program(tmp_path, "simulate", "--port", str(taken.getsockname()[1]))
@@ -449,6 +452,7 @@ def test_simulate_announces_only_an_address_that_answers(tmp_path: Path) -> None
         server.kill()
 
 
+@pytest.mark.slow
 def test_simulate_is_not_open_to_other_machines_by_accident(tmp_path: Path) -> None:
     done = sorawatch(tmp_path, "simulate", "--host", "0.0.0.0")
     assert done.exit_code == 2

@@ -357,5 +357,11 @@ def test_the_promises_hold(server: Server) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+def test_the_promises_hold_in_many_runs(server: Server) -> None:
+    _drive(server, examples=6, steps=15)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1200)
 def test_the_promises_hold_for_long(server: Server) -> None:
-    _drive(server, examples=20, steps=20)
+    _drive(server, examples=40, steps=20)

@@ -20,6 +20,7 @@ from sorawatch.core.job import Charged, Job
 from sorawatch.simulator import Fault
 from tests.support import server_answers as rows
 from tests.support import texts
+from tests.support.sampling import sampled
 from tests.support.server_answers import Row
 from tests.support.workspace import Workspace, wait_until
 
@@ -35,7 +36,7 @@ LATE = 0.5
 
 
 def each(answers: Iterable[Row]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("row", answers, ids=lambda row: row.name)
+    return pytest.mark.parametrize("row", sampled(answers, 4), ids=lambda row: row.name)
 
 
 def drained(workspace: Workspace, seconds: float = 15) -> bool:
@@ -397,7 +398,13 @@ def test_a_job_whose_polls_stay_unreadable_is_held(workspace: Workspace) -> None
 
 @pytest.mark.parametrize(
     "row",
-    [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
+    sampled(
+        [
+            Row("404", 404, {"detail": "Video not found"}),
+            Row("400", 400, rows.new_api("task_not_exist", "task_not_exist")),
+        ],
+        2,
+    ),
     ids=lambda row: row.name,
 )
 def test_a_temporarily_unknown_video_is_delivered(beach: Workspace, row: Row) -> None:
@@ -408,7 +415,13 @@ def test_a_temporarily_unknown_video_is_delivered(beach: Workspace, row: Row) ->
 
 @pytest.mark.parametrize(
     "row",
-    [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
+    sampled(
+        [
+            Row("404", 404, {"detail": "Video not found"}),
+            Row("400", 400, rows.new_api("task_not_exist", "task_not_exist")),
+        ],
+        2,
+    ),
     ids=lambda row: row.name,
 )
 def test_a_permanently_unknown_paid_video_is_not_bought_again(beach: Workspace, row: Row) -> None:
@@ -425,7 +438,7 @@ def test_a_permanently_unknown_paid_video_is_not_bought_again(beach: Workspace, 
 # What a list proves
 
 
-@pytest.mark.parametrize("faults", rows.NO_PROOF.values(), ids=rows.NO_PROOF)
+@pytest.mark.parametrize("faults", sampled(rows.NO_PROOF.values(), 2), ids=rows.NO_PROOF)
 def test_a_list_that_proves_nothing_orders_nothing_again(beach: Workspace, faults: list[Fault]) -> None:
     beach.set("api", timeout_seconds=LATE)
     beach.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), *faults)
@@ -503,7 +516,7 @@ HIDING = {
 }
 
 
-@pytest.mark.parametrize("fault", HIDING.values(), ids=HIDING)
+@pytest.mark.parametrize("fault", sampled(HIDING.values(), 2), ids=HIDING)
 def test_a_list_that_hides_accepted_orders_buys_nothing_after_a_restart(workspace: Workspace, fault: Fault) -> None:
     delivered_before(workspace)
     hidden = [Fault("list_hidden", word="beach", times=None)] if fault.kind == "list_without_has_more" else []
@@ -544,7 +557,7 @@ ARRIVES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("fault", ARRIVES.values(), ids=ARRIVES)
+@pytest.mark.parametrize("fault", sampled(ARRIVES.values(), 4), ids=ARRIVES)
 def test_a_clip_is_delivered_whatever_the_server_answers_meanwhile(beach: Workspace, fault: Fault) -> None:
     beach.simulator.inject(fault)
     assert drained(beach)

@@ -214,6 +214,7 @@ def test_an_unknown_price_is_said_to_be_unknown(stalled_workspace: Workspace) ->
         assert "  unknown  b.jpg" in workspace.told()
 
 
+@pytest.mark.slow
 def test_prices_are_those_by_which_the_daemon_counts(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
     workspace.cli("pause", status=2)
@@ -228,6 +229,7 @@ def test_prices_are_those_by_which_the_daemon_counts(stalled_workspace: Workspac
         wait_until(lambda: "1 order ready, $4.00\n" in workspace.told(), told=workspace.told)
 
 
+@pytest.mark.slow
 def test_a_clip_is_promised_only_once_renders_are_learned(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
     workspace.set("limits", in_flight=1)
