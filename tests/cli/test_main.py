@@ -283,7 +283,7 @@ def test_a_signal_stops_in_good_order(tmp_path: Path, number: signal.Signals) ->
         daemon = workspace.spawn("run")
         sim.wait_for(lambda ledger: ledger.creates == 1)
         daemon.send_signal(number)
-        daemon.communicate(timeout=5)
+        daemon.communicate(timeout=60)
         assert daemon.returncode == 0
         assert set(workspace.files("inbox")) == {"beach.jpg", "beach.yaml"}
         (job,) = json.loads(workspace.cli("status", "--json"))["jobs"]
@@ -292,7 +292,7 @@ def test_a_signal_stops_in_good_order(tmp_path: Path, number: signal.Signals) ->
         sim.finish_all()
         wait_until(lambda: workspace.files("processed"))
         daemon.terminate()
-        daemon.communicate(timeout=5)
+        daemon.communicate(timeout=60)
         assert sim.ledger().creates == 1
 
 
@@ -434,7 +434,7 @@ def test_simulate_serves_until_stopped(tmp_path: Path) -> None:
         assert f"http://127.0.0.1:{port}/v1" in server.stdout.readline()
         wait_until(lambda: answers(port))
         server.send_signal(signal.SIGINT)
-        assert server.wait(10) == 0
+        assert server.wait(60) == 0
 
 
 @pytest.mark.slow

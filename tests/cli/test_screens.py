@@ -39,7 +39,7 @@ def test_a_terminal_shows_earlier_jobs_and_has_its_cursor_back_after_the_hardest
         with suppress(OSError):  # Linux's way to say that nobody has the terminal open any more
             while more := os.read(ours, 4096):
                 shown += more
-        assert daemon.wait(10) == 130
+        assert daemon.wait(60) == 130
     finally:
         daemon.kill()
         daemon.wait()

@@ -39,7 +39,7 @@ def each(answers: Iterable[Row]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("row", sampled(answers, 4), ids=lambda row: row.name)
 
 
-def drained(workspace: Workspace, seconds: float = 15) -> bool:
+def drained(workspace: Workspace, seconds: float = 100) -> bool:
     """As `Workspace.run_once`, but fail after so many seconds, because a pause may not end."""
     loaded = config.load(workspace.write_config(), {})
     late = threading.Event()
@@ -139,7 +139,7 @@ def bought_apart(workspace: Workspace, answers: list[Row], kind: str, **options:
     for number, row in enumerate(answers):
         workspace.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}", size="320x180")
         workspace.simulator.inject(row.fault(kind, "create", prompt=f"picture {number};", **options))
-    drained(workspace, 30)
+    drained(workspace)
     jobs = latest(workspace)
     return {row.name: jobs[f"{number}.jpg"] for number, row in enumerate(answers)}
 
@@ -275,7 +275,7 @@ def test_a_moderation_refusal_at_the_submit_is_reported_as_such(workspace: Works
 def paused(workspace: Workspace) -> str:
     """The texts after submissions are paused. Asserts that nothing was bought, failed or moved."""
     with workspace.running():
-        wait_until(lambda: workspace.status().pauses, 8, lambda: told_of(workspace))
+        wait_until(lambda: workspace.status().pauses, told=lambda: told_of(workspace))
         text = told_of(workspace)
         assert texts.NOTHING_IS_SUBMITTED in workspace.told() or "paused" in workspace.told()
     assert workspace.files("errors") == {}
@@ -316,8 +316,8 @@ def test_an_unavailable_model_stops_only_its_own_orders(apart: Workspace) -> Non
         apart.simulator.inject(row.fault("answer_before", "create", prompt=f"picture {number};"))
     apart.drop("other.jpg", "another picture", model=f"m{len(rows.MODEL)}", size="320x180")
     with apart.running():
-        wait_until(lambda: apart.counts() == {"ready": len(rows.MODEL), "done": 1}, 10, apart.told)
-        wait_until(lambda: len(apart.status().pauses) == len(rows.MODEL), 10, apart.told)
+        wait_until(lambda: apart.counts() == {"ready": len(rows.MODEL), "done": 1}, told=apart.told)
+        wait_until(lambda: len(apart.status().pauses) == len(rows.MODEL), told=apart.told)
         pauses = [pause.model for pause in apart.status().pauses]
         text = told_of(apart)
     assert sorted(pauses) == sorted(sold(len(rows.MODEL)))
@@ -344,7 +344,7 @@ def test_a_job_that_moderation_ended_is_not_ordered_again(workspace: Workspace) 
         workspace.simulator.inject(
             Fault("generation_fails", prompt=f"picture {number:02}", code=code, message=message, times=None)
         )
-    assert not drained(workspace, 30)
+    assert not drained(workspace)
     bought = [video.prompt for video in workspace.simulator.ledger().videos]
     assert [names[int(prompt[-2:])] for prompt in bought if bought.count(prompt) > 1] == []
     assert workspace.counts() == {"failed": len(names)}
@@ -358,7 +358,7 @@ def polled(workspace: Workspace, faults: dict[str, Fault]) -> dict[str, Job]:
     for number, fault in enumerate(faults.values()):
         workspace.drop(f"{number}.jpg", f"picture {number};", seconds=4)
         workspace.simulator.inject(replace(fault, prompt=f"picture {number};"))
-    drained(workspace, 30)
+    drained(workspace)
     jobs = latest(workspace)
     assert workspace.simulator.ledger().creates == len(faults)
     return {name: jobs[f"{number}.jpg"] for number, name in enumerate(faults)}

@@ -81,7 +81,7 @@ def test_serving_in_the_foreground_ends_with_an_interrupt() -> None:
                 continue
             break
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=20)[0] == "ended\n"
+        assert process.communicate(timeout=60)[0] == "ended\n"
     assert process.returncode == 0
 
 

@@ -31,7 +31,7 @@ from sorawatch.errors import UsageError
 KEY = "sk-simulated"
 
 
-def wait_until(holds: Callable[[], Any], timeout: float = 60.0, told: Callable[[], object] = lambda: "") -> Any:
+def wait_until(holds: Callable[[], Any], timeout: float = 100.0, told: Callable[[], object] = lambda: "") -> Any:
     """What ``holds`` returns once it is true; fails with ``told()`` after ``timeout`` seconds."""
     end = time.monotonic() + timeout
     began = time.monotonic()
@@ -135,7 +135,7 @@ class Workspace:
                 yield daemon
             finally:
                 daemon.stop()
-                thread.join(20)
+                thread.join(100)
                 assert not thread.is_alive(), "the daemon did not stop"
 
     def spawn(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
@@ -173,7 +173,7 @@ class Workspace:
     def program(self, *arguments: str, status: int = 0, **options: Any) -> str:
         """The output of ``sorawatch ARGUMENTS``, stderr included, in a process of its own."""
         process = self.spawn(*arguments, **{"stderr": subprocess.STDOUT, **options})
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=100)
         assert process.returncode == status, output
         return output
 
