@@ -64,14 +64,14 @@ class Server:
         self.root, self.url = root, f"{root}/v1"
 
     def videos(self) -> list[dict[str, Any]]:
-        videos: list[dict[str, Any]] = requests.get(f"{self.root}/ledger", timeout=10).json()["videos"]
+        videos: list[dict[str, Any]] = requests.get(f"{self.root}/ledger", timeout=100).json()["videos"]
         return videos
 
     def inject(self, fault: dict[str, Any]) -> None:
-        requests.post(f"{self.root}/faults", json=fault, timeout=10).raise_for_status()
+        requests.post(f"{self.root}/faults", json=fault, timeout=100).raise_for_status()
 
     def clear_faults(self) -> None:
-        requests.delete(f"{self.root}/faults", timeout=10).raise_for_status()
+        requests.delete(f"{self.root}/faults", timeout=100).raise_for_status()
 
 
 class Promises(RuleBasedStateMachine):

@@ -84,7 +84,7 @@ MOMENTS: dict[str, Callable[[Workspace], bool]] = {
 }
 
 
-@pytest.mark.parametrize("moment", sampled(MOMENTS, 3))
+@pytest.mark.parametrize("moment", sampled(MOMENTS, 2))
 def test_the_power_fails_when(disk: Disk, disk_workspace: Workspace, moment: str) -> None:
     workspace = disk_workspace
     suffer(workspace, disk, lambda: wait_until(lambda: MOMENTS[moment](workspace)))
