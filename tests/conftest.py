@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,26 @@ settings.load_profile("untimed")
 
 _CLIPS = ClipCache()
 """Most tests order the same few pictures."""
+_PASSED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call":
+        item.stash[_PASSED] = report.passed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _files_of_passed_tests_are_removed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All that is kept of a whole run would fill the memory. Pytest itself would look into what is still mounted there."""
+    yield
+    folder = request.node.funcargs.get("tmp_path")
+    if folder is not None and request.node.stash.get(_PASSED, False):
+        points = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        if not any(point.startswith(f"{folder}/") for point in points):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

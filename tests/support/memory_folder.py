@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 _ROOM = 2 << 30
-"""Bytes: the folders of a test are removed when it has passed, and each process runs one test at a time."""
+"""Bytes, far more than tests leave behind: the folder of one that has passed is removed."""
 
 
 def memory_folder() -> Path | None:
