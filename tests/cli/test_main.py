@@ -262,6 +262,7 @@ def test_run_without_a_key_is_refused(workspace: Workspace, tmp_path: Path) -> N
     assert "api.key" in workspace.program("run", status=2)
 
 
+@pytest.mark.slow
 def test_a_second_daemon_names_the_first(workspace: Workspace) -> None:
     workspace.run_once()
     shutil.copy(workspace.root / "state.db", workspace.root / "other.db")
