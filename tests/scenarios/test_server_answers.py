@@ -39,7 +39,7 @@ def each(answers: Iterable[Row]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("row", sampled(answers, 4), ids=lambda row: row.name)
 
 
-def drained(workspace: Workspace, seconds: float = 100) -> bool:
+def drained(workspace: Workspace, seconds: float = 250) -> bool:
     """As `Workspace.run_once`, but fail after so many seconds, because a pause may not end."""
     loaded = config.load(workspace.write_config(), {})
     late = threading.Event()
