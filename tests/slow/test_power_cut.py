@@ -16,7 +16,7 @@ from tests.support.disks import Disk, Disks
 from tests.support.sampling import sampled
 from tests.support.workspace import Workspace, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 JOBS = 4
 FOLDERS = ("inbox", "outbox", "errors", "processed")

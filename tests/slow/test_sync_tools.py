@@ -15,7 +15,7 @@ from tests.support.sampling import sampled
 from tests.support.sync_tools import need, samba, syncthing, vsftpd
 from tests.support.workspace import Workspace, picture, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NAMES = ("beach", "dunes", "mole")
 HALF = b"prompt: Gentle waves"

@@ -13,7 +13,7 @@ from tests.support.failing_system_calls import Injection, count, failing, requir
 from tests.support.sampling import nightly
 from tests.support.workspace import Workspace, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 STATE = ("state.db", "state.db-journal", "state.db-wal")
 FOLDERS = ("inbox", "outbox", "processed", "errors", "state.db.work")

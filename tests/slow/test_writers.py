@@ -15,7 +15,7 @@ from tests.support.daemon_process import daemon, reasons
 from tests.support.sampling import sampled
 from tests.support.workspace import Workspace, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PIXELS = (1600, 1200)
 THROTTLED = r"""
