@@ -166,7 +166,7 @@ class TestTheRealThing:
                 assert "beach.jpg → beach.mp4" in in_another(look)
             finally:
                 os.killpg(first.pid, signal.SIGINT)
-            told, _ = first.communicate(timeout=10)
+            told, _ = first.communicate(timeout=60)
         for line in ("ready to run", f"watching {videos}/inbox", "delivered as beach.mp4", "stopped"):
             assert line in told
         assert clip(videos / "outbox/beach.mp4") == (1280, 720, 8)

@@ -82,3 +82,11 @@ def test_the_floor_of_the_coverage_is_that_of_the_whole_run() -> None:
     (ours,) = measured.findall((ROOT / ".ci/run").read_text(encoding="utf-8"))
     (theirs,) = measured.findall((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
     assert ours == theirs
+
+
+def test_every_test_is_run_by_night() -> None:
+    """Those without a marker and the slow ones by ``.ci/run``, the others by a step of their own."""
+    assert '-m "slow and not nightly"' in (ROOT / ".ci/run").read_text(encoding="utf-8")
+    run = [step.get("run", "") for step in steps(workflow(ROOT / ".github/workflows/nightly.yml"))]
+    assert any(each.endswith(".ci/run") for each in run)
+    assert any(each.endswith("-m nightly") for each in run)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import ModuleType
 
+    from sorawatch.simulator.renderer import ClipCache
+
 __all__ = [
     "MODELS",
     "Fault",
@@ -39,14 +41,19 @@ class MissingExtraError(ImportError):
     """The packages of the extra ``demo`` are not installed."""
 
 
-def running(settings: SimulatorSettings, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[Simulator]:
+def running(
+    settings: SimulatorSettings, host: str = "127.0.0.1", port: int = 0, clips: ClipCache | None = None
+) -> AbstractContextManager[Simulator]:
     """A simulator in a thread of its own, which runs from entry to exit of the block. Port 0 chooses a free port.
+
+    Args:
+        clips: the rendered clips, if several simulators of this process share them.
 
     Raises:
         MissingExtraError: without the extra ``demo``.
         OSError: on entry, if it cannot listen on the port.
     """
-    simulators: AbstractContextManager[Simulator] = _server().running(settings, host, port)
+    simulators: AbstractContextManager[Simulator] = _server().running(settings, host, port, clips)
     return simulators
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from sorawatch.simulator.contract import Form
+    from sorawatch.simulator.renderer import ClipCache
     from sorawatch.simulator.settings import SimulatorSettings
 
 _CREATED = 1_759_276_800
@@ -74,13 +75,14 @@ class Submit:
 class Service:
     """One simulated server. ``storage_root`` is the URL of the storage host, where its clips need no key."""
 
-    def __init__(self, settings: SimulatorSettings, storage_root: str) -> None:
+    def __init__(self, settings: SimulatorSettings, storage_root: str, clips: ClipCache) -> None:
         self.ledger_book = LedgerBook(settings)
         self.faults = FaultBox()
         self.storage_requests: list[Mapping[str, str]] = []
         self.submits: list[Submit] = []
         self._settings = settings
         self._storage_root = storage_root
+        self._clips = clips
         self._generations: set[asyncio.Task[None]] = set()
 
     def app(self) -> ASGIApp:
@@ -104,7 +106,7 @@ class Service:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        self._renderer = Renderer()
+        self._renderer = Renderer(self._clips)
         try:
             yield
         finally:

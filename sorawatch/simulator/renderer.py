@@ -17,19 +17,42 @@ if TYPE_CHECKING:
     from sorawatch.simulator.clip_encoder import ClipKey
 
 CACHE_BYTES = 128 * 2**20
-"""The size of the cache. Beyond it the least recently used clips are dropped, and rendered again on demand."""
+"""The size of a cache. Beyond it the least recently used clips are dropped, and rendered again on demand."""
+
+
+class ClipCache:
+    """Rendered clips. May be used from any thread, and by several simulators: a clip depends on its key alone."""
+
+    def __init__(self, size: int = CACHE_BYTES) -> None:
+        self._lock = threading.Lock()
+        self._clips: OrderedDict[ClipKey, bytes] = OrderedDict()
+        self._free_bytes = size
+
+    def get(self, key: ClipKey) -> bytes | None:
+        """The clip of ``key``, if it is here."""
+        with self._lock:
+            if key in self._clips:
+                self._clips.move_to_end(key)
+            return self._clips.get(key)
+
+    def add(self, key: ClipKey, clip: bytes) -> None:
+        """Add a clip, and drop others if there are too many."""
+        with self._lock:
+            self._free_bytes += len(self._clips.pop(key, b"")) - len(clip)
+            self._clips[key] = clip
+            while self._free_bytes < 0 and len(self._clips) > 1:
+                self._free_bytes += len(self._clips.popitem(last=False)[1])
 
 
 class Renderer:
     """Used on one event loop. References are kept on disk, since thousands of them would fill the memory."""
 
-    def __init__(self, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, cache: ClipCache) -> None:
         self._references = tempfile.TemporaryDirectory(prefix="sorawatch-simulator-")
         self._pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="render")
         self._stopping = threading.Event()
         self._running_renders: dict[ClipKey, asyncio.Future[bytes]] = {}
-        self._cache: OrderedDict[ClipKey, bytes] = OrderedDict()
-        self._free_bytes = cache_bytes
+        self._cache = cache
 
     def store_reference(self, sha256: str, reference: bytes) -> None:
         """Store a reference under its digest."""
@@ -39,24 +62,26 @@ class Renderer:
 
     def start(self, key: ClipKey) -> None:
         """Start to render the clip of ``key``, whose reference must be stored."""
-        if key not in self._cache and key not in self._running_renders:
-            work = asyncio.get_running_loop().run_in_executor(self._pool, self._render, key)
-            self._running_renders[key] = work
-            work.add_done_callback(lambda done: self._finished(key, done))
+        if self._cache.get(key) is None:
+            self._rendering(key)
 
     async def clip(self, key: ClipKey) -> bytes:
         """The clip of ``key``. Concurrent calls share one rendering."""
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
-        self.start(key)
-        return await asyncio.shield(self._running_renders[key])
+        cached = self._cache.get(key)
+        return await asyncio.shield(self._rendering(key)) if cached is None else cached
 
     def close(self) -> None:
         """Cancel running work and remove the references."""
         self._stopping.set()
         self._pool.shutdown(cancel_futures=True)
         self._references.cleanup()
+
+    def _rendering(self, key: ClipKey) -> asyncio.Future[bytes]:
+        if key not in self._running_renders:
+            work = asyncio.get_running_loop().run_in_executor(self._pool, self._render, key)
+            self._running_renders[key] = work
+            work.add_done_callback(lambda done: self._finished(key, done))
+        return self._running_renders[key]
 
     def _path(self, sha256: str) -> Path:
         return Path(self._references.name, sha256)
@@ -68,7 +93,4 @@ class Renderer:
         del self._running_renders[key]
         if work.cancelled() or work.exception() is not None:
             return
-        self._cache[key] = work.result()
-        self._free_bytes -= len(work.result())
-        while self._free_bytes < 0 and len(self._cache) > 1:
-            self._free_bytes += len(self._cache.popitem(last=False)[1])
+        self._cache.add(key, work.result())

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from sorawatch.simulator.app import Service
 from sorawatch.simulator.asgi_response import TRANSPORT
 from sorawatch.simulator.control import Simulator
+from sorawatch.simulator.renderer import ClipCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,9 +26,9 @@ _STORAGE_HOST = "127.0.0.2"
 
 
 @contextmanager
-def running(settings: SimulatorSettings, host: str, port: int) -> Iterator[Simulator]:
+def running(settings: SimulatorSettings, host: str, port: int, clips: ClipCache | None) -> Iterator[Simulator]:
     """See ``sorawatch.simulator.running``."""
-    server = _Server(settings, host, port)
+    server = _Server(settings, host, port, clips or ClipCache())
     thread = threading.Thread(target=server.run_quietly, name="simulator", daemon=True)
     thread.start()
     try:
@@ -40,7 +41,7 @@ def running(settings: SimulatorSettings, host: str, port: int) -> Iterator[Simul
 def serve(settings: SimulatorSettings, host: str, port: int, announce: Callable[[str], None]) -> None:
     """See ``sorawatch.simulator.serve``."""
     with suppress(KeyboardInterrupt):
-        server = _Server(settings, host, port)
+        server = _Server(settings, host, port, ClipCache())
         announce(server.root)
         server.run_quietly()
 
@@ -67,10 +68,10 @@ class _Protocol(H11Protocol):
 class _Server(uvicorn.Server):
     """A server that listens as soon as it is constructed; raises OSError if it cannot."""
 
-    def __init__(self, settings: SimulatorSettings, host: str, port: int) -> None:
+    def __init__(self, settings: SimulatorSettings, host: str, port: int, clips: ClipCache) -> None:
         self._sockets = [_listen(host, port), _listen_as_storage()]
         self.root, storage_root = map(_address, self._sockets)
-        self.service = Service(settings, storage_root)
+        self.service = Service(settings, storage_root, clips)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._stopping: asyncio.Event | None = None

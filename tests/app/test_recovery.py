@@ -52,7 +52,10 @@ def test_a_lost_state_is_not_replaced_by_an_empty_one(held: Workspace) -> None:
     [
         lambda whole: b"\0" * 4096 + whole[4096:],
         # Every page of the tables, so that no transaction is committed before the damage is met.
-        lambda whole: whole[: 3 * 4096] + b"\xa5" * (len(whole) - 4 * 4096) + whole[-4096:],
+        pytest.param(
+            lambda whole: whole[: 3 * 4096] + b"\xa5" * (len(whole) - 4 * 4096) + whole[-4096:],
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["at its beginning", "in its midst"],
 )

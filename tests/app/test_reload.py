@@ -127,6 +127,7 @@ def test_the_signal_and_what_the_service_manager_hears_of_it(workspace: Workspac
     assert events == ["reloaded", "reload-refused", "stopped"]
 
 
+@pytest.mark.slow
 def test_a_signal_that_comes_while_the_daemon_starts_counts_once_it_is_up(workspace: Workspace) -> None:
     assert workspace.run_once()
     with closing(sqlite3.connect(workspace.root / "state.db", isolation_level=None)) as state:

@@ -54,7 +54,9 @@ def test_the_demo_leaves_other_peoples_folders_alone(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("missing", ["av", "uvicorn", "starlette"])
+@pytest.mark.parametrize(
+    "missing", ["av", *(pytest.param(name, marks=pytest.mark.slow) for name in ("uvicorn", "starlette"))]
+)
 def test_without_its_extra_the_demo_says_what_to_install(tmp_path: Path, missing: str) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['sorawatch', 'demo']; from sorawatch.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)

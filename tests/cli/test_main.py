@@ -151,6 +151,7 @@ def test_check_finds_another_daemon_on_the_inbox(workspace: Workspace) -> None:
     assert f"folders.inbox, {workspace.inbox}: another sorawatch works on it" in told
 
 
+@pytest.mark.slow
 def test_output_that_is_closed_or_knows_few_characters_is_no_fault(workspace: Workspace) -> None:
     workspace.write_config()
     command = f"exec '{sys.executable}' -m sorawatch check >&-"
@@ -197,6 +198,7 @@ def test_check_names_folders_in_which_others_could_replace_files(workspace: Work
     assert "ready to run" in workspace.cli("check")
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_asked_after_is_named(workspace: Workspace) -> None:
     workspace.set("folders", outbox="o" * 300)
     told = workspace.cli("check", status=1)
@@ -260,6 +262,7 @@ def test_run_without_a_key_is_refused(workspace: Workspace, tmp_path: Path) -> N
     assert "api.key" in workspace.program("run", status=2)
 
 
+@pytest.mark.slow
 def test_a_second_daemon_names_the_first(workspace: Workspace) -> None:
     workspace.run_once()
     shutil.copy(workspace.root / "state.db", workspace.root / "other.db")
@@ -273,7 +276,7 @@ def test_a_second_daemon_names_the_first(workspace: Workspace) -> None:
         assert "the inbox" in told
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_stops_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
     with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)) as sim:
         workspace = Workspace(tmp_path, sim)
@@ -281,7 +284,7 @@ def test_a_signal_stops_in_good_order(tmp_path: Path, number: signal.Signals) ->
         daemon = workspace.spawn("run")
         sim.wait_for(lambda ledger: ledger.creates == 1)
         daemon.send_signal(number)
-        daemon.communicate(timeout=5)
+        daemon.communicate(timeout=60)
         assert daemon.returncode == 0
         assert set(workspace.files("inbox")) == {"beach.jpg", "beach.yaml"}
         (job,) = json.loads(workspace.cli("status", "--json"))["jobs"]
@@ -290,7 +293,7 @@ def test_a_signal_stops_in_good_order(tmp_path: Path, number: signal.Signals) ->
         sim.finish_all()
         wait_until(lambda: workspace.files("processed"))
         daemon.terminate()
-        daemon.communicate(timeout=5)
+        daemon.communicate(timeout=60)
         assert sim.ledger().creates == 1
 
 
@@ -432,9 +435,10 @@ def test_simulate_serves_until_stopped(tmp_path: Path) -> None:
         assert f"http://127.0.0.1:{port}/v1" in server.stdout.readline()
         wait_until(lambda: answers(port))
         server.send_signal(signal.SIGINT)
-        assert server.wait(10) == 0
+        assert server.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_simulate_announces_only_an_address_that_answers(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = program(tmp_path, "simulate", "--port", str(taken.getsockname()[1]))
@@ -449,6 +453,7 @@ def test_simulate_announces_only_an_address_that_answers(tmp_path: Path) -> None
         server.kill()
 
 
+@pytest.mark.slow
 def test_simulate_is_not_open_to_other_machines_by_accident(tmp_path: Path) -> None:
     done = sorawatch(tmp_path, "simulate", "--host", "0.0.0.0")
     assert done.exit_code == 2

@@ -132,7 +132,7 @@ def on_a_terminal(workspace: Workspace, columns: int, **environment: str) -> str
         while more := os.read(ours, 65536):
             shown += more
     os.close(ours)
-    assert process.wait(30) == 0
+    assert process.wait(100) == 0
     return shown.decode()
 
 

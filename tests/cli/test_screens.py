@@ -39,7 +39,7 @@ def test_a_terminal_shows_earlier_jobs_and_has_its_cursor_back_after_the_hardest
         with suppress(OSError):  # Linux's way to say that nobody has the terminal open any more
             while more := os.read(ours, 4096):
                 shown += more
-        assert daemon.wait(10) == 130
+        assert daemon.wait(60) == 130
     finally:
         daemon.kill()
         daemon.wait()
@@ -47,6 +47,7 @@ def test_a_terminal_shows_earlier_jobs_and_has_its_cursor_back_after_the_hardest
     assert shown.rindex(SHOW_CURSOR) > shown.rindex(HIDE_CURSOR)
 
 
+@pytest.mark.slow
 def test_what_stands_in_a_name_does_nothing_to_a_terminal(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_waiting_job_s_reason_ends_before_the_time_of_the_next_try(workspace: 
     assert f"{job.reason}. Tried again at " in told
 
 
+@pytest.mark.slow
 def test_status_fits_a_narrow_terminal(workspace: Workspace) -> None:
     (workspace.outbox / "taken.mp4").touch()
     workspace.drop("taken.jpg", "waves")
@@ -155,6 +157,7 @@ def test_status_says_how_many_jobs_it_leaves_out(workspace: Workspace) -> None:
     assert "more" not in told
 
 
+@pytest.mark.slow
 def test_a_followed_status_says_how_many_lines_do_not_fit(workspace: Workspace) -> None:
     for number in range(12):
         workspace.drop(f"wrong{number}.jpg", seconds=99)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from sorawatch import simulator
 from sorawatch.core.job import State
 from tests.support.workspace import Workspace, wait_until
 
 
-@pytest.fixture
-def busy(stalled_workspace: Workspace) -> Workspace:
-    """Jobs in several folders and states, and files that belong to none, left by a daemon that was stopped."""
-    workspace = stalled_workspace
+def fill(workspace: Workspace) -> None:
+    """Leave jobs in several folders and states, and files that belong to none, as a daemon that was stopped leaves them."""
     workspace.set("limits", in_flight=1)
     workspace.drop("cats/wrong.jpg", seconds=99)
     workspace.drop("alone.jpg", prompt="")
@@ -28,12 +29,27 @@ def busy(stalled_workspace: Workspace) -> Workspace:
         expected = {"failed": 1, "rendering": 1, "ready": 3}
         wait_until(lambda: workspace.counts() == expected, told=workspace.told)
         wait_until(lambda: len(workspace.status().files) == 2, told=workspace.told)
-    return workspace
+
+
+@pytest.fixture
+def busy(stalled_workspace: Workspace) -> Workspace:
+    """What `fill` leaves, for tests that change it."""
+    fill(stalled_workspace)
+    return stalled_workspace
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """What `fill` leaves, for tests that only look at it."""
+    settings = simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)
+    with simulator.running(settings) as sim, closing(Workspace(tmp_path_factory.mktemp("unchanged"), sim)) as workspace:
+        fill(workspace)
+        yield workspace
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120, 200])
-def test_every_width_has_the_times_the_price_and_the_reason(busy: Workspace, columns: int) -> None:
-    told = busy.program("status", env={"COLUMNS": str(columns)})
+def test_every_width_has_the_times_the_price_and_the_reason(unchanged: Workspace, columns: int) -> None:
+    told = unchanged.program("status", env={"COLUMNS": str(columns)})
     lines = told.splitlines()
     assert max(map(len, lines)) <= columns
     row = next(number for number, line in enumerate(lines) if " ready " in line and not line.startswith("waiting"))
@@ -97,8 +113,8 @@ def test_an_old_failure_needs_nobody(busy: Workspace) -> None:
         (["--folder", "cats", "--state", "held"], set()),
     ],
 )
-def test_states_and_folders_are_selected(busy: Workspace, arguments: list[str], pictures: set[str]) -> None:
-    told = busy.cli("status", *arguments)
+def test_states_and_folders_are_selected(unchanged: Workspace, arguments: list[str], pictures: set[str]) -> None:
+    told = unchanged.cli("status", *arguments)
     listed = {
         name
         for name in (
@@ -111,25 +127,25 @@ def test_states_and_folders_are_selected(busy: Workspace, arguments: list[str], 
         if name in told
     }
     assert listed == pictures
-    as_json = json.loads(busy.cli("status", *arguments, "--json"))
+    as_json = json.loads(unchanged.cli("status", *arguments, "--json"))
     assert {Path(job["image"]).name for job in as_json["jobs"]} == pictures
     assert as_json["left_out"] == {"going_on": 0, "ended": 0}
 
 
-def test_an_empty_selection_says_so(busy: Workspace) -> None:
-    assert "no job in the state held in cats" in busy.cli("status", "--state", "held", "--folder", "cats")
-    assert "jobs in cats: 1 ready, 1 rendering, 1 failed" in busy.cli("status", "--folder", "cats")
+def test_an_empty_selection_says_so(unchanged: Workspace) -> None:
+    assert "no job in the state held in cats" in unchanged.cli("status", "--state", "held", "--folder", "cats")
+    assert "jobs in cats: 1 ready, 1 rendering, 1 failed" in unchanged.cli("status", "--folder", "cats")
 
 
-def test_a_wrong_state_names_the_allowed_ones(busy: Workspace) -> None:
-    told = busy.cli("status", "--state", "reddy", status=2)
+def test_a_wrong_state_names_the_allowed_ones(unchanged: Workspace) -> None:
+    told = unchanged.cli("status", "--state", "reddy", status=2)
     for state in State:
         assert f"'{state}'" in told
 
 
-def test_a_wrong_folder_names_the_inbox(busy: Workspace) -> None:
-    told = " ".join(busy.cli("status", "--folder", "horses", status=1).split())
-    assert f"there is no folder horses in the inbox. Name one of those in {busy.inbox}" in told
+def test_a_wrong_folder_names_the_inbox(unchanged: Workspace) -> None:
+    told = " ".join(unchanged.cli("status", "--folder", "horses", status=1).split())
+    assert f"there is no folder horses in the inbox. Name one of those in {unchanged.inbox}" in told
 
 
 def test_what_is_left_out_is_counted_with_the_command_that_shows_it(stalled_workspace: Workspace) -> None:

@@ -21,6 +21,7 @@ from sorawatch.edges import outbox
 from sorawatch.edges.outbox import Item
 from sorawatch.errors import Blocked, Deferred
 from tests.support import outbox_crashes, texts
+from tests.support.sampling import nightly
 
 
 @pytest.fixture
@@ -258,7 +259,7 @@ def skip_without_seccomp(done: subprocess.CompletedProcess[str]) -> None:
         pytest.skip("needs seccomp to refuse system calls")
 
 
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [5, nightly(1)])
 class TestDeath:
     """Killed at every fifth line, or at every one, and called again: each file in one place, whole, never half visible."""
 

@@ -60,6 +60,7 @@ def test_a_picture_is_decoded_by_a_process_whose_calls_are_filtered(workspace: W
         wait_until(lambda: workspace.counts() == {"failed": 1})
 
 
+@pytest.mark.slow
 def test_a_clip_is_checked_by_such_a_process(workspace: Workspace) -> None:
     needs_seccomp()
     workspace.drop("beach.jpg")
@@ -70,6 +71,7 @@ def test_a_clip_is_checked_by_such_a_process(workspace: Workspace) -> None:
     wait_until(lambda: pid not in readers(b"mp4"))
 
 
+@pytest.mark.slow
 def test_a_clip_whose_check_dies_is_delivered_all_the_same(workspace: Workspace) -> None:
     workspace.drop("beach.jpg")
     with killing(b"mp4") as killed, workspace.running():
@@ -80,6 +82,7 @@ def test_a_clip_whose_check_dies_is_delivered_all_the_same(workspace: Workspace)
     assert workspace.simulator.ledger().creates == 1
 
 
+@pytest.mark.slow
 def test_check_and_run_say_what_the_kernel_refuses(workspace: Workspace) -> None:
     expected = f"the processes that read pictures and clips {available()}"
     assert expected in " ".join(workspace.cli("check").split())

@@ -47,6 +47,7 @@ def repeating(act: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_an_inbox_folder_that_is_swapped_for_a_link_during_the_render(
     stalled_workspace: Workspace, outside: Path
 ) -> None:
@@ -67,6 +68,7 @@ def test_an_inbox_folder_that_is_swapped_for_a_link_during_the_render(
     assert workspace.simulator.ledger().creates == 1
 
 
+@pytest.mark.slow
 # A thread of watchdog ends if its queue of events overflows. The next scan starts another.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_folder_that_flickers_between_itself_and_a_link(workspace: Workspace, outside: Path) -> None:
@@ -95,6 +97,7 @@ def test_a_folder_that_flickers_between_itself_and_a_link(workspace: Workspace, 
     assert contents(outside) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("root", ["outbox", "processed"])
 def test_a_linked_folder_where_a_delivered_pair_goes_waits_and_says_so(
     workspace: Workspace, outside: Path, root: str
@@ -128,6 +131,7 @@ def test_a_linked_folder_where_a_refused_pair_goes(workspace: Workspace, outside
     assert {*workspace.files("errors")} == {"trip/beach.jpg", "trip/beach.yaml", "trip/beach.error.txt"}
 
 
+@pytest.mark.slow
 def test_a_link_in_place_of_a_temporary_copy(workspace: Workspace, other_disk: Path, outside: Path) -> None:
     """The outbox is on another disk than the state, so that clips are copied."""
     victim = outside / "beach.jpg"
@@ -151,6 +155,7 @@ def test_a_link_in_place_of_a_temporary_copy(workspace: Workspace, other_disk: P
     assert not [path for path in clips if path.is_symlink()]
 
 
+@pytest.mark.slow
 def test_a_sidecar_that_becomes_a_pipe_does_not_hold_a_thread(stalled_workspace: Workspace, other_disk: Path) -> None:
     """The processed folder is on another disk than the inbox, so that the pair is copied."""
     workspace = stalled_workspace

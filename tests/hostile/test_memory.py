@@ -75,6 +75,8 @@ from pathlib import Path
 from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.stale_texts import remove_stale_texts
 
+pytestmark = pytest.mark.slow
+
 opened = 0
 
 def count(event, _):

@@ -38,6 +38,7 @@ def test_the_state_its_work_folder_the_ledger_and_the_log_are_private(private_wo
     assert open_to_others(workspace.root / "log") == []
 
 
+@pytest.mark.slow
 def test_files_that_were_made_by_hand_are_closed_to_others(private_workspace: Workspace) -> None:
     workspace = private_workspace
     folder = workspace.root / "var"

@@ -87,6 +87,7 @@ class TestABatch:
         assert len(logged) == 1
         assert "`sorawatch approve` orders all of it" in logged[0]
 
+    @pytest.mark.slow
     def test_begins_with_the_order_that_exceeds_the_limit_and_others_join(self, workspace: Workspace) -> None:
         clock = Clock()
         with workspace.running(clock):
@@ -107,6 +108,7 @@ class TestABatch:
             assert waiting(workspace) == 3, "after five minutes something new begins"
             assert creates(workspace) == 6
 
+    @pytest.mark.slow
     def test_is_approved_by_folder(self, workspace: Workspace) -> None:
         put(workspace, "anna", 4)
         put(workspace, "anna/trip", 1)
@@ -141,6 +143,7 @@ class TestABatch:
             wait_until((workspace.errors / "anna" / "0.jpg").exists)
         assert creates(workspace) == 5
 
+    @pytest.mark.slow
     def test_what_comes_after_the_approval_is_counted_anew(self, workspace: Workspace) -> None:
         put(workspace, "anna", 6)
         with workspace.running():
@@ -177,6 +180,7 @@ class TestABatch:
         assert waiting(workspace) == 1
         assert "1 order for $4.00 from the inbox itself waits for approval: it costs more" in workspace.told()
 
+    @pytest.mark.slow
     def test_a_higher_limit_lets_it_go(self, workspace: Workspace) -> None:
         put(workspace, "anna", 6)
         assert not workspace.run_once()
@@ -186,6 +190,7 @@ class TestABatch:
 
 
 class TestItsText:
+    @pytest.mark.slow
     def test_leaves_the_file_of_somebody_else_alone(self, workspace: Workspace) -> None:
         (workspace.errors / NOTICE).write_text("mine")
         put(workspace, "", 6)
@@ -195,6 +200,7 @@ class TestItsText:
             workspace.wait_for_clips(6)
         assert (workspace.errors / NOTICE).read_text() == "mine"
 
+    @pytest.mark.slow
     def test_is_no_sidecar_if_it_is_dragged_along(self, workspace: Workspace) -> None:
         (workspace.inbox / NOTICE).write_text("Waiting for approval")
         workspace.drop("waiting-for-approval.jpg", "waves")

@@ -127,6 +127,7 @@ def test_videos_of_an_earlier_run_are_polled_before_anything_is_ordered(
     assert states.index(("early.jpg", "delivered")) < states.index(("late.jpg", "submitting"))
 
 
+@pytest.mark.slow
 def test_a_clip_that_expired_before_the_start_is_logged_at_once(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:

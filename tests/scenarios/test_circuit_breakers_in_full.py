@@ -13,6 +13,7 @@ from sorawatch.simulator import Fault
 from tests.scenarios.test_server_answers import NO_LIST, assert_delivered, drained, each, only_job, told_of
 from tests.support import server_answers as rows
 from tests.support import texts
+from tests.support.sampling import sampled
 from tests.support.server_answers import Row
 from tests.support.workspace import Workspace, wait_until
 
@@ -48,7 +49,7 @@ def test_lost_answers_stop_paid_orders_even_after_restarts(workspace: Workspace,
     fill(workspace)
     workspace.simulator.inject(row.fault("answer_after", "create"), NO_LIST)
     for _ in range(3):
-        assert not drained(workspace, 20)
+        assert not drained(workspace)
         assert workspace.simulator.ledger().creates <= 4
     untouched(workspace)
     counts = workspace.counts()
@@ -60,7 +61,7 @@ def test_lost_answers_pause_with_the_reason_and_what_to_do(workspace: Workspace)
     fill(workspace, 5)
     workspace.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), NO_LIST)
     with workspace.running():
-        wait_until(lambda: workspace.status().pauses, 20, workspace.told)
+        wait_until(lambda: workspace.status().pauses, told=workspace.told)
         text = told_of(workspace)
         assert workspace.simulator.ledger().creates <= 4
         workspace.simulator.clear_faults()
@@ -81,7 +82,7 @@ def test_lost_answers_between_other_answers_stop_no_orders(workspace: Workspace)
         for number in range(3):
             for name, end in ((f"lost {number}.jpg", "held"), (f"heard {number}.jpg", "done")):
                 workspace.drop(name)
-                wait_until(partial(is_in, workspace, name, end), 20, workspace.told)
+                wait_until(partial(is_in, workspace, name, end), told=workspace.told)
     assert workspace.counts() == {"done": 3, "held": 3}
     assert workspace.simulator.ledger().creates == 6
 
@@ -96,7 +97,7 @@ def test_a_free_order_is_submitted_while_paid_ones_wait_for_lost_answers(workspa
         Fault("answer_after", on="create", status=504, shape="html", prompt="paid", times=None), NO_LIST
     )
     with workspace.running():
-        wait_until(lambda: workspace.counts().get("done") == 3 and workspace.status().pauses, 20, workspace.told)
+        wait_until(lambda: workspace.counts().get("done") == 3 and workspace.status().pauses, told=workspace.told)
     bought = [video.prompt for video in workspace.simulator.ledger().videos]
     assert sum(prompt.startswith("paid") for prompt in bought) <= 4
     assert sum(prompt.startswith("free") for prompt in bought) == 3
@@ -109,7 +110,7 @@ def test_with_a_reliable_list_the_videos_of_lost_answers_are_adopted(
 ) -> None:
     fill(workspace, count)
     workspace.simulator.inject(row.fault("answer_after", "create"))
-    assert drained(workspace, 2 * count + 20)
+    assert drained(workspace, 2 * count + 100)
     assert_delivered(workspace, count, count)
 
 
@@ -117,7 +118,7 @@ def test_a_probe_that_is_answered_ends_the_pause(workspace: Workspace) -> None:
     workspace.set("limits", in_flight=1)
     fill(workspace, 6)
     workspace.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=2), NO_LIST)
-    assert not drained(workspace, 20)
+    assert not drained(workspace)
     assert workspace.counts() == {"done": 4, "held": 2}
     assert workspace.simulator.ledger().creates == 6
 
@@ -138,9 +139,9 @@ SAME = [
 def paused_for_all_alike(workspace: Workspace, count: int) -> str:
     """The status after submissions were paused and every pair was moved back into the inbox."""
     with workspace.running():
-        wait_until(lambda: workspace.status().pauses, 10, workspace.told)
+        wait_until(lambda: workspace.status().pauses, told=workspace.told)
         text = workspace.told()
-        wait_until(lambda: workspace.counts().keys() <= {"ready", "found", "cancelled"}, 10, workspace.told)
+        wait_until(lambda: workspace.counts().keys() <= {"ready", "found", "cancelled"}, told=workspace.told)
     untouched(workspace, count)
     assert workspace.simulator.ledger().creates == 0
     return text
@@ -164,7 +165,7 @@ def test_no_order_is_lost_after_a_wrong_setting_is_corrected(workspace: Workspac
         paused_for_all_alike(workspace, MANY)
     assert workspace.simulator.ledger().rejected <= 12
     workspace.simulator.clear_faults()
-    assert drained(workspace, 60)
+    assert drained(workspace)
     assert workspace.counts()["done"] == MANY
     assert (workspace.simulator.ledger().creates, workspace.simulator.ledger().duplicates) == (MANY, 0)
 
@@ -175,7 +176,7 @@ ABOUT_THE_PICTURE = {
 }
 
 
-@pytest.mark.parametrize("body", ABOUT_THE_PICTURE.values(), ids=ABOUT_THE_PICTURE)
+@pytest.mark.parametrize("body", sampled(ABOUT_THE_PICTURE.values(), 2), ids=ABOUT_THE_PICTURE)
 def test_refusals_of_pictures_stop_no_other_orders(workspace: Workspace, body: object) -> None:
     fill(workspace, 6)
     workspace.simulator.inject(Row("", 400, body).fault("answer_before", "create", times=5))
@@ -227,7 +228,7 @@ def test_free_orders_do_not_stop_for_lost_answers(workspace: Workspace) -> None:
 
 def test_a_free_video_that_a_restarted_server_lost_is_ordered_again(tmp_path: Path) -> None:
     quick = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
-    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"))) as before:
+    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)) as before:
         port = int(before.root.rpartition(":")[2])
         workspace = Workspace(tmp_path, before)
         workspace.set("models", value=FREE)
@@ -246,7 +247,7 @@ def test_a_free_video_that_is_always_lost_is_ordered_three_more_times(workspace:
     workspace.set("models", value=FREE)
     workspace.drop("beach.jpg")
     workspace.simulator.inject(Row("", 404, {"detail": "Video not found"}).fault("answer_before", "retrieve"))
-    assert not drained(workspace, 30)
+    assert not drained(workspace)
     assert workspace.simulator.ledger().creates <= 4
     assert only_job(workspace).state in {State.HELD, State.FAILED}
     assert only_job(workspace).charged is Charged.NO or "charged" not in told_of(workspace)
@@ -260,6 +261,6 @@ def test_a_free_order_does_not_wait_for_a_paid_one_at_a_spending_cap(workspace: 
     workspace.drop("capped.jpg", priority=1)
     workspace.drop("free.jpg", model="sora-2-pro")
     with workspace.running():
-        wait_until(lambda: workspace.counts() == {"done": 2, "ready": 1}, 20, workspace.told)
+        wait_until(lambda: workspace.counts() == {"done": 2, "ready": 1}, told=workspace.told)
     assert set(workspace.files("outbox")) == {"free.mp4", "paid.mp4"}
     assert set(workspace.files("inbox")) == {"capped.jpg", "capped.yaml"}

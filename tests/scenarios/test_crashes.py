@@ -22,14 +22,23 @@ def prove(*arguments: str) -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
+SAMPLES = {
+    "single": (20, 120), "pairs": (4, 30), "outside": (2, 12), "unlisted": (4, 24), "network": (3, 16), "linkless": (3, 16),
+    "apart": (4, 24), "another": (6, 40), "faults": (9, 50), "unproved": (6, 32), "lasting": (2, 10), "answered": (4, 20),
+    "many": (1, 4),
+}  # fmt: skip
+"""How many trials of each part are tried with the slow tests, and how many at night. They are spread over all moments."""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    ("part", "sample"),
-    [
-        ("single", 60), ("pairs", 12), ("outside", 4), ("unlisted", 12), ("network", 8), ("linkless", 8),
-        ("apart", 12), ("another", 20), ("faults", 25), ("unproved", 16), ("lasting", 5), ("answered", 10), ("many", 2),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("part", "sample"), [(part, few) for part, (few, _) in SAMPLES.items()])
+def test_the_promises_hold_after_kills_at_some_moments(part: str, sample: int) -> None:
+    prove("--part", part, "--sample", str(sample))
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("part", "sample"), [(part, many) for part, (_, many) in SAMPLES.items()])
 def test_the_promises_hold_after_kills_at_many_moments(part: str, sample: int) -> None:
     prove("--part", part, "--sample", str(sample))

@@ -18,6 +18,7 @@ from sorawatch.app import status
 from sorawatch.core.job import Job
 from sorawatch.simulator import Fault
 from tests.support import texts
+from tests.support.sampling import nightly
 from tests.support.workspace import Workspace, picture, wait_until
 
 DAY_MS = 86_400_000
@@ -99,6 +100,7 @@ def test_a_picture_changed_after_it_was_prepared_is_not_ordered_in_its_old_form(
     assert workspace.simulator.ledger().creates == (1 if change == "replaced" else 0)
 
 
+@pytest.mark.slow
 def test_an_outbox_deleted_while_running_is_not_made_again(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
     workspace.drop("beach.jpg")
@@ -121,6 +123,7 @@ def test_an_outbox_deleted_while_running_is_not_made_again(stalled_workspace: Wo
     assert set(workspace.files("outbox")) == {"beach.mp4", "later.mp4"}
 
 
+@pytest.mark.slow
 def test_the_reason_of_a_failure_is_shown_although_the_errors_folder_was_missing(workspace: Workspace) -> None:
     (workspace.inbox / "bad.yaml").write_text("prompt: waves")
     with workspace.running():
@@ -139,6 +142,7 @@ def test_the_reason_of_a_failure_is_shown_although_the_errors_folder_was_missing
     assert texts.NOT_A_PICTURE in jobs(workspace)[0].reason
 
 
+@pytest.mark.slow
 def test_a_pair_that_a_sync_tool_restores_repeatedly_is_filed_every_time(workspace: Workspace) -> None:
     image = workspace.drop("beach.jpg")
     contents = {path.name: path.read_bytes() for path in (image, image.with_suffix(".yaml"))}
@@ -204,11 +208,9 @@ def delete(path: Path) -> None:
 
 
 def each_damage(*, quick: Callable[[Path], None]) -> pytest.MarkDecorator:
-    """All ways to damage a state. All but ``quick`` are slow tests, because each starts several daemons."""
+    """All ways to damage a state. All but ``quick`` are for the night, because each starts several daemons."""
     ways = (delete, empty, truncate_to_half, overwrite_with_text, overwrite_all_but_the_first_page)
-    return pytest.mark.parametrize(
-        "damage", [each if each is quick else pytest.param(each, marks=pytest.mark.slow) for each in ways]
-    )
+    return pytest.mark.parametrize("damage", [each if each is quick else nightly(each) for each in ways])
 
 
 def with_two_of_three_rendering(workspace: Workspace) -> subprocess.Popen[str]:
@@ -297,6 +299,7 @@ def shift(state: Path, milliseconds: int) -> None:
 JUMPS = pytest.mark.parametrize("jump", [DAY_MS, -DAY_MS], ids=["set back a day", "put forward a day"])
 
 
+@pytest.mark.slow
 @JUMPS
 def test_a_clock_jump_between_two_runs_delays_nothing(stalled_workspace: Workspace, jump: int) -> None:
     workspace = stalled_workspace
@@ -319,6 +322,7 @@ def test_a_clock_jump_between_two_runs_delays_nothing(stalled_workspace: Workspa
     finish(workspace, 5)
 
 
+@pytest.mark.slow
 @JUMPS
 def test_a_clock_jump_while_a_daemon_runs_delays_nothing(stalled_workspace: Workspace, jump: int) -> None:
     workspace = stalled_workspace

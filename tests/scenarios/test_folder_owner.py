@@ -67,6 +67,7 @@ class TestTheFirstStart:
         assert "was not written by sorawatch" in workspace.cli("check", status=1)
         assert marker.read_text() == "colour: blue\n"
 
+    @pytest.mark.slow
     def test_never_writes_a_right_marker_again(self, workspace: Workspace) -> None:
         workspace.run_once()
         before = {name: (workspace.root / name / MARKER).stat().st_ino for name in FOLDERS}
@@ -101,6 +102,7 @@ class TestAnotherState:
         assert texts.OTHER_STATE in workspace.cli("check", status=1)
         assert not (workspace.root / "state.db").exists()
 
+    @pytest.mark.slow
     def test_may_share_every_folder_but_the_inbox(self, workspace: Workspace, other: Workspace) -> None:
         other.set("folders", inbox=str(other.inbox))
         for each in (workspace, other):
@@ -148,6 +150,7 @@ class TestTakingOver:
             assert texts.ANOTHER_DAEMON in workspace.cli("recover", "--take-over", "--yes", status=2)
             assert state_of(workspace) == before
 
+    @pytest.mark.slow
     def test_stops_a_daemon_that_does_not_see_the_lock_and_its_paid_clips_are_still_delivered(
         self, stalled_workspace: Workspace
     ) -> None:
@@ -187,6 +190,7 @@ def started_by_systemd(workspace: Workspace, status: int) -> str:
 
 
 class TestTheStateKeepsItsName:
+    @pytest.mark.slow
     def test_when_a_backup_of_it_is_restored(self, workspace: Workspace) -> None:
         workspace.run_once()
         before = state_of(workspace)
@@ -209,6 +213,7 @@ class TestTheStateKeepsItsName:
         assert workspace.run_once()
         assert state_of(workspace) == before
 
+    @pytest.mark.slow
     def test_when_it_moves_to_another_machine_and_another_inbox(self, workspace: Workspace, other: Workspace) -> None:
         workspace.run_once()
         for path in workspace.root.glob("state.db*"):
@@ -217,6 +222,7 @@ class TestTheStateKeepsItsName:
         assert other.run_once()
         assert state_of(other) == state_of(workspace)
 
+    @pytest.mark.slow
     def test_but_not_when_its_ledger_is_lost_too(self, workspace: Workspace) -> None:
         workspace.run_once()
         for path in workspace.root.glob("state.db*"):

@@ -9,6 +9,8 @@ from tests.edges.api.test_client import Server, reply
 from tests.support.server_answers import Row
 from tests.support.workspace import Workspace, wait_until
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = ["endless_status", "endless_continue", "endless_headers", "endless_body", "endless_gzip"]
 PAUSE = 0.02
 """Seconds between two pieces of an endless answer."""

@@ -27,6 +27,7 @@ def test_every_change_is_one_line_with_job_file_state_and_duration(workspace: Wo
     assert re.search(r"rendered \(\d+\.\d s\)$", rendered)
 
 
+@pytest.mark.slow
 def test_json_is_also_written_to_a_file_and_prompts_are_logged_on_request(workspace: Workspace) -> None:
     workspace.set("logging", format="json", file="sorawatch.log", prompts=True, level="warning")
     workspace.drop("beach.jpg", "slow waves at dusk")
@@ -41,6 +42,7 @@ def test_json_is_also_written_to_a_file_and_prompts_are_logged_on_request(worksp
     assert "seconds" in refused["why"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_the_line_to_write_instead_is_for_the_error_text_alone(workspace: Workspace, log_format: str) -> None:
     workspace.set("logging", format=log_format)
@@ -69,6 +71,7 @@ def test_an_unknown_status_is_logged_once(workspace: Workspace, caplog: pytest.L
     assert caplog.text.count("warming_up_the_oven") == 1
 
 
+@pytest.mark.slow
 def test_a_name_with_a_line_break_is_logged_on_one_line(workspace: Workspace) -> None:
     workspace.drop("be\nach.jpg", "slow waves at dusk")
     output = [line for line in workspace.program("run", "--once").splitlines() if "ach.jpg" in line]

@@ -48,6 +48,7 @@ def test_a_text_goes_soon_after_its_pair_was_taken_elsewhere(failed: Workspace) 
         wait_until(lambda: not (failed.errors / "beach.error.txt").exists())
 
 
+@pytest.mark.slow
 def test_pictures_of_one_stem_keep_their_names(workspace: Workspace) -> None:
     save(workspace.inbox, flat((200, 80, 40), size=(1280, 720)), "beach.png")
     workspace.drop("beach.jpg")
@@ -81,6 +82,7 @@ def test_a_retry_takes_the_sidecar_that_was_written_since(workspace: Workspace) 
     assert {*workspace.files("processed")} == {"beach.jpg", "beach.yaml"}
 
 
+@pytest.mark.slow
 def test_pictures_of_one_stem_are_retried_with_the_sidecars_that_were_written_for_them(workspace: Workspace) -> None:
     save(workspace.inbox, flat((200, 80, 40), size=(1280, 720)), "beach.png")
     workspace.drop("beach.jpg")
@@ -93,6 +95,7 @@ def test_pictures_of_one_stem_are_retried_with_the_sidecars_that_were_written_fo
     assert [name for name in workspace.files("errors") if name.endswith(".txt")] == []
 
 
+@pytest.mark.slow
 def test_a_text_that_is_moved_back_along_with_its_pair_goes_too(failed: Workspace) -> None:
     move_back(failed, "beach.jpg", "beach.yaml", "beach.error.txt")
     (failed.inbox / "beach.yaml").write_text("prompt: waves\n")

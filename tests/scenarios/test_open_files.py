@@ -56,6 +56,7 @@ def test_half_a_prompt_is_not_ordered(workspace: Workspace) -> None:
     assert prompts(workspace) == ["Gentle waves, leaves swaying"]
 
 
+@pytest.mark.slow
 def test_half_a_picture_is_not_called_damaged(workspace: Workspace) -> None:
     whole = picture(workspace.root / "original.jpg", size=(1600, 1000)).read_bytes()
     with watching(workspace):
@@ -69,6 +70,7 @@ def test_half_a_picture_is_not_called_damaged(workspace: Workspace) -> None:
     assert (workspace.processed / "beach.jpg").read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_half_written_defaults_of_a_folder_are_not_ordered_by(workspace: Workspace) -> None:
     with watching(workspace):
         with writing(workspace.inbox / "sub" / "_defaults.yaml", b"prompt: Gentle waves") as writer:
@@ -80,6 +82,7 @@ def test_half_written_defaults_of_a_folder_are_not_ordered_by(workspace: Workspa
     assert (video.prompt, video.seconds) == ("Gentle waves, leaves swaying", "4")
 
 
+@pytest.mark.slow
 def test_a_file_that_is_renamed_stays_open(workspace: Workspace) -> None:
     workspace.drop(prompt="")
     with watching(workspace):
@@ -91,6 +94,7 @@ def test_a_file_that_is_renamed_stays_open(workspace: Workspace) -> None:
     assert prompts(workspace) == ["Gentle waves, leaves swaying"]
 
 
+@pytest.mark.slow
 def test_a_file_whose_folder_is_renamed_stays_open(workspace: Workspace) -> None:
     with watching(workspace):
         with writing(workspace.inbox / "new folder" / "beach.yaml", b"prompt: Gentle waves") as writer:
@@ -104,6 +108,7 @@ def test_a_file_whose_folder_is_renamed_stays_open(workspace: Workspace) -> None
     assert prompts(workspace) == ["Gentle waves, leaves swaying"]
 
 
+@pytest.mark.slow
 def test_a_complete_file_that_replaces_an_open_one_is_ordered(workspace: Workspace) -> None:
     with watching(workspace):
         workspace.drop(prompt="")
@@ -115,6 +120,7 @@ def test_a_complete_file_that_replaces_an_open_one_is_ordered(workspace: Workspa
     assert prompts(workspace) == ["Leaves swaying"]
 
 
+@pytest.mark.slow
 def test_dates_permissions_and_links_do_not_open_a_file(workspace: Workspace) -> None:
     """None of these is a write."""
     workspace.set("watch", settle_seconds=1)
@@ -130,6 +136,7 @@ def test_dates_permissions_and_links_do_not_open_a_file(workspace: Workspace) ->
     assert workspace.simulator.ledger().creates == 2
 
 
+@pytest.mark.slow
 def test_with_once_it_waits_for_the_writer(workspace: Workspace) -> None:
     workspace.set("watch", settle_seconds=2)
     workspace.drop(prompt="")

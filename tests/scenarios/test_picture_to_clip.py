@@ -107,6 +107,7 @@ def test_deleting_a_picture_before_it_is_submitted_cancels_it(workspace: Workspa
     assert workspace.simulator.ledger().creates == 1
 
 
+@pytest.mark.slow
 def test_a_command_ignores_the_claims_of_a_killed_daemon(workspace: Workspace) -> None:
     (workspace.inbox / "PAUSE").touch()
     workspace.drop("beach.jpg")
@@ -133,6 +134,7 @@ def test_nothing_is_bought_while_a_file_named_pause_is_there(workspace: Workspac
         workspace.wait_for_clips(1)
 
 
+@pytest.mark.slow
 def test_the_sidecar_of_a_picture_named_pause_stops_nothing(workspace: Workspace) -> None:
     picture(workspace.inbox / "pause.jpg")
     (workspace.inbox / "pause.txt").write_text("waves pause, then go on")
@@ -208,6 +210,7 @@ def test_the_same_order_under_two_names_at_once_is_bought_once(workspace: Worksp
     assert len(workspace.files("errors")) == 3
 
 
+@pytest.mark.slow
 def test_duplicates_can_be_allowed(workspace: Workspace) -> None:
     workspace.set("duplicates", value="allow")
     original = workspace.drop("a.jpg", "waves").read_bytes()
@@ -254,6 +257,7 @@ def test_moderation_is_final(workspace: Workspace) -> None:
     assert workspace.simulator.ledger().creates == 1
 
 
+@pytest.mark.slow
 def test_identical_prompts_for_different_pictures_all_arrive(workspace: Workspace) -> None:
     for number in range(6):
         workspace.drop(f"{number}.jpg", "the same words for all")

@@ -75,6 +75,7 @@ def test_a_stopping_daemon_leaves_no_worker_and_rejects_no_picture(
     assert set(workspace.files("inbox")) == {"endless.jpg", "endless.yaml"}
 
 
+@pytest.mark.slow
 def test_every_kind_of_picture_becomes_a_clip(workspace: Workspace) -> None:
     from pillow_heif import register_heif_opener
 
@@ -88,6 +89,7 @@ def test_every_kind_of_picture_becomes_a_clip(workspace: Workspace) -> None:
     assert set(workspace.files("outbox")) == {name.rpartition(".")[0] + ".mp4" for name in names}
 
 
+@pytest.mark.slow
 def test_another_focus_is_another_order(workspace: Workspace) -> None:
     for focus in ([0, 0.5], [1, 0.5], [0, 0.5]):
         workspace.drop("wide.png", "waves", focus=focus, seconds=4)

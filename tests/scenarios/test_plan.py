@@ -87,6 +87,7 @@ def test_it_is_what_a_run_then_does(workspace: Workspace) -> None:
     assert (pictures - {"anna/1.jpg", "anna/2.jpg"}, len(pictures)) == ({"dear.jpg"}, 2)
 
 
+@pytest.mark.slow
 def test_while_a_daemon_runs(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
     workspace.set("video", seconds=4)

@@ -64,14 +64,14 @@ class Server:
         self.root, self.url = root, f"{root}/v1"
 
     def videos(self) -> list[dict[str, Any]]:
-        videos: list[dict[str, Any]] = requests.get(f"{self.root}/ledger", timeout=10).json()["videos"]
+        videos: list[dict[str, Any]] = requests.get(f"{self.root}/ledger", timeout=100).json()["videos"]
         return videos
 
     def inject(self, fault: dict[str, Any]) -> None:
-        requests.post(f"{self.root}/faults", json=fault, timeout=10).raise_for_status()
+        requests.post(f"{self.root}/faults", json=fault, timeout=100).raise_for_status()
 
     def clear_faults(self) -> None:
-        requests.delete(f"{self.root}/faults", timeout=10).raise_for_status()
+        requests.delete(f"{self.root}/faults", timeout=100).raise_for_status()
 
 
 class Promises(RuleBasedStateMachine):
@@ -357,5 +357,11 @@ def test_the_promises_hold(server: Server) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+def test_the_promises_hold_in_many_runs(server: Server) -> None:
+    _drive(server, examples=6, steps=15)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1200)
 def test_the_promises_hold_for_long(server: Server) -> None:
-    _drive(server, examples=20, steps=20)
+    _drive(server, examples=40, steps=20)

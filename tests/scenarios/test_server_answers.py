@@ -20,6 +20,7 @@ from sorawatch.core.job import Charged, Job
 from sorawatch.simulator import Fault
 from tests.support import server_answers as rows
 from tests.support import texts
+from tests.support.sampling import sampled
 from tests.support.server_answers import Row
 from tests.support.workspace import Workspace, wait_until
 
@@ -35,10 +36,10 @@ LATE = 0.5
 
 
 def each(answers: Iterable[Row]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("row", answers, ids=lambda row: row.name)
+    return pytest.mark.parametrize("row", sampled(answers, 4), ids=lambda row: row.name)
 
 
-def drained(workspace: Workspace, seconds: float = 15) -> bool:
+def drained(workspace: Workspace, seconds: float = 250) -> bool:
     """As `Workspace.run_once`, but fail after so many seconds, because a pause may not end."""
     loaded = config.load(workspace.write_config(), {})
     late = threading.Event()
@@ -138,7 +139,7 @@ def bought_apart(workspace: Workspace, answers: list[Row], kind: str, **options:
     for number, row in enumerate(answers):
         workspace.drop(f"{number}.jpg", f"picture {number};", model=f"m{number}", size="320x180")
         workspace.simulator.inject(row.fault(kind, "create", prompt=f"picture {number};", **options))
-    drained(workspace, 30)
+    drained(workspace)
     jobs = latest(workspace)
     return {row.name: jobs[f"{number}.jpg"] for number, row in enumerate(answers)}
 
@@ -274,7 +275,7 @@ def test_a_moderation_refusal_at_the_submit_is_reported_as_such(workspace: Works
 def paused(workspace: Workspace) -> str:
     """The texts after submissions are paused. Asserts that nothing was bought, failed or moved."""
     with workspace.running():
-        wait_until(lambda: workspace.status().pauses, 8, lambda: told_of(workspace))
+        wait_until(lambda: workspace.status().pauses, told=lambda: told_of(workspace))
         text = told_of(workspace)
         assert texts.NOTHING_IS_SUBMITTED in workspace.told() or "paused" in workspace.told()
     assert workspace.files("errors") == {}
@@ -315,8 +316,8 @@ def test_an_unavailable_model_stops_only_its_own_orders(apart: Workspace) -> Non
         apart.simulator.inject(row.fault("answer_before", "create", prompt=f"picture {number};"))
     apart.drop("other.jpg", "another picture", model=f"m{len(rows.MODEL)}", size="320x180")
     with apart.running():
-        wait_until(lambda: apart.counts() == {"ready": len(rows.MODEL), "done": 1}, 10, apart.told)
-        wait_until(lambda: len(apart.status().pauses) == len(rows.MODEL), 10, apart.told)
+        wait_until(lambda: apart.counts() == {"ready": len(rows.MODEL), "done": 1}, told=apart.told)
+        wait_until(lambda: len(apart.status().pauses) == len(rows.MODEL), told=apart.told)
         pauses = [pause.model for pause in apart.status().pauses]
         text = told_of(apart)
     assert sorted(pauses) == sorted(sold(len(rows.MODEL)))
@@ -343,7 +344,7 @@ def test_a_job_that_moderation_ended_is_not_ordered_again(workspace: Workspace) 
         workspace.simulator.inject(
             Fault("generation_fails", prompt=f"picture {number:02}", code=code, message=message, times=None)
         )
-    assert not drained(workspace, 30)
+    assert not drained(workspace)
     bought = [video.prompt for video in workspace.simulator.ledger().videos]
     assert [names[int(prompt[-2:])] for prompt in bought if bought.count(prompt) > 1] == []
     assert workspace.counts() == {"failed": len(names)}
@@ -357,7 +358,7 @@ def polled(workspace: Workspace, faults: dict[str, Fault]) -> dict[str, Job]:
     for number, fault in enumerate(faults.values()):
         workspace.drop(f"{number}.jpg", f"picture {number};", seconds=4)
         workspace.simulator.inject(replace(fault, prompt=f"picture {number};"))
-    drained(workspace, 30)
+    drained(workspace)
     jobs = latest(workspace)
     assert workspace.simulator.ledger().creates == len(faults)
     return {name: jobs[f"{number}.jpg"] for number, name in enumerate(faults)}
@@ -397,7 +398,13 @@ def test_a_job_whose_polls_stay_unreadable_is_held(workspace: Workspace) -> None
 
 @pytest.mark.parametrize(
     "row",
-    [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
+    sampled(
+        [
+            Row("404", 404, {"detail": "Video not found"}),
+            Row("400", 400, rows.new_api("task_not_exist", "task_not_exist")),
+        ],
+        2,
+    ),
     ids=lambda row: row.name,
 )
 def test_a_temporarily_unknown_video_is_delivered(beach: Workspace, row: Row) -> None:
@@ -408,7 +415,13 @@ def test_a_temporarily_unknown_video_is_delivered(beach: Workspace, row: Row) ->
 
 @pytest.mark.parametrize(
     "row",
-    [Row("404", 404, {"detail": "Video not found"}), Row("400", 400, rows.new_api("task_not_exist", "task_not_exist"))],
+    sampled(
+        [
+            Row("404", 404, {"detail": "Video not found"}),
+            Row("400", 400, rows.new_api("task_not_exist", "task_not_exist")),
+        ],
+        2,
+    ),
     ids=lambda row: row.name,
 )
 def test_a_permanently_unknown_paid_video_is_not_bought_again(beach: Workspace, row: Row) -> None:
@@ -425,7 +438,7 @@ def test_a_permanently_unknown_paid_video_is_not_bought_again(beach: Workspace, 
 # What a list proves
 
 
-@pytest.mark.parametrize("faults", rows.NO_PROOF.values(), ids=rows.NO_PROOF)
+@pytest.mark.parametrize("faults", sampled(rows.NO_PROOF.values(), 2), ids=rows.NO_PROOF)
 def test_a_list_that_proves_nothing_orders_nothing_again(beach: Workspace, faults: list[Fault]) -> None:
     beach.set("api", timeout_seconds=LATE)
     beach.simulator.inject(Fault("answer_after", on="create", status=504, shape="html", times=None), *faults)
@@ -503,7 +516,7 @@ HIDING = {
 }
 
 
-@pytest.mark.parametrize("fault", HIDING.values(), ids=HIDING)
+@pytest.mark.parametrize("fault", sampled(HIDING.values(), 2), ids=HIDING)
 def test_a_list_that_hides_accepted_orders_buys_nothing_after_a_restart(workspace: Workspace, fault: Fault) -> None:
     delivered_before(workspace)
     hidden = [Fault("list_hidden", word="beach", times=None)] if fault.kind == "list_without_has_more" else []
@@ -544,7 +557,7 @@ ARRIVES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("fault", ARRIVES.values(), ids=ARRIVES)
+@pytest.mark.parametrize("fault", sampled(ARRIVES.values(), 4), ids=ARRIVES)
 def test_a_clip_is_delivered_whatever_the_server_answers_meanwhile(beach: Workspace, fault: Fault) -> None:
     beach.simulator.inject(fault)
     assert drained(beach)
@@ -580,7 +593,7 @@ def test_a_clip_that_can_never_be_downloaded_is_held(beach: Workspace, status: i
 
 def test_a_paid_video_that_a_restarted_server_lost_is_not_bought_again(tmp_path: Path) -> None:
     quick = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
-    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"))) as before:
+    with simulator.running(simulator.SimulatorSettings(generation_seconds=float("inf"), frames_per_second=1)) as before:
         port = int(before.root.rpartition(":")[2])
         workspace = Workspace(tmp_path, before)
         workspace.drop("beach.jpg")

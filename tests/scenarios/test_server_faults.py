@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 from sorawatch import simulator
 from sorawatch.simulator import Fault
 from tests.support import texts
+from tests.support.sampling import nightly
 from tests.support.workspace import Workspace, wait_until
 
 
-def slow(*values: object) -> Any:
-    """A slow case. A quick case covers the same kind of answer, and `test_answers` covers how each one is read."""
-    return pytest.param(*values, marks=pytest.mark.slow)
+def rare(*values: object) -> Any:
+    """A case for the night. Another covers the same kind of answer, and `test_video_responses` how each one is read."""
+    return nightly(values)
 
 
 def delivered(workspace: Workspace, creates: int = 1) -> None:
@@ -36,10 +38,10 @@ def beach(workspace: Workspace) -> Workspace:
     "fault",
     [
         Fault("answer_before", on="create", status=503, shape="error_text", message="overloaded", times=3),
-        slow(Fault("answer_before", on="create", status=503, retry_after="0")),
-        slow(Fault("answer_before", on="create", status=529, message="The queue is full")),
+        rare(Fault("answer_before", on="create", status=503, retry_after="0")),
+        rare(Fault("answer_before", on="create", status=529, message="The queue is full")),
         Fault("answer_before", on="create", status=429, message="Rate limit reached", times=3),
-        slow(Fault("answer_before", on="create", status=429, retry_after_ms=20)),
+        rare(Fault("answer_before", on="create", status=429, retry_after_ms=20)),
         Fault("answer_before", on="create", status=429, message="too many running tasks"),
     ],
     ids=lambda fault: f"{fault.status}-{fault.shape}-{fault.message[:12]}",
@@ -53,16 +55,16 @@ def test_a_temporarily_refused_submit_is_sent_again(beach: Workspace, fault: Fau
     "fault",
     [
         Fault("lost_after", on="create"),
-        slow(Fault("answer_after", on="create", status=502, shape="html")),
+        rare(Fault("answer_after", on="create", status=502, shape="html")),
         Fault("answer_after", on="create", status=504, shape="html"),
-        slow(Fault("answer_after", on="create", status=504, shape="openai")),
-        slow(Fault("answer_after", on="create", status=500, shape="code_message")),
+        rare(Fault("answer_after", on="create", status=504, shape="openai")),
+        rare(Fault("answer_after", on="create", status=500, shape="code_message")),
         Fault("answer_after", on="create", status=503),
-        slow(Fault("answer_after", on="create", status=307, shape="empty")),
-        slow(Fault("answer_after", on="create", status=200, shape="openai")),
+        rare(Fault("answer_after", on="create", status=307, shape="empty")),
+        rare(Fault("answer_after", on="create", status=200, shape="openai")),
         Fault("answer_after", on="create", status=200, shape="html"),
-        slow(Fault("answer_after", on="create", status=200, shape="unparsable")),
-        slow(Fault("answer_after", on="create", status=200, shape="empty")),
+        rare(Fault("answer_after", on="create", status=200, shape="unparsable")),
+        rare(Fault("answer_after", on="create", status=200, shape="empty")),
     ],
     ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.shape}",
 )
@@ -138,6 +140,7 @@ def test_a_wrongly_adopted_video_can_be_replaced(beach: Workspace) -> None:
     delivered(beach)
 
 
+@pytest.mark.slow
 def test_a_wrongly_adopted_video_can_be_replaced_at_once(beach: Workspace) -> None:
     beach.set("retries", attempts=1000)
     beach.simulator.inject(
@@ -199,6 +202,7 @@ def test_a_list_with_longer_model_names_shows_lost_orders(beach: Workspace, word
     delivered(beach)
 
 
+@pytest.mark.slow
 def test_a_lost_order_that_is_listed_under_another_model_is_not_bought_again(beach: Workspace) -> None:
     beach.set("api", timeout_seconds=0.5)
     beach.simulator.inject(Fault("lost_after", on="create"), Fault("model_other", word="deployment-7", times=None))
@@ -219,6 +223,7 @@ def test_a_list_that_does_not_show_what_the_server_has_proves_nothing(workspace:
     assert workspace.simulator.ledger().creates == 2
 
 
+@pytest.mark.slow
 def test_a_list_that_is_always_empty_proves_nothing(beach: Workspace) -> None:
     beach.set("api", timeout_seconds=0.5)
     beach.simulator.inject(Fault("lost_after", on="create", times=None), Fault("list_empty", on="list", times=None))
@@ -243,8 +248,8 @@ def test_two_lost_answers_with_the_same_prompt_are_not_matched_by_guess(workspac
     [
         (Fault("answer_before", on="create", status=400, code="sentinel_block", message="blocked"), "moderation"),
         (Fault("answer_before", on="create", status=400, message="Inpaint image must match the requested width and height"), "size"),
-        slow(Fault("answer_before", on="create", status=422, shape="detail_list", message="bad field"), "bad field"),
-        slow(Fault("answer_before", on="create", status=400, shape="code_message", message="no such thing"), "no such thing"),
+        rare(Fault("answer_before", on="create", status=422, shape="detail_list", message="bad field"), "bad field"),
+        rare(Fault("answer_before", on="create", status=400, shape="code_message", message="no such thing"), "no such thing"),
         (Fault("answer_before", on="create", status=200, shape="code_message", code=400, message="too rude"), "too rude"),
     ],
     ids=lambda value: getattr(value, "shape", None),
@@ -262,16 +267,16 @@ def test_a_permanent_refusal_goes_to_errors_uncharged(beach: Workspace, fault: F
     ("fault", "words"),
     [
         (Fault("answer_before", on="create", status=401, times=None), "refuses the API key"),
-        slow(Fault("answer_before", on="create", status=403, message="Forbidden", times=None), texts.ORDER_REFUSED),
-        slow(Fault("answer_before", on="create", status=400, message="No connected db.", times=None), "refuses the API key"),
-        slow(Fault("answer_before", on="create", status=400, message="Your credit balance is too low", times=None), "no credit left"),
-        (Fault("answer_before", on="create", status=422, shape="detail_list", message="Field required", times=None), "Field required"),
-        (Fault("answer_before", on="create", status=402, times=None), "no credit left"),
-        slow(Fault("answer_before", on="create", status=403, code="insufficient_user_quota", times=None), "no credit left"),
-        slow(Fault("answer_before", on="create", status=429, code="insufficient_quota", times=None), "no credit left"),
+        rare(Fault("answer_before", on="create", status=403, message="Forbidden", times=None), texts.ORDER_REFUSED),
+        rare(Fault("answer_before", on="create", status=400, message="No connected db.", times=None), "refuses the API key"),
+        rare(Fault("answer_before", on="create", status=400, message="Your credit balance is too low", times=None), "no credit left"),
+        pytest.param(Fault("answer_before", on="create", status=422, shape="detail_list", message="Field required", times=None), "Field required", marks=pytest.mark.slow),
+        pytest.param(Fault("answer_before", on="create", status=402, times=None), "no credit left", marks=pytest.mark.slow),
+        rare(Fault("answer_before", on="create", status=403, code="insufficient_user_quota", times=None), "no credit left"),
+        rare(Fault("answer_before", on="create", status=429, code="insufficient_quota", times=None), "no credit left"),
         (Fault("answer_before", on="create", status=404, code="model_not_found", message="The model does not exist", times=None), "video.model"),
-        slow(Fault("answer_before", on="create", status=400, code="model_not_found", message="sora-2 was retired", times=None), "It offers: sora-2, sora-2-pro."),
-        slow(Fault("answer_before", on="create", status=503, message="no available channel for model sora-2", times=None), "video.model"),
+        rare(Fault("answer_before", on="create", status=400, code="model_not_found", message="sora-2 was retired", times=None), "It offers: sora-2, sora-2-pro."),
+        rare(Fault("answer_before", on="create", status=503, message="no available channel for model sora-2", times=None), "video.model"),
     ],
     ids=["401", "403", "no db", "low", "422", "402", "403-quota", "429-quota", "404-model", "400-model", "503-channel"],
 )  # fmt: skip
@@ -292,43 +297,59 @@ def test_a_general_problem_fails_no_job(workspace: Workspace, fault: Fault, word
     assert ledger.rejected <= 8
 
 
-@pytest.mark.parametrize("word", ["SUCCEEDED", slow("success"), slow("Completed"), slow("complete")])
+@pytest.mark.parametrize("word", ["SUCCEEDED", rare("success"), rare("Completed"), rare("complete")])
 def test_words_for_a_finished_video(beach: Workspace, word: str) -> None:
     beach.simulator.inject(Fault("status_word", on="retrieve", when="completed", word=word, times=None))
     delivered(beach)
 
 
+MEANWHILE = [
+    Fault("status_word", on="retrieve", word="pending", times=2),
+    Fault("status_word", on="retrieve", word="warming_up_the_oven", times=2),
+    Fault("status_word", on="create", word="submitted"),
+    Fault("progress_missing", times=None),
+    Fault("progress_text", times=None),
+    Fault("progress_stuck", times=None),
+    Fault("progress_back", times=None),
+    Fault("other_id", times=None),
+    Fault("long_id"),
+    Fault("answer_before", on="retrieve", status=500, times=2),
+    Fault("answer_before", on="retrieve", status=502, shape="html", times=4),
+    Fault("answer_before", on="retrieve", status=404, shape="html", times=2),
+    Fault("answer_before", on="retrieve", status=200, shape="html", times=2),
+    Fault("answer_before", on="retrieve", status=401, times=2),
+    Fault("lost_before", on="retrieve", times=4),
+    Fault("answer_before", on="content", status=404, shape="detail_text", times=2),
+    Fault("answer_before", on="content", status=400, message="Video is not ready yet", times=2),
+    Fault("answer_before", on="content", status=502, shape="html", times=4),
+    Fault("answer_before", on="content", status=200, shape="openai", times=2),
+    Fault("gzip", times=None),
+    Fault("cut", times=2),
+    Fault("truncated", times=2),
+    Fault("half_zero", times=2),
+    Fault("html_as_mp4", times=2),
+    Fault("json_as_mp4", times=2),
+    Fault("range_ignored", times=None),
+    Fault("redirect", times=None),
+]
+"""What a server may answer while a clip is made and fetched."""
+
+
+def test_paid_clips_are_delivered_whatever_the_server_answers_meanwhile(workspace: Workspace) -> None:
+    workspace.set("limits", in_flight=len(MEANWHILE))
+    for number, fault in enumerate(MEANWHILE):
+        workspace.drop(f"{number:02}.jpg", f"picture {number:02}", seconds=4)
+        workspace.simulator.inject(replace(fault, prompt=f"picture {number:02}"))
+    assert workspace.run_once(), workspace.told()
+    assert [*sorted(workspace.files("outbox"))] == [f"{number:02}.mp4" for number in range(len(MEANWHILE))]
+    assert len(workspace.files("processed")) == 2 * len(MEANWHILE)
+    assert workspace.simulator.ledger().creates == len(MEANWHILE)
+
+
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "fault",
-    [
-        slow(Fault("status_word", on="retrieve", word="pending", times=2)),
-        Fault("status_word", on="retrieve", word="warming_up_the_oven", times=2),
-        slow(Fault("status_word", on="create", word="submitted")),
-        Fault("progress_missing", times=None),
-        slow(Fault("progress_text", times=None)),
-        slow(Fault("progress_stuck", times=None)),
-        slow(Fault("progress_back", times=None)),
-        Fault("other_id", times=None),
-        slow(Fault("long_id")),
-        Fault("answer_before", on="retrieve", status=500, times=2),
-        slow(Fault("answer_before", on="retrieve", status=502, shape="html", times=4)),
-        slow(Fault("answer_before", on="retrieve", status=404, shape="html", times=2)),
-        slow(Fault("answer_before", on="retrieve", status=200, shape="html", times=2)),
-        slow(Fault("answer_before", on="retrieve", status=401, times=2)),
-        Fault("lost_before", on="retrieve", times=4),
-        Fault("answer_before", on="content", status=404, shape="detail_text", times=2),
-        slow(Fault("answer_before", on="content", status=400, message="Video is not ready yet", times=2)),
-        slow(Fault("answer_before", on="content", status=502, shape="html", times=4)),
-        slow(Fault("answer_before", on="content", status=200, shape="openai", times=2)),
-        slow(Fault("gzip", times=None)),
-        Fault("cut", times=2),
-        slow(Fault("truncated", times=2)),
-        slow(Fault("half_zero", times=2)),
-        Fault("html_as_mp4", times=2),
-        slow(Fault("json_as_mp4", times=2)),
-        slow(Fault("range_ignored", times=None)),
-        Fault("redirect", times=None),
-    ],
+    MEANWHILE,
     ids=lambda fault: "-".join(str(part) for part in (fault.kind, fault.on, fault.status, fault.shape, fault.word)),
 )
 def test_a_paid_clip_is_delivered_whatever_the_server_answers_meanwhile(beach: Workspace, fault: Fault) -> None:
@@ -343,7 +364,7 @@ def test_the_key_does_not_follow_a_redirect_to_another_host(beach: Workspace) ->
     assert "authorization" not in headers
 
 
-@pytest.mark.parametrize("status", [200, slow(404), 500])
+@pytest.mark.parametrize("status", [200, rare(404), 500])
 def test_a_failed_generation_is_recognized_with_any_http_status(beach: Workspace, status: int) -> None:
     beach.set("retries", failed_generations=0)
     beach.simulator.inject(Fault("generation_fails", message="The oven went out"))
@@ -377,6 +398,7 @@ def test_a_clip_that_stays_broken_is_held_and_not_bought_again(beach: Workspace)
     delivered(beach)
 
 
+@pytest.mark.slow
 def test_the_daemon_waits_for_an_unreachable_server(tmp_path: Path) -> None:
     with simulator.running(simulator.SimulatorSettings(frames_per_second=1)) as gone:
         port = int(gone.root.rpartition(":")[2])

@@ -78,6 +78,7 @@ def test_a_wait_requested_by_the_server_is_respected_and_shown(workspace: Worksp
         wait_until(lambda: len(workspace.files("outbox")) == 2)
 
 
+@pytest.mark.slow
 def test_rate_limit_headers_of_an_accepted_order_are_respected_and_shown(workspace: Workspace) -> None:
     workspace.simulator.inject(Fault("used_up", seconds=90))
     workspace.set("limits", in_flight=1)
@@ -97,6 +98,7 @@ def replaced(path: Path, text: str) -> None:
     path.with_name("new").rename(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [Path.write_text, replaced], ids=["written", "replaced"])
 @pytest.mark.parametrize("found", ["sk-wrong", ""], ids=["wrong", "empty"])
 def test_a_corrected_key_is_used_at_once(workspace: Workspace, change: Callable[[Path, str], None], found: str) -> None:
@@ -127,6 +129,7 @@ def test_paid_videos_are_finished_during_a_pause(stalled_workspace: Workspace) -
         assert list(workspace.files("outbox")) == ["paid.mp4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [

@@ -50,6 +50,7 @@ def test_a_video_that_is_unknown_under_another_key_is_held_for_that(workspace: W
     assert not workspace.files("errors")
 
 
+@pytest.mark.slow
 def test_a_clip_that_is_unknown_under_another_key_is_held_for_that(workspace: Workspace) -> None:
     workspace.simulator.inject(
         Fault("answer_before", on="content", status=404, times=1, message="No such video"),

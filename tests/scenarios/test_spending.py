@@ -56,6 +56,7 @@ def error(workspace: Workspace, name: str) -> str:
     return (workspace.errors / name).read_text()
 
 
+@pytest.mark.slow
 def test_at_the_daily_cap_it_pauses_logs_once_and_continues_on_the_next_day(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_folder_at_its_cap_stops_no_other_and_continues_after_its_limits_are_r
     assert workspace.simulator.ledger().creates == 6
 
 
+@pytest.mark.slow
 def test_the_budget_of_a_folder_is_part_of_the_total(workspace: Workspace) -> None:
     limit(workspace, "cats", "usd_per_month: 100")
     workspace.set("limits", usd_per_month=0.8)
@@ -124,6 +126,7 @@ def test_the_budget_of_a_folder_is_part_of_the_total(workspace: Workspace) -> No
     assert "month: $0.80 spent, $0.00 reserved, $0.00 left of $0.80, 2 clips" in workspace.told()
 
 
+@pytest.mark.slow
 def test_a_folder_has_its_own_in_flight_limit(workspace: Workspace) -> None:
     workspace.simulator.inject(Fault("generation_hangs", prompt="slow", times=None))
     limit(workspace, "cats", "in_flight: 1")
@@ -198,6 +201,7 @@ def test_an_unknown_price_below_a_folder_cap_is_refused_with_the_line_to_add(wor
     assert workspace.simulator.ledger().creates == 0
 
 
+@pytest.mark.slow
 def test_a_price_per_clip_applies_to_any_length(workspace: Workspace) -> None:
     workspace.set("models", **{"sora-2": {"usd_per_video": 0.5}})
     workspace.set("limits", usd_per_day=1.1)

@@ -43,8 +43,8 @@ def test_uploads_end_and_are_recorded_and_no_more_begin(stalled_workspace: Works
 @pytest.mark.slow
 def test_a_second_signal_stops_at_once_and_buys_nothing_twice(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
-    workspace.set("api", timeout_seconds=60)
-    workspace.simulator.inject(Fault("delay_after", on="create", seconds=30))
+    workspace.set("api", timeout_seconds=600)
+    workspace.simulator.inject(Fault("delay_after", on="create", seconds=600))
     workspace.drop()
     with listening(str(workspace.root / "notify")) as heard:
         daemon = workspace.spawn("run", env={"NOTIFY_SOCKET": heard.address})
@@ -52,7 +52,7 @@ def test_a_second_signal_stops_at_once_and_buys_nothing_twice(stalled_workspace:
         daemon.terminate()
         heard.wait_for("EXTEND_TIMEOUT_USEC", "30000000")
         daemon.send_signal(signal.SIGTERM)
-        daemon.communicate(timeout=10)
+        daemon.communicate(timeout=100)
     assert daemon.returncode == 130
     with workspace.running():
         wait_until(lambda: workspace.counts() == {"rendering": 1})

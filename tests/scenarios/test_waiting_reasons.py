@@ -9,6 +9,7 @@ import pytest
 
 from sorawatch.core.job import State
 from sorawatch.simulator import Fault
+from tests.support.sampling import sampled
 from tests.support.workspace import Workspace, wait_until
 
 NOSUCH = {"nosuch-1": {"sizes": ["1280x720", "720x1280"], "seconds": [8], "usd_per_second": 0.1}}
@@ -61,15 +62,21 @@ def test_full_places_are_named_for_all_and_those_of_a_folder_for_its_own(stalled
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [
-        ("limits: {usd_per_day: 1}", "limits.usd_per_day in cats/_defaults.yaml of $1.00 is reached: $0.80 spent"),
-        ("limits: {usd_per_month: 1}", "limits.usd_per_month in cats/_defaults.yaml of $1.00 is reached: $0.80 spent"),
-        ("limits: {usd_per_day: 0}", "limits.usd_per_day in cats/_defaults.yaml is $0.00"),
-        (
-            "limits: {submits_per_minute: 0.1}",
-            "limits.submits_per_minute in cats/_defaults.yaml: the pace is 0.1 submits a minute; it goes on by itself at",
-        ),
-    ],
+    sampled(
+        [
+            ("limits: {usd_per_day: 1}", "limits.usd_per_day in cats/_defaults.yaml of $1.00 is reached: $0.80 spent"),
+            (
+                "limits: {usd_per_month: 1}",
+                "limits.usd_per_month in cats/_defaults.yaml of $1.00 is reached: $0.80 spent",
+            ),
+            ("limits: {usd_per_day: 0}", "limits.usd_per_day in cats/_defaults.yaml is $0.00"),
+            (
+                "limits: {submits_per_minute: 0.1}",
+                "limits.submits_per_minute in cats/_defaults.yaml: the pace is 0.1 submits a minute; it goes on by itself at",
+            ),
+        ],
+        3,
+    ),
 )
 def test_a_limit_of_a_folder_is_named(stalled_workspace: Workspace, text: str, words: str) -> None:
     workspace = stalled_workspace
@@ -214,6 +221,7 @@ def test_an_unknown_price_is_said_to_be_unknown(stalled_workspace: Workspace) ->
         assert "  unknown  b.jpg" in workspace.told()
 
 
+@pytest.mark.slow
 def test_prices_are_those_by_which_the_daemon_counts(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
     workspace.cli("pause", status=2)
@@ -228,6 +236,7 @@ def test_prices_are_those_by_which_the_daemon_counts(stalled_workspace: Workspac
         wait_until(lambda: "1 order ready, $4.00\n" in workspace.told(), told=workspace.told)
 
 
+@pytest.mark.slow
 def test_a_clip_is_promised_only_once_renders_are_learned(stalled_workspace: Workspace) -> None:
     workspace = stalled_workspace
     workspace.set("limits", in_flight=1)

@@ -19,7 +19,7 @@ import requests
 
 from sorawatch.simulator import Fault, SimulatorSettings, running, serve
 from sorawatch.simulator.clip_encoder import ClipKey
-from sorawatch.simulator.renderer import Renderer
+from sorawatch.simulator.renderer import ClipCache, Renderer
 from tests.support.simulator_client import Start
 
 
@@ -81,7 +81,7 @@ def test_serving_in_the_foreground_ends_with_an_interrupt() -> None:
                 continue
             break
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=20)[0] == "ended\n"
+        assert process.communicate(timeout=60)[0] == "ended\n"
     assert process.returncode == 0
 
 
@@ -117,7 +117,7 @@ def test_clips_beyond_the_cache_are_dropped_and_rendered_anew_alike(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     async def rendered() -> None:
-        with closing(Renderer(cache_bytes=1)) as renderer:
+        with closing(Renderer(ClipCache(1))) as renderer:
             keys = []
             for shade in (0, 1):
                 reference = picture(64, 48, shade=shade)

@@ -19,7 +19,7 @@ from tests.support.daemon_process import Promises, Running, daemon, pauses, reas
 from tests.support.postgres import PASSWORD, Cluster, program, running_cluster
 from tests.support.workspace import Workspace, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("postgres")]
 
 ORDERS = 6
 

@@ -8,11 +8,12 @@ from sorawatch.simulator import Fault
 from tests.support import texts
 from tests.support.daemon_process import Promises, attempts, daemon, drained, ended, pauses, reasons, start
 from tests.support.disks import Disk, Disks
+from tests.support.sampling import sampled
 from tests.support.workspace import Workspace, wait_until
 
 pytestmark = pytest.mark.slow
 
-SCARCE = pytest.mark.parametrize("scarce", ["bytes", "inodes"])
+SCARCE = pytest.mark.parametrize("scarce", sampled(["bytes", "inodes"], 2))
 
 
 def use_up(disk: Disk, scarce: str) -> None:

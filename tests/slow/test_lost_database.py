@@ -14,7 +14,7 @@ from tests.support.postgres import Cluster
 from tests.support.tcp_proxy import proxy
 from tests.support.workspace import Workspace, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("postgres")]
 
 WAITS_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event = 'advisory'"
 

@@ -29,7 +29,7 @@ from tests.support.postgres import PASSWORD, Cluster
 from tests.support.tcp_proxy import TcpProxy, proxy
 from tests.support.workspace import Workspace, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("postgres")]
 
 
 class Machines:

@@ -20,7 +20,7 @@ from tests.support.disks import Disks
 from tests.support.shares import Shares
 from tests.support.workspace import Workspace, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

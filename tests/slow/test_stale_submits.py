@@ -19,7 +19,7 @@ from tests.support.postgres import Cluster
 from tests.support.tcp_proxy import TcpProxy, proxy
 from tests.support.workspace import Workspace, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("postgres")]
 
 THREADS = 8
 """The number of simultaneous submits."""

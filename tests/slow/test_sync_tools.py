@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from tests.support.daemon_process import Promises, daemon, listens, reasons
+from tests.support.sampling import sampled
 from tests.support.sync_tools import need, samba, syncthing, vsftpd
 from tests.support.workspace import Workspace, picture, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NAMES = ("beach", "dunes", "mole")
 HALF = b"prompt: Gentle waves"
@@ -76,7 +77,7 @@ def delivered(workspace: Workspace, promises: Promises) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [["-a"], ["-a", "--inplace", "--bwlimit=800"], ["-a", "--partial"], ["-a", "--delay-updates"], ["-r"]],
+    sampled([["-a", "--inplace", "--bwlimit=800"], ["-a"], ["-a", "--partial"], ["-a", "--delay-updates"], ["-r"]], 5),
     ids=" ".join,
 )
 def test_rsync(workspace: Workspace, promises: Promises, source: Path, watched: Path, options: list[str]) -> None:
@@ -102,7 +103,7 @@ def test_rsync_that_is_interrupted_and_run_again(
     delivered(workspace, promises)
 
 
-@pytest.mark.parametrize("command", [["copy"], ["move"], ["copy", "--inplace"]], ids=" ".join)
+@pytest.mark.parametrize("command", sampled([["copy"], ["move"], ["copy", "--inplace"]], 3), ids=" ".join)
 def test_rclone(workspace: Workspace, promises: Promises, source: Path, watched: Path, command: list[str]) -> None:
     """It writes to the final name, or to one that ends in ``.partial``: since 1.63, but for ``--inplace``."""
     need("rclone")

@@ -20,7 +20,7 @@ from tests.support.paths import ROOT
 from tests.support.systemd_container import Container, booted, installation
 from tests.support.workspace import picture, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("service")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.xdist_group("service")]
 
 KEY = "sk-for-the-service"
 SRV = "/srv/sorawatch"

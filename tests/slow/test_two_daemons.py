@@ -12,11 +12,11 @@ import pytest
 from sorawatch import simulator
 from tests.support import texts
 from tests.support.daemon_process import Promises
+from tests.support.sampling import sampled
 from tests.support.workspace import Workspace, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-ROUNDS = 20
 _AT_A_WORD = "import sys, sorawatch.cli.run; from sorawatch.cli.main import cli; sys.stdin.read(1); sys.argv[0] = 'sorawatch'; cli()"
 """Everything is imported before the word comes, so that the starts are as close together as can be."""
 
@@ -30,12 +30,13 @@ def ready(workspace: Workspace, configuration: Path) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.parametrize("rounds", sampled([4, 20], 2))
 @pytest.mark.parametrize("shared", ["state", "inbox"])
-def test_exactly_one_of_two_daemons_works(tmp_path: Path, shared: str) -> None:
+def test_exactly_one_of_two_daemons_works(tmp_path: Path, shared: str, rounds: int) -> None:
     """They share the state, as two starts of one service do, or only the inbox, as two hosts might."""
     settings = simulator.SimulatorSettings(generation_seconds=0.1, frames_per_second=1)
     with simulator.running(settings) as sim:
-        for number in range(ROUNDS):
+        for number in range(rounds):
             root = tmp_path / str(number)
             root.mkdir()
             workspace = Workspace(root, sim)
@@ -44,7 +45,7 @@ def test_exactly_one_of_two_daemons_works(tmp_path: Path, shared: str) -> None:
             finally:
                 workspace.close()
         ledger = sim.ledger()
-        assert (ledger.creates, len({video.prompt for video in ledger.videos})) == (ROUNDS, ROUNDS)
+        assert (ledger.creates, len({video.prompt for video in ledger.videos})) == (rounds, rounds)
 
 
 def compete(workspace: Workspace, shared: str) -> None:

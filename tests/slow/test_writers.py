@@ -12,9 +12,10 @@ from PIL import Image
 
 from tests.support import texts
 from tests.support.daemon_process import daemon, reasons
+from tests.support.sampling import sampled
 from tests.support.workspace import Workspace, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PIXELS = (1600, 1200)
 THROTTLED = r"""
@@ -52,7 +53,7 @@ def delivered(workspace: Workspace, files: int = 2) -> bool:
     return len(workspace.files("processed")) == files
 
 
-@pytest.mark.parametrize("first", ["sidecar", "picture"])
+@pytest.mark.parametrize("first", sampled(["sidecar", "picture"], 2))
 def test_a_slow_copy(workspace: Workspace, original: Path, first: str) -> None:
     workspace.set("watch", settle_seconds=0.6, rescan_seconds=30)
     with daemon(workspace) as running:
@@ -104,7 +105,7 @@ def test_bursts_with_pauses_longer_than_a_file_needs_to_settle(workspace: Worksp
     ordered_once(workspace, original)
 
 
-@pytest.mark.parametrize("size_first", [False, True], ids=["appending", "with its length set first"])
+@pytest.mark.parametrize("size_first", sampled([False, True], 2), ids=["appending", "with its length set first"])
 def test_dd_with_a_pause_that_has_the_half_taken_for_damaged(
     workspace: Workspace, original: Path, size_first: bool
 ) -> None:

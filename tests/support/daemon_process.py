@@ -42,7 +42,7 @@ class Running:
     def stop(self) -> int:
         """End it in good order. Returns its exit status."""
         self.process.terminate()
-        return self.process.wait(40)
+        return self.process.wait(100)
 
 
 def start(workspace: Workspace, *arguments: str, prefix: Sequence[str] = (), **options: Any) -> Running:

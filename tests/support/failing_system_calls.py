@@ -18,7 +18,7 @@ from tests.support.workspace import Workspace
 
 JOBS = 2
 _STRACE = ("strace", "-f", "-qq", "--seccomp-bpf")
-_PATIENCE = 40.0
+_PATIENCE = 150.0
 """Seconds after which a daemon that was to drain its inbox hangs."""
 
 

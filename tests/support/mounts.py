@@ -45,10 +45,11 @@ def remount() -> Callable[[Path, str], None]:
 @pytest.fixture
 def other_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder on another file system than ``tmp_path``."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or os.stat(memory).st_dev == os.stat(tmp_path).st_dev:
-        pytest.skip("needs /dev/shm as a second file system")
-    where = memory / f"sorawatch-test-{os.getpid()}-{tmp_path.name}"
+    here = os.stat(tmp_path).st_dev
+    others = [each for each in (Path("/dev/shm"), Path("/var/tmp")) if each.is_dir() and os.stat(each).st_dev != here]
+    if not others:
+        pytest.skip("needs a second file system at /dev/shm or /var/tmp")
+    where = others[0] / f"sorawatch-test-{os.getpid()}-{tmp_path.name}"
     where.mkdir()
     yield where
     subprocess.run(["rm", "-rf", str(where)], check=True)

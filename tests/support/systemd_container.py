@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,8 +66,8 @@ def booted(scratch: Path, *options: str) -> Iterator[Container]:
         pytest.skip("only root can boot a container")
     if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
         pytest.skip(f"not installed: {', '.join(missing)} (packages systemd-container, util-linux)")
-    root = scratch / "root"
-    root.mkdir()
+    # Not below ``scratch``: whoever removes that must not find this machine's own files in it, if an unmount has failed.
+    root = Path(tempfile.mkdtemp(prefix="sorawatch-root-"))
     subprocess.run(["mount", "--bind", "/", root], check=True)
     try:
         subprocess.run(["mount", "--make-private", root], check=True)
@@ -90,7 +91,8 @@ def booted(scratch: Path, *options: str) -> Iterator[Container]:
                 process.kill()
                 process.wait()
     finally:
-        subprocess.run(["umount", "--recursive", root], check=False)
+        subprocess.run(["umount", "--recursive", "--lazy", root], check=False)
+        root.rmdir()
 
 
 def _leader(process: subprocess.Popen[bytes], console: Path) -> int:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager, suppress
+from contextlib import chdir, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -31,7 +31,7 @@ from sorawatch.errors import UsageError
 KEY = "sk-simulated"
 
 
-def wait_until(holds: Callable[[], Any], timeout: float = 60.0, told: Callable[[], object] = lambda: "") -> Any:
+def wait_until(holds: Callable[[], Any], timeout: float = 100.0, told: Callable[[], object] = lambda: "") -> Any:
     """What ``holds`` returns once it is true; fails with ``told()`` after ``timeout`` seconds."""
     end = time.monotonic() + timeout
     began = time.monotonic()
@@ -40,7 +40,7 @@ def wait_until(holds: Callable[[], Any], timeout: float = 60.0, told: Callable[[
         if now > end:
             pytest.fail(f"not within {timeout} s: {told()}")
         # Looking shall not take the time that what is looked for needs.
-        time.sleep(max(0.01, 2 * (now - began)))
+        time.sleep(max(0.01, 4 * (now - began)))
         began = time.monotonic()
     return value
 
@@ -135,7 +135,7 @@ class Workspace:
                 yield daemon
             finally:
                 daemon.stop()
-                thread.join(20)
+                thread.join(100)
                 assert not thread.is_alive(), "the daemon did not stop"
 
     def spawn(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
@@ -173,7 +173,7 @@ class Workspace:
     def program(self, *arguments: str, status: int = 0, **options: Any) -> str:
         """The output of ``sorawatch ARGUMENTS``, stderr included, in a process of its own."""
         process = self.spawn(*arguments, **{"stderr": subprocess.STDOUT, **options})
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=100)
         assert process.returncode == status, output
         return output
 
@@ -226,12 +226,24 @@ class Workspace:
         return pair.path, pair.sidecar
 
     def counts(self) -> dict[str, int]:
-        """How many jobs are in each state, by the state file; empty while there is none."""
+        """How many jobs are in each state, by the state; empty while there is none."""
+        with suppress(sqlite3.Error):
+            return self._counts_in_file()
         try:
             snapshot = status.snapshot(config.load(self.root / "config.yaml", {}))
         except UsageError:
             return {}
         return {state.value: count for state, count in snapshot.counts.items()}
+
+    def _counts_in_file(self) -> dict[str, int]:
+        """Read straight from a state file, since waiting for counts takes much of the time of the tests.
+
+        Raises:
+            sqlite3.Error: if the state is no file that can be read so.
+        """
+        uri = f"{(self.root / self.settings['state']).absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            return dict(connection.execute("SELECT state, COUNT(*) FROM jobs GROUP BY state"))
 
     def states(self, name: str) -> list[str]:
         """The states the jobs of this picture went through."""

@@ -130,10 +130,7 @@ CALLS: dict[str, Callable[[VideoApi], object]] = {
 }
 
 
-@pytest.mark.parametrize("name", CALLS)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(answer=answers())
-def test_any_answer_ends_in_one_of_our_errors(name: str, answer: Answer) -> None:
+def ends_in_one_of_our_errors(name: str, answer: Answer) -> None:
     error: SorawatchError | None = None
     with Server(answer.reply) as server:
         api = client(server, timeout_seconds=SECONDS, limits=LIMITS)
@@ -154,3 +151,21 @@ def test_any_answer_ends_in_one_of_our_errors(name: str, answer: Answer) -> None
         # Nothing but a whole answer with the right status proves that an order was not accepted.
         assert answer.whole
         assert answer.status in MAY_REFUSE
+
+
+SETTINGS = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+@pytest.mark.parametrize("name", CALLS)
+@settings(SETTINGS, max_examples=20)
+@given(answer=answers())
+def test_any_answer_ends_in_one_of_our_errors(name: str, answer: Answer) -> None:
+    ends_in_one_of_our_errors(name, answer)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", CALLS)
+@settings(SETTINGS, max_examples=500)
+@given(answer=answers())
+def test_any_of_many_answers_ends_in_one_of_our_errors(name: str, answer: Answer) -> None:
+    ends_in_one_of_our_errors(name, answer)

@@ -76,7 +76,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("attempt", FILES.values(), ids=FILES)
-@pytest.mark.parametrize("how", [ALL, FILTER, LANDLOCK])
+@pytest.mark.parametrize("how", [ALL, *(pytest.param(each, marks=pytest.mark.slow) for each in (FILTER, LANDLOCK))])
 def test_no_file_is_opened_or_changed(folder: Path, how: str, attempt: str) -> None:
     if how == LANDLOCK:
         needs_landlock()

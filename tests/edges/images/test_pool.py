@@ -245,7 +245,7 @@ def test_a_worker_ends_with_its_daemon_however_that_ends(tmp_path: Path, number:
     with subprocess.Popen([sys.executable, "-c", DAEMON, tmp_path / "endless.jpg"]) as daemon:
         pid = wait_until(lambda: next((pid for pid in workers(daemon.pid) if is_busy(pid)), None))
         daemon.send_signal(number)
-        assert daemon.wait(20) == -number
+        assert daemon.wait(60) == -number
     wait_until(lambda: not exists(pid))
 
 
