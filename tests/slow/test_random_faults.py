@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
+import sys
 import tempfile
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ from sorawatch.edges.store import PostgresDatabase, Store
 from sorawatch.errors import SorawatchError
 from sorawatch.simulator import Fault, Ledger
 from tests.support import texts
-from tests.support.daemon_process import Promises, Running, pauses, reasons, start
+from tests.support.daemon_process import Promises, pauses, reasons
+from tests.support.machine import Machine
 from tests.support.postgres import Cluster, running_cluster
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.workspace import KEY, Workspace, wait_until
@@ -71,66 +72,6 @@ SUBMIT_FAULTS = (
     Fault("answer_before", on="list", status=500, times=2),
 )
 NETWORK = ("cut", "reset", "hold_requests", "hold_answers", "let_through")
-
-
-@dataclass
-class Machine:
-    """A machine of which all traffic goes through proxies."""
-
-    workspace: Workspace
-    database: TcpProxy
-    server: TcpProxy
-    running: Running | None = None
-    is_frozen: bool = False
-    logs: list[Running] = field(default_factory=list)
-
-    @property
-    def works(self) -> bool:
-        """Whether its process is there and not frozen."""
-        return self.running is not None and self.running.process.poll() is None and not self.is_frozen
-
-    def start(self) -> None:
-        if self.running is None or self.running.process.poll() is not None:
-            self.running = start(self.workspace)
-            self.logs.append(self.running)
-
-    def kill(self) -> None:
-        if self.running is not None:
-            self.running.kill()
-        self.running, self.is_frozen = None, False
-
-    def stop(self) -> None:
-        """In good order, or before it has begun to work."""
-        if self.running is not None and not self.is_frozen:
-            self.running.stop()
-            self.running = None
-
-    def freeze(self) -> None:
-        if self.running is not None and self.running.process.poll() is None:
-            self.running.process.send_signal(signal.SIGSTOP)
-            self.is_frozen = True
-
-    def thaw(self) -> None:
-        if self.running is not None and self.is_frozen:
-            self.running.process.send_signal(signal.SIGCONT)
-        self.is_frozen = False
-
-    def replace_key(self, key: str) -> None:
-        (self.workspace.root / "api.key").write_text(key)
-
-    @property
-    def key(self) -> str:
-        return (self.workspace.root / "api.key").read_text()
-
-    @property
-    def log(self) -> str:
-        return "\n".join(f"--- {each.path}\n{each.log}" for each in self.logs)
-
-    def close(self) -> None:
-        self.thaw()
-        self.workspace.close()
-        for each in (self.database, self.server):
-            each.close()
 
 
 WHICH = st.integers(0, 1)
@@ -177,26 +118,18 @@ class Faults(RuleBasedStateMachine):
         return made
 
     def machine(self, name: str) -> Machine:
-        parts = [
-            TcpProxy(("127.0.0.1", int(url.rpartition(":")[2].partition("/")[0])))
-            for url in (self.url, self.simulator.root)
-        ]
-        made = Machine(self.workspace(name, parts[0].in_front(self.url)), *parts)
-        made.workspace.set("api", base_url=made.server.in_front(self.simulator.url))
-        return made
+        database, server = TcpProxy.to(self.url), TcpProxy.to(self.simulator.root)
+        workspace = self.workspace(name, database.in_front(self.url))
+        workspace.set("api", base_url=server.in_front(self.simulator.url))
+        return Machine(workspace, database, server)
 
     @initialize()
     def set_up(self) -> None:
         self.machines = [self.machine(name) for name in ("one", "two")]
         for each in self.machines:
             each.start()
-            self.is_watching(each)
+        wait_until(lambda: all(" watching " in each.log for each in self.machines), told=self.told)
         self.drop(1)
-
-    def is_watching(self, machine: Machine) -> None:
-        assert machine.running is not None
-        log = machine.running
-        wait_until(lambda: " watching " in log.log or log.process.poll() is not None, told=lambda: log.log)
 
     def moment(self, name: str) -> None:
         count = MOMENTS[name]
@@ -386,6 +319,9 @@ class Faults(RuleBasedStateMachine):
         return None
 
     def teardown(self) -> None:
+        if sys.exc_info()[0] is not None:
+            self.close()
+            return
         try:
             self.settle()
             self.nothing_is_bought_twice()
@@ -393,13 +329,19 @@ class Faults(RuleBasedStateMachine):
                 assert each.running is not None
                 assert each.running.stop() == 0, self.told()
             self.everything_is_right()
+        except BaseException:
+            print(traceback.format_exc(), flush=True)
+            raise
         finally:
-            for machine in self.machines:
-                machine.close()
-            self.share.close()
-            self.serving.__exit__(None, None, None)
-            if not self.database_is_up:
-                self.cluster.start()
+            self.close()
+
+    def close(self) -> None:
+        for machine in self.machines:
+            machine.close()
+        self.share.close()
+        self.serving.__exit__(None, None, None)
+        if not self.database_is_up:
+            self.cluster.start()
         shutil.rmtree(self.folder)
 
     def everything_is_right(self) -> None:
