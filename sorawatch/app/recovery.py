@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -49,9 +48,8 @@ def reconcile(tx: Transaction, spool: Spool, admission: Admission) -> list[Job]:
             tx.jobs.add([job])
         elif known.state in UNPAID and submitted:
             job = replace(recorded, created_at=known.created_at, pair=known.pair)
-            # Another daemon may be preparing the job. It looks for an earlier purchase before it buys the order.
-            with suppress(LeaseLost):
-                tx.jobs.save(job, known)
+            # Another daemon may be preparing it. That outcome is dropped, because the job is in another state then.
+            tx.jobs.amend(job, known)
         else:
             continue
         if job.token is not None:
@@ -95,10 +93,14 @@ def take_in(tx: Transaction, ledger: Mapping[str, Purchase]) -> LedgerRecovery:
         after = recovered(job, purchase, tx.now)
         if after is None or after == job:
             continue
-        # Another daemon may be preparing the job. It looks for an earlier purchase again before it buys the order.
-        with suppress(LeaseLost):
+        try:
             tx.jobs.save(after, job)
-            corrected.append(after)
+        except LeaseLost:
+            if job.state not in UNPAID:
+                continue
+            # Another daemon is preparing it, and would then buy the order again.
+            tx.jobs.amend(after, job)
+        corrected.append(after)
     return LedgerRecovery(len(added), corrected, missing)
 
 

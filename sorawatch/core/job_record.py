@@ -36,6 +36,7 @@ def to_record(job: Job) -> dict[str, object]:
         "reference_digest": job.reference_digest,
         "price_micros": job.price,
         "token": job.token,
+        "account": job.account,
         "submitted_at": job.submitted_at,
         "video_id": job.video_id,
     }
@@ -75,6 +76,7 @@ def from_record(record: dict[str, Any], now: int) -> Job:
             reason="restored from the work folder",
             price=record["price_micros"],
             token=token,
+            account=record.get("account"),
             submitted_at=record["submitted_at"],
             lost_at=now if token and not video_id else None,
             video_id=video_id,

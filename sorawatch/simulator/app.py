@@ -51,6 +51,7 @@ class Call:
 
     operation: str
     request: Request
+    account: str = ""
     form: Form | None = None
     video: SimulatedVideo | None = None
 
@@ -129,7 +130,7 @@ class Service:
         return Route(path, _endpoint(handler), methods=[method])
 
     async def _exchange(self, call: Call, handle: Callable[[Call], Awaitable[SimulatedResponse]]) -> SimulatedResponse:
-        contract.authorize(call.request.headers.get("Authorization"), self._settings.key)
+        call.account = contract.authorize(call.request.headers.get("Authorization"), self._settings.key)
         await self._identify(call)
         return await self._with_faults(call, handle)
 
@@ -162,7 +163,7 @@ class Service:
         elif call.operation != "models":
             if call.operation == "retrieve":
                 self.ledger_book.count("polls")
-            call.video = self.ledger_book.find(unquote(call.request.path_params["id"]))
+            call.video = self.ledger_book.find(unquote(call.request.path_params["id"]), call.account)
 
     async def _create(self, call: Call) -> SimulatedResponse:
         assert call.form is not None
@@ -170,7 +171,7 @@ class Service:
         plan = GenerationPlan.default(self._settings.generation_seconds)
         for fault in call.faults_at(self.faults, Stage.ACCEPTANCE):
             plan = KINDS[fault.kind].plan(fault, plan)
-        call.video = video = self.ledger_book.accept(order, plan)
+        call.video = video = self.ledger_book.accept(order, plan, call.account)
         self._renderer.store_reference(order.reference_sha256, reference)
         generation = asyncio.create_task(self._generate(video))
         self._generations.add(generation)
@@ -192,7 +193,7 @@ class Service:
     async def _list(self, call: Call) -> SimulatedResponse:
         query = call.request.query_params
         limit, descending = contract.page_limits(query)
-        videos, more = self.ledger_book.page(query.get("after"), limit, descending=descending)
+        videos, more = self.ledger_book.page(call.account, query.get("after"), limit, descending=descending)
         data = [video.resource() for video in videos]
         first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
         return SimulatedResponse.of(

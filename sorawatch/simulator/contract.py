@@ -53,16 +53,21 @@ class CreateRequest:
     reference_sha256: str
 
 
-def authorize(header: str | None, key: str | None) -> None:
-    """Raises ApiError 401 unless ``Authorization: header`` carries ``key``."""
+def authorize(header: str | None, key: str | None) -> str:
+    """The account that ``Authorization: header`` belongs to.
+
+    Raises:
+        ApiError: 401 unless it carries ``key``, if there is one.
+    """
     if key is None:
-        return
+        return header or ""
     scheme, _, given = (header or "").partition(" ")
     if scheme.lower() != "bearer" or not given:
         raise ApiError(401, "You didn't provide an API key.", code="invalid_api_key")
     if not hmac.compare_digest(given.encode(), key.encode()):
         masked = f"{given[:3]}****{given[-2:]}" if len(given) > 8 else "****"
         raise ApiError(401, f"Incorrect API key provided: {masked}.", code="invalid_api_key")
+    return ""
 
 
 def check_json(document: object) -> ApiError:

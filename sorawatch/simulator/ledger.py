@@ -87,6 +87,7 @@ class SimulatedVideo:
     plan: GenerationPlan
     created_at: int
     started: float
+    account: str = ""
     released: asyncio.Event = field(default_factory=asyncio.Event)
     """Set to finish the generation before its time."""
     outcome: str | None = None
@@ -161,12 +162,13 @@ class LedgerBook:
             self._counts.update(names)
             self._changed.notify_all()
 
-    def accept(self, order: CreateRequest, plan: GenerationPlan) -> SimulatedVideo:
+    def accept(self, order: CreateRequest, plan: GenerationPlan, account: str = "") -> SimulatedVideo:
         """Accept and bill an order. Raises ApiError 429 if too many are running."""
         with self._changed:
             if self._settings.max_running is not None and self._running >= self._settings.max_running:
                 raise too_many_running()
-            video = SimulatedVideo(len(self._order), order, plan, int(time.time()), time.monotonic(), billed=order.usd)
+            number, now, started = len(self._order), int(time.time()), time.monotonic()
+            video = SimulatedVideo(number, order, plan, now, started, account, billed=order.usd)
             self._videos[plan.id] = video
             self._order.append(video)
             self._pairs.add((order.reference_sha256, order.prompt))
@@ -188,13 +190,17 @@ class LedgerBook:
                 video.outcome, video.billed = "failed", Decimal(0)
             self._changed.notify_all()
 
-    def find(self, video_id: str) -> SimulatedVideo:
-        """The video with this id. Raises ApiError 404 if there is none, or it was deleted."""
+    def find(self, video_id: str, account: str | None = None) -> SimulatedVideo:
+        """The video with this id, of any account if none is given.
+
+        Raises:
+            ApiError: 404 if there is none, or it was deleted.
+        """
         with self._changed:
-            try:
-                return self._videos[video_id]
-            except KeyError:
-                raise no_such_video(video_id) from None
+            video = self._videos.get(video_id)
+            if video is None or account not in {None, video.account}:
+                raise no_such_video(video_id)
+            return video
 
     def count_poll(self, video: SimulatedVideo) -> None:
         with self._changed:
@@ -214,12 +220,18 @@ class LedgerBook:
             self._counts["deletes"] += 1
             self._changed.notify_all()
 
-    def page(self, after: str | None, limit: int, *, descending: bool) -> tuple[list[SimulatedVideo], bool]:
+    def page(
+        self, account: str, after: str | None, limit: int, *, descending: bool
+    ) -> tuple[list[SimulatedVideo], bool]:
         """At most ``limit`` videos after ``after``, and whether there are more. Raises ApiError 404 for a wrong id."""
         with self._changed:
             step = -1 if descending else 1
-            start = (len(self._order) - 1 if descending else 0) if after is None else self.find(after).sequence + step
-            found = list(islice(self._listed(start, step), limit + 1))
+            start = (
+                (len(self._order) - 1 if descending else 0)
+                if after is None
+                else self.find(after, account).sequence + step
+            )
+            found = list(islice(self._listed(account, start, step), limit + 1))
             return found[:limit], len(found) > limit
 
     def unfinished(self) -> list[SimulatedVideo]:
@@ -245,6 +257,7 @@ class LedgerBook:
         with self._changed:
             return self._changed.wait_for(condition, timeout)
 
-    def _listed(self, start: int, step: int) -> Iterator[SimulatedVideo]:
+    def _listed(self, account: str, start: int, step: int) -> Iterator[SimulatedVideo]:
         stop = len(self._order) if step > 0 else -1
-        return (self._order[at] for at in range(start, stop, step) if self._order[at].outcome != "deleted")
+        videos = (self._order[at] for at in range(start, stop, step))
+        return (video for video in videos if video.outcome != "deleted" and video.account == account)

@@ -54,7 +54,7 @@ class SimulatorSettings:
     """
 
     key: str | None = "sk-simulated"
-    """The only key that is accepted; None means that no key is needed."""
+    """The only key that is accepted. None: none is needed, and each is an account that knows only its own videos."""
     generation_seconds: float = 6.0
     frames_per_second: int = 24
     clip_lifetime_seconds: float = 3600.0

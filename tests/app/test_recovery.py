@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from sorawatch.app.recovery import reconcile, take_in
+from sorawatch.core.job import Job, Pair, Stamp, State
+from sorawatch.core.job_record import to_record
+from sorawatch.core.limits import Limits
+from sorawatch.core.order import Model, Order, Size
+from sorawatch.core.purchase import Purchase
+from sorawatch.core.retry_policy import Policy
+from sorawatch.core.waits import Waits
+from sorawatch.daemon.submission.admission import Admission
+from sorawatch.edges.spool import Spool
+from sorawatch.edges.store import Store, Transaction
 from tests.support.workspace import Workspace, wait_until
 
 
@@ -95,3 +108,46 @@ def test_an_old_backup_of_the_state_buys_nothing_twice(stalled_workspace: Worksp
         workspace.simulator.finish_all()
         wait_until(lambda: len(workspace.files("processed")) == 4)
     assert workspace.simulator.ledger().creates == 2
+
+
+FOUND = Job("j1", State.FOUND, Pair("", "a.jpg", Stamp(1, 1)), 1, 1, 1, Order("waves", "wan", Size(64, 36), 4))
+SUBMITTED = replace(FOUND, digest="d" * 64, token="t1", price=400_000, submitted_at=1)
+
+
+def from_the_work_folder(tx: Transaction, folder: Path) -> None:
+    spool = Spool(folder)
+    spool.create()
+    spool.write_record(SUBMITTED.id, to_record(SUBMITTED))
+    catalogue = {"wan": Model("wan", None, None, micros_per_second=100_000)}
+    reconcile(tx, spool, Admission(Limits(), Policy(Waits()), catalogue, True, None, 90, "https://api.example/v1"))
+
+
+def from_the_ledger(tx: Transaction, folder: Path) -> None:
+    elsewhere, _ = Store.create_or_open(folder / "state.db", "elsewhere")
+    with elsewhere.transaction() as other:
+        other.purchases.add(SUBMITTED)
+        (purchase,) = [entry for entry in other.entries if isinstance(entry, Purchase)]
+    elsewhere.close()
+    take_in(tx, {purchase.token: purchase})
+
+
+@pytest.mark.parametrize("learn", [from_the_work_folder, from_the_ledger])
+def test_an_order_that_another_daemon_prepares_again_is_known_to_be_bought(
+    tmp_path: Path, learn: Callable[[Transaction, Path], None]
+) -> None:
+    """The state has gone back to the time at which that daemon began to prepare it."""
+    (tmp_path / "other").mkdir()
+    one, two = [Store.create_or_open(tmp_path / "state.db", name)[0] for name in ("one", "two")]
+    try:
+        with one.transaction() as tx:
+            tx.jobs.add([FOUND])
+            assert [job.id for job in tx.claims.take([State.FOUND], 1, 60_000)] == ["j1"]
+        with two.transaction() as tx:
+            learn(tx, tmp_path / "other")
+        with one.transaction() as tx:
+            job = tx.jobs.get("j1")
+            assert job is not None
+            assert job.token == "t1"
+    finally:
+        one.close()
+        two.close()

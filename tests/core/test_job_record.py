@@ -42,6 +42,13 @@ def test_what_was_asked_for_comes_back() -> None:
     assert (again.created_at, again.changed_at, again.due_at) == (LATER, LATER, LATER)
 
 
+def test_the_account_that_bought_it_comes_back() -> None:
+    assert read(to_record(replace(SUBMITTED, account="0123456789abcdef"))).account == "0123456789abcdef"
+    older = to_record(SUBMITTED)
+    del older["account"]
+    assert read(older).account is None
+
+
 def test_a_picture_without_a_sidecar_comes_back() -> None:
     bare = replace(JOB, pair=Pair("", "beach.jpg", Stamp(1000, 5)))
     assert read(to_record(bare)).pair == bare.pair

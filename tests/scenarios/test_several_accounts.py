@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +80,51 @@ def test_the_list_of_another_account_proves_nothing(workspace: Workspace) -> Non
     workspace.simulator.clear_faults()
     workspace.simulator.inject(Fault("list_hidden", word="around a", times=None))
     (workspace.root / "api.key").write_text(OTHER)
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"rendering": 1, "held": 1}, told=lambda: reasons(workspace))
+        assert "sent with another API key" in reason(workspace)
+    assert workspace.simulator.ledger().creates == 2
+
+
+def restored(workspace: Workspace, backup: Path) -> None:
+    """Put a backup of the state back. The ledger and the work folder stay as they are."""
+    for path in workspace.root.glob("state.db-*"):
+        path.unlink()
+    shutil.copy(backup, workspace.root / "state.db")
+
+
+@pytest.fixture
+def backup(workspace: Workspace) -> Path:
+    """A copy of the state from before anything was ordered."""
+    workspace.run_once()
+    return Path(shutil.copy(workspace.root / "state.db", workspace.root / "backup.db"))
+
+
+def test_a_restored_order_is_known_to_be_of_another_account(workspace: Workspace, backup: Path) -> None:
+    workspace.drop("a.jpg")
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"rendering": 1})
+    restored(workspace, backup)
+    (workspace.root / "api.key").write_text(OTHER)
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"held": 1}, told=lambda: reasons(workspace))
+        assert "The order was sent with another API key" in reason(workspace)
+    assert not workspace.files("errors")
+
+
+def test_the_list_of_another_account_proves_nothing_about_a_restored_order(workspace: Workspace, backup: Path) -> None:
+    workspace.set("api", timeout_seconds=1)
+    workspace.simulator.inject(
+        Fault("lost_after", on="create"), Fault("answer_before", on="list", status=500, times=None)
+    )
+    workspace.set("retries", attempts=1000)
+    workspace.drop("a.jpg")
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"uncertain": 1})
+    restored(workspace, backup)
+    workspace.simulator.clear_faults()
+    (workspace.root / "api.key").write_text(OTHER)
+    workspace.drop("witness.jpg")
     with workspace.running():
         wait_until(lambda: workspace.counts() == {"rendering": 1, "held": 1}, told=lambda: reasons(workspace))
         assert "sent with another API key" in reason(workspace)

@@ -5,9 +5,7 @@ Nothing is bought twice, by what the server counts.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 
 from tests.support import texts
 from tests.support.daemon_process import Promises, Running, daemon, pauses, reasons, start
-from tests.support.postgres import PASSWORD, Cluster, program, running_cluster
+from tests.support.postgres import PASSWORD, Cluster, running_cluster
 from tests.support.workspace import Workspace, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("postgres")]
@@ -91,21 +89,8 @@ def pair(stalled_workspace: Workspace, own_cluster: Cluster) -> Iterator[Pair]:
 def dumped(pair: Pair) -> Callable[[], None]:
     """Dump the database. What is returned restores the dump."""
     url = str(pair.one.settings["state"])
-    dump = pair.one.root / "dump.sql"
-    subprocess.run([program("pg_dump"), "--clean", "-f", dump, url], check=True)
-
-    def restore() -> None:
-        environment = {**os.environ, "PGPASSWORD": PASSWORD}
-        # Connections stay, so that the tables are exchanged below the daemons.
-        command = [program("psql"), "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", str(dump), url]
-
-        def is_restored() -> bool:
-            # PostgreSQL ends it where a daemon and it wait for each other's tables.
-            return subprocess.run(command, env=environment, check=False, capture_output=True).returncode == 0
-
-        wait_until(is_restored)
-
-    return restore
+    dump = pair.cluster.dump(url)
+    return lambda: pair.cluster.restore(url, dump)
 
 
 def standby(pair: Pair) -> Callable[[], None]:

@@ -106,8 +106,25 @@ class Cluster:
         assert self.process is not None
         self.process.send_signal(signal.SIGQUIT)
         self.process.wait(60)
+        shutil.rmtree(self.folder / self.data)
         self.data = copy
         self.start()
+
+    def dump(self, url: str) -> Path:
+        """A dump of the database at ``url``."""
+        path = self.folder / f"dump{next(self.numbers)}.sql"
+        subprocess.run([program("pg_dump"), "--clean", "-f", path, url], check=True)
+        return path
+
+    def restore(self, url: str, dump: Path) -> None:
+        """Restore a dump. Connections stay, so that the tables are exchanged below the daemons."""
+        command = [program("psql"), "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", str(dump), url]
+
+        def is_restored() -> bool:
+            # PostgreSQL ends it where a daemon and it wait for each other's tables.
+            return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+        wait_until(is_restored)
 
     def answers(self) -> bool:
         environment = {**os.environ, "PGPASSWORD": PASSWORD}

@@ -26,6 +26,12 @@ class TcpProxy:
         self._port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
+    @classmethod
+    def to(cls, url: str) -> TcpProxy:
+        """A proxy to the server at ``url``, to be closed in the end."""
+        parts = urlsplit(url)
+        return cls((str(parts.hostname), int(parts.port or 0)))
+
     def in_front(self, url: str) -> str:
         """``url`` with this proxy in place of its host and port."""
         parts = urlsplit(url)
@@ -97,7 +103,7 @@ class TcpProxy:
                 threading.Thread(target=self._forward, args=(source, sink, source is client), daemon=True).start()
 
     def _forward(self, source: socket.socket, sink: socket.socket, is_request: bool) -> None:
-        with suppress(OSError):
+        try:
             while data := source.recv(_BLOCK):
                 with self._changed:
                     self._wait(source, is_request)
@@ -105,6 +111,9 @@ class TcpProxy:
                         return
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            # Where one side has reset the connection, the other would wait for ever.
+            _close(source, sink)
 
     def _wait(self, source: socket.socket, is_request: bool) -> None:
         while (self._holds_requests if is_request else self._holds_answers) and any(
@@ -127,8 +136,7 @@ def _close(*sockets: socket.socket) -> None:
 @contextmanager
 def proxy(url: str) -> Iterator[TcpProxy]:
     """A proxy to the server at ``url``."""
-    parts = urlsplit(url)
-    made = TcpProxy((str(parts.hostname), int(parts.port or 0)))
+    made = TcpProxy.to(url)
     try:
         yield made
     finally:
