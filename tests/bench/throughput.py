@@ -19,6 +19,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,7 +138,7 @@ def lay_out(root: Path, url: str, jobs: int, **sections: dict[str, Any]) -> None
     (root / "api.key").chmod(0o600)
     Image.linear_gradient("L").resize((1280, 720)).convert("RGB").save(root / "picture.jpg")
     for number in range(jobs):
-        os.link(root / "picture.jpg", root / "inbox" / f"{number:05}.jpg")
+        shutil.copyfile(root / "picture.jpg", root / "inbox" / f"{number:05}.jpg")
         (root / "inbox" / f"{number:05}.yaml").write_text(f"prompt: waves number {number}\n")
 
 

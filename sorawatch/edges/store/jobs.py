@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _LONGEST_ID = 16
 _LISTED = 10
 _ALL = 1 << 62
-_GIVEN_UP = (State.REJECTED, State.FAILED, State.WITHDRAWN, State.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +123,7 @@ class JobTable:
 
     def follower(self, video_id: str, job: Job) -> Job | None:
         """Another job whose clip this video is or will be."""
-        has_it = sa.and_(jobs.c.video_id == video_id, jobs.c.id != job.id, jobs.c.state.not_in(_GIVEN_UP))
-        return self._session.first_job(sa.select(jobs).where(has_it).limit(1))
+        return self._session.first_job(statements.FOLLOWER, {"video": video_id, "this": job.id})
 
     def is_being_published(self, path: str, job: Job) -> bool:
         """Whether the clip of another job may just be appearing under this path of the outbox."""

@@ -82,6 +82,24 @@ CLOSE = (
     .where(purchases.c.token == sa.bindparam("this"))
     .values(standing=sa.bindparam("stands"), clip=sa.bindparam("delivered"))
 )
+BOUGHT_BY_ANOTHER = (
+    sa.select(purchases.c.token)
+    .where(purchases.c.video_id == sa.bindparam("video"), purchases.c.job_id != sa.bindparam("this"))
+    .limit(1)
+)
+FOLLOWER = (
+    sa.select(jobs)
+    .where(
+        jobs.c.video_id == sa.bindparam("video"),
+        jobs.c.id != sa.bindparam("this"),
+        jobs.c.state.not_in([State.REJECTED, State.FAILED, State.WITHDRAWN, State.CANCELLED]),
+    )
+    .limit(1)
+)
+"""Another job whose clip this video is or will be."""
+LAST_CHANGE = sa.select(sa.func.max(history.c.number))
+WRITE_NOTE = notes.update().where(notes.c.key == sa.bindparam("name")).values(value=sa.bindparam("text"))
+ADD_NOTE = notes.insert()
 PURCHASES_LIKE = sa.select(purchases).where(same_keys(purchases)).order_by(purchases.c.at, purchases.c.token)
 
 SAME_ORDER = (
