@@ -154,6 +154,9 @@ class Performer:
     def _prepare(self, job: Job) -> o.Outcome:
         order = job.order
         assert order is not None
+        # The client is loaded while another process decodes the picture, and not only once the order is to be sent.
+        with suppress(SorawatchError):
+            self._api()
         try:
             reference = self._prepared(job, order)
         except Damaged as error:

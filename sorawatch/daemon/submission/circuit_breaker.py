@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PERSON_WAITS = Waits(first=60.0, longest=3600.0)
 """Seconds between two probes if only a person can end the cause, such as a refused key or an empty account."""
 
-_EARLY_PROBES = 4
+_EARLY_PROBES = 5
 """How many probes come before the configured first wait, if the cause may end by itself: their waits double up to it. A
 server that is full often has room again within a second, and a probe costs nothing."""
 

@@ -56,7 +56,7 @@ def test_one_probe_goes_when_the_wait_is_over(breaker: CircuitBreaker) -> None:
     ("halt", "waits"),
     [
         (NO_CREDIT, [60, 120, 240, 480, 960, 1920, 3600, 3600]),
-        (OUT_OF_REACH, [0.312, 0.625, 1.25, 2.5, 5, 10, 20, 40, 80, 160, 320, 640, 900, 900]),
+        (OUT_OF_REACH, [0.156, 0.312, 0.625, 1.25, 2.5, 5, 10, 20, 40, 80, 160, 320, 640, 900, 900]),
     ],
 )
 def test_each_probe_that_fails_waits_longer_for_the_next(
@@ -72,12 +72,12 @@ def test_each_probe_that_fails_waits_longer_for_the_next(
 
 def test_early_probes_are_no_attempts(breaker: CircuitBreaker) -> None:
     now, attempts = NOW, []
-    for _ in range(7):
+    for _ in range(8):
         record(breaker, Action.SUBMIT, OUT_OF_REACH, now)
         (circuit,) = breaker
         attempts.append(circuit.attempts)
         now = circuit.until
-    assert attempts == [0, 0, 0, 0, 1, 2, 3]
+    assert attempts == [0, 0, 0, 0, 0, 1, 2, 3]
 
 
 def test_every_probe_for_a_cause_that_only_a_person_ends_is_an_attempt(breaker: CircuitBreaker) -> None:
@@ -148,7 +148,7 @@ def test_a_probe_that_meets_another_cause_tells_that_one(breaker: CircuitBreaker
         "out of reach",
         NOW,
         2,
-        NOW + MINUTE + 625,
+        NOW + MINUTE + 312,
     )
 
 
