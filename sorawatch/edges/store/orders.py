@@ -12,7 +12,7 @@ from sorawatch.core.job import FINAL, UNPAID, Job, Pair, State, path_in
 from sorawatch.core.naming import likeness
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.rows import job_of, keys_of
-from sorawatch.edges.store.statements import same_keys
+from sorawatch.edges.store.statements import among, same_keys
 from sorawatch.edges.store.tables import jobs, purchases
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _FOLLOWS = (
 _UNDER_WAY = (
     sa.select(jobs.c.id, jobs.c.folder, jobs.c.image)
     .where(
-        jobs.c.state.in_(_GOING_ON),
+        among(jobs.c.state, _GOING_ON),
         jobs.c.token.is_not(None),
         sa.or_(
             sa.and_(_IN_THIS_FOLDER, jobs.c.image == sa.bindparam("name")),
