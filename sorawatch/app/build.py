@@ -18,7 +18,7 @@ from sorawatch.app.recovery import compare, log_recovered, take_in
 from sorawatch.app.reload import Reloader
 from sorawatch.app.state import StateLocation
 from sorawatch.app.state_identity import state_id, write_header
-from sorawatch.config import Config, Duplicates, KeySource, find_headers, find_key
+from sorawatch.config import Config, CurrentKey, Duplicates, KeySource, find_headers, find_key
 from sorawatch.core.accounts import account_of
 from sorawatch.core.job import FINAL, State
 from sorawatch.daemon.actions.active_uploads import ActiveUploads
@@ -108,7 +108,7 @@ class ApiConnection:
 
 
 def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, str]) -> ApiConnection:
-    """The connection to the server. The key is read for every request, so that a changed key file is used at once.
+    """The connection to the server. Every request takes the key as its file has it, so that a change is used at once.
 
     Raises:
         ConfigError: if a header names an environment variable that is not set.
@@ -119,9 +119,11 @@ def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, 
     for each in secrets:
         SECRETS.add(each)
 
+    current = CurrentKey(key) if key else None
+
     def read() -> str | None:
         try:
-            secret = key.read() if key else None
+            secret = current() if current else None
         except ConfigError as error:
             problem = error.problems[0]
             why = f"the API key cannot be read: {problem.where}, {problem.what}"
@@ -159,10 +161,11 @@ def account_salt(tx: Transaction) -> str:
 
 def _account(key: KeySource | None, salt: str) -> Callable[[], str | None]:
     """A function that returns the fingerprint of the present key; None if it cannot be read."""
+    current = CurrentKey(key) if key else None
 
     def account() -> str | None:
         try:
-            return account_of(key.read() if key else None, salt)
+            return account_of(current() if current else None, salt)
         except ConfigError:
             return None
 

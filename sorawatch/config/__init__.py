@@ -6,7 +6,7 @@
 from sorawatch.config.changes import changed, merged
 from sorawatch.config.dialect import find_headers
 from sorawatch.config.files import create_starter, example, find, starter
-from sorawatch.config.keys import KeySource, find_key
+from sorawatch.config.keys import CurrentKey, KeySource, find_key
 from sorawatch.config.loading import load
 from sorawatch.config.sections import (
     Api,
@@ -28,6 +28,7 @@ __all__ = [
     "Api",
     "Billing",
     "Config",
+    "CurrentKey",
     "DecoderOptions",
     "Duplicates",
     "Folders",

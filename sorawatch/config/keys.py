@@ -1,10 +1,11 @@
-"""Finds the API key. The key itself is only returned by ``KeySource.read``, and kept nowhere here."""
+"""Finds the API key. The key itself is only returned by ``KeySource.read`` and kept by ``CurrentKey``."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from sorawatch.edges import yamlfile
 from sorawatch.errors import Blocked, ConfigError, Deferred, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from sorawatch.config.sections import Config
 
@@ -74,6 +75,46 @@ class KeySource:
 
     def _error(self, what: str, hint: str) -> ConfigError:
         return ConfigError((Problem(self.where, what, hint),))
+
+
+_FRESH_NS = 2_000_000_000
+"""A file that was changed a shorter time ago may be changed once more without another time stamp."""
+
+
+class CurrentKey:
+    """The key of a source, as it is at each call. Its file is read again only if it has changed.
+
+    May be called from any thread.
+    """
+
+    def __init__(self, source: KeySource, clock: Callable[[], int] = time.time_ns) -> None:
+        """``clock``: nanoseconds since 1970."""
+        self._source = source
+        self._clock = clock
+        self._known: tuple[Hashable, str] | None = None
+        """The status of the file, and the key that it then had."""
+
+    def __call__(self) -> str:
+        """The key. Raises: ConfigError: as `KeySource.read`."""
+        path, known = self._source.path, self._known
+        if path is None:
+            return self._source.read()
+        before = _status(path)
+        if known is not None and known[0] == before:
+            return known[1]
+        key = self._source.read()
+        is_settled = before is not None and self._clock() - max(before[3:]) > _FRESH_NS
+        self._known = (before, key) if is_settled and _status(path) == before else None
+        return key
+
+
+def _status(path: Path) -> tuple[int, int, int, int, int] | None:
+    """What differs after a file was changed or replaced; None if it cannot be found."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def find_key(config: Config, environ: Mapping[str, str]) -> KeySource | None:

@@ -171,7 +171,7 @@ class Daemon:
             self._in_doubt = self._store.was_reconnected() or self._in_doubt
             turn.take(tx, messages, in_doubt=self._in_doubt)
             submits = turn.submits(tx)
-            self._counts = turn.counts(tx) if self._once else {}
+            self._counts = turn.counts(tx) if self._once and self._is_idle(messages) else {}
         self._in_doubt = False
         self._uploads.confirm(submits, began_at)
         for message in messages:
@@ -190,6 +190,11 @@ class Daemon:
             self._stale_texts.start_if_due()
         waits = (max((at - turn.now) / 1000, self._spacing.seconds) for at in turn.due_at if at > turn.now)
         return max(0.0, min(turn.interval, self._scans.next_event_in, self._store.retry_in, *waits))
+
+    def _is_idle(self, messages: Sequence[Message]) -> bool:
+        """Whether no action will be running after the present turn, which records ``messages``."""
+        recorded = sum(isinstance(message, ActionDone) for message in messages)
+        return not self._turn.starts and self._executor.count() <= recorded
 
     def _publish_changes(self) -> None:
         """After the commit: call the listeners, and remove the files of finished jobs."""

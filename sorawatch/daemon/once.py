@@ -57,6 +57,6 @@ class OnceVerdict:
         if unfinished & {State.RENDERING, State.UNCERTAIN, State.SUBMITTING}:
             return None
         given_up = any(
-            not circuit.cause.temporary or circuit.tries >= attempts for circuit in causes if not circuit.model
+            not circuit.cause.temporary or circuit.attempts >= attempts for circuit in causes if not circuit.model
         )
         return False if given_up or (paused and unfinished <= UNPAID) else None

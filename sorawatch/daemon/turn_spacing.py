@@ -15,6 +15,8 @@ _LONGEST = 0.5
 """Maximum seconds for which a turn waits for more messages."""
 _SHARE_OF_POLL = 0.05
 """The maximum pause as a share of the shortest wait between two polls, so that polls are not late."""
+_SHORTEST_LIMIT = 0.05
+"""Seconds: the maximum pause is not shorter. If renders last only seconds, each has half a dozen messages."""
 
 
 class TurnSpacing:
@@ -22,7 +24,7 @@ class TurnSpacing:
 
     def __init__(self, poll_seconds: float) -> None:
         """``poll_seconds`` is the shortest wait between two polls."""
-        self._longest = min(_LONGEST, _SHARE_OF_POLL * poll_seconds)
+        self._longest = min(_LONGEST, max(_SHORTEST_LIMIT, _SHARE_OF_POLL * poll_seconds))
         self.seconds = 0.0
         """Minimum seconds between collecting the messages of one turn and those of the next."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from contextlib import suppress
@@ -43,6 +44,8 @@ class Spool:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._durable: set[str] = set()
+        """Jobs whose folder will be there after a power cut."""
 
     @classmethod
     def beside(cls, state: Path) -> Spool:
@@ -73,10 +76,13 @@ class Spool:
         folder = self.folder(job_id)
         try:
             try:
-                folder.mkdir(mode=0o700, exist_ok=True)
+                folder.mkdir(mode=0o700)
             except FileNotFoundError:
                 self.create()
-                folder.mkdir(mode=0o700, exist_ok=True)
+                folder.mkdir(mode=0o700)
+            self._durable.discard(job_id)
+        except FileExistsError:
+            pass
         except OSError as error:
             raise _blocked(error, str(folder)) from error
         return folder
@@ -94,34 +100,41 @@ class Spool:
         return room(disk.f_frsize * disk.f_bavail, disk.f_frsize * disk.f_blocks)
 
     def write_reference(self, job_id: str, data: bytes) -> None:
-        """Write the reference. After a crash there is the old one, the new one or none.
+        """Write the reference. After a power cut it may be damaged, which `reference` notices by the digest.
 
         Raises:
             Blocked: if it cannot be written.
         """
-        self._write(job_id, SpoolFile.REFERENCE, data)
+        self._write(job_id, SpoolFile.REFERENCE, data, flush=False)
 
-    def reference(self, job_id: str) -> bytes | None:
-        """The reference that was written, or None.
+    def reference(self, job_id: str, digest: str = "") -> bytes | None:
+        """The reference that was written; None if there is none.
+
+        Args:
+            digest: its SHA-256. Another file counts as none. Empty if it is not known.
 
         Raises:
             Blocked: if it exists and cannot be read.
         """
         path = self.folder(job_id) / SpoolFile.REFERENCE
         try:
-            return path.read_bytes() or None
+            data = path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise _blocked(error, str(path)) from error
+        return data if data and digest in {"", hashlib.sha256(data).hexdigest()} else None
 
-    def write_record(self, job_id: str, record: Mapping[str, object]) -> None:
+    def write_record(self, job_id: str, record: Mapping[str, object], *, flush: bool = True) -> None:
         """Write what is needed to restore a job if the state is lost. It is on disk when this returns.
+
+        Args:
+            flush: False for a job that is not bought: after a power cut there may be no valid record.
 
         Raises:
             Blocked: if it cannot be written.
         """
-        self._write(job_id, SpoolFile.RECORD, json.dumps(record, indent=1).encode("ascii"))
+        self._write(job_id, SpoolFile.RECORD, json.dumps(record, indent=1).encode("ascii"), flush=flush)
 
     def record(self, job_id: str) -> dict[str, Any] | None:
         """What `write_record` last wrote for a job; None if there is nothing, or nothing valid.
@@ -166,6 +179,7 @@ class Spool:
     def discard(self, job_id: str) -> None:
         """Remove the files of a job, and its folder if it is then empty. Errors are ignored; the next start retries."""
         folder = self.folder(job_id)
+        self._durable.discard(job_id)
         with suppress(OSError):
             for path in folder.iterdir():
                 if path.name in {*SpoolFile} or (path.name.startswith(".") and path.name.endswith(".part")):
@@ -182,18 +196,22 @@ class Spool:
             raise _blocked(error, str(path)) from error
         return document if isinstance(document, dict) else None
 
-    def _write(self, job_id: str, name: str, data: bytes) -> None:
-        """Write a file of a job atomically, making its folder."""
+    def _write(self, job_id: str, name: str, data: bytes, *, flush: bool = True) -> None:
+        """Write a file of a job atomically, making its folder; with ``flush`` it is on disk afterwards."""
         folder = self.make_folder(job_id)
         temporary = folder / f".{name}.part"
         try:
             with open(temporary, "wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                if flush:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(temporary, folder / name)
-            _fsync(folder)
-            _fsync(self.root)
+            if flush:
+                _fsync(folder)
+            if flush and job_id not in self._durable:
+                _fsync(self.root)
+                self._durable.add(job_id)
         except OSError as error:
             raise _blocked(error, str(folder)) from error
 

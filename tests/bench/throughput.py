@@ -3,13 +3,17 @@
 Run with:
 
     python -m tests.bench.throughput race [--jobs 200] [--width 20] [--seconds 2]
+    python -m tests.bench.throughput compare [--jobs 200] [--width 20] [--seconds 2] [--rounds 5]
+    python -m tests.bench.throughput refused [--jobs 12] [--width 4] [--seconds 2] [--rounds 5]
     python -m tests.bench.throughput wait [--jobs 2000] [--every 15] [--watched 60]
 
 ``race`` has every contender make the same clips: pictures in a folder, prompts beside them, renders of a fixed length on a
 simulator in a process of its own. ``ideal`` is what the server's renders take if all places are always taken; the wall
 time is that from the start of the program to the last clip on disk. The scripts are killed with -9 in the middle and
 started again as a person would, without the pictures whose clip is there; so is the daemon. Last, the daemon runs already
-when the pictures are dropped, as it does in service. ``wait`` has all jobs in flight on a server that finishes none, and
+when the pictures are dropped, as it does in service. ``compare`` has the daemon and the SDK take turns, and prints medians
+and ranges of both and of their ratio, with the CPU time of the daemon without that of the processes that prepare pictures,
+which the SDK does not do. ``refused`` does the same on a server that refuses some orders for a moment. ``wait`` has all jobs in flight on a server that finishes none, and
 watches what polling them takes.
 """
 
@@ -19,7 +23,9 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -30,7 +36,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import openai
 import requests
@@ -40,6 +46,8 @@ from PIL import Image
 from sorawatch import simulator
 
 KEY = "sk-simulated"
+DAEMON = ("-m", "sorawatch", "run", "--once", "--config", "config.yaml")
+SDK = ("-m", "tests.bench.throughput", "with-the-sdk")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -115,6 +123,13 @@ def serve(seconds: float) -> None:
         sys.stdin.read()
 
 
+def inject(url: str, fault: dict[str, Any]) -> None:
+    """Switch a fault of the simulator on."""
+    body = json.dumps(fault).encode()
+    with urlopen(Request(f"{url.removesuffix('/v1')}/faults", body, {"Content-Type": "application/json"})):
+        pass
+
+
 def ledger(url: str) -> dict[str, Any]:
     with urlopen(f"{url.removesuffix('/v1')}/ledger") as answer:
         found: dict[str, Any] = json.load(answer)
@@ -137,7 +152,7 @@ def lay_out(root: Path, url: str, jobs: int, **sections: dict[str, Any]) -> None
     (root / "api.key").chmod(0o600)
     Image.linear_gradient("L").resize((1280, 720)).convert("RGB").save(root / "picture.jpg")
     for number in range(jobs):
-        os.link(root / "picture.jpg", root / "inbox" / f"{number:05}.jpg")
+        shutil.copyfile(root / "picture.jpg", root / "inbox" / f"{number:05}.jpg")
         (root / "inbox" / f"{number:05}.yaml").write_text(f"prompt: waves number {number}\n")
 
 
@@ -151,6 +166,8 @@ class Run:
     polls: int
     duplicates: int
     made: int
+    preparing: float = 0.0
+    """Seconds of CPU that processes which prepare pictures have used, of those in ``cpu``."""
 
     def told(self, ideal: float, jobs: int) -> str:
         return (
@@ -163,10 +180,9 @@ class Run:
 def race(jobs: int, width: int, seconds: float) -> None:
     ideal = jobs / width * seconds
     print(f"{jobs} jobs, {width} in flight, renders of {seconds:g} s: ideal {ideal:g} s; load {_load()}")
-    daemon = ("-m", "sorawatch", "run", "--once", "--config", "config.yaml")
     contenders: dict[str, tuple[str, ...]] = {
-        "sorawatch": daemon,
-        "SDK in threads": ("-m", "tests.bench.throughput", "with-the-sdk"),
+        "sorawatch": DAEMON,
+        "SDK in threads": SDK,
         "requests in threads": ("-m", "tests.bench.throughput", "with-requests"),
     }
     for name, command in contenders.items():
@@ -176,22 +192,73 @@ def race(jobs: int, width: int, seconds: float) -> None:
     print(f"{'sorawatch, running':27} {in_service(jobs, width, seconds).told(ideal, jobs)}", flush=True)
 
 
-def run(command: tuple[str, ...], jobs: int, width: int, seconds: float, kill_after: float | None) -> Run:
+REFUSALS: dict[str, dict[str, Any]] = {
+    "a 429 with Retry-After: 1, twice": {
+        "status": 429,
+        "message": "Rate limit reached",
+        "retry_after": "1",
+        "times": 2,
+    },
+    "a 503 at capacity, thrice": {"status": 503, "message": "The server is at capacity", "times": 3},
+}
+
+
+def refused(jobs: int, width: int, seconds: float, rounds: int) -> None:
+    """The daemon and the SDK on a server that refuses some orders for a moment."""
+    for name, refusal in REFUSALS.items():
+        print(name)
+        compare(jobs, width, seconds, rounds, {"kind": "answer_before", "on": "create", **refusal})
+
+
+def compare(jobs: int, width: int, seconds: float, rounds: int, fault: dict[str, Any] | None = None) -> None:
+    """The daemon and the SDK in turn: medians and ranges of both, and of their ratio in each round."""
+    ideal = jobs / width * seconds
+    print(f"{jobs} jobs, {width} in flight, renders of {seconds:g} s: ideal {ideal:g} s")
+    pairs = []
+    for number in range(rounds):
+        ours, sdk = (run(command, jobs, width, seconds, None, fault) for command in (DAEMON, SDK))
+        pairs.append((ours, sdk))
+        for who, result in (("sorawatch", ours), ("SDK in threads", sdk)):
+            print(f"{number + 1} {who:15} {result.told(ideal, jobs)}; load {_load()}", flush=True)
+    walls = [(ours.wall, sdk.wall) for ours, sdk in pairs]
+    cpus = [(1000 * (ours.cpu - ours.preparing) / jobs, 1000 * sdk.cpu / jobs) for ours, sdk in pairs]
+    for what, values in (("wall, s", walls), ("CPU a job without pictures, ms", cpus)):
+        ratios = [one / other for one, other in values]
+        ours_told, sdk_told = (_spread([each[side] for each in values]) for side in (0, 1))
+        print(f"  {what}: sorawatch {ours_told}, SDK {sdk_told}, ratio {_spread(ratios)}", flush=True)
+
+
+def _spread(values: list[float]) -> str:
+    """The median, and the range."""
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def run(
+    command: tuple[str, ...],
+    jobs: int,
+    width: int,
+    seconds: float,
+    kill_after: float | None,
+    fault: dict[str, Any] | None = None,
+) -> Run:
     """One contender over a fresh folder, killed once with -9 and started again, or not."""
     with serving(seconds) as url, TemporaryDirectory() as folder:
         root = Path(folder)
+        if fault is not None:
+            inject(url, fault)
         lay_out(root, url, jobs, **_racing(width))
         options = () if "sorawatch" in command else ("--folder", folder, "--url", url, "--width", str(width))
-        cpu, memory = 0.0, 0
+        cpu, memory, preparing = 0.0, 0, 0.0
         began = time.monotonic()
         for limit in (kill_after, None) if kill_after else (None,):
-            usage, peak = _live([sys.executable, *command, *options], root, limit)
+            usage, peak, pictures = _live([sys.executable, *command, *options], root, limit)
             cpu, memory = cpu + usage.ru_utime + usage.ru_stime, max(memory, peak)
+            preparing += pictures
         last = max((path.stat().st_mtime for path in (root / "outbox").glob("*.mp4")), default=time.time())
         wall = time.monotonic() - began - (time.time() - last)
         made = len([*(root / "outbox").glob("*.mp4")])
         counted = ledger(url)
-        return Run(wall, cpu, memory, counted["polls"], counted["duplicates"], made)
+        return Run(wall, cpu, memory, counted["polls"], counted["duplicates"], made, preparing)
 
 
 def in_service(jobs: int, width: int, seconds: float) -> Run:
@@ -242,17 +309,22 @@ def daemon_in(root: Path) -> Iterator[subprocess.Popen[bytes]]:
         daemon.wait(60)
 
 
-def _live(command: list[str], folder: Path, limit: float | None) -> tuple[resource.struct_rusage, int]:
-    """Run ``command`` to its end, or kill it after ``limit`` seconds; what it used, and its memory at the most."""
+def _live(command: list[str], folder: Path, limit: float | None) -> tuple[resource.struct_rusage, int, float]:
+    """Run ``command`` to its end, or kill it after ``limit`` seconds.
+
+    Returns:
+        What it used, its memory at the most, and the seconds of CPU of its processes that prepare pictures.
+    """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with open(folder / "log", "ab") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    began, peak = time.monotonic(), 0
+    began, peak, preparing = time.monotonic(), 0, dict[int, float]()
     while True:
         pid, _, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             process.returncode = 0
-            return usage, peak
+            return usage, peak, sum(preparing.values())
+        preparing |= {each: cpu_of(each) for each in tree_of(process.pid)[1:] if _prepares_pictures(each)}
         peak = max(peak, memory_of(process.pid))
         if limit is not None and time.monotonic() - began > limit:
             os.kill(process.pid, signal.SIGKILL)
@@ -322,15 +394,25 @@ def cpu_of(pid: int) -> float:
     return total
 
 
+def _prepares_pictures(pid: int) -> bool:
+    try:
+        return b"sorawatch.edges.images.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def _load() -> str:
     return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["race", "wait", "serve", "with-requests", "with-the-sdk"])
+    parser.add_argument(
+        "what", choices=["race", "compare", "refused", "wait", "serve", "with-requests", "with-the-sdk"]
+    )
     parser.add_argument("--jobs", type=int)
-    parser.add_argument("--width", type=int, default=20)
+    parser.add_argument("--width", type=int)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--every", type=float, default=15.0)
     parser.add_argument("--watched", type=float, default=60.0)
@@ -339,7 +421,11 @@ def main() -> None:
     given = parser.parse_args()
     match given.what:
         case "race":
-            race(given.jobs or 200, given.width, given.seconds)
+            race(given.jobs or 200, given.width or 20, given.seconds)
+        case "compare":
+            compare(given.jobs or 200, given.width or 20, given.seconds, given.rounds)
+        case "refused":
+            refused(given.jobs or 12, given.width or 4, given.seconds, given.rounds)
         case "wait":
             wait(given.jobs or 2000, given.every, given.watched)
         case "serve":

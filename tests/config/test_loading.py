@@ -1,6 +1,7 @@
 """The configuration: what it says, and what a person reads who got it wrong."""
 
 import contextlib
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -740,6 +741,24 @@ class TestKey:
         marks.append(source.fingerprint())
         assert len(set(marks)) == 4
         assert "s3cre" not in repr(marks)
+
+    @pytest.mark.parametrize("later", [0, 10_000_000_000], ids=["just changed", "changed long ago"])
+    def test_the_current_one_follows_its_file(self, load: Load, tmp_path: Path, later: int) -> None:
+        path = tmp_path / "api.key"
+        path.write_text("s3cret")
+        source = found_key(load("api: {key_file: api.key}"), {})
+        current = config.CurrentKey(source, lambda: time.time_ns() + later)
+        assert [current(), current()] == ["s3cret", "s3cret"]
+        path.write_text("s3cre7")
+        assert [current(), current()] == ["s3cre7", "s3cre7"]
+        (tmp_path / "new").write_text("s3cre8")
+        (tmp_path / "new").rename(path)
+        assert current() == "s3cre8"
+        path.unlink()
+        with pytest.raises(ConfigError, match="No such file or directory"):
+            current()
+        path.write_text("s3cre9")
+        assert current() == "s3cre9"
 
     def test_a_file_that_is_not_there(self, load: Load) -> None:
         with pytest.raises(ConfigError, match=r"No such file or directory\. Put the key into that file"):

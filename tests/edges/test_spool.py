@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,14 @@ def test_a_reference_is_replaced_whole(work: Spool) -> None:
     work.write_reference("job", b"short")
     assert work.reference("job") == b"short"
     assert [path.name for path in work.folder("job").iterdir()] == ["reference"]
+
+
+def test_a_reference_that_is_not_what_its_digest_says_is_none(work: Spool) -> None:
+    work.write_reference("job", b"reference")
+    digest = hashlib.sha256(b"reference").hexdigest()
+    assert work.reference("job", digest) == b"reference"
+    (work.folder("job") / "reference").write_bytes(bytes(9))
+    assert work.reference("job", digest) is None
 
 
 def test_an_empty_reference_is_none(work: Spool) -> None:

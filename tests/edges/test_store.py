@@ -1207,7 +1207,7 @@ class TestDialects(OfAFile):
             tx.purchases.replace(purchase)
             tx.purchases.delivered(submitting, 0)
             tx.orders.has_follower(purchase, submitting)
-            tx.orders.under_way(submitting)
+            tx.orders.under_way(submitting, lambda _: True)
             tx.orders.next_take(submitting)
             tx.orders.take_of(submitting.pair)
             tx.batches.uncounted(0)

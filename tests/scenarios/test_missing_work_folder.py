@@ -75,3 +75,16 @@ def test_a_delivered_job_is_archived_without_it(stalled_workspace: Workspace, wo
         wait_until(lambda: workspace.counts() == {"done": 1}, told=lambda: reasons(workspace))
     assert set(workspace.files("outbox")) == {"a.mp4"}
     assert set(workspace.files("processed")) == {"a.jpg", "a.yaml"}
+
+
+def test_a_reference_that_a_power_cut_damaged_is_made_again_and_not_uploaded(workspace: Workspace) -> None:
+    (workspace.inbox / "PAUSE").touch()
+    workspace.drop()
+    with workspace.running():
+        wait_until(lambda: workspace.counts() == {"ready": 1})
+    (reference,) = workspace.root.glob("state.db.work/*/reference")
+    reference.write_bytes(bytes(reference.stat().st_size))
+    (workspace.inbox / "PAUSE").unlink()
+    assert workspace.run_once()
+    ledger = workspace.simulator.ledger()
+    assert (ledger.creates, ledger.rejected) == (1, 0)

@@ -78,6 +78,29 @@ def test_a_wait_requested_by_the_server_is_respected_and_shown(workspace: Worksp
         wait_until(lambda: len(workspace.files("outbox")) == 2)
 
 
+def test_an_order_that_must_wait_stops_the_others_for_no_longer_and_nothing_is_bought_twice(
+    workspace: Workspace,
+) -> None:
+    wait = Fault("answer_before", on="create", status=429, message="Rate limit", retry_after_ms=50, times=2)
+    workspace.simulator.inject(wait)
+    for number in range(6):
+        workspace.drop(f"{number}.jpg")
+    assert workspace.run_once()
+    ledger = workspace.simulator.ledger()
+    assert (ledger.creates, ledger.duplicates, ledger.rejected) == (6, 0, 2)
+
+
+def test_a_server_that_is_full_for_a_moment_is_asked_again_beside_the_configured_attempts(workspace: Workspace) -> None:
+    full = Fault("answer_before", on="create", status=503, message="The server is at capacity", times=3)
+    workspace.simulator.inject(full)
+    workspace.set("retries", attempts=1)
+    for number in range(4):
+        workspace.drop(f"{number}.jpg")
+    assert workspace.run_once()
+    ledger = workspace.simulator.ledger()
+    assert (ledger.creates, ledger.duplicates, ledger.rejected) == (4, 0, 3)
+
+
 @pytest.mark.slow
 def test_rate_limit_headers_of_an_accepted_order_are_respected_and_shown(workspace: Workspace) -> None:
     workspace.simulator.inject(Fault("used_up", seconds=90))

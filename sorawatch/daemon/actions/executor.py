@@ -69,7 +69,10 @@ class Executor:
     def recorded(self, done: ActionDone) -> None:
         """The outcome was written to the state."""
         self._counts[done.action] -= 1
-        self._unrecorded -= Counter([_key(done.job_id, done.action, done.token)])
+        key = _key(done.job_id, done.action, done.token)
+        self._unrecorded[key] -= 1
+        if self._unrecorded[key] <= 0:
+            del self._unrecorded[key]
 
     def has(self, job: Job) -> bool:
         """Whether the action that the job's state calls for is queued, running, or reported and not recorded yet."""

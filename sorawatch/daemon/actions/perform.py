@@ -154,13 +154,17 @@ class Performer:
     def _prepare(self, job: Job) -> o.Outcome:
         order = job.order
         assert order is not None
+        # The client is loaded while another process decodes the picture, and not only once the order is to be sent.
+        with suppress(SorawatchError):
+            self._api()
         try:
             reference = self._prepared(job, order)
         except Damaged as error:
             if not mounts.is_network(mounts.file_system_of(self._folders.inbox / job.pair.path)):
                 raise
             return o.Incomplete(str(error), error.hint)
-        self._spool.write_record(job.id, to_record(replace(job, order=replace(order, size=reference.size))))
+        record = to_record(replace(job, order=replace(order, size=reference.size)))
+        self._spool.write_record(job.id, record, flush=False)
         sent = hashlib.sha256(reference.data).hexdigest()
         return o.Prepared(reference.size, reference.digest, reference.note, sent)
 
@@ -201,7 +205,7 @@ class Performer:
         if not is_as_listed:
             why = f"{job.pair.image} or its sidecar was changed or taken away after it was listed"
             return o.TemporaryFailure(why, counts=False)
-        reference = self._spool.reference(job.id) or self._prepared_again(job, order)
+        reference = self._spool.reference(job.id, job.reference_digest) or self._prepared_again(job, order)
         if reference is None:
             return o.ReferenceLost()
         self._spool.write_record(job.id, to_record(job))
@@ -216,6 +220,7 @@ class Performer:
         self._witnesses.add(video.id, job)
         with suppress(Deferred, Blocked):
             self._spool.write_record(job.id, to_record(replace(job, video_id=video.id)))
+            self._recorded.add(job.id)
         return o.Accepted(video.id, video.rest)
 
     def _prepared_again(self, job: Job, order: Order) -> bytes | None:

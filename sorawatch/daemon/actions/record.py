@@ -54,7 +54,7 @@ def record(
     admission.adapt_concurrency(tx, job, outcome)
     _close_purchase(tx, job, done.action, outcome, after)
     model = job.order.model if job.order else ""
-    breakers.causes.record(done.action, outcome, tx.now, after.due_at, jitter, model)
+    breakers.causes.record(done.action, outcome, tx.now, after.due_at, jitter, model, job.submitted_at)
     breakers.lost_answers.record(tx, job, done.action, outcome, after)
     if isinstance(outcome, o.Accepted):
         breakers.same_refusals.accepted(tx, model)

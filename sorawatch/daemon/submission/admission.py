@@ -246,7 +246,7 @@ class Admission:
         """
         if job.state is not State.READY:
             return []
-        under_way = tx.orders.under_way(job)
+        under_way = tx.orders.under_way(job, is_present)
         older = next((each for each in under_way if is_continued_by(each, job, is_present)), None)
         if older is None:
             return _note_second_clip(tx, job, [each for each in under_way if each.pair.path == job.pair.path])

@@ -6,7 +6,7 @@ separate circuit breakers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _PERSON_WAITS = Waits(first=60.0, longest=3600.0)
 """Seconds between two probes if only a person can end the cause, such as a refused key or an empty account."""
+
+_EARLY_PROBES = 5
+"""How many probes come before the configured first wait, if the cause may end by itself: their waits double up to it. A
+server that is full often has room again within a second, and a probe costs nothing."""
 
 _FORGET_AFTER = 60_000
 """Milliseconds after the retry of a failed action other than SUBMIT. Then its cause is forgotten."""
@@ -39,6 +43,11 @@ class OpenCircuit:
     """When a probe may be sent. For actions other than SUBMIT, when the cause is forgotten unless it occurs again."""
     model: str = ""
     """The model whose orders are stopped; empty for all models."""
+
+    @property
+    def attempts(self) -> int:
+        """The failures that count as attempts: not those of early probes, which follow one another within seconds."""
+        return max(0, self.tries - _EARLY_PROBES) if self.cause.temporary else self.tries
 
     @property
     def pause(self) -> Pause:
@@ -74,19 +83,30 @@ class CircuitBreaker:
         """Models whose orders wait."""
         return [circuit.model for circuit in self._open.values() if circuit.model]
 
-    def record(self, action: Action, outcome: o.Outcome, now: int, due_at: int, jitter: float, model: str = "") -> None:
+    def record(
+        self,
+        action: Action,
+        outcome: o.Outcome,
+        now: int,
+        due_at: int,
+        jitter: float,
+        model: str = "",
+        submitted_at: int | None = None,
+    ) -> None:
         """Record an outcome: a blocking cause opens a circuit or extends its wait; a success or refusal closes it.
 
         Args:
             due_at: when the job's action is tried again.
             jitter: a random number in [0, 1).
             model: the model of the order.
+            submitted_at: when the order was sent; None if it was not.
         """
         if isinstance(outcome, o.AnswerLost | o.TemporaryFailure | o.ReferenceLost | o.NotSent):
             return
         concerned = [self._open[key] for key in {(action, ""), (action, model)} if key in self._open]
-        if action is Action.SUBMIT and not all(self._is_over(circuit, now) for circuit in concerned):
-            # This submit began before the circuit opened, so its result is ignored.
+        sent = now if submitted_at is None else submitted_at
+        if action is Action.SUBMIT and not all(self._is_over(circuit, sent) for circuit in concerned):
+            # It is no probe: it was sent before the circuit opened, so its result is ignored.
             return
         before = next(iter(concerned), None)
         for circuit in concerned:
@@ -100,11 +120,17 @@ class CircuitBreaker:
             tries = before.tries + 1 if before else 1
             until = max(due_at, now) + _FORGET_AFTER
             if action is Action.SUBMIT:
-                waits = self._waits if cause.temporary else _PERSON_WAITS
-                until = now + backoff(waits, tries, jitter, cause.retry_after)
+                until = now + self._wait(cause, tries, jitter)
             stopped = model if cause.one_model else ""
             since = before.since if before else now
             self._open[action, stopped] = OpenCircuit(action, cause, since, tries, until, stopped)
+
+    def _wait(self, cause: Cause, tries: int, jitter: float) -> int:
+        """Milliseconds from the failure number ``tries`` of a submit to the next probe."""
+        waits = _PERSON_WAITS
+        if cause.temporary:
+            waits = replace(self._waits, first=self._waits.first / 2**_EARLY_PROBES)
+        return backoff(waits, tries, jitter, cause.retry_after)
 
     def key_changed(self, *, refused: bool = False) -> bool:
         """Whether an API key was refused, here or elsewhere (``refused``), and has changed since."""

@@ -26,9 +26,11 @@ _LEAST_PROMPT = 8
 
 def log_change(before: Job | None, after: Job) -> None:
     """Log a change of a job: its file, its new state, the reason, and the duration of the former state."""
+    if before is not None and before.state is after.state and after.latest in {"", before.latest}:
+        return
     prompt, after = after.order.prompt if after.order is not None else "", _without_prompt(after)
     if before is not None and before.state is after.state:
-        if after.latest and after.latest != _without_prompt(before).latest:
+        if after.latest != _without_prompt(before).latest:
             text = f"not moved yet: {after.obstacle}" if after.obstacle else after.short_reason
             _log(logging.WARNING, after, text, LogEvent.PROGRESS)
         return

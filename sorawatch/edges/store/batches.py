@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from sorawatch.core.batches import WAITS, Batch, Recent, Share
 from sorawatch.core.job import UNPAID, Charged, Job, State
-from sorawatch.edges.store.statements import is_below
+from sorawatch.edges.store.statements import among, is_below
 from sorawatch.edges.store.tables import AWAITS_APPROVAL, history, jobs
 
 if TYPE_CHECKING:
@@ -22,11 +22,22 @@ if TYPE_CHECKING:
     from sorawatch.edges.store.session import Session
 
 _GIVEN_UP = (State.REJECTED, State.FAILED, State.WITHDRAWN, State.CANCELLED)
-_IS_UNPAID = jobs.c.state.in_([*UNPAID])
+_IS_UNPAID = among(jobs.c.state, UNPAID)
 _COSTS = sa.and_(
     jobs.c.expected_price > 0, sa.or_(jobs.c.state.not_in(_GIVEN_UP), jobs.c.charged != Charged.NO)
 )  # fmt: skip
 _WAITS = sa.and_(AWAITS_APPROVAL, _IS_UNPAID)
+# The states are no condition of the query, because an index by states would be slower than that of batches.
+_WAITING = (
+    sa.select(
+        jobs.c.batch,
+        jobs.c.top,
+        sa.func.count().filter(_IS_UNPAID),
+        sa.func.sum(jobs.c.expected_price).filter(_IS_UNPAID),
+    )
+    .where(AWAITS_APPROVAL)
+    .group_by(jobs.c.batch, jobs.c.top)
+)
 _WRITE_PRICE = jobs.update().where(jobs.c.id == sa.bindparam("this")).values(expected_price=sa.bindparam("micros"))
 
 
@@ -76,12 +87,8 @@ class Batches:
 
     def waiting(self) -> list[Batch]:
         """The batches with orders that wait, the oldest first."""
-        # The states are no condition of the query, because an index by states would be slower than that of batches.
-        orders, micros = sa.func.count().filter(_IS_UNPAID), sa.func.sum(jobs.c.expected_price).filter(_IS_UNPAID)
-        by_folder = sa.select(jobs.c.batch, jobs.c.top, orders, micros).where(AWAITS_APPROVAL)
         shares: dict[int, dict[str, Share]] = defaultdict(dict)
-        found = self._session.connection.execute(by_folder.group_by(jobs.c.batch, jobs.c.top))
-        for number, folder, count, cost in found:
+        for number, folder, count, cost in self._session.connection.execute(_WAITING):
             if count:
                 shares[number][folder] = Share(count, int(cost))
         if not shares:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import UNPAID, Job, State
+from sorawatch.core.job import Job, State
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.pruning import prune
 from sorawatch.edges.store.rows import changed_columns, filed_names, row_of
-from sorawatch.edges.store.statements import MANY, ONE, TELL, outside
+from sorawatch.edges.store.statements import MANY, ONE, TELL
 from sorawatch.edges.store.tables import history, jobs
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _LONGEST_ID = 16
 _LISTED = 10
 _ALL = 1 << 62
-_GIVEN_UP = (State.REJECTED, State.FAILED, State.WITHDRAWN, State.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +98,7 @@ class JobTable:
         Args:
             unapproved: also count those that wait for approval.
         """
-        going = outside(excluded) if unapproved else sa.and_(outside(excluded), jobs.c.awaits_approval == 0)
-        counted = sa.and_(jobs.c.state.in_([*states]), sa.or_(jobs.c.state.not_in([*UNPAID]), going))
-        query = sa.select(jobs.c.state, sa.func.count()).where(counted).group_by(jobs.c.state)
+        query = statements.counts(frozenset(states), tuple(excluded), unapproved=unapproved)
         return {State(state): count for state, count in self._session.connection.execute(query)}
 
     def count(self, state: State, excluded: Iterable[Exclusion] = (), most: int = _ALL) -> int:
@@ -124,8 +121,7 @@ class JobTable:
 
     def follower(self, video_id: str, job: Job) -> Job | None:
         """Another job whose clip this video is or will be."""
-        has_it = sa.and_(jobs.c.video_id == video_id, jobs.c.id != job.id, jobs.c.state.not_in(_GIVEN_UP))
-        return self._session.first_job(sa.select(jobs).where(has_it).limit(1))
+        return self._session.first_job(statements.FOLLOWER, {"video": video_id, "this": job.id})
 
     def is_being_published(self, path: str, job: Job) -> bool:
         """Whether the clip of another job may just be appearing under this path of the outbox."""

@@ -29,9 +29,9 @@ class KeyValues:
 
     def write(self, key: str, value: object) -> None:
         """Keep any value that JSON can express; None deletes it."""
-        connection, there = self._session.connection, notes.c.key == key
+        connection = self._session.connection
         text = self._texts[key] = None if value is None else json.dumps(value)
         if text is None:
-            connection.execute(notes.delete().where(there))
-        elif connection.execute(notes.update().where(there).values(value=text)).rowcount == 0:
-            connection.execute(notes.insert().values(key=key, value=text))
+            connection.execute(notes.delete().where(notes.c.key == key))
+        elif connection.execute(statements.WRITE_NOTE, {"name": key, "text": text}).rowcount == 0:
+            connection.execute(statements.ADD_NOTE, {"key": key, "value": text})

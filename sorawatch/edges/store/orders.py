@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import FINAL, UNPAID, Job, Pair, State
+from sorawatch.core.job import FINAL, UNPAID, Job, Pair, State, path_in
 from sorawatch.core.naming import likeness
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.rows import job_of, keys_of
-from sorawatch.edges.store.statements import same_keys
+from sorawatch.edges.store.statements import among, same_keys
 from sorawatch.edges.store.tables import jobs, purchases
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sorawatch.core.purchase import Purchase
     from sorawatch.edges.store.session import Session
 
@@ -30,9 +32,9 @@ _FOLLOWS = (
     .limit(1)
 )
 _UNDER_WAY = (
-    sa.select(jobs)
+    sa.select(jobs.c.id, jobs.c.folder, jobs.c.image)
     .where(
-        jobs.c.state.in_(_GOING_ON),
+        among(jobs.c.state, _GOING_ON),
         jobs.c.token.is_not(None),
         sa.or_(
             sa.and_(_IN_THIS_FOLDER, jobs.c.image == sa.bindparam("name")),
@@ -113,15 +115,26 @@ class Orders:
         this = {"bought_as": purchase.token, "this": job.id}
         return self._session.connection.scalar(_FOLLOWS, this) is not None
 
-    def under_way(self, job: Job) -> list[Job]:
-        """The jobs that are bought, are still to leave the inbox, and have the place or the picture of ``job``.
+    def under_way(self, job: Job, is_present: Callable[[str], bool]) -> list[Job]:
+        """The jobs that are bought, are still to leave the inbox, and whose pair may be that of ``job``.
 
-        ``job`` is prepared, and has not been bought.
+        They have its place; or they have its picture, and there is none at their own place any more.
+
+        Args:
+            job: is prepared, and has not been bought.
+            is_present: whether there is a picture at this path of the inbox.
         """
         place = {"folder": job.pair.folder, "name": job.pair.image}
         # NULL equals nothing, so nothing is found by a digest that is not known.
         digests = {"picture": job.digest or None, "reference": job.reference_digest or None}
-        return self._session.jobs(_UNDER_WAY, place | digests)
+        # Many jobs may have the same picture, with other prompts, and each has its own place.
+        ids = [
+            row.id
+            for row in self._session.connection.execute(_UNDER_WAY, place | digests)
+            if (path := path_in(row.folder, row.image)) == job.pair.path or not is_present(path)
+        ]
+        found = {each.id: each for each in self._session.jobs(statements.MANY, {"these": ids})} if ids else {}
+        return [found[job_id] for job_id in ids]
 
     def next_take(self, job: Job) -> int:
         """The first take above 1 that no job and no purchase of this order has."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from sorawatch.core.job import Job, State
+from sorawatch.edges.store import statements
 from sorawatch.edges.store.database import presence
 from sorawatch.edges.store.rows import job_of
 from sorawatch.edges.store.tables import history, jobs, notes
@@ -76,7 +77,7 @@ class Peers:
 
     def last_change(self) -> int:
         """The number of the history's last entry; every change of a job's state adds one."""
-        return self._connection.scalar(sa.select(sa.func.max(history.c.number))) or 0
+        return self._connection.scalar(statements.LAST_CHANGE) or 0
 
     def changed_since(self, since: int) -> list[Job]:
         """The jobs with entries in the history after the number ``since``, as they are now."""

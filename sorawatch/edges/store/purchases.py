@@ -116,8 +116,8 @@ class PurchaseTable:
 
     def is_bought_by_another(self, video_id: str, job: Job) -> bool:
         """Whether another job bought this video."""
-        query = sa.select(purchases.c.token).where(purchases.c.video_id == video_id, purchases.c.job_id != job.id)
-        return self._session.connection.execute(query.limit(1)).first() is not None
+        this = {"video": video_id, "this": job.id}
+        return self._session.connection.execute(statements.BOUGHT_BY_ANOTHER, this).first() is not None
 
     def witnesses(self, limit: int) -> list[Witness]:
         """The latest videos that were bought, the oldest of them first."""

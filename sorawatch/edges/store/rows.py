@@ -104,7 +104,10 @@ _PLAIN = frozenset(
 def changed_columns(before: Job, after: Job) -> dict[str, Any]:
     """The columns that must be written to change ``before`` into ``after``."""
     plain = {name: getattr(after, name) for name in _PLAIN if getattr(after, name) != getattr(before, name)}
-    return plain if replace(before, **plain) == after else row_of(after)
+    if replace(before, **plain) == after:
+        return plain
+    former = row_of(before)
+    return {name: value for name, value in row_of(after).items() if value != former[name]}
 
 
 def job_of(row: sa.Row[Any]) -> Job:

@@ -13,6 +13,7 @@ from sorawatch.edges.store.tables import URGENCY, commands, history, jobs, notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from enum import StrEnum
 
     from sorawatch.core.budget import Exclusion
 
@@ -38,6 +39,16 @@ def _covered(exclusion: Exclusion) -> sa.ColumnElement[bool]:
     )
 
 
+def constant(state: StrEnum) -> sa.ColumnElement[str]:
+    """A state in the text of a statement. Parameters, above all lists of them, take longer than the statement."""
+    return sa.literal_column(f"'{state.value}'", sa.String)
+
+
+def among(column: sa.Column[str], states: Iterable[StrEnum]) -> sa.ColumnElement[bool]:
+    """Whether the state in ``column`` is one of these."""
+    return column.in_([constant(state) for state in sorted(states)])
+
+
 def same_keys(table: sa.Table) -> sa.ColumnElement[bool]:
     """Whether a row belongs to the order whose key by the picture is ``order``, and by the reference ``reference``."""
     by_picture = table.c.order_key == sa.bindparam("order")
@@ -53,7 +64,8 @@ machine has slept."""
 
 def _may_go(state: State) -> sa.ColumnElement[bool]:
     """Whether a job is in this state and, as long as it is unpaid, does not wait for approval."""
-    return sa.and_(jobs.c.state == state, jobs.c.awaits_approval == 0 if state in UNPAID else sa.true())
+    is_approved = jobs.c.awaits_approval == sa.literal_column("0") if state in UNPAID else sa.true()
+    return sa.and_(jobs.c.state == constant(state), is_approved)
 
 
 def _is_claimable(state: State) -> sa.ColumnElement[bool]:
@@ -63,7 +75,7 @@ def _is_claimable(state: State) -> sa.ColumnElement[bool]:
 
 CLAIMABLE = sa.union_all(
     *(
-        sa.select(sa.literal(state.value)).where(_is_claimable(state))
+        sa.select(constant(state)).where(_is_claimable(state))
         for state in sorted({*State} - FINAL - {State.HELD, State.SUBMITTING})
     )
 )
@@ -82,6 +94,24 @@ CLOSE = (
     .where(purchases.c.token == sa.bindparam("this"))
     .values(standing=sa.bindparam("stands"), clip=sa.bindparam("delivered"))
 )
+BOUGHT_BY_ANOTHER = (
+    sa.select(purchases.c.token)
+    .where(purchases.c.video_id == sa.bindparam("video"), purchases.c.job_id != sa.bindparam("this"))
+    .limit(1)
+)
+FOLLOWER = (
+    sa.select(jobs)
+    .where(
+        jobs.c.video_id == sa.bindparam("video"),
+        jobs.c.id != sa.bindparam("this"),
+        ~among(jobs.c.state, [State.REJECTED, State.FAILED, State.WITHDRAWN, State.CANCELLED]),
+    )
+    .limit(1)
+)
+"""Another job whose clip this video is or will be."""
+LAST_CHANGE = sa.select(sa.func.max(history.c.number))
+WRITE_NOTE = notes.update().where(notes.c.key == sa.bindparam("name")).values(value=sa.bindparam("text"))
+ADD_NOTE = notes.insert()
 PURCHASES_LIKE = sa.select(purchases).where(same_keys(purchases)).order_by(purchases.c.at, purchases.c.token)
 
 SAME_ORDER = (
@@ -90,9 +120,9 @@ SAME_ORDER = (
         same_keys(jobs),
         jobs.c.id != sa.bindparam("this"),
         sa.or_(
-            sa.and_(jobs.c.state == State.DONE, jobs.c.changed_at >= sa.bindparam("since")),
+            sa.and_(jobs.c.state == constant(State.DONE), jobs.c.changed_at >= sa.bindparam("since")),
             sa.and_(
-                jobs.c.state.not_in([*FINAL, State.FOUND, State.READY, State.REJECTED, State.RESTORING]),
+                ~among(jobs.c.state, [*FINAL, State.FOUND, State.READY, State.REJECTED, State.RESTORING]),
                 jobs.c.token.is_not(None),
             ),
         ),
@@ -106,7 +136,7 @@ LIKE_IN_SUBMIT = (
     sa.select(jobs.c.id)
     .where(
         jobs.c.likeness == sa.bindparam("like"),
-        jobs.c.state.in_([State.SUBMITTING, State.UNCERTAIN]),
+        among(jobs.c.state, [State.SUBMITTING, State.UNCERTAIN]),
         jobs.c.id != sa.bindparam("this"),
     )
     .limit(1)
@@ -218,7 +248,7 @@ FIRST_TURN = turns.insert()
 def next_due(states: frozenset[State]) -> sa.Select[Any]:
     """When the next job that is not due yet will be."""
     return sa.select(sa.func.min(jobs.c.due_at)).where(
-        jobs.c.state.in_([*states]), jobs.c.due_at > sa.bindparam("now"), jobs.c.lease_owner.is_(None)
+        among(jobs.c.state, states), jobs.c.due_at > sa.bindparam("now"), jobs.c.lease_owner.is_(None)
     )
 
 
@@ -232,7 +262,7 @@ def how_many(state: State, excluded: tuple[Exclusion, ...]) -> sa.Select[Any]:
 @lru_cache(maxsize=256)
 def in_flight(folder: str) -> sa.Select[Any]:
     """The number of jobs of this folder and those below it that take one of the server's places, or may."""
-    return _count(sa.and_(jobs.c.state.in_([*IN_FLIGHT]), is_below(jobs.c.folder, folder)))
+    return _count(sa.and_(among(jobs.c.state, IN_FLIGHT), is_below(jobs.c.folder, folder)))
 
 
 @lru_cache(maxsize=256)
@@ -240,9 +270,21 @@ def spent(folder: str) -> sa.Select[Any]:
     """Micro-dollars spent or reserved since ``since`` in this folder and those below it."""
     return sa.select(sa.func.sum(purchases.c.micros)).where(
         purchases.c.at >= sa.bindparam("since"),
-        purchases.c.standing.in_([Standing.OPEN, Standing.SPENT]),
+        among(purchases.c.standing, [Standing.OPEN, Standing.SPENT]),
         is_below(purchases.c.folder, folder),
     )
+
+
+@lru_cache(maxsize=256)
+def counts(states: frozenset[State], excluded: tuple[Exclusion, ...], *, unapproved: bool) -> sa.Select[Any]:
+    """How many jobs are in each of these states, without unpaid ones that are excluded.
+
+    Args:
+        unapproved: also count those that wait for approval.
+    """
+    going = outside(excluded) if unapproved else sa.and_(outside(excluded), jobs.c.awaits_approval == 0)
+    counted = sa.and_(among(jobs.c.state, states), sa.or_(~among(jobs.c.state, UNPAID), going))
+    return sa.select(jobs.c.state, sa.func.count()).where(counted).group_by(jobs.c.state)
 
 
 def _count(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:

@@ -22,8 +22,15 @@ def breaker() -> CircuitBreaker:
     return CircuitBreaker(Waits(first=5, longest=900))
 
 
-def record(breaker: CircuitBreaker, action: Action, outcome: o.Outcome, now: int = NOW, due_at: int = NOW) -> None:
-    breaker.record(action, outcome, now, due_at, jitter=0.5)
+def record(
+    breaker: CircuitBreaker,
+    action: Action,
+    outcome: o.Outcome,
+    now: int = NOW,
+    due_at: int = NOW,
+    submitted_at: int | None = None,
+) -> None:
+    breaker.record(action, outcome, now, due_at, jitter=0.5, submitted_at=submitted_at)
 
 
 def test_without_a_cause_everybody_goes(breaker: CircuitBreaker) -> None:
@@ -47,10 +54,13 @@ def test_one_probe_goes_when_the_wait_is_over(breaker: CircuitBreaker) -> None:
 
 @pytest.mark.parametrize(
     ("halt", "waits"),
-    [(NO_CREDIT, [60, 120, 240, 480, 960, 1920, 3600, 3600]), (OUT_OF_REACH, [5, 10, 20, 40, 80, 160, 320, 640, 900])],
+    [
+        (NO_CREDIT, [60, 120, 240, 480, 960, 1920, 3600, 3600]),
+        (OUT_OF_REACH, [0.156, 0.312, 0.625, 1.25, 2.5, 5, 10, 20, 40, 80, 160, 320, 640, 900, 900]),
+    ],
 )
 def test_each_probe_that_fails_waits_longer_for_the_next(
-    breaker: CircuitBreaker, halt: o.Blocked, waits: list[int]
+    breaker: CircuitBreaker, halt: o.Blocked, waits: list[float]
 ) -> None:
     now = NOW
     for tries, wait in enumerate(waits, 1):
@@ -58,6 +68,33 @@ def test_each_probe_that_fails_waits_longer_for_the_next(
         (circuit,) = breaker
         assert (circuit.tries, circuit.since, circuit.until) == (tries, NOW, now + 1000 * wait)
         now = circuit.until
+
+
+def test_early_probes_are_no_attempts(breaker: CircuitBreaker) -> None:
+    now, attempts = NOW, []
+    for _ in range(8):
+        record(breaker, Action.SUBMIT, OUT_OF_REACH, now)
+        (circuit,) = breaker
+        attempts.append(circuit.attempts)
+        now = circuit.until
+    assert attempts == [0, 0, 0, 0, 0, 1, 2, 3]
+
+
+def test_every_probe_for_a_cause_that_only_a_person_ends_is_an_attempt(breaker: CircuitBreaker) -> None:
+    record(breaker, Action.SUBMIT, NO_CREDIT)
+    (circuit,) = breaker
+    assert circuit.attempts == 1
+
+
+def test_a_second_refusal_with_a_short_wait_makes_the_others_wait_hardly_longer(breaker: CircuitBreaker) -> None:
+    now, wait_1 = NOW, o.Blocked(Cause("HTTP 429", "wait", temporary=True, retry_after=1))
+    for _ in range(3):
+        record(breaker, Action.SUBMIT, wait_1, now)
+        (circuit,) = breaker
+        assert 1000 <= circuit.until - now <= 1250
+        now = circuit.until
+    record(breaker, Action.SUBMIT, o.Accepted("video_1"), now)
+    assert breaker.places(7, 0, now) == 7
 
 
 def test_those_already_on_their_way_when_it_was_set_change_nothing(breaker: CircuitBreaker) -> None:
@@ -68,10 +105,23 @@ def test_those_already_on_their_way_when_it_was_set_change_nothing(breaker: Circ
     assert list(breaker) == [before]
 
 
+def test_refusals_of_orders_that_were_sent_before_are_no_failed_probes_however_late_they_come(
+    breaker: CircuitBreaker,
+) -> None:
+    record(breaker, Action.SUBMIT, OUT_OF_REACH, submitted_at=NOW - 500)
+    (before,) = breaker
+    for _ in range(3):
+        record(breaker, Action.SUBMIT, OUT_OF_REACH, before.until + 1000, submitted_at=NOW - 400)
+    assert list(breaker) == [before]
+    record(breaker, Action.SUBMIT, OUT_OF_REACH, before.until + 2000, submitted_at=before.until)
+    (after,) = breaker
+    assert after.tries == 2
+
+
 def test_one_accepted_that_was_on_its_way_already_does_not_end_the_wait(breaker: CircuitBreaker) -> None:
     record(breaker, Action.SUBMIT, OUT_OF_REACH)
     (before,) = breaker
-    record(breaker, Action.SUBMIT, o.Accepted("video_1"), NOW + 1000)
+    record(breaker, Action.SUBMIT, o.Accepted("video_1"), NOW + 1000, submitted_at=NOW)
     assert list(breaker) == [before]
     record(breaker, Action.SUBMIT, o.Accepted("video_2"), before.until)
     assert list(breaker) == []
@@ -98,7 +148,7 @@ def test_a_probe_that_meets_another_cause_tells_that_one(breaker: CircuitBreaker
         "out of reach",
         NOW,
         2,
-        NOW + MINUTE + 10_000,
+        NOW + MINUTE + 312,
     )
 
 
