@@ -14,6 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from sorawatch.core.naming import current_key
 from sorawatch.core.os_errors import translate
 from sorawatch.core.purchase import LedgerEntry, Purchase, PurchaseClosed, Standing, VideoKnown, posted
 from sorawatch.edges.directories import make_private, private_opener
@@ -44,6 +45,7 @@ _NAME_OF: dict[type[Line], str] = {
 }
 _KIND_OF = {name: kind for kind, name in _NAME_OF.items()}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NAME_OF}
+_KEYS = ("order_key", "likeness", "reference_key")
 _HEADER = b'{"entry":"ledger",'
 """How the line of a header begins."""
 
@@ -190,6 +192,7 @@ def _read(line: bytes) -> Line | None:
             known["standing"] = Standing(known["standing"])
         if kind is Purchase:
             known = {"video_id": None, "micros": None, **known, "at": int(known["at"])}
+            known |= {name: current_key(known[name]) for name in _KEYS if known.get(name)}
         elif kind is PurchaseClosed:
             known = {"clip": None, **known}
         return kind(**known)

@@ -1,6 +1,7 @@
 """Measures the watching: a burst of pairs, an idle inbox, the delay to the submit; beside watchdog's poller and a loop.
 
-Run it as ``python -m tests.bench.watching [burst] [idle] [delay]``. It prints figures and decides nothing.
+Run it as ``python -m tests.bench.watching [burst] [pairs] [idle] [delay]``. It prints figures and decides nothing.
+``pairs`` drops 5,000 and 50,000 pairs at once, and measures how the costs of the daemon and of ``status`` grow.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from sorawatch import simulator
 from tests.support.workspace import Workspace, picture
 
 PAIRS = 10_000
+FEW, MANY = 5_000, 50_000
+WATCHED_SECONDS = 95.0
+"""Three scans at the default rescan."""
 PROCESSED, WAITING = 100_000, 1_000
 IDLE_SECONDS = 120.0
 DROPS = 60
@@ -117,20 +121,20 @@ def rivals(files: int, pause: float, *roots: Path) -> dict[str, list[str]]:
     }
 
 
-def drop_all(inbox: Path) -> float:
+def drop_all(inbox: Path, pairs: int = PAIRS) -> float:
     """Drop the pairs; returns when the last was there."""
     many = inbox / "many"
     many.mkdir()
     image = picture(many / "first.jpg")
     (many / "first.yaml").write_text("prompt: waves\n")
-    for number in range(PAIRS - 1):
+    for number in range(pairs - 1):
         os.link(image, many / f"{number}.jpg")
         os.link(many / "first.yaml", many / f"{number}.yaml")
     return time.monotonic()
 
 
 def jobs(state: Path) -> int:
-    with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True, timeout=120)) as database:
         (count,) = database.execute("SELECT count(*) FROM jobs").fetchone()
     return int(count)
 
@@ -165,6 +169,52 @@ def burst() -> None:
             f"  {name} sees the same files after {rival_took:.1f} s, {rival_cpu:.1f} s CPU, +{rival_grown:.0f} MB: "
             f"{cpu / max(rival_cpu, 0.01):.1f} x its CPU, for orders on disk instead of names"
         )
+
+
+def pairs() -> None:
+    few, many = dropped(FEW), dropped(MANY)
+    print(f"{'':24}{FEW:>12}{MANY:>12}       ratio")
+    for name, value in few.items():
+        print(f"{name:24}{value:>12.2f}{many[name]:>12.2f}{many[name] / max(value, 1e-3):>12.1f}")
+
+
+def dropped(count: int) -> dict[str, float]:
+    """What ``count`` pairs that are dropped at once cost until all are jobs, and then while nothing happens."""
+    with workspace() as place:
+        (place.inbox / "PAUSE").touch()
+        with daemon(place) as running:
+            used = cpu_seconds(running.pid)
+            began = drop_all(place.inbox, count)
+            took = until(lambda: jobs(place.root / "state.db") == count, pause=1.0) - began
+            cpu = cpu_seconds(running.pid) - used
+            time.sleep(20)
+            used, began = cpu_seconds(running.pid), time.monotonic()
+            time.sleep(WATCHED_SECONDS)
+            share = (cpu_seconds(running.pid) - used) / (time.monotonic() - began)
+            memory = peak_memory(running.pid)
+            seconds, status_cpu = status_seconds(place.root / "config.yaml")
+    return {
+        "s until all are jobs": took,
+        "s CPU until then": cpu,
+        "MB at most": memory,
+        "% of a core when idle": 100 * share,
+        "s for status": seconds,
+        "s CPU for status": status_cpu,
+    }
+
+
+def status_seconds(config: Path) -> tuple[float, float]:
+    """The shortest of three times that ``status`` took, and the least CPU, in seconds."""
+    times, cpus = [], []
+    for _ in range(3):
+        began, before = time.monotonic(), os.times()
+        subprocess.run(
+            [sys.executable, "-m", "sorawatch", "status", "-c", str(config)], check=True, stdout=subprocess.DEVNULL
+        )
+        after = os.times()
+        times.append(time.monotonic() - began)
+        cpus.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    return min(times), min(cpus)
 
 
 def idle() -> None:
@@ -210,7 +260,7 @@ def delay() -> None:
 
 
 if __name__ == "__main__":
-    parts = {"burst": burst, "idle": idle, "delay": delay}
+    parts = {"burst": burst, "pairs": pairs, "idle": idle, "delay": delay}
     for part in sys.argv[1:] or parts:
         parts[part]()
     print(f"(load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores)")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from sorawatch.core.job import FINAL, UNPAID, Job, State
+from sorawatch.edges.store.packed_jobs import PackedJobs
 from sorawatch.edges.store.statements import is_below
 from sorawatch.edges.store.tables import URGENCY, jobs, turns
 
@@ -41,6 +42,7 @@ class JobListing:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._packed = PackedJobs(session.connection)
 
     def jobs(self, states: Sequence[State], folder: str, limit: int | None) -> list[Job]:
         """At most ``limit`` jobs: state by state as given; unpaid ones in the order of their submits, else by age.
@@ -49,11 +51,14 @@ class JobListing:
         """
         found: list[Job] = []
         ended = [state for state in states if state in FINAL]
-        for group in (*([state] for state in states if state not in FINAL), ended):
-            left = None if limit is None else limit - len(found)
-            if group and left != 0:
-                found += self._session.jobs(_ordered(group, folder).limit(left))
-        return found
+        for state in (each for each in states if each not in FINAL):
+            found += self._session.jobs(_ordered([state], folder).limit(_left(limit, found)))
+        return found + (self._ended(ended, folder, _left(limit, found)) if ended else [])
+
+    def _ended(self, states: Sequence[State], folder: str, limit: int | None) -> list[Job]:
+        found = self._session.jobs(_ordered(states, folder).limit(limit))
+        packed = self._packed.latest(folder, limit) if State.DONE in states else []
+        return sorted([*found, *packed], key=lambda job: (-job.changed_at, job.id))[:limit]
 
     def failures(self, since: int, folder: str, limit: int | None) -> list[Job]:
         """At most ``limit`` jobs that failed since then, and whose pair has no later job, the latest first.
@@ -77,7 +82,9 @@ class JobListing:
     def counts(self, folder: str) -> dict[State, int]:
         """How many jobs are in each state, if any."""
         query = sa.select(jobs.c.state, sa.func.count()).where(is_below(jobs.c.folder, folder)).group_by(jobs.c.state)
-        return {State(state): count for state, count in self._session.connection.execute(query)}
+        found = {State(state): count for state, count in self._session.connection.execute(query)}
+        packed = self._packed.count(folder)
+        return found | {State.DONE: found.get(State.DONE, 0) + packed} if packed else found
 
     def groups(self, states: Iterable[State], folder: str) -> list[JobGroup]:
         """The jobs in these states, in groups that cost the same."""
@@ -96,11 +103,15 @@ class JobListing:
     def has_folder(self, folder: str) -> bool:
         """Whether a job is or was in this folder or below it."""
         query = sa.select(jobs.c.id).where(is_below(jobs.c.folder, folder)).limit(1)
-        return self._session.connection.scalar(query) is not None
+        return self._session.connection.scalar(query) is not None or self._packed.has_folder(folder)
 
     def queue(self, limit: int) -> list[Job]:
         """Orders that are not submitted yet and need no approval, in the order in which they will be."""
         return self._session.jobs(_in_turn(UNPAID, "").where(jobs.c.awaits_approval == 0).limit(limit))
+
+
+def _left(limit: int | None, found: Sequence[Job]) -> int | None:
+    return None if limit is None else limit - len(found)
 
 
 def _ordered(states: Sequence[State], folder: str) -> sa.Select[tuple[object, ...]]:
