@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
@@ -24,6 +24,9 @@ logger = logging.getLogger("sorawatch")
 
 _MIN_PAUSE = 0.05
 """Minimum seconds before a scan that an event requests. After a slow scan it is five times the scan's duration."""
+_REST = 100
+"""The pause before a scan that nothing asks for, as a multiple of the duration of the last one, if events work. Listing
+very many files takes 1 % of the time at most."""
 _ERROR_PAUSE = 5.0
 """Maximum seconds until the next scan after a failed one."""
 HANG_SECONDS = 10.0
@@ -96,13 +99,20 @@ class ScanScheduler:
             return None
         if self._error is not None:
             logger.info("the inbox can be read again", extra=log_extra(LogFields(LogEvent.INBOX_BACK)))
-        self._error, self.last = None, done.result
+        # The new pairs become jobs, so that nobody asks for them again, and there may be very many.
+        self._error, self.last = None, replace(done.result, new=(), listing=replace(done.result.listing, settled=()))
         settles_in = done.result.listing.settles_in
-        pause = self.rescan_seconds if settles_in is None else min(self.rescan_seconds, settles_in + _ROUNDING)
+        pause = self._rescan_pause if settles_in is None else min(self._rescan_pause, settles_in + _ROUNDING)
         self._due_at = time.monotonic() + max(pause, _MIN_PAUSE)
         if self._requested:
             self.request()
-        return self.last
+        return done.result
+
+    @property
+    def _rescan_pause(self) -> float:
+        """Seconds until the next scan that nothing asks for."""
+        tells = self._watcher.method is not None and self._watcher.method.events
+        return max(self.rescan_seconds, _REST * self._took if tells else 0.0)
 
     def has_settled_since(self, moment: float) -> bool:
         """Whether a scan that began after ``moment`` (monotonic seconds) found no file that is still settling.
@@ -190,7 +200,7 @@ class ScanScheduler:
             return
         began = self.scanning_since = time.monotonic()
         self._requested = False
-        self._due_at = began + self.rescan_seconds
+        self._due_at = began + self._rescan_pause
         pairs, bought_pairs, scanner = known(), bought(), self._scanner
 
         def scan() -> None:

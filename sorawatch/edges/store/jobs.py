@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _LONGEST_ID = 16
 _LISTED = 10
 _ALL = 1 << 62
+_ADDED = 500
+"""Jobs that are added by one statement."""
 _GIVEN_UP = (State.REJECTED, State.FAILED, State.WITHDRAWN, State.CANCELLED)
 
 
@@ -141,9 +143,13 @@ class JobTable:
     def add(self, new: Sequence[Job]) -> None:
         """Write new jobs."""
         self._session.claimable = None
-        if new:
-            self._session.connection.execute(jobs.insert(), [row_of(job) for job in new])
-            self._session.connection.execute(history.insert(), [self._entry(job) for job in new])
+        connection = self._session.connection
+        # A few at a time, because their rows take more memory than the jobs.
+        for part in (new[begins : begins + _ADDED] for begins in range(0, len(new), _ADDED)):
+            rows = [row_of(job) for job in part]
+            columns = statements.unusual(rows)
+            connection.execute(statements.add(columns), [{name: row[name] for name in columns} for row in rows])
+            connection.execute(TELL, [self._entry(job) for job in part])
 
     def save(self, job: Job, before: Job | None = None, *, claim: bool = False) -> None:
         """Write a job that nobody else has claimed. It is free afterwards, or claimed by this daemon with ``claim``.

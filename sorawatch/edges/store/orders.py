@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import FINAL, UNPAID, Job, Pair, State
+from sorawatch.core.job import FINAL, UNPAID, Job, Pair, Stamp, State
 from sorawatch.core.naming import likeness
 from sorawatch.edges.store import statements
 from sorawatch.edges.store.packed_jobs import PackedJobs
@@ -140,6 +140,12 @@ class Orders:
             if all(self._session.connection.execute(query, keys).first() is None for query in _KNOWN):
                 return take
         raise AssertionError("numbers do not end")
+
+    def repeated_pictures(self) -> set[tuple[str, Stamp]]:
+        """The folders and stamps of pictures of which another take was asked for: only these have a `take_of`."""
+        columns = (jobs.c.folder, jobs.c.image_size, jobs.c.image_mtime_ns)
+        query = sa.select(*columns).where(jobs.c.take > 1)
+        return {(folder, Stamp(size, mtime_ns)) for folder, size, mtime_ns in self._session.connection.execute(query)}
 
     def take_of(self, pair: Pair) -> int:
         """The take that was asked for with this very picture: that of the latest job which was made from it."""

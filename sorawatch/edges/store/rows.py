@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
+    from sorawatch.core.turns import Urgency
+
 
 def row_of(job: Job) -> dict[str, Any]:
     """Every column of a job except its lease and its batch."""
@@ -156,3 +158,9 @@ def job_of(row: sa.Row[Any]) -> Job:
 def filed_names(column: bytes) -> tuple[str, ...]:
     """The names in the column ``filed``."""
     return tuple(os.fsdecode(name) for name in column.split(b"\0")) if column else ()
+
+
+def urgency(job: Job) -> Urgency:
+    """What decides which of two jobs of a folder comes first, as `URGENCY` in SQL."""
+    priority = job.order.priority if job.order else 0
+    return -priority, job.created_at, job.pair.image_stamp.mtime_ns, job.pair.image, job.id
