@@ -27,6 +27,7 @@ _SNAPSHOT = re.compile(r"-20\d\d-?[01]\d-?[0-3]\d$")
 """The date of a model's snapshot, as in ``sora-2-2025-12-08``."""
 
 
+_OLD_KEY = re.compile("[0-9a-f]{64}")
 _IN_A_ROW = 16
 """Numbers below this are tried one by one."""
 
@@ -148,7 +149,7 @@ def _bytes(text: str) -> bytes:
 
 def current_key(key: str) -> str:
     """A key of an order or its likeness, of which an older sorawatch wrote all 256 bits in hexadecimal digits."""
-    return _key(bytes.fromhex(key)) if len(key) == 64 else key
+    return _key(bytes.fromhex(key)) if _OLD_KEY.fullmatch(key) else key
 
 
 def order_key(digest: str, order: Order) -> str:

@@ -840,6 +840,25 @@ class TestOpening:
         assert "`sorawatch retry aaaaaaaa` looks again" in held["a"].hint
         assert (rendering.retry_state, rendering.unwatched_ms) == (None, 0)
 
+    def test_orders_of_an_older_version_are_known_by_their_shorter_keys(self, path: Path) -> None:
+        """The file was written by the version before, which wrote all 256 bits of the keys and packed nothing."""
+        with closing(sqlite3.connect(path)) as older:
+            older.executescript((STATES / "schema7.sql").read_text())
+        store, fresh = Store.create_or_open(path, "one")
+        assert not fresh
+        for _ in range(2):
+            with store.transaction() as tx:
+                delivered = tx.jobs.get("aaaaaaaa")
+                assert delivered is not None
+                again = replace(delivered, id="again", state=State.READY, token=None)
+                assert tx.orders.same(again, 0) == delivered
+                assert [each.token for each in tx.purchases.of_order(again)] == ["1" * 32]
+                assert (delivered.reference_digest, delivered.clip) == ("e" * 64, "cats/beach.mp4")
+                assert tx.jobs.counts() == {State.DONE: 1, State.RENDERING: 1}
+                packed = tx.jobs.pack(tx.now, 10)
+        assert packed == 0
+        store.close()
+
     def test_the_folders_of_an_older_version_take_turns(self, path: Path) -> None:
         """The file was written by the version before, which knew no turns and no batches."""
         with closing(sqlite3.connect(path)) as older:
@@ -1195,7 +1214,7 @@ class TestDialects(OfAFile):
             tx.jobs.filed_as("", "beach.jpg")
             tx.jobs.with_clip("beach.mp4")
             tx.jobs.in_states(State)
-            tx.jobs.latest(FINAL, 5)
+            tx.listing.jobs([*FINAL], "", 5)
             tx.jobs.counts()
             tx.jobs.count(State.FOUND)
             tx.jobs.in_flight()

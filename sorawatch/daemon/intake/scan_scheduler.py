@@ -25,8 +25,8 @@ logger = logging.getLogger("sorawatch")
 _MIN_PAUSE = 0.05
 """Minimum seconds before a scan that an event requests. After a slow scan it is five times the scan's duration."""
 _REST = 100
-"""The pause before a scan that nothing asks for, as a multiple of the duration of the last one, if events work. Listing
-very many files takes 1 % of the time at most."""
+"""The pause before a scan that nothing asks for, as a multiple of the processor time of the last one, if events work.
+Listing very many files takes 1 % of a core."""
 _ERROR_PAUSE = 5.0
 """Maximum seconds until the next scan after a failed one."""
 HANG_SECONDS = 10.0
@@ -42,6 +42,8 @@ class ScanDone:
     began: float
     took: float
     result: ScanResult | Blocked | Deferred
+    busy: float = 0.0
+    """Seconds of processor time."""
 
 
 class ScanScheduler:
@@ -66,6 +68,7 @@ class ScanScheduler:
         self._thread = ThreadPool("scan", 1)
         self._due_at = 0.0
         self._took = 0.0
+        self._busy = 0.0
         self._requested = False
         self._error: Blocked | Deferred | None = None
         self.rescan_seconds = rescan_seconds
@@ -89,7 +92,7 @@ class ScanScheduler:
     def ended(self, done: ScanDone) -> ScanResult | None:
         """Record the end of a scan. Returns its result, or None if the inbox could not be read."""
         self.scanning_since = None
-        self.last_began, self._took = done.began, done.took
+        self.last_began, self._took, self._busy = done.began, done.took, done.busy
         if not isinstance(done.result, ScanResult):
             if str(done.result) != str(self._error):
                 extra = log_extra(LogFields(LogEvent.INBOX_LOST, why=str(done.result)))
@@ -112,7 +115,7 @@ class ScanScheduler:
     def _rescan_pause(self) -> float:
         """Seconds until the next scan that nothing asks for."""
         tells = self._watcher.method is not None and self._watcher.method.events
-        return max(self.rescan_seconds, _REST * self._took if tells else 0.0)
+        return max(self.rescan_seconds, _REST * self._busy if tells else 0.0)
 
     def has_settled_since(self, moment: float) -> bool:
         """Whether a scan that began after ``moment`` (monotonic seconds) found no file that is still settling.
@@ -205,6 +208,7 @@ class ScanScheduler:
 
         def scan() -> None:
             result: ScanResult | Blocked | Deferred
+            before = time.thread_time()
             try:
                 self._watcher.prepare(self._ask)
                 result = scanner.scan(pairs, began, self._watcher.open_files(), bought_pairs)
@@ -216,6 +220,7 @@ class ScanScheduler:
                 # Without a report of its end, this scan would count as running for ever.
                 logger.exception("a scan of the inbox failed")
                 result = Deferred(f"a fault in sorawatch: {type(error).__name__}")
-            self._report(ScanDone(began, time.monotonic() - began, result))
+            busy = time.thread_time() - before
+            self._report(ScanDone(began, time.monotonic() - began, result, busy))
 
         self._thread.run(scan)

@@ -75,7 +75,7 @@ _LEFT_OUT = frozenset(
 """Columns that are not kept, follow from others, or are kept apart."""
 
 
-def pack(job: Job, purchase: Mapping[str, Any]) -> bytes:
+def pack(job: Job, purchase: Mapping[Any, Any]) -> bytes:
     """The bytes that lead, with the row of its ``purchase``, back to a job that was delivered."""
     row = {**row_of(job), "filed": [*job.filed]}
     known = _known(row, purchase, job.changed_at)
@@ -87,7 +87,7 @@ def pack(job: Job, purchase: Mapping[str, Any]) -> bytes:
     return b"".join((lengths, *digests, compressor.compress(text), compressor.flush()))
 
 
-def unpack(purchase: Mapping[str, Any]) -> Job:
+def unpack(purchase: Mapping[Any, Any]) -> Job:
     """The job that was packed into the row of a purchase."""
     packed: bytes = purchase["packed_job"]
     digests: dict[str, str] = {}
@@ -103,7 +103,7 @@ def unpack(purchase: Mapping[str, Any]) -> Job:
     return job_of(SimpleNamespace(**row))
 
 
-def _known(given: Mapping[str, Any], purchase: Mapping[str, Any], ended_at: int) -> dict[str, Any]:
+def _known(given: Mapping[str, Any], purchase: Mapping[Any, Any], ended_at: int) -> dict[str, Any]:
     """The columns of a packed job as they mostly are. ``given`` has the names of its files that differ from these."""
     copied = ("token", "folder", "image", "model", "size", "seconds", "take", "video_id", "clip")
     known = {**_BLANK, **{name: purchase[name] for name in copied}}

@@ -14,8 +14,6 @@ from sorawatch.core.purchase import Purchase, Standing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import sqlalchemy as sa
-
     from sorawatch.core.turns import Urgency
 
 
@@ -109,8 +107,8 @@ def changed_columns(before: Job, after: Job) -> dict[str, Any]:
     return plain if replace(before, **plain) == after else row_of(after)
 
 
-def job_of(row: sa.Row[Any]) -> Job:
-    """The job that a row of all columns holds."""
+def job_of(row: Any) -> Job:
+    """The job in a row, or another object, that has all columns as attributes."""
     order = None
     if row.prompt is not None:
         size, focus = parse_size(row.size), parse_focus(row.focus)

@@ -90,13 +90,15 @@ class SpendingQueries:
         """The sums of the purchases from ``begins`` up to ``ends`` that cost money, or may, by what was bought."""
         kind = [purchases.c[name] for name in ("folder", "model", "size", "seconds")]
         money, orders = sa.func.sum(purchases.c.micros), sa.func.count()
-        sums = (orders, sa.func.count(purchases.c.clip), money.filter(~_reserved()), money.filter(_reserved()))
+        sums = (
+            orders,
+            sa.func.count(purchases.c.clip),
+            money.filter(~_reserved()).label("spent"),
+            money.filter(_reserved()).label("reserved"),
+        )
         within = sa.and_(purchases.c.at >= begins, purchases.c.at < ends, _counts())
         rows = self._connection.execute(sa.select(*kind, *sums).where(within).group_by(*kind))
-        return [
-            PurchaseGroup(folder, model, size, seconds, count, clips, int(spent or 0), int(reserved or 0))
-            for folder, model, size, seconds, count, clips, spent, reserved in rows
-        ]
+        return [PurchaseGroup(*row[:6], int(row.spent or 0), int(row.reserved or 0)) for row in rows]
 
     def purchases(
         self,

@@ -134,8 +134,8 @@ def unusual(rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
 @lru_cache(maxsize=64)
 def add(columns: frozenset[str]) -> sa.Insert:
     """Add jobs with these columns, and as most new jobs are otherwise. Each column that is bound takes time."""
-    usual = {name: sa.literal_column(repr(value)) for name, value in _OF_NEW_JOBS.items() if name not in columns}
-    return jobs.insert().values({**usual, **{name: sa.bindparam(name) for name in columns}})
+    values: dict[str, Any] = {name: sa.literal_column(repr(value)) for name, value in _OF_NEW_JOBS.items()}
+    return jobs.insert().values(values | {name: sa.bindparam(name) for name in columns})
 
 
 @lru_cache(maxsize=256)

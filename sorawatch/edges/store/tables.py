@@ -161,11 +161,9 @@ purchases = sa.Table(
 IS_OPEN = purchases.c.standing == sa.literal_column("'open'")
 """As `AWAITS_APPROVAL`."""
 HAS_PACKED_JOB = purchases.c.ended_at.is_not(None)
-_OPEN = {"sqlite_where": IS_OPEN, "postgresql_where": IS_OPEN}
-_PACKED = {"sqlite_where": HAS_PACKED_JOB, "postgresql_where": HAS_PACKED_JOB}
-sa.Index("open_purchases_by_likeness", purchases.c.likeness, **_OPEN)
-sa.Index("packed_jobs", purchases.c.job_id, **_PACKED)
-sa.Index("packed_jobs_by_end", purchases.c.ended_at, **_PACKED)
+sa.Index("open_purchases_by_likeness", purchases.c.likeness, sqlite_where=IS_OPEN, postgresql_where=IS_OPEN)
+sa.Index("packed_jobs", purchases.c.job_id, sqlite_where=HAS_PACKED_JOB, postgresql_where=HAS_PACKED_JOB)
+sa.Index("packed_jobs_by_end", purchases.c.ended_at, sqlite_where=HAS_PACKED_JOB, postgresql_where=HAS_PACKED_JOB)
 
 history = sa.Table(
     "history",

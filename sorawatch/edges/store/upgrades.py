@@ -82,7 +82,7 @@ def _shorten_keys(connection: sa.Connection, table: sa.Table, key: sa.Column[str
     rows = connection.execute(sa.select(key.label("this"), *(table.c[name] for name in names))).mappings().all()
     shortened = [{name: value and current_key(value) for name, value in row.items() if name != "this"} for row in rows]
     if rows:
-        values = {name: sa.bindparam(name) for name in names}
+        values: dict[str, Any] = {name: sa.bindparam(name) for name in names}
         connection.execute(
             table.update().where(key == sa.bindparam("this")).values(values),
             [{"this": row["this"], **short} for row, short in zip(rows, shortened, strict=True)],
