@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -85,7 +85,8 @@ class PurchaseTable:
 
     def all(self) -> dict[str, Purchase]:
         """Every purchase, by its token, the oldest first."""
-        query = sa.select(purchases).order_by(purchases.c.at, purchases.c.token)
+        columns = [purchases.c[field.name] for field in fields(Purchase)]
+        query = sa.select(*columns).order_by(purchases.c.at, purchases.c.token)
         return {purchase.token: purchase for purchase in self._session.purchases(query)}
 
     def of_order(self, job: Job) -> list[Purchase]:
