@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sorawatch import __version__
 from sorawatch.app.decoders import ConfinementLog, decoders
 from sorawatch.app.folders import InboxGate, InboxOwner, mark_folders, marked_folders, state_name
-from sorawatch.app.recovery import compare, log_recovered, take_in
+from sorawatch.app.recovery import compare, is_known_to_agree, log_recovered, take_in
 from sorawatch.app.reload import Reloader
 from sorawatch.app.state import StateLocation
 from sorawatch.app.state_identity import state_id, write_header
@@ -208,15 +208,17 @@ def _prepare(config: Config, store: Store, ledger: Ledger, spool: Spool) -> _Pre
     with store.transaction() as tx:
         replaces_lost = not store.is_shared or bool(marked_folders(tx))
         owner = InboxOwner(state_id(tx, ledger, replaces_lost=replaces_lost), config.path)
-    header = write_header(ledger, owner.state)  # before a marker names the state
+        agrees = not store.is_shared and is_known_to_agree(tx, ledger)
+    # Before a marker names the state. A ledger that agrees has its header.
+    header = None if agrees else write_header(ledger, owner.state)
     missing: list[Purchase] = []
 
     def compared(tx: Transaction) -> int:
-        recovery = compare(tx, spool, ledger, admission(config))
+        recovery = compare(tx, spool, ledger, admission(config), agrees=agrees)
         missing[:] = recovery.missing
         return recovery.orders
 
-    machine = Machine(header.ledger, f"{socket.gethostname()} ({spool.root})") if store.is_shared else None
+    machine = Machine(header.ledger, f"{socket.gethostname()} ({spool.root})") if store.is_shared and header else None
     rollback = RollbackMonitor(machine, compared)
     with store.transaction() as tx:
         mark_folders(config, tx, owner, shared=store.is_shared)
@@ -323,8 +325,9 @@ def opened(
                 NoticeFolder(config.folders.errors, config.folders.access),
             )
 
+        books = LedgeredStore(store, ledger)
         yield Daemon(
-            LedgeredStore(store, ledger),
+            books,
             parts(config),
             watcher,
             forget=spool.discard,
@@ -336,3 +339,4 @@ def opened(
             rollback=prepared.rollback,
             listeners=listeners,
         )
+        books.note_agreement()

@@ -10,7 +10,7 @@ from sorawatch.core.job import FINAL, UNPAID, Job, State
 from sorawatch.core.job_record import from_record
 from sorawatch.core.purchase import Purchase, merged, untold
 from sorawatch.core.purchase_recovery import recovered
-from sorawatch.edges.store import LeaseLost, Transaction
+from sorawatch.edges.store import AGREEMENT, LeaseLost, Transaction
 from sorawatch.errors import Blocked, Deferred
 
 if TYPE_CHECKING:
@@ -104,17 +104,31 @@ def take_in(tx: Transaction, ledger: Mapping[str, Purchase]) -> LedgerRecovery:
     return LedgerRecovery(len(added), corrected, missing)
 
 
-def compare(tx: Transaction, spool: Spool, ledger: Ledger, admission: Admission) -> LedgerRecovery:
+def is_known_to_agree(tx: Transaction, ledger: Ledger) -> bool:
+    """Whether the state and its ledger were found to agree, and neither has changed since."""
+    noted = tx.key_values.read(AGREEMENT)
+    return noted is not None and noted == ledger.fingerprint()
+
+
+def compare(
+    tx: Transaction, spool: Spool, ledger: Ledger, admission: Admission, *, agrees: bool = False
+) -> LedgerRecovery:
     """Add to the state what only the work folder and the ledger know, and log it.
+
+    Args:
+        agrees: the ledger is known to agree with the state, so it is read only if the work folder knows more.
 
     Raises:
         Blocked: if they cannot be read.
     """
     try:
-        for job in reconcile(tx, spool, admission):
+        restored = reconcile(tx, spool, admission)
+        for job in restored:
             logger.warning("%s [%s]: restored from %s", job.pair.path, job.id, spool.folder(job.id))
     except Deferred as error:
         raise Blocked(f"the work folder cannot be read: {error}", "Check its disk.", temporary=True) from error
+    if agrees and not restored:
+        return LedgerRecovery(0, [], [])
     recovery = take_in(tx, ledger.read())
     log_recovered(recovery)
     return recovery

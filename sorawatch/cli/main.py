@@ -249,14 +249,13 @@ def _report(
 
     if as_csv and as_json:
         raise UsageError("--csv and --json are two ways to print it. Choose one.")
-    loaded = _load(context, config_path)
-    found = report.read(loaded, month)
-    if as_csv:
-        sys.stdout.write(report.as_csv(found))
-    elif as_json:
-        typer.echo(json.dumps(report.as_json(found), indent=2))
-    else:
-        out.print(report.tables(found))
+    with report.opened(_load(context, config_path), month) as found:
+        if as_csv:
+            report.write_csv(found, sys.stdout)
+        elif as_json:
+            typer.echo(json.dumps(report.as_json(found), indent=2))
+        else:
+            out.print(report.tables(found))
 
 
 @cli.command("show")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections import defaultdict
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -16,19 +14,26 @@ from rich.text import Text
 from sorawatch.app.state import StateLocation
 from sorawatch.cli.tables import table
 from sorawatch.core.budget import dollars
-from sorawatch.core.calendar import LocalTime, iso, month_of, parse_month
+from sorawatch.core.calendar import LocalTime, Period, iso, month_of, parse_month
 from sorawatch.core.job import path_in
 from sorawatch.core.naming import one_line, valid_text
 from sorawatch.core.order import MICROS
-from sorawatch.edges.store import PurchaseRow, Store
+from sorawatch.edges.store import PurchaseGroup, PurchaseRow, Store
 from sorawatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator
+    from typing import TextIO
 
     from sorawatch.config import Config
 
 _COLUMNS = ("time", "folder", "picture", "model", "size", "seconds", "usd", "standing", "job", "video", "clip")
+
+
+_PAGE = 2_000
+"""Purchases that are read at once."""
+_LISTED = 500
+"""Purchases, and groups of them, that are listed on a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +41,42 @@ class MonthReport:
     """The purchases of one month that cost or may cost money. ``month`` has the form ``2026-11``."""
 
     month: str
-    purchases: tuple[PurchaseRow, ...]
+    period: Period
+    groups: tuple[PurchaseGroup, ...]
+    """The most expensive first."""
     time: LocalTime
+    _store: Store
+
+    @property
+    def orders(self) -> int:
+        """How many purchases there are."""
+        return sum(group.orders for group in self.groups)
+
+    @property
+    def sums(self) -> tuple[int, int]:
+        """Micro-dollars spent, and reserved."""
+        return sum(group.spent for group in self.groups), sum(group.reserved for group in self.groups)
+
+    def purchases(self) -> Iterator[PurchaseRow]:
+        """Every purchase, the oldest first. They are read page by page, since there may be very many."""
+        last = None
+        while True:
+            with self._store.transaction() as tx:
+                page = tx.spending.purchases(self.period.begins, self.period.ends, after=last, limit=_PAGE)
+            yield from page
+            if len(page) < _PAGE:
+                return
+            last = page[-1]
+
+    def latest(self, count: int) -> list[PurchaseRow]:
+        """The latest purchases, the oldest of them first."""
+        with self._store.transaction() as tx:
+            return tx.spending.purchases(self.period.begins, self.period.ends, limit=count, latest=True)
 
 
-PurchaseGroup = tuple[str, str, str, int]
-"""Folder, model, size and seconds."""
-
-
-def read(config: Config, month: str | None) -> MonthReport:
-    """The report of a month, by default the present one.
+@contextmanager
+def opened(config: Config, month: str | None) -> Iterator[MonthReport]:
+    """The report of a month, by default the present one. It can be read until the block ends.
 
     Raises:
         UsageError: if ``month`` is not a month, or there is no state yet.
@@ -55,62 +86,48 @@ def read(config: Config, month: str | None) -> MonthReport:
         period = parse_month(month, zone) if month else None
     except (ValueError, OverflowError) as error:
         raise UsageError(f'"{month}" is not a month. Write it as 2026-11.') from error
-    with closing(Store.open_for_reading(StateLocation.of(config).database)) as store, store.transaction() as tx:
-        period = period or month_of(tx.now, zone)
-        purchases = tx.spending.purchases(period.begins, period.ends)
-        return MonthReport(iso(period.begins, zone)[:7], tuple(purchases), LocalTime(tx.now, zone))
+    with closing(Store.open_for_reading(StateLocation.of(config).database)) as store:
+        with store.transaction() as tx:
+            period = period or month_of(tx.now, zone)
+            groups = sorted(tx.spending.groups(period.begins, period.ends), key=_most_expensive_first)
+            time = LocalTime(tx.now, zone)
+        yield MonthReport(iso(period.begins, zone)[:7], period, tuple(groups), time, store)
 
 
-def groups(report: MonthReport) -> dict[PurchaseGroup, list[PurchaseRow]]:
-    """The purchases in groups of the same folder, model, size and seconds, the most expensive group first."""
-    found: dict[PurchaseGroup, list[PurchaseRow]] = defaultdict(list)
-    for purchase in report.purchases:
-        found[
-            valid_text(purchase.folder or ""), purchase.model or "", purchase.size or "", purchase.seconds or 0
-        ].append(purchase)
-    return dict(sorted(found.items(), key=lambda each: (-sum(_sums(each[1])), each[0])))
-
-
-def as_csv(report: MonthReport) -> str:
-    """A line for each purchase, as in RFC 4180. Amounts are dollars."""
-    file = io.StringIO(newline="")
+def write_csv(report: MonthReport, file: TextIO) -> None:
+    """Write a line for each purchase, as in RFC 4180. Amounts are dollars."""
     writer = csv.DictWriter(file, _COLUMNS)
     writer.writeheader()
-    for purchase in report.purchases:
+    for purchase in report.purchases():
         usd = "" if purchase.micros is None else f"{Decimal(purchase.micros) / MICROS:f}"
         writer.writerow({**_row(purchase, report.time), "usd": usd})
-    return file.getvalue()
 
 
 def as_json(report: MonthReport) -> dict[str, object]:
     """The report for programs. Amounts are dollars."""
-    spent, reserved = _sums(report.purchases)
+    spent, reserved = report.sums
     return {
         "month": report.month,
         "spent_usd": spent / MICROS,
         "reserved_usd": reserved / MICROS,
-        "by_kind": [
-            {**dict(zip(("folder", "model", "size", "seconds"), kind, strict=True)), **_totals(purchases)}
-            for kind, purchases in groups(report).items()
-        ],
-        "purchases": [_row(purchase, report.time) for purchase in report.purchases],
+        "by_kind": [_group(group) for group in report.groups],
+        "purchases": [_row(purchase, report.time) for purchase in report.purchases()],
     }
 
 
 def tables(report: MonthReport) -> RenderableType:
     """The report for a terminal."""
-    spent, reserved = _sums(report.purchases)
+    spent, reserved = report.sums
     head = Text(f"{report.month}: {dollars(spent)} spent, {dollars(reserved)} reserved")
-    if not report.purchases:
+    if not report.groups:
         return head
     by_group = table("folder", "model", "size", "seconds", "orders", "clips", "spent", "reserved")
-    for (folder, model, size, seconds), purchases in groups(report).items():
-        made = _delivered(purchases)
-        counts = (str(seconds or ""), str(len(purchases)), str(made))
-        cells = (folder or ".", model, size, *counts, *map(dollars, _sums(purchases)))
-        by_group.add_row(*map(Text, map(one_line, cells)))
+    for group in report.groups[:_LISTED]:
+        kind = (valid_text(group.folder or "") or ".", group.model or "", group.size or "", str(group.seconds or ""))
+        counts = (str(group.orders), str(group.clips), dollars(group.spent), dollars(group.reserved))
+        by_group.add_row(*map(Text, map(one_line, (*kind, *counts))))
     single = table("when", "picture", "order", "price", "clip")
-    for purchase in report.purchases:
+    for purchase in report.latest(_LISTED):
         price = "unknown" if purchase.micros is None else dollars(purchase.micros)
         single.add_row(
             report.time.clock(purchase.at),
@@ -119,7 +136,29 @@ def tables(report: MonthReport) -> RenderableType:
             price,
             Text(_result(purchase)),
         )
-    return Group(head, Text(), by_group, Text(), single)
+    parts: list[RenderableType] = [head, Text(), by_group, Text()]
+    if max(report.orders, len(report.groups)) > _LISTED:
+        listing = f"`sorawatch report --month {report.month} --csv` lists all {report.orders}"
+        parts += [Text(f"the latest {_LISTED} orders; {listing}"), Text()]
+    return Group(*parts, single)
+
+
+def _most_expensive_first(group: PurchaseGroup) -> tuple[object, ...]:
+    kind = (valid_text(group.folder or ""), group.model or "", group.size or "", group.seconds or 0)
+    return -group.spent - group.reserved, kind
+
+
+def _group(group: PurchaseGroup) -> dict[str, object]:
+    return {
+        "folder": valid_text(group.folder or ""),
+        "model": group.model or "",
+        "size": group.size or "",
+        "seconds": group.seconds or 0,
+        "orders": group.orders,
+        "clips": group.clips,
+        "spent_usd": group.spent / MICROS,
+        "reserved_usd": group.reserved / MICROS,
+    }
 
 
 def _result(purchase: PurchaseRow) -> str:
@@ -142,28 +181,6 @@ def _row(purchase: PurchaseRow, time: LocalTime) -> dict[str, object]:
         "video": purchase.video_id,
         "clip": None if purchase.clip is None else valid_text(purchase.clip),
     }
-
-
-def _totals(purchases: Sequence[PurchaseRow]) -> dict[str, object]:
-    spent, reserved = _sums(purchases)
-    return {
-        "orders": len(purchases),
-        "clips": _delivered(purchases),
-        "spent_usd": spent / MICROS,
-        "reserved_usd": reserved / MICROS,
-    }
-
-
-def _sums(purchases: Iterable[PurchaseRow]) -> tuple[int, int]:
-    """Micro-dollars spent, and reserved."""
-    listed = [*purchases]
-    reserved = sum(purchase.micros or 0 for purchase in listed if purchase.reserved)
-    return sum(purchase.micros or 0 for purchase in listed) - reserved, reserved
-
-
-def _delivered(purchases: Iterable[PurchaseRow]) -> int:
-    """How many of the purchases have a clip."""
-    return len([purchase for purchase in purchases if purchase.clip is not None])
 
 
 def _path(purchase: PurchaseRow) -> str:

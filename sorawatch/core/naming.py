@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ _SNAPSHOT = re.compile(r"-20\d\d-?[01]\d-?[0-3]\d$")
 """The date of a model's snapshot, as in ``sora-2-2025-12-08``."""
 
 
+_OLD_KEY = re.compile("[0-9a-f]{64}")
 _IN_A_ROW = 16
 """Numbers below this are tried one by one."""
 
@@ -145,6 +147,11 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def current_key(key: str) -> str:
+    """A key of an order or its likeness, of which an older sorawatch wrote all 256 bits in hexadecimal digits."""
+    return _key(bytes.fromhex(key)) if _OLD_KEY.fullmatch(key) else key
+
+
 def order_key(digest: str, order: Order) -> str:
     """The key of what is bought: orders with the same key are duplicates.
 
@@ -178,4 +185,9 @@ def job_id(seed: bytes) -> str:
 
 
 def _hash(parts: tuple[str, ...]) -> str:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+    return _key(hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).digest())
+
+
+def _key(digest: bytes) -> str:
+    """96 bits, in which no two of all orders ever made agree by chance, as 16 characters."""
+    return base64.urlsafe_b64encode(digest[:12]).decode()

@@ -23,6 +23,7 @@ YAML_SUFFIXES = (".yaml.txt", ".yml.txt", ".yaml", ".yml")
 """Windows and some phones append ``.txt``."""
 SIDECAR_SUFFIXES = (*YAML_SUFFIXES, ".txt.txt", ".txt")
 """A suffix comes before those that it ends with."""
+_MEANINGFUL_SUFFIXES = (*IMAGE_SUFFIXES, *SIDECAR_SUFFIXES)
 DEFAULTS_NAMES = ("_defaults.yaml", "_defaults.yml")
 PAUSE_NAMES = ("pause", "pause.txt", "pause.txt.txt")
 """Windows may append ``.txt`` where it shows none."""
@@ -95,7 +96,7 @@ def _junk_pattern(ignore: tuple[str, ...]) -> re.Pattern[str]:
 
 def is_defaults(name: str) -> bool:
     """Whether this is a folder's ``_defaults.yaml``."""
-    return fold(name) in DEFAULTS_NAMES
+    return name.startswith("_") and fold(name) in DEFAULTS_NAMES
 
 
 def is_pause_name(name: str) -> bool:
@@ -106,7 +107,7 @@ def is_pause_name(name: str) -> bool:
 def has_meaning(name: str) -> bool:
     """Whether a file of this name can be an image or a sidecar, or stop submissions."""
     folded = fold(name)
-    return folded.endswith((*IMAGE_SUFFIXES, *SIDECAR_SUFFIXES)) or folded in PAUSE_NAMES
+    return folded.endswith(_MEANINGFUL_SUFFIXES) or folded in PAUSE_NAMES
 
 
 def is_yaml(name: str) -> bool:
@@ -135,6 +136,8 @@ def _sidecar_suffix(name: str) -> str:
 
 def why_unused(pairing: Pairing) -> dict[str, str]:
     """Why the files that are neither images nor sidecars of one have no effect, and what they should be called."""
+    if not (pairing.without_image or pairing.unknown):
+        return {}
     by_stem = {fold(_stem(match.image)): match for match in reversed(pairing.matches)}
     alone = next((match.image for match in pairing.matches if match.sidecar is None), "beach.jpg")
     return {

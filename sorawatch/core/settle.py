@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 SCANS_TO_SETTLE = 2
 
@@ -10,8 +11,7 @@ MAX_OPEN_SECONDS = 3600.0
 """Seconds after which a file that has not changed counts as complete although a program still has it open."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileStatus:
+class FileStatus(NamedTuple):
     """The result of one ``stat`` of a file. All fields are compared, since some tools reset some of them."""
 
     size: int

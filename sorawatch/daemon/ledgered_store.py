@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sorawatch.core.purchase import Purchase, untold
+from sorawatch.edges.store import AGREEMENT
 from sorawatch.errors import Blocked
 
 if TYPE_CHECKING:
@@ -56,6 +57,16 @@ class LedgeredStore:
             # Other entries can be written later, so that paid clips are still downloaded meanwhile.
             if any(isinstance(entry, Purchase) for entry in tx.entries):
                 raise
+
+    def note_agreement(self) -> None:
+        """Write down that state and ledger agree, so that the next start need not compare them.
+
+        Called before the state is closed in order. `Store.transaction` forgets it with the next entry for the ledger.
+        """
+        if self.is_shared or self._in_doubt or not self._ledger.is_complete:
+            return
+        with suppress(Blocked), self._store.transaction() as tx:
+            tx.key_values.write(AGREEMENT, self._ledger.fingerprint())
 
     @property
     def pause_reason(self) -> str | None:

@@ -180,14 +180,17 @@ class Daemon:
             if isinstance(message, ConfigReloaded):
                 self._spacing = TurnSpacing(turn.policy.waits.poll_min)
         self._publish_changes()
+        turn.intake.committed()
         turn.publish_notices()
         starts, turn.starts = turn.starts, []
         # Clips expire on the server, so downloads start before new orders.
         for action, job in sorted(starts, key=lambda start: start[0] is Action.SUBMIT):
             self._executor.start(action, job)
-        if not turn.stopping:
+        if not turn.stopping and turn.intake.is_done:
             self._scans.start_if_due(turn.known_pairs.latest, turn.known_pairs.bought)
             self._stale_texts.start_if_due()
+        if not turn.intake.is_done:
+            return 0.0
         waits = (max((at - turn.now) / 1000, self._spacing.seconds) for at in turn.due_at if at > turn.now)
         return max(0.0, min(turn.interval, self._scans.next_event_in, self._store.retry_in, *waits))
 
@@ -213,7 +216,7 @@ class Daemon:
 
     def _verdict(self) -> bool | None:
         """With ``once``: None while there is work left, then whether every picture became a clip."""
-        if self._once is None or self._executor.count():
+        if self._once is None or self._executor.count() or not self._turn.intake.is_done:
             return None
         return self._once.verdict(
             self._counts,

@@ -21,7 +21,7 @@ from sorawatch.daemon.actions.executor import ActionDone, Executor
 from sorawatch.daemon.actions.record import record
 from sorawatch.daemon.actions.render_times import RenderTimes
 from sorawatch.daemon.intake.known_pairs import KnownPairs
-from sorawatch.daemon.intake.new_jobs import apply_scan
+from sorawatch.daemon.intake.scan_intake import ScanIntake
 from sorawatch.daemon.intake.scan_scheduler import ScanDone, ScanScheduler
 from sorawatch.daemon.messages import ConfigReloaded, InboxChanged, Message, Parts, StopRequested
 from sorawatch.daemon.submission.batch_approval import BatchApproval
@@ -89,6 +89,8 @@ class Turn:
         self._heartbeat = heartbeat
         self._shared = shared
         self._known_pairs = KnownPairs()
+        self.intake = ScanIntake()
+        """Its pairs become jobs in this turn and, if there are many, in the next ones."""
         self._peers = PeerMonitor(shared=shared)
         self._rollback = rollback
         self._reached_limits = ReachedLimits()
@@ -169,6 +171,7 @@ class Turn:
         tx.jobs.prefetch(message.job_id for message in messages if isinstance(message, ActionDone))
         for message in self._reconcile(tx, messages) if in_doubt else messages:
             self._handle(tx, message)
+        self.changes += self.intake.apply(tx, self._known_pairs, self.admission, self._peers.missing_seconds)
         self._execute_commands(tx)
         self._batch_approval.update(tx, self.changes, self.admission)
         self._approval_notices.update(tx, self._batch_approval.waiting, self.admission.limits.confirm_above_micros)
@@ -241,6 +244,8 @@ class Turn:
             yield Delay(Pause(reason))
         elif self._scans.last is None:
             yield Delay(Pause("the inbox is listed for the first time"), lasting=False)
+        elif not self.intake.is_done:
+            yield Delay(Pause("other new pictures are still being taken in"), lasting=False)
         elif self._earlier_videos.awaited:
             yield Delay(Pause("the videos that were ordered before this start are asked for first"), lasting=False)
         for circuit in self.breakers.causes:
@@ -333,7 +338,7 @@ class Turn:
             case ScanDone():
                 scan = self._scans.ended(message)
                 if scan is not None:
-                    self.changes += apply_scan(tx, scan, self._known_pairs, self.admission, self._peers.missing_seconds)
+                    self.intake.begin(scan)
             case InboxChanged():
                 self._scans.request()
             case StopRequested():
@@ -390,7 +395,8 @@ class Turn:
     def _admit(self, tx: Transaction) -> None:
         admitted = None
         self._waiting_clips = tx.jobs.count(State.RENDERED)
-        if self.pause_reason is None and self._scans.last is not None and not self._earlier_videos.awaited:
+        has_listed = self._scans.last is not None and self.intake.is_done
+        if self.pause_reason is None and has_listed and not self._earlier_videos.awaited:
             causes = self.breakers.causes
             outstanding = self._executor.count(Action.SUBMIT)
             places = causes.places(self._executor.room(Action.SUBMIT), outstanding, tx.now)

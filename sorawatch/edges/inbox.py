@@ -92,9 +92,9 @@ class _Folder:
     """The contents of one folder, without ignored names."""
 
     path: str
-    defaults: Mapping[str, os.stat_result | None]
+    defaults: Mapping[str, FileStatus | None]
     """The ``_defaults.yaml`` files that apply here, by path, the nearest first; None if the status is not known."""
-    files: dict[str, os.stat_result] = field(default_factory=dict)
+    files: dict[str, FileStatus] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
     """Regular files that are neither images nor sidecars by their names."""
     folders: list[str] = field(default_factory=list)
@@ -116,13 +116,13 @@ class _Folder:
     def statuses(self, found: Pair) -> tuple[FileStatus, ...]:
         """The status of all files that the order of a pair depends on."""
         files = [self.files[name] for name in found.names]
-        return tuple(_file_status(status) for status in (*files, *self.defaults.values()) if status is not None)
+        return tuple(status for status in (*files, *self.defaults.values()) if status is not None)
 
     def empty(self, found: Pair) -> str | None:
         """The name of one of these files that is empty, if any."""
         files = {name: self.files[name] for name in found.names}
         both = {**files, **self.defaults}
-        return next((name for name, status in both.items() if status is not None and status.st_size == 0), None)
+        return next((name for name, status in both.items() if status is not None and status.size == 0), None)
 
     def open(self, found: Pair, open_files: Collection[str]) -> str | None:
         """The path of one of these files that is among ``open_files``, if any."""
@@ -157,6 +157,8 @@ class Inbox:
         self._seen: dict[str, Observation] = {}
         self._meanings: dict[str, _Meaning] = {}
         """By folder, from the last scan: mostly the names are the same in the next one."""
+        self._known_names: set[str] = set()
+        """The names in it that have a meaning and are not ignored."""
 
     def scan(self, known: Mapping[str, Pair], now: float, open_files: Collection[str] = ()) -> Listing:
         """List all folders and find the pairs that are new and have settled.
@@ -179,26 +181,33 @@ class Inbox:
         seen: dict[str, Observation] = {}
         meanings: dict[str, _Meaning] = {}
         unsettled: list[float] = []
-        try:
-            folders = list(self._walk())
-        except OSError as error:
-            raise translate(error, str(self.root)) from error
-        for folder in folders:
+        defaults: dict[str, FileStatus | None] = {}
+        unlisted: list[str] = []
+        known_names: set[str] = set()
+        pause_file = None
+        for folder in self._listed():
+            defaults |= folder.defaults
+            known_names.update(folder.files)
             if folder.error:
+                unlisted.append(folder.path)
                 waiting.append(WaitingFile(folder.path, f"cannot be listed: {folder.error}"))
                 present |= {path: each for path, each in known.items() if path.startswith(f"{folder.path}/")}
             names = folder.names()
             known_before = self._meanings.get(folder.path)
             meaning = known_before if known_before and known_before.names == names else _Meaning.of(names)
             meanings[folder.path] = meaning
+            if not folder.path:
+                pause_file = folder.pause_file(meaning.pairing)
             for match in meaning.pairing.matches:
                 path = path_in(folder.path, match.image)
                 if folder.unreadable and (match.image in folder.unreadable or match.sidecar in folder.unreadable):
                     present |= {path: known[path]} if path in known else {}
                     continue
-                found = present[path] = _pair(folder, match)
-                if known.get(path) == found:
+                before = known.get(path)
+                if before is not None and _is_same(before, folder, match):
+                    present[path] = before
                     continue
+                found = present[path] = _pair(folder, match)
                 observation = seen[path] = observe(self._seen.get(path), folder.statuses(found), now)
                 open_path = folder.open(found, open_files)
                 settle_seconds = seconds_to_settle(self.settle_seconds, is_open=open_path is not None)
@@ -214,19 +223,17 @@ class Inbox:
                 WaitingFile(path_in(folder.path, name), why) for name, why in _reasons_to_wait(folder, meaning).items()
             ]
         self._seen, self._meanings = seen, meanings
-        top = folders[0]
+        self._known_names = known_names
         return Listing(
             settled=tuple(settled_pairs),
             present=present,
             waiting=tuple(waiting),
             settling=len(unsettled),
             settles_in=min(unsettled, default=None),
-            defaults={
-                path: status and _file_status(status) for each in folders for path, status in each.defaults.items()
-            },
-            unlisted=tuple(folder.path for folder in folders if folder.error),
-            pause_file=top.pause_file(meanings[top.path].pairing),
-            folders=sum(not folder.error for folder in folders),
+            defaults=defaults,
+            unlisted=tuple(unlisted),
+            pause_file=pause_file,
+            folders=len(meanings) - len(unlisted),
         )
 
     def look_up(self, folder: str, image: str) -> tuple[Match, tuple[str, ...]]:
@@ -259,6 +266,13 @@ class Inbox:
             return None
         return top.pause_file(pair(top.names()))
 
+    def _listed(self) -> Iterator[_Folder]:
+        """Every folder, the inbox itself first. Raises: Blocked, Deferred: if the inbox itself cannot be listed."""
+        try:
+            yield from self._walk()
+        except OSError as error:
+            raise translate(error, str(self.root)) from error
+
     def _walk(self) -> Iterator[_Folder]:
         """Every folder, the inbox itself first.
 
@@ -289,13 +303,14 @@ class Inbox:
         """List one folder. Raises: OSError, Deferred: if that is not possible, or it is a link now."""
         with os.scandir(descent.open(folder.path).descriptor) as entries:
             for entry in entries:
-                if is_junk(entry.name, self._ignore):
+                is_known = entry.name in self._known_names
+                if not is_known and is_junk(entry.name, self._ignore):
                     continue
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         folder.folders.append(path_in(folder.path, entry.name))
                         continue
-                    if not has_meaning(entry.name) and entry.is_file(follow_symlinks=False):
+                    if not (is_known or has_meaning(entry.name)) and entry.is_file(follow_symlinks=False):
                         folder.others.append(entry.name)
                         continue
                     status = entry.stat(follow_symlinks=False)
@@ -305,7 +320,7 @@ class Inbox:
                     folder.unreadable[entry.name] = f"cannot be read: {error.strerror or error}"
                     continue
                 if stat.S_ISREG(status.st_mode):
-                    folder.files[entry.name] = status
+                    folder.files[entry.name] = _file_status(status)
                 else:
                     folder.special[entry.name] = kind_of(status)
         names_here = sorted(filter(is_defaults, (*folder.files, *folder.special, *folder.unreadable)), key=fold)
@@ -375,16 +390,30 @@ def stamp(root: Path, path: str) -> Stamp | None:
     try:
         folder, _, name = path.rpartition("/")
         with opened(root, folder) as directory:
-            return _stamp(directory.lstat(name))
+            status = directory.lstat(name)
+            return _stamp(status.st_size, status.st_mtime_ns)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise translate(error, str(root / path)) from error
 
 
-def _stamp(status: os.stat_result) -> Stamp:
+def _stamp(size: int, mtime_ns: int) -> Stamp:
+    return Stamp(size, _wrapped(mtime_ns))
+
+
+def _stamp_in(folder: _Folder, name: str) -> Stamp:
+    status = folder.files[name]
+    return _stamp(status.size, status.mtime_ns)
+
+
+def _has_stamp(status: FileStatus, stamp: Stamp) -> bool:
+    return status.size == stamp.size and _wrapped(status.mtime_ns) == stamp.mtime_ns
+
+
+def _wrapped(mtime_ns: int) -> int:
     """Some file systems have dates that need more than the 64 bits of a database column; these wrap around."""
-    return Stamp(status.st_size, (status.st_mtime_ns + _HALF_RANGE) % (2 * _HALF_RANGE) - _HALF_RANGE)
+    return (mtime_ns + _HALF_RANGE) % (2 * _HALF_RANGE) - _HALF_RANGE
 
 
 def _file_status(status: os.stat_result) -> FileStatus:
@@ -416,5 +445,13 @@ def _reasons_to_wait(folder: _Folder, meaning: _Meaning) -> dict[str, str]:
 
 
 def _pair(folder: _Folder, match: Match) -> Pair:
-    sidecar_stamp = _stamp(folder.files[match.sidecar]) if match.sidecar else None
-    return Pair(folder.path, match.image, _stamp(folder.files[match.image]), match.sidecar, sidecar_stamp)
+    sidecar_stamp = _stamp_in(folder, match.sidecar) if match.sidecar else None
+    return Pair(folder.path, match.image, _stamp_in(folder, match.image), match.sidecar, sidecar_stamp)
+
+
+def _is_same(before: Pair, folder: _Folder, match: Match) -> bool:
+    """Whether a pair of this folder is as it was before. Most are, and to make a `Pair` of each would take longer."""
+    files, stamp = folder.files, before.sidecar_stamp
+    if match.sidecar != before.sidecar or not _has_stamp(files[match.image], before.image_stamp):
+        return False
+    return match.sidecar is None or (stamp is not None and _has_stamp(files[match.sidecar], stamp))

@@ -7,6 +7,7 @@ Lines that cannot be read, for example after a power cut, are skipped.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from collections import defaultdict
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from sorawatch.core.naming import current_key
 from sorawatch.core.os_errors import translate
 from sorawatch.core.purchase import LedgerEntry, Purchase, PurchaseClosed, Standing, VideoKnown, posted
 from sorawatch.edges.directories import make_private, private_opener
@@ -44,6 +46,8 @@ _NAME_OF: dict[type[Line], str] = {
 }
 _KIND_OF = {name: kind for kind, name in _NAME_OF.items()}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NAME_OF}
+_KEYS = ("order_key", "likeness", "reference_key")
+_LAST_BYTES = 4096
 _HEADER = b'{"entry":"ledger",'
 """How the line of a header begins."""
 
@@ -92,6 +96,24 @@ class Ledger:
             Blocked: if the file exists and cannot be read.
         """
         return _header(self.path)
+
+    def fingerprint(self) -> str | None:
+        """What tells this ledger from the same one with more, fewer or other lines; None if it cannot be read.
+
+        It is made from the end of the file, so it takes no time.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - _LAST_BYTES))
+                return f"{size} {hashlib.sha256(file.read()).hexdigest()}"
+        except OSError:
+            return None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that was to be written is on disk."""
+        return not self._unwritten and not self.was_lost
 
     def states(self) -> set[str]:
         """The states for which this ledger and the others were written.
@@ -190,6 +212,7 @@ def _read(line: bytes) -> Line | None:
             known["standing"] = Standing(known["standing"])
         if kind is Purchase:
             known = {"video_id": None, "micros": None, **known, "at": int(known["at"])}
+            known |= {name: current_key(known[name]) for name in _KEYS if known.get(name)}
         elif kind is PurchaseClosed:
             known = {"clip": None, **known}
         return kind(**known)

@@ -1,6 +1,7 @@
 """Measures the watching: a burst of pairs, an idle inbox, the delay to the submit; beside watchdog's poller and a loop.
 
-Run it as ``python -m tests.bench.watching [burst] [idle] [delay]``. It prints figures and decides nothing.
+Run it as ``python -m tests.bench.watching [burst] [pairs] [idle] [delay]``. It prints figures and decides nothing.
+``pairs`` drops 5,000 and 50,000 pairs at once, and measures how the costs of the daemon and of ``status`` grow.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from sorawatch import simulator
 from tests.support.workspace import Workspace, picture
 
 PAIRS = 10_000
+FEW, MANY = 5_000, 50_000
+WATCHED_SECONDS = 120.0
 PROCESSED, WAITING = 100_000, 1_000
 IDLE_SECONDS = 120.0
 DROPS = 60
@@ -91,21 +94,27 @@ def workspace(**watch: float | str) -> Iterator[Workspace]:
 
 
 @contextmanager
-def process(*command: str, awaited: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that has said ``awaited`` on either of its outputs."""
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert running.stdout is not None
-    while awaited not in (line := running.stdout.readline()):
-        assert line, "it ended"
-    yield running
-    running.kill()
-    running.communicate()
+def process(*command: str, awaited: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A process that has said ``awaited`` on either of its outputs, and the file in which these are.
+
+    They are no pipe, because a process that nobody listens to would wait once that is full.
+    """
+    with tempfile.NamedTemporaryFile() as output:
+        running = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            said = Path(output.name)
+            until(lambda: awaited in said.read_text() or running.poll() is not None, pause=0.02)
+            assert running.poll() is None, said.read_text()
+            yield running, said
+        finally:
+            running.kill()
+            running.wait()
 
 
 @contextmanager
-def daemon(workspace: Workspace) -> Iterator[subprocess.Popen[str]]:
+def daemon(workspace: Workspace) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "sorawatch", "run", "-c", str(workspace.write_config())]
-    with process(*command, awaited=" watching ") as running:
+    with process(*command, awaited=" watching ") as (running, _):
         yield running
 
 
@@ -117,20 +126,20 @@ def rivals(files: int, pause: float, *roots: Path) -> dict[str, list[str]]:
     }
 
 
-def drop_all(inbox: Path) -> float:
+def drop_all(inbox: Path, pairs: int = PAIRS) -> float:
     """Drop the pairs; returns when the last was there."""
     many = inbox / "many"
     many.mkdir()
     image = picture(many / "first.jpg")
     (many / "first.yaml").write_text("prompt: waves\n")
-    for number in range(PAIRS - 1):
+    for number in range(pairs - 1):
         os.link(image, many / f"{number}.jpg")
         os.link(many / "first.yaml", many / f"{number}.yaml")
     return time.monotonic()
 
 
 def jobs(state: Path) -> int:
-    with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True, timeout=120)) as database:
         (count,) = database.execute("SELECT count(*) FROM jobs").fetchone()
     return int(count)
 
@@ -153,11 +162,10 @@ def burst() -> None:
     for name, command in rivals(2 * PAIRS, 1.0, place.inbox).items():
         with tempfile.TemporaryDirectory() as root:
             command[command.index(str(place.inbox))] = root
-            with process(*command, awaited="watching") as rival:
+            with process(*command, awaited="watching") as (rival, said):
                 before, used = peak_memory(rival.pid), cpu_seconds(rival.pid)
                 dropped = drop_all(Path(root))
-                assert rival.stdout is not None
-                rival.stdout.readline()
+                until(lambda: "all" in said.read_text())
                 rival_took = time.monotonic() - dropped
                 rival_cpu = cpu_seconds(rival.pid) - used
                 rival_grown = peak_memory(rival.pid) - before
@@ -165,6 +173,54 @@ def burst() -> None:
             f"  {name} sees the same files after {rival_took:.1f} s, {rival_cpu:.1f} s CPU, +{rival_grown:.0f} MB: "
             f"{cpu / max(rival_cpu, 0.01):.1f} x its CPU, for orders on disk instead of names"
         )
+
+
+def pairs() -> None:
+    few, many = dropped(FEW), dropped(MANY)
+    print(f"{'':24}{FEW:>12}{MANY:>12}       ratio")
+    for name, value in few.items():
+        print(f"{name:24}{value:>12.2f}{many[name]:>12.2f}{many[name] / max(value, 1e-3):>12.1f}")
+
+
+def dropped(count: int) -> dict[str, float]:
+    """What ``count`` pairs that are dropped at once cost until all are jobs, and then while nothing happens."""
+    with workspace() as place:
+        # Few pictures are prepared ahead, which is another cost.
+        place.set("limits", in_flight=4)
+        (place.inbox / "PAUSE").touch()
+        with daemon(place) as running:
+            used = cpu_seconds(running.pid)
+            began = drop_all(place.inbox, count)
+            took = until(lambda: jobs(place.root / "state.db") == count, pause=1.0) - began
+            cpu = cpu_seconds(running.pid) - used
+            time.sleep(20)
+            used, began = cpu_seconds(running.pid), time.monotonic()
+            time.sleep(WATCHED_SECONDS)
+            share = (cpu_seconds(running.pid) - used) / (time.monotonic() - began)
+            memory = peak_memory(running.pid)
+            seconds, status_cpu = status_seconds(place.root / "config.yaml")
+    return {
+        "s until all are jobs": took,
+        "s CPU until then": cpu,
+        "MB at most": memory,
+        "% of a core when idle": 100 * share,
+        "s for status": seconds,
+        "s CPU for status": status_cpu,
+    }
+
+
+def status_seconds(config: Path) -> tuple[float, float]:
+    """The shortest of three times that ``status`` took, and the least CPU, in seconds."""
+    times, cpus = [], []
+    for _ in range(3):
+        began, before = time.monotonic(), os.times()
+        subprocess.run(
+            [sys.executable, "-m", "sorawatch", "status", "-c", str(config)], check=True, stdout=subprocess.DEVNULL
+        )
+        after = os.times()
+        times.append(time.monotonic() - began)
+        cpus.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    return min(times), min(cpus)
 
 
 def idle() -> None:
@@ -184,7 +240,7 @@ def idle() -> None:
         print(f"idle, {PROCESSED} processed and {WAITING} waiting: {share:.2%} of a core at the default rescan")
         for pause, roots in ((1.0, (place.inbox, place.processed)), (30.0, (place.inbox,))):
             for name, command in rivals(0, pause, *roots).items():
-                with process(*command, awaited="watching") as rival:
+                with process(*command, awaited="watching") as (rival, _):
                     time.sleep(5)
                     used, began = cpu_seconds(rival.pid), time.monotonic()
                     time.sleep(max(20.0, 2 * pause))
@@ -210,7 +266,7 @@ def delay() -> None:
 
 
 if __name__ == "__main__":
-    parts = {"burst": burst, "idle": idle, "delay": delay}
+    parts = {"burst": burst, "pairs": pairs, "idle": idle, "delay": delay}
     for part in sys.argv[1:] or parts:
         parts[part]()
     print(f"(load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores)")

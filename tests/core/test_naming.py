@@ -15,6 +15,7 @@ from sorawatch.core.naming import (
     JOB_ID_ALPHABET,
     LONGEST_NAME,
     clip_name,
+    current_key,
     error_name,
     first_free,
     fitted,
@@ -225,9 +226,13 @@ class TestKeys:
 
     def test_keys_do_not_change_between_versions(self) -> None:
         """They are in the store, and what they tell is whether an order was bought before."""
-        assert order_key("d" * 64, ORDER) == "8e85f255457daf92608d222e477c368569222222d013899a6fae7373b405d63b"
+        assert order_key("d" * 64, ORDER) == "joXyVUV9r5JgjSIu"
         assert order_key("d" * 64, replace(ORDER, take=1)) == order_key("d" * 64, ORDER)
-        assert likeness(ORDER) == "0104cb9c289dec9198086c819fd7712582803c4309e620ab19e0426108995320"
+        assert likeness(ORDER) == "AQTLnCid7JGYCGyB"
+
+    def test_keys_of_an_older_version_are_known(self) -> None:
+        before = "8e85f255457daf92608d222e477c368569222222d013899a6fae7373b405d63b"
+        assert current_key(before) == order_key("d" * 64, ORDER) == current_key(order_key("d" * 64, ORDER))
 
 
 class TestJobId:

@@ -1,7 +1,5 @@
 """When a file has stopped changing."""
 
-from dataclasses import replace
-
 import pytest
 
 from sorawatch.core.settle import (
@@ -40,7 +38,7 @@ def test_one_look_is_never_enough_however_long_ago() -> None:
 
 @pytest.mark.parametrize("field", ["size", "mtime_ns", "ctime_ns", "inode", "device"])
 def test_any_difference_in_any_file_starts_the_wait_again(field: str) -> None:
-    changed = replace(SIDECAR, **{field: 99})
+    changed = SIDECAR._replace(**{field: 99})
     observation = observe(seen(10.0, 12.0), (IMAGE, changed), 13.0)
     assert observation == Observation((IMAGE, changed), since=13.0, count=1)
     assert not settled(observe(observation, (IMAGE, changed), 15.9), 15.9, 3.0)
@@ -54,11 +52,11 @@ def test_a_sidecar_that_comes_or_goes_is_a_difference() -> None:
 
 def test_a_file_that_changes_and_changes_back_has_changed() -> None:
     there = seen(10.0, 12.0)
-    back = observe(observe(there, (IMAGE, replace(SIDECAR, size=21)), 12.5), there.statuses, 13.0)
+    back = observe(observe(there, (IMAGE, SIDECAR._replace(size=21)), 12.5), there.statuses, 13.0)
     assert (back.since, back.count) == (13.0, 1)
 
 
-@pytest.mark.parametrize("looks", [(replace(IMAGE, size=0), SIDECAR), (IMAGE, replace(SIDECAR, size=0))])
+@pytest.mark.parametrize("looks", [(IMAGE._replace(size=0), SIDECAR), (IMAGE, SIDECAR._replace(size=0))])
 def test_an_empty_file_never_settles(looks: tuple[FileStatus, ...]) -> None:
     observation = seen(10.0, 20.0, looks=looks)
     assert not none_empty(observation)

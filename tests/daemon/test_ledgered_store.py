@@ -13,7 +13,7 @@ from sorawatch.core.order import Order, Size
 from sorawatch.core.purchase import Standing
 from sorawatch.daemon.ledgered_store import LedgeredStore
 from sorawatch.edges.ledger import Ledger
-from sorawatch.edges.store import Store, Transaction
+from sorawatch.edges.store import AGREEMENT, Store, Transaction
 from sorawatch.errors import Blocked
 from tests.support import texts
 
@@ -98,3 +98,51 @@ def test_a_ledger_that_was_removed_is_written_anew(store: Store, path: Path) -> 
     with books.transaction() as tx:
         known = tx.purchases.all()
     assert Ledger(path).read() == known
+
+
+class TestAgreement:
+    """The fingerprint of the ledger that is in the state while both know the same."""
+
+    @pytest.fixture
+    def books(self, store: Store, path: Path) -> LedgeredStore:
+        books = LedgeredStore(store, Ledger(path))
+        with books.transaction() as tx:
+            tx.purchases.add(SENT)
+        books.note_agreement()
+        return books
+
+    def noted(self, store: Store) -> object:
+        with store.transaction() as tx:
+            return tx.key_values.read(AGREEMENT)
+
+    def test_is_noted_when_the_state_is_closed(self, store: Store, path: Path, books: LedgeredStore) -> None:
+        assert books.pause_reason is None
+        assert self.noted(store) == Ledger(path).fingerprint() is not None
+
+    @pytest.mark.usefixtures("books")
+    def test_is_forgotten_by_whoever_has_something_to_tell(self, store: Store) -> None:
+        with store.transaction() as tx:
+            tx.purchases.close("t", Standing.SPENT, "a.mp4")
+        assert self.noted(store) is None
+
+    def test_holds_while_nothing_is_bought(self, store: Store, path: Path, books: LedgeredStore) -> None:
+        with books.transaction() as tx:
+            tx.key_values.write("other", 1)
+        assert self.noted(store) == Ledger(path).fingerprint()
+
+    @pytest.mark.usefixtures("books")
+    def test_ends_with_any_change_of_the_ledger(self, store: Store, path: Path) -> None:
+        data = path.read_bytes()
+        for changed in (data + b"\n", data[:-20], data[:-2] + b"]\n", b""):
+            path.write_bytes(changed)
+            assert self.noted(store) != Ledger(path).fingerprint()
+        path.unlink()
+        assert Ledger(path).fingerprint() is None
+
+    def test_is_not_noted_if_the_ledger_could_not_be_written(self, store: Store, path: Path) -> None:
+        books = LedgeredStore(store, Ledger(path / "missing" / "ledger"))
+        path.write_text("a file where a folder should be")
+        with pytest.raises(Blocked), books.transaction() as tx:
+            tx.purchases.add(SENT)
+        books.note_agreement()
+        assert self.noted(store) is None

@@ -211,7 +211,7 @@ class TestJobs:
     def test_the_latest_come_latest_first(self, store: Store) -> None:
         add(store, *(job(str(number), State.DONE, changed_at=number) for number in range(5)))
         with store.transaction() as tx:
-            assert [each.id for each in tx.jobs.latest(FINAL, 2)] == ["4", "3"]
+            assert [each.id for each in tx.listing.jobs([*FINAL], "", 2)] == ["4", "3"]
 
     def test_counts(self, store: Store) -> None:
         add(store, job("a"), job("b"), job("c", State.RENDERING), job("d", State.SUBMITTING), job("e", State.DONE))
@@ -792,8 +792,9 @@ class TestOpening:
             tx.purchases.add(done)
         store.close()
         with closing(sqlite3.connect(path)) as older:
+            packed_indexes = ("open_purchases_by_likeness", "packed_jobs", "packed_jobs_by_end")
             newer = ("jobs_by_turn", "jobs_by_creation", "jobs_awaiting_approval", "jobs_by_batch")
-            for index in (*newer, "jobs_by_take", "jobs_by_reference", "purchases_by_reference"):
+            for index in (*newer, "jobs_by_take", "jobs_by_reference", "purchases_by_reference", *packed_indexes):
                 older.execute(f"DROP INDEX {index}")
             older.execute("DROP TABLE turns")
             batches = ("top", "expected_price", "batch", "awaits_approval", "approved_at")
@@ -801,7 +802,8 @@ class TestOpening:
             latest = ("account", "publishing", "publishing_digest")
             for column in (*added, *latest, "reorders", "lost_reason", "witness_until", "retry_state", "unwatched_ms"):
                 older.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
-            for column in ("folder", "image", "model", "size", "seconds", "clip", "take", "reference_key"):
+            packed = ("packed_job", "ended_at", "image_size")
+            for column in ("folder", "image", "model", "size", "seconds", "clip", "take", "reference_key", *packed):
                 older.execute(f"ALTER TABLE purchases DROP COLUMN {column}")
             older.execute("UPDATE notes SET value = '1' WHERE key = 'schema'")
             older.execute("INSERT INTO notes VALUES ('pace', '17')")
@@ -837,6 +839,25 @@ class TestOpening:
         }
         assert "`sorawatch retry aaaaaaaa` looks again" in held["a"].hint
         assert (rendering.retry_state, rendering.unwatched_ms) == (None, 0)
+
+    def test_orders_of_an_older_version_are_known_by_their_shorter_keys(self, path: Path) -> None:
+        """The file was written by the version before, which wrote all 256 bits of the keys and packed nothing."""
+        with closing(sqlite3.connect(path)) as older:
+            older.executescript((STATES / "schema7.sql").read_text())
+        store, fresh = Store.create_or_open(path, "one")
+        assert not fresh
+        for _ in range(2):
+            with store.transaction() as tx:
+                delivered = tx.jobs.get("aaaaaaaa")
+                assert delivered is not None
+                again = replace(delivered, id="again", state=State.READY, token=None)
+                assert tx.orders.same(again, 0) == delivered
+                assert [each.token for each in tx.purchases.of_order(again)] == ["1" * 32]
+                assert (delivered.reference_digest, delivered.clip) == ("e" * 64, "cats/beach.mp4")
+                assert tx.jobs.counts() == {State.DONE: 1, State.RENDERING: 1}
+                packed = tx.jobs.pack(tx.now, 10)
+        assert packed == 0
+        store.close()
 
     def test_the_folders_of_an_older_version_take_turns(self, path: Path) -> None:
         """The file was written by the version before, which knew no turns and no batches."""
@@ -1193,7 +1214,7 @@ class TestDialects(OfAFile):
             tx.jobs.filed_as("", "beach.jpg")
             tx.jobs.with_clip("beach.mp4")
             tx.jobs.in_states(State)
-            tx.jobs.latest(FINAL, 5)
+            tx.listing.jobs([*FINAL], "", 5)
             tx.jobs.counts()
             tx.jobs.count(State.FOUND)
             tx.jobs.in_flight()

@@ -312,4 +312,8 @@ class TestReport:
         with workspace.running(clock):
             wait_until(lambda: len(workspace.files("outbox")) == 1)
         loaded = config.load(workspace.root / "config.yaml", {})
-        assert [len(report.read(loaded, month).purchases) for month in ("2026-02", "2026-03")] == [0, 1]
+        found = []
+        for month in ("2026-02", "2026-03"):
+            with report.opened(loaded, month) as opened:
+                found.append((opened.orders, len([*opened.purchases()])))
+        assert found == [(0, 0), (1, 1)]

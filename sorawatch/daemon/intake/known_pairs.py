@@ -71,6 +71,10 @@ class KnownPairs:
             present: the pairs that this scan found, by the path of the image.
             now: seconds of a monotonic clock.
         """
-        missing = [job_id for job_id, pair in self._unpaid.items() if present.get(pair.path) != pair]
+        missing = [
+            job_id
+            for job_id, pair in self._unpaid.items()
+            if (found := present.get(self._paths[job_id])) is not pair and found != pair
+        ]
         self._missing_since = {job_id: self._missing_since.get(job_id, now) for job_id in missing}
         return [job_id for job_id, since in self._missing_since.items() if now - since >= seconds]

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.job import UNPAID, Change, Job, State
 from sorawatch.core.lifecycle import cancel_unpaid
-from sorawatch.daemon.intake.scan import ScanResult, new_job
+from sorawatch.daemon.intake.scan import NewPair, ScanResult, new_job
 from sorawatch.edges.store import LeaseLost, Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
+    from sorawatch.core.budget import LimitScope
+    from sorawatch.core.job import Stamp
     from sorawatch.daemon.intake.known_pairs import KnownPairs
     from sorawatch.daemon.submission.admission import Admission
 
@@ -23,25 +25,32 @@ _MADE = frozenset({State.SUBMITTING, State.UNCERTAIN, State.RENDERING, State.REN
 """Bought, and the pair is not yet to be moved out of the inbox."""
 
 
-def apply_scan(
-    tx: Transaction, scan: ScanResult, known_pairs: KnownPairs, admission: Admission, missing_seconds: float
-) -> list[Change]:
-    """Add and cancel jobs after ``scan``.
+def follow_pairs(tx: Transaction, scan: ScanResult, known_pairs: KnownPairs, missing_seconds: float) -> list[Change]:
+    """Let jobs follow pairs that were renamed, and cancel unpaid jobs whose pair was removed or changed.
 
     Args:
         missing_seconds: how long a pair must be missing before its job is cancelled.
 
     Returns:
-        The jobs that changed, before (None for a new job) and after.
+        The jobs that changed, before and after.
     """
-    changes: list[Change] = [*_renamed(tx, scan, known_pairs)]
-    continued = {after.pair for _, after in changes}
-    changes += _cancelled(tx, scan, known_pairs, missing_seconds)
-    fresh = [each for each in scan.new if each.pair not in known_pairs and each.pair not in continued]
-    new = [_with_take(tx, new_job(each, tx.now)) for each in fresh]
-    jobs = [admission.check_limits(job, tx.now, scan.folder_limits) for job in new]
+    return [*_renamed(tx, scan, known_pairs), *_cancelled(tx, scan, known_pairs, missing_seconds)]
+
+
+def add_new(
+    tx: Transaction,
+    found: Sequence[NewPair],
+    known_pairs: KnownPairs,
+    admission: Admission,
+    folder_limits: Sequence[LimitScope],
+) -> list[Change]:
+    """Add jobs for new pairs that have none yet. Returns them, each with None before it."""
+    fresh = [each for each in found if each.pair not in known_pairs]
+    repeated = tx.orders.repeated_pictures() if fresh else set()
+    new = [_with_take(tx, new_job(each, tx.now), repeated) for each in fresh]
+    jobs = [admission.check_limits(job, tx.now, folder_limits) for job in new]
     tx.jobs.add(jobs)
-    return changes + [(None, job) for job in jobs]
+    return [(None, job) for job in jobs]
 
 
 def _renamed(tx: Transaction, scan: ScanResult, known_pairs: KnownPairs) -> Iterator[Change]:
@@ -58,9 +67,9 @@ def _renamed(tx: Transaction, scan: ScanResult, known_pairs: KnownPairs) -> Iter
                 break
 
 
-def _with_take(tx: Transaction, job: Job) -> Job:
+def _with_take(tx: Transaction, job: Job, repeated: Collection[tuple[str, Stamp]]) -> Job:
     """The job, with the number of another take if its pair was moved back into the inbox for one."""
-    if job.order is None:
+    if job.order is None or (job.pair.folder, job.pair.image_stamp) not in repeated:
         return job
     return replace(job, order=replace(job.order, take=tx.orders.take_of(job.pair)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
@@ -24,6 +24,9 @@ logger = logging.getLogger("sorawatch")
 
 _MIN_PAUSE = 0.05
 """Minimum seconds before a scan that an event requests. After a slow scan it is five times the scan's duration."""
+_REST = 100
+"""The pause before a scan that nothing asks for, as a multiple of the processor time of the last one, if events work.
+Listing very many files takes 1 % of a core."""
 _ERROR_PAUSE = 5.0
 """Maximum seconds until the next scan after a failed one."""
 HANG_SECONDS = 10.0
@@ -39,6 +42,8 @@ class ScanDone:
     began: float
     took: float
     result: ScanResult | Blocked | Deferred
+    busy: float = 0.0
+    """Seconds of processor time."""
 
 
 class ScanScheduler:
@@ -63,6 +68,7 @@ class ScanScheduler:
         self._thread = ThreadPool("scan", 1)
         self._due_at = 0.0
         self._took = 0.0
+        self._busy = 0.0
         self._requested = False
         self._error: Blocked | Deferred | None = None
         self.rescan_seconds = rescan_seconds
@@ -86,7 +92,7 @@ class ScanScheduler:
     def ended(self, done: ScanDone) -> ScanResult | None:
         """Record the end of a scan. Returns its result, or None if the inbox could not be read."""
         self.scanning_since = None
-        self.last_began, self._took = done.began, done.took
+        self.last_began, self._took, self._busy = done.began, done.took, done.busy
         if not isinstance(done.result, ScanResult):
             if str(done.result) != str(self._error):
                 extra = log_extra(LogFields(LogEvent.INBOX_LOST, why=str(done.result)))
@@ -96,13 +102,20 @@ class ScanScheduler:
             return None
         if self._error is not None:
             logger.info("the inbox can be read again", extra=log_extra(LogFields(LogEvent.INBOX_BACK)))
-        self._error, self.last = None, done.result
+        # The new pairs become jobs, so that nobody asks for them again, and there may be very many.
+        self._error, self.last = None, replace(done.result, new=(), listing=replace(done.result.listing, settled=()))
         settles_in = done.result.listing.settles_in
-        pause = self.rescan_seconds if settles_in is None else min(self.rescan_seconds, settles_in + _ROUNDING)
+        pause = self._rescan_pause if settles_in is None else min(self._rescan_pause, settles_in + _ROUNDING)
         self._due_at = time.monotonic() + max(pause, _MIN_PAUSE)
         if self._requested:
             self.request()
-        return self.last
+        return done.result
+
+    @property
+    def _rescan_pause(self) -> float:
+        """Seconds until the next scan that nothing asks for."""
+        tells = self._watcher.method is not None and self._watcher.method.events
+        return max(self.rescan_seconds, _REST * self._busy if tells else 0.0)
 
     def has_settled_since(self, moment: float) -> bool:
         """Whether a scan that began after ``moment`` (monotonic seconds) found no file that is still settling.
@@ -190,11 +203,12 @@ class ScanScheduler:
             return
         began = self.scanning_since = time.monotonic()
         self._requested = False
-        self._due_at = began + self.rescan_seconds
+        self._due_at = began + self._rescan_pause
         pairs, bought_pairs, scanner = known(), bought(), self._scanner
 
         def scan() -> None:
             result: ScanResult | Blocked | Deferred
+            before = time.thread_time()
             try:
                 self._watcher.prepare(self._ask)
                 result = scanner.scan(pairs, began, self._watcher.open_files(), bought_pairs)
@@ -206,6 +220,7 @@ class ScanScheduler:
                 # Without a report of its end, this scan would count as running for ever.
                 logger.exception("a scan of the inbox failed")
                 result = Deferred(f"a fault in sorawatch: {type(error).__name__}")
-            self._report(ScanDone(began, time.monotonic() - began, result))
+            busy = time.thread_time() - before
+            self._report(ScanDone(began, time.monotonic() - began, result, busy))
 
         self._thread.run(scan)

@@ -209,7 +209,7 @@ class Admission:
 
     def _begin_submit(self, tx: Transaction, job: Job, price: int | None, account: str | None) -> Job:
         """Save the job as SUBMITTING, with its purchase. Nothing may be sent before the commit."""
-        submitting = begin(job, Action.SUBMIT, now=tx.now, token=os.urandom(16).hex(), price=price, account=account)
+        submitting = begin(job, Action.SUBMIT, now=tx.now, token=os.urandom(12).hex(), price=price, account=account)
         tx.claims.took_turn(job)
         tx.jobs.save(submitting, job, claim=True)
         tx.purchases.add(submitting)

@@ -16,7 +16,7 @@ from sorawatch.edges.store.database import Database
 from sorawatch.edges.store.jobs import HistoryEntry, LeaseLost
 from sorawatch.edges.store.listing import JobGroup
 from sorawatch.edges.store.postgres import PostgresDatabase
-from sorawatch.edges.store.spending import PurchaseRow, Spending
+from sorawatch.edges.store.spending import PurchaseGroup, PurchaseRow, Spending
 from sorawatch.edges.store.sqlite import SqliteFile
 from sorawatch.edges.store.tables import SCHEMA_VERSION, metadata, turns
 from sorawatch.edges.store.tables import notes as note_table
@@ -25,6 +25,7 @@ from sorawatch.edges.store.upgrades import upgrade
 from sorawatch.errors import UsageError
 
 __all__ = [
+    "AGREEMENT",
     "LEASE_MS",
     "Clock",
     "Database",
@@ -32,6 +33,7 @@ __all__ = [
     "JobGroup",
     "LeaseLost",
     "PostgresDatabase",
+    "PurchaseGroup",
     "PurchaseRow",
     "Spending",
     "SqliteFile",
@@ -41,6 +43,8 @@ __all__ = [
 
 Clock = Callable[[], int]
 
+AGREEMENT = "ledger-agrees"
+"""The key of the fingerprint of the ledger that agrees with the state; without a value since the state has more."""
 LEASE_MS = 600_000
 """Milliseconds for which a claim holds unless it is renewed."""
 
@@ -132,7 +136,10 @@ class Store:
         self._database.require_same()
         with self._database.translated(), self._engine.begin() as connection:
             now = self._clock() if self._clock else None
-            yield Transaction(connection, self._owner, self._database, self.lease_ms, now)
+            tx = Transaction(connection, self._owner, self._database, self.lease_ms, now)
+            yield tx
+            if tx.entries:
+                tx.key_values.write(AGREEMENT, None)
             self._version = self._database.version_within(connection) or self._version
 
     def _connected(self, _connection: object, _record: object) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from sorawatch.core.job import FINAL, UNPAID, Job, State, top_folder
-from sorawatch.core.turns import Head, Urgency, in_turn
+from sorawatch.core.turns import Head, in_turn
 from sorawatch.edges.store import statements
-from sorawatch.edges.store.rows import job_of
+from sorawatch.edges.store.rows import job_of, urgency
 from sorawatch.edges.store.statements import CLAIMABLE
 from sorawatch.edges.store.tables import jobs
 
@@ -82,7 +82,7 @@ class Claims:
         query = statements.claim(tuple(states), tuple(excluded), of_account=account is not None)
         ours = {} if account is None else {"my_account": account, "overdue": session.now - _OTHER_ACCOUNT_MS}
         found = session.jobs(query, {**bounds, **ours})
-        return sorted(found, key=lambda job: (job.due_at, _urgency(job)))
+        return sorted(found, key=lambda job: (job.due_at, urgency(job)))
 
     def took_turn(self, job: Job) -> None:
         """Its folder had its turn in the present state of ``job``: the other folders come before it now."""
@@ -101,7 +101,7 @@ class Claims:
             Head(row.top, row.turn, (-row.priority, row.created_at, row.image_mtime_ns, row.image, row.id))
             for row in self._session.connection.execute(query, bounds)
         ]
-        return in_turn(heads, lambda folder: self._of_folder(state, folder, bounds, excluded), _urgency)
+        return in_turn(heads, lambda folder: self._of_folder(state, folder, bounds, excluded), urgency)
 
     def _of_folder(
         self, state: State, folder: str, bounds: dict[str, Any], excluded: tuple[Exclusion, ...]
@@ -172,8 +172,3 @@ class Claims:
     def _bounds(self, limit: int, horizon: int) -> dict[str, Any]:
         session = self._session
         return {"now": session.now, "horizon": session.now + horizon, "me": session.owner, "most": limit}
-
-
-def _urgency(job: Job) -> Urgency:
-    priority = job.order.priority if job.order else 0
-    return -priority, job.created_at, job.pair.image_stamp.mtime_ns, job.pair.image, job.id

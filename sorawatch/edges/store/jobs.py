@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from sorawatch.core.job import Job, State
 from sorawatch.edges.store import statements
+from sorawatch.edges.store.packed_jobs import PackedJobs
 from sorawatch.edges.store.pruning import prune
 from sorawatch.edges.store.rows import changed_columns, filed_names, row_of
 from sorawatch.edges.store.statements import MANY, ONE, TELL
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _LONGEST_ID = 16
 _LISTED = 10
 _ALL = 1 << 62
+_ADDED = 500
+"""Jobs that are added by one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,12 @@ class JobTable:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._packed = PackedJobs(session.connection)
 
     def get(self, job_id: str) -> Job | None:
         """The job of this id."""
-        return self._session.prefetched.pop(job_id, None) or self._session.first_job(ONE, {"this": job_id})
+        known = self._session.prefetched.pop(job_id, None) or self._session.first_job(ONE, {"this": job_id})
+        return known or self._packed.get(job_id)
 
     def prefetch(self, job_ids: Iterable[str]) -> None:
         """Read in one query the jobs that `get` will be asked for soon, each of them once."""
@@ -56,14 +61,18 @@ class JobTable:
         """The job of this id; else those whose id starts with it, at most `_LISTED`."""
         if not (text.isalnum() and text.isascii() and len(text) <= _LONGEST_ID):
             return []
-        query = sa.select(jobs).where(jobs.c.id.startswith(text, autoescape=True)).limit(_LISTED)
-        starting = self._session.jobs(query.order_by(jobs.c.id != text, jobs.c.id))
-        return starting[:1] if starting and starting[0].id == text else starting
+        if (exact := self.get(text)) is not None:
+            return [exact]
+        query = sa.select(jobs).where(jobs.c.id.startswith(text, autoescape=True)).order_by(jobs.c.id).limit(_LISTED)
+        starting = [*self._session.jobs(query), *self._packed.starting_with(text, _LISTED)]
+        return sorted(starting, key=lambda job: job.id)[:_LISTED]
 
     def of_file(self, folder: str, name: str) -> list[Job]:
         """Jobs whose image or sidecar has, or had, this name in a folder of the inbox, the latest first."""
-        query = sa.select(jobs).where(jobs.c.folder == folder, sa.or_(jobs.c.image == name, jobs.c.sidecar == name))
-        return self._session.jobs(query.order_by(jobs.c.created_at.desc(), jobs.c.id))
+        named = sa.or_(jobs.c.image == name, jobs.c.sidecar == name)
+        query = sa.select(jobs).where(jobs.c.folder == folder, named)
+        packed = [job for job in self._packed.in_folder(folder) if name in job.pair.names]
+        return sorted([*self._session.jobs(query), *packed], key=lambda job: (-job.created_at, job.id))
 
     def filed_as(self, folder: str, name: str) -> list[Job]:
         """Jobs whose pair was moved to a folder outside the inbox and has this name among its names there.
@@ -72,23 +81,20 @@ class JobTable:
         """
         query = sa.select(jobs.c.id, jobs.c.filed).where(jobs.c.folder == folder, jobs.c.filed != b"")
         ids = [row.id for row in self._session.connection.execute(query) if name in filed_names(row.filed)]
-        chosen = sa.select(jobs).where(jobs.c.id.in_(ids))
-        return self._session.jobs(chosen.order_by(jobs.c.changed_at.desc(), jobs.c.id))
+        packed = [job for job in self._packed.in_folder(folder) if name in job.filed]
+        return _latest_first([*self._session.jobs(sa.select(jobs).where(jobs.c.id.in_(ids))), *packed])
 
     def with_clip(self, path: str) -> list[Job]:
         """Jobs whose clip has this path, the latest first."""
-        query = sa.select(jobs).where(jobs.c.clip == path)
-        return self._session.jobs(query.order_by(jobs.c.changed_at.desc(), jobs.c.id))
+        found = self._session.jobs(sa.select(jobs).where(jobs.c.clip == path))
+        return _latest_first([*found, *self._packed.with_clip(path)])
 
     def in_states(self, states: Iterable[State]) -> list[Job]:
         """Jobs in these states, the oldest first."""
-        query = sa.select(jobs).where(jobs.c.state.in_([*states]))
-        return self._session.jobs(query.order_by(jobs.c.created_at, jobs.c.id))
-
-    def latest(self, states: Iterable[State], limit: int) -> list[Job]:
-        """Jobs in these states, the latest change first."""
-        query = sa.select(jobs).where(jobs.c.state.in_([*states]))
-        return self._session.jobs(query.order_by(jobs.c.changed_at.desc(), jobs.c.id).limit(limit))
+        wanted = {*states}
+        found = self._session.jobs(sa.select(jobs).where(jobs.c.state.in_(wanted)))
+        packed = self._packed.latest("", None) if State.DONE in wanted else []
+        return sorted([*found, *packed], key=lambda job: (job.created_at, job.id))
 
     def counts(
         self, states: Iterable[State] = State, excluded: Iterable[Exclusion] = (), *, unapproved: bool = True
@@ -98,8 +104,11 @@ class JobTable:
         Args:
             unapproved: also count those that wait for approval.
         """
-        query = statements.counts(frozenset(states), tuple(excluded), unapproved=unapproved)
-        return {State(state): count for state, count in self._session.connection.execute(query)}
+        wanted = frozenset(states)
+        query = statements.counts(wanted, tuple(excluded), unapproved=unapproved)
+        found = {State(state): count for state, count in self._session.connection.execute(query)}
+        packed = self._packed.count() if State.DONE in wanted else 0
+        return found | {State.DONE: found.get(State.DONE, 0) + packed} if packed else found
 
     def count(self, state: State, excluded: Iterable[Exclusion] = (), most: int = _ALL) -> int:
         """How many jobs are in this state that are not ``excluded`` and do not wait for approval; at most ``most``."""
@@ -121,7 +130,8 @@ class JobTable:
 
     def follower(self, video_id: str, job: Job) -> Job | None:
         """Another job whose clip this video is or will be."""
-        return self._session.first_job(statements.FOLLOWER, {"video": video_id, "this": job.id})
+        found = self._session.first_job(statements.FOLLOWER, {"video": video_id, "this": job.id})
+        return found or self._packed.with_video(video_id)
 
     def is_being_published(self, path: str, job: Job) -> bool:
         """Whether the clip of another job may just be appearing under this path of the outbox."""
@@ -131,9 +141,13 @@ class JobTable:
     def add(self, new: Sequence[Job]) -> None:
         """Write new jobs."""
         self._session.claimable = None
-        if new:
-            self._session.connection.execute(jobs.insert(), [row_of(job) for job in new])
-            self._session.connection.execute(history.insert(), [self._entry(job) for job in new])
+        connection = self._session.connection
+        # A few at a time, because their rows take more memory than the jobs.
+        for part in (new[begins : begins + _ADDED] for begins in range(0, len(new), _ADDED)):
+            rows = [row_of(job) for job in part]
+            columns = statements.unusual(rows)
+            connection.execute(statements.add(columns), [{name: row[name] for name in columns} for row in rows])
+            connection.execute(TELL, [self._entry(job) for job in part])
 
     def save(self, job: Job, before: Job | None = None, *, claim: bool = False) -> None:
         """Write a job that nobody else has claimed. It is free afterwards, or claimed by this daemon with ``claim``.
@@ -150,7 +164,11 @@ class JobTable:
         }
         mine = {"this": job.id, "me": session.owner, "now": session.now}
         changed = row_of(job) if before is None else changed_columns(before, job)
-        if session.connection.execute(statements.save(frozenset(changed)), changed | lease | mine).rowcount == 0:
+        statement, values = statements.save(frozenset(changed)), changed | lease | mine
+        written = session.connection.execute(statement, values).rowcount
+        if not written and self._packed.unpack(job.id):
+            written = session.connection.execute(statement, values).rowcount
+        if not written:
             raise LeaseLost(job.id)
         if before is None or _is_news(before, job):
             session.connection.execute(TELL, self._entry(job))
@@ -174,16 +192,40 @@ class JobTable:
         Returns:
             How many were deleted.
         """
-        return prune(self._session.connection, before, delivered_before, limit)
+        deleted = prune(self._session.connection, before, delivered_before, limit)
+        return deleted + self._packed.prune(delivered_before, limit - deleted)
+
+    def pack(self, before: int, limit: int) -> int:
+        """Pack jobs that were delivered before ``before``: what is left out of them, no later decision needs.
+
+        Args:
+            before: milliseconds of the store's clock.
+            limit: at the most so many at once, the oldest first.
+
+        Returns:
+            How many were packed.
+        """
+        return self._packed.pack(before, limit)
 
     def history(self, job_id: str) -> list[HistoryEntry]:
-        """Every change of a job's state or reason, the oldest first."""
+        """Every change of a job's state or reason, the oldest first; of a packed job only its begin, submit and end."""
         query = sa.select(history).where(history.c.job_id == job_id).order_by(history.c.number)
         rows = self._session.connection.execute(query)
-        return [HistoryEntry(row.at, State(row.state), row.reason) for row in rows]
+        entries = [HistoryEntry(row.at, State(row.state), row.reason) for row in rows]
+        if not entries and (job := self._packed.get(job_id)) is not None:
+            return [
+                HistoryEntry(job.created_at, State.FOUND, ""),
+                HistoryEntry(job.submitted_at or job.created_at, State.SUBMITTING, ""),
+                HistoryEntry(job.changed_at, job.state, job.reason),
+            ]
+        return entries
 
     def _entry(self, job: Job) -> dict[str, Any]:
         return {"job_id": job.id, "at": self._session.now, "state": job.state.value, "reason": job.latest}
+
+
+def _latest_first(found: Iterable[Job]) -> list[Job]:
+    return sorted(found, key=lambda job: (-job.changed_at, job.id))
 
 
 def _is_news(before: Job, after: Job) -> bool:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import FINAL, UNPAID, Job, State
+from sorawatch.core.job import FINAL, UNPAID, Job, State, top_folder
+from sorawatch.core.turns import Head, in_turn
+from sorawatch.edges.store import statements
+from sorawatch.edges.store.packed_jobs import PackedJobs
+from sorawatch.edges.store.rows import urgency
 from sorawatch.edges.store.statements import is_below
-from sorawatch.edges.store.tables import URGENCY, jobs, turns
+from sorawatch.edges.store.tables import jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sorawatch.edges.store.session import Session
 
+_FEW = 16
+"""Jobs that are read at first."""
 _BY_AGE = (jobs.c.created_at, jobs.c.id)
 _LATEST_FIRST = (jobs.c.changed_at.desc(), jobs.c.id)
 
@@ -41,6 +49,7 @@ class JobListing:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._packed = PackedJobs(session.connection)
 
     def jobs(self, states: Sequence[State], folder: str, limit: int | None) -> list[Job]:
         """At most ``limit`` jobs: state by state as given; unpaid ones in the order of their submits, else by age.
@@ -49,11 +58,18 @@ class JobListing:
         """
         found: list[Job] = []
         ended = [state for state in states if state in FINAL]
-        for group in (*([state] for state in states if state not in FINAL), ended):
-            left = None if limit is None else limit - len(found)
-            if group and left != 0:
-                found += self._session.jobs(_ordered(group, folder).limit(left))
-        return found
+        for state in (each for each in states if each not in FINAL):
+            left = _left(limit, found)
+            if state in UNPAID:
+                found += islice(self._in_turn(state, folder), left)
+            else:
+                found += self._session.jobs(_select([state], folder).order_by(*_BY_AGE).limit(left))
+        return found + (self._ended(ended, folder, _left(limit, found)) if ended else [])
+
+    def _ended(self, states: Sequence[State], folder: str, limit: int | None) -> list[Job]:
+        found = self._session.jobs(_select(states, folder).order_by(*_LATEST_FIRST).limit(limit))
+        packed = self._packed.latest(folder, limit) if State.DONE in states else []
+        return sorted([*found, *packed], key=lambda job: (-job.changed_at, job.id))[:limit]
 
     def failures(self, since: int, folder: str, limit: int | None) -> list[Job]:
         """At most ``limit`` jobs that failed since then, and whose pair has no later job, the latest first.
@@ -77,7 +93,9 @@ class JobListing:
     def counts(self, folder: str) -> dict[State, int]:
         """How many jobs are in each state, if any."""
         query = sa.select(jobs.c.state, sa.func.count()).where(is_below(jobs.c.folder, folder)).group_by(jobs.c.state)
-        return {State(state): count for state, count in self._session.connection.execute(query)}
+        found = {State(state): count for state, count in self._session.connection.execute(query)}
+        packed = self._packed.count(folder)
+        return found | {State.DONE: found.get(State.DONE, 0) + packed} if packed else found
 
     def groups(self, states: Iterable[State], folder: str) -> list[JobGroup]:
         """The jobs in these states, in groups that cost the same."""
@@ -96,30 +114,46 @@ class JobListing:
     def has_folder(self, folder: str) -> bool:
         """Whether a job is or was in this folder or below it."""
         query = sa.select(jobs.c.id).where(is_below(jobs.c.folder, folder)).limit(1)
-        return self._session.connection.scalar(query) is not None
+        return self._session.connection.scalar(query) is not None or self._packed.has_folder(folder)
 
     def queue(self, limit: int) -> list[Job]:
         """Orders that are not submitted yet and need no approval, in the order in which they will be."""
-        return self._session.jobs(_in_turn(UNPAID, "").where(jobs.c.awaits_approval == 0).limit(limit))
+        coming = chain.from_iterable(self._in_turn(state, "", (0,)) for state in (State.READY, State.FOUND))
+        return [*islice(coming, limit)]
+
+    def _in_turn(self, state: State, folder: str, awaits_approval: Sequence[int] = (0, 1)) -> Iterator[Job]:
+        """Unpaid jobs in the order in which they are submitted: by priority, and the first-level folders in turn.
+
+        They are read when they are asked for.
+        """
+        connection = self._session.connection
+        tops = {top_folder(folder)} if folder else set[str]()
+        for awaits in () if folder else awaits_approval:
+            tops.update(connection.scalars(statements.waiting_folders(state, awaits)))
+        last_turns = {row.folder: row.number for row in connection.execute(statements.TURNS, {"of_state": state})}
+        queues: dict[str, Iterator[Job]] = {}
+        heads = []
+        for top in tops:
+            jobs_of = [self._of_folder(statements.waiting_in(state, awaits, folder), top) for awaits in awaits_approval]
+            queue = heapq.merge(*jobs_of, key=urgency)
+            for first in islice(queue, 1):
+                queues[top] = chain([first], queue)
+                heads.append(Head(top, last_turns.get(top, 0), urgency(first)))
+        return in_turn(heads, queues.__getitem__, urgency)
+
+    def _of_folder(self, query: sa.Select[Any], top: str) -> Iterator[Job]:
+        """The jobs of a first-level folder, a few at a time: often only the first are needed."""
+        given, step = 0, _FEW
+        while True:
+            found = self._session.jobs(query, {"top": top, "most": step, "given": given})
+            yield from found
+            if len(found) < step:
+                return
+            given, step = given + step, 4 * step
 
 
-def _ordered(states: Sequence[State], folder: str) -> sa.Select[tuple[object, ...]]:
-    """The jobs in these states, which are one state that goes on, or several that have ended."""
-    if UNPAID.issuperset(states):
-        return _in_turn(states, folder)
-    order = _LATEST_FIRST if FINAL.issuperset(states) else _BY_AGE
-    return _select(states, folder).order_by(*order)
-
-
-def _in_turn(states: Iterable[State], folder: str) -> sa.Select[tuple[object, ...]]:
-    """In the order in which they are submitted: by priority, and the first-level folders in turn; see `Claims`."""
-    # Whole rows would be sorted along, which takes nearly twice as long.
-    place = sa.func.row_number().over(partition_by=(jobs.c.priority, jobs.c.top), order_by=URGENCY).label("place")
-    places = _select(states, folder).with_only_columns(jobs.c.id, place).subquery()
-    turn = sa.and_(turns.c.state == jobs.c.state, turns.c.folder == jobs.c.top)
-    first, *others = URGENCY
-    query = sa.select(jobs).join(places, places.c.id == jobs.c.id).outerjoin(turns, turn)
-    return query.order_by(first, places.c.place, sa.func.coalesce(turns.c.number, 0), *others)
+def _left(limit: int | None, found: Sequence[Job]) -> int | None:
+    return None if limit is None else limit - len(found)
 
 
 def _select(states: Iterable[State], folder: str) -> sa.Select[tuple[object, ...]]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import FINAL, UNPAID, Job, Pair, State, path_in
+from sorawatch.core.job import FINAL, UNPAID, Job, Pair, Stamp, State, path_in
 from sorawatch.core.naming import likeness
 from sorawatch.edges.store import statements
+from sorawatch.edges.store.packed_jobs import PackedJobs
 from sorawatch.edges.store.rows import job_of, keys_of
 from sorawatch.edges.store.statements import among, same_keys
 from sorawatch.edges.store.tables import jobs, purchases
@@ -84,10 +85,15 @@ class Orders:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._packed = PackedJobs(session.connection)
 
     def same(self, job: Job, since: int) -> Job | None:
         """Another job that buys, or since then (milliseconds of the store's clock) delivered, the same order."""
-        return self._session.first_job(statements.SAME_ORDER, {**keys_of(job), "this": job.id, "since": since})
+        found = self._session.first_job(statements.SAME_ORDER, {**keys_of(job), "this": job.id, "since": since})
+        if found is not None:
+            return found
+        packed = [each for each in self._packed.of_order(job) if each.id != job.id and each.changed_at >= since]
+        return next(iter(packed), None)
 
     def returns(self, job: Job) -> int:
         """How often the pair of this order came back after its clip was delivered, before ``job``."""
@@ -96,13 +102,16 @@ class Orders:
     def picture_sizes(self) -> set[int]:
         """The sizes in bytes of all pictures that were ordered: a picture of another size is no duplicate."""
         query = sa.select(jobs.c.image_size).distinct().where(jobs.c.token.is_not(None))
-        return {*self._session.connection.scalars(query)}
+        return {*self._session.connection.scalars(query)} | self._packed.picture_sizes()
 
     def was_here(self, job: Job) -> bool:
         """Whether an earlier job of this order had this very picture at the same place."""
         place = {"folder": job.pair.folder, "name": job.pair.image}
         this = {**keys_of(job), **place, "this": job.id, "picture": job.digest}
-        return self._session.connection.scalar(_WAS_HERE, this) is not None
+        if self._session.connection.scalar(_WAS_HERE, this) is not None:
+            return True
+        packed = (each for each in self._packed.of_order(job) if each.id != job.id and each.digest == job.digest)
+        return any((each.pair.folder, each.pair.image) == (job.pair.folder, job.pair.image) for each in packed)
 
     def is_being_submitted(self, job: Job) -> bool:
         """Whether a submit that a server's list could not tell from this one is unanswered."""
@@ -144,6 +153,12 @@ class Orders:
             if all(self._session.connection.execute(query, keys).first() is None for query in _KNOWN):
                 return take
         raise AssertionError("numbers do not end")
+
+    def repeated_pictures(self) -> set[tuple[str, Stamp]]:
+        """The folders and stamps of pictures of which another take was asked for: only these have a `take_of`."""
+        columns = (jobs.c.folder, jobs.c.image_size, jobs.c.image_mtime_ns)
+        query = sa.select(*columns).where(jobs.c.take > 1)
+        return {(folder, Stamp(size, mtime_ns)) for folder, size, mtime_ns in self._session.connection.execute(query)}
 
     def take_of(self, pair: Pair) -> int:
         """The take that was asked for with this very picture: that of the latest job which was made from it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sorawatch.core.naming import likeness
 from sorawatch.core.purchase import Purchase, PurchaseClosed, Standing, VideoKnown, Witness
 from sorawatch.edges.store import statements
+from sorawatch.edges.store.packed_jobs import PackedJobs
 from sorawatch.edges.store.rows import keys_of, purchase_of
 from sorawatch.edges.store.statements import same_keys
-from sorawatch.edges.store.tables import jobs, purchases
+from sorawatch.edges.store.tables import IS_OPEN, jobs, purchases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +85,8 @@ class PurchaseTable:
 
     def all(self) -> dict[str, Purchase]:
         """Every purchase, by its token, the oldest first."""
-        query = sa.select(purchases).order_by(purchases.c.at, purchases.c.token)
+        columns = [purchases.c[field.name] for field in fields(Purchase)]
+        query = sa.select(*columns).order_by(purchases.c.at, purchases.c.token)
         return {purchase.token: purchase for purchase in self._session.purchases(query)}
 
     def of_order(self, job: Job) -> list[Purchase]:
@@ -104,7 +106,7 @@ class PurchaseTable:
             purchases.c.at >= job.submitted_at - _DAY,
             purchases.c.likeness == likeness(job.order),
             purchases.c.token != job.token,
-            purchases.c.standing == Standing.OPEN,
+            IS_OPEN,
             purchases.c.video_id.is_(None),
         )
         return self._session.purchases(query.order_by(purchases.c.at, purchases.c.token))
@@ -126,4 +128,7 @@ class PurchaseTable:
             purchases.c.video_id.is_not(None)
         )
         rows = self._session.connection.execute(query.order_by(purchases.c.at.desc()).limit(limit)).all()
-        return [Witness(row.video_id, row.job_id, row.at, row.prompt) for row in reversed(rows)]
+        found = [Witness(row.video_id, row.job_id, row.at, row.prompt) for row in reversed(rows)]
+        unknown = [each.job_id for each in found if each.prompt is None]
+        packed = {job.id: job.order.prompt for job in PackedJobs(self._session.connection).many(unknown) if job.order}
+        return [replace(each, prompt=each.prompt or packed.get(each.job_id)) for each in found]

@@ -14,7 +14,7 @@ from sorawatch.core.purchase import Purchase, Standing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import sqlalchemy as sa
+    from sorawatch.core.turns import Urgency
 
 
 def row_of(job: Job) -> dict[str, Any]:
@@ -110,8 +110,8 @@ def changed_columns(before: Job, after: Job) -> dict[str, Any]:
     return {name: value for name, value in row_of(after).items() if value != former[name]}
 
 
-def job_of(row: sa.Row[Any]) -> Job:
-    """The job that a row of all columns holds."""
+def job_of(row: Any) -> Job:
+    """The job in a row, or another object, that has all columns as attributes."""
     order = None
     if row.prompt is not None:
         size, focus = parse_size(row.size), parse_focus(row.focus)
@@ -159,3 +159,9 @@ def job_of(row: sa.Row[Any]) -> Job:
 def filed_names(column: bytes) -> tuple[str, ...]:
     """The names in the column ``filed``."""
     return tuple(os.fsdecode(name) for name in column.split(b"\0")) if column else ()
+
+
+def urgency(job: Job) -> Urgency:
+    """What decides which of two jobs of a folder comes first, as `URGENCY` in SQL."""
+    priority = job.order.priority if job.order else 0
+    return -priority, job.created_at, job.pair.image_stamp.mtime_ns, job.pair.image, job.id

@@ -37,6 +37,7 @@ class Spending:
 class PurchaseRow:
     """One purchase. ``at`` is milliseconds of the store's clock; None is what an older state did not write down."""
 
+    token: str
     at: int
     job_id: str
     folder: str | None
@@ -49,6 +50,21 @@ class PurchaseRow:
     """Its order is under way, or nobody knows yet whether it was charged; else it is spent."""
     video_id: str | None
     clip: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseGroup:
+    """Purchases of one kind, from one folder. None is what an older state did not write down."""
+
+    folder: str | None
+    model: str | None
+    size: str | None
+    seconds: int | None
+    orders: int
+    clips: int
+    spent: int
+    """Micro-dollars."""
+    reserved: int
 
 
 class SpendingQueries:
@@ -70,15 +86,47 @@ class SpendingQueries:
         spent, reserved, clips = self._connection.execute(query).one()
         return Spending(int(spent or 0), int(reserved or 0), clips)
 
-    def purchases(self, begins: int, ends: int) -> list[PurchaseRow]:
-        """The purchases from ``begins`` up to ``ends`` that cost money, or may, the oldest first."""
+    def groups(self, begins: int, ends: int) -> list[PurchaseGroup]:
+        """The sums of the purchases from ``begins`` up to ``ends`` that cost money, or may, by what was bought."""
+        kind = [purchases.c[name] for name in ("folder", "model", "size", "seconds")]
+        money, orders = sa.func.sum(purchases.c.micros), sa.func.count()
+        sums = (
+            orders,
+            sa.func.count(purchases.c.clip),
+            money.filter(~_reserved()).label("spent"),
+            money.filter(_reserved()).label("reserved"),
+        )
+        within = sa.and_(purchases.c.at >= begins, purchases.c.at < ends, _counts())
+        rows = self._connection.execute(sa.select(*kind, *sums).where(within).group_by(*kind))
+        return [PurchaseGroup(*row[:6], int(row.spent or 0), int(row.reserved or 0)) for row in rows]
+
+    def purchases(
+        self,
+        begins: int,
+        ends: int,
+        *,
+        after: PurchaseRow | None = None,
+        limit: int | None = None,
+        latest: bool = False,
+    ) -> list[PurchaseRow]:
+        """The purchases from ``begins`` up to ``ends`` that cost money, or may, the oldest first.
+
+        Args:
+            after: only those that come after this one.
+            limit: at most so many: the first ones, or with ``latest`` the last ones.
+        """
         columns: list[sa.ColumnElement[Any]] = [*(purchases.c[name] for name in _TOLD), _reserved().label("reserved")]
         query = sa.select(*columns).where(purchases.c.at >= begins, purchases.c.at < ends, _counts())
-        rows = self._connection.execute(query.order_by(purchases.c.at, purchases.c.token)).mappings()
-        return [PurchaseRow(**{**row, "reserved": bool(row["reserved"])}) for row in rows]
+        if after is not None:
+            later = sa.and_(purchases.c.at == after.at, purchases.c.token > after.token)
+            query = query.where(purchases.c.at >= after.at, sa.or_(purchases.c.at > after.at, later))
+        order = (purchases.c.at.desc(), purchases.c.token.desc()) if latest else (purchases.c.at, purchases.c.token)
+        rows = self._connection.execute(query.order_by(*order).limit(limit)).mappings()
+        found = [PurchaseRow(**{**row, "reserved": bool(row["reserved"])}) for row in rows]
+        return found[::-1] if latest else found
 
 
-_TOLD = ("at", "job_id", "folder", "image", "model", "size", "seconds", "micros", "video_id", "clip")
+_TOLD = ("token", "at", "job_id", "folder", "image", "model", "size", "seconds", "micros", "video_id", "clip")
 
 
 def _counts() -> sa.ColumnElement[bool]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sorawatch.core.job import FINAL, IN_FLIGHT, UNPAID, State
+from sorawatch.core.job import FINAL, IN_FLIGHT, UNPAID, Charged, State
 from sorawatch.core.purchase import Standing
 from sorawatch.edges.store.tables import URGENCY, commands, history, jobs, notes, purchases, turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from enum import StrEnum
 
     from sorawatch.core.budget import Exclusion
@@ -144,6 +144,30 @@ LIKE_IN_SUBMIT = (
 """An unanswered submit that a server's list could not tell from that of this job."""
 
 
+_OF_NEW_JOBS: dict[str, Any] = {
+    "priority": 0, "attempts": 0, "misses": 0, "generations": 0, "reason": "", "hint": "", "digest": "", "note": "",
+    "charged": Charged.NO.value,
+}  # fmt: skip
+_BY_THEMSELVES: dict[str, Any] = {
+    "take": 1, "losses": 0, "reorders": 0, "unwatched_ms": 0, "obstacle": "", "lost_reason": "",
+    "reference_digest": "", "publishing_digest": "",
+}  # fmt: skip
+"""Defaults of the columns themselves."""
+
+
+def unusual(rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """The columns in which some of these new jobs differ from most new jobs."""
+    usual = {**_BY_THEMSELVES, **_OF_NEW_JOBS}
+    return frozenset(name for name in rows[0] if any(row[name] != usual.get(name) for row in rows))
+
+
+@lru_cache(maxsize=64)
+def add(columns: frozenset[str]) -> sa.Insert:
+    """Add jobs with these columns, and as most new jobs are otherwise. Each column that is bound takes time."""
+    values: dict[str, Any] = {name: sa.literal_column(repr(value)) for name, value in _OF_NEW_JOBS.items()}
+    return jobs.insert().values(values | {name: sa.bindparam(name) for name in columns})
+
+
 @lru_cache(maxsize=256)
 def save(columns: frozenset[str]) -> sa.Update:
     """Write these columns and the lease of the job ``this``, unless a daemon other than ``me`` has claimed it."""
@@ -188,16 +212,21 @@ def claim(states: tuple[State, ...], excluded: tuple[Exclusion, ...], *, of_acco
     )
 
 
+def _first_level(condition: sa.ColumnElement[bool]) -> sa.CTE:
+    """The first-level folders of the jobs that the condition admits, then NULL: a look-up for each folder."""
+    first = sa.select(jobs.c.top).where(condition).order_by(jobs.c.top).limit(1)
+    tops = sa.select(first.scalar_subquery().label("top")).cte("tops", recursive=True)
+    following = sa.select(jobs.c.top).where(condition, jobs.c.top > tops.c.top).order_by(jobs.c.top).limit(1)
+    return tops.union_all(sa.select(following.correlate(tops).scalar_subquery()).where(tops.c.top.is_not(None)))
+
+
 @lru_cache(maxsize=256)
 def first_of_each_folder(state: State, excluded: tuple[Exclusion, ...]) -> sa.Select[Any]:
     """The most urgent due job of each first-level folder, and the number of the folder's last turn.
 
     It takes a few look-ups in an index for each folder, however many jobs there are.
     """
-    first = sa.select(jobs.c.top).where(_may_go(state)).order_by(jobs.c.top).limit(1)
-    tops = sa.select(first.scalar_subquery().label("top")).cte("tops", recursive=True)
-    following = sa.select(jobs.c.top).where(_may_go(state), jobs.c.top > tops.c.top).order_by(jobs.c.top).limit(1)
-    tops = tops.union_all(sa.select(following.correlate(tops).scalar_subquery()).where(tops.c.top.is_not(None)))
+    tops = _first_level(_may_go(state))
     most_urgent = (
         sa.select(jobs.c.id)
         .where(_may_go(state), jobs.c.top == tops.c.top, _IS_DUE, _IS_FREE, outside(excluded))
@@ -229,6 +258,25 @@ def of_folder(state: State, excluded: tuple[Exclusion, ...]) -> sa.Select[Any]:
     )
 
 
+@lru_cache(maxsize=16)
+def waiting_folders(state: State, awaits_approval: int) -> sa.Select[Any]:
+    """The first-level folders that have jobs in this state, by a few look-ups in an index for each folder."""
+    tops = _first_level(sa.and_(jobs.c.state == state, jobs.c.awaits_approval == awaits_approval))
+    return sa.select(tops.c.top).where(tops.c.top.is_not(None))
+
+
+@lru_cache(maxsize=64)
+def waiting_in(state: State, awaits_approval: int, folder: str) -> sa.Select[Any]:
+    """At most ``most`` jobs of the first-level folder ``top`` after ``given``, the most urgent first.
+
+    Only those of ``folder`` and the folders below it.
+    """
+    here = sa.and_(jobs.c.state == state, jobs.c.awaits_approval == awaits_approval, jobs.c.top == sa.bindparam("top"))
+    query = sa.select(jobs).where(here, is_below(jobs.c.folder, folder)).order_by(*URGENCY)
+    return query.limit(sa.bindparam("most")).offset(sa.bindparam("given"))
+
+
+TURNS = sa.select(turns.c.folder, turns.c.number).where(turns.c.state == sa.bindparam("of_state"))
 CLAIM_THESE = (
     jobs.update()
     .where(jobs.c.id.in_(sa.bindparam("these", expanding=True)), _IS_FREE)

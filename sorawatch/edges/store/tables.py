@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sorawatch.core.naming import valid_text
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 
 class FileName(sa.TypeDecorator[str]):
@@ -148,12 +148,22 @@ purchases = sa.Table(
     sa.Column("clip", FileName),
     sa.Column("take", sa.Integer, nullable=False, server_default="1"),
     sa.Column("reference_key", sa.String(64)),
+    # A delivered job that was packed into its purchase: see `edges/store/packing.py`.
+    sa.Column("packed_job", sa.LargeBinary),
+    sa.Column("ended_at", sa.BigInteger),
+    sa.Column("image_size", sa.BigInteger),
     sa.Index("purchases_by_order", "order_key"),
     sa.Index("purchases_by_reference", "reference_key"),
-    sa.Index("purchases_by_likeness", "likeness"),
     sa.Index("purchases_by_time", "at"),
     sa.Index("purchases_by_video", "video_id"),
 )
+
+IS_OPEN = purchases.c.standing == sa.literal_column("'open'")
+"""As `AWAITS_APPROVAL`."""
+HAS_PACKED_JOB = purchases.c.ended_at.is_not(None)
+sa.Index("open_purchases_by_likeness", purchases.c.likeness, sqlite_where=IS_OPEN, postgresql_where=IS_OPEN)
+sa.Index("packed_jobs", purchases.c.job_id, sqlite_where=HAS_PACKED_JOB, postgresql_where=HAS_PACKED_JOB)
+sa.Index("packed_jobs_by_end", purchases.c.ended_at, sqlite_where=HAS_PACKED_JOB, postgresql_where=HAS_PACKED_JOB)
 
 history = sa.Table(
     "history",

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sorawatch.core.job import State, top_folder
+from sorawatch.core.naming import current_key
 from sorawatch.edges.store.tables import SCHEMA_VERSION, jobs, notes, purchases, turns
 
 
@@ -67,6 +68,27 @@ def _accounts_and_names_of_clips_are_kept(connection: sa.Connection) -> None:
         _add(connection, jobs.c[name])
 
 
+def _delivered_jobs_are_packed(connection: sa.Connection) -> None:
+    for name in ("packed_job", "ended_at", "image_size"):
+        _add(connection, purchases.c[name])
+    connection.execute(sa.text("DROP INDEX IF EXISTS purchases_by_likeness"))
+    for table, key in ((jobs, jobs.c.id), (purchases, purchases.c.token)):
+        _shorten_keys(connection, table, key)
+    _create_indexes(connection, "open_purchases_by_likeness", "packed_jobs", "packed_jobs_by_end")
+
+
+def _shorten_keys(connection: sa.Connection, table: sa.Table, key: sa.Column[str]) -> None:
+    names = ("order_key", "reference_key", "likeness")
+    rows = connection.execute(sa.select(key.label("this"), *(table.c[name] for name in names))).mappings().all()
+    shortened = [{name: value and current_key(value) for name, value in row.items() if name != "this"} for row in rows]
+    if rows:
+        values: dict[str, Any] = {name: sa.bindparam(name) for name in names}
+        connection.execute(
+            table.update().where(key == sa.bindparam("this")).values(values),
+            [{"this": row["this"], **short} for row, short in zip(rows, shortened, strict=True)],
+        )
+
+
 def _create_indexes(connection: sa.Connection, *names: str) -> None:
     for index in (*jobs.indexes, *purchases.indexes):
         if index.name in names:
@@ -85,5 +107,6 @@ _STEPS = (
     _retries_of_held_jobs_are_explicit,
     _folders_take_turns_and_batches_wait,
     _accounts_and_names_of_clips_are_kept,
+    _delivered_jobs_are_packed,
 )
 """The first leads from version 1 to 2."""

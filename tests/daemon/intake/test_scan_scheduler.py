@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,9 @@ DEFAULTS = OrderSettings("waves", "sora-2", Size(1280, 720), 8, Fit.CROP)
 class HeldScans:
     """A scheduler whose scans can be held up, and its mailbox."""
 
-    def __init__(self, root: Path, settle_seconds: float = 0.0, **options: float) -> None:
+    def __init__(
+        self, root: Path, settle_seconds: float = 0.0, mode: WatchMode = WatchMode.POLLING, **options: float
+    ) -> None:
         self.root = root
         self.mailbox: Mailbox[ScanDone] = Mailbox()
         self.open = threading.Event()
@@ -42,7 +45,7 @@ class HeldScans:
         inbox = Inbox(root, ignore=(), settle_seconds=settle_seconds)
         intake = InboxScanner(inbox, DEFAULTS, CATALOGUE, self._check, sidecar_grace_seconds=0)
         self.scheduler = ScanScheduler(
-            intake, InboxWatcher(root, WatchMode.POLLING), RESCAN, self.mailbox.put, lambda: None, **options
+            intake, InboxWatcher(root, mode), RESCAN, self.mailbox.put, lambda: None, **options
         )
 
     def _check(self) -> None:
@@ -132,7 +135,7 @@ def test_a_nudge_before_a_look_is_answered_by_it(held: HeldScans) -> None:
 def test_what_was_seen_is_remembered(held: HeldScans, tmp_path: Path) -> None:
     (tmp_path / "notes.pdf").write_text("x")
     look = held.seen()
-    assert held.scheduler.last is look
+    assert held.scheduler.last == look
     assert [waiting.path for waiting in look.waiting] == ["notes.pdf"]
 
 
@@ -154,6 +157,23 @@ def test_known_pairs_are_asked_for_when_a_look_starts(held: HeldScans, tmp_path:
     assert result.new == ()
 
 
+@pytest.mark.parametrize(
+    ("mode", "busy", "least"),
+    [(WatchMode.NATIVE, 0.5, 0), (WatchMode.NATIVE, 90.0, 9_000), (WatchMode.POLLING, 90.0, 0)],
+)
+def test_a_listing_that_costs_much_is_repeated_less_often_where_events_tell_of_changes(
+    tmp_path: Path, mode: WatchMode, busy: float, least: float
+) -> None:
+    held = HeldScans(tmp_path, mode=mode)
+    held.start()
+    (looked,) = held.mailbox.collect(60)
+    held.scheduler.ended(replace(looked, busy=busy))
+    longest = max(RESCAN, least)
+    assert longest - SOON < held.scheduler.due_in <= longest
+    held.scheduler.request()
+    assert held.scheduler.due_in < SOON
+
+
 class TestTrouble:
     def test_it_is_told_once_kept_and_tried_again_soon(self, held: HeldScans, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
@@ -169,8 +189,9 @@ class TestTrouble:
     ) -> None:
         caplog.set_level(logging.INFO)
         before = held.seen()
+        kept = held.scheduler.last
         held.scheduler.ended(ScanDone(0.0, 0.0, Blocked("not mounted", "Mount it.")))
-        assert held.scheduler.last is before
+        assert held.scheduler.last is kept is not None
         held.scheduler.ended(ScanDone(0.0, 0.0, before))
         assert held.scheduler.error is None
         assert "can be read again" in caplog.text

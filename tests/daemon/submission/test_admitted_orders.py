@@ -78,7 +78,7 @@ def test_what_is_submitted_is_written_with_its_purchase(state: ClockedState) -> 
         assert (before.state, after.state) == (State.READY, State.SUBMITTING)
         assert (after.price, after.submitted_at, after.charged) == (800_000, NOW + 5000, Charged.PERHAPS)
         assert after.token is not None
-        assert len(after.token) == 32
+        assert len(after.token) == 24
         assert tx.jobs.get("a") == after
         assert ADMISSION.spent_today(tx) == 800_000
         assert (admitted.reached, admitted.complete) == ((), True)
