@@ -67,6 +67,10 @@ def _accounts_and_names_of_clips_are_kept(connection: sa.Connection) -> None:
         _add(connection, jobs.c[name])
 
 
+def _fields_of_orders_are_kept(connection: sa.Connection) -> None:
+    _add(connection, jobs.c.fields)
+
+
 def _create_indexes(connection: sa.Connection, *names: str) -> None:
     for index in (*jobs.indexes, *purchases.indexes):
         if index.name in names:
@@ -85,5 +89,6 @@ _STEPS = (
     _retries_of_held_jobs_are_explicit,
     _folders_take_turns_and_batches_wait,
     _accounts_and_names_of_clips_are_kept,
+    _fields_of_orders_are_kept,
 )
 """The first leads from version 1 to 2."""
