@@ -46,6 +46,9 @@ MODELS = (
 APIS: Mapping[str, str] = MappingProxyType(
     {
         "openai": "the reference contract: POST /v1/videos",
+        "vllm-omni": "vLLM-Omni on a GPU",
+        "sglang": "SGLang Diffusion on a GPU",
+        "fastvideo": "FastVideo on a GPU",
         "lightx2v": "LightX2V on a GPU",
         "comfyui": "ComfyUI on a GPU",
     }

@@ -72,6 +72,9 @@ def said(answer: requests.Response) -> tuple[int, str]:
 
 WRONG_KEY = {
     "openai": (401, "Incorrect API key provided"),
+    "vllm-omni": (200, ""),
+    "sglang": (200, ""),
+    "fastvideo": (200, ""),
     "lightx2v": (200, ""),
     "comfyui": (200, ""),
 }
@@ -92,6 +95,9 @@ def test_a_wrong_key_is_refused_where_there_is_one(start_api: StartApi, api: str
 
 UNKNOWN_MODEL = {
     "openai": (404, "The model `no-such-model` does not exist"),
+    "vllm-omni": (400, "Model mismatch: request specifies 'no-such-model' but server is running 'Wan-AI/"),
+    "sglang": (200, '"model": "no-such-model"'),
+    "fastvideo": (200, '"model": "no-such-model"'),
     "lightx2v": (200, ""),
     "comfyui": (400, "unet_name: 'no-such-model' not in ['wan2.2_ti2v_5B_fp16.safetensors']"),
 }
@@ -109,6 +115,17 @@ def test_an_unknown_model_is_refused_where_the_server_looks_at_it(start_api: Sta
 
 BAD_BODY: dict[str, tuple[dict[str, Any], int, str]] = {
     "openai": ({"seconds": "5"}, 400, 'seconds must be one of \\"4\\", \\"8\\", \\"12\\"'),
+    "vllm-omni": (
+        {"size": "large"},
+        400,
+        "String should match pattern '^\\\\\\\\d+x\\\\\\\\d+$'",
+    ),
+    "sglang": ({"size": "large"}, 400, '{"detail": "size must be formatted as positive WIDTHxHEIGHT"}'),
+    "fastvideo": (
+        {"fps": "many"},
+        422,
+        '"msg": "Input should be a valid integer, unable to parse string as an integer"',
+    ),
     "lightx2v": (
         {"seed": "seven"},
         422,
@@ -134,6 +151,9 @@ def test_a_bad_body_is_refused_in_the_words_of_the_server(start_api: StartApi, a
 
 UNKNOWN_ID = {
     "openai": (404, "Video with id 'nowhere' not found."),
+    "vllm-omni": (404, '"message": "Video not found", "type": "Not Found", "param": null, "code": 404'),
+    "sglang": (404, '{"detail": "Video not found"}'),
+    "fastvideo": (404, '{"detail": "Video not found"}'),
     "lightx2v": (404, '{"detail": "Task not found"}'),
     "comfyui": (200, "{}"),
 }
@@ -185,6 +205,9 @@ def test_a_failed_generation_says_why_and_costs_nothing(start_api: StartApi, api
 
 EXPIRED = {
     "openai": (404, "Video content has expired."),
+    "vllm-omni": (404, "Generated video file not found on disk"),
+    "sglang": (404, "Video variant None not found"),
+    "fastvideo": (404, "Video still being generated"),
     "lightx2v": (404, "File not found: "),
     "comfyui": (404, ""),
 }

@@ -62,6 +62,13 @@ class FormClient(ApiClient):
         return self.send("POST", "/videos", files=files)
 
 
+class GpuClient(FormClient):
+    """vLLM-Omni, SGLang and FastVideo."""
+
+    defaults: Mapping[str, str] = {"size": "320x192", "seconds": "2", "fps": "16"}
+    picture_size = (320, 192)
+
+
 class LightX2VClient(ApiClient):
     def post(self, prompt: str = "Waves", picture: bytes = PICTURE, **changes: Any) -> requests.Response:
         image = base64.b64encode(picture).decode()
@@ -152,6 +159,9 @@ def graph(prompt: str, picture: str, model: str = "wan2.2_ti2v_5B_fp16.safetenso
 
 CLIENTS: Mapping[str, type[ApiClient]] = {
     "openai": FormClient,
+    "vllm-omni": GpuClient,
+    "sglang": GpuClient,
+    "fastvideo": GpuClient,
     "lightx2v": LightX2VClient,
     "comfyui": ComfyUiClient,
 }
