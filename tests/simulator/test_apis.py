@@ -72,6 +72,7 @@ def said(answer: requests.Response) -> tuple[int, str]:
 
 WRONG_KEY = {
     "openai": (401, "Incorrect API key provided"),
+    "new-api": (401, '"message": "Invalid token (request id: '),
     "vllm-omni": (200, ""),
     "sglang": (200, ""),
     "fastvideo": (200, ""),
@@ -95,6 +96,7 @@ def test_a_wrong_key_is_refused_where_there_is_one(start_api: StartApi, api: str
 
 UNKNOWN_MODEL = {
     "openai": (404, "The model `no-such-model` does not exist"),
+    "new-api": (503, "No available channel for model no-such-model under group default (distributor)"),
     "vllm-omni": (400, "Model mismatch: request specifies 'no-such-model' but server is running 'Wan-AI/"),
     "sglang": (200, '"model": "no-such-model"'),
     "fastvideo": (200, '"model": "no-such-model"'),
@@ -115,6 +117,7 @@ def test_an_unknown_model_is_refused_where_the_server_looks_at_it(start_api: Sta
 
 BAD_BODY: dict[str, tuple[dict[str, Any], int, str]] = {
     "openai": ({"seconds": "5"}, 400, 'seconds must be one of \\"4\\", \\"8\\", \\"12\\"'),
+    "new-api": ({"seconds": "5"}, 400, '{"code": "fail_to_fetch_task", "message": "{'),
     "vllm-omni": (
         {"size": "large"},
         400,
@@ -151,6 +154,7 @@ def test_a_bad_body_is_refused_in_the_words_of_the_server(start_api: StartApi, a
 
 UNKNOWN_ID = {
     "openai": (404, "Video with id 'nowhere' not found."),
+    "new-api": (400, '{"code": "task_not_exist", "message": "task_not_exist", "data": null}'),
     "vllm-omni": (404, '"message": "Video not found", "type": "Not Found", "param": null, "code": 404'),
     "sglang": (404, '{"detail": "Video not found"}'),
     "fastvideo": (404, '{"detail": "Video not found"}'),
@@ -205,6 +209,7 @@ def test_a_failed_generation_says_why_and_costs_nothing(start_api: StartApi, api
 
 EXPIRED = {
     "openai": (404, "Video content has expired."),
+    "new-api": (502, "Upstream service returned status 404"),
     "vllm-omni": (404, "Generated video file not found on disk"),
     "sglang": (404, "Video variant None not found"),
     "fastvideo": (404, "Video still being generated"),
