@@ -407,17 +407,28 @@ def _preview(
 
 @cli.command("simulate")
 def _simulate(
+    api: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Whose API: openai, litellm, new-api, vllm-omni, sglang, fastvideo, lightx2v or comfyui.",
+        ),
+    ] = "openai",
     port: Annotated[int, typer.Option(metavar="N", help="Where to listen.", min=0, max=65535)] = 8787,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    key: Annotated[str, typer.Option(help="The only API key that is accepted; empty for any.")] = "sk-simulated",
+    key: Annotated[
+        str, typer.Option(help="The only API key that is accepted; empty for any. Servers on a GPU ask for none.")
+    ] = "sk-simulated",
     generation_seconds: Annotated[float, typer.Option(help="How long a video takes to be made.", min=0.0)] = 6.0,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Allow requests from other machines.")] = False,
 ) -> None:
-    """Serve the video API with simulated clips, for trying configurations or other clients."""
+    """Serve a video API with simulated clips, for trying configurations or other clients."""
     from sorawatch.cli import demo
-    from sorawatch.simulator import SimulatorSettings
+    from sorawatch.simulator import APIS, SimulatorSettings
 
-    settings = SimulatorSettings(key=key or None, generation_seconds=generation_seconds)
+    if api not in APIS:
+        raise UsageError(f"--api {api}: there is no such API. Choose one of {', '.join(APIS)}.")
+    settings = SimulatorSettings(api=api, key=key or None, generation_seconds=generation_seconds)
     demo.simulate(host, port, settings, allow_remote=allow_remote, console=out)
 
 

@@ -1,0 +1,136 @@
+"""How FastAPI checks fields and refuses them, for the servers that are built on it.
+
+Source: FastAPI and pydantic 2, whose messages these are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sorawatch.simulator.responses import ApiError, SimulatedResponse
+
+_TRUE = ("true", "1", "on", "yes", "y", "t")
+_FALSE = ("false", "0", "off", "no", "n", "f")
+
+
+def refused(status: int, detail: object) -> ApiError:
+    """An ``HTTPException`` of FastAPI."""
+    return ApiError(SimulatedResponse.of({"detail": detail}, status))
+
+
+@dataclass(slots=True)
+class Fields:
+    """The fields of a form or of a JSON object, and what is wrong with them.
+
+    An empty text in a form counts as absent, as FastAPI has it.
+    """
+
+    values: Mapping[str, object]
+    location: str = "body"
+    is_form: bool = True
+    errors: list[dict[str, object]] = field(default_factory=list)
+
+    def text(self, name: str, default: str | None = None, pattern: str | None = None, *, required: bool = False) -> str:
+        """A text; empty if it is absent and has no default, or is wrong."""
+        value = self._value(name, required=required)
+        if value is None and (self.is_form or name not in self.values):
+            return default or ""
+        if not isinstance(value, str):
+            self._wrong(name, "string_type", "Input should be a valid string", value)
+            return default or ""
+        if pattern is not None and not re.search(pattern, value):
+            text = f"String should match pattern '{pattern}'"
+            self._wrong(name, "string_pattern_mismatch", text, value, {"pattern": pattern})
+        return value
+
+    def integer(self, name: str, default: int | None = None, least: int | None = None) -> int | None:
+        """A whole number, also as text."""
+        value = self._number(name, default, least, "integer")
+        return None if value is None else int(value)
+
+    def number(self, name: str, default: float | None = None, least: float | None = None) -> float | None:
+        """A number, also as text."""
+        return self._number(name, default, least, "number")
+
+    def boolean(self, name: str) -> None:
+        """Check a truth value, also as text."""
+        value = self._value(name)
+        if value is None or isinstance(value, bool) or str(value).lower() in (*_TRUE, *_FALSE):
+            return
+        self._wrong(name, "bool_parsing", "Input should be a valid boolean, unable to interpret input", value)
+
+    def raise_errors(self) -> None:
+        """Raises ApiError 422 if anything is wrong."""
+        if self.errors:
+            raise refused(422, self.errors)
+
+    def _value(self, name: str, *, required: bool = False) -> object:
+        value = self.values.get(name)
+        absent = name not in self.values or (self.is_form and value in ("", None))
+        if absent and required:
+            self.errors.append(
+                {"type": "missing", "loc": [self.location, name], "msg": "Field required", "input": None}
+            )
+        return None if absent else value
+
+    def _number(self, name: str, default: float | None, least: float | None, word: str) -> float | None:
+        value = self._value(name)
+        if value is None:
+            return default
+        kind = {"integer": "int", "number": "float"}[word]
+        try:
+            number = _parsed(value, word)
+        except ValueError:
+            article = {"integer": "an", "number": "a"}[word]
+            text = f"Input should be a valid {word}, unable to parse string as {article} {word}"
+            self._wrong(name, f"{kind}_parsing", text, value)
+            return default
+        except TypeError:
+            self._wrong(name, f"{kind}_type", f"Input should be a valid {word}", value)
+            return default
+        if least is not None and number < least:
+            text = f"Input should be greater than or equal to {least}"
+            self._wrong(name, "greater_than_equal", text, value, {"ge": least})
+        return number
+
+    def _wrong(self, name: str, kind: str, text: str, value: object, context: object = None) -> None:
+        error: dict[str, object] = {"type": kind, "loc": [self.location, name], "msg": text, "input": value}
+        self.errors.append(error if context is None else {**error, "ctx": context})
+
+
+def _parsed(value: object, word: str) -> float:
+    """A number, also from text. Raises ValueError for a text that is none, TypeError for any other value."""
+    if isinstance(value, str):
+        return int(value) if word == "integer" else float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or (word == "integer" and value != int(value)):
+        raise TypeError(value)
+    return value
+
+
+def not_json(error: str) -> ApiError:
+    """The body of a request is no JSON."""
+    return refused(
+        422,
+        [
+            {
+                "type": "json_invalid",
+                "loc": ["body", 0],
+                "msg": "JSON decode error",
+                "input": {},
+                "ctx": {"error": error},
+            }
+        ],
+    )
+
+
+def not_an_object(body: bytes) -> ApiError:
+    """The body of a request is no JSON object."""
+    text = "Input should be a valid dictionary or object to extract fields from"
+    try:
+        value: object = json.loads(body)
+    except ValueError:
+        value = body.decode(errors="replace")
+    return refused(422, [{"type": "model_attributes_type", "loc": ["body"], "msg": text, "input": value}])
