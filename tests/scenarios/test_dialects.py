@@ -182,8 +182,8 @@ def test_a_wrong_key_pauses_everything(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["vllm-omni", "new-api"])
 def test_an_unknown_model_pauses_the_orders_for_it(name: str, tmp_path: Path) -> None:
     with serving(SERVERS[name], tmp_path) as workspace:
-        workspace.set("models", **{"kling-v9": {**SMALL, "usd_per_second": 0}})
-        workspace.drop("a.jpg", model="kling-v9", seconds=2)
+        workspace.set("models", unknown={"sizes": ["320x192"], "seconds": [2], "usd_per_second": 0.1})
+        workspace.drop("a.jpg", model="unknown", size="320x192", seconds=2)
         with workspace.running():
             wait_until(lambda: "the server does not offer the model" in workspace.told())
         assert workspace.simulator.ledger().creates == 0
