@@ -227,7 +227,9 @@ class Dialect:
     @property
     def image_field(self) -> str:
         """The name in the body of the order whose value is the picture; empty if it lies deeper."""
-        names = (name for name, value in self.create.body.template.items() if isinstance(value, str) and value in _PICTURES)
+        names = (
+            name for name, value in self.create.body.template.items() if isinstance(value, str) and value in _PICTURES
+        )
         return next(names, "")
 
     @property
