@@ -256,7 +256,7 @@ class Service:
         assert isinstance(error, HTTPException)
         phrase = HTTPStatus(error.status_code).phrase
         text = self.api.no_route.format(phrase=phrase, method=request.method, path=request.url.path)
-        response = self.api.error(error.status_code, text).response
+        response = self.api.missing_route(error.status_code, text).response
         headers = {**(error.headers or {}), **response.headers}
         return Response(response.body, response.status, headers, response.media_type)
 
