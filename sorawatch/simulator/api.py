@@ -170,6 +170,10 @@ class Api(ABC):
         """A create names the id of another video. Only with ``unique_ids``."""
         return self.error(409, f"{video_id} already exists")
 
+    def missing_route(self, status: int, text: str) -> ApiError:
+        """The error for a request without a route, with the text of ``no_route``."""
+        return self.error(status, text)
+
     def own_fault(self, fault: Fault) -> Fault:
         """``fault`` with everything that depends on the API filled in.
 

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 class BadBodyError(Exception):
-    """A body is not what its Content-Type says."""
+    """A body is not what its Content-Type says. ``is_json`` if it is JSON, but no object."""
+
+    def __init__(self, message: str, *, is_json: bool = False) -> None:
+        super().__init__(message)
+        self.is_json = is_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +97,5 @@ async def read_json(request: Request) -> dict[str, object]:
     except ValueError as error:
         raise BadBodyError(str(error)) from error
     if not isinstance(document, dict):
-        raise BadBodyError("the body is no JSON object")
+        raise BadBodyError("the body is no JSON object", is_json=True)
     return document

@@ -28,7 +28,14 @@ SHAPES: Mapping[str, tuple[str, Callable[[Fault], str]]] = {
     "litellm": (
         "application/json",
         lambda fault: json.dumps(
-            {"error": {"message": fault.message, "type": None, "param": None, "code": str(fault.status)}}
+            {
+                "error": {
+                    "message": fault.message,
+                    "type": litellm_error_type(fault.status),
+                    "param": None,
+                    "code": str(fault.status),
+                }
+            }
         ),
     ),
     "vllm": (
@@ -53,6 +60,14 @@ SHAPES: Mapping[str, tuple[str, Callable[[Fault], str]]] = {
 """The Content-Type and the text of each form, by name."""
 
 _ID = "{id}"
+
+
+_LITELLM_TYPES = {401: "authentication_error", 403: "permission_error", 429: "throttling_error"}
+
+
+def litellm_error_type(status: int) -> str:
+    """The type that LiteLLM gives to an error with this status."""
+    return _LITELLM_TYPES.get(status, "invalid_request_error" if status < 500 else "internal_server_error")
 
 
 def error_response(fault: Fault, response: SimulatedResponse) -> SimulatedResponse:

@@ -208,11 +208,10 @@ class Service:
         if math.isfinite(seconds) and video.plan.error is None:
             self._renderer.start(self._key(video))
         if earlier:
-            turn = asyncio.gather(*(event.wait() for event in earlier))
-            released = asyncio.ensure_future(video.released.wait())
-            await asyncio.wait((turn, released), return_when=asyncio.FIRST_COMPLETED)
-            turn.cancel()
-            released.cancel()
+            waits = [asyncio.create_task(_all_set(earlier)), asyncio.create_task(video.released.wait())]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
             self.ledger_book.start(video)
         with suppress(TimeoutError):
             await asyncio.wait_for(video.released.wait(), seconds if math.isfinite(seconds) else None)
@@ -256,9 +255,13 @@ class Service:
         assert isinstance(error, HTTPException)
         phrase = HTTPStatus(error.status_code).phrase
         text = self.api.no_route.format(phrase=phrase, method=request.method, path=request.url.path)
-        response = self.api.error(error.status_code, text).response
+        response = self.api.missing_route(error.status_code, text).response
         headers = {**(error.headers or {}), **response.headers}
         return Response(response.body, response.status, headers, response.media_type)
+
+
+async def _all_set(events: list[asyncio.Event]) -> bool:
+    return all([await event.wait() for event in events])
 
 
 async def _home_page(_: Request) -> SimulatedResponse:

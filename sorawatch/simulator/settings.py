@@ -46,6 +46,7 @@ MODELS = (
 APIS: Mapping[str, str] = MappingProxyType(
     {
         "openai": "the reference contract: POST /v1/videos",
+        "litellm": "the LiteLLM proxy, without a database",
         "new-api": "the gateway new-api, with channels for Sora, Kling, Doubao and Ali",
         "vllm-omni": "vLLM-Omni on a GPU",
         "sglang": "SGLang Diffusion on a GPU",

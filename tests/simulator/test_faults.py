@@ -81,7 +81,7 @@ BODIES = {
     "detail_text": {"detail": "Sorry"},
     "detail_list": {"detail": [{"loc": ["body"], "msg": "Sorry", "type": "value_error"}]},
     "code_message": {"code": 7, "message": "Sorry", "data": None},
-    "litellm": {"error": {"message": "Sorry", "type": None, "param": None, "code": "503"}},
+    "litellm": {"error": {"message": "Sorry", "type": "internal_server_error", "param": None, "code": "503"}},
     "vllm": {"error": {"message": "Sorry", "type": "Service Unavailable", "param": None, "code": 503}},
     "comfyui": {"error": {"type": 7, "message": "Sorry", "details": "", "extra_info": {}}, "node_errors": {}},
     "html": "<html><body><h1>503</h1><p>Sorry</p></body></html>",

@@ -159,6 +159,7 @@ def graph(prompt: str, picture: str, model: str = "wan2.2_ti2v_5B_fp16.safetenso
 
 CLIENTS: Mapping[str, type[ApiClient]] = {
     "openai": FormClient,
+    "litellm": FormClient,
     "new-api": FormClient,
     "vllm-omni": GpuClient,
     "sglang": GpuClient,

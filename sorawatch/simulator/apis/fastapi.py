@@ -46,9 +46,14 @@ class Fields:
             self._wrong(name, "string_pattern_mismatch", text, value, {"pattern": pattern})
         return value
 
-    def integer(self, name: str, default: int | None = None, least: int | None = None) -> int | None:
+    def integer(
+        self, name: str, default: int | None = None, least: int | None = None, most: int | None = None
+    ) -> int | None:
         """A whole number, also as text."""
         value = self._number(name, default, least, "integer")
+        if most is not None and value is not None and value > most:
+            text = f"Input should be less than or equal to {most}"
+            self._wrong(name, "less_than_equal", text, self.values[name], {"le": most})
         return None if value is None else int(value)
 
     def number(self, name: str, default: float | None = None, least: float | None = None) -> float | None:
@@ -71,8 +76,9 @@ class Fields:
         value = self.values.get(name)
         absent = name not in self.values or (self.is_form and value in ("", None))
         if absent and required:
+            whole = None if self.is_form else dict(self.values)
             self.errors.append(
-                {"type": "missing", "loc": [self.location, name], "msg": "Field required", "input": None}
+                {"type": "missing", "loc": [self.location, name], "msg": "Field required", "input": whole}
             )
         return None if absent else value
 
@@ -89,7 +95,11 @@ class Fields:
             self._wrong(name, f"{kind}_parsing", text, value)
             return default
         except TypeError:
-            self._wrong(name, f"{kind}_type", f"Input should be a valid {word}", value)
+            if isinstance(value, float):
+                text = "Input should be a valid integer, got a number with a fractional part"
+                self._wrong(name, "int_from_float", text, value)
+            else:
+                self._wrong(name, f"{kind}_type", f"Input should be a valid {word}", value)
             return default
         if least is not None and number < least:
             text = f"Input should be greater than or equal to {least}"
@@ -110,20 +120,10 @@ def _parsed(value: object, word: str) -> float:
     return value
 
 
-def not_json(error: str) -> ApiError:
+def not_json(error: json.JSONDecodeError) -> ApiError:
     """The body of a request is no JSON."""
-    return refused(
-        422,
-        [
-            {
-                "type": "json_invalid",
-                "loc": ["body", 0],
-                "msg": "JSON decode error",
-                "input": {},
-                "ctx": {"error": error},
-            }
-        ],
-    )
+    detail = {"type": "json_invalid", "loc": ["body", error.pos], "msg": "JSON decode error", "input": {}}
+    return refused(422, [{**detail, "ctx": {"error": error.msg}}])
 
 
 def not_an_object(body: bytes) -> ApiError:

@@ -56,7 +56,7 @@ class FastVideo(FormOrJsonVideos):
             "url": None,
             "file_path": f"outputs/videos/{video.id}.mp4",
             "completed_at": video.completed_at,
-            "error": video.plan.error if status == "failed" else None,
+            "error": video.plan.error if video.ended_at is not None else None,
             "peak_memory_mb": None,
             "inference_time_s": None if video.ended_at is None or not done else video.ended_at - video.created_at,
         }
@@ -68,10 +68,7 @@ class FastVideo(FormOrJsonVideos):
 
     def page_limits(self, request: Request) -> tuple[int | None, bool]:
         fields = Fields(dict(request.query_params), "query")
-        limit = fields.integer("limit", None, 1)
-        if limit is not None and limit > 100:
-            text = "Input should be less than or equal to 100"
-            fields.errors.append({"type": "less_than_equal", "loc": ["query", "limit"], "msg": text, "input": limit})
+        limit = fields.integer("limit", None, 1, 100)
         fields.raise_errors()
         return limit, request.query_params.get("order", "desc").lower() != "asc"
 

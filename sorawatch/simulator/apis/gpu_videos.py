@@ -6,6 +6,7 @@ All three are built on FastAPI, keep their videos in memory, and forget them whe
 from __future__ import annotations
 
 import hashlib
+import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from sorawatch.simulator.api import Api, Call, Operation
 from sorawatch.simulator.apis.fastapi import Fields, refused
 from sorawatch.simulator.bodies import BadBodyError, Body, Form
 from sorawatch.simulator.orders import Order
-from sorawatch.simulator.responses import SimulatedResponse
+from sorawatch.simulator.responses import ApiError, SimulatedResponse
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -116,7 +117,16 @@ class GpuVideos(Api):
         return await self.clip(call.video)
 
     async def _models(self, _: Call) -> SimulatedResponse:
-        data = [{"id": card.name, "object": "model", "owned_by": self.settings.api} for card in self.cards]
+        data = [
+            {
+                "id": card.name,
+                "object": "model",
+                "created": int(time.time()),
+                "owned_by": self.settings.api,
+                "root": card.name,
+            }
+            for card in self.cards
+        ]
         return SimulatedResponse.of({"object": "list", "data": data})
 
     async def _health(self, _: Call) -> SimulatedResponse:
@@ -152,7 +162,9 @@ class FormOrJsonVideos(GpuVideos):
             return replace(body, prompt=body.text("prompt"))
         try:
             document = await bodies.read_json(request)
-        except BadBodyError:
+        except BadBodyError as error:
+            if error.is_json:
+                raise ApiError(SimulatedResponse(500, b"Internal Server Error", "text/plain; charset=utf-8")) from None
             document = {}
         prompt = document.get("prompt")
         return Body(document=document, prompt=prompt if isinstance(prompt, str) else None)
@@ -190,7 +202,7 @@ class FormOrJsonVideos(GpuVideos):
     def checked_size(self, size: str) -> str | None:
         """A size as ``WIDTHxHEIGHT``; None if it says nothing that the server understands."""
         parts = size.lower().replace(" ", "").split("x")
-        return "x".join(parts) if len(parts) == 2 and all(part.isdecimal() for part in parts) else None
+        return "x".join(parts) if len(parts) == 2 and all(part.isdecimal() and int(part) for part in parts) else None
 
     def _picture(self, body: Body, url: str) -> tuple[bytes, str | None]:
         """The picture of an order, which may be empty, and why its generation will fail."""

@@ -46,7 +46,6 @@ _NUMBERS = ("target_video_length", "target_fps", "infer_steps", "seed", "num_fra
 _FLAGS = ("use_prompt_enhancer", "reuse", "prefer_memory_result")
 _OTHERS = ("target_shape", "lora_name", "lora_strength", "sr_ratio", "talk_objects", "resize_mode")
 _FILES = ("image_file", "last_frame_file", "audio_file")
-_STATUS = {"queued": "pending", "in_progress": "processing"}
 _AREA = 832 * 480
 
 
@@ -96,8 +95,8 @@ class LightX2V(Api):
             raise not_an_object(data)
         try:
             document = json.loads(data)
-        except ValueError as error:
-            raise not_json(str(error).partition(":")[0]) from error
+        except json.JSONDecodeError as error:
+            raise not_json(error) from error
         if not isinstance(document, dict):
             raise not_an_object(data)
         prompt = document.get("prompt")
@@ -201,12 +200,17 @@ class LightX2V(Api):
         )
 
     async def _service_status(self, _: Call) -> SimulatedResponse:
-        running = self.service.ledger_book.unfinished()
+        running, videos = self.service.ledger_book.unfinished(), self.service.ledger_book.all()
         return SimulatedResponse.of(
             {
                 "service_status": "busy" if running else "idle",
                 "current_task": running[0].id if running else None,
-                "pending_tasks": max(0, len(running) - 1),
+                "active_tasks": [video.id for video in running if video.started is not None],
+                "pending_tasks": sum(video.started is None for video in running),
+                "queue_size": self.max_running if self.settings.max_running is None else self.settings.max_running,
+                "total_tasks": len(videos),
+                "completed_tasks": sum(video.outcome == "completed" for video in videos),
+                "failed_tasks": sum(video.outcome == "failed" for video in videos),
             }
         )
 
@@ -260,12 +264,12 @@ def _time(seconds: float) -> str:
 
 
 def _status(video: SimulatedVideo) -> dict[str, object]:
-    status = video.progress()[0]
+    status = video.outcome or ("pending" if video.started is None else "processing")
     error = {"failed": (video.plan.error or {}).get("message"), "cancelled": "Task cancelled by user"}.get(status)
     done = status == "completed"
     return {
         "task_id": video.id,
-        "status": _STATUS.get(status, status),
+        "status": status,
         "start_time": _time(video.created_at),
         "end_time": None if video.ended_at is None else _time(video.ended_at),
         "error": error,

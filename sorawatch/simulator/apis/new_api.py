@@ -235,9 +235,9 @@ class NewApi(Api):
         picture = b""
         for name in _PICTURE_FIELDS[channel]:
             value = values.get(name)
-            text = value[0] if isinstance(value, list) and value else value
-            if isinstance(text, str) and text:
-                picture = self._decoded(text, channel)
+            given = value[0] if isinstance(value, list) and value else value
+            if isinstance(given, str) and given:
+                picture = self._decoded(given, channel)
                 break
         digest = hashlib.sha256(picture).hexdigest() if picture else ""
         shape = size if size in card.usd_per_second else next(iter(card.usd_per_second))

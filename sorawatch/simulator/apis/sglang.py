@@ -66,7 +66,7 @@ class SgLang(FormOrJsonVideos):
     def checked_size(self, size: str) -> str | None:
         if not size:
             return None
-        if (checked := super().checked_size(size)) is None or "0" in checked.split("x"):
+        if (checked := super().checked_size(size)) is None:
             raise refused(400, "size must be formatted as positive WIDTHxHEIGHT")
         return checked
 
@@ -108,10 +108,7 @@ class SgLang(FormOrJsonVideos):
     def page_limits(self, request: Request) -> tuple[int | None, bool]:
         query = request.query_params
         fields = Fields(dict(query), "query")
-        limit = fields.integer("limit", 20, 1)
-        if limit is not None and limit > 100:
-            text = "Input should be less than or equal to 100"
-            fields.errors.append({"type": "less_than_equal", "loc": ["query", "limit"], "msg": text, "input": limit})
+        limit = fields.integer("limit", 20, 1, 100)
         order = query.get("order", "desc")
         if order not in ("asc", "desc"):
             text = "Input should be 'asc' or 'desc'"

@@ -150,14 +150,11 @@ class VllmOmni(GpuVideos):
     def page_limits(self, request: Request) -> tuple[int | None, bool]:
         query = request.query_params
         fields = Fields(dict(query), "query")
-        limit = fields.integer("limit", None, 0)
+        limit = fields.integer("limit", None, 0, 100)
         order = query.get("order", "desc")
         if order not in ("asc", "desc"):
             text = "Input should be 'asc' or 'desc'"
             fields.errors.append({"type": "literal_error", "loc": ["query", "order"], "msg": text, "input": order})
-        if limit is not None and limit > 100:
-            text = "Input should be less than or equal to 100"
-            fields.errors.append({"type": "less_than_equal", "loc": ["query", "limit"], "msg": text, "input": limit})
         if fields.errors:
             raise self._invalid(fields)
         return limit, order == "desc"
