@@ -102,7 +102,9 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, change: str, told:
 
 def test_a_key_twice_and_yaml_1_1_are_no_surprise(tmp_path: Path) -> None:
     assert 'has the key "name" a second time' in problems(tmp_path, f"{MINIMAL}name: again\n")
-    (tmp_path / "mine.yaml").write_text(MINIMAL.replace("{p: <prompt>", "{ratio: 16:9, on: off, v: 2024-11-06, p: <prompt>"))
+    (tmp_path / "mine.yaml").write_text(
+        MINIMAL.replace("{p: <prompt>", "{ratio: 16:9, on: off, v: 2024-11-06, p: <prompt>")
+    )
     template = dialect_file.from_file(tmp_path / "mine.yaml").create.body.template
     assert (template["ratio"], template["on"], template["v"]) == ("16:9", "off", "2024-11-06")
 

@@ -90,7 +90,13 @@ def test_presence_in_an_http_error_proves_nothing() -> None:
 
 
 def test_placeholders_keep_types_and_leave_out_what_has_no_value() -> None:
-    template = {"n": "<seconds>", "t": "<seconds>s", "x": "<seed>", "list": ["<prompt>", "<seed>"], "deep": {"y": "<seed>"}}
+    template = {
+        "n": "<seconds>",
+        "t": "<seconds>s",
+        "x": "<seed>",
+        "list": ["<prompt>", "<seed>"],
+        "deep": {"y": "<seed>"},
+    }
     filled = fill(template, {"seconds": 5, "prompt": "a <seconds> b"})
     assert filled == {"n": 5, "t": "5s", "list": ["a <seconds> b"], "deep": {}}
     assert fill("<seed>", {}) is MISSING

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sorawatch.simulator import Fault, SimulatorSettings, running
-from tests.support.simulated_apis import graph
+from tests.support.slotted_graph import slotted_graph
 from tests.support.workspace import Workspace, wait_until
 
 
@@ -45,14 +45,6 @@ SERVERS = {
 }
 
 
-def slotted() -> dict[str, Any]:
-    """The graph of a person, with the placeholders in place of what changes."""
-    nodes = graph("<prompt>", "<upload>")
-    nodes["55"]["inputs"] |= {"width": "<width>", "height": "<height>", "length": "<frames>"}
-    nodes["3"]["inputs"]["seed"] = "<seed>"
-    return nodes
-
-
 @contextmanager
 def serving(server: Server, folder: Path, **options: Any) -> Iterator[Workspace]:
     settings = SimulatorSettings(api=server.name, **{"generation_seconds": 0.05, "frames_per_second": 1} | options)
@@ -60,7 +52,7 @@ def serving(server: Server, folder: Path, **options: Any) -> Iterator[Workspace]
         workspace = Workspace(folder, simulator)
         workspace.set("api", dialect=server.name)
         if server.name == "comfyui":
-            (folder / "graph.json").write_text(json.dumps(slotted()))
+            (folder / "graph.json").write_text(json.dumps(slotted_graph()))
             workspace.set("api", graph="graph.json")
         for section, values in server.settings.items():
             workspace.set(section, **values)
@@ -191,7 +183,7 @@ def test_an_unknown_model_pauses_the_orders_for_it(name: str, tmp_path: Path) ->
 
 def test_a_graph_that_the_server_refuses_is_told_with_the_node(tmp_path: Path) -> None:
     with serving(SERVERS["comfyui"], tmp_path) as workspace:
-        nodes = slotted()
+        nodes = slotted_graph()
         nodes["37"]["inputs"]["unet_name"] = "missing.safetensors"
         (tmp_path / "graph.json").write_text(json.dumps(nodes))
         workspace.drop("a.jpg")
