@@ -77,7 +77,8 @@ def read_poll(answer: HttpResponse, dialect: Dialect, now: float) -> Video | Non
         Deferred, Rejected, Blocked: as `video_responses.read_video`.
     """
     poll, response = dialect.poll, interpreted(answer, dialect.errors)
-    document, ok = response.document, response.ok and response.error is None
+    # Without a test of success, a job that failed may show its error in a good answer.
+    document, ok = response.document, response.ok and not (dialect.errors.ok and response.error)
     if response.status == 202 and not response.body.strip():
         return Video("", Status.RUNNING)
     if any_passes(poll.refused, document, proves_presence=ok):

@@ -260,7 +260,7 @@ class VideoApi:
             Blocked: the key is refused, or the disk is full.
         """
         target, reaches = Part(part, self._limits.max_clip_bytes, room), set[Reach]()
-        url = self._clip_url(video_id, model)
+        url = self._clip_url(video_id, model, reaches)
         auth = self._auth(url)
         refusal = self._fetch(url, auth, target, reaches)
         if refusal is None:
@@ -309,7 +309,7 @@ class VideoApi:
             fresh = _absolute(url, clip_links(response.document))
             yield from (link for link in fresh if link not in known)
 
-    def _clip_url(self, video_id: str, model: str) -> str:
+    def _clip_url(self, video_id: str, model: str, reaches: set[Reach]) -> str:
         """The address of a finished clip. It may take a poll, and another GET, to learn it.
 
         Raises:
@@ -319,10 +319,10 @@ class VideoApi:
         if not clip.needs_answer:
             return self._address((clip.url,), clip.query, values)
         base = self._poll_url(video_id, model)
-        response = self._get(base)
+        response = self._get(base, reaches=reaches)
         if clip.result:
             base = self._address((clip.result,), (), values, (base, response.document))
-            response = self._get(base)
+            response = self._get(base, reaches=reaches)
         if not response.ok:
             raise video_responses.content_refusal(
                 dialect_answers.interpreted(response, self.dialect.errors), time.time()
@@ -395,7 +395,7 @@ class VideoApi:
         return Exchange(self._watch, seconds, self._limits, set() if reaches is None else reaches)
 
     def _open_session(self, pool_size: int) -> Session:
-        return Session(self._base_url, pool_size, self._headers)
+        return Session((self._base_url, *self.dialect.literal_origins), pool_size, self._headers)
 
     def _auth(self, url: str) -> Auth:
         """What a request to ``url`` carries: the key, if that is the server itself."""
@@ -405,7 +405,9 @@ class VideoApi:
         auth = Auth(key or None, self.dialect.key, self._extra_headers, self._secrets)
         return auth if origin(url) in self._trusted else auth.without_key()
 
-    def _get(self, url: str, *, root: str = "", seconds: float | None = None) -> HttpResponse:
+    def _get(
+        self, url: str, *, root: str = "", seconds: float | None = None, reaches: set[Reach] | None = None
+    ) -> HttpResponse:
         auth, timeout = self._auth(url), (self._timeout[0], seconds or self._timeout[1])
 
         def once() -> HttpResponse:
@@ -414,7 +416,7 @@ class VideoApi:
                 return self._read(response, auth, exchange)
 
         try:
-            with self._exchange(timeout[1]) as exchange:
+            with self._exchange(timeout[1], reaches) as exchange:
                 return _RETRYING(once)
         except REQUEST_ERRORS as error:
             raise _out_of_reach(error) from error

@@ -18,7 +18,7 @@ from sorawatch.core.local_addresses import is_loopback_host
 from sorawatch.edges.api.connections import Adapter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from requests import PreparedRequest, Response
 
@@ -34,11 +34,12 @@ class Session(requests.Session):
     It keeps no cookies, so that threads share only the connections.
     """
 
-    def __init__(self, base_url: str, pool_size: int, headers: Mapping[str, str]) -> None:
+    def __init__(self, addresses: Iterable[str], pool_size: int, headers: Mapping[str, str]) -> None:
+        """``addresses`` are those of the API. Other addresses must not be local ones."""
         super().__init__()
         self.headers.update(headers)
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = Adapter(base_url, pool_size)
+        adapter = Adapter(addresses, pool_size)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
         self._environments: dict[tuple[str | None, str | None, int | None], dict[str, Any]] = {}
