@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -264,13 +264,20 @@ class Dialect:
             template = merged_at(template, self.create.fields, patch)
         return Body(body.encoding, _mapping(template))
 
-    def own_fields(self, model: str) -> frozenset[str]:
-        """The names in the body, where fields are merged, that the order fills in itself: fields may not have them."""
-        target: object = self.body(model).template
+    def settable(self, model: str) -> frozenset[str]:
+        """The placeholders that fields may fill, because an order does not set them."""
+        described = self.described(model)
+        return frozenset({"seed", *(dict(described.values) if described else ())})
+
+    def conflicting(self, model: str, fields: Mapping[str, object]) -> str | None:
+        """The first of ``fields`` that would replace what the order sets itself; None if there is none."""
+        body = self.body(model).template
+        target: object = body
         for step in self.create.fields.split("/")[1:]:
             target = target.get(step) if isinstance(target, Mapping) else None
-        filled = target.items() if isinstance(target, Mapping) else ()
-        return frozenset(name for name, value in filled if set(names_in(value)) - {"seed"})
+        set_by_order = {*names_in(body)} - self.settable(model)
+        named = (name for name in fields if name in set_by_order)
+        return next(named, None) or next(_replaced(target, fields, self.settable(model)), None)
 
 
 def customized(
@@ -309,6 +316,16 @@ def with_graph(dialect: Dialect, graph: Mapping[str, object]) -> Dialect:
     body = dialect.create.body
     template = {name: graph if value == "<graph>" else value for name, value in body.template.items()}
     return replace(dialect, create=replace(dialect.create, body=Body(body.encoding, template)))
+
+
+def _replaced(target: object, patch: Mapping[str, object], settable: frozenset[str]) -> Iterator[str]:
+    """The names in ``patch`` that replace a value of ``target`` with a placeholder."""
+    for name, value in patch.items():
+        known = target.get(name) if isinstance(target, Mapping) else None
+        if isinstance(value, Mapping) and isinstance(known, Mapping):
+            yield from (f"{name}.{below}" for below in _replaced(known, value, settable))
+        elif {*names_in(known)} - settable:
+            yield name
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -35,6 +35,7 @@ SERVERS = {
     server.name: server
     for server in (
         Server("openai", "list", video={"seconds": 4}),
+        Server("litellm", "nothing", {"models": {"sora-2": {"usd_per_second": 0.1}}}, {"seconds": 4}),
         Server("new-api", "nothing", KLING, {"model": "kling-v2-6", "seconds": 5}),
         Server("vllm-omni", "list", {"models": {WAN: SMALL}}, LITTLE),
         Server("sglang", "list without prompts", {"models": {WAN: SMALL}}, LITTLE),
@@ -71,8 +72,9 @@ def test_pictures_of_two_shapes_become_clips(server: Server, tmp_path: Path) -> 
         workspace.drop("b.jpg", prompt="")
         assert workspace.run_once(), [path.read_text() for path in workspace.errors.glob("*.txt")]
         assert {*workspace.files("outbox")} == {"a.mp4", "b.mp4"}
-        ledger = workspace.simulator.ledger()
+        ledger, submits = workspace.simulator.ledger(), workspace.simulator.submits()
     assert (ledger.creates, ledger.duplicates) == (2, 0)
+    assert not any(submit.ignored for submit in submits)
     assert {video.prompt for video in ledger.videos} == {"waves around a", "a tower"}
 
 
@@ -191,9 +193,34 @@ def test_a_graph_that_the_server_refuses_is_told_with_the_node(tmp_path: Path) -
         assert "missing.safetensors" in (workspace.errors / "a.error.txt").read_text()
 
 
+def test_a_full_queue_is_waited_for(tmp_path: Path) -> None:
+    with serving(SERVERS["lightx2v"], tmp_path, max_running=1) as workspace:
+        workspace.drop("a.jpg")
+        workspace.drop("b.jpg")
+        assert workspace.run_once()
+        ledger = workspace.simulator.ledger()
+    assert (ledger.creates, ledger.duplicates, ledger.max_in_flight) == (2, 0, 1)
+
+
 def test_fields_reach_the_server_with_the_types_of_yaml(tmp_path: Path) -> None:
     with serving(SERVERS["comfyui"], tmp_path) as workspace:
         workspace.drop("a.jpg", fields={"3": {"inputs": {"steps": 30, "cfg": 4.5}}, "seed": 7})
         assert workspace.run_once()
-        (video,) = workspace.simulator.ledger().videos
-    assert video is not None
+        (sent,) = workspace.simulator.submits()
+    node = json.loads(sent.fields["prompt"])["3"]["inputs"]
+    assert (node["steps"], node["cfg"], node["seed"], node["denoise"]) == (30, 4.5, 7, 1)
+
+
+@pytest.mark.parametrize("name", ["comfyui", "lightx2v", "vllm-omni"])
+def test_a_gpu_server_that_was_restarted_makes_the_clip_again(name: str, tmp_path: Path) -> None:
+    """It forgets its videos; as they cost nothing, they are ordered again."""
+    with serving(SERVERS[name], tmp_path, generation_seconds=float("inf")) as workspace:
+        workspace.set("retries", first_seconds=0.05, max_seconds=0.1, attempts=2)
+        workspace.drop("a.jpg")
+        with workspace.running():
+            workspace.wait_for_creates(1)
+            wait_until(lambda: workspace.counts() == {"rendering": 1})
+            workspace.simulator.restart()
+            workspace.wait_for_creates(2)
+            workspace.simulator.finish_all()
+            workspace.wait_for_clips(1)

@@ -65,8 +65,8 @@ def order_values(terms: OrderTerms, picture: Picture, dialect: Dialect, needed: 
     if terms.tag:
         values |= {"tag": terms.tag, "seed": int(terms.tag.replace("-", "")[:8], 16) >> 1}
     # A field with the name of a placeholder that orders do not set fills it.
-    own = {"seed", *(dict(described.values) if described else {})}
-    values |= {name: value for name, value in terms.fields.items() if name in own}
+    values |= {name: value for name, value in terms.fields.items() if name in dialect.settable(terms.model)}
+    values = {name: value for name, value in values.items() if value is not None}
     return values | _picture_values(picture, needed)
 
 
@@ -89,9 +89,9 @@ def order_body(terms: OrderTerms, dialect: Dialect) -> Body:
     Raises:
         Rejected: a field would replace what the order sets itself.
     """
-    own = sorted(dialect.own_fields(terms.model) & set(terms.fields))
-    if own:
-        what = f'fields has "{own[0]}", which every order sets for itself'
+    conflict = dialect.conflicting(terms.model, terms.fields)
+    if conflict is not None:
+        what = f'fields has "{conflict}", which every order sets for itself'
         raise Rejected(f"{what}. Nothing was ordered", "Remove it from fields, then move the pair back into the inbox.")
     needed = frozenset(names_in(dialect.body(terms.model).template))
     return dialect.body(terms.model, {name: value for name, value in terms.fields.items() if name not in needed})

@@ -267,10 +267,20 @@ def test_a_list_that_goes_on_at_an_address(speaking: Speaking) -> None:
     assert [request.target for request in server.requests] == ["/v1/requests?endpoint_id=m&v=preview", "/more?c=2"]
 
 
-def test_fields_may_not_replace_what_the_order_sets(speaking: Speaking) -> None:
-    with speaking(KLING, reply(200, {})) as (server, api), pytest.raises(Rejected, match='fields has "duration"'):
-        api.submit(OrderTerms("m", "waves", "1280x720", "5", TAG, fields={"duration": "10"}), PICTURE)
+@pytest.mark.parametrize("name", ["duration", "prompt", "seconds_text"])
+def test_fields_may_not_replace_what_the_order_sets(speaking: Speaking, name: str) -> None:
+    with speaking(KLING, reply(200, {})) as (server, api), pytest.raises(Rejected, match=f'fields has "{name}"'):
+        api.submit(OrderTerms("m", "waves", "1280x720", "5", TAG, fields={name: "10"}), PICTURE)
     assert server.requests == []
+
+
+def test_fields_are_a_merge_patch_of_the_body(speaking: Speaking) -> None:
+    with speaking(FAL, reply(200, {"request_id": "f1"})) as (server, api):
+        fields = {"seed": None, "negative_prompt": "blur", "camera": {"zoom": 1.5}, "tags": ["a"]}
+        api.submit(OrderTerms("m", "waves", "1280x720", "5", TAG, fields=fields), PICTURE)
+    sent = body(server.requests[0])
+    assert "seed" not in sent
+    assert (sent["negative_prompt"], sent["camera"], sent["tags"]) == ("blur", {"zoom": 1.5}, ["a"])
 
 
 UPLOADING = """
