@@ -28,7 +28,6 @@ class FastVideo(FormOrJsonVideos):
     models = (
         ModelCard("FastVideo/FastWan2.2-TI2V-5B-FullAttn-Diffusers", "standard", {"1280x704": Decimal(0)}, ("5",)),
     )
-    picture_error = "Failed to process image"
     texts = ("negative_prompt", "output_path")
     whole = ("seed", "num_inference_steps")
     numbers = ("guidance_scale", "guidance_scale_2", "true_cfg_scale")

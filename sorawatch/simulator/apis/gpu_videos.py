@@ -148,8 +148,6 @@ class FormOrJsonVideos(GpuVideos):
     """Those that are numbers."""
     flags: ClassVar[tuple[str, ...]]
     """Those that are truth values."""
-    picture_error: ClassVar[str]
-    """How the error begins about a picture that cannot be read."""
     shape = "detail_text"
 
     def known_fields(self) -> frozenset[str]:
@@ -164,7 +162,7 @@ class FormOrJsonVideos(GpuVideos):
             document = await bodies.read_json(request)
         except BadBodyError as error:
             if error.is_json:
-                raise ApiError(SimulatedResponse(500, b"Internal Server Error", "text/plain; charset=utf-8")) from None
+                raise self.no_object() from None
             document = {}
         prompt = document.get("prompt")
         return Body(document=document, prompt=prompt if isinstance(prompt, str) else None)
@@ -199,6 +197,15 @@ class FormOrJsonVideos(GpuVideos):
         request: dict[str, object] = {"model": texts["model"], "size": size or ""}
         return self.order(texts["prompt"], picture, size, length, request, failure), picture
 
+    def no_object(self) -> ApiError:
+        """The error about a body in JSON that is no object: the server does not expect it."""
+        return ApiError(SimulatedResponse(500, b"Internal Server Error", "text/plain; charset=utf-8"))
+
+    def bad_picture(self, text: str, *, is_form: bool) -> ApiError:
+        """The error about a picture that cannot be read from ``reference_url``."""
+        del is_form
+        return refused(400, f"Failed to process image: {text}")
+
     def checked_size(self, size: str) -> str | None:
         """A size as ``WIDTHxHEIGHT``; None if it says nothing that the server understands."""
         parts = size.lower().replace(" ", "").split("x")
@@ -212,7 +219,7 @@ class FormOrJsonVideos(GpuVideos):
             try:
                 return pictures.from_data_uri(url), None
             except pictures.BadPictureError:
-                raise refused(400, f"{self.picture_error}: Unsupported image url format") from None
+                raise self.bad_picture("Unsupported image url format", is_form=bool(body.form)) from None
         path = body.document.get("input_reference")
         return b"", None if path is None else f"[Errno 2] No such file or directory: '{path}'"
 
@@ -222,9 +229,7 @@ def _pydantic(fields: Fields) -> str:
     count = len(fields.errors)
     lines = [f"{count} validation error{'' if count == 1 else 's'} for VideoGenerationsRequest"]
     for error in fields.errors:
-        location = error["loc"]
-        assert isinstance(location, list)
         value, kind = error["input"], error["type"]
         detail = f"[type={kind}, input_value={value!r}, input_type={type(value).__name__}]"
-        lines += [str(location[-1]), f"  {error['msg']} {detail}"]
+        lines += [error["loc"][-1], f"  {error['msg']} {detail}"]
     return "\n".join(lines)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from sorawatch.simulator.ledger import SimulatedVideo
-    from sorawatch.simulator.responses import SimulatedResponse
+    from sorawatch.simulator.responses import ApiError, SimulatedResponse
 
 
 class SgLang(FormOrJsonVideos):
@@ -27,7 +27,6 @@ class SgLang(FormOrJsonVideos):
 
     models = (ModelCard("Wan-AI/Wan2.2-I2V-A14B-Diffusers", "standard", {"832x480": Decimal(0)}, ("5",)),)
     one_at_a_time = True
-    picture_error = "Failed to process image source"
     texts = (
         "video_url",
         "video_path",
@@ -62,6 +61,15 @@ class SgLang(FormOrJsonVideos):
 
     def new_id(self) -> str:
         return str(uuid.uuid4())
+
+    def no_object(self) -> ApiError:
+        text = "Invalid request body: cannot convert dictionary update sequence element #0 to a sequence"
+        return refused(400, text)
+
+    def bad_picture(self, text: str, *, is_form: bool) -> ApiError:
+        # Of a body in JSON, the error is caught by a broader clause.
+        before = "" if is_form else "Invalid request body: 400: "
+        return refused(400, f"{before}Failed to process image source: {text}")
 
     def checked_size(self, size: str) -> str | None:
         if not size:
@@ -109,10 +117,7 @@ class SgLang(FormOrJsonVideos):
         query = request.query_params
         fields = Fields(dict(query), "query")
         limit = fields.integer("limit", 20, 1, 100)
-        order = query.get("order", "desc")
-        if order not in ("asc", "desc"):
-            text = "Input should be 'asc' or 'desc'"
-            fields.errors.append({"type": "literal_error", "loc": ["query", "order"], "msg": text, "input": order})
+        order = fields.choice("order", ("desc", "asc"))
         fields.raise_errors()
         return limit, order == "desc"
 
