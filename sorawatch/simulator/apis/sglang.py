@@ -27,6 +27,9 @@ class SgLang(FormOrJsonVideos):
 
     models = (ModelCard("Wan-AI/Wan2.2-I2V-A14B-Diffusers", "standard", {"832x480": Decimal(0)}, ("5",)),)
     one_at_a_time = True
+    bad_picture_in_form = "Failed to process image source"
+    # Its own 400 is caught by a broader clause.
+    bad_picture_in_json = "Invalid request body: 400: Failed to process image source"
     texts = (
         "video_url",
         "video_path",
@@ -66,11 +69,6 @@ class SgLang(FormOrJsonVideos):
         text = "Invalid request body: cannot convert dictionary update sequence element #0 to a sequence"
         return refused(400, text)
 
-    def bad_picture(self, text: str, *, is_form: bool) -> ApiError:
-        # Of a body in JSON, the error is caught by a broader clause.
-        before = "" if is_form else "Invalid request body: 400: "
-        return refused(400, f"{before}Failed to process image source: {text}")
-
     def checked_size(self, size: str) -> str | None:
         if not size:
             return None
@@ -107,11 +105,6 @@ class SgLang(FormOrJsonVideos):
             "action": None,
             "lidar": None,
         }
-
-    def page(self, videos: list[SimulatedVideo], *, more: bool) -> dict[str, object]:
-        data = [self.resource(video) for video in videos]
-        first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-        return {"data": data, "object": "list", "first_id": first, "last_id": last, "has_more": more}
 
     def page_limits(self, request: Request) -> tuple[int | None, bool]:
         query = request.query_params

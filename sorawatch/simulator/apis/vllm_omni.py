@@ -148,11 +148,6 @@ class VllmOmni(GpuVideos):
     def missing_route(self, status: int, text: str) -> ApiError:
         return refused(status, text)
 
-    def page(self, videos: list[SimulatedVideo], *, more: bool) -> dict[str, object]:
-        data = [self.resource(video) for video in videos]
-        first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-        return {"first_id": first, "last_id": last, "has_more": more, "data": data, "object": "list"}
-
     def page_limits(self, request: Request) -> tuple[int | None, bool]:
         query = request.query_params
         fields = Fields(dict(query), "query")
