@@ -106,6 +106,11 @@ class Api(ABC):
         self.service = service
         self.cards = self.models if settings.models is None else settings.models
 
+    @property
+    def limit(self) -> int | None:
+        """How many unfinished videos it takes; None for any number."""
+        return self.max_running if self.settings.max_running is None else self.settings.max_running
+
     @abstractmethod
     def operations(self) -> Sequence[Operation]:
         """All routes. Of two that match, the first counts."""

@@ -58,8 +58,7 @@ class Service:
 
     def __init__(self, settings: SimulatorSettings, storage_root: str) -> None:
         self.api = apis.load(settings.api)(settings, self)
-        limit = self.api.max_running if settings.max_running is None else settings.max_running
-        self.ledger_book = LedgerBook(settings.clip_lifetime_seconds, limit)
+        self.ledger_book = LedgerBook(settings.clip_lifetime_seconds, self.api.limit)
         self.faults = FaultBox(self.api)
         self.storage_requests: list[Mapping[str, str]] = []
         self.submits: list[Submit] = []

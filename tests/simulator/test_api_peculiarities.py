@@ -144,6 +144,8 @@ def test_lightx2v_reads_any_other_text_as_a_path_and_fails_later(start_api: Star
 def test_fastvideo_says_queued_until_the_end_and_renders_all_at_once(start_api: StartApi) -> None:
     client = start_api("fastvideo", generation_seconds=1000)
     ids = [client.id_of(client.post(str(number))) for number in range(3)]
+    while {video.status for video in client.simulator.ledger().videos} != {"in_progress"}:
+        pass
 
     polls = [client.poll(video_id).json() for video_id in ids]
 

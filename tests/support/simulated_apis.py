@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +14,8 @@ import requests
 from sorawatch.simulator import Simulator
 from tests.support.simulator_client import draw
 
-PICTURE = draw(320, 192)
+_drawn = cache(draw)
+PICTURE = _drawn(320, 192)
 
 
 @dataclass
@@ -58,7 +60,7 @@ class FormClient(ApiClient):
     def post(self, prompt: str = "Waves", picture: bytes = b"", **changes: Any) -> requests.Response:
         fields = {"prompt": prompt, **self.defaults, **changes}
         files: list[Any] = [(name, (None, value)) for name, value in fields.items() if value is not None]
-        files.append(("input_reference", ("a.jpg", picture or draw(*self.picture_size), "image/jpeg")))
+        files.append(("input_reference", ("a.jpg", picture or _drawn(*self.picture_size), "image/jpeg")))
         return self.send("POST", "/videos", files=files)
 
 

@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from sorawatch.simulator.ledger import SimulatedVideo
+    from sorawatch.simulator.service import Service
+    from sorawatch.simulator.settings import SimulatorSettings
 
 _FOLDERS = ("input", "output", "temp")
 _FIELDS = frozenset({"prompt", "prompt_id", "client_id", "extra_data", "front", "number", "partial_execution_targets"})
+_AREA = 1280 * 704
 _MODEL = "wan2.2_ti2v_5B_fp16.safetensors"
 
 
@@ -44,11 +47,12 @@ class ComfyUi(Api):
     one_at_a_time = True
     abilities = Abilities(listed=False, videos=False, progress=False)
 
-    _uploads: dict[tuple[str, str, str], bytes]
-    """What was uploaded, by type, subfolder and name."""
+    def __init__(self, settings: SimulatorSettings, service: Service) -> None:
+        super().__init__(settings, service)
+        self._uploads: dict[tuple[str, str, str], bytes] = {}
+        """What was uploaded, by type, subfolder and name."""
 
     def operations(self) -> Sequence[Operation]:
-        self._uploads = {}
         plain = (
             Operation("POST", "/upload/image", "upload", self._upload),
             Operation("POST", "/prompt", "create", self.service.create),
@@ -79,8 +83,7 @@ class ComfyUi(Api):
         try:
             document = await bodies.read_json(request)
         except BadBodyError:
-            text = b"500 Internal Server Error\n\nServer got itself in trouble"
-            raise ApiError(SimulatedResponse(500, text, "text/plain; charset=utf-8")) from None
+            raise _in_trouble() from None
         graph = document.get("prompt")
         prompt = comfyui_graph.prompt_of(graph) if comfyui_graph.is_graph(graph) else None
         return Body(document=document, prompt=prompt)
@@ -99,48 +102,37 @@ class ComfyUi(Api):
             )
         graph = document["prompt"]
         if not comfyui_graph.is_graph(graph):
-            raise ApiError(
-                SimulatedResponse(500, b"500 Internal Server Error\n\nServer got itself in trouble", "text/plain")
-            )
+            raise _in_trouble()
         files = {_annotated(*key) for key in self._uploads} | {
             key[2] for key in self._uploads if key[:2] == ("input", "")
         }
         checked = comfyui_graph.check(graph, [card.name for card in self.cards], files)
         if checked.error is not None:
             raise ApiError(SimulatedResponse.of({"error": checked.error, "node_errors": checked.node_errors}, 400))
-        picture = self._named(checked.picture)
-        failure = None
+        picture, failure = self._named(checked.picture), None
         try:
             shape = pictures.size(picture) if picture else "1280x704"
         except pictures.BadPictureError:
             picture, shape, failure = b"", "1280x704", "cannot identify image file"
-        size = checked.size or pictures.fitted(shape, 1280 * 704)
-        extra = document.get("extra_data")
-        extra_data = {**(extra if isinstance(extra, dict) else {}), "create_time": int(time.time() * 1000)}
-        if "client_id" in document:
-            extra_data["client_id"] = document["client_id"]
-        request = {
-            "graph": graph,
-            "extra_data": extra_data,
-            "outputs": checked.outputs,
-            "node_errors": checked.node_errors,
-            "front": bool(document.get("front")),
-            "prefix": checked.prefix,
-            "key": checked.output_key,
-        }
-        digest = hashlib.sha256(picture).hexdigest() if picture else ""
-        prompt = comfyui_graph.prompt_of(graph) or ""
         order = Order(
-            prompt,
+            comfyui_graph.prompt_of(graph) or "",
             checked.model or self.cards[0].name,
-            size,
+            checked.size or pictures.fitted(shape, _AREA),
             str(checked.seconds),
             "",
             Decimal(0),
-            digest,
-            str(prompt_id) if prompt_id is not None else None,
+            hashlib.sha256(picture).hexdigest() if picture else "",
+            None if prompt_id is None else str(prompt_id),
             failure,
-            request,
+            {
+                "graph": graph,
+                "extra_data": _extra_data(document),
+                "outputs": checked.outputs,
+                "node_errors": checked.node_errors,
+                "front": bool(document.get("front")),
+                "prefix": checked.prefix,
+                "key": checked.output_key,
+            },
         )
         return order, picture
 
@@ -263,6 +255,19 @@ API = ComfyUi
 def _refused(kind: str, message: str, details: str) -> ApiError:
     error = {"type": kind, "message": message, "details": details, "extra_info": {}}
     return ApiError(SimulatedResponse.of({"error": error, "node_errors": {}}, 400))
+
+
+def _in_trouble() -> ApiError:
+    """The answer of aiohttp to a request on which the server fails."""
+    text = b"500 Internal Server Error\n\nServer got itself in trouble"
+    return ApiError(SimulatedResponse(500, text, "text/plain; charset=utf-8"))
+
+
+def _extra_data(document: Mapping[str, object]) -> dict[str, object]:
+    """What the queue and the history repeat of a request beside its graph."""
+    given = document.get("extra_data")
+    client = {"client_id": document["client_id"]} if "client_id" in document else {}
+    return {**(given if isinstance(given, dict) else {}), **client, "create_time": int(time.time() * 1000)}
 
 
 def _is_id(value: object) -> bool:

@@ -9,11 +9,22 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NotRequired, TypedDict
 
 from sorawatch.simulator.responses import ApiError, SimulatedResponse
 
 _TRUE = ("true", "1", "on", "yes", "y", "t")
 _FALSE = ("false", "0", "off", "no", "n", "f")
+
+
+class FieldError(TypedDict):
+    """One error of pydantic. ``loc`` has where the field is, and its name."""
+
+    type: str
+    loc: list[str]
+    msg: str
+    input: object
+    ctx: NotRequired[object]
 
 
 def refused(status: int, detail: object) -> ApiError:
@@ -31,7 +42,7 @@ class Fields:
     values: Mapping[str, object]
     location: str = "body"
     is_form: bool = True
-    errors: list[dict[str, object]] = field(default_factory=list)
+    errors: list[FieldError] = field(default_factory=list)
 
     def text(self, name: str, default: str | None = None, pattern: str | None = None, *, required: bool = False) -> str:
         """A text; empty if it is absent and has no default, or is wrong."""
@@ -66,6 +77,15 @@ class Fields:
         if value is None or isinstance(value, bool) or str(value).lower() in (*_TRUE, *_FALSE):
             return
         self._wrong(name, "bool_parsing", "Input should be a valid boolean, unable to interpret input", value)
+
+    def choice(self, name: str, choices: tuple[str, str]) -> str:
+        """One of two words; the first if it is absent, or wrong."""
+        value = self._value(name)
+        if value is None or value in choices:
+            return str(value or choices[0])
+        listed = " or ".join(repr(choice) for choice in sorted(choices))
+        self._wrong(name, "literal_error", f"Input should be {listed}", value, {"expected": listed})
+        return choices[0]
 
     def raise_errors(self) -> None:
         """Raises ApiError 422 if anything is wrong."""
@@ -107,8 +127,10 @@ class Fields:
         return number
 
     def _wrong(self, name: str, kind: str, text: str, value: object, context: object = None) -> None:
-        error: dict[str, object] = {"type": kind, "loc": [self.location, name], "msg": text, "input": value}
-        self.errors.append(error if context is None else {**error, "ctx": context})
+        error: FieldError = {"type": kind, "loc": [self.location, name], "msg": text, "input": value}
+        if context is not None:
+            error["ctx"] = context
+        self.errors.append(error)
 
 
 def _parsed(value: object, word: str) -> float:

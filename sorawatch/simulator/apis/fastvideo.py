@@ -28,7 +28,8 @@ class FastVideo(FormOrJsonVideos):
     models = (
         ModelCard("FastVideo/FastWan2.2-TI2V-5B-FullAttn-Diffusers", "standard", {"1280x704": Decimal(0)}, ("5",)),
     )
-    picture_error = "Failed to process image"
+    pages = False
+    bad_picture_in_form = bad_picture_in_json = "Failed to process image"
     texts = ("negative_prompt", "output_path")
     whole = ("seed", "num_inference_steps")
     numbers = ("guidance_scale", "guidance_scale_2", "true_cfg_scale")
@@ -60,11 +61,6 @@ class FastVideo(FormOrJsonVideos):
             "peak_memory_mb": None,
             "inference_time_s": None if video.ended_at is None or not done else video.ended_at - video.created_at,
         }
-
-    def page(self, videos: list[SimulatedVideo], *, more: bool) -> dict[str, object]:
-        """The server does not say whether there is more."""
-        del more
-        return {"data": [self.resource(video) for video in videos], "object": "list"}
 
     def page_limits(self, request: Request) -> tuple[int | None, bool]:
         fields = Fields(dict(request.query_params), "query")

@@ -35,6 +35,8 @@ class GpuVideos(Api):
     """See the module."""
 
     asks_for_key = False
+    pages: ClassVar[bool] = True
+    """Whether a list says whether there is more, and the first and the last id."""
 
     def operations(self) -> Sequence[Operation]:
         return (
@@ -50,10 +52,6 @@ class GpuVideos(Api):
     @abstractmethod
     def resource(self, video: SimulatedVideo) -> dict[str, object]:
         """A video as the server describes it."""
-
-    @abstractmethod
-    def page(self, videos: list[SimulatedVideo], *, more: bool) -> dict[str, object]:
-        """A list of videos as the server sends it."""
 
     @abstractmethod
     def page_limits(self, request: Request) -> tuple[int | None, bool]:
@@ -100,7 +98,11 @@ class GpuVideos(Api):
             ids = [video.id for video in videos]
             videos = videos[ids.index(after) + 1 :] if after in ids else []
         shown = videos if limit is None else videos[:limit]
-        return SimulatedResponse.of(self.page(shown, more=len(videos) > len(shown)))
+        page: dict[str, object] = {"data": [self.resource(video) for video in shown], "object": "list"}
+        if self.pages:
+            first, last = (shown[0].id, shown[-1].id) if shown else (None, None)
+            page |= {"first_id": first, "last_id": last, "has_more": len(videos) > len(shown)}
+        return SimulatedResponse.of(page)
 
     async def _retrieve(self, call: Call) -> SimulatedResponse:
         assert call.video is not None
@@ -148,8 +150,10 @@ class FormOrJsonVideos(GpuVideos):
     """Those that are numbers."""
     flags: ClassVar[tuple[str, ...]]
     """Those that are truth values."""
-    picture_error: ClassVar[str]
-    """How the error begins about a picture that cannot be read."""
+    bad_picture_in_form: ClassVar[str]
+    """How the error begins about a picture in a form that cannot be read."""
+    bad_picture_in_json: ClassVar[str]
+    """The same for a picture in JSON."""
     shape = "detail_text"
 
     def known_fields(self) -> frozenset[str]:
@@ -164,7 +168,7 @@ class FormOrJsonVideos(GpuVideos):
             document = await bodies.read_json(request)
         except BadBodyError as error:
             if error.is_json:
-                raise ApiError(SimulatedResponse(500, b"Internal Server Error", "text/plain; charset=utf-8")) from None
+                raise self.no_object() from None
             document = {}
         prompt = document.get("prompt")
         return Body(document=document, prompt=prompt if isinstance(prompt, str) else None)
@@ -199,6 +203,10 @@ class FormOrJsonVideos(GpuVideos):
         request: dict[str, object] = {"model": texts["model"], "size": size or ""}
         return self.order(texts["prompt"], picture, size, length, request, failure), picture
 
+    def no_object(self) -> ApiError:
+        """The error about a body in JSON that is no object: the server does not expect it."""
+        return ApiError(SimulatedResponse(500, b"Internal Server Error", "text/plain; charset=utf-8"))
+
     def checked_size(self, size: str) -> str | None:
         """A size as ``WIDTHxHEIGHT``; None if it says nothing that the server understands."""
         parts = size.lower().replace(" ", "").split("x")
@@ -212,7 +220,8 @@ class FormOrJsonVideos(GpuVideos):
             try:
                 return pictures.from_data_uri(url), None
             except pictures.BadPictureError:
-                raise refused(400, f"{self.picture_error}: Unsupported image url format") from None
+                before = self.bad_picture_in_form if body.form else self.bad_picture_in_json
+                raise refused(400, f"{before}: Unsupported image url format") from None
         path = body.document.get("input_reference")
         return b"", None if path is None else f"[Errno 2] No such file or directory: '{path}'"
 
@@ -222,9 +231,7 @@ def _pydantic(fields: Fields) -> str:
     count = len(fields.errors)
     lines = [f"{count} validation error{'' if count == 1 else 's'} for VideoGenerationsRequest"]
     for error in fields.errors:
-        location = error["loc"]
-        assert isinstance(location, list)
         value, kind = error["input"], error["type"]
         detail = f"[type={kind}, input_value={value!r}, input_type={type(value).__name__}]"
-        lines += [str(location[-1]), f"  {error['msg']} {detail}"]
+        lines += [error["loc"][-1], f"  {error['msg']} {detail}"]
     return "\n".join(lines)

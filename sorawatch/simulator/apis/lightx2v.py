@@ -53,7 +53,6 @@ class LightX2V(Api):
     """See the module."""
 
     models = (ModelCard("wan2.1-i2v", "", {"832x480": Decimal(0)}, ("5",)),)
-    base_path = "/v1"
     shape = "detail_text"
     asks_for_key = False
     one_at_a_time = True
@@ -161,8 +160,7 @@ class LightX2V(Api):
         return replace(response, headers=headers, supports_range=False)
 
     def too_many(self) -> ApiError:
-        limit = self.max_running if self.settings.max_running is None else self.settings.max_running
-        return refused(503, f"Task queue is full (max {limit} tasks)")
+        return refused(503, f"Task queue is full (max {self.limit} tasks)")
 
     def repeated_id(self, video_id: str) -> ApiError:
         return refused(503, f"Task ID {video_id} already exists")
@@ -187,7 +185,7 @@ class LightX2V(Api):
 
     async def _queue(self, _: Call) -> SimulatedResponse:
         running = self.service.ledger_book.unfinished()
-        limit = self.max_running if self.settings.max_running is None else self.settings.max_running
+        limit = self.limit or 0
         return SimulatedResponse.of(
             {
                 "is_processing": bool(running),
@@ -207,7 +205,7 @@ class LightX2V(Api):
                 "current_task": running[0].id if running else None,
                 "active_tasks": [video.id for video in running if video.started is not None],
                 "pending_tasks": sum(video.started is None for video in running),
-                "queue_size": self.max_running if self.settings.max_running is None else self.settings.max_running,
+                "queue_size": self.limit,
                 "total_tasks": len(videos),
                 "completed_tasks": sum(video.outcome == "completed" for video in videos),
                 "failed_tasks": sum(video.outcome == "failed" for video in videos),

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from sorawatch.simulator.ledger import SimulatedVideo
     from sorawatch.simulator.orders import Order
+    from sorawatch.simulator.service import Service
+    from sorawatch.simulator.settings import SimulatorSettings
 
 _DEPLOYMENT = "a9e8d4a9c92cffd6645f242ab1aff1a0629d584a9de128b6dab73da01703f8da"
 _NO_PROVIDER = (
@@ -65,8 +67,11 @@ class LiteLlm(Api):
         "rate": _repeated(429, "Rate limit reached for requests. Please try again in 20s."),
     }
 
+    def __init__(self, settings: SimulatorSettings, service: Service) -> None:
+        super().__init__(settings, service)
+        self._behind = OpenAi(settings, service)
+
     def operations(self) -> Sequence[Operation]:
-        self._behind = OpenAi(self.settings, self.service)
         plain = (
             Operation("POST", "/videos", "create", self.service.create),
             Operation("GET", "/videos", "list", self._list),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from sorawatch.simulator.ledger import SimulatedVideo
-    from sorawatch.simulator.responses import SimulatedResponse
+    from sorawatch.simulator.responses import ApiError, SimulatedResponse
 
 
 class SgLang(FormOrJsonVideos):
@@ -27,7 +27,9 @@ class SgLang(FormOrJsonVideos):
 
     models = (ModelCard("Wan-AI/Wan2.2-I2V-A14B-Diffusers", "standard", {"832x480": Decimal(0)}, ("5",)),)
     one_at_a_time = True
-    picture_error = "Failed to process image source"
+    bad_picture_in_form = "Failed to process image source"
+    # Its own 400 is caught by a broader clause.
+    bad_picture_in_json = "Invalid request body: 400: Failed to process image source"
     texts = (
         "video_url",
         "video_path",
@@ -62,6 +64,10 @@ class SgLang(FormOrJsonVideos):
 
     def new_id(self) -> str:
         return str(uuid.uuid4())
+
+    def no_object(self) -> ApiError:
+        text = "Invalid request body: cannot convert dictionary update sequence element #0 to a sequence"
+        return refused(400, text)
 
     def checked_size(self, size: str) -> str | None:
         if not size:
@@ -100,19 +106,11 @@ class SgLang(FormOrJsonVideos):
             "lidar": None,
         }
 
-    def page(self, videos: list[SimulatedVideo], *, more: bool) -> dict[str, object]:
-        data = [self.resource(video) for video in videos]
-        first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-        return {"data": data, "object": "list", "first_id": first, "last_id": last, "has_more": more}
-
     def page_limits(self, request: Request) -> tuple[int | None, bool]:
         query = request.query_params
         fields = Fields(dict(query), "query")
         limit = fields.integer("limit", 20, 1, 100)
-        order = query.get("order", "desc")
-        if order not in ("asc", "desc"):
-            text = "Input should be 'asc' or 'desc'"
-            fields.errors.append({"type": "literal_error", "loc": ["query", "order"], "msg": text, "input": order})
+        order = fields.choice("order", ("desc", "asc"))
         fields.raise_errors()
         return limit, order == "desc"
 

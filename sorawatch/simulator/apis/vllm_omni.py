@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.simulator import pictures
 from sorawatch.simulator.api import Call, bearer, same_key
-from sorawatch.simulator.apis.fastapi import Fields
+from sorawatch.simulator.apis.fastapi import Fields, refused
 from sorawatch.simulator.apis.gpu_videos import DEFAULT_RATE, DEFAULT_SECONDS, GpuVideos
 from sorawatch.simulator.bodies import Body
 from sorawatch.simulator.responses import ApiError, SimulatedResponse
@@ -86,7 +86,7 @@ class VllmOmni(GpuVideos):
         for name in _FLAGS:
             fields.boolean(name)
         if fields.errors:
-            raise self._invalid(fields)
+            raise self._invalid(fields, "POST")
         references = ("input_reference", "image_reference", "video_reference")
         if sum(name in body.form for name in references) > 1 and "input_reference" in body.form:
             text = (
@@ -117,7 +117,7 @@ class VllmOmni(GpuVideos):
         return f"video_gen_{uuid.uuid4().hex}"
 
     def resource(self, video: SimulatedVideo) -> dict[str, object]:
-        status = video.progress()[0]
+        status = video.outcome or ("queued" if video.started is None else "in_progress")
         done = status == "completed"
         error = {"code": 500, "message": (video.plan.error or {}).get("message")} if status == "failed" else None
         return {
@@ -142,21 +142,19 @@ class VllmOmni(GpuVideos):
             **video.order.request,
         }
 
-    def page(self, videos: list[SimulatedVideo], *, more: bool) -> dict[str, object]:
-        data = [self.resource(video) for video in videos]
-        first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-        return {"first_id": first, "last_id": last, "has_more": more, "data": data, "object": "list"}
+    def created(self, video: SimulatedVideo) -> SimulatedResponse:
+        return SimulatedResponse.of({**self.resource(video), "status": "queued"})
+
+    def missing_route(self, status: int, text: str) -> ApiError:
+        return refused(status, text)
 
     def page_limits(self, request: Request) -> tuple[int | None, bool]:
         query = request.query_params
         fields = Fields(dict(query), "query")
         limit = fields.integer("limit", None, 0, 100)
-        order = query.get("order", "desc")
-        if order not in ("asc", "desc"):
-            text = "Input should be 'asc' or 'desc'"
-            fields.errors.append({"type": "literal_error", "loc": ["query", "order"], "msg": text, "input": order})
+        order = fields.choice("order", ("desc", "asc"))
         if fields.errors:
-            raise self._invalid(fields)
+            raise self._invalid(fields, "GET")
         return limit, order == "desc"
 
     async def clip(self, video: SimulatedVideo) -> SimulatedResponse:
@@ -178,11 +176,13 @@ class VllmOmni(GpuVideos):
         self.service.delete(call.video)
         return SimulatedResponse.of({"id": call.video.id, "deleted": True, "object": "video.deleted"})
 
-    def _invalid(self, fields: Fields) -> ApiError:
-        """The error about wrong fields, whose message has the errors of FastAPI as Python writes them."""
-        lines = [f"  {error}\n" for error in fields.errors]
-        plural = "" if len(lines) == 1 else "s"
-        return self.error(400, f"{len(lines)} validation error{plural}:\n{''.join(lines)}".rstrip())
+    def _invalid(self, fields: Fields, method: str) -> ApiError:
+        """The error about wrong fields, whose message has the errors of FastAPI twice, as Python writes them."""
+        errors = [{**error, "loc": (fields.location, error["loc"][-1])} for error in fields.errors]
+        lines = "".join(f"  {error}\n" for error in errors)
+        plural = "" if len(errors) == 1 else "s"
+        text = f"{len(errors)} validation error{plural}:\n{lines}\n  Endpoint: {method} /v1/videos {errors}"
+        return self.error(400, text)
 
     def _picture(self, body: Body) -> bytes:
         """The picture, as a file or in the JSON of ``image_reference``; it may be left out."""
