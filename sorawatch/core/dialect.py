@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from sorawatch.core.merge_patch import merged, merged_at
-from sorawatch.core.placeholders import PICTURE, PLACEHOLDER, SIZES, names_in
+from sorawatch.core.placeholders import PICTURE, PLACEHOLDER, names_in
 
 if TYPE_CHECKING:
     from sorawatch.core.answer_tests import AnswerTest
@@ -298,8 +298,6 @@ def customized(
     template = {image_field if name == own and image_field else name: value for name, value in body.template.items()}
     if extra_fields:
         template = {**_mapping(merged_at(template, dialect.create.fields, dict(extra_fields)))}
-    if not send_size:
-        template = {name: value for name, value in template.items() if not SIZES & set(names_in(value))}
     key = {BEARER: KeyHeader(), NO_KEY: None}.get(auth, KeyHeader(auth, ""))
     return replace(
         dialect,

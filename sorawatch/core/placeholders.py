@@ -18,7 +18,6 @@ PLACEHOLDER = re.compile(r"<([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)?|(?:answer|item)/[^
 
 ORDER = ("model", "prompt", "seconds", "seconds_text", "frames", "width", "height", "size", "aspect", "resolution")
 """What every order has, apart from its picture."""
-SIZES = frozenset({"width", "height", "size", "aspect", "resolution"})
 FILE = "image.file"
 PICTURE = (FILE, "image.data_uri", "image.base64", "image.mime", "upload")
 OTHER = ("tag", "seed", "graph", "id")
