@@ -47,6 +47,14 @@ def interpreted(response: HttpResponse, errors: Errors) -> HttpResponse:
     return replace(response, reading=Reading(error, recognised(errors.signs, words, error.code, response.status)))
 
 
+def _is_good(response: HttpResponse, errors: Errors) -> bool:
+    """Whether it is a 2xx that passes the test of success.
+
+    Without such a test, an error in a 2xx proves nothing: it may be that of a job that failed.
+    """
+    return response.ok and not (errors.ok and response.error)
+
+
 def _stated(document: object, errors: Errors) -> ServerError | None:
     """The error at the pointers of the dialect."""
     code, text = short_text(first(document, errors.code)), first(document, errors.text)
@@ -63,7 +71,7 @@ def read_submit(answer: HttpResponse, dialect: Dialect, now: float) -> Video:
     response = interpreted(answer, dialect.errors)
     if response.sign is None and not dialect.create.id:
         return video_responses.read_submit(response, now)
-    if response.ok and response.error is None:
+    if _is_good(response, dialect.errors):
         found = as_id(first(response.document, dialect.create.id))
         if found is not None:
             return Video(found, Status.QUEUED, rest=rate_limit_wait(response.headers, now))
@@ -77,8 +85,7 @@ def read_poll(answer: HttpResponse, dialect: Dialect, now: float) -> Video | Non
         Deferred, Rejected, Blocked: as `video_responses.read_video`.
     """
     poll, response = dialect.poll, interpreted(answer, dialect.errors)
-    # Without a test of success, a job that failed may show its error in a good answer.
-    document, ok = response.document, response.ok and not (dialect.errors.ok and response.error)
+    document, ok = response.document, _is_good(response, dialect.errors)
     if response.status == 202 and not response.body.strip():
         return Video("", Status.RUNNING)
     if any_passes(poll.refused, document, proves_presence=ok):
@@ -179,7 +186,7 @@ def read_tagged(answer: HttpResponse, look_up: LookUp, tag: str, dialect: Dialec
     document = response.document
     if response.status in {404, 410}:
         return ()
-    if not (response.ok and response.error is None):
+    if not _is_good(response, dialect.errors):
         error = refusals.poll_refusal(response, now)
         if isinstance(error, Rejected):
             return ()
@@ -211,7 +218,7 @@ def read_models(answer: HttpResponse, dialect: Dialect, now: float) -> tuple[str
     response = interpreted(answer, dialect.errors)
     check = dialect.check
     if check is None or not check.models:
-        if not (response.ok and response.error is None):
+        if not _is_good(response, dialect.errors):
             raise refusals.page_refusal(response, now)
         return ()
     found = [value for pointer in check.models for value in find_all(response.document, pointer)]
@@ -230,7 +237,7 @@ def read_upload(answer: HttpResponse, dialect: Dialect, now: float) -> str:
     assert dialect.upload is not None
     response = interpreted(answer, dialect.errors)
     found = first(response.document, dialect.upload.id)
-    if response.ok and response.error is None and isinstance(found, str | int) and str(found).strip():
+    if _is_good(response, dialect.errors) and isinstance(found, str | int) and str(found).strip():
         return str(found)
     if response.ok or response.status >= 500:
         raise refusals.read_refusal(response, now)

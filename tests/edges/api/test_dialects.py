@@ -331,3 +331,22 @@ def test_literal_addresses_lose_the_key_where_the_server_is_another(tmp_path: Pa
             api.page(model="m")
             api.close()
             assert lists.requests[-1].headers.get("Authorization") == expected
+
+
+def test_a_failed_job_is_found_by_its_tag_although_it_shows_an_error(tmp_path: Path) -> None:
+    failed = {"task_id": TAG, "status": "failed", "error": "CUDA out of memory"}
+    with Server(reply(200, failed)) as server:
+        api = client(server, dialect=dialect_file.shipped("lightx2v"))
+        assert api.find_tagged(TAG) == (TAG,)
+        video = api.retrieve(TAG)
+        api.close()
+    assert video.failure is not None
+    assert video.failure.message == "CUDA out of memory"
+
+
+def test_an_id_is_kept_although_an_error_stands_beside_it(tmp_path: Path) -> None:
+    answer = {"task_id": TAG, "task_status": "pending", "error": "the prompt was shortened"}
+    with Server(reply(200, answer)) as server:
+        api = client(server, dialect=dialect_file.shipped("lightx2v"))
+        assert api.submit(TERMS, PICTURE).id == TAG
+        api.close()
