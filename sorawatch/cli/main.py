@@ -52,7 +52,8 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    epilog="--debug, anywhere, shows the traceback behind an error.",
+    epilog="OpenAI's own video service ended in September 2026; `sorawatch servers` lists what can be used instead. "
+    "--debug, anywhere, shows the traceback behind an error.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -489,7 +490,9 @@ def _server_schema() -> None:
 @servers.command("check")
 def _check_server(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A dialect of your own, or a name that is listed.")],
-    url: Annotated[str | None, typer.Option("--url", help="The server; else that of the dialect.")] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="The server; else that of the dialect.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="MODEL", help="Else the first of the dialect.")
     ] = None,

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from sorawatch.core.dialect import Dialect
 
 
+_ENDED = (
+    "OpenAI's own video service ended in September 2026. This configuration is for a reseller of its contract; "
+    "`sorawatch servers` lists the other kinds of servers, also for your own GPU."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What a person has chosen: the server, and its model and price if they said them."""
@@ -89,7 +95,7 @@ def text(choice: Choice) -> str:
 def remarks(choice: Choice) -> tuple[str, ...]:
     """What a person should know or do before the first order."""
     dialect = choice.dialect
-    told = [*dialect.notes] if dialect.name != dialect_file.DEFAULT else []
+    told = [_ENDED] if dialect.name == dialect_file.DEFAULT else [*dialect.notes]
     if choice.name == "YOUR-MODEL":
         told.append("Replace YOUR-MODEL in the configuration by the name that your server gives the model.")
     if not choice.has_price and dialect.needs is Needs.KEY:

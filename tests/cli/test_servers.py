@@ -73,6 +73,7 @@ def test_init_writes_a_configuration_that_loads(tmp_path: Path, name: str) -> No
         (tmp_path / "v/workflow.json").write_text(json.dumps(slotted_graph()))
     loaded = config.load(tmp_path / "v/config.yaml", {})
     assert loaded.api.dialect.name == name
+    assert ("OpenAI's own video service ended" in told) is (name == "openai")
     assert ("SORAWATCH_API_KEY" in told) is (loaded.api.dialect.key is not None)
     if name in {"litellm", "new-api"}:
         assert "Replace YOUR-MODEL" in told
