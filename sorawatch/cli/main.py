@@ -490,9 +490,7 @@ def _server_schema() -> None:
 @servers.command("check")
 def _check_server(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A dialect of your own, or a name that is listed.")],
-    url: Annotated[
-        str | None, typer.Option("--url", metavar="URL", help="The server; else that of the dialect.")
-    ] = None,
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Else that of the dialect.")] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="MODEL", help="Else the first of the dialect.")
     ] = None,
