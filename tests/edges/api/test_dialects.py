@@ -350,3 +350,39 @@ def test_an_id_is_kept_although_an_error_stands_beside_it(tmp_path: Path) -> Non
         api = client(server, dialect=dialect_file.shipped("lightx2v"))
         assert api.submit(TERMS, PICTURE).id == TAG
         api.close()
+
+
+CONFIRMING = """
+name: dashscope
+about: the list shows no prompt, the finished job does
+server: {url: "http://127.0.0.1:1"}
+create: {url: /jobs, json: {prompt: <prompt>, image: <image.data_uri>}, id: /output/task_id}
+poll: {url: /tasks/<id>, done: {/output/task_status: SUCCEEDED}, failed: {/output/task_status: FAILED}}
+clip: {url: <answer/output/video_url>}
+resolve:
+  - url: /tasks
+    query: {page_size: <limit>}
+    items: /data
+    id: /task_id
+    match: {model: /model_name, created: /gmt_create}
+    confirm: /output/orig_prompt
+    pages: {number: page_no}
+"""
+
+
+def test_a_prompt_that_only_the_job_itself_shows_and_numbered_pages(speaking: Speaking) -> None:
+    script = (
+        reply(200, {"data": [{"task_id": "d1", "model_name": "wan", "gmt_create": 1795917600000}]}),
+        reply(200, {"data": []}),
+        reply(200, {"output": {"task_status": "SUCCEEDED", "orig_prompt": "waves"}}),
+        reply(200, {"output": {"task_status": "FAILED"}}),
+    )
+    with speaking(CONFIRMING, *script) as (server, api):
+        page = api.page(limit=20)
+        assert [(video.id, video.prompt, video.created_at) for video in page.videos] == [("d1", None, 1795917600)]
+        assert (page.next, api.page(after=page.next, limit=20).next) == ("2", None)
+        assert (api.prompt_of("d1"), api.prompt_of("d2")) == ("waves", None)
+    assert [request.target for request in server.requests[:2]] == [
+        "/v1/tasks?page_size=20",
+        "/v1/tasks?page_size=20&page_no=2",
+    ]
