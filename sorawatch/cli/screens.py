@@ -84,6 +84,7 @@ def job_details(job: Job, entries: Iterable[HistoryEntry], time: LocalTime, fold
             ("order", Text(order_text(job))),
             ("take", str(job.order.take) if job.order and job.order.take > 1 else ""),
             ("prompt", Text(terminal_text(job.order.prompt) if job.order else "")),
+            ("fields", Text(terminal_text(job.order.fields) if job.order else "")),
             ("note", Text(terminal_text(job.note))),
             ("price", Text("" if job.price is None else dollars(job.price))),
             ("charged", job.charged.value),
