@@ -42,5 +42,6 @@ def test_the_wheel_holds_all_that_is_needed_at_run_time(tmp_path: Path) -> None:
     )
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"sorawatch/config.example.yaml", "sorawatch/py.typed", "sorawatch/cli/samples/beach.jpg"} <= names
+    needed = {"sorawatch/config.example.yaml", "sorawatch/py.typed", "sorawatch/cli/samples/beach.jpg"}
+    assert needed | {"sorawatch/dialects/openai.yaml"} <= names
     assert not {name for name in names if name.startswith("tests")}

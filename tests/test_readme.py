@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,8 +12,6 @@ import sys
 from collections.abc import Callable, Iterator
 from configparser import RawConfigParser
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from typer.testing import CliRunner
 from sorawatch import config, simulator
 from sorawatch.app.state import StateLocation
 from sorawatch.cli import main, samples
+from sorawatch.config import dialect_file
 from sorawatch.core.job import State
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Aim, Fit, Focus, Order
@@ -34,8 +34,9 @@ from sorawatch.edges import yamlfile
 from sorawatch.edges.confined import ProcessLimits
 from sorawatch.edges.images.decoding import MAX_DECODED, MAX_PIXELS
 from sorawatch.errors import Blocked
-from sorawatch.simulator import Fault, ModelCard, SimulatorSettings
+from sorawatch.simulator import Fault, SimulatorSettings
 from tests.support.paths import ROOT
+from tests.support.slotted_graph import slotted_graph
 from tests.support.workspace import KEY, Workspace, wait_until
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,7 +49,7 @@ BLOCKS = {
         "Limits and money": 1,
         "Configuration": 1,
         "Several machines": 1,
-        "Another server": 5,
+        "Another server": 4,
     },
 }
 """How many blocks each section has; one more needs a test of its own here."""
@@ -181,7 +182,8 @@ def usage(*words: str) -> str:
     return shown.output
 
 
-KNOWN = {each.name for each in main.cli.registered_commands} | {each.name for each in main.cli.registered_groups}
+GROUPS = {each.name for each in main.cli.registered_groups}
+KNOWN = {each.name for each in main.cli.registered_commands} | GROUPS
 COMMANDS = [command for row in table("Commands") for command in quoted(row[0])]
 
 
@@ -189,7 +191,7 @@ class TestCommands:
     @pytest.mark.parametrize("command", COMMANDS)
     def test_it_is_one_with_that_usage(self, command: str) -> None:
         _, name, *words = command.split()
-        told = usage(name)
+        told = usage(name, words[0]) if name in GROUPS and words else usage(name)
         for word in re.findall(r"--?[a-z]+(?:-[a-z]+)*|[A-Z_]+", " ".join(words)):
             assert re.search(rf"(?<![\w-]){word}(?!\w)", told), word
 
@@ -205,33 +207,6 @@ class TestCommands:
         assert "sk-simulated" in quoted(SECTIONS["Another server"])
         assert "8787" in usage("simulate")
         assert "sk-simulated" in usage("simulate")
-
-
-WAN = "Wan-AI/Wan2.2-I2V-A14B-Diffusers"
-FASTWAN = "FastVideo/FastWan2.2-TI2V-5B-FullAttn-Diffusers"
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What a submit brings beside the prompt and the picture."""
-
-    fields: dict[str, str]
-    authorization: str | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-SENT = [
-    Sent(
-        {"model": "sora-2", "size": "1280x720", "seconds": "8"},
-        f"Bearer {KEY}",
-        {"x-team": "film", "x-team-token": "sesame"},
-    ),
-    Sent({"model": "sora-2", "size": "1280x720", "seconds": "8"}, f"Bearer {KEY}"),
-    Sent({"model": FASTWAN, "size": "1280x704", "seconds": "5", "num_frames": "121"}),
-    Sent({"model": WAN, "size": "832x480", "seconds": "5", "fps": "16"}),
-    Sent({"model": WAN, "size": "832x480", "seconds": "5", "fps": "16", "num_inference_steps": "40"}),
-]
-"""In the order of the blocks of the section "Another server"."""
 
 
 class TestFiles:
@@ -298,29 +273,28 @@ class TestFiles:
 
     @pytest.mark.parametrize("number", range(BLOCKS["yaml"]["Another server"]))
     def test_another_server(self, tmp_path: Path, number: int) -> None:
-        """Each block as it stands but for the address; the server then gets these fields and headers, and no others."""
-        text, sent = blocks("yaml", "Another server")[number], SENT[number]
-        model, size, seconds = (sent.fields[name] for name in ("model", "size", "seconds"))
-        card = ModelCard(model, "standard", {size: Decimal("0.01")}, (seconds,))
-        extra = frozenset(sent.fields) - {"model", "prompt", "size", "seconds", "input_reference"}
-        key = None if sent.authorization is None else KEY
-        settings = SimulatorSettings(
-            key=key, generation_seconds=0.1, frames_per_second=1, models=(card,), extra_fields=extra
-        )
+        """Each block as it stands but for the address."""
+        said = yaml.safe_load(blocks("yaml", "Another server")[number])
+        api = said["api"].get("dialect", "openai")
+        (tmp_path / "workflow.json").write_text(json.dumps(slotted_graph()))
+        settings = SimulatorSettings(api=api, generation_seconds=0.1, frames_per_second=1)
         with simulator.running(settings) as server:
             workspace = Workspace(tmp_path, server)
             workspace.settings["api"].pop("key_file")
-            for section, values in yaml.safe_load(text).items():
+            for section, values in said.items():
                 workspace.set(section, **{**values, **({"base_url": server.url} if section == "api" else {})})
             workspace.drop("beach.jpg", "waves")
-            assert workspace.run_once(TEAM_TOKEN="sesame", **({"SORAWATCH_API_KEY": KEY} if key else {}))
-            (submit,) = server.submits()
-        assert submit.fields == {"prompt": "waves", "input_reference": "image/jpeg", **sent.fields}
-        assert submit.headers.get("authorization") == sent.authorization
-        assert {name: submit.headers.get(name) for name in sent.headers} == sent.headers
+            assert workspace.run_once(TEAM_TOKEN="sesame", SORAWATCH_API_KEY=KEY)
+            assert server.ledger().creates == 1
+            if "headers" in said["api"]:
+                (submit,) = server.submits()
+                assert (submit.headers["x-team"], submit.headers["x-team-token"]) == ("film", "sesame")
+                assert submit.headers["authorization"] == f"Bearer {KEY}"
         assert "sesame" not in (tmp_path / "state.db").read_bytes().decode("latin-1")
-        width, height = map(int, size.split("x"))
-        assert clip(workspace.outbox / "beach.mp4") == (width, height, int(seconds))
+        assert {*workspace.files("outbox")} == {"beach.mp4"}
+
+    def test_the_dialects_are_those_that_are_shipped(self) -> None:
+        assert {name for row in table("Another server") for name in quoted(row[0])} == {*dialect_file.names()}
 
 
 def paused(workspace: Workspace) -> str:

@@ -133,9 +133,10 @@ def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, 
         return secret
 
     def make() -> VideoApi:
-        from sorawatch.edges.api import Dialect, TransferLimits, VideoApi  # noqa: PLC0415 -- see `ApiConnection`
+        from sorawatch.edges.api import TransferLimits, VideoApi  # noqa: PLC0415 -- see `ApiConnection`
 
         return VideoApi(
+            api.contract,
             api.base_url,
             read,
             timeout_seconds=api.timeout_seconds,
@@ -144,7 +145,6 @@ def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, 
             headers=headers,
             secrets=secrets,
             limits=TransferLimits(max_clip_bytes=api.max_clip_mb << 20),
-            dialect=Dialect(api.image_field, api.extra_fields, api.send_size, api.auth),
         )
 
     return ApiConnection(make)

@@ -273,6 +273,11 @@ def _plain_http(config: Config) -> Finding:
 
 def _server(config: Config, api: VideoApi) -> Iterator[Finding]:
     where = f"api.base_url, {config.api.base_url}"
+    for note in api.dialect.notes:
+        yield Finding(f"api.dialect, {api.dialect.name}", note)
+    if api.dialect.list is None:
+        yield from _unlisted_server(config, api, where)
+        return
     try:
         try:
             api.page(limit=1)
@@ -294,6 +299,31 @@ def _server(config: Config, api: VideoApi) -> Iterator[Finding]:
         yield from _models(config, api.models())
     except SorawatchError:
         yield Finding(f"{where}: does not tell which models it offers")
+    finally:
+        api.close()
+
+
+def _unlisted_server(config: Config, api: VideoApi, where: str) -> Iterator[Finding]:
+    """A server whose dialect has no list of videos: its free request, if it has one, shows whether the key is right."""
+    dialect = api.dialect
+    try:
+        if dialect.check is None:
+            what = f"{where}: was not asked, because {dialect.name} has no request that costs nothing"
+            yield Finding(what, "The first order shows whether the key and the model are right.")
+            return
+        offered = api.models()
+        proved = dialect.key is not None and dialect.check.proves_key
+        yield Finding(f"{where}: answers{' and accepts the key' if proved else ''}")
+        if dialect.key is not None and not proved:
+            yield Finding(f"{where}: no request that costs nothing proves the key", "The first order shows it.")
+        yield from _models(config, offered)
+        if not offered:
+            yield Finding(f"{where}: does not tell which models it offers")
+    except Blocked as error:
+        yield Finding(f"{where}: {error}", error.hint, grave=True)
+    except SorawatchError as error:
+        hint = "Check the address, the network and the proxy settings of the environment."
+        yield Finding(f"{where}: {error}", hint, grave=True)
     finally:
         api.close()
 

@@ -122,9 +122,9 @@ def simulate(
         UsageError: if it cannot listen on the address, or its extra packages are missing.
     """
 
-    def announce(root: str) -> None:
-        key = f"key {settings.key}" if settings.key else "any key"
-        console.print(f"A simulated video API at {root}/v1, {key}. Ctrl-C ends it.", markup=False)
+    def announce(root: str, url: str, key: str | None) -> None:
+        asked = f"key {key}" if key else "any key"
+        console.print(f"A simulated video API ({settings.api}) at {url}, {asked}. Ctrl-C ends it.", markup=False)
         console.print(f"The requests that it received: {root}/ledger", markup=False)
 
     try:

@@ -52,7 +52,8 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    epilog="--debug, anywhere, shows the traceback behind an error.",
+    epilog="OpenAI's own video service ended in September 2026; `sorawatch servers` lists what can be used instead. "
+    "--debug, anywhere, shows the traceback behind an error.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -105,15 +106,40 @@ def _demo(
 
 
 @cli.command("init")
-def _init(folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder to write to.")] = Path()) -> None:
+def _init(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder to write to.")] = Path(),
+    server: Annotated[
+        str | None, typer.Option("--server", metavar="NAME", help="One that `sorawatch servers` lists.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="MODEL", help="The model's name there.")] = None,
+    usd_per_second: Annotated[
+        float | None, typer.Option("--usd-per-second", metavar="USD", help="What a second of it costs.", min=0.0)
+    ] = None,
+) -> None:
     """Write a commented configuration and make the folders."""
     from sorawatch import config
     from sorawatch.cli import screens
+    from sorawatch.config import dialect_file, starters
 
-    path = config.create_starter(folder)
+    asks = sys.stdin.isatty() and out.is_terminal
+    if server is None and asks:
+        names = ", ".join(dialect_file.names())
+        server = typer.prompt(f"Which server ({names})?", default=dialect_file.DEFAULT)
+    choice = starters.Choice(dialect_file.shipped(server or dialect_file.DEFAULT), model, usd_per_second)
+    if asks and choice.asks_model:
+        choice = choice.named(typer.prompt("The name of the model at that server?"))
+    if asks and choice.asks_price:
+        given = typer.prompt(
+            "What does a second of it cost in dollars? Empty: not known", default="", show_default=False
+        )
+        choice = choice.priced(given)
+    path = config.create_starter(folder, starters.text(choice))
     out.print(f"Wrote {escape(str(path))} and made inbox, outbox, errors and processed beside it. Next:")
-    for line in screens.first_steps(path, "" if folder == Path() else f" -c {shlex.quote(str(path))}"):
+    option = "" if folder == Path() else f" -c {shlex.quote(str(path))}"
+    for line in screens.first_steps(path, option, key=choice.dialect.key is not None):
         out.print(f"  {line}", markup=False, soft_wrap=True)
+    for line in starters.remarks(choice):
+        out.print(f"[yellow]![/] {escape(line)}", soft_wrap=True)
 
 
 @cli.command("check")
@@ -406,18 +432,83 @@ def _preview(
 
 @cli.command("simulate")
 def _simulate(
+    api: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Whose API: openai, litellm, new-api, vllm-omni, sglang, fastvideo, lightx2v or comfyui.",
+        ),
+    ] = "openai",
     port: Annotated[int, typer.Option(metavar="N", help="Where to listen.", min=0, max=65535)] = 8787,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    key: Annotated[str, typer.Option(help="The only API key that is accepted; empty for any.")] = "sk-simulated",
+    key: Annotated[
+        str, typer.Option(help="The only API key that is accepted; empty for any. Servers on a GPU ask for none.")
+    ] = "sk-simulated",
     generation_seconds: Annotated[float, typer.Option(help="How long a video takes to be made.", min=0.0)] = 6.0,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Allow requests from other machines.")] = False,
 ) -> None:
-    """Serve the video API with simulated clips, for trying configurations or other clients."""
+    """Serve a video API with simulated clips, for trying configurations or other clients."""
     from sorawatch.cli import demo
-    from sorawatch.simulator import SimulatorSettings
+    from sorawatch.simulator import APIS, SimulatorSettings
 
-    settings = SimulatorSettings(key=key or None, generation_seconds=generation_seconds)
+    if api not in APIS:
+        raise UsageError(f"--api {api}: there is no such API. Choose one of {', '.join(APIS)}.")
+    settings = SimulatorSettings(api=api, key=key or None, generation_seconds=generation_seconds)
     demo.simulate(host, port, settings, allow_remote=allow_remote, console=out)
+
+
+servers = typer.Typer(help="List the kinds of servers that can be used, and what is known of each.")
+cli.add_typer(servers, name="servers")
+
+
+@servers.callback(invoke_without_command=True)
+def _servers(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        from sorawatch.cli import servers
+
+        out.print(servers.listing())
+        out.print("`sorawatch init --server NAME` writes a configuration for one; `servers show NAME` prints its file.")
+
+
+@servers.command("show")
+def _show_server(name: Annotated[str, typer.Argument(metavar="NAME", help="One that is listed.")]) -> None:
+    """Print the file of a dialect, to read or to copy."""
+    from sorawatch.config import dialect_file
+
+    typer.echo(dialect_file.source(name), nl=False)
+
+
+@servers.command("schema")
+def _server_schema() -> None:
+    """Print the JSON Schema of dialect files, for editors."""
+    from sorawatch.config.dialect_keys import schema
+
+    typer.echo(json.dumps(schema(), indent=2))
+
+
+@servers.command("check")
+def _check_server(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A dialect of your own, or a name that is listed.")],
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Else that of the dialect.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="Else the first of the dialect.")
+    ] = None,
+    graph: Annotated[Path | None, typer.Option("--graph", metavar="FILE", help="The workflow, for comfyui.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing; only print the request.")] = False,
+) -> None:
+    """Print the request that a dialect would send, and ask the server what costs nothing, with $SORAWATCH_API_KEY."""
+    from sorawatch.cli import servers
+
+    dialect = servers.opened(file, Path(), graph)
+    address = (url or dialect.base_url).rstrip("/")
+    shown = servers.request(dialect, address, model or next(iter(dialect.catalogue), "MODEL"))
+    for line in (shown.line, *shown.headers, "", shown.body, ""):
+        typer.echo(line)
+    findings = [] if offline else [*servers.free_requests(dialect, address, os.environ)]
+    for finding in findings:
+        _print_finding(finding)
+    if any(finding.grave for finding in findings):
+        raise typer.Exit(FAILED)
 
 
 services = typer.Typer(help="Run this configuration as a service of systemd.", no_args_is_help=True)

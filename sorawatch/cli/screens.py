@@ -84,6 +84,7 @@ def job_details(job: Job, entries: Iterable[HistoryEntry], time: LocalTime, fold
             ("order", Text(order_text(job))),
             ("take", str(job.order.take) if job.order and job.order.take > 1 else ""),
             ("prompt", Text(terminal_text(job.order.prompt) if job.order else "")),
+            ("fields", Text(terminal_text(job.order.fields) if job.order else "")),
             ("note", Text(terminal_text(job.note))),
             ("price", Text("" if job.price is None else dollars(job.price))),
             ("charged", job.charged.value),
@@ -158,11 +159,17 @@ def activation() -> str | None:
     return f". {shlex.quote(sys.prefix)}/bin/activate"
 
 
-def first_steps(config_path: Path, option: str) -> list[str]:
-    """The commands to run after ``init`` has written ``config_path``. ``option`` is their ``-c`` option for it."""
-    key = f"export SORAWATCH_API_KEY=…        # or api.key_file in {config_path}"
+def first_steps(config_path: Path, option: str, *, key: bool = True) -> list[str]:
+    """The commands to run after ``init`` has written ``config_path``.
+
+    Args:
+        option: their ``-c`` option for it.
+        key: whether the server needs one.
+    """
+    export = f"export SORAWATCH_API_KEY=…        # or api.key_file in {config_path}"
     activate = activation()
-    return [*([activate] if activate else []), key, f"sorawatch check{option}", f"sorawatch run{option}"]
+    needed = [*([activate] if activate else []), *([export] if key else [])]
+    return [*needed, f"sorawatch check{option}", f"sorawatch run{option}"]
 
 
 def ended(jobs: Iterable[Job], price: str) -> RenderableType:

@@ -1,17 +1,21 @@
-"""The models that can be ordered: the built-in ones, and the section ``models`` of the configuration."""
+"""The models that can be ordered: those of the dialect, and the section ``models`` of the configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sorawatch.core.order import Model, Size
-from sorawatch.core.sidecar import seconds, size
-from sorawatch.core.value_checks import Check, CheckError, Section, describe, micros
+from sorawatch.config.sections import VIDEO
+from sorawatch.core.dialect import Needs
+from sorawatch.core.order import Aim, Model, Size
+from sorawatch.core.sidecar import fields, seconds, size
+from sorawatch.core.value_checks import Check, CheckError, Section, describe, integer, micros, nullable
 from sorawatch.core.yaml_tree import Node
 
 if TYPE_CHECKING:
+    from sorawatch.core.dialect import Dialect
     from sorawatch.core.limits import Limits
 
 T = TypeVar("T")
@@ -21,39 +25,36 @@ Price = tuple[int | None, tuple[tuple[Size, int], ...]]
 _NO_PRICE: Price = (None, ())
 _UNLISTED_SIZE = Size(1, 1)
 """A size for which no model lists a price."""
-_720P = (Size(720, 1280), Size(1280, 720))
-_1024P = (Size(1024, 1792), Size(1792, 1024))
-_1080P = (Size(1080, 1920), Size(1920, 1080))
-
-BUILT_IN: Mapping[str, Model] = MappingProxyType(
-    {
-        "sora-2": Model("sora-2", _720P, (4, 8, 12), 100_000),
-        "sora-2-pro": Model(
-            "sora-2-pro",
-            _720P + _1024P + _1080P,
-            (4, 8, 12),
-            micros_per_second_by_size=(
-                *((size, 300_000) for size in _720P),
-                *((size, 500_000) for size in _1024P),
-                *((size, 700_000) for size in _1080P),
-            ),
-        ),
-    }
-)
-"""Sizes and seconds are from the API reference, which has no prices. The prices of the 720p and 1024p tiers are from
-https://help.apiyi.com/sora-2-api-official-release-en.html, which is older than the 1080p tier."""
 
 
-def read_models(section: Section) -> Mapping[str, Model]:
-    """The catalogue. An entry for a built-in model changes only the keys that it has; other entries are complete."""
-    entries = {name: _model(section.section(name), name) for name in section}
-    return MappingProxyType({**BUILT_IN, **entries})
+def read_models(section: Section, dialect: Dialect) -> Mapping[str, Model]:
+    """The catalogue. An entry for a model that the dialect knows changes only the keys that it has."""
+    entries = {}
+    for name in section:
+        keys, described = section.section(name), dialect.described(name)
+        base = Model(name, None, None) if described is None else replace(described.model, name=name)
+        entries[name] = read_model(keys, base)
+        keys.close()
+    return MappingProxyType({**dialect.catalogue, **entries})
 
 
-def check_prices(catalogue: Mapping[str, Model], limits: Limits, section: Section) -> None:
-    """Report every model with an unknown price, if there is a limit in dollars that needs it."""
+def default_terms(model: Model, needs: Needs) -> dict[str, Any]:
+    """The size and the seconds of an order for which nobody says them: on a GPU of one's own a small clip."""
+    is_own = needs is Needs.GPU
+    offers_720p = model.sizes is None or VIDEO.size in model.sizes
+    usual = 5 if is_own else VIDEO.seconds
+    assert usual is not None
+    seconds = usual if model.seconds is None else min(model.seconds, key=lambda each: (abs(each - usual), each))
+    return {"size": VIDEO.size if offers_720p and not is_own else Aim.AUTO, "seconds": seconds}
+
+
+def check_prices(catalogue: Mapping[str, Model], names: Collection[str], limits: Limits, section: Section) -> None:
+    """Report each model of ``names`` with an unknown price, if there is a limit in dollars that needs it.
+
+    Orders for other models without a price are refused one by one.
+    """
     named = " and ".join(limits.counting_money)
-    for model in catalogue.values():
+    for model in (catalogue[name] for name in catalogue if name in names):
         if named and (unpriced := _unpriced(model)):
             what = f"has no price for {unpriced}, which {named} has to count"
             add = 'Add "usd_per_second: 0.10" or "usd_per_video: 0.80" below it, with its own price (0 if it is free),'
@@ -70,20 +71,29 @@ def _unpriced(model: Model) -> str | None:
     return f"sizes not listed in {listing}" if listing else "any size"
 
 
-def _model(section: Section, name: str) -> Model:
-    base = BUILT_IN.get(name, Model(name, None, None))
+def read_model(section: Section, base: Model, sizes_check: Check[tuple[Size, ...] | None] | None = None) -> Model:
+    """The keys of one model; what they do not say is as in ``base``."""
     second_price = section.get("usd_per_second", _price, (base.micros_per_second, base.micros_per_second_by_size))
     video_price = section.get("usd_per_video", _price, _NO_PRICE)
     if video_price != _NO_PRICE and section.node("usd_per_second") is None:
         # A price for each clip replaces the built-in price; it is not added to it.
         second_price = _NO_PRICE
-    sizes = section.get("sizes", _any_or(size), base.sizes)
-    seconds_list = section.get("seconds", _seconds, base.seconds)
-    section.close()
-    return Model(name, sizes, seconds_list, *second_price, *video_price)
+    return replace(
+        base,
+        sizes=section.get("sizes", sizes_check or any_or(size), base.sizes),
+        seconds=section.get("seconds", _seconds, base.seconds),
+        micros_per_second=second_price[0],
+        micros_per_second_by_size=second_price[1],
+        micros_per_video=video_price[0],
+        micros_per_video_by_size=video_price[1],
+        fps=section.get("fps", nullable(integer(1, 240)), base.fps),
+        fields=section.get("fields", fields, base.fields),
+    )
 
 
-def _any_or(check: Check[T], more: str = "") -> Check[tuple[T, ...] | None]:
+def any_or(check: Check[T], more: str = "") -> Check[tuple[T, ...] | None]:
+    """``any``, which becomes None, or a list. ``more`` names what else is allowed."""
+
     def checked(node: Node) -> tuple[T, ...] | None:
         if node.text == "any":
             return None
@@ -101,7 +111,7 @@ def _seconds(node: Node) -> tuple[int, ...] | None:
         low, high = (seconds(Node(each.strip(), each.strip())) for each in (first, last))
         if low <= high:
             return tuple(range(low, high + 1))
-    return _any_or(seconds, " a range such as 1-10,")(node)
+    return any_or(seconds, " a range such as 1-10,")(node)
 
 
 def _price(node: Node) -> Price:

@@ -50,7 +50,7 @@ _SECTIONS = frozenset(
 )
 """Fields whose parts are keys of their own."""
 
-_NEEDS_RESTART = ("folders", "state", "work", "api.base_url", "watch.mode", "decoders")
+_NEEDS_RESTART = ("folders", "state", "work", "api.base_url", "api.dialect", "api.graph", "watch.mode", "decoders")
 """Keys that cannot change while the daemon runs: it has opened, locked or sent orders to what they name."""
 
 
@@ -68,7 +68,7 @@ def merged(old: Config, new: Config) -> Config:
         folders=old.folders,
         state=old.state,
         work=old.work,
-        api=replace(new.api, base_url=old.api.base_url),
+        api=replace(new.api, base_url=old.api.base_url, dialect=old.api.dialect, graph=old.api.graph),
         watch=replace(new.watch, mode=old.watch.mode),
         decoders=old.decoders,
     )

@@ -1,4 +1,4 @@
-"""The keys of ``api`` that say how the server differs from the reference contract: form fields, auth and headers."""
+"""The keys of ``api`` that say how the server differs from its dialect: form fields, auth, headers and query."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sorawatch.config.rules import KEY_HINT
+from sorawatch.core.dialect import BEARER, NO_KEY
 from sorawatch.core.value_checks import CheckError, describe, text
 from sorawatch.errors import ConfigError, Problem
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from sorawatch.config.sections import Api, Config
     from sorawatch.core.value_checks import Section
     from sorawatch.core.yaml_tree import Node
-
-BEARER, NO_KEY = "bearer", "none"
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 """The name of an HTTP header: ``token`` in RFC 9110 §5.6.2."""
@@ -60,6 +59,15 @@ def extra_fields(node: Node) -> tuple[tuple[str, str], ...]:
     return found
 
 
+def query(node: Node) -> tuple[tuple[str, str], ...]:
+    """Names and values that are added to the address of every request to the server."""
+    found = _text_pairs(node, "{api-version: preview}")
+    for name, _ in found:
+        if _SECRET.search(name):
+            raise CheckError(f'has "{name}", which is probably a secret', f"Addresses are logged. {KEY_HINT}")
+    return found
+
+
 def headers(node: Node) -> tuple[tuple[str, str], ...]:
     """Names of headers with their values, or with ``$NAME`` for the value of an environment variable.
 
@@ -82,7 +90,7 @@ def headers(node: Node) -> tuple[tuple[str, str], ...]:
 
 def check_fields(section: Section, api: Api) -> None:
     """Report keys that contradict each other."""
-    if api.image_field in dict(api.extra_fields):
+    if api.image_field and api.image_field in dict(api.extra_fields):
         section.report(
             "extra_fields", f'has "{api.image_field}", which is the picture', "Give one of them another name."
         )

@@ -59,8 +59,8 @@ def example() -> str:
     return (Path(__file__).parents[2] / EXAMPLE).read_text(encoding="utf-8")
 
 
-def create_starter(folder: Path) -> Path:
-    """Write the starter into ``folder`` and make the four folders beside it. Returns the path of the file.
+def create_starter(folder: Path, text: str) -> Path:
+    """Write ``text`` as a configuration into ``folder`` and make the four folders beside it. Returns its path.
 
     Raises:
         UsageError: if there is a configuration already, or nothing can be written there.
@@ -69,7 +69,7 @@ def create_starter(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(path, "x", encoding="utf-8") as file:
-            file.write(starter())
+            file.write(text)
         for name in ("inbox", "outbox", "errors", "processed"):
             (folder / name).mkdir(exist_ok=True)
     except FileExistsError as error:

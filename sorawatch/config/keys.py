@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sorawatch.config.dialect import NO_KEY
+from sorawatch.core.dialect import NO_KEY
 from sorawatch.core.yaml_tree import Invalid
 from sorawatch.edges import yamlfile
 from sorawatch.errors import Blocked, ConfigError, Deferred, Problem

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sorawatch.config import dialect, rules
-from sorawatch.config.catalogue import check_prices, read_models
+from sorawatch.config import dialect, dialect_file, rules
+from sorawatch.config.catalogue import check_prices, default_terms, read_models
 from sorawatch.config.sections import (
     KEEP_DAYS,
     LIMITS,
@@ -31,6 +31,7 @@ from sorawatch.config.sections import (
     WatchOptions,
 )
 from sorawatch.core.decoder_limits import LEAST_MEMORY
+from sorawatch.core.dialect import NO_KEY
 from sorawatch.core.job import Billing
 from sorawatch.core.limits import read_limits
 from sorawatch.core.reference_format import Format, ReferenceOptions
@@ -38,6 +39,7 @@ from sorawatch.core.retry_policy import LATE_TIMEOUTS, WITNESS_TIMEOUTS, Policy
 from sorawatch.core.sidecar import OrderSettings, catalogue_problems, prompt, read_video_keys
 from sorawatch.core.value_checks import (
     MAX_DURATION,
+    CheckError,
     Findings,
     Section,
     boolean,
@@ -54,15 +56,16 @@ from sorawatch.edges import yamlfile
 from sorawatch.errors import Blocked, ConfigError, Deferred, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from sorawatch.core.dialect import Dialect
     from sorawatch.core.order import Model
 
 PREFIX = "SORAWATCH_"
 NOT_OVERRIDES = frozenset({"SORAWATCH_CONFIG", "SORAWATCH_API_KEY"})
 VIDEO_KEYS = ("model", "size", "seconds", "fit", "focus")
 """The keys of ``video`` that have a default."""
-IN_YAML = frozenset({"models", "video.focus", "watch.ignore", "api.extra_fields", "api.headers"})
+IN_YAML = frozenset({"models", "video.focus", "watch.ignore", "api.extra_fields", "api.headers", "api.query"})
 """The keys whose environment variables contain YAML, since they are lists or mappings; all others are plain values."""
 
 
@@ -132,13 +135,13 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
     work = _work(root, folders, path.parent, state)
     timezone = root.get("timezone", nullable(rules.timezone), None)
     api, resubmit = _api(root.section("api"), path.parent)
-    catalogue, models = _catalogue(root)
-    video = _video(root.section("video"), path.name, catalogue, findings)
+    catalogue, models = _catalogue(root, api.dialect)
+    video = _video(root.section("video"), path.name, catalogue, [*models], api.dialect, findings)
     reference = _reference(root.section("reference"))
     decoders = _decoders(root.section("decoders"))
     watch, damaged_grace_seconds = _watch(root.section("watch"))
     policy = _policy(root.section("polling"), root.section("retries"), api)
-    limits = read_limits(root.section("limits"), LIMITS)
+    limits = read_limits(root.section("limits"), replace(LIMITS, in_flight=api.dialect.in_flight or LIMITS.in_flight))
     billing = _billing(root.section("billing"))
     config = Config(
         path=path,
@@ -158,17 +161,17 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
         keep_days=root.get("keep_days", integer(1, 36_500), KEEP_DAYS),
         timezone=timezone,
     )
-    check_prices(catalogue, config.limits, models)
+    check_prices(catalogue, {*models, video.model or ""}, config.limits, models)
     findings.found += models.findings.found
     root.close()
     return config
 
 
-def _catalogue(root: Section) -> tuple[Mapping[str, Model], Section]:
+def _catalogue(root: Section, server: Dialect) -> tuple[Mapping[str, Model], Section]:
     node = root.get("models", lambda node: node, Node(None, source=root.source))
     # Separate findings, because the environment can only set all models together, not single keys of them.
     section = Section(node, Findings(), "models")
-    return read_models(section), section
+    return read_models(section, server), section
 
 
 def _folders(section: Section, base: Path) -> Folders:
@@ -215,8 +218,16 @@ def _work(root: Section, folders: Folders, base: Path, state: str) -> Path | Non
 
 def _api(section: Section, base: Path) -> tuple[Api, bool]:
     """The server, and whether an order whose answer was lost is submitted again where nothing can be found out."""
-    default = Api()
+    server = section.get("dialect", dialect_file.named(base), dialect_file.shipped(dialect_file.DEFAULT))
+    graph = section.get("graph", nullable(rules.path(base)), None)
+    if dialect_file.needs_graph(server):
+        server = _with_graph(section, server, graph)
+    elif graph is not None:
+        section.report("graph", f"is not used by {server.name}", "Leave it out.")
+    default = Api(server, server.base_url, image_field=server.image_field, auth=server.auth)
     api = Api(
+        dialect=server,
+        graph=graph,
         base_url=section.get("base_url", rules.base_url, default.base_url),
         key_file=section.get("key_file", nullable(rules.key_file(base)), default.key_file),
         timeout_seconds=section.get("timeout_seconds", positive(MAX_DURATION), default.timeout_seconds),
@@ -226,22 +237,50 @@ def _api(section: Section, base: Path) -> tuple[Api, bool]:
         extra_fields=section.get("extra_fields", dialect.extra_fields, default.extra_fields),
         send_size=section.get("send_size", boolean, default.send_size),
         headers=section.get("headers", dialect.headers, default.headers),
+        query=section.get("query", dialect.query, default.query),
         auth=section.get("auth", dialect.auth, default.auth),
     )
     unresolved = section.get("unresolved_submit", choice(UnresolvedSubmit), UnresolvedSubmit.HOLD)
     section.close()
     dialect.check_fields(section, api)
-    secret = api.auth != dialect.NO_KEY or any(value.startswith("$") for _, value in api.headers)
+    secret = api.auth != NO_KEY or any(value.startswith("$") for _, value in api.headers)
     if rules.is_exposed(api.base_url) and not api.allow_http and secret:
         what = f'is "{api.base_url}", so the key would be sent unencrypted'
         section.report("base_url", what, 'Write https://, or add "allow_http: true" in a network you trust.')
     return api, unresolved is UnresolvedSubmit.RESUBMIT
 
 
-def _video(section: Section, name: str, catalogue: Mapping[str, Model], findings: Findings) -> OrderSettings:
+def _with_graph(section: Section, server: Dialect, graph: Path | None) -> Dialect:
+    if graph is None:
+        hint = "Export your workflow for the API, write the placeholders into it, and name that file here."
+        section.report("graph", f"is missing, and {server.name} makes clips by a workflow of your own", hint)
+        return server
+    try:
+        return dialect_file.read_graph(server, graph)
+    except CheckError as error:
+        section.report("graph", error.what, error.hint)
+        return server
+
+
+def _video(
+    section: Section,
+    name: str,
+    catalogue: Mapping[str, Model],
+    described: Sequence[str],
+    server: Dialect,
+    findings: Findings,
+) -> OrderSettings:
+    """The section ``video``. ``described`` are the models of the section ``models``."""
     given = read_video_keys(section, nullable(prompt))
     section.close()
-    defaults = {key: getattr(VIDEO, key) for key in VIDEO_KEYS if section.node(key) is None}
+    model = next(iter([*server.catalogue, *described]), None)
+    if section.node("model") is None and model is None:
+        hint = 'Describe its models under "models:"; the first is then the default.'
+        section.report("model", f"is missing, and {server.name} has no models that every server of its kind has", hint)
+    chosen = catalogue.get(given.model or model or "")
+    knows = chosen is not None and (section.node("model") is None or chosen.name in server.catalogue)
+    whole = replace(VIDEO, model=model, **default_terms(chosen, server.needs) if chosen and knows else {})
+    defaults = {key: getattr(whole, key) for key in VIDEO_KEYS if section.node(key) is None}
     keys = ["prompt", *VIDEO_KEYS] if given.prompt else VIDEO_KEYS
     places = MappingProxyType({key: section.where(key) for key in keys})
     video = replace(given, **defaults, name=name, places=places)
@@ -291,12 +330,13 @@ def _watch(section: Section) -> tuple[WatchOptions, float]:
 
 def _policy(polling: Section, retries: Section, api: Api) -> Policy:
     default, policy = Waits(), Policy(Waits())
+    slowest = max(default.poll_min, api.dialect.poll_seconds or 0)
     stall_minutes = polling.get("stall_minutes", positive(MAX_DURATION // 60), default.stall / 60)
     abandon_hours = polling.get("abandon_hours", positive(MAX_DURATION // 3600), default.abandon / 3600)
     waits = Waits(
         first=retries.get("first_seconds", positive(MAX_DURATION), default.first),
         longest=retries.get("max_seconds", positive(MAX_DURATION), default.longest),
-        poll_min=polling.get("min_seconds", positive(MAX_DURATION), default.poll_min),
+        poll_min=polling.get("min_seconds", positive(MAX_DURATION), slowest),
         poll_max=polling.get("max_seconds", positive(MAX_DURATION), default.poll_max),
         stall=60 * stall_minutes,
         abandon=3600 * abandon_hours,

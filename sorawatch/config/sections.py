@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sorawatch.core.dialect import Dialect, customized
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import MICROS, Fit, Focus, Model, Size
 from sorawatch.core.pairing import ERROR_SUFFIX
@@ -89,23 +90,40 @@ class Folders:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The server, and how its form differs from that of the reference contract."""
+    """The server, and how it differs from its dialect."""
 
-    base_url: str = "https://api.apiyi.com/v1"
+    dialect: Dialect
+    base_url: str
     """Without a slash at its end."""
     key_file: Path | None = None
     timeout_seconds: float = 60
     max_clip_mb: int = 2048
     """The largest clip that is downloaded, in MiB."""
     allow_http: bool = False
-    image_field: str = "input_reference"
+    graph: Path | None = None
+    """The person's own workflow, for dialects whose orders contain one."""
+    query: tuple[tuple[str, str], ...] = ()
+    """Added to every request to the server."""
+    image_field: str = ""
     extra_fields: tuple[tuple[str, str], ...] = ()
     """Additional form fields, with their values."""
     send_size: bool = True
     headers: tuple[tuple[str, str], ...] = ()
     """Names and values. A value ``$NAME`` means that environment variable, whose value is a secret."""
-    auth: str = "bearer"
-    """``bearer``, ``none``, or the name of the header that contains only the key."""
+    auth: str = ""
+    """``bearer``, ``none``, or the name of the header that contains only the key; empty for the dialect's own."""
+
+    @property
+    def contract(self) -> Dialect:
+        """The dialect with what the other keys say on top of it."""
+        return customized(
+            self.dialect,
+            image_field=self.image_field,
+            extra_fields=self.extra_fields,
+            send_size=self.send_size,
+            auth=self.auth,
+            query=self.query,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sorawatch.core.signs import Sign
+
 LONGEST_QUOTE = 300
 """Characters: the longest text of a server that our messages repeat."""
 _LONGEST_CODE = 100
@@ -38,6 +40,8 @@ class HttpResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    reading: Reading | None = None
+    """What the dialect reads in it; None where the usual places count."""
 
     @cached_property
     def document(self) -> object:
@@ -50,10 +54,17 @@ class HttpResponse:
     @cached_property
     def error(self) -> ServerError | None:
         """The error that the body states, or None. In a 2xx a text without a code is not an error."""
+        if self.reading is not None:
+            return self.reading.error
         found = read_server_error(self.document)
         if found is None or not self.ok or (isinstance(self.document, dict) and self.document.get("error")):
             return found
         return found if found.code else None
+
+    @property
+    def sign(self) -> Sign | None:
+        """What the error is about, if the dialect recognises it."""
+        return None if self.reading is None else self.reading.sign
 
     @property
     def ok(self) -> bool:
@@ -134,6 +145,14 @@ class ServerError:
 
     def __str__(self) -> str:
         return quote(self.text or self.code or self.type or "no reason given")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The error of a response as its dialect reads it, and what it is about."""
+
+    error: ServerError | None
+    sign: Sign | None = None
 
 
 def _keys(document: dict[str, object]) -> str:

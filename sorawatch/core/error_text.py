@@ -108,7 +108,8 @@ def _charged(job: Job) -> str:
 
 
 def _ordered(order: Order) -> str:
-    return f"{order.model}, {order.size}, {order.seconds} seconds, fit {order.fit}\nprompt: {order.prompt}"
+    fields = f"\nfields: {order.fields}" if order.fields else ""
+    return f"{order.model}, {order.size}, {order.seconds} seconds, fit {order.fit}\nprompt: {order.prompt}{fields}"
 
 
 def _indented(text: str) -> str:

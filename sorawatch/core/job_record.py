@@ -31,6 +31,7 @@ def to_record(job: Job) -> dict[str, object]:
             "focus": str(order.focus),
             "priority": order.priority,
             "take": order.take,
+            "fields": order.fields,
         },
         "digest": job.digest,
         "reference_digest": job.reference_digest,
@@ -100,4 +101,5 @@ def _order(fields: dict[str, Any]) -> Order:
         fields["priority"],
         parse_focus(fields["focus"]),
         fields.get("take", 1),
+        fields.get("fields", ""),
     )

@@ -161,7 +161,8 @@ def order_key(digest: str, order: Order) -> str:
     focused = order.fit is Fit.CROP and order.focus is not Focus.CENTRE
     framing = f"{order.fit} {order.focus}" if focused else order.fit.value
     take = () if order.take == 1 else (f"take {order.take}",)
-    return _hash((digest, order.prompt, order.model, str(order.size), str(order.seconds), framing, *take))
+    fields = (f"fields {order.fields}",) if order.fields else ()
+    return _hash((digest, order.prompt, order.model, str(order.size), str(order.seconds), framing, *fields, *take))
 
 
 def likeness(order: Order) -> str:

@@ -117,6 +117,10 @@ class Model:
     """Price in micro-dollars for each clip of any length, in addition to the price of its seconds."""
     micros_per_video_by_size: tuple[tuple[Size, int], ...] = ()
     """The sizes with another price than ``micros_per_video``, and that price."""
+    fps: int | None = None
+    """Frames a second, for servers that are told a number of frames."""
+    fields: str = ""
+    """The server's own parameters for every order of the model, as JSON; empty for none."""
 
     def price(self, size: Size, seconds: int) -> int | None:
         """The price of one clip in micro-dollars, or None if the catalogue has none for this size."""
@@ -171,3 +175,5 @@ class Order:
     focus: Focus | Point = Focus.CENTRE
     take: int = 1
     """2, 3 … if a person asked for another clip of the same order."""
+    fields: str = ""
+    """The server's own parameters, as JSON with sorted keys; empty for none."""

@@ -63,6 +63,8 @@ class Searched:
     complete: bool
     witnessed: bool = False
     """It shows a video of ours that the server still has when asked by its id, so it is our account's list."""
+    tagged: bool = False
+    """The server was asked by the tag of the submit, and not for a list."""
     expectant: bool = False
     """Other orders may be accepted soon, and become such a video (a witness)."""
 

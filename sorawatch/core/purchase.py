@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -19,6 +20,11 @@ class Standing(StrEnum):
     """The clip was made."""
     RELEASED = "released"
     """Proved not to have been accepted, or failed and not billed."""
+
+
+def tag_of(token: str) -> str:
+    """The tag that a server keeps with an order: its token as a UUID in its usual form."""
+    return str(uuid.UUID(hex=token))
 
 
 @dataclass(frozen=True, slots=True)

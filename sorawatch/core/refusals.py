@@ -16,6 +16,7 @@ from sorawatch.core import error_words
 from sorawatch.core.error_bodies import quote
 from sorawatch.core.http_times import has_retry_after, retry_after
 from sorawatch.core.remote_ids import suspected_ids
+from sorawatch.core.signs import Sign
 from sorawatch.errors import Blocked, Deferred, ModelUnknown, Rejected, Unresolved
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ early, client closed the connection."""
 
 def submit_refusal(response: HttpResponse, now: float) -> Deferred | Rejected | Unresolved | Blocked:
     """Why a submit gave no video. It is `Unresolved` unless the response proves that nothing was accepted."""
+    if response.sign in {Sign.EXISTS, Sign.UNKNOWN}:
+        return _unresolved(response)
     if 400 <= response.status < 500:
         return _client_error(response, now)
     if response.status in {503, 529} and _proves_not_accepted(response):
@@ -57,18 +60,20 @@ def _client_error(response: HttpResponse, now: float) -> Deferred | Rejected | U
         return refused
     if (blocked := _shared_cause(response, words)) is not None:
         return blocked
+    if response.sign is Sign.ORDER:
+        return Rejected(f"the server refused the order ({response})", ORDER_HINT)
     if status == 410:
         return ModelUnknown(f"the server says that this is gone ({response})", MODEL_HINT)
     if status in {404, 405} or error_words.NO_GATEWAY_ROUTE.search(words):
         return Blocked(f"the server does not accept submits at this address ({response})", URL_HINT)
-    too_many = error_words.TOO_MANY_RUNNING.search(words) is not None
-    if too_many or status in {409, 429}:
+    too_many = _too_many(response, words)
+    if too_many or response.sign is Sign.BUSY or status in {409, 429}:
         wait = retry_after(response.headers, now)
         return Deferred(
             f"the server wants us to wait ({response})",
             retry_after=wait,
             too_many_running=too_many,
-            affects_all=status == 429,
+            affects_all=status == 429 or response.sign is Sign.BUSY,
         )
     if status == 403 or error_words.LOCATION.search(words):
         return Blocked(f"the server refuses the order ({response})", FORBIDDEN_HINT)
@@ -91,14 +96,14 @@ def _refusal_as_success(response: HttpResponse, now: float) -> Deferred | Reject
     words = response.unquoted_words
     if (found := _about_this_order(response, words) or _shared_cause(response, words)) is not None:
         return found
-    too_many = error_words.TOO_MANY_RUNNING.search(words) is not None
-    if too_many or response.stated_status == 429 or error_words.RATE_LIMIT.search(words):
+    too_many = _too_many(response, words)
+    if too_many or response.sign is Sign.BUSY or response.stated_status == 429 or error_words.RATE_LIMIT.search(words):
         wait = retry_after(response.headers, now)
         return Deferred(
             f"the server wants us to wait ({response})", retry_after=wait, too_many_running=too_many, affects_all=True
         )
     kind = f"{error.code or ''} {error.type or ''}".casefold()
-    if response.stated_status is not None or error_words.REFUSAL.search(kind):
+    if response.sign is not None or response.stated_status is not None or error_words.REFUSAL.search(kind):
         return Rejected(f"the server refused the order ({response})", ORDER_HINT)
     return None
 
@@ -107,8 +112,12 @@ def _proves_not_accepted(response: HttpResponse) -> bool:
     """Whether a 503 or 529 proves that nothing was accepted: the API itself says that it accepts no orders now."""
     if response.error is None or response.from_gateway or error_words.DUPLICATE.search(response.words):
         return False
-    return has_retry_after(response.headers) or any(
-        pattern.search(response.unquoted_words) for pattern in (error_words.CAPACITY, error_words.TOO_MANY_RUNNING)
+    return (
+        has_retry_after(response.headers)
+        or response.sign is Sign.BUSY
+        or any(
+            pattern.search(response.unquoted_words) for pattern in (error_words.CAPACITY, error_words.TOO_MANY_RUNNING)
+        )
     )
 
 
@@ -116,14 +125,21 @@ def _no_capacity(response: HttpResponse, now: float) -> Deferred:
     return Deferred(
         f"the server accepts no orders now ({response})",
         retry_after=retry_after(response.headers, now),
-        too_many_running=error_words.TOO_MANY_RUNNING.search(response.words) is not None,
+        too_many_running=_too_many(response, response.words),
         affects_all=True,
     )
 
 
+def _too_many(response: HttpResponse, words: str) -> bool:
+    """Whether the server says that too many of our jobs run at once. A sign of the dialect that says more counts."""
+    return response.sign in {None, Sign.BUSY} and error_words.TOO_MANY_RUNNING.search(words) is not None
+
+
 def _about_this_order(response: HttpResponse, words: str) -> Rejected | None:
     """A refusal of this prompt or this picture, judged by its words. It does not concern other orders."""
-    if error_words.MODERATION.search(words):
+    if response.sign not in {None, Sign.MODERATION}:
+        return None
+    if response.sign is Sign.MODERATION or error_words.MODERATION.search(words):
         return Rejected(f"the server's moderation refused the order ({response})", CONTENT_HINT, about_content=True)
     if error_words.SIZE_MISMATCH.search(words):
         hint = "Check that the size is one that the model has, then move the pair back into the inbox."
@@ -134,11 +150,15 @@ def _about_this_order(response: HttpResponse, words: str) -> Rejected | None:
 
 def _shared_cause(response: HttpResponse, words: str) -> Blocked | None:
     """A cause that stops other orders too (credit, model, key), judged by the words and by a 401, 402 or 407."""
-    status = response.effective_status
-    if status == 402 or error_words.CREDIT.search(words):
+    status, sign = response.effective_status, response.sign
+    if sign in {Sign.BUSY, Sign.ORDER, Sign.MODERATION}:
+        return None
+    if sign is Sign.CREDIT or (sign is None and (status == 402 or error_words.CREDIT.search(words))):
         return Blocked(f"the account has no credit left ({response})", QUOTA_HINT, key_related=True)
-    if error_words.MODEL.search(words):
+    if sign is Sign.MODEL or (sign is None and error_words.MODEL.search(words)):
         return ModelUnknown(f"the server does not offer the model ({response})", MODEL_HINT)
+    if sign is Sign.KEY:
+        return _key_refused(response)
     if (status == 401 or error_words.BAD_KEY.search(words)) and not error_words.LOCATION.search(words):
         return _key_refused(response)
     if status == 401:

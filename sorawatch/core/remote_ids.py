@@ -48,7 +48,7 @@ def find_job(document: object, *, refused: bool = False) -> Record | None:
     if found is not None or refused:
         return found
     for record in records:
-        video_id = _as_id(record.get("data")) or _first_id(record, _REQUEST_KEYS)
+        video_id = as_id(record.get("data")) or _first_id(record, _REQUEST_KEYS)
         if video_id is not None:
             return {**record, "id": video_id}
     return None
@@ -102,10 +102,11 @@ def _records(value: object, depth: int = _DEPTH) -> Iterator[Record]:
 
 
 def _first_id(record: Record, names: tuple[str, ...]) -> str | None:
-    return next((found for name in names if (found := _as_id(record.get(name))) is not None), None)
+    return next((found for name in names if (found := as_id(record.get(name))) is not None), None)
 
 
-def _as_id(value: object) -> str | None:
+def as_id(value: object) -> str | None:
+    """``value`` as the id of a job if it is a text or a number that can be one, else None."""
     if isinstance(value, bool) or not isinstance(value, str | int) or value == 0:
         return None
     text = str(value)
@@ -126,5 +127,5 @@ def _leaves(value: object, name: str, depth: int) -> Iterator[tuple[str, str]]:
         # A gateway repeats the response of its upstream as a text.
         with suppress(ValueError, RecursionError):
             yield from _leaves(json.loads(value), name, depth - 1)
-    elif (text := _as_id(value)) is not None:
+    elif (text := as_id(value)) is not None:
         yield name, text

@@ -1,4 +1,4 @@
-"""RESOLVE: what becomes of a job whose submit was sent and not answered, once the server's list was searched.
+"""RESOLVE: what becomes of a job whose submit was sent and not answered, once the server was searched for it.
 
 Exactly one match is followed. No match counts only on a complete list that shows another video of ours (a witness),
 twice, some seconds apart. Everything else is for the configuration (``api.unresolved_submit``) or a person to decide.
@@ -32,11 +32,12 @@ def searched(job: Job, found: o.Searched, context: Context) -> Job:
         case (o.Candidate(certain=True) as only,):
             return follow(job, only.video_id, context)
         case _ if job.price == 0:
-            return order_again(job, f"{_lost(job)}, and no list shows it", context)
+            nothing = "the server has nothing with its tag" if found.tagged else "no list shows it"
+            return order_again(job, f"{_lost(job)}, and {nothing}", context)
         case () if found.complete and not (found.witnessed or found.candidates):
             return _without_witness(job, found, context)
         case () if found.complete:
-            return _not_listed(job, found.candidates, context)
+            return _not_listed(job, found, context)
         case () if not found.candidates:
             return _undecidable(job, "its list does not reach back to the time of the submit", context)
         case _:
@@ -71,6 +72,8 @@ def _without_witness(job: Job, found: o.Searched, context: Context) -> Job:
     if until is None or until > now + wait:
         until = now + wait
     why = "its list shows no video of ours, so it may be another account's, or late"
+    if found.tagged:
+        why = "it has nothing with the tag of the order, nor any other video of ours, so it may have been restarted"
     if not is_first and (now >= until or not (found.expectant or left > 0)):
         return _undecidable(job, why, context)
     reason = f"{_lost(job)}, and {why}; another order that the server accepts will tell"
@@ -78,11 +81,12 @@ def _without_witness(job: Job, found: o.Searched, context: Context) -> Job:
     return replace(job, misses=0, attempts=0, reason=reason, witness_until=until, due_at=now + min(pause, until - now))
 
 
-def _not_listed(job: Job, differing: tuple[o.Candidate, ...], context: Context) -> Job:
+def _not_listed(job: Job, found: o.Searched, context: Context) -> Job:
     """A complete list shows nothing like the submit. The second time that is proof, unless it can still arrive.
 
-    ``differing`` videos are decided on then, too: meanwhile some may have turned out to be other jobs' own.
+    Videos that differ are decided on then, too: meanwhile some may have turned out to be other jobs' own.
     """
+    differing = found.candidates
     left = _time_to_arrive(job, context)
     if job.misses + 1 < MISSES_THAT_PROVE or left > 0:
         due_at = context.now + max(context.list_delay, left)
@@ -90,7 +94,8 @@ def _not_listed(job: Job, differing: tuple[o.Candidate, ...], context: Context) 
     if differing:
         return _held(job, may_be(differing), context)
     if job.losses + 1 >= MOST_LOSSES:
-        why = f"its list shows none of the {job.losses + 1} orders whose answers were lost"
+        shows = "it has" if found.tagged else "its list shows"
+        why = f"{shows} none of the {job.losses + 1} orders whose answers were lost"
         return _undecidable(job, why, context)
     if _was_moderated(job):
         return without_submit(reject(job, context.now, f"moderation refused it: {job.lost_reason}", CONTENT_HINT))

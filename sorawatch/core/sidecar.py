@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.limits import Limits, read_limits
 from sorawatch.core.order import Aim, Fit, Focus, Model, Order, Point, Size
+from sorawatch.core.order_fields import layered, to_text
 from sorawatch.core.value_checks import (
     Check,
     CheckError,
@@ -27,7 +28,7 @@ from sorawatch.core.value_checks import (
     text,
 )
 from sorawatch.core.yaml_lines import trimmed
-from sorawatch.core.yaml_tree import Invalid, Node, decode
+from sorawatch.core.yaml_tree import Invalid, Node, decode, plain
 from sorawatch.errors import Problem, Rejected
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ MAX_PRIORITY = 1_000_000
 _MOST_PROBLEMS = 10
 """How many problems an error names; the rest are counted."""
 
-KEYS = ("prompt", "model", "size", "seconds", "fit", "focus", "priority")
+KEYS = ("prompt", "model", "size", "seconds", "fit", "focus", "priority", "fields")
 SIZE_FORM = "Allowed: WIDTHxHEIGHT such as 1280x720"
 
 _PROMPT_KEY = re.compile(r"^[\s{]*[\"']?prompt[\"']?\s*[:\uff1a]", re.MULTILINE | re.IGNORECASE)
@@ -66,6 +67,8 @@ class OrderSettings:
     fit: Fit | None = None
     focus: Focus | Point | None = None
     priority: int | None = None
+    fields: str | None = None
+    """The server's own parameters, as JSON."""
     name: str = field(default="", compare=False)
     """The name of the file for messages."""
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -93,6 +96,7 @@ def read_settings(tree: Node, *, of_folder: bool = False) -> OrderSettings:
     section = Section(tree, findings)
     settings = read_video_keys(section, prompt)
     priority = section.get("priority", integer(-MAX_PRIORITY, MAX_PRIORITY), None)
+    own = section.get("fields", fields, None)
     problems_before = len(findings.found)
     limits = read_limits(section.section("limits"), Limits(), of_folder=True) if of_folder else None
     understood = len(findings.found) == problems_before
@@ -102,6 +106,7 @@ def read_settings(tree: Node, *, of_folder: bool = False) -> OrderSettings:
     return replace(
         settings,
         priority=priority,
+        fields=own,
         name=tree.source,
         places=places,
         problems=findings.problems,
@@ -156,8 +161,9 @@ def make_order(layers: Sequence[OrderSettings], catalogue: Mapping[str, Model]) 
         if left := len(problems) - len(told):
             told.append(f"and {left} more")
         raise Rejected("\n".join(told), "Correct what is named above.")
-    values = {key: getattr(layer, key) for key, layer in found.items() if layer}
-    return Order(**values)
+    values = {key: getattr(layer, key) for key, layer in found.items() if layer and key != "fields"}
+    own = layered(*(layer.fields for layer in layers if layer.fields), catalogue[values["model"]].fields)
+    return Order(**values, fields=own)
 
 
 def catalogue_problems(layers: Sequence[OrderSettings], catalogue: Mapping[str, Model]) -> list[Problem]:
@@ -213,6 +219,15 @@ def prompt(node: Node) -> str:
     if len(stripped) > MAX_PROMPT:
         raise CheckError(f"has {len(stripped)} characters", f"Allowed: at most {MAX_PROMPT}.")
     return stripped
+
+
+def fields(node: Node) -> str:
+    """Names of the server's own parameters with their values, of the types that YAML gives them, as JSON."""
+    if not isinstance(node.value, Mapping):
+        raise CheckError(f"is {describe(node)}", "Allowed: names with their values, such as {seed: 7}, or {} for none.")
+    found = plain(node)
+    assert isinstance(found, dict)
+    return to_text(found)
 
 
 def size_or_aim(node: Node) -> Size | Aim:

@@ -30,6 +30,7 @@ __all__ = [
     "read_submit",
     "read_video",
     "retry_after",
+    "video_of",
 ]
 
 
@@ -125,6 +126,8 @@ class Page:
 
     videos: tuple[Video, ...]
     has_more: bool | None
+    next: str | None = None
+    """What the following page is asked for with; None after the last, and where the server does not say."""
     filtered: bool = False
     """``first_id`` or ``last_id`` names a video that is not on the page. LiteLLM leaves out videos without a known
     owner."""
@@ -145,7 +148,7 @@ def read_submit(response: HttpResponse, now: float) -> Video:
     record = _record(response)
     if record is None:
         raise refusals.submit_refusal(response, now)
-    return replace(_video(record), rest=rate_limit_wait(response.headers, now))
+    return replace(video_of(record), rest=rate_limit_wait(response.headers, now))
 
 
 def read_video(response: HttpResponse, now: float) -> Video:
@@ -159,7 +162,7 @@ def read_video(response: HttpResponse, now: float) -> Video:
     record = find_described_job(response.document)
     if record is None or not (response.ok or _is_job(record)):
         raise refusals.poll_refusal(response, now)
-    return _video(record)
+    return video_of(record)
 
 
 def read_page(response: HttpResponse, now: float) -> Page:
@@ -177,7 +180,7 @@ def read_page(response: HttpResponse, now: float) -> Page:
     records = [record for record in map(_job_of_entry, kept) if record is not None]
     if len(records) < len(kept):
         raise Rejected("the server's list has entries without an id, so it proves nothing")
-    videos = tuple(map(_video, records))
+    videos = tuple(map(video_of, records))
     if is_cut:
         return Page(videos, has_more=True)
     if not isinstance(response.document, dict):
@@ -236,15 +239,16 @@ def _job_of_entry(entry: object) -> Record | None:
     return entry if is_record(entry) else find_job(entry, refused=True)
 
 
-def _video(record: Record) -> Video:
+def video_of(record: Record) -> Video:
+    """The video that a record describes, with the keys of the reference contract."""
     word = status_of(record) or Status.QUEUED
     status = _STATUS.get(word.strip().casefold().replace(" ", "_").replace("-", "_"))
-    size, prompt = _text(record.get("size")), record.get("prompt")
+    size, prompt = short_text(record.get("size")), record.get("prompt")
     return Video(
         id=id_of(record) or "",
         status=status or Status.RUNNING,
         progress=_progress(record.get("progress")),
-        model=_text(record.get("model")),
+        model=short_text(record.get("model")),
         # A prompt that was cut could seem to be another one, but one that is not known cannot.
         prompt=prompt if isinstance(prompt, str) and len(prompt) <= _LONGEST_PROMPT else None,
         size=size.lower() if size else None,
@@ -281,7 +285,7 @@ def _failure(record: Record, word: str) -> Failure:
     return Failure(end_code or error.code, str(error), moderated)
 
 
-def _text(value: object) -> str | None:
+def short_text(value: object) -> str | None:
     """``value`` as a short text on one line if it is a text or a number, else None."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
@@ -290,13 +294,13 @@ def _text(value: object) -> str | None:
 
 def _seconds(value: object) -> str | None:
     """``8``, ``"8"``, ``8.0`` and ``"8.0"`` are all ``8``."""
-    text = _text(value)
+    text = short_text(value)
     number = _finite_number(text)
     return str(int(number)) if number is not None and number.is_integer() else text
 
 
 def _progress(value: object) -> int | None:
-    number = _finite_number((_text(value) or "").removesuffix("%"))
+    number = _finite_number((short_text(value) or "").removesuffix("%"))
     return None if number is None else int(min(max(number, 0), 100))
 
 

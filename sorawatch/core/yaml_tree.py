@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from sorawatch.errors import Problem, SorawatchError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MAX_BYTES = 64 * 1024
 """The largest sidecar or configuration that is read, in bytes."""
@@ -70,6 +68,15 @@ class Node:
     @property
     def place(self) -> str:
         return f"{self.source} line {self.line}" if self.line else self.source
+
+
+def plain(node: Node) -> object:
+    """The value of a node and of everything below it, with the types that YAML gives them."""
+    if isinstance(node.value, tuple):
+        return [plain(each) for each in node.value]
+    if isinstance(node.value, Mapping):
+        return {key: plain(each) for key, each in node.value.items()}
+    return node.value
 
 
 def resolve(text: str) -> Scalar:

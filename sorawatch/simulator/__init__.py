@@ -1,4 +1,4 @@
-"""A simulated ``/v1/videos`` server that makes real MP4s and records every order. It imports nothing else of sorawatch.
+"""A simulated video server that makes real MP4s and records every order. It imports nothing else of sorawatch.
 
 >>> with running(SimulatorSettings(generation_seconds=0)) as simulator:
 ...     client = openai.OpenAI(base_url=simulator.url, api_key="sk-simulated")
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sorawatch.simulator.control import Simulator
 from sorawatch.simulator.fault_types import Fault
 from sorawatch.simulator.ledger import Ledger, LedgerVideo
-from sorawatch.simulator.settings import MODELS, ModelCard, SimulatorSettings
+from sorawatch.simulator.settings import APIS, MODELS, ModelCard, SimulatorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sorawatch.simulator.renderer import ClipCache
 
 __all__ = [
+    "APIS",
     "MODELS",
     "Fault",
     "Ledger",
@@ -63,11 +64,12 @@ def serve(
     port: int = 8787,
     *,
     allow_remote: bool = False,
-    announce: Callable[[str], None] = lambda _: None,
+    announce: Callable[[str, str, str | None], None] = lambda *_: None,
 ) -> None:
     """Serve in the foreground. Returns after SIGINT; SIGTERM ends the process.
 
-    ``announce`` is called with the address as soon as connections are accepted.
+    ``announce`` is called with the address, the base URL of the API and the key that it asks for, as soon as
+    connections are accepted.
 
     Raises:
         MissingExtraError: without the extra ``demo``.

@@ -9,13 +9,15 @@ from sorawatch.simulator.error_bodies import SHAPES
 from sorawatch.simulator.faults import KINDS, OPERATIONS
 
 if TYPE_CHECKING:
+    from sorawatch.simulator.api import Api
     from sorawatch.simulator.fault_types import Fault, Stage
 
 
 class FaultBox:
     """The faults that are switched on. Every method may be called from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, api: Api) -> None:
+        self._api = api
         self._lock = threading.Lock()
         self._matches: list[tuple[Fault, int]] = []
         """Each fault with the number of requests that have matched it."""
@@ -24,12 +26,14 @@ class FaultBox:
         """Switch faults on.
 
         Raises:
-            ValueError: for a kind, an operation or a shape that does not exist; the message lists those that do.
+            ValueError: for a kind, an operation or a shape that does not exist; the message lists those that do. Also
+                for a fault that the API cannot have.
         """
         for fault in faults:
-            _check(fault)
+            _check(fault, self._api)
+        own = [self._api.own_fault(fault) for fault in faults]
         with self._lock:
-            self._matches += [(fault, 0) for fault in faults]
+            self._matches += [(fault, 0) for fault in own]
 
     def clear(self) -> None:
         with self._lock:
@@ -54,14 +58,17 @@ class FaultBox:
         return tuple(taken)
 
 
-def _check(fault: Fault) -> None:
+def _check(fault: Fault, api: Api) -> None:
     for name, value, allowed in (
         ("kind", fault.kind, tuple(KINDS)),
         ("on", fault.on, (None, "any", *OPERATIONS)),
-        ("shape", fault.shape, tuple(SHAPES)),
+        ("shape", fault.shape, (None, *SHAPES)),
     ):
         if value not in allowed:
             raise ValueError(f"{name}: {value!r} is none of {', '.join(map(str, allowed))}")
+    needs = KINDS[fault.kind].needs
+    if needs is not None and not getattr(api.abilities, needs):
+        raise ValueError(f"kind: {fault.kind!r} changes what {api.settings.api} does not have")
 
 
 def _is_match(fault: Fault, operation: str, stage: Stage, prompt: str | None, status: str | None) -> bool:

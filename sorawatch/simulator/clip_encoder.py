@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import av
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +44,13 @@ class ClipKey:
         return f'"{self.reference_sha256[:24]}-{shape}"'
 
 
+def blank_picture() -> bytes:
+    """The picture of a clip that was ordered without one."""
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), (96, 96, 96)).save(out, "PNG")
+    return out.getvalue()
+
+
 def render(reference: bytes, key: ClipKey, cancelled: Callable[[], bool]) -> bytes:
     """The clip of ``key`` as the bytes of a progressive MP4 (``moov`` before ``mdat``).
 
@@ -53,7 +60,7 @@ def render(reference: bytes, key: ClipKey, cancelled: Callable[[], bool]) -> byt
     Raises:
         RenderingStoppedError: as soon as ``cancelled()`` is true.
     """
-    planes = _planes(reference)
+    planes = _planes(reference, (key.width, key.height))
     label, mask = _label(min(key.width, key.height))
     count = key.seconds * key.frames_per_second
     # The muxer opens its output again by name, to move moov to the front, so it must be a file.
@@ -77,12 +84,17 @@ def render(reference: bytes, key: ClipKey, cancelled: Callable[[], bool]) -> byt
         return Path(file.name).read_bytes()
 
 
-def _planes(reference: bytes) -> list[Image.Image]:
-    """The luma and chroma planes of a picture, limited range BT.709. Transparent parts become black."""
+def _planes(reference: bytes, size: tuple[int, int]) -> list[Image.Image]:
+    """The luma and chroma planes of a picture, limited range BT.709. Transparent parts become black.
+
+    A picture of another size is scaled, and cropped to the shape of the clip.
+    """
     with Image.open(io.BytesIO(reference)) as picture:
-        opaque = Image.new("RGB", picture.size)
         rgba = picture.convert("RGBA")
-        opaque.paste(rgba, mask=rgba)
+    if rgba.size != size:
+        rgba = ImageOps.fit(rgba, size)
+    opaque = Image.new("RGB", size)
+    opaque.paste(rgba, mask=rgba)
     red, green, blue = opaque.split()
     frame = _frame([green, blue, red], "gbrp").reformat(
         format="yuv420p",

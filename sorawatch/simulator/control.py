@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Mapping
 
-    from sorawatch.simulator.app import Service, Submit
     from sorawatch.simulator.fault_types import Fault
     from sorawatch.simulator.ledger import Ledger, SimulatedVideo
+    from sorawatch.simulator.service import Service, Submit
 
 
 class Simulator:
@@ -18,7 +18,7 @@ class Simulator:
 
     def __init__(self, root: str, service: Service, loop: asyncio.AbstractEventLoop) -> None:
         self.root = root
-        self.url = f"{root}/v1"
+        self.url = f"{root}{service.api.base_path}"
         self._service = service
         self._loop = loop
 
@@ -40,12 +40,23 @@ class Simulator:
         self._service.faults.clear()
 
     def complete(self, video_id: str, timeout: float = 60.0) -> None:
-        """Finish a generation now. Returns when its clip is ready. Raises TimeoutError."""
-        self._finish([self._service.ledger_book.find(video_id)], timeout)
+        """Finish a generation now. Returns when its clip is ready. Raises LookupError or TimeoutError."""
+        video = self._service.ledger_book.find(video_id)
+        if video is None:
+            raise LookupError(f"there is no video {video_id}")
+        self._finish([video], timeout)
 
     def finish_all(self, timeout: float = 60.0) -> None:
         """Finish all running generations now. Returns when their clips are ready. Raises TimeoutError."""
         self._finish(self._service.ledger_book.unfinished(), timeout)
+
+    def restart(self, timeout: float = 60.0) -> None:
+        """Forget all videos, as a server does that is restarted and keeps them in memory. Raises TimeoutError."""
+        asyncio.run_coroutine_threadsafe(self._forget(), self._loop).result(timeout)
+
+    def keys(self) -> frozenset[str]:
+        """Each value of the header Authorization of a request to the API; empty for a request without one."""
+        return frozenset(self._service.keys)
 
     def submits(self) -> tuple[Submit, ...]:
         """Every create with a readable form, including refused ones."""
@@ -54,6 +65,9 @@ class Simulator:
     def storage_requests(self) -> tuple[Mapping[str, str], ...]:
         """The headers of each request to the storage host, with names in lower case."""
         return tuple(self._service.storage_requests)
+
+    async def _forget(self) -> None:
+        self._service.forget_all()
 
     def _finish(self, videos: list[SimulatedVideo], timeout: float) -> None:
         for video in videos:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from sorawatch.simulator.responses import SimulatedResponse
@@ -24,6 +25,34 @@ SHAPES: Mapping[str, tuple[str, Callable[[Fault], str]]] = {
         "application/json",
         lambda fault: json.dumps({"code": fault.code, "message": fault.message, "data": None}),
     ),
+    "litellm": (
+        "application/json",
+        lambda fault: json.dumps(
+            {
+                "error": {
+                    "message": fault.message,
+                    "type": litellm_error_type(fault.status),
+                    "param": None,
+                    "code": str(fault.status),
+                }
+            }
+        ),
+    ),
+    "vllm": (
+        "application/json",
+        lambda fault: json.dumps(
+            {"error": {"message": fault.message, "type": _phrase(fault), "param": None, "code": fault.status}}
+        ),
+    ),
+    "comfyui": (
+        "application/json",
+        lambda fault: json.dumps(
+            {
+                "error": {"type": fault.code or "error", "message": fault.message, "details": "", "extra_info": {}},
+                "node_errors": {},
+            }
+        ),
+    ),
     "html": ("text/html", lambda fault: f"<html><body><h1>{fault.status}</h1><p>{fault.message}</p></body></html>"),
     "unparsable": ("application/json", lambda _: '{"id": "video_'),
     "empty": ("text/plain", lambda _: ""),
@@ -33,8 +62,17 @@ SHAPES: Mapping[str, tuple[str, Callable[[Fault], str]]] = {
 _ID = "{id}"
 
 
+_LITELLM_TYPES = {401: "authentication_error", 403: "permission_error", 429: "throttling_error"}
+
+
+def litellm_error_type(status: int) -> str:
+    """The type that LiteLLM gives to an error with this status."""
+    return _LITELLM_TYPES.get(status, "invalid_request_error" if status < 500 else "internal_server_error")
+
+
 def error_response(fault: Fault, response: SimulatedResponse) -> SimulatedResponse:
-    """The response of ``fault``, instead of ``response``, whose id may be inserted into it."""
+    """The response of ``fault``, whose shape is known, instead of ``response``, whose id may be inserted into it."""
+    assert fault.shape is not None
     media_type, text = SHAPES[fault.shape]
     body = text(fault)
     if fault.body is not None:
@@ -43,6 +81,10 @@ def error_response(fault: Fault, response: SimulatedResponse) -> SimulatedRespon
     waits = {"Retry-After": fault.retry_after, "retry-after-ms": fault.retry_after_ms}
     headers = {name: str(value) for name, value in waits.items() if value is not None}
     return SimulatedResponse(fault.status, body.encode(), fault.media_type or media_type, {**headers, **fault.headers})
+
+
+def _phrase(fault: Fault) -> str:
+    return HTTPStatus(fault.status).phrase
 
 
 def _error(fault: Fault) -> dict[str, object]:

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sorawatch.simulator.ledger import GenerationPlan
+    from sorawatch.simulator.orders import GenerationPlan
     from sorawatch.simulator.responses import SimulatedResponse
 
 
@@ -45,8 +45,9 @@ class Fault:
     """The duration of a delay or a slow response, the pause between the repetitions of an ``endless_*``, the lag of a
     list, or the time until requests are accepted again."""
     status: int = 500
-    shape: str = "openai"
-    """The form of the body of an ``answer_*``: a key of `sorawatch.simulator.error_bodies.SHAPES`."""
+    shape: str | None = None
+    """The form of the body of an ``answer_*``: a key of `sorawatch.simulator.error_bodies.SHAPES`; None means that of
+    the API."""
     body: str | None = None
     """The body of an ``answer_*``, instead of a shape. ``{id}`` is replaced by the id in the real response."""
     media_type: str | None = None
@@ -59,8 +60,8 @@ class Fault:
     """The Retry-After header: seconds or a date."""
     retry_after_ms: int | None = None
     word: str = ""
-    """The status word, or a text in the prompts of the videos that a list hides. For faults of clips see
-    `sorawatch.simulator.clip_faults`."""
+    """The status word, a text in the prompts of the videos that a list hides, or why a create is ``refused``. For
+    faults of clips see `sorawatch.simulator.clip_faults`."""
     location: str | None = None
     """The target of a redirect or a link; None means the storage host of this server, which records its requests."""
 
@@ -86,3 +87,5 @@ class FaultKind:
     plan: Callable[[Fault, GenerationPlan], GenerationPlan] = lambda _, plan: plan
     delays: bool = False
     """Whether it only waits for the ``seconds`` of the fault."""
+    needs: str | None = None
+    """What the answers of the API must have: a field of `sorawatch.simulator.api.Abilities`."""

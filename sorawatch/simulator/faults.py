@@ -19,10 +19,11 @@ from sorawatch.simulator.responses import SimulatedResponse, Transmission
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sorawatch.simulator.ledger import GenerationPlan
+    from sorawatch.simulator.orders import GenerationPlan
 
-OPERATIONS = ("create", "retrieve", "list", "content", "delete", "models", "storage")
-"""``storage`` is a request for a clip to the host that a ``redirect`` or a ``link`` names."""
+OPERATIONS = ("upload", "create", "retrieve", "list", "content", "delete", "models", "storage")
+"""``upload`` sends a picture before the create. ``models`` asks what the server offers. ``storage`` is a request for a
+clip to another host, which a ``redirect`` or a ``link`` names."""
 
 
 def _used_up(fault: Fault, response: SimulatedResponse) -> SimulatedResponse:
@@ -101,6 +102,18 @@ def _after(on: str, effect: Effect) -> FaultKind:
     return FaultKind(Stage.AFTER, on, effect)
 
 
+def _of_video(effect: Effect) -> FaultKind:
+    return FaultKind(Stage.AFTER, "retrieve", effect, needs="videos")
+
+
+def _of_progress(effect: Effect) -> FaultKind:
+    return FaultKind(Stage.AFTER, "retrieve", effect, needs="progress")
+
+
+def _of_list(effect: Effect) -> FaultKind:
+    return FaultKind(Stage.AFTER, "list", effect, needs="listed")
+
+
 def _planned(plan: Callable[[Fault, GenerationPlan], GenerationPlan]) -> FaultKind:
     return FaultKind(Stage.ACCEPTANCE, "create", plan=plan)
 
@@ -115,6 +128,7 @@ KINDS: Mapping[str, FaultKind] = {
     "delay_after": FaultKind(Stage.AFTER, "create", delays=True),
     "answer_before": _before(error_response),
     "answer_after": _after("create", error_response),
+    "refused": _before(error_response),
     "used_up": _after("create", _used_up),
     "endless_status": _after("create", _endless(b"HTTP/1.1 200 ", b"O")),
     "endless_continue": _after("create", _endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n")),
@@ -129,30 +143,30 @@ KINDS: Mapping[str, FaultKind] = {
     "generation_hangs": _planned(_stuck),
     "long_id": _planned(_long_id),
     # The JSON of a video
-    "status_word": _after("retrieve", json_faults.change_videos(lambda fault, video: {**video, "status": fault.word})),
-    "progress_missing": _after("retrieve", json_faults.change_videos(json_faults.remove_key("progress"))),
-    "progress_text": _after(
-        "retrieve", json_faults.change_videos(lambda _, video: {**video, "progress": f"{video['progress']}%"})
+    "status_word": _of_video(json_faults.change_videos(lambda fault, video: {**video, "status": fault.word})),
+    "progress_missing": _of_progress(json_faults.change_videos(json_faults.remove_key("progress"))),
+    "progress_text": _of_progress(
+        json_faults.change_videos(lambda _, video: {**video, "progress": f"{video['progress']}%"})
     ),
-    "progress_stuck": _after("retrieve", json_faults.set_values(progress=99)),
-    "progress_back": _after("retrieve", json_faults.change_videos(json_faults.reverse_progress)),
-    "other_id": _after("retrieve", json_faults.change_videos(json_faults.other_id)),
-    "failed_as_error": _after("retrieve", _failed_as_error),
-    "prompt_hidden": _after("list", json_faults.set_values(prompt=None)),
-    "prompt_other": _after("list", json_faults.change_videos(lambda fault, video: {**video, "prompt": fault.word})),
-    "seconds_other": _after("list", json_faults.set_values(seconds="1")),
-    "model_other": _after("list", json_faults.change_videos(lambda fault, video: {**video, "model": fault.word})),
+    "progress_stuck": _of_progress(json_faults.set_values(progress=99)),
+    "progress_back": _of_progress(json_faults.change_videos(json_faults.reverse_progress)),
+    "other_id": _of_video(json_faults.change_videos(json_faults.other_id)),
+    "failed_as_error": _of_video(_failed_as_error),
+    "prompt_hidden": _of_list(json_faults.set_values(prompt=None)),
+    "prompt_other": _of_list(json_faults.change_videos(lambda fault, video: {**video, "prompt": fault.word})),
+    "seconds_other": _of_list(json_faults.set_values(seconds="1")),
+    "model_other": _of_list(json_faults.change_videos(lambda fault, video: {**video, "model": fault.word})),
     # The list of videos
-    "list_empty": _after("list", json_faults.change_document(json_faults.empty_list)),
-    "list_lagging": _after("list", json_faults.hide_videos(json_faults.is_young)),
-    "list_unfinished_hidden": _after("list", json_faults.hide_videos(json_faults.is_unfinished)),
-    "list_hidden": _after("list", json_faults.hide_videos(json_faults.has_word)),
-    "list_filtered": _after("list", json_faults.change_document(json_faults.filter_data)),
-    "list_foreign": _after("list", json_faults.change_document(json_faults.foreign_list)),
-    "list_without_has_more": _after("list", json_faults.change_document(json_faults.remove_key("has_more"))),
+    "list_empty": _of_list(json_faults.change_document(json_faults.empty_list)),
+    "list_lagging": _of_list(json_faults.hide_videos(json_faults.is_young)),
+    "list_unfinished_hidden": _of_list(json_faults.hide_videos(json_faults.is_unfinished)),
+    "list_hidden": _of_list(json_faults.hide_videos(json_faults.has_word)),
+    "list_filtered": _of_list(json_faults.change_document(json_faults.filter_data)),
+    "list_foreign": _of_list(json_faults.change_document(json_faults.foreign_list)),
+    "list_without_has_more": _of_list(json_faults.change_document(json_faults.remove_key("has_more"))),
     # The clip
     "redirect": _after("content", _redirected),
-    "link": _after("retrieve", clip_faults.send_link),
+    "link": _of_video(clip_faults.send_link),
     "content_type": _after("content", clip_faults.set_content_type),
     "padded": _after("content", clip_faults.append_padding),
     "indexed_twice": _after("content", clip_faults.repeat_index),
@@ -170,6 +184,8 @@ KINDS: Mapping[str, FaultKind] = {
 }
 """Every kind of fault by its name.
 
-Some faults need no kind of their own, since ``answer_before`` with the right ``on`` and ``status`` makes them: a server
-without a list, a clip that is not ready or has expired, an overload, or, with status 200, an error sent as a success.
+``refused`` answers as this API does for want of what ``word`` names, such as ``credit`` or ``capacity``: see
+`sorawatch.simulator.api.Api.refusals`. Some faults need no kind of their own, since ``answer_before`` with the right
+``on`` and ``status`` makes them: a server without a list, a clip that is not ready or has expired, an overload, or,
+with status 200, an error sent as a success.
 """

@@ -93,7 +93,7 @@ def is_unfinished(_: Fault, video: Document) -> bool:
 
 def has_word(fault: Fault, video: Document) -> bool:
     """Whether the prompt contains the fault's word."""
-    return fault.word in str(video["prompt"])
+    return fault.word in str(video.get("prompt", ""))
 
 
 def foreign_list(_: Fault, page: Document) -> Document:

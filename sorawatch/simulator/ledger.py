@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import secrets
 import threading
 import time
 from collections import Counter
@@ -13,20 +12,26 @@ from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from sorawatch.simulator.contract import no_such_video, too_many_running
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sorawatch.simulator.contract import CreateRequest
-    from sorawatch.simulator.settings import SimulatorSettings
+    from sorawatch.simulator.orders import GenerationPlan, Order
+
+
+class TooManyRunningError(Exception):
+    """As many videos are unfinished as the server takes."""
+
+
+class RepeatedIdError(Exception):
+    """There is a video with this id."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerVideo:
     """One accepted create. ``billed`` is in dollars, ``created_at`` in Unix seconds.
 
-    ``status`` is one of ``queued in_progress completed failed deleted``. A failed generation is not billed.
+    ``status`` is one of ``queued in_progress completed failed cancelled deleted forgotten``. A failed generation is not
+    billed. ``reference_sha256`` is empty if the server has no picture, or ignored it.
     """
 
     id: str
@@ -65,71 +70,53 @@ class Ledger:
     videos: tuple[LedgerVideo, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationPlan:
-    """How a video will be generated, decided when its order is accepted. With an ``error`` the generation fails."""
-
-    id: str
-    generation_seconds: float
-    error: dict[str, object] | None = None
-
-    @classmethod
-    def default(cls, generation_seconds: float) -> GenerationPlan:
-        return cls(f"video_{secrets.token_hex(16)}", generation_seconds)
-
-
 @dataclass(slots=True)
 class SimulatedVideo:
     """One accepted order. ``started`` is on the monotonic clock, ``*_at`` are Unix seconds."""
 
     sequence: int
-    order: CreateRequest
+    order: Order
     plan: GenerationPlan
     created_at: int
-    started: float
+    started: float | None
+    """When its generation began; None while it waits for earlier ones."""
     account: str = ""
+    """Whose it is. Others do not find it."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
     """Set to finish the generation before its time."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the generation is over."""
     outcome: str | None = None
     completed_at: int | None = None
+    ended_at: float | None = None
     expires_at: float | None = None
     billed: Decimal = Decimal(0)
     downloads: int = 0
     polls: int = 0
 
-    def progress(self, now: float) -> tuple[str, int]:
+    @property
+    def id(self) -> str:
+        return self.plan.id
+
+    def is_expired(self) -> bool:
+        """Whether the server has deleted the clip."""
+        return self.expires_at is not None and self.expires_at <= time.time()
+
+    def progress(self, now: float | None = None) -> tuple[str, int]:
         """Status and percentage at ``now`` on the monotonic clock. Queued for a tenth of the time, at most a second."""
         if self.outcome is not None:
             return self.outcome, 100 if self.outcome == "completed" else 0
-        elapsed, total = now - self.started, self.plan.generation_seconds
+        if self.started is None:
+            return "queued", 0
+        elapsed, total = (time.monotonic() if now is None else now) - self.started, self.plan.generation_seconds
         if elapsed <= min(1.0, total / 10):
             return "queued", 0
         return "in_progress", min(99, int(100 * elapsed / total)) if total else 99
 
-    def resource(self, now: float | None = None) -> dict[str, object]:
-        """The ``VideoResource`` of the OpenAPI schema, with the ``quality`` of the API reference."""
-        status, progress = self.progress(time.monotonic() if now is None else now)
-        return {
-            "id": self.plan.id,
-            "object": "video",
-            "model": self.order.model,
-            "status": status,
-            "progress": progress,
-            "created_at": self.created_at,
-            "completed_at": self.completed_at,
-            "expires_at": None if self.expires_at is None else int(self.expires_at),
-            "prompt": self.order.prompt,
-            "size": self.order.size,
-            "seconds": self.order.seconds,
-            "quality": self.order.quality,
-            "remixed_from_video_id": None,
-            "error": self.plan.error if status == "failed" else None,
-        }
-
     def entry(self, now: float) -> LedgerVideo:
         order = self.order
         return LedgerVideo(
-            self.plan.id,
+            self.id,
             order.prompt,
             order.model,
             order.size,
@@ -146,12 +133,14 @@ class SimulatedVideo:
 class LedgerBook:
     """All accepted orders and the counts. Every method may be called from any thread."""
 
-    def __init__(self, settings: SimulatorSettings) -> None:
-        self._settings = settings
+    def __init__(self, lifetime_seconds: float, max_running: int | None) -> None:
+        self._lifetime_seconds = lifetime_seconds
+        self._max_running = max_running
         self._changed = threading.Condition()
         self._counts: Counter[str] = Counter()
         self._pairs: set[tuple[str, str]] = set()
         self._videos: dict[str, SimulatedVideo] = {}
+        """What the server knows, by id; of several with one id, the last."""
         self._order: list[SimulatedVideo] = []
         self._running = 0
         self._most_running = 0
@@ -162,12 +151,28 @@ class LedgerBook:
             self._counts.update(names)
             self._changed.notify_all()
 
-    def accept(self, order: CreateRequest, plan: GenerationPlan, account: str = "") -> SimulatedVideo:
-        """Accept and bill an order. Raises ApiError 429 if too many are running."""
+    def accept(
+        self,
+        order: Order,
+        plan: GenerationPlan,
+        account: str = "",
+        *,
+        starts: bool = True,
+        unique_ids: bool = False,
+    ) -> SimulatedVideo:
+        """Accept and bill an order, whose generation starts at once or later.
+
+        Raises:
+            RepeatedIdError: with ``unique_ids``, if there is a video with the id of the plan.
+            TooManyRunningError: if no more videos are taken.
+        """
         with self._changed:
-            if self._settings.max_running is not None and self._running >= self._settings.max_running:
-                raise too_many_running()
-            number, now, started = len(self._order), int(time.time()), time.monotonic()
+            if unique_ids and plan.id in self._videos:
+                raise RepeatedIdError
+            if self._max_running is not None and self._running >= self._max_running:
+                raise TooManyRunningError
+            started = time.monotonic() if starts else None
+            number, now = len(self._order), int(time.time())
             video = SimulatedVideo(number, order, plan, now, started, account, billed=order.usd)
             self._videos[plan.id] = video
             self._order.append(video)
@@ -177,30 +182,30 @@ class LedgerBook:
             self._changed.notify_all()
             return video
 
+    def start(self, video: SimulatedVideo) -> None:
+        """The generation of a video that had to wait begins."""
+        with self._changed:
+            if video.started is None:
+                video.started = time.monotonic()
+
     def finish(self, video: SimulatedVideo) -> None:
         """Record the end of a generation: a success, or the error of the plan, which costs nothing."""
-        with self._changed:
-            now = time.time()
-            self._running -= 1
-            if video.plan.error is None:
-                video.outcome, video.completed_at = "completed", int(now)
-                lifetime = self._settings.clip_lifetime_seconds
-                video.expires_at = now + lifetime if math.isfinite(lifetime) else None
-            else:
-                video.outcome, video.billed = "failed", Decimal(0)
-            self._changed.notify_all()
+        self._end(video, "completed" if video.plan.error is None else "failed")
 
-    def find(self, video_id: str, account: str | None = None) -> SimulatedVideo:
-        """The video with this id, of any account if none is given.
+    def cancel(self, video: SimulatedVideo) -> None:
+        """Stop an unfinished generation, which then costs nothing."""
+        self._end(video, "cancelled")
 
-        Raises:
-            ApiError: 404 if there is none, or it was deleted.
-        """
+    def find(self, video_id: str, account: str | None = None) -> SimulatedVideo | None:
+        """The video with this id, of any account if none is given; None if there is none, or it was deleted."""
         with self._changed:
             video = self._videos.get(video_id)
-            if video is None or account not in {None, video.account}:
-                raise no_such_video(video_id)
-            return video
+            return video if video is not None and account in {None, video.account} else None
+
+    def all(self) -> list[SimulatedVideo]:
+        """Every video that the server knows, in the order of acceptance, with those whose id was used again."""
+        with self._changed:
+            return list(self._listed(0, 1))
 
     def count_poll(self, video: SimulatedVideo) -> None:
         with self._changed:
@@ -213,30 +218,40 @@ class LedgerBook:
             self._changed.notify_all()
 
     def delete(self, video: SimulatedVideo) -> None:
-        """Delete a finished video. Its cost still counts."""
+        """Delete a video, whose generation stops. Its cost still counts."""
+        self._end(video, "deleted")
         with self._changed:
-            self._videos.pop(video.plan.id, None)
+            self._videos.pop(video.id, None)
             video.outcome = "deleted"
             self._counts["deletes"] += 1
             self._changed.notify_all()
 
+    def forget(self) -> list[SimulatedVideo]:
+        """Forget all videos, whose generations stop, and return them. Their cost still counts."""
+        forgotten = self.all()
+        for video in forgotten:
+            self._end(video, "forgotten")
+        with self._changed:
+            for video in forgotten:
+                video.outcome = "forgotten"
+            self._videos.clear()
+            self._changed.notify_all()
+        return forgotten
+
     def page(
-        self, account: str, after: str | None, limit: int, *, descending: bool
+        self, account: str, after: SimulatedVideo | None, limit: int, *, descending: bool
     ) -> tuple[list[SimulatedVideo], bool]:
-        """At most ``limit`` videos after ``after``, and whether there are more. Raises ApiError 404 for a wrong id."""
+        """At most ``limit`` videos of an account after ``after``, and whether there are more."""
         with self._changed:
             step = -1 if descending else 1
-            start = (
-                (len(self._order) - 1 if descending else 0)
-                if after is None
-                else self.find(after, account).sequence + step
-            )
-            found = list(islice(self._listed(account, start, step), limit + 1))
+            start = (len(self._order) - 1 if descending else 0) if after is None else after.sequence + step
+            own = (video for video in self._listed(start, step) if video.account == account)
+            found = list(islice(own, limit + 1))
             return found[:limit], len(found) > limit
 
     def unfinished(self) -> list[SimulatedVideo]:
         with self._changed:
-            return [video for video in self._videos.values() if video.outcome is None]
+            return [video for video in self._order if video.outcome is None]
 
     def snapshot(self) -> Ledger:
         with self._changed:
@@ -257,7 +272,21 @@ class LedgerBook:
         with self._changed:
             return self._changed.wait_for(condition, timeout)
 
-    def _listed(self, account: str, start: int, step: int) -> Iterator[SimulatedVideo]:
+    def _end(self, video: SimulatedVideo, outcome: str) -> None:
+        with self._changed:
+            if video.outcome is not None:
+                return
+            self._running -= 1
+            video.outcome, video.ended_at = outcome, time.time()
+            if outcome == "completed":
+                video.completed_at = int(video.ended_at)
+                if math.isfinite(self._lifetime_seconds):
+                    video.expires_at = video.ended_at + self._lifetime_seconds
+            elif outcome in ("failed", "cancelled"):
+                video.billed = Decimal(0)
+            self._changed.notify_all()
+
+    def _listed(self, start: int, step: int) -> Iterator[SimulatedVideo]:
         stop = len(self._order) if step > 0 else -1
-        videos = (self._order[at] for at in range(start, stop, step))
-        return (video for video in videos if video.outcome != "deleted" and video.account == account)
+        hidden = ("deleted", "forgotten")
+        return (self._order[at] for at in range(start, stop, step) if self._order[at].outcome not in hidden)

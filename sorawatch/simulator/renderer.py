@@ -61,7 +61,7 @@ class Renderer:
             path.write_bytes(reference)
 
     def start(self, key: ClipKey) -> None:
-        """Start to render the clip of ``key``, whose reference must be stored."""
+        """Start to render the clip of ``key``, whose reference must be stored; without one its picture is blank."""
         if self._cache.get(key) is None:
             self._rendering(key)
 
@@ -87,7 +87,9 @@ class Renderer:
         return Path(self._references.name, sha256)
 
     def _render(self, key: ClipKey) -> bytes:
-        return clip_encoder.render(self._path(key.reference_sha256).read_bytes(), key, self._stopping.is_set)
+        sha256 = key.reference_sha256
+        reference = self._path(sha256).read_bytes() if sha256 else clip_encoder.blank_picture()
+        return clip_encoder.render(reference, key, self._stopping.is_set)
 
     def _finished(self, key: ClipKey, work: asyncio.Future[bytes]) -> None:
         del self._running_renders[key]

@@ -53,21 +53,11 @@ class SimulatedResponse:
 
 
 class ApiError(Exception):
-    """An error in OpenAI's form ``{"error": {"message", "type", "param", "code"}}``."""
+    """A request is refused with ``response``."""
 
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        kind: str = "invalid_request_error",
-        param: str | None = None,
-        code: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.response = SimulatedResponse.of(
-            {"error": {"message": message, "type": kind, "param": param, "code": code}}, status
-        )
+    def __init__(self, response: SimulatedResponse) -> None:
+        super().__init__(response.body.decode(errors="replace"))
+        self.response = response
 
 
 def apply_range(response: SimulatedResponse, wanted: str | None, condition: str | None) -> SimulatedResponse:
@@ -90,7 +80,8 @@ def apply_range(response: SimulatedResponse, wanted: str | None, condition: str 
     start = int(first) if first else max(0, length - int(last))
     stop = min(length, int(last) + 1) if first and last else length
     if start >= length or start >= stop:
-        return replace(ApiError(416, "Range not satisfiable").response, headers={"Content-Range": f"bytes */{length}"})
+        document = {"error": {"message": "Range not satisfiable", "type": "invalid_request_error"}}
+        return replace(SimulatedResponse.of(document, 416), headers={"Content-Range": f"bytes */{length}"})
     place = {**whole.headers, "Content-Range": f"bytes {start}-{stop - 1}/{length}"}
     return replace(whole, status=206, body=response.body[start:stop], headers=place)
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sorawatch.simulator.app import Service
 from sorawatch.simulator.asgi_response import TRANSPORT
 from sorawatch.simulator.control import Simulator
 from sorawatch.simulator.renderer import ClipCache
+from sorawatch.simulator.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,11 +38,12 @@ def running(settings: SimulatorSettings, host: str, port: int, clips: ClipCache 
         thread.join()
 
 
-def serve(settings: SimulatorSettings, host: str, port: int, announce: Callable[[str], None]) -> None:
+def serve(settings: SimulatorSettings, host: str, port: int, announce: Callable[[str, str, str | None], None]) -> None:
     """See ``sorawatch.simulator.serve``."""
     with suppress(KeyboardInterrupt):
         server = _Server(settings, host, port, ClipCache())
-        announce(server.root)
+        api = server.service.api
+        announce(server.root, f"{server.root}{api.base_path}", api.key())
         server.run_quietly()
 
 

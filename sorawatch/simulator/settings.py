@@ -43,28 +43,53 @@ MODELS = (
 )
 """The models, sizes and qualities of the API reference, at OpenAI's list prices."""
 
+APIS: Mapping[str, str] = MappingProxyType(
+    {
+        "openai": "the reference contract: POST /v1/videos",
+        "litellm": "the LiteLLM proxy, without a database",
+        "new-api": "the gateway new-api, with channels for Sora, Kling, Doubao and Ali",
+        "vllm-omni": "vLLM-Omni on a GPU",
+        "sglang": "SGLang Diffusion on a GPU",
+        "fastvideo": "FastVideo on a GPU",
+        "lightx2v": "LightX2V on a GPU",
+        "comfyui": "ComfyUI on a GPU",
+    }
+)
+"""What can be simulated, by name."""
+
+KEY = "sk-simulated"
+"""The key that is accepted by default."""
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
     """How the server behaves.
 
     ``generation_seconds`` is the time from acceptance to completion; with ``inf`` every video runs until it is
-    released. ``clip_lifetime_seconds`` counts from completion. A create gets 429 if ``max_running`` videos are
+    released. ``clip_lifetime_seconds`` counts from completion. A create is refused if ``max_running`` videos are
     unfinished.
+
+    Raises:
+        ValueError: for an ``api`` that is not one of `APIS`.
     """
 
-    key: str | None = "sk-simulated"
-    """The only key that is accepted. None: none is needed, and each is an account that knows only its own videos."""
+    api: str = "openai"
+    """Whose contract it speaks: a key of `APIS`."""
+    key: str | None = KEY
+    """The only key that is accepted. None: none is needed, and in the reference contract each is an account that knows
+    only its own videos. Servers on a GPU ask for none by default."""
     generation_seconds: float = 6.0
     frames_per_second: int = 24
     clip_lifetime_seconds: float = 3600.0
     max_running: int | None = None
+    """None means as many as the real server takes."""
     image_field: str = "input_reference"
-    """The field of a create that holds the picture."""
+    """The field of a create that holds the picture, in the reference contract."""
     extra_fields: frozenset[str] = frozenset()
-    """Additional fields that a create may have."""
-    models: tuple[ModelCard, ...] = MODELS
+    """Additional fields that a create may have, in the reference contract."""
+    models: tuple[ModelCard, ...] | None = None
+    """None means those that a server of this API usually has."""
 
-    def model(self, name: str) -> ModelCard | None:
-        """The model called ``name``, or None."""
-        return next((card for card in self.models if card.name == name), None)
+    def __post_init__(self) -> None:
+        if self.api not in APIS:
+            raise ValueError(f"api: {self.api!r} is none of {', '.join(APIS)}")

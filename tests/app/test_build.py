@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from sorawatch.app.build import ApiConnection
+from sorawatch.config.dialect_file import shipped
 from sorawatch.edges.api import VideoApi
 from sorawatch.errors import Deferred
 
 
 def client() -> VideoApi:
-    return VideoApi("http://127.0.0.1:9/v1", lambda: None, timeout_seconds=1, user_agent="tests")
+    return VideoApi(shipped("openai"), "http://127.0.0.1:9/v1", lambda: None, timeout_seconds=1, user_agent="tests")
 
 
 def test_it_is_made_once_and_only_if_it_is_needed() -> None:

@@ -453,6 +453,15 @@ def test_simulate_announces_only_an_address_that_answers(tmp_path: Path) -> None
         server.kill()
 
 
+def test_simulate_lists_the_apis_that_it_speaks(tmp_path: Path) -> None:
+    text = " ".join(sorawatch(tmp_path, "simulate", "--help").stdout.replace("│", " ").split())
+    assert all(name in text for name in simulator.APIS)
+
+    done = sorawatch(tmp_path, "simulate", "--api", "sora")
+    assert done.exit_code == 2
+    assert all(name in done.stderr for name in simulator.APIS)
+
+
 @pytest.mark.slow
 def test_simulate_is_not_open_to_other_machines_by_accident(tmp_path: Path) -> None:
     done = sorawatch(tmp_path, "simulate", "--host", "0.0.0.0")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sorawatch import config
 from sorawatch.config import Billing, Duplicates, Limits, WatchMode
+from sorawatch.config.dialect_file import shipped
 from sorawatch.core.order import MICROS, Aim, Fit, Model, Point, Size
 from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.retry_policy import Policy
@@ -60,7 +61,8 @@ class TestValues:
             tmp_path / "inbox", tmp_path / "outbox", tmp_path / "errors", tmp_path / "processed"
         )
         assert found.state == "/var/lib/sorawatch/state.db"
-        assert found.api == config.Api()
+        reference = shipped("openai")
+        assert found.api == config.Api(reference, reference.base_url, image_field="input_reference", auth="bearer")
         assert found.limits == Limits(in_flight=4, submits_per_minute=30, micros_per_day=20 * MICROS)
         assert (found.duplicates, found.timezone, found.path) == (Duplicates.REFUSE, None, tmp_path / "config.yaml")
 
@@ -93,7 +95,15 @@ class TestValues:
         )
         assert found.state == str(tmp_path / "data/state.db")
         assert str(found.timezone) == "Europe/Berlin"
-        assert found.api == config.Api("https://gateway.example/v1", tmp_path / "api.key", 7.5)
+        reference = shipped("openai")
+        assert found.api == config.Api(
+            reference,
+            "https://gateway.example/v1",
+            tmp_path / "api.key",
+            7.5,
+            image_field="input_reference",
+            auth="bearer",
+        )
         video = found.defaults
         assert (video.prompt, video.model, video.size, video.seconds, video.fit, video.focus) == (
             "Waves", "sora-2-pro", Size(1080, 1920), 12, Fit.BLUR, Point(0.2, 1),
@@ -569,7 +579,7 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     ),
     "an unknown key of a model": (
         "models: {sora-2: {price: 3}}\n",
-        "config.yaml line 1, models.sora-2.price: is not a known key. Allowed: usd_per_second, usd_per_video, sizes, seconds.",
+        "config.yaml line 1, models.sora-2.price: is not a known key. Allowed: usd_per_second, usd_per_video, sizes, seconds, fps, fields.",
     ),
     "a model that is a number": (
         "models: {sora-2: 3}\n",

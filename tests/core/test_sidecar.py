@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sorawatch.config.catalogue import BUILT_IN
+from sorawatch.config.dialect_file import shipped
 from sorawatch.core.limits import Limits
 from sorawatch.core.order import Aim, Fit, Focus, Model, Order, Point, Size, parse_focus
 from sorawatch.core.sidecar import OrderSettings, make_order, read_prompt, read_settings
@@ -24,7 +24,7 @@ CONFIG = OrderSettings(
     places={"model": "config.yaml line 9, video.model", "size": "config.yaml, video.size"},
 )
 LOCAL = Model("local", (Size(832, 480), Size(480, 832)), None)
-CATALOGUE = {**BUILT_IN, "local": LOCAL, "square": Model("square", (Size(512, 512),), (2,))}
+CATALOGUE = {**shipped("openai").catalogue, "local": LOCAL, "square": Model("square", (Size(512, 512),), (2,))}
 
 
 def settings(text: str, name: str = "beach.yaml") -> OrderSettings:
@@ -125,11 +125,11 @@ REFUSED = {
     "unknown key": (
         "promt: Waves\n",
         'beach.yaml line 1, promt: is not a known key. Did you mean "prompt"?'
-        " Allowed: prompt, model, size, seconds, fit, focus, priority.",
+        " Allowed: prompt, model, size, seconds, fit, focus, priority, fields.",
     ),
     "unknown key, like no other": (
         "prompt: x\ncolour: red\n",
-        "beach.yaml line 2, colour: is not a known key. Allowed: prompt, model, size, seconds, fit, focus, priority.",
+        "beach.yaml line 2, colour: is not a known key. Allowed: prompt, model, size, seconds, fit, focus, priority, fields.",
     ),
     "prompt missing": (
         "seconds: 8\n",

@@ -105,6 +105,7 @@ orders = st.builds(
     st.sampled_from(Fit),
     st.integers(-1_000_000, 1_000_000),
     st.sampled_from(Focus) | st.builds(Point, st.floats(0, 1), st.floats(0, 1)),
+    fields=text,
 )
 stamps = st.builds(Stamp, st.integers(0, 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
 digests = st.just("") | st.binary(min_size=32, max_size=32).map(bytes.hex)

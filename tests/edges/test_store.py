@@ -799,7 +799,7 @@ class TestOpening:
             older.execute("DROP TABLE turns")
             batches = ("top", "expected_price", "batch", "awaits_approval", "approved_at")
             added = (*batches, "losses", "obstacle", "take", "reference_key", "reference_digest")
-            latest = ("account", "publishing", "publishing_digest")
+            latest = ("account", "publishing", "publishing_digest", "fields")
             for column in (*added, *latest, "reorders", "lost_reason", "witness_until", "retry_state", "unwatched_ms"):
                 older.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
             packed = ("packed_job", "ended_at", "image_size")

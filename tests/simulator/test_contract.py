@@ -43,20 +43,19 @@ REFUSED: dict[str, tuple[dict[str, Any], Any]] = {
     ),
     "not a picture": ({"picture": b"GIF89a"}, (400, "Invalid file format", None)),
     "another type": ({"media_type": "image/gif"}, (400, "Invalid file format", None)),
-    "no picture": (
-        {"picture": None},
+    "text instead of a picture": (
+        {"picture": None, "input_reference": "x"},
         (400, "Missing required parameter: input_reference", "missing_required_parameter"),
     ),
     "picture under another name": (
         {"picture": None, "image": "x"},
-        (400, "Missing required parameter: input_reference", "missing_required_parameter"),
+        (400, "Unknown parameter: 'image'.", "unknown_parameter"),
     ),
     "seconds": ({"seconds": "5"}, (400, 'seconds must be one of "4", "8", "12"', "invalid_value")),
     "unknown model": (
         {"model": "sora-3"},
         (404, "The model `sora-3` does not exist or you do not have access to it.", "model_not_found"),
     ),
-    "no model": ({"model": None}, (400, "Missing required parameter: model", "missing_required_parameter")),
     "size of the dearer model": (
         {"size": "1920x1080"},
         (400, "Invalid value: '1920x1080'. Supported values are: '720x1280', and '1280x720'.", "invalid_value"),
@@ -190,6 +189,31 @@ def test_defaults_are_those_of_the_reference(client: Client, picture: Callable[.
     created = client.post(picture=picture(720, 1280), size=None, seconds=None).json()
 
     assert (created["size"], created["seconds"]) == ("720x1280", "4")
+
+
+def test_model_and_picture_may_be_left_out(client: Client) -> None:
+    created = client.post(picture=None, model=None).json()
+
+    assert created["model"] == "sora-2"
+    assert client.simulator.ledger().videos[0].reference_sha256 == ""
+    client.simulator.complete(created["id"])
+    assert client.content(created["id"]).content[4:8] == b"ftyp"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/videos/video_1/remix"),
+        ("POST", "/videos/extensions"),
+        ("POST", "/videos/edits"),
+        ("POST", "/videos/characters"),
+        ("GET", "/videos/characters/char_1"),
+    ],
+)
+def test_what_makes_videos_of_videos_does_not_exist(client: Client, method: str, path: str) -> None:
+    answer = client.http.request(method, f"{client.simulator.url}{path}")
+
+    assert refusal(answer)[:2] == (404, f"Invalid URL ({method} /v1{path})")
 
 
 def test_too_many_running_tasks_are_refused_until_one_ends(start: Start) -> None:

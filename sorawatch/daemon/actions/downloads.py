@@ -56,7 +56,7 @@ class ClipDownloads:
         self._checks = checks
         self._same_clip_seconds = same_clip_seconds
 
-    def download(self, job_id: str, video_id: str) -> DownloadedClip | o.TemporaryFailure:
+    def download(self, job_id: str, video_id: str, model: str) -> DownloadedClip | o.TemporaryFailure:
         """Download the clip of a video to the job's folder in the spool. It is kept there.
 
         Raises:
@@ -69,7 +69,7 @@ class ClipDownloads:
             if complete.exists():
                 other = self._examine(complete)
             else:
-                other = self._fetch(video_id, part)
+                other = self._fetch(video_id, model, part)
                 if other and (again := self._not_confirmed(job_id, other, part)):
                     return again
                 os.replace(part, complete)
@@ -81,12 +81,12 @@ class ClipDownloads:
         note = f"{other.why}; it is what the server has, so it was delivered as it is"
         return DownloadedClip(complete, other.clip.kind.suffix, note)
 
-    def _fetch(self, video_id: str, part: Path) -> _OtherMedia | None:
+    def _fetch(self, video_id: str, model: str, part: Path) -> _OtherMedia | None:
         """Download to ``part`` and examine it. A file that cannot be delivered is removed, one not examined is kept."""
         part.touch()
         # Without a buffer, so that a full disk is noticed at once, and the file can then be emptied.
         with open(part, "r+b", buffering=0) as file:
-            self._api().download(video_id, file, self._spool.room)
+            self._api().download(video_id, file, self._spool.room, model)
             os.fsync(file.fileno())
         try:
             return self._examine(part)

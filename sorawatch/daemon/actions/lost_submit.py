@@ -1,24 +1,26 @@
-"""Searches the server's list for the video of a submit whose answer was lost."""
+"""Looks for the video of a submit whose answer was lost: by its tag, else in the server's list."""
 
 from __future__ import annotations
 
 import html
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sorawatch.core import outcome as o
 from sorawatch.core.naming import base_model
 from sorawatch.core.order import Size
+from sorawatch.core.purchase import tag_of
 from sorawatch.errors import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sorawatch.core.dialect import Dialect
     from sorawatch.core.job import Job
     from sorawatch.core.video_responses import Video
     from sorawatch.daemon.actions.witnesses import Witnesses
-    from sorawatch.edges.api import Dialect, VideoApi
+    from sorawatch.edges.api import VideoApi
 
 CLOCK_DIFFERENCE = 120
 """Seconds by which a server's clock may differ from ours."""
@@ -36,6 +38,10 @@ _ASKED = 3
 """Maximum requests for single videos of ours that verify a list."""
 
 
+_CONFIRMED = 50
+"""Maximum videos of a list whose own answers are asked for their prompts."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Listed:
     """The server's videos by their ids."""
@@ -48,7 +54,7 @@ class _Listed:
 
 
 class LostSubmitSearch:
-    """Searches one server's list. Called from several threads at once."""
+    """Searches one server. Called from several threads at once."""
 
     def __init__(self, api: Callable[[], VideoApi], witnesses: Witnesses) -> None:
         self._api = api
@@ -64,19 +70,24 @@ class LostSubmitSearch:
         assert job.order is not None
         first = job.submitted_at // 1000 - CLOCK_DIFFERENCE
         last = (job.lost_at or job.submitted_at) // 1000 + CLOCK_DIFFERENCE
+        dialect = self._api().dialect
+        if dialect.tag_look_ups and job.token is not None:
+            return self._tagged(job, job.token)
         try:
-            listed = self._videos_since(first)
+            listed = self._videos_since(first, job.order.model)
         except Rejected as error:
             return o.Unlisted(str(error))
         videos, complete_from = listed.videos, listed.complete_from
         prompt, rewrites = job.order.prompt, self._rewrites_prompts(videos)
+        if dialect.list is not None and dialect.list.confirm:
+            videos = self._confirmed(videos, first, job.order.model)
         candidates = tuple(
             o.Candidate(
                 video.id,
                 certain=_has_prompt(video, prompt)
                 and video.created_at is not None
                 and first <= video.created_at <= last,
-                differs=_differs(video, job, self._api().dialect),
+                differs=_differs(video, job, dialect),
             )
             for video in videos.values()
             if (rewrites or _may_have_prompt(video, prompt))
@@ -93,7 +104,23 @@ class LostSubmitSearch:
             return o.Unlisted(f"its list does not show {hidden}, which it has")
         return o.Searched(candidates, complete=True, witnessed=hidden is None and self._shows_a_witness(videos))
 
-    def _videos_since(self, since: int) -> _Listed:
+    def _tagged(self, job: Job, token: str) -> o.Searched:
+        """What the server has under the tag of the submit."""
+        model = job.order.model if job.order else ""
+        found = self._api().find_tagged(tag_of(token), model)
+        candidates = tuple(o.Candidate(each, certain=True) for each in found if self._witnesses.may_be_of(each, job))
+        if candidates:
+            return o.Searched(candidates, complete=True, tagged=True)
+        known = [each.video_id for each in self._witnesses.latest()][:_ASKED]
+        return o.Searched((), complete=True, witnessed=any(map(self._has, known)), tagged=True)
+
+    def _confirmed(self, videos: dict[str, Video], since: int, model: str) -> dict[str, Video]:
+        """The videos with the prompts that their own answers show; only recent ones are asked for, and not too many."""
+        unknown = [each for each in videos.values() if each.prompt is None and (each.created_at or since) >= since]
+        shown = {each.id: self._api().prompt_of(each.id, model) for each in unknown[:_CONFIRMED]}
+        return {name: replace(each, prompt=each.prompt or shown.get(name)) for name, each in videos.items()}
+
+    def _videos_since(self, since: int, model: str) -> _Listed:
         """The server's videos since ``since`` (Unix seconds).
 
         A list can prove that a video is missing only if the server says that the last page was read, or if all pages
@@ -102,7 +129,7 @@ class LostSubmitSearch:
         videos: dict[str, Video] = {}
         after, newest_first, last, filtered = None, True, None, False
         for _ in range(_PAGES):
-            page = self._api().page(after=after)
+            page = self._api().page(after=after, model=model)
             filtered |= page.filtered
             fresh = [video for video in page.videos if video.id not in videos]
             videos |= {video.id: video for video in fresh}
@@ -113,9 +140,9 @@ class LostSubmitSearch:
                 return _Listed(videos, None if filtered else 0, filtered)
             if newest_first and last is not None and last < since:
                 return _Listed(videos, None if filtered else since, filtered)
-            if not fresh or len(videos) >= _MOST_VIDEOS:
+            if not fresh or page.next is None or len(videos) >= _MOST_VIDEOS:
                 break
-            after = fresh[-1].id
+            after = page.next
         return _Listed(videos, None, filtered)
 
     def _rewrites_prompts(self, videos: dict[str, Video]) -> bool:
@@ -182,7 +209,7 @@ def _differs(video: Video, job: Job, dialect: Dialect) -> bool:
     assert order is not None
     assert isinstance(order.size, Size)
     sent = [(video.model and base_model(video.model), base_model(order.model))]
-    sent += [(video.size, str(order.size))] if dialect.send_size else []
-    sent += [] if dialect.extra_fields else [(video.seconds, str(order.seconds))]
+    sent += [(video.size, str(order.size))] if dialect.sends_size else []
+    sent += [] if dialect.sends_extra or order.fields else [(video.seconds, str(order.seconds))]
     has_other_prompt = video.prompt is not None and not _has_prompt(video, order.prompt)
     return has_other_prompt or any(listed is not None and listed != ours for listed, ours in sent)

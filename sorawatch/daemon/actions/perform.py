@@ -17,8 +17,10 @@ from sorawatch.core.job_record import to_record
 from sorawatch.core.lifecycle import Action
 from sorawatch.core.log_fields import LogEvent, LogFields, log_extra
 from sorawatch.core.naming import clip_name, error_name, full_name, one_line, returned_name, stem_of
+from sorawatch.core.order_fields import from_text
 from sorawatch.core.os_errors import translate
 from sorawatch.core.pairing import TEXT_SUFFIXES
+from sorawatch.core.purchase import tag_of
 from sorawatch.core.reference_format import Format, ReferenceOptions
 from sorawatch.core.video_responses import Status, Video
 from sorawatch.daemon.actions.downloads import ClipDownloads
@@ -233,16 +235,20 @@ class Performer:
 
     def _send(self, job: Job, order: Order, reference: bytes, token: str) -> Video:
         form = Format.of(reference)
-        return self._api().submit(
-            model=order.model,
-            prompt=order.prompt,
-            size=str(order.size),
-            seconds=str(order.seconds),
-            reference=reference,
-            file_name=stem_of(job.pair.image).encode("ascii", "replace").decode().replace("?", "_") + form.suffix,
-            mime=form.mime,
-            before_body=lambda: self._uploads.require(token),
+        from sorawatch.edges.api import OrderTerms, Picture  # noqa: PLC0415 -- the HTTP library delays the start
+
+        terms = OrderTerms(
+            order.model,
+            order.prompt,
+            str(order.size),
+            str(order.seconds),
+            tag_of(token),
+            self._catalogue[order.model].fps if order.model in self._catalogue else None,
+            from_text(order.fields),
         )
+        name = stem_of(job.pair.image).encode("ascii", "replace").decode().replace("?", "_")
+        picture = Picture(reference, name + form.suffix, form.mime)
+        return self._api().submit(terms, picture, before_body=lambda: self._uploads.require(token))
 
     def _offered(self) -> str:
         """A sentence with the models that the server offers, known models first; empty if they cannot be listed."""
@@ -275,7 +281,7 @@ class Performer:
                 self._spool.write_record(job.id, to_record(job))
                 self._recorded.add(job.id)
         try:
-            video = self._api().retrieve(job.video_id)
+            video = self._api().retrieve(job.video_id, _model_of(job))
         except Rejected as error:
             # A new video may not be known to all machines of the server yet, so one such answer proves nothing.
             return o.TemporaryFailure(str(error), other_key=self._has_other_key(job))
@@ -302,7 +308,7 @@ class Performer:
     def _deliver(self, job: Job) -> o.Outcome:
         assert job.video_id is not None
         try:
-            fetched = self._downloads.download(job.id, job.video_id)
+            fetched = self._downloads.download(job.id, job.video_id, _model_of(job))
         except Rejected as error:
             if not self._has_other_key(job):
                 raise
@@ -445,6 +451,10 @@ class Performer:
 def _item_of(root: Path, folder: str, name: str) -> outbox.Item:
     """A file below one of the four folders that is to be moved under its own name."""
     return outbox.Item(root / folder / name, name, root=root)
+
+
+def _model_of(job: Job) -> str:
+    return job.order.model if job.order is not None else ""
 
 
 def _took(video: Video) -> int | None:

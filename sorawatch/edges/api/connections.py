@@ -20,7 +20,7 @@ from sorawatch.core.local_addresses import Reach, is_loopback_host, reach_of
 from sorawatch.edges.api.deadlines import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from requests import PreparedRequest, Response
 
@@ -35,8 +35,8 @@ class LocalAddressError(ValueError):
 class _Connection(HTTPConnection):
     """A connection to a server or to a proxy. It is combined with the class of connections of each pool."""
 
-    server: tuple[str, int]
-    """Host and port of the API."""
+    servers: frozenset[tuple[str, int]]
+    """Hosts and ports of the API."""
     is_direct: bool
     """Whether there is no proxy between."""
     _reach: Reach | None = None
@@ -50,7 +50,7 @@ class _Connection(HTTPConnection):
     def _connected(self) -> socket.socket:
         if not self.is_direct:
             return super()._new_conn()
-        is_server = (self.host, self.port) == self.server
+        is_server = (self.host, self.port) in self.servers
         if not is_server:
             _check_host(self._dns_host, 0)
         connection = super()._new_conn()
@@ -88,12 +88,10 @@ class _Connection(HTTPConnection):
 
 
 class Adapter(HTTPAdapter):
-    """Opens connections for a client of the API at ``base_url``."""
+    """Opens connections for a client of the API at ``addresses``."""
 
-    def __init__(self, base_url: str, pool_size: int) -> None:
-        url = parse_url(base_url)
-        port = url.port or {"https": 443, "http": 80}.get(url.scheme or "", 0)
-        self._server = ((url.host or "").strip("[]").rstrip("."), port)
+    def __init__(self, addresses: Iterable[str], pool_size: int) -> None:
+        self._servers = frozenset(map(_host_and_port, addresses))
         super().__init__(pool_maxsize=pool_size, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -118,18 +116,24 @@ class Adapter(HTTPAdapter):
     ) -> Response:
         url = parse_url(request.url or "")
         host = (url.host or "").strip("[]")
-        if host.rstrip(".") != self._server[0] and select_proxy(request.url or "", proxies):
+        if host.rstrip(".") not in {name for name, _ in self._servers} and select_proxy(request.url or "", proxies):
             # The proxy resolves names. Addresses, in any of their forms, are the same for it as for us.
             _check_host(host, socket.AI_NUMERICHOST)
         return super().send(request, stream, timeout, verify, cert, proxies)
 
     def _use_own_connections(self, manager: Any, *, is_direct: bool) -> None:
-        settings = {"server": self._server, "is_direct": is_direct}
+        settings = {"servers": self._servers, "is_direct": is_direct}
         pools = {}
         for scheme, pool in manager.pool_classes_by_scheme.items():
             connection = type("Connection", (_Connection, pool.ConnectionCls), settings)
             pools[scheme] = type("Pool", (pool,), {"ConnectionCls": connection})
         manager.pool_classes_by_scheme = pools
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    url = parse_url(address)
+    port = url.port or {"https": 443, "http": 80}.get(url.scheme or "", 0)
+    return (url.host or "").strip("[]").rstrip("."), port
 
 
 def _check_host(host: str, flags: int) -> None:

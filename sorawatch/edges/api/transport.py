@@ -18,9 +18,11 @@ from sorawatch.core.local_addresses import is_loopback_host
 from sorawatch.edges.api.connections import Adapter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from requests import PreparedRequest, Response
+
+    from sorawatch.core.dialect import KeyHeader
 
 MAX_REDIRECTS = 5
 _CHUNK = 1 << 18
@@ -32,11 +34,12 @@ class Session(requests.Session):
     It keeps no cookies, so that threads share only the connections.
     """
 
-    def __init__(self, base_url: str, pool_size: int, headers: Mapping[str, str]) -> None:
+    def __init__(self, addresses: Iterable[str], pool_size: int, headers: Mapping[str, str]) -> None:
+        """``addresses`` are those of the API. Other addresses must not be local ones."""
         super().__init__()
         self.headers.update(headers)
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = Adapter(base_url, pool_size)
+        adapter = Adapter(addresses, pool_size)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
         self._environments: dict[tuple[str | None, str | None, int | None], dict[str, Any]] = {}
@@ -61,16 +64,20 @@ class Session(requests.Session):
         auth: Auth,
         timeout: tuple[float, float],
         *,
-        params: Mapping[str, str] | None = None,
+        root: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         """A GET whose body is not read yet. Redirects are followed; a redirect to another origin gets no key.
+
+        Args:
+            root: the beginning of ``url`` that it shares with very many others, and after which nothing needs to be
+                encoded; empty if there is none.
 
         Raises:
             LocalAddressError: for a redirect to a loopback or link-local address.
             TooManyRedirects: after ``MAX_REDIRECTS``.
         """
-        response = self._first(url, auth, timeout, params, headers)
+        response = self._first(url, auth, timeout, root, headers)
         for _ in range(MAX_REDIRECTS):
             if not response.is_redirect:
                 return response
@@ -90,22 +97,19 @@ class Session(requests.Session):
         url: str,
         auth: Auth,
         timeout: tuple[float, float],
-        params: Mapping[str, str] | None,
+        root: str,
         headers: Mapping[str, str] | None,
     ) -> Response:
         """A GET like that of ``get``, in half the time: the work that is the same for all polls is done once."""
-        root, _, rest = url.partition("/videos/")
-        if params or headers or not rest:
-            return self.get(
-                url, params=params, headers=headers, auth=auth, timeout=timeout, stream=True, allow_redirects=False
-            )
+        if headers or not root or not url.startswith(root):
+            return self.get(url, headers=headers, auth=auth, timeout=timeout, stream=True, allow_redirects=False)
         if root not in self._prepared:
             # An auth that does nothing: without one, requests would use ``~/.netrc``.
-            bare = requests.Request("GET", f"{root}/videos/", auth=lambda request: request)
+            bare = requests.Request("GET", root, auth=lambda request: request)
             self._prepared[root] = self.prepare_request(bare)
         request = self._prepared[root].copy()
         assert request.url is not None
-        request.url += rest
+        request.url += url[len(root) :]
         settings = self.merge_environment_settings(request.url, {}, True, None, None)
         return self.get_adapter(request.url).send(auth(request), timeout=timeout, **settings)
 
@@ -128,14 +132,15 @@ def _redirect_target(response: Response) -> str:
 class Auth(AuthBase):
     """Adds the key and the headers that only the server may get."""
 
-    def __init__(self, key: str | None, scheme: str, headers: Mapping[str, str], secrets: Collection[str] = ()) -> None:
-        """``secrets`` are redacted in the same way as the key."""
+    def __init__(
+        self, key: str | None, header: KeyHeader | None, headers: Mapping[str, str], secrets: Collection[str] = ()
+    ) -> None:
+        """``header`` carries the key. ``secrets`` are redacted in the same way as the key."""
         self._headers = dict(headers)
         private = [each for each in (key, *secrets) if each]
         self._secrets = [_escaped_forms(each) for each in private]
-        if key:
-            name, value = ("Authorization", f"Bearer {key}") if scheme == "bearer" else (scheme, key)
-            self._headers[name] = value
+        if key and header:
+            self._headers[header.name] = f"{header.prefix}{key}"
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
         r.headers.update(self._headers)
@@ -143,7 +148,7 @@ class Auth(AuthBase):
 
     def without_key(self) -> Auth:
         """An auth for requests to other servers: it redacts the same secrets and adds nothing."""
-        other = Auth(None, "none", {})
+        other = Auth(None, None, {})
         other._secrets = self._secrets
         return other
 

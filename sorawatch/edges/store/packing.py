@@ -40,6 +40,7 @@ _BLANK: Mapping[str, Any] = {
     "prompt": None,
     "fit": Fit.CROP.value,
     "focus": Focus.CENTRE.value,
+    "fields": "",
     "priority": 0,
     "attempts": 0,
     "retry_state": None,

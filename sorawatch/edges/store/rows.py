@@ -40,6 +40,7 @@ def row_of(job: Job) -> dict[str, Any]:
         "seconds": order.seconds if order else None,
         "fit": order.fit.value if order else None,
         "focus": str(order.focus) if order else None,
+        "fields": order.fields if order else "",
         "priority": order.priority if order else 0,
         "take": order.take if order else 1,
         "order_key": order_key(job.digest, order) if order and job.digest else None,
@@ -115,7 +116,7 @@ def job_of(row: Any) -> Job:
     order = None
     if row.prompt is not None:
         size, focus = parse_size(row.size), parse_focus(row.focus)
-        order = Order(row.prompt, row.model, size, row.seconds, Fit(row.fit), row.priority, focus, row.take)
+        order = Order(row.prompt, row.model, size, row.seconds, Fit(row.fit), row.priority, focus, row.take, row.fields)
     sidecar_stamp = None if row.sidecar is None else Stamp(row.sidecar_size, row.sidecar_mtime_ns)
     image_stamp = Stamp(row.image_size, row.image_mtime_ns)
     return Job(

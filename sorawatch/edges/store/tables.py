@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sorawatch.core.naming import valid_text
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 
 class FileName(sa.TypeDecorator[str]):
@@ -57,6 +57,7 @@ jobs = sa.Table(
     sa.Column("seconds", sa.Integer),
     sa.Column("fit", sa.String(16)),
     sa.Column("focus", sa.String(64)),
+    sa.Column("fields", Prose, nullable=False, server_default=""),
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("take", sa.Integer, nullable=False, server_default="1"),
     sa.Column("order_key", sa.String(64)),

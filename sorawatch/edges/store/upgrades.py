@@ -89,6 +89,10 @@ def _shorten_keys(connection: sa.Connection, table: sa.Table, key: sa.Column[str
         )
 
 
+def _fields_of_orders_are_kept(connection: sa.Connection) -> None:
+    _add(connection, jobs.c.fields)
+
+
 def _create_indexes(connection: sa.Connection, *names: str) -> None:
     for index in (*jobs.indexes, *purchases.indexes):
         if index.name in names:
@@ -108,5 +112,6 @@ _STEPS = (
     _folders_take_turns_and_batches_wait,
     _accounts_and_names_of_clips_are_kept,
     _delivered_jobs_are_packed,
+    _fields_of_orders_are_kept,
 )
 """The first leads from version 1 to 2."""

@@ -26,8 +26,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from sorawatch.config.dialect_file import shipped
+from sorawatch.core.dialect import customized
 from sorawatch.core.video_responses import Status, Video
-from sorawatch.edges.api import Dialect, VideoApi
+from sorawatch.edges.api import OrderTerms, Picture, VideoApi
 from sorawatch.edges.api.fetching import MAX_RESPONSE
 from sorawatch.edges.api.range_download import OVERLAP
 from sorawatch.edges.mp4 import check
@@ -35,6 +37,7 @@ from sorawatch.errors import Blocked, Deferred, NotSent, Rejected, SorawatchErro
 from sorawatch.simulator import SimulatorSettings, running
 from tests.support import texts
 
+REFERENCE = shipped("openai")
 KEY = "sk-secret/0123456789"
 JOB = {"id": "video_1", "object": "video", "status": "queued", "progress": 0}
 CLIP = b"\0\0\0\x20ftypisom" + os.urandom(3 * OVERLAP + 5)
@@ -173,20 +176,13 @@ class Server:
 def client(server: Server | str, **options: Any) -> VideoApi:
     url = server if isinstance(server, str) else server.url
     given_options = {"timeout_seconds": 5.0, "user_agent": "sorawatch/test"} | options
-    return VideoApi(f"{url}/v1/", lambda: KEY, **given_options)  # type: ignore[arg-type]
+    dialect = given_options.pop("dialect", REFERENCE)
+    return VideoApi(dialect, f"{url}/v1/", lambda: KEY, **given_options)  # type: ignore[arg-type]
 
 
 def submit(api: VideoApi, prompt: str = "waves", **options: Any) -> Video:
-    return api.submit(
-        model="sora-2",
-        prompt=prompt,
-        size="1280x720",
-        seconds="8",
-        reference=b"\xff\xd8\r\n\x00",
-        file_name="r.jpg",
-        mime="image/jpeg",
-        **options,
-    )
+    terms = OrderTerms("sora-2", prompt, "1280x720", "8")
+    return api.submit(terms, Picture(b"\xff\xd8\r\n\x00", "r.jpg", "image/jpeg"), **options)
 
 
 @contextmanager
@@ -242,7 +238,8 @@ def test_the_order_arrives_byte_for_byte(prompt: str) -> None:
 
 
 def test_a_dialect_changes_the_form() -> None:
-    dialect = Dialect(image_field="image", extra_fields=(("fps", "24"),), send_size=False, auth="X-Api-Key")
+    extra = (("fps", "24"),)
+    dialect = customized(REFERENCE, image_field="image", extra_fields=extra, send_size=False, auth="X-Api-Key")
     with serving(reply(200, JOB), dialect=dialect, headers={"X-Team": "film"}) as (server, api):
         submit(api)
     (request,) = server.requests
@@ -287,7 +284,7 @@ def test_netrc_never_replaces_the_key(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("NETRC", str(netrc))
     with serving(reply(302, Location="/elsewhere"), reply(200, JOB)) as (server, api):
         api.retrieve("video_1")
-    with serving(reply(200, JOB), dialect=Dialect(auth="none")) as (keyless, api):
+    with serving(reply(200, JOB), dialect=customized(REFERENCE, auth="none")) as (keyless, api):
         submit(api)
     assert [request.headers.get("Authorization") for request in server.requests] == [f"Bearer {KEY}"] * 2
     assert keyless.requests[0].headers.get("Authorization") is None
@@ -296,7 +293,7 @@ def test_netrc_never_replaces_the_key(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_changed_key_counts_at_once() -> None:
     keys = iter(["first", "second"])
     with Server(reply(200, JOB)) as server:
-        api = VideoApi(f"{server.url}/v1", lambda: next(keys), timeout_seconds=5, user_agent="x")
+        api = VideoApi(REFERENCE, f"{server.url}/v1", lambda: next(keys), timeout_seconds=5, user_agent="x")
         api.retrieve("v")
         submit(api)
         api.close()
@@ -306,7 +303,7 @@ def test_a_changed_key_counts_at_once() -> None:
 @pytest.mark.parametrize("key", ["two words", "line\nbreak", "schlüssel"])
 def test_a_key_that_no_header_takes_is_blocked(key: str) -> None:
     with Server(reply(200, JOB)) as server:
-        api = VideoApi(server.url, lambda: key, timeout_seconds=5, user_agent="x")
+        api = VideoApi(REFERENCE, server.url, lambda: key, timeout_seconds=5, user_agent="x")
         with pytest.raises(Blocked):
             submit(api)
         api.close()
@@ -725,16 +722,11 @@ def test_the_whole_way_against_the_simulator() -> None:
     Image.new("RGB", (1280, 720), "teal").save(picture, "JPEG")
     clip = io.BytesIO()
     with running(SimulatorSettings(generation_seconds=0.1, frames_per_second=2)) as simulator:
-        api = VideoApi(simulator.url, lambda: "sk-simulated", timeout_seconds=30, user_agent="sorawatch/test")
-        video = api.submit(
-            model="sora-2",
-            prompt="waves",
-            size="1280x720",
-            seconds="4",
-            reference=picture.getvalue(),
-            file_name="reference.jpg",
-            mime="image/jpeg",
+        api = VideoApi(
+            REFERENCE, simulator.url, lambda: "sk-simulated", timeout_seconds=30, user_agent="sorawatch/test"
         )
+        sent = Picture(picture.getvalue(), "reference.jpg", "image/jpeg")
+        video = api.submit(OrderTerms("sora-2", "waves", "1280x720", "4"), sent)
         while video.status is not Status.COMPLETED:
             video = api.retrieve(video.id)
             assert video.status is not Status.FAILED
@@ -744,15 +736,7 @@ def test_the_whole_way_against_the_simulator() -> None:
         with pytest.raises(Rejected, match=texts.NO_LONGER_KNOWN):
             api.retrieve("video_unknown")
         with pytest.raises(Rejected, match="size"):
-            api.submit(
-                model="sora-2",
-                prompt="waves",
-                size="720x1280",
-                seconds="4",
-                reference=picture.getvalue(),
-                file_name="reference.jpg",
-                mime="image/jpeg",
-            )
+            api.submit(OrderTerms("sora-2", "waves", "720x1280", "4"), sent)
         api.close()
     check(clip)
     assert (listed.id, listed.prompt, listed.size, listed.seconds) == (video.id, "waves", "1280x720", "4")

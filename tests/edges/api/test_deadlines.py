@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from sorawatch.edges.api import TransferLimits, VideoApi
+from sorawatch.edges.api import OrderTerms, Picture, TransferLimits, VideoApi
 from sorawatch.errors import Deferred, Unresolved
 from tests.edges.api.test_client import CLIP, JOB, Reply, Request, Server, client, reply, serving, submit
 
@@ -121,15 +121,8 @@ class SlowReader:
 
 
 def upload(api: VideoApi) -> object:
-    return api.submit(
-        model="sora-2",
-        prompt="waves",
-        size="1280x720",
-        seconds="8",
-        reference=bytes(8 << 20),
-        file_name="r.jpg",
-        mime="image/jpeg",
-    )
+    terms = OrderTerms("sora-2", "waves", "1280x720", "8")
+    return api.submit(terms, Picture(bytes(8 << 20), "r.jpg", "image/jpeg"))
 
 
 def test_an_upload_that_is_read_slowly_for_ever_is_unresolved() -> None:
