@@ -170,7 +170,8 @@ def quote(text: str, longest: int = LONGEST_QUOTE) -> str:
     Everything that a server says passes through here, except ids, which `remote_ids` checks, prompts, which are only
     compared, and the links of clips.
     """
-    printable = "".join(char if char.isprintable() else " " for char in text[: 10 * longest])
+    start = text[: 10 * longest]
+    printable = start if start.isprintable() else "".join(char if char.isprintable() else " " for char in start)
     line = " ".join(printable.split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 

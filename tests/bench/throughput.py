@@ -328,7 +328,8 @@ def _live(command: list[str], folder: Path, limit: float | None) -> tuple[resour
         peak = max(peak, memory_of(process.pid))
         if limit is not None and time.monotonic() - began > limit:
             os.kill(process.pid, signal.SIGKILL)
-        time.sleep(0.1)
+        # To look at the memory stops a process for a moment.
+        time.sleep(0.3)
 
 
 def wait(jobs: int, every: float, watched: float) -> None:
