@@ -208,7 +208,8 @@ class Inbox:
                     present[path] = before
                     continue
                 found = present[path] = _pair(folder, match)
-                observation = seen[path] = observe(self._seen.get(path), folder.statuses(found), now)
+                # Taken out, so that of very many files no two observations are kept.
+                observation = seen[path] = observe(self._seen.pop(path, None), folder.statuses(found), now)
                 open_path = folder.open(found, open_files)
                 settle_seconds = seconds_to_settle(self.settle_seconds, is_open=open_path is not None)
                 if settled(observation, now, settle_seconds):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from sorawatch.daemon.intake.new_jobs import add_new, follow_pairs
@@ -9,7 +12,7 @@ from sorawatch.daemon.intake.new_jobs import add_new, follow_pairs
 if TYPE_CHECKING:
     from sorawatch.core.job import Change
     from sorawatch.daemon.intake.known_pairs import KnownPairs
-    from sorawatch.daemon.intake.scan import ScanResult
+    from sorawatch.daemon.intake.scan import NewPair, ScanResult
     from sorawatch.daemon.submission.admission import Admission
     from sorawatch.edges.store import Transaction
 
@@ -22,15 +25,17 @@ class ScanIntake:
 
     def __init__(self) -> None:
         self._scan: ScanResult | None = None
-        """The last scan; None once it is applied."""
-        self._begins = 0
-        """The number of its new pairs that became jobs in earlier turns."""
-        self._ends = 0
-        """The same with those of the present turn."""
+        """The last scan without its new pairs; None once it is applied."""
+        self._left: deque[NewPair] = deque()
+        """Its new pairs that are not jobs yet."""
+        self._taken = 0
+        """How many of these the present turn has made jobs of."""
+        self._is_first = False
+        """Whether no turn has applied any of the scan."""
 
     def begin(self, scan: ScanResult) -> None:
         """Apply this scan from the next call of `apply` on."""
-        self._scan, self._begins = scan, 0
+        self._scan, self._left, self._is_first = replace(scan, new=()), deque(scan.new), True
 
     @property
     def is_done(self) -> bool:
@@ -51,14 +56,17 @@ class ScanIntake:
         scan = self._scan
         if scan is None:
             return []
-        changes = follow_pairs(tx, scan, known_pairs, missing_seconds) if self._begins == 0 else []
-        self._ends = min(self._begins + _MOST_NEW, len(scan.new))
+        changes = follow_pairs(tx, scan, known_pairs, missing_seconds) if self._is_first else []
+        part = [*islice(self._left, _MOST_NEW)]
+        self._taken = len(part)
         continued = {after.pair for _, after in changes}
-        fresh = [each for each in scan.new[self._begins : self._ends] if each.pair not in continued]
+        fresh = [each for each in part if each.pair not in continued]
         return changes + add_new(tx, fresh, known_pairs, admission, scan.folder_limits)
 
     def committed(self) -> None:
         """What `apply` returned is on disk."""
-        self._begins = self._ends
-        if self._scan is not None and self._begins == len(self._scan.new):
+        for _ in range(self._taken):
+            self._left.popleft()
+        self._taken, self._is_first = 0, False
+        if not self._left:
             self._scan = None

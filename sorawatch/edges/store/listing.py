@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, product
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -61,7 +61,7 @@ class JobListing:
         for state in (each for each in states if each not in FINAL):
             left = _left(limit, found)
             if state in UNPAID:
-                found += islice(self._in_turn(state, folder), left)
+                found += islice(self._in_turn([state], folder), left)
             else:
                 found += self._session.jobs(_select([state], folder).order_by(*_BY_AGE).limit(left))
         return found + (self._ended(ended, folder, _left(limit, found)) if ended else [])
@@ -118,27 +118,31 @@ class JobListing:
 
     def queue(self, limit: int) -> list[Job]:
         """Orders that are not submitted yet and need no approval, in the order in which they will be."""
-        coming = chain.from_iterable(self._in_turn(state, "", (0,)) for state in (State.READY, State.FOUND))
-        return [*islice(coming, limit)]
+        return [*islice(self._in_turn((State.FOUND, State.READY), "", (0,)), limit)]
 
-    def _in_turn(self, state: State, folder: str, awaits_approval: Sequence[int] = (0, 1)) -> Iterator[Job]:
+    def _in_turn(self, states: Sequence[State], folder: str, awaits_approval: Sequence[int] = (0, 1)) -> Iterator[Job]:
         """Unpaid jobs in the order in which they are submitted: by priority, and the first-level folders in turn.
 
         They are read when they are asked for.
         """
         connection = self._session.connection
+        kinds = [*product(states, awaits_approval)]
         tops = {top_folder(folder)} if folder else set[str]()
-        for awaits in () if folder else awaits_approval:
-            tops.update(connection.scalars(statements.waiting_folders(state, awaits)))
-        last_turns = {row.folder: row.number for row in connection.execute(statements.TURNS, {"of_state": state})}
+        for kind in () if folder else kinds:
+            tops.update(connection.scalars(statements.waiting_folders(*kind)))
+        last_turns = {
+            (state, row.folder): row.number
+            for state in states
+            for row in connection.execute(statements.TURNS, {"of_state": state})
+        }
         queues: dict[str, Iterator[Job]] = {}
         heads = []
         for top in tops:
-            jobs_of = [self._of_folder(statements.waiting_in(state, awaits, folder), top) for awaits in awaits_approval]
-            queue = heapq.merge(*jobs_of, key=urgency)
+            parts = [self._of_folder(statements.waiting_in(*kind, folder), top) for kind in kinds]
+            queue = heapq.merge(*parts, key=urgency)
             for first in islice(queue, 1):
                 queues[top] = chain([first], queue)
-                heads.append(Head(top, last_turns.get(top, 0), urgency(first)))
+                heads.append(Head(top, last_turns.get((first.state, top), 0), urgency(first)))
         return in_turn(heads, queues.__getitem__, urgency)
 
     def _of_folder(self, query: sa.Select[Any], top: str) -> Iterator[Job]:
