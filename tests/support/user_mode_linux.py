@@ -54,7 +54,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs none /run
 mount -t tmpfs none /mnt
-mount -t tmpfs none /tmp
+export TMPDIR=/mnt
 mount -t tmpfs none /dev/shm
 mkdir /mnt/result && mount -t hostfs none /mnt/result -o {folder}
 run() {{
