@@ -49,7 +49,7 @@ _MODPROBE = '#!/bin/sh\nexec modprobe -d /run/kernel "$@"\n'
 """Finds the modules where Debian keeps those of this kernel."""
 
 _INIT = """#!/bin/sh
-export PATH={path}
+export PATH={path} PYTHONPATH={here}
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs none /run
