@@ -49,12 +49,12 @@ _MODPROBE = '#!/bin/sh\nexec modprobe -d /run/kernel "$@"\n'
 """Finds the modules where Debian keeps those of this kernel."""
 
 _INIT = """#!/bin/sh
-export PATH={path}
+export PATH={path} PYTHONPATH={here}
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs none /run
 mount -t tmpfs none /mnt
-mount -t tmpfs none /tmp
+export TMPDIR=/mnt
 mount -t tmpfs none /dev/shm
 mkdir /mnt/result && mount -t hostfs none /mnt/result -o {folder}
 run() {{
