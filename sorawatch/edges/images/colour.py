@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageCms, ImageOps
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT, TiffImageFile
+
+from sorawatch.edges.images.colour_space import ColourSpace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,17 +71,20 @@ def _extremes(image: Image.Image) -> tuple[float, float]:
     return bottom, top
 
 
-def to_srgb(image: Image.Image, embedded: bytes | None) -> tuple[Image.Image, Image.Image | None]:
+def to_srgb(image: Image.Image, colours: ColourSpace | bytes | None) -> tuple[Image.Image, Image.Image | None]:
     """``image`` in sRGB, and its alpha channel if it has one.
 
-    A profile is ignored if it is broken, or for other channels than those of the image.
+    Args:
+        colours: what its file says of its colours: an embedded ICC profile, or numbers. They are ignored if they make
+            no sense, or are for other channels than those of the image. None for sRGB.
     """
     alpha = image.getchannel("A") if image.mode in {"LA", "RGBA"} else None
     colour = image.convert(image.mode.removesuffix("A")) if alpha is not None else image
-    if embedded:
-        with contextlib.suppress(OSError, ImageCms.PyCMSError):
+    if colours is not None:
+        with contextlib.suppress(OSError, ImageCms.PyCMSError, ArithmeticError, ValueError, struct.error):
+            profile = colours.icc(grey=colour.mode == "L") if isinstance(colours, ColourSpace) else colours
             transform = ImageCms.buildTransform(
-                ImageCms.ImageCmsProfile(io.BytesIO(embedded)),
+                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
                 ImageCms.createProfile("sRGB"),
                 colour.mode,
                 "RGB",

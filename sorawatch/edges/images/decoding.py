@@ -25,12 +25,15 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from sorawatch.core.framing import NORMAL_ORIENTATION, Box, Framing, oriented_size, stored_box
 from sorawatch.core.order import Size
+from sorawatch.edges.images import heif_colour, png
 from sorawatch.edges.images.colour import to_resizable_mode
 from sorawatch.edges.images.resizing import OVERSAMPLING, resize
 from sorawatch.errors import Damaged, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sorawatch.edges.images.colour_space import ColourSpace
 
 try:
     from pillow_heif import register_heif_opener
@@ -102,6 +105,8 @@ class Picture:
     image: Image.Image
     stored: Size
     orientation: int
+    colours: ColourSpace | bytes | None
+    """An ICC profile, or a colour space that the file names by numbers; None for sRGB, and where it says nothing."""
 
     @property
     def size(self) -> Size:
@@ -117,7 +122,8 @@ class Picture:
         """
         with translating_errors(name, data):
             _check_tail(name, data)
-            file = io.BytesIO(data)
+            simple = png.simplified(data) if data.startswith(png.SIGNATURE) else None
+            file = io.BytesIO(simple.data if simple else data)
             if data.startswith(_JPEG):
                 # Image.open would also read the index of further pictures in the file, and fail if only that is broken.
                 image: Image.Image = JpegImageFile(file)
@@ -126,7 +132,8 @@ class Picture:
             _check_size(name, image)
             if image.format != "JPEG":
                 image.load()
-            return cls(image, Size(*image.size), _orientation(image))
+            colours = simple.colours if simple else _colours(image, data)
+            return cls(image, Size(*image.size), _orientation(image), colours)
 
     @property
     def is_lossless(self) -> bool:
@@ -237,6 +244,18 @@ def _unidentified(name: str, data: bytes) -> Rejected:
     if len(data) < _STUB_BYTES:
         return Damaged(f"{reason} and has only {len(data)} bytes", _ONLINE_ONLY_HINT)
     return Damaged(reason, "If a viewer can show it, save it as JPEG or PNG.")
+
+
+def _colours(image: Image.Image, data: bytes) -> ColourSpace | bytes | None:
+    """The colours of a picture that is no PNG. In an AVIF or HEIC a profile stands above numbers, as in browsers."""
+    if profile := image.info.get("icc_profile"):
+        return bytes(profile)
+    code_points = None
+    if image.format == "AVIF":
+        code_points = heif_colour.code_points(data)
+    elif nclx := image.info.get("nclx_profile"):
+        code_points = int(nclx["color_primaries"]), int(nclx["transfer_characteristics"])
+    return heif_colour.colour_space(*code_points) if code_points else None
 
 
 def _orientation(image: Image.Image) -> int:

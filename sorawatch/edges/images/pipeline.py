@@ -81,7 +81,7 @@ def _point(raster: Raster, framing: Framing, request: ReferenceRequest) -> Point
 
 def _opaque(image: Image.Image, picture: Picture, background: Colour) -> Image.Image:
     """``image``, a part or a copy of ``picture``, in sRGB on the background."""
-    image, alpha = to_srgb(image, picture.image.info.get("icc_profile"))
+    image, alpha = to_srgb(image, picture.colours)
     if alpha is None:
         return image
     opaque = Image.new("RGB", image.size, background)
