@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif",
-    ".tif", ".tiff", ".gif", ".bmp", ".heic", ".heif", ".hif",
+    ".tif", ".tiff", ".gif", ".bmp", ".dib", ".ico", ".heic", ".heif", ".hif",
+    ".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".jxl",
 )  # fmt: skip
 YAML_SUFFIXES = (".yaml.txt", ".yml.txt", ".yaml", ".yml")
 """Windows and some phones append ``.txt``."""

@@ -34,6 +34,16 @@ def scans_without_end(width: int, height: int, scans: int) -> bytes:
     return b"\xff\xd8" + header + first + again * scans + b"\xff\xd9"
 
 
+def grey_jpeg(width: int, height: int) -> bytes:
+    """A baseline JPEG of middle grey: both tables have one code of one bit, so that each block is two zero bits."""
+    header = segment(0xDB, b"\0" + bytes([1]) * 64)
+    header += segment(0xC0, struct.pack(">BHHB", 8, height, width, 1) + bytes([1, 0x11, 0]))
+    for table in (0x00, 0x10):
+        header += segment(0xC4, bytes([table, 1]) + bytes(15) + b"\0")
+    blocks = -(-width // 8) * -(-height // 8)
+    return b"\xff\xd8" + header + segment(0xDA, bytes([1, 1, 0, 0, 63, 0])) + bytes(-(-blocks // 4)) + b"\xff\xd9"
+
+
 def png_chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 

@@ -26,7 +26,9 @@ _UNSIGNED = (1,)
 def to_resizable_mode(image: Image.Image) -> Image.Image:
     """``image`` in a mode whose samples can be averaged: 8 bits, no palette, transparency as a channel."""
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        return _to_grey(image)
+        grey = _to_grey(image)
+        transparent = image.info.get("transparency")
+        return grey if transparent is None else Image.merge("LA", (grey, _all_but(image, transparent)))
     if image.has_transparency_data:
         mode = "LA" if image.mode in {"1", "L", "LA", "La"} else "RGBA"
         return image if image.mode == mode else image.convert(mode)
@@ -40,6 +42,11 @@ def _to_grey(image: Image.Image) -> Image.Image:
     tags: Mapping[int, Any] = image.tag_v2 if isinstance(image, TiffImageFile) else {}
     grey = _from_floats(image) if image.mode == "F" else _from_integers(image, tags)
     return ImageOps.invert(grey) if tags.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO else grey
+
+
+def _all_but(image: Image.Image, level: int) -> Image.Image:
+    """A mask that leaves out the pixels of this level of 16 bits, which a PNG may declare transparent."""
+    return image.convert("I").point([0 if value == level else 255 for value in range(65536)], "L")
 
 
 def _from_floats(image: Image.Image) -> Image.Image:

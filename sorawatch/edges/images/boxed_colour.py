@@ -1,4 +1,4 @@
-"""Reads from the boxes of an AVIF by which code points its colours are stored. See ISO/IEC 14496-12 and 23008-12."""
+"""Reads how colours are stored from the boxes of an AVIF (ISO/IEC 14496-12, 23008-12) or JPEG 2000 (15444-1)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _OF_VIDEO = frozenset({1, 6, 14, 15, UNSPECIFIED})
 """Transfers that are the curve of a camera for video. In pictures they stand for sRGB, as browsers take them."""
+_BY_PROFILE = frozenset({b"\x02", b"\x03"})
+"""Methods of the box colr of a JPEG 2000: a restricted, or any, ICC profile."""
 
 
 def colour_space(primaries: int, transfer: int) -> ColourSpace | None:
@@ -26,6 +28,14 @@ def code_points(data: bytes) -> tuple[int, int] | None:
         return _code_points(memoryview(data))
     except (IndexError, KeyError):
         return None
+
+
+def jpeg2000_profile(data: bytes) -> bytes | None:
+    """The ICC profile of a JPEG 2000; None if it has none."""
+    for kind, content in _boxes(dict(_boxes(memoryview(data))).get(b"jp2h", memoryview(b""))):
+        if kind == b"colr" and bytes(content[:1]) in _BY_PROFILE:
+            return bytes(content[3:])
+    return None
 
 
 def _code_points(data: memoryview) -> tuple[int, int] | None:
