@@ -133,7 +133,9 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
     timezone = root.get("timezone", nullable(rules.timezone), None)
     api, resubmit = _api(root.section("api"), path.parent)
     catalogue, models = _catalogue(root)
-    video = _video(root.section("video"), path.name, catalogue, findings)
+    video_section = root.section("video")
+    unset = frozenset(key for key in VIDEO_KEYS if video_section.node(key) is None)
+    video = _video(video_section, path.name, catalogue, findings)
     reference = _reference(root.section("reference"))
     decoders = _decoders(root.section("decoders"))
     watch, damaged_grace_seconds = _watch(root.section("watch"))
@@ -157,6 +159,7 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
         duplicates=root.get("duplicates", choice(Duplicates), Duplicates.REFUSE),
         keep_days=root.get("keep_days", integer(1, 36_500), KEEP_DAYS),
         timezone=timezone,
+        unset_video_keys=unset,
     )
     check_prices(catalogue, config.limits, models)
     findings.found += models.findings.found
