@@ -28,6 +28,7 @@ _HTML = rb"\s*+(?>(?:<!--.*?-->\s*)?)<(?i:!doctype html|html|head|body)"
 _MP4 = rb"....ftyp(?:isom|iso[2-9]|mp4|avc1|M4V|qt  |3gp|dash|MSNV|XAVC)|....(?:moov|mdat|wide)"
 
 KINDS = (
+    Kind("a JPEG XL picture", _EXPORT, (".jxl",), rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"),
     Kind("a JPEG XR picture", _EXPORT, (".jxr", ".wdp", ".hdp"), rb"II\xbc"),
     Kind(f"{_RAW} of a Canon camera (CR2)", _DEVELOP, (".cr2",), rb"II\*\0....CR"),
     Kind(f"{_RAW} of a Canon camera (CR3)", _DEVELOP, (".cr3",), rb"....ftypcrx "),
@@ -69,7 +70,7 @@ KINDS = (
     Kind("a PCX picture", _EXPORT, (".pcx",), rb"\n[\0-\x05]\x01[\x01\x02\x04\x08]"),
     Kind("a shortcut of Windows", "Put the picture itself here.", (".lnk",), rb"L\0\0\0\x01\x14\x02\0"),
     Kind("the metadata of macOS about a file", "Copy the picture itself.", (), rb"\0\x05\x16[\0\x07]"),
-    Kind("a ZIP archive or an office document", _UNPACK, (".zip", ".docx", ".odt", ".pptx"), rb"PK\x03\x04"),
+    Kind("a ZIP archive or an office document", _UNPACK, (".zip",), rb"PK\x03\x04"),
     Kind("an archive", _UNPACK, (".gz", ".7z", ".rar", ".xz", ".tar"), rb"\x1f\x8b|7z\xbc\xaf|Rar!|\xfd7zXZ"),
 )  # fmt: skip
 """The first that matches counts."""

@@ -16,6 +16,8 @@ from sorawatch.core.unread_kinds import KINDS, kind_by_bytes, kind_by_name, raw_
         (b"II*\0\x10\0\0\0CR\2\0", "a raw photo of a Canon camera (CR2)"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1", "a raw photo of a Canon camera (CR3)"),
         (b"FUJIFILMCCD-RAW 0201", "a raw photo of a Fujifilm camera (RAF)"),
+        (b"\xff\x0a\xcb@", "a JPEG XL picture"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
         (b"8BPS\0\1", "a Photoshop document"),
         (b'<svg xmlns="http://www.w3.org/2000/svg">', "a vector drawing (SVG)"),
         (b'\n<?xml version="1.0"?>\n<!-- Inkscape --><!DOCTYPE svg PUBLIC "-//W3C">\n<svg>', "a vector drawing (SVG)"),

@@ -28,7 +28,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from sorawatch.core.framing import NORMAL_ORIENTATION, Box, Framing, oriented_size, stored_box
 from sorawatch.core.order import Size
 from sorawatch.core.unread_kinds import kind_by_bytes
-from sorawatch.edges.images import boxed_colour, png, rare_kinds, tiff
+from sorawatch.edges.images import boxes, png, rare_kinds, tiff
 from sorawatch.edges.images.colour import to_resizable_mode
 from sorawatch.edges.images.resizing import OVERSAMPLING, resize
 from sorawatch.errors import Damaged, Rejected
@@ -144,7 +144,7 @@ class Picture:
             rare_kinds.refuse(name, data)
             _check_tail(name, data)
             simple = png.simplified(data) if data.startswith(png.SIGNATURE) else None
-            file = io.BytesIO(simple.data if simple else data)
+            file = io.BytesIO(simple.data if simple else boxes.with_size_of_alpha(data) if _is_avif(data) else data)
             if data.startswith(_JPEG):
                 # Image.open would also read the index of further pictures in the file, and fail if only that is broken.
                 image: Image.Image = JpegImageFile(file)
@@ -235,6 +235,10 @@ def translating_errors(name: str, data: bytes) -> Iterator[None]:
         raise Damaged(f"{name} is damaged or cut off: {reason}", _COPY_HINT) from error
 
 
+def _is_avif(data: bytes) -> bool:
+    return re.match(_SIGNATURES["AVIF"], data, re.DOTALL) is not None
+
+
 def _check_size(name: str, image: Image.Image) -> None:
     pixels = image.width * image.height
     most = min(MAX_PIXELS, MAX_DECODED // _BYTES_PER_PIXEL.get(image.format or "", 8))
@@ -297,14 +301,14 @@ def _colours(image: Image.Image, data: bytes) -> ColourSpace | bytes | None:
         return bytes(profile)
     code_points = None
     if image.format == "JPEG2000":
-        return boxed_colour.jpeg2000_profile(data)
+        return boxes.jpeg2000_profile(data)
     if image.format == "BMP":
         return _bmp_profile(data)
     if image.format == "AVIF":
-        code_points = boxed_colour.code_points(data)
+        code_points = boxes.code_points(data)
     elif nclx := image.info.get("nclx_profile"):
         code_points = int(nclx["color_primaries"]), int(nclx["transfer_characteristics"])
-    return boxed_colour.colour_space(*code_points) if code_points else None
+    return boxes.colour_space(*code_points) if code_points else None
 
 
 def _bmp_profile(data: bytes) -> bytes | None:

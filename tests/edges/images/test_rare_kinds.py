@@ -119,3 +119,24 @@ def test_an_icon_is_read_in_its_largest_size(tmp_path: Path) -> None:
     icon = Image.new("RGBA", (128, 128), (*RED, 255))
     path = save(tmp_path, icon, "a.ico", sizes=[(16, 16), (128, 128)])
     assert near(made(path), RED)
+
+
+def test_an_avif_whose_transparency_has_no_size_is_read(tmp_path: Path) -> None:
+    """As older versions of cavif wrote it. Its property ``ispe`` is taken away here by naming ``pixi`` twice."""
+    path = save(tmp_path, flat((*RED, 128), "RGBA"), "a.avif", quality=100, subsampling="4:4:4")
+    data = bytearray(path.read_bytes())
+    kinds = []
+    at = data.index(b"ipco") + 4
+    end = at - 8 + struct.unpack_from(">I", data, at - 8)[0]
+    while at < end:
+        kinds.append(bytes(data[at + 4 : at + 8]))
+        at += struct.unpack_from(">I", data, at)[0]
+    table = data.index(b"ipma") + 4
+    assert data[table : table + 8] == b"\0\0\0\0\0\0\0\2"
+    alpha = table + 8 + 3 + data[table + 10]
+    places = range(alpha + 3, alpha + 3 + data[alpha + 2])
+    by_kind = {kinds[(data[place] & 0x7F) - 1]: place for place in places}
+    assert {b"ispe", b"pixi", b"auxC"} <= {*by_kind}
+    data[by_kind[b"ispe"]] = data[by_kind[b"pixi"]]
+    path.write_bytes(data)
+    assert near(made(path, background=(0, 0, 255)), (110, 15, 142), 6)

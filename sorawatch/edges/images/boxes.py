@@ -1,4 +1,4 @@
-"""Reads how colours are stored from the boxes of an AVIF (ISO/IEC 14496-12, 23008-12) or JPEG 2000 (15444-1)."""
+"""Reads and corrects the boxes of an AVIF (ISO/IEC 14496-12, 23008-12), and reads those of a JPEG 2000 (15444-1)."""
 
 from __future__ import annotations
 
@@ -38,13 +38,48 @@ def jpeg2000_profile(data: bytes) -> bytes | None:
     return None
 
 
+def with_size_of_alpha(data: bytes) -> bytes:
+    """The AVIF ``data``, in which the transparency has the property ``ispe``, its size.
+
+    Older versions of some encoders left it out. Browsers do without; Pillow does not let libavif do so. Here it takes
+    the place of the property ``pixi``, which libavif does not need, so that no box changes its length.
+    """
+    changed = bytearray(data)
+    try:
+        found = _give_alpha_its_size(memoryview(changed))
+    except (IndexError, KeyError):
+        return data
+    return bytes(changed) if found else data
+
+
+def _give_alpha_its_size(data: memoryview) -> bool:
+    meta = dict(_boxes(dict(_boxes(data))[b"meta"][4:]))
+    properties = dict(_boxes(meta[b"iprp"]))
+    kinds = [kind for kind, _ in _boxes(properties[b"ipco"])]
+    table = properties[b"ipma"]
+    primary = meta[b"pitm"]
+    width, mask = _index_width(table), _index_mask(table)
+    entries = {item: [_number(table, at, width) & mask for at in places] for item, places in _associations(table)}
+    own = entries[_number(primary, 4, 2 if primary[0] == 0 else 4)]
+    size = next(index for index in [*own, 0] if index == 0 or kinds[index - 1] == b"ispe")
+    found = False
+    for _, places in _associations(table) if size else ():
+        by_kind = {kinds[(_number(table, at, width) & mask) - 1]: at for at in places}
+        if b"auxC" in by_kind and b"pixi" in by_kind and b"ispe" not in by_kind:
+            table[by_kind[b"pixi"] : by_kind[b"pixi"] + width] = size.to_bytes(width)
+            found = True
+    return found
+
+
 def _code_points(data: memoryview) -> tuple[int, int] | None:
     meta = dict(_boxes(dict(_boxes(data))[b"meta"][4:]))
     properties = dict(_boxes(meta[b"iprp"]))
     stored = [*_boxes(properties[b"ipco"])]
     primary = meta[b"pitm"]
     item = _number(primary, 4, 2 if primary[0] == 0 else 4)
-    for index in _associated(properties[b"ipma"], item):
+    table = properties[b"ipma"]
+    places = dict(_associations(table)).get(item, [])
+    for index in (_number(table, at, _index_width(table)) & _index_mask(table) for at in places):
         kind, content = stored[index - 1]
         if index and kind == b"colr" and bytes(content[:4]) == b"nclx":
             return _number(content, 4, 2), _number(content, 6, 2)
@@ -66,18 +101,25 @@ def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         at += length
 
 
-def _associated(table: memoryview, item: int) -> list[int]:
-    """The numbers, from 1, of the properties of ``item`` by the box ``ipma``."""
-    id_length = 2 if table[0] == 0 else 4
-    width = 2 if table[3] & 1 else 1
+def _associations(table: memoryview) -> Iterator[tuple[int, list[int]]]:
+    """The items of the box ``ipma``, and where in it the numbers of their properties are."""
+    id_length, width = 2 if table[0] == 0 else 4, _index_width(table)
     at = 8
     for _ in range(_number(table, 4, 4)):
-        found, count = _number(table, at, id_length), _number(table, at + id_length, 1)
+        item, count = _number(table, at, id_length), _number(table, at + id_length, 1)
         at += id_length + 1
-        if found == item:
-            return [_number(table, at + width * n, width) & ((1 << (8 * width - 1)) - 1) for n in range(count)]
+        yield item, [at + width * number for number in range(count)]
         at += width * count
-    return []
+
+
+def _index_width(table: memoryview) -> int:
+    """Bytes of the number of a property, which begins at 1."""
+    return 2 if table[3] & 1 else 1
+
+
+def _index_mask(table: memoryview) -> int:
+    """Without the first bit, which says whether the property is essential."""
+    return (1 << (8 * _index_width(table) - 1)) - 1
 
 
 def _number(data: memoryview, at: int, length: int) -> int:
