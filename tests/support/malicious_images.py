@@ -55,6 +55,11 @@ def png(width: int, height: int, pixels: bytes = b"", depth: int = 1, kind: int 
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
+def with_png_chunks(data: bytes, *chunks: bytes) -> bytes:
+    """The PNG ``data`` with ``chunks`` after its header."""
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
 def tiff(width: int, height: int, *entries: tuple[int, int, int, int], next_ifd: int = 0, data: bytes = b"") -> bytes:
     """A little-endian TIFF of one IFD; ``entries`` are tag, type, count and value. ``data`` follows the IFD."""
     fields = [(256, 4, 1, width), (257, 4, 1, height), *entries]
@@ -229,6 +234,12 @@ def seeds() -> dict[str, bytes]:
         "tiff, fax": honest("TIFF", noise.convert("1"), compression="group4"),
         "gif": honest("GIF", colour.quantize(16), save_all=True, append_images=[noise]),
         "bmp": honest("BMP", colour),
+        "ico": honest("ICO", colour.convert("RGBA"), sizes=[(48, 32)]),
+        "jpeg 2000": honest("JPEG2000", colour),
+        "avif, alpha": honest("AVIF", colour.convert("RGBA")),
+        "png, colours by numbers": with_png_chunks(
+            honest("PNG", colour), png_chunk(b"cICP", b"\x09\x10\0\1"), png_chunk(b"gAMA", b"\0\0\xd9\x04")
+        ),
         "avif": honest("AVIF", colour, exif=exif),
         "heic": honest("HEIF", colour, exif=exif.tobytes()),
     }

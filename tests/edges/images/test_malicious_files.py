@@ -94,6 +94,16 @@ def bent(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.nightly
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("name", SEEDS)
+def test_many_mutants_of_a_seed_do_no_harm(tmp_path: Path, name: str) -> None:
+    for mutant in mutants(SEEDS[name], random.Random(f"nightly {name}"), 5000):
+        told = survive(tmp_path / "a.jpg", mutant)
+        assert "crash" not in str(told)
+        assert "killed" not in str(told)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @settings(max_examples=4000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
