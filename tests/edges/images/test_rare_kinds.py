@@ -13,7 +13,7 @@ from PIL import Image
 from sorawatch.errors import Damaged
 from tests.edges.images.test_refusals import rejected, words
 from tests.support.colour_profiles import p3_profile
-from tests.support.malicious_images import box
+from tests.support.malicious_images import box, segment
 from tests.support.pictures import RED, flat, made, near, save
 
 HINT = "Save it as PNG or JPEG."
@@ -140,3 +140,10 @@ def test_an_avif_whose_transparency_has_no_size_is_read(tmp_path: Path) -> None:
     data[by_kind[b"ispe"]] = data[by_kind[b"pixi"]]
     path.write_bytes(data)
     assert near(made(path, background=(0, 0, 255)), (110, 15, 142), 6)
+
+
+def test_a_jpeg_with_empty_segments_is_read(tmp_path: Path) -> None:
+    path = save(tmp_path, flat(RED), "a.jpg", quality=95)
+    data = path.read_bytes()
+    path.write_bytes(data[:2] + b"".join(segment(marker, b"") for marker in range(0xE0, 0xF0)) + data[2:])
+    assert near(made(path), RED)
