@@ -219,7 +219,7 @@ class TestFiles:
         loaded = self.load(tmp_path, "")
         order = make_order([read_settings(yamlfile.load(text.encode(), "beach.yaml"))], loaded.catalogue)
         prompt = "Gentle waves, leaves swaying, slow camera push-in"
-        assert order == Order(prompt, "sora-2", Aim.AUTO, 8, Fit.CROP, focus=Focus.EDGES)
+        assert order == Order(prompt, "sora-2", Aim.AUTO, 8, Fit.CROP, focus=Focus.AUTO)
         assert all(word in text for word in (*Fit, *Focus))
         assert all(aim in text for aim in Aim)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sorawatch import __version__
+from sorawatch.app.changed_defaults import changed_defaults, defaults_were_told
 from sorawatch.app.decoders import ConfinementLog, decoders
 from sorawatch.app.folders import InboxGate, InboxOwner, mark_folders, marked_folders, state_name
 from sorawatch.app.recovery import compare, is_known_to_agree, log_recovered, take_in
@@ -232,6 +233,9 @@ def _prepare(config: Config, store: Store, ledger: Ledger, spool: Spool) -> _Pre
         witnesses = Witnesses(tx.purchases.witnesses(MOST_WITNESSES))
         unfinished = {job.id for job in tx.jobs.in_states({*State} - FINAL)}
         salt = account_salt(tx)
+        if change := changed_defaults(config, tx):
+            logger.warning("%s. %s", *change)
+        defaults_were_told(tx)
         gate = InboxGate(config.folders.inbox, owner, state_name(tx) if store.is_shared else None)
     ledger.write(missing)
     return _PreparedState(rollback, witnesses, unfinished, salt, gate)

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from sorawatch.app.build import api_connection
+from sorawatch.app.changed_defaults import changed_defaults
 from sorawatch.app.decoders import decoders
 from sorawatch.app.folders import marked_folders, take_over_command
 from sorawatch.app.state import StateLocation
@@ -72,6 +73,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         yield from _watching(config)
     state = _state(config)
     yield state
+    yield from _changed_defaults(config)
     taken = config.folders.inbox in sound and lock.is_locked(config.folders.inbox / lock.LOCK)
     if taken and not state.grave and not StateLocation.of(config).is_locked:
         hint = "Stop that one first, or use another inbox here."
@@ -151,6 +153,17 @@ def _known(config: Config) -> tuple[list[str], set[str]]:
             return marked_folders(tx), location.ledger.states() if known is None else {known}
     except SorawatchError:
         return [], set()
+
+
+def _changed_defaults(config: Config) -> Iterator[Finding]:
+    """What a daemon of this version will tell at its first start."""
+    with suppress(SorawatchError):
+        database = StateLocation.of(config).database
+        if database.is_there():
+            with closing(Store.open_for_reading(database)) as store, store.transaction() as tx:
+                change = changed_defaults(config, tx)
+            if change is not None:
+                yield Finding(*change)
 
 
 def _same_disk(config: Config, sound: Sequence[Path]) -> Iterator[Finding]:

@@ -136,7 +136,9 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
     timezone = root.get("timezone", nullable(rules.timezone), None)
     api, resubmit = _api(root.section("api"), path.parent)
     catalogue, models = _catalogue(root, api.dialect)
-    video = _video(root.section("video"), path.name, catalogue, [*models], api.dialect, findings)
+    video_section = root.section("video")
+    unset = frozenset(key for key in VIDEO_KEYS if video_section.node(key) is None)
+    video = _video(video_section, path.name, catalogue, [*models], api.dialect, findings)
     reference = _reference(root.section("reference"))
     decoders = _decoders(root.section("decoders"))
     watch, damaged_grace_seconds = _watch(root.section("watch"))
@@ -160,6 +162,7 @@ def _read(tree: Node, path: Path, findings: Findings) -> Config:
         duplicates=root.get("duplicates", choice(Duplicates), Duplicates.REFUSE),
         keep_days=root.get("keep_days", integer(1, 36_500), KEEP_DAYS),
         timezone=timezone,
+        unset_video_keys=unset,
     )
     check_prices(catalogue, {*models, video.model or ""}, config.limits, models)
     findings.found += models.findings.found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sorawatch.core.dialect import Dialect, customized
 from sorawatch.core.limits import Limits
-from sorawatch.core.order import MICROS, Fit, Focus, Model, Size
+from sorawatch.core.order import MICROS, Aim, Fit, Focus, Model, Size
 from sorawatch.core.pairing import ERROR_SUFFIX
 from sorawatch.core.permissions import Permissions
 from sorawatch.core.sidecar import OrderSettings
@@ -27,7 +27,9 @@ STATE = "/var/lib/sorawatch/state.db"
 WORK = "work"
 """The work folder beside the configuration, used if the state is in PostgreSQL."""
 LIMITS = Limits(in_flight=4, submits_per_minute=30, micros_per_day=20 * MICROS)
-VIDEO = OrderSettings(model="sora-2", size=Size(1280, 720), seconds=8, fit=Fit.CROP, focus=Focus.CENTRE)
+VIDEO = OrderSettings(model="sora-2", size=Aim.AUTO, seconds=8, fit=Fit.CROP, focus=Focus.AUTO)
+FORMER_VIDEO = {"size": Size(1280, 720), "focus": Focus.CENTRE}
+"""The defaults of the keys of ``video`` that had other ones in former versions."""
 
 
 class UnresolvedSubmit(StrEnum):
@@ -206,5 +208,7 @@ class Config:
     """For how many days ended jobs and their history are kept."""
     timezone: ZoneInfo | None
     """None means the time zone of the system."""
+    unset_video_keys: frozenset[str] = field(default=frozenset(), compare=False)
+    """The keys of ``video`` that have their defaults because nothing sets them."""
     digest: str = field(default="", repr=False, compare=False)
     """SHA-256 of the file, without what the environment overrides."""

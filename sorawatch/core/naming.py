@@ -158,7 +158,8 @@ def order_key(digest: str, order: Order) -> str:
     Args:
         digest: of the picture's file, or of the reference image made from it.
     """
-    focused = order.fit is Fit.CROP and order.focus is not Focus.CENTRE
+    # "auto" replaced "centre" as the default: what was ordered with the one must not be bought again with the other.
+    focused = order.fit is Fit.CROP and order.focus not in {Focus.CENTRE, Focus.AUTO}
     framing = f"{order.fit} {order.focus}" if focused else order.fit.value
     take = () if order.take == 1 else (f"take {order.take}",)
     fields = (f"fields {order.fields}",) if order.fields else ()

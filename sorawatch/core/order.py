@@ -71,6 +71,8 @@ class Fit(StrEnum):
 class Focus(StrEnum):
     """What the window of ``CROP`` is centred on, if the order names no point."""
 
+    AUTO = "auto"
+    """The middle sideways, and above the middle where height is cut: most heads are there."""
     CENTRE = "centre"
     EDGES = "edges"
     """The part of the picture with the most detail."""

@@ -11,13 +11,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sorawatch.core.sync_tools import conflict_copy, placeholder
+from sorawatch.core.unread_kinds import kind_by_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif",
-    ".tif", ".tiff", ".gif", ".bmp", ".heic", ".heif", ".hif",
+    ".tif", ".tiff", ".gif", ".bmp", ".dib", ".ico", ".heic", ".heif", ".hif",
+    ".jp2", ".j2k", ".j2c", ".jpf", ".jpx",
 )  # fmt: skip
 YAML_SUFFIXES = (".yaml.txt", ".yml.txt", ".yaml", ".yml")
 """Windows and some phones append ``.txt``."""
@@ -135,15 +137,36 @@ def _sidecar_suffix(name: str) -> str:
 
 
 def why_unused(pairing: Pairing) -> dict[str, str]:
-    """Why the files that are neither images nor sidecars of one have no effect, and what they should be called."""
+    """Why the files that are neither images nor sidecars of one have no effect, and what they should be called.
+
+    A sidecar beside a file of a kind that is not read is told of with that file.
+    """
     if not (pairing.without_image or pairing.unknown):
         return {}
     by_stem = {fold(_stem(match.image)): match for match in reversed(pairing.matches)}
     alone = next((match.image for match in pairing.matches if match.sidecar is None), "beach.jpg")
-    return {
-        **{name: _why_unused(name, alone, by_stem, "no image of this name") for name in pairing.without_image},
-        **{name: _why_unused(name, alone, {}, "not a picture format sorawatch reads") for name in pairing.unknown},
+    sidecars = {fold(sidecar_stem(name)): name for name in pairing.without_image if _sidecar_suffix(name)}
+    beside = {
+        name: sidecar
+        for name in pairing.unknown
+        if not conflict_copy(name) and not placeholder(name)
+        if (sidecar := sidecars.get(fold(name)) or sidecars.get(fold(_stem(name))))
     }
+    told = {*beside.values()}
+    without_image = [name for name in pairing.without_image if name not in told]
+    return {
+        **{name: _why_unused(name, alone, by_stem, "no image of this name") for name in without_image},
+        **{name: _why_unused(name, alone, {}, _why_unread(name, beside.get(name))) for name in pairing.unknown},
+    }
+
+
+def _why_unread(name: str, sidecar: str | None) -> str:
+    """Why a file is no picture, by its extension, and what becomes of its ``sidecar``."""
+    kind = kind_by_name(name)
+    why = f"{kind.what}, which is not read. {kind.hint}" if kind else "not a picture format sorawatch reads"
+    if sidecar is None:
+        return why.removesuffix(".")
+    return f"{why.removesuffix('.')}. Its sidecar {sidecar} waits for a picture"
 
 
 def _why_unused(name: str, alone: str, by_stem: Mapping[str, Match], otherwise: str) -> str:

@@ -51,7 +51,7 @@ def test_every_key_stands_in_it() -> None:
     expected |= {"state", "work", "timezone", "duplicates", "keep_days"}
     assert {key for key in found if not key.startswith("models.")} == expected
     # Every field of the whole is a section or key above, so a new one cannot be forgotten.
-    renamed = {"defaults": "video", "catalogue": "models", "path": None, "digest": None}
+    renamed = {"defaults": "video", "catalogue": "models", "path": None, "digest": None, "unset_video_keys": None}
     whole = {renamed.get(field.name, field.name) for field in fields(config.Config)} - {None, "policy"}
     whole |= {"polling", "retries", "billing"}
     assert whole == {key.partition(".")[0] for key in found}

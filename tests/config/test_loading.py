@@ -540,8 +540,8 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
         " Allowed: 720x1280, 1280x720, landscape, portrait, auto.",
     ),
     "a default that the model lacks": (
-        "models: {wan: {sizes: [832x480], usd_per_second: 0}}\nvideo:\n  model: wan\n",
-        "config.yaml, video.size: is 1280x720, which wan does not have. Allowed: 832x480, landscape, auto.",
+        "models: {wan: {sizes: any, seconds: [5], usd_per_second: 0}}\nvideo:\n  model: wan\n",
+        "config.yaml, video.seconds: is 8, which wan does not have. Allowed: 5.",
     ),
     "a key of sidecars only": (
         "video: {priority: 3}\n",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sorawatch.core.framing import Framing, frame, oriented_size, stored_box
+from sorawatch.core.framing import Framing, frame, oriented_size, share_cut_away, stored_box
 from sorawatch.core.order import Fit, Size
 
 sides = st.integers(1, 40_000)
@@ -97,3 +97,14 @@ def test_a_turned_window_stays_in_the_picture_and_keeps_its_area(picture: Size, 
     assert 0 <= left < right <= stored.width
     assert 0 <= top < bottom <= stored.height
     assert math.isclose((right - left) * (bottom - top), (box[2] - box[0]) * (box[3] - box[1]), rel_tol=1e-6)
+
+
+@given(pictures, targets)
+def test_only_a_crop_cuts_something_away(picture: Size, target: Size) -> None:
+    assert 0 <= share_cut_away(picture, frame(picture, target, Fit.CROP)) < 1
+    for fit in (Fit.PAD, Fit.BLUR, Fit.STRETCH):
+        assert share_cut_away(picture, frame(picture, target, fit)) == 0
+
+
+def test_how_much_is_cut_away() -> None:
+    assert share_cut_away(Size(1200, 2000), frame(Size(1200, 2000), Size(1280, 720), Fit.CROP)) == pytest.approx(0.6625)

@@ -224,6 +224,11 @@ class TestKeys:
         assert len({order_key("d", order) for order in takes}) == 3
         assert len({likeness(order) for order in takes}) == 1
 
+    def test_what_was_ordered_with_the_former_default_focus_is_not_bought_again(self) -> None:
+        former, present = replace(ORDER, focus=Focus.CENTRE), replace(ORDER, focus=Focus.AUTO)
+        assert order_key("d" * 64, former) == order_key("d" * 64, present)
+        assert order_key("d" * 64, replace(ORDER, focus=Focus.EDGES)) != order_key("d" * 64, present)
+
     def test_keys_do_not_change_between_versions(self) -> None:
         """They are in the store, and what they tell is whether an order was bought before."""
         assert order_key("d" * 64, ORDER) == "joXyVUV9r5JgjSIu"

@@ -116,6 +116,18 @@ def test_a_second_sidecar_with_the_stem_is_told_which_one_is_used() -> None:
     assert why_unused(pairing)["hill.txt"] == "no image of this name"
 
 
+def test_a_file_that_is_not_read_is_told_of_with_its_sidecar() -> None:
+    found = why_unused(pair(["DSC_1.NEF", "DSC_1.yaml", "notes.doc", "notes.doc.txt", "hill.txt"]))
+    assert found == {
+        "DSC_1.NEF": (
+            "a raw photo of a Nikon camera (NEF), which is not read. Export it as a JPEG from a raw converter, such as"
+            " darktable, or from the program of the camera. Its sidecar DSC_1.yaml waits for a picture"
+        ),
+        "notes.doc": "not a picture format sorawatch reads. Its sidecar notes.doc.txt waits for a picture",
+        "hill.txt": "no image of this name",
+    }
+
+
 def test_the_stem_is_left_to_the_only_image_that_has_no_sidecar_of_its_own() -> None:
     assert pairs("beach.jpg", "beach.png", "beach.jpg.yaml", "beach.yaml") == {
         "beach.jpg": "beach.jpg.yaml",

@@ -210,13 +210,13 @@ REFUSED = {
     ),
     "focus": (
         "prompt: x\nfocus: center\n",
-        'beach.yaml line 2, focus: is "center". Did you mean "centre"? Allowed: centre, edges, or a point such as'
+        'beach.yaml line 2, focus: is "center". Did you mean "centre"? Allowed: auto, centre, edges, or a point such as'
         " [0.5, 0.3]: fractions of the width and height.",
     ),
     **{
         f"focus {found}": (
             f"prompt: x\nfocus: {written}\n",
-            f"beach.yaml line 2, focus: is {found}. Allowed: centre, edges, or a point such as [0.5, 0.3]: fractions of"
+            f"beach.yaml line 2, focus: is {found}. Allowed: auto, centre, edges, or a point such as [0.5, 0.3]: fractions of"
             " the width and height, from the top left, each from 0 to 1.",
         )
         for written, found in {

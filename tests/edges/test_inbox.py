@@ -215,8 +215,8 @@ class TestListing:
         drop(root / "sub", "clip.mp4")
         assert waiting(scans.settled()) == {
             "lonely.yaml": "no image of this name",
-            "notes.pdf": "not a picture format sorawatch reads",
-            "sub/clip.mp4": "not a picture format sorawatch reads",
+            "notes.pdf": "a PDF document, which is not read. Export the page as JPEG or PNG",
+            "sub/clip.mp4": "a video, which is not read. Save one of its frames as JPEG or PNG",
         }
 
     def test_two_images_of_one_sidecar_arrive_with_their_conflict(self, root: Path, scans: Scans) -> None:

@@ -34,6 +34,16 @@ def scans_without_end(width: int, height: int, scans: int) -> bytes:
     return b"\xff\xd8" + header + first + again * scans + b"\xff\xd9"
 
 
+def grey_jpeg(width: int, height: int) -> bytes:
+    """A baseline JPEG of middle grey: both tables have one code of one bit, so that each block is two zero bits."""
+    header = segment(0xDB, b"\0" + bytes([1]) * 64)
+    header += segment(0xC0, struct.pack(">BHHB", 8, height, width, 1) + bytes([1, 0x11, 0]))
+    for table in (0x00, 0x10):
+        header += segment(0xC4, bytes([table, 1]) + bytes(15) + b"\0")
+    blocks = -(-width // 8) * -(-height // 8)
+    return b"\xff\xd8" + header + segment(0xDA, bytes([1, 1, 0, 0, 63, 0])) + bytes(-(-blocks // 4)) + b"\xff\xd9"
+
+
 def png_chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
@@ -43,6 +53,11 @@ def png(width: int, height: int, pixels: bytes = b"", depth: int = 1, kind: int 
     header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
     chunks = [png_chunk(b"IHDR", header), *extra, png_chunk(b"IDAT", zlib.compress(pixels, 1)), png_chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def with_png_chunks(data: bytes, *chunks: bytes) -> bytes:
+    """The PNG ``data`` with ``chunks`` after its header."""
+    return data[:33] + b"".join(chunks) + data[33:]
 
 
 def tiff(width: int, height: int, *entries: tuple[int, int, int, int], next_ifd: int = 0, data: bytes = b"") -> bytes:
@@ -219,6 +234,12 @@ def seeds() -> dict[str, bytes]:
         "tiff, fax": honest("TIFF", noise.convert("1"), compression="group4"),
         "gif": honest("GIF", colour.quantize(16), save_all=True, append_images=[noise]),
         "bmp": honest("BMP", colour),
+        "ico": honest("ICO", colour.convert("RGBA"), sizes=[(48, 32)]),
+        "jpeg 2000": honest("JPEG2000", colour),
+        "avif, alpha": honest("AVIF", colour.convert("RGBA")),
+        "png, colours by numbers": with_png_chunks(
+            honest("PNG", colour), png_chunk(b"cICP", b"\x09\x10\0\1"), png_chunk(b"gAMA", b"\0\0\xd9\x04")
+        ),
         "avif": honest("AVIF", colour, exif=exif),
         "heic": honest("HEIF", colour, exif=exif.tobytes()),
     }

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageCms, ImageOps
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT, TiffImageFile
+
+from sorawatch.edges.images.colour_space import ColourSpace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +26,9 @@ _UNSIGNED = (1,)
 def to_resizable_mode(image: Image.Image) -> Image.Image:
     """``image`` in a mode whose samples can be averaged: 8 bits, no palette, transparency as a channel."""
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        return _to_grey(image)
+        grey = _to_grey(image)
+        transparent = image.info.get("transparency")
+        return grey if transparent is None else Image.merge("LA", (grey, _all_but(image, transparent)))
     if image.has_transparency_data:
         mode = "LA" if image.mode in {"1", "L", "LA", "La"} else "RGBA"
         return image if image.mode == mode else image.convert(mode)
@@ -37,6 +42,11 @@ def _to_grey(image: Image.Image) -> Image.Image:
     tags: Mapping[int, Any] = image.tag_v2 if isinstance(image, TiffImageFile) else {}
     grey = _from_floats(image) if image.mode == "F" else _from_integers(image, tags)
     return ImageOps.invert(grey) if tags.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO else grey
+
+
+def _all_but(image: Image.Image, level: int) -> Image.Image:
+    """A mask that leaves out the pixels of this level of 16 bits, which a PNG may declare transparent."""
+    return image.convert("I").point([0 if value == level else 255 for value in range(65536)], "L")
 
 
 def _from_floats(image: Image.Image) -> Image.Image:
@@ -68,17 +78,20 @@ def _extremes(image: Image.Image) -> tuple[float, float]:
     return bottom, top
 
 
-def to_srgb(image: Image.Image, embedded: bytes | None) -> tuple[Image.Image, Image.Image | None]:
+def to_srgb(image: Image.Image, colours: ColourSpace | bytes | None) -> tuple[Image.Image, Image.Image | None]:
     """``image`` in sRGB, and its alpha channel if it has one.
 
-    A profile is ignored if it is broken, or for other channels than those of the image.
+    Args:
+        colours: what its file says of its colours: an embedded ICC profile, or numbers. They are ignored if they make
+            no sense, or are for other channels than those of the image. None for sRGB.
     """
     alpha = image.getchannel("A") if image.mode in {"LA", "RGBA"} else None
     colour = image.convert(image.mode.removesuffix("A")) if alpha is not None else image
-    if embedded:
-        with contextlib.suppress(OSError, ImageCms.PyCMSError):
+    if colours is not None:
+        with contextlib.suppress(OSError, ImageCms.PyCMSError, ArithmeticError, ValueError, struct.error):
+            profile = colours.icc(grey=colour.mode == "L") if isinstance(colours, ColourSpace) else colours
             transform = ImageCms.buildTransform(
-                ImageCms.ImageCmsProfile(io.BytesIO(embedded)),
+                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
                 ImageCms.createProfile("sRGB"),
                 colour.mode,
                 "RGB",

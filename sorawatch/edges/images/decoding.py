@@ -14,23 +14,29 @@ from PIL import (
     BmpImagePlugin,
     ExifTags,
     GifImagePlugin,
+    IcoImagePlugin,
     Image,
+    Jpeg2KImagePlugin,
     MpoImagePlugin,
     PngImagePlugin,
-    TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,
 )
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from sorawatch.core.framing import NORMAL_ORIENTATION, Box, Framing, oriented_size, stored_box
 from sorawatch.core.order import Size
+from sorawatch.core.unread_kinds import kind_by_bytes
+from sorawatch.edges.images import boxes, png, rare_kinds, tiff
 from sorawatch.edges.images.colour import to_resizable_mode
 from sorawatch.edges.images.resizing import OVERSAMPLING, resize
 from sorawatch.errors import Damaged, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sorawatch.edges.images.colour_space import ColourSpace
 
 try:
     from pillow_heif import register_heif_opener
@@ -44,8 +50,9 @@ MAX_PIXELS = 128_000_000
 MAX_DECODED = 1_600_000_000
 """Bytes that a decoder may need, by ``_BYTES_PER_PIXEL``."""
 
-_BYTES_PER_PIXEL = {"JPEG": 7, "WEBP": 16, "AVIF": 9}
-"""Measured peak memory of Pillow's decoders; all others need less than 8."""
+_BYTES_PER_PIXEL = {"WEBP": 16, "AVIF": 9, "JPEG2000": 24}
+"""Measured peak memory of Pillow's decoders; all others need less than 8. For JPEG see `_check_jpeg_size`."""
+_COEFFICIENT_BYTES, _PIXEL_BYTES = 2, 4
 
 _STUB_BYTES = 1024
 """A file of this size that is no picture may stand for one that a cloud service keeps online only."""
@@ -55,21 +62,27 @@ _PLUGINS = (
     PngImagePlugin,
     WebPImagePlugin,
     AvifImagePlugin,
-    TiffImagePlugin,
     GifImagePlugin,
     BmpImagePlugin,
+    IcoImagePlugin,
+    Jpeg2KImagePlugin,
     MpoImagePlugin,
 )
 """Pillow imports them when a picture needs one, which a confined worker cannot."""
-_FORMATS = tuple(name for name in ("PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", *_HEIF) if name in Image.OPEN)
+_FORMATS = tuple(
+    name for name in ("PNG", "WEBP", "AVIF", "GIF", "BMP", "ICO", "JPEG2000", *_HEIF) if name in Image.OPEN
+)
 """Without those that this Pillow was built without."""
 _SIGNATURES = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
     "GIF": rb"GIF8[79]a",
-    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "TIFF": tiff.SIGNATURE,
     "WebP": rb"RIFF....WEBP",
     "AVIF": rb"....ftypavi[fs]",
     "HEIC": rb"....ftyp(?:hei[cxms]|hev[cx]|mif1|msf1)",
+    "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
+    "BMP": rb"BM",
+    "icon": rb"\0\0\x01\0",
 }
 """The beginning of files of each kind."""
 
@@ -83,8 +96,14 @@ _TRANSPOSE_OF = {
     8: Image.Transpose.ROTATE_90,
 }
 
+_BMP_V5, _EMBEDDED = 124, b"DEBM"
+"""The length of the header of a BMP of version 5, and its word for an embedded profile, the last byte first."""
+
 _LOSSLESS_TIFF = frozenset({"raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "group3", "group4"})
 """Pillow's names for lossless values of the tag Compression."""
+
+_UNSUPPORTED = re.compile(r"unsupported|not (?:yet )?supported|unknown raw mode|cannot decode", re.IGNORECASE)
+"""Words of Pillow's about a picture that is of a kind that it does not read."""
 
 _ZERO_TAIL = 4096
 """Bytes. A complete compressed picture does not end with so many zeros."""
@@ -92,6 +111,7 @@ _JPEG_END = b"\xff\xd9"
 
 _COPY_HINT = "Copy it again, or export it again."
 _ONLINE_ONLY_HINT = "Copy it again. If a cloud service keeps it online only, make it available offline there first."
+_OTHER_FORMAT_HINT = "Save it as PNG or JPEG."
 _SMALLER_HINT = "Save it smaller: a few thousand pixels a side are plenty."
 
 
@@ -99,9 +119,12 @@ _SMALLER_HINT = "Save it smaller: a few thousand pixels a side are plenty."
 class Picture:
     """An opened picture. A JPEG is not decoded yet."""
 
+    name: str
     image: Image.Image
     stored: Size
     orientation: int
+    colours: ColourSpace | bytes | None
+    """An ICC profile, or a colour space that the file names by numbers; None for sRGB, and where it says nothing."""
 
     @property
     def size(self) -> Size:
@@ -116,17 +139,28 @@ class Picture:
             Rejected: if it is not a picture, damaged, or too large to be decoded.
         """
         with translating_errors(name, data):
+            if kind := kind_by_bytes(data):
+                raise Rejected(f"{name} is {kind.what}, which is not read", kind.hint)
+            rare_kinds.refuse(name, data)
             _check_tail(name, data)
-            file = io.BytesIO(data)
+            simple = png.simplified(data) if data.startswith(png.SIGNATURE) else None
+            file = io.BytesIO(simple.data if simple else boxes.with_size_of_alpha(data) if _is_avif(data) else data)
             if data.startswith(_JPEG):
                 # Image.open would also read the index of further pictures in the file, and fail if only that is broken.
                 image: Image.Image = JpegImageFile(file)
+            elif re.match(tiff.SIGNATURE, data):
+                image = tiff.opened(name, data)
             else:
                 image = Image.open(file, formats=_FORMATS)
-            _check_size(name, image)
             if image.format != "JPEG":
+                _check_size(name, image)
                 image.load()
-            return cls(image, Size(*image.size), _orientation(image))
+                # A picture within an icon may have another size than the icon says.
+                _check_size(name, image)
+            if isinstance(image, TiffImageFile):
+                tiff.correct_palette(image)
+            colours = simple.colours if simple else _colours(image, data)
+            return cls(name, image, Size(*image.size), _orientation(image), colours)
 
     @property
     def is_lossless(self) -> bool:
@@ -148,6 +182,8 @@ class Picture:
             math.ceil(OVERSAMPLING * inner.height * self.stored.height / (bottom - top)),
         )
         drafted = self.image.draft(None, wanted)
+        if isinstance(self.image, JpegImageFile):
+            _check_jpeg_size(self.name, self.image, self.stored)
         scale = drafted[1][2] / self.stored.width if drafted else 1.0
         return Raster(to_resizable_mode(self.image), self, scale)
 
@@ -194,13 +230,34 @@ def translating_errors(name: str, data: bytes) -> Iterator[None]:
         raise Rejected(f"{name} needs more memory than there is", _SMALLER_HINT) from error
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        if _UNSUPPORTED.search(reason):
+            raise Rejected(f"{name} is of a rare kind that is not read: {reason}", _OTHER_FORMAT_HINT) from error
         raise Damaged(f"{name} is damaged or cut off: {reason}", _COPY_HINT) from error
+
+
+def _is_avif(data: bytes) -> bool:
+    return re.match(_SIGNATURES["AVIF"], data, re.DOTALL) is not None
 
 
 def _check_size(name: str, image: Image.Image) -> None:
     pixels = image.width * image.height
-    if pixels > MAX_PIXELS or pixels * _BYTES_PER_PIXEL.get(image.format or "", 8) > MAX_DECODED:
-        raise _too_large(name, f"{image.width}x{image.height} pixels, which is {pixels / 1e6:.0f} million")
+    most = min(MAX_PIXELS, MAX_DECODED // _BYTES_PER_PIXEL.get(image.format or "", 8))
+    if pixels > most:
+        raise _too_large(name, f"{image.width}x{image.height} pixels, which is {pixels / 1e6:.0f} million", most)
+
+
+def _check_jpeg_size(name: str, image: JpegImageFile, stored: Size) -> None:
+    """Raise if it needs too much memory, after `draft` has set the size of ``image`` at which it is decoded.
+
+    Besides the pixels, libjpeg holds all coefficients if a JPEG is progressive, and of full size whatever the draft.
+    """
+    most_across = max((across for _, across, _, _ in image.layer), default=1)
+    most_down = max((down for _, _, down, _ in image.layer), default=1)
+    share = sum(across * down for _, across, down, _ in image.layer) / (most_across * most_down)
+    needed = _COEFFICIENT_BYTES * share * stored.pixels + _PIXEL_BYTES * image.width * image.height
+    if needed > MAX_DECODED:
+        reason = f"{name} has {stored} pixels and needs {needed / 1e6:.0f} MB to be decoded"
+        raise Rejected(f"{reason}; at most {MAX_DECODED / 1e6:.0f} MB are allowed", _SMALLER_HINT)
 
 
 def _check_tail(name: str, data: bytes) -> None:
@@ -218,9 +275,8 @@ def _check_tail(name: str, data: bytes) -> None:
         raise Damaged(f"{name} is incomplete: its last {len(data) - end} bytes are zeros", _COPY_HINT)
 
 
-def _too_large(name: str, found: str) -> Rejected:
-    most = f"{MAX_PIXELS / 1e6:.0f} million ({MAX_DECODED / 16 / 1e6:.0f} million in a WebP)"
-    return Rejected(f"{name} has {found}; at most {most} are decoded", _SMALLER_HINT)
+def _too_large(name: str, found: str, most: int = MAX_PIXELS) -> Rejected:
+    return Rejected(f"{name} has {found}; at most {most / 1e6:.0f} million are decoded", _SMALLER_HINT)
 
 
 def _unidentified(name: str, data: bytes) -> Rejected:
@@ -237,6 +293,31 @@ def _unidentified(name: str, data: bytes) -> Rejected:
     if len(data) < _STUB_BYTES:
         return Damaged(f"{reason} and has only {len(data)} bytes", _ONLINE_ONLY_HINT)
     return Damaged(reason, "If a viewer can show it, save it as JPEG or PNG.")
+
+
+def _colours(image: Image.Image, data: bytes) -> ColourSpace | bytes | None:
+    """The colours of a picture that is no PNG. In an AVIF or HEIC a profile stands above numbers, as in browsers."""
+    if profile := image.info.get("icc_profile"):
+        return bytes(profile)
+    code_points = None
+    if image.format == "JPEG2000":
+        return boxes.jpeg2000_profile(data)
+    if image.format == "BMP":
+        return _bmp_profile(data)
+    if image.format == "AVIF":
+        code_points = boxes.code_points(data)
+    elif nclx := image.info.get("nclx_profile"):
+        code_points = int(nclx["color_primaries"]), int(nclx["transfer_characteristics"])
+    return boxes.colour_space(*code_points) if code_points else None
+
+
+def _bmp_profile(data: bytes) -> bytes | None:
+    """The ICC profile at the end of a BMP with a header of version 5."""
+    header_length, kind = int.from_bytes(data[14:18], "little"), data[70:74]
+    if header_length < _BMP_V5 or kind != _EMBEDDED:
+        return None
+    start, length = 14 + int.from_bytes(data[126:130], "little"), int.from_bytes(data[130:134], "little")
+    return data[start : start + length] or None
 
 
 def _orientation(image: Image.Image) -> int:

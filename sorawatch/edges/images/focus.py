@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
+from sorawatch.core.framing import ABOVE_CENTRE
 from sorawatch.core.order import Point, Size
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 SIDE = 256
 """Pixels of the longer side of the copy that is analysed: enough to distinguish a face from a wall."""
+_PRIOR = 1.5
+"""See `_best_window`. With it, most heads are kept that ``ABOVE_CENTRE`` keeps."""
 
 
 def thumbnail_size(picture: Size) -> Size:
@@ -25,8 +28,9 @@ def thumbnail_size(picture: Size) -> Size:
 def most_detailed_point(grey: Image.Image, picture: Size, framing: Framing) -> Point:
     """The centre of the window with the most edge energy, among windows of the size of that in ``framing``.
 
-    The energy is the sum of the squared differences between neighbouring pixels. If windows have the same energy, the
-    one nearest to the centre is used. A window can move in one direction at most.
+    The energy is the sum of the squared differences between neighbouring pixels. Where height is cut, a window far from
+    ``ABOVE_CENTRE`` needs more of it: clothes have more edges than the face above them. If windows are equal, the one
+    nearest to the middle, or to that place, is used. A window can move in one direction at most.
 
     Args:
         grey: the whole picture as displayed, in mode ``L``, reduced to ``thumbnail_size``.
@@ -34,8 +38,8 @@ def most_detailed_point(grey: Image.Image, picture: Size, framing: Framing) -> P
     """
     left, top, right, bottom = framing.window
     columns, rows = _energies(grey)
-    x = _best_window(columns, (right - left) / picture.width)
-    y = _best_window(rows, (bottom - top) / picture.height)
+    x = _best_window(columns, (right - left) / picture.width, ABOVE_CENTRE.x)
+    y = _best_window(rows, (bottom - top) / picture.height, ABOVE_CENTRE.y, _PRIOR)
     return Point(x, y)
 
 
@@ -54,11 +58,21 @@ def _energies(grey: Image.Image) -> tuple[list[int], list[int]]:
     return columns, rows
 
 
-def _best_window(energies: list[int], share: float) -> float:
-    """The centre, as a fraction of the length, of the section with the most energy; it has ``share`` of the length."""
+def _best_window(energies: list[int], share: float, usual: float, prior: float = 0.0) -> float:
+    """The centre, as a fraction of the length, of the section with the most energy; it has ``share`` of the length.
+
+    Args:
+        usual: the centre that is preferred, as far as a section there fits.
+        prior: which share of the whole energy a section must have more to lie at the other end of the length.
+    """
     whole = len(energies)
     length = min(max(1, round(share * whole)), whole)
     sums = [0, *accumulate(energies)]
-    starts = range(whole - length + 1)
-    best = max(starts, key=lambda start: (sums[start + length] - sums[start], -abs(2 * start + length - whole)))
+    all_energy = sums[-1] or 1
+
+    def rank(start: int) -> tuple[float, float]:
+        distance = abs((start + length / 2) / whole - usual)
+        return (sums[start + length] - sums[start]) / all_energy - prior * distance, -distance
+
+    best = max(range(whole - length + 1), key=rank)
     return (best + length / 2) / whole

@@ -12,7 +12,7 @@ import math
 
 from PIL import Image, ImageFilter
 
-from sorawatch.core.framing import CENTRE, Framing, frame
+from sorawatch.core.framing import ABOVE_CENTRE, CENTRE, Framing, frame, share_cut_away
 from sorawatch.core.order import Fit, Focus, Point, Size
 from sorawatch.core.reference_format import Colour, Format, ReferenceOptions
 from sorawatch.edges.images import focus
@@ -23,6 +23,8 @@ from sorawatch.errors import Rejected
 
 _BLUR_REDUCTION = 16
 _BLUR_RADIUS = 2
+_TOLERATED_LOSS = 1 / 3
+"""The part of a picture that may be cut away without a word."""
 
 
 def make(name: str, data: bytes, request: ReferenceRequest) -> Reference:
@@ -38,7 +40,10 @@ def make(name: str, data: bytes, request: ReferenceRequest) -> Reference:
     options = request.options
     target = request.model.resolve(request.aim, picture.size)
     framing = frame(picture.size, target, request.fit)
-    note = _enlargement(name, picture.size, target, framing, options.max_enlargement)
+    notes = (
+        _enlargement(name, picture.size, target, framing, options.max_enlargement),
+        _loss(share_cut_away(picture.size, framing)),
+    )
     with translating_errors(name, data):
         raster = picture.decode(framing)
         framing = frame(picture.size, target, request.fit, _point(raster, framing, request))
@@ -53,7 +58,7 @@ def make(name: str, data: bytes, request: ReferenceRequest) -> Reference:
         source=picture.size,
         digest=hashlib.sha256(data).hexdigest(),
         crop=None if whole else framing.window,
-        note=note,
+        note="; ".join(filter(None, notes)),
         thumbnail=_thumbnail(canvas, request.thumbnail) if request.thumbnail else None,
     )
 
@@ -68,12 +73,20 @@ def _enlargement(name: str, picture: Size, target: Size, framing: Framing, most:
     return f"upscaled {factor:.1f}×" if factor >= 1.05 else ""
 
 
+def _loss(share: float) -> str:
+    if share <= _TOLERATED_LOSS:
+        return ""
+    return f"{100 * share:.0f} % of the picture is cut away (fit: pad or blur keeps all of it)"
+
+
 def _point(raster: Raster, framing: Framing, request: ReferenceRequest) -> Point:
     """The point on which the window is centred. Its size does not depend on the point."""
     if isinstance(request.focus, Point):
         return request.focus
     if request.focus is Focus.CENTRE or request.fit is not Fit.CROP:
         return CENTRE
+    if request.focus is Focus.AUTO:
+        return ABOVE_CENTRE
     picture = raster.picture
     small = _opaque(raster.resized(focus.thumbnail_size(picture.size)), picture, request.options.background)
     return focus.most_detailed_point(small.convert("L"), picture.size, framing)
@@ -81,7 +94,7 @@ def _point(raster: Raster, framing: Framing, request: ReferenceRequest) -> Point
 
 def _opaque(image: Image.Image, picture: Picture, background: Colour) -> Image.Image:
     """``image``, a part or a copy of ``picture``, in sRGB on the background."""
-    image, alpha = to_srgb(image, picture.image.info.get("icc_profile"))
+    image, alpha = to_srgb(image, picture.colours)
     if alpha is None:
         return image
     opaque = Image.new("RGB", image.size, background)

@@ -67,7 +67,7 @@ def test_crop_keeps_the_centre_to_the_pixel(tmp_path: Path) -> None:
     path = save(tmp_path, Image.fromarray(chart), "chart.png")
     reference = prepare(path, SORA, Aim.PORTRAIT, Fit.CROP)
     assert reference.crop == (718.75, 0, 1281.25, 1000)
-    assert reference.note == "upscaled 1.3×"
+    assert reference.note == "upscaled 1.3×; 72 % of the picture is cut away (fit: pad or blur keeps all of it)"
     row = np.asarray(Image.open(io.BytesIO(reference.data))).astype(int)[640]
     # Source column c lies at (c - 718.75) * 1.28 of the result.
     assert near(row[4:340], GREY, 6)
@@ -158,6 +158,41 @@ def board(size: tuple[int, int], box: tuple[int, int, int, int], seed: int = 1) 
     return Image.fromarray(chart.astype(np.uint8))
 
 
+@pytest.mark.parametrize(
+    ("picture", "target", "crop"),
+    [
+        ((1000, 1000), Size(1280, 720), (0, 48.75, 1000, 611.25)),
+        ((900, 1600), Size(1280, 720), (0, 274.875, 900, 781.125)),
+        ((1000, 600), Size(1280, 720), (0, 0, 1000, 562.5)),
+        ((2000, 1000), Size(720, 1280), (718.75, 0, 1281.25, 1000)),
+    ],
+    ids=["a square", "a portrait", "as high as the edges allow", "only the width is cut"],
+)
+def test_auto_keeps_the_middle_sideways_and_the_upper_part(
+    tmp_path: Path, picture: tuple[int, int], target: Size, crop: tuple[float, ...]
+) -> None:
+    path = save(tmp_path, flat(RED, size=picture), "a.png")
+    assert prepare(path, FREE, target, Fit.CROP, Focus.AUTO).crop == pytest.approx(crop)
+
+
+@pytest.mark.parametrize(
+    ("picture", "fit", "note"),
+    [
+        ((1300, 2167), Fit.CROP, "66 % of the picture is cut away (fit: pad or blur keeps all of it)"),
+        ((1300, 2167), Fit.BLUR, ""),
+        ((1600, 1333), Fit.CROP, ""),
+        ((1600, 1351), Fit.CROP, "33 % of the picture is cut away (fit: pad or blur keeps all of it)"),
+        ((1600, 1200), Fit.CROP, ""),
+    ],
+    ids=["a photo of a phone", "nothing is cut", "just less than a third", "just more", "another photo"],
+)
+def test_it_is_told_if_more_than_a_third_is_cut_away(
+    tmp_path: Path, picture: tuple[int, int], fit: Fit, note: str
+) -> None:
+    path = save(tmp_path, flat(RED, size=picture), "a.png")
+    assert prepare(path, FREE, Size(1280, 720), fit).note == note
+
+
 @pytest.mark.parametrize("start", [0, 300, 900, 1500, 1700])
 def test_edges_finds_the_busiest_window(tmp_path: Path, start: int) -> None:
     path = save(tmp_path, board((2000, 500), (start, 100, start + 300, 400)), "board.png")
@@ -179,6 +214,19 @@ def test_edges_looks_at_the_picture_as_it_is_seen(tmp_path: Path, orientation: i
     assert (left, right) == (0, 600)
     assert 1680 <= top <= 1910
     assert bottom - top == 600
+
+
+def test_edges_prefers_the_upper_part_to_a_little_more_detail_below(tmp_path: Path) -> None:
+    """As of a person whose clothes have more edges than the face."""
+    chart = np.full((1000, 1000, 3), 128, np.uint8)
+    random = np.random.default_rng(3)
+    chart[150:400, 300:700] = random.integers(100, 156, (250, 400, 3))
+    chart[600:950, 300:700] = random.integers(98, 158, (350, 400, 3))
+    path = save(tmp_path, Image.fromarray(chart), "person.png")
+    crop = prepare(path, FREE, Size(1280, 480), Fit.CROP, Focus.EDGES).crop
+    assert crop is not None
+    assert crop[1] <= 175
+    assert crop[3] >= 400
 
 
 def test_edges_without_any_is_the_centre(tmp_path: Path) -> None:

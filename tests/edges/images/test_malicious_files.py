@@ -51,12 +51,11 @@ def test_a_hostile_sample_does_no_harm(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("jpeg: 65500 pixels square", "has 65500x65500 pixels, which is 4290 million; at most 128 million"),
+        ("jpeg: 65500 pixels square", "has 65500x65500 pixels and needs 13139 MB to be decoded; at most 1600 MB"),
         ("jpeg: only a header", texts.DAMAGED),
         ("png: a bomb", "has 3600 million pixels; at most 128 million"),
-        ("png: a text bomb", texts.DAMAGED),
         ("gif: a bomb", "has 4295 million pixels; at most 128 million"),
-        ("tiff: huge", "has 72057593501 million pixels"),
+        ("tiff: huge", "pixels, which is 72057593501 million"),
         ("webp: 16383 pixels square", "has 268 million pixels"),
     ],
 )
@@ -64,8 +63,10 @@ def test_a_bomb_is_called_what_it_is(tmp_path: Path, name: str, words: str) -> N
     assert words in str(survive(tmp_path / "a.jpg", SAMPLES[name]))
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLES if name.startswith("exif")])
-def test_a_sound_picture_is_used_whatever_its_exif(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", [*(name for name in SAMPLES if name.startswith("exif")), "png: a text bomb", "png: a profile bomb"]
+)
+def test_a_sound_picture_is_used_whatever_its_metadata(tmp_path: Path, name: str) -> None:
     assert survive(tmp_path / "a.jpg", SAMPLES[name]) is None
 
 
@@ -91,6 +92,16 @@ def bent(draw: st.DrawFn) -> bytes:
             case _:
                 del data[at : at + draw(st.integers(1, 64))]
     return bytes(data)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("name", SEEDS)
+def test_many_mutants_of_a_seed_do_no_harm(tmp_path: Path, name: str) -> None:
+    for mutant in mutants(SEEDS[name], random.Random(f"nightly {name}"), 5000):
+        told = survive(tmp_path / "a.jpg", mutant)
+        assert "crash" not in str(told)
+        assert "killed" not in str(told)
 
 
 @pytest.mark.slow
