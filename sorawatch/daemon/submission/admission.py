@@ -118,12 +118,21 @@ class Admission:
         return tx.spending.spent(day_of(tx.now, self.zone).begins)
 
     def check_limits(self, job: Job, now: int, folder_limits: Sequence[LimitScope]) -> Job:
-        """The job, rejected if the limits can never admit it. Jobs without a final size are checked later."""
+        """The job, rejected if the limits can never admit it.
+
+        A job without a final size is rejected if even the lower price of its sizes is too high, else checked later.
+        """
         order = job.order
-        if job.state not in UNPAID or order is None or not isinstance(order.size, Size):
+        if job.state not in UNPAID or order is None:
             return job
+        price = self.price(job)
+        if not isinstance(order.size, Size):
+            model = self.catalogue.get(order.model)
+            if model is None or (prices := model.prices(order.size, order.seconds)) is None:
+                return job
+            price = prices[0]
         scopes = _scopes(LimitScope(self.limits), job.pair.folder, folder_limits)
-        refused = refusal(scopes, order, self.price(job))
+        refused = refusal(scopes, order, price)
         return job if refused is None else reject(job, now, str(refused), refused.hint)
 
     def admit(
