@@ -22,9 +22,13 @@ class Standing(StrEnum):
     """Proved not to have been accepted, or failed and not billed."""
 
 
+_TAGS = uuid.UUID("3f9c0c0e-6f39-4a53-9d0a-5b8a3d8a4f7e")
+"""The namespace of the tags. Another one would keep orders from being found whose answers were lost before."""
+
+
 def tag_of(token: str) -> str:
-    """The tag that a server keeps with an order: its token as a UUID in its usual form."""
-    return str(uuid.UUID(hex=token))
+    """The tag that a server keeps with an order: a UUID, as ComfyUI demands, that is made from its token alone."""
+    return str(uuid.uuid5(_TAGS, token))
 
 
 @dataclass(frozen=True, slots=True)
