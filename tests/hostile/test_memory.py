@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 _SCAN = """
 import resource, sys
 from pathlib import Path
@@ -74,8 +76,6 @@ import sys
 from pathlib import Path
 from sorawatch.edges.inbox import Inbox
 from sorawatch.edges.stale_texts import remove_stale_texts
-
-pytestmark = pytest.mark.slow
 
 opened = 0
 

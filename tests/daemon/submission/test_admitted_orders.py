@@ -211,11 +211,13 @@ def test_what_the_limits_can_never_let_through_is_rejected(state: ClockedState) 
         assert admitted.submits == []
 
 
-def test_limits_are_checked_once_the_size_is_known_and_only_before_the_purchase() -> None:
+def test_limits_are_checked_as_far_as_the_price_is_known_and_only_before_the_purchase() -> None:
     admission = limited(micros_per_clip=1)
-    sizeless = ready("a", order=Order("waves", "sora-2", Aim.AUTO, 8))
-    for job in (sizeless, ready("b", order=None), order("c", State.RENDERING)):
+    for job in (ready("b", order=None), order("c", State.RENDERING)):
         assert admission.check_limits(job, NOW, []) is job
+    sizeless = ready("a", order=Order("waves", "sora-2", Aim.AUTO, 8))
+    assert limited(micros_per_clip=800_000).check_limits(sizeless, NOW, []) is sizeless
+    assert admission.check_limits(sizeless, NOW, []).state is State.REJECTED
     rejected = admission.check_limits(ready("d"), NOW, [])
     assert (rejected.state, rejected.changed_at) == (State.REJECTED, NOW)
     cats = LimitScope(Limits(micros_per_clip=1), "cats", "cats/_defaults.yaml")
