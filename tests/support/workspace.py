@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import chdir, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -186,6 +187,7 @@ class Workspace:
                 ("jobs", "due_at"),
                 ("history", "at"),
                 ("purchases", "at"),
+                ("purchases", "ended_at"),
             ):
                 connection.execute(f"UPDATE {table} SET {column} = {column} - ?", (int(days * 86_400_000),))
         connection.close()
@@ -243,7 +245,9 @@ class Workspace:
         """
         uri = f"{(self.root / self.settings['state']).absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as connection:
-            return dict(connection.execute("SELECT state, COUNT(*) FROM jobs GROUP BY state"))
+            found = Counter(dict(connection.execute("SELECT state, COUNT(*) FROM jobs GROUP BY state")))
+            packed = connection.execute("SELECT COUNT(*) FROM purchases WHERE packed_job IS NOT NULL").fetchone()[0]
+            return dict(+(found + Counter(done=packed)))
 
     def states(self, name: str) -> list[str]:
         """The states the jobs of this picture went through."""

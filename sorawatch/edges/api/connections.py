@@ -18,6 +18,7 @@ from urllib3.util import parse_url
 from sorawatch.core.error_bodies import quote
 from sorawatch.core.local_addresses import Reach, is_loopback_host, reach_of
 from sorawatch.edges.api.deadlines import Exchange
+from sorawatch.edges.api.response_head import WholeHeadResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,6 +40,7 @@ class _Connection(HTTPConnection):
     """Hosts and ports of the API."""
     is_direct: bool
     """Whether there is no proxy between."""
+    response_class = WholeHeadResponse
     _reach: Reach | None = None
 
     def _new_conn(self) -> socket.socket:

@@ -364,6 +364,12 @@ SPOILED = {
 }
 
 
+@pytest.mark.parametrize("head", [b"HTTP/1.1 400 Bad", b"HTTP/1.1 400 Bad Request\r\n", b"HTTP/1.1 400 X\r\nDate: x"])
+def test_a_refusal_that_is_cut_off_in_its_head_refuses_nothing(head: bytes) -> None:
+    with serving(Reply(head, then="close")) as (_, api), pytest.raises(Unresolved, match="cut off"):
+        submit(api)
+
+
 @pytest.mark.parametrize("spoiled", SPOILED.values(), ids=SPOILED.keys())
 def test_a_lost_answer_is_unresolved_and_never_sent_again(spoiled: Reply) -> None:
     with serving(spoiled, reply(200, JOB)) as (server, api), pytest.raises(Unresolved):
