@@ -388,7 +388,7 @@ class TestReturnedPairs:
 
     def test_that_keep_coming_back_are_told_to_come_from_a_tool(self, delivered: Workspace) -> None:
         self.put_back(delivered, times=4)
-        told = [name for name in delivered.files("processed") if name.endswith(".returned.txt")]
+        told = sorted(name for name in delivered.files("processed") if name.endswith(".returned.txt"))
         assert told == ["trip/beach (2).returned.txt", "trip/beach (4).returned.txt"]
         assert "Something keeps putting the pair back" in (delivered.processed / told[1]).read_text()
         assert delivered.simulator.ledger().creates == 1
