@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shlex
 import socket
 import threading
@@ -151,13 +150,13 @@ def api_connection(config: Config, key: KeySource | None, environ: Mapping[str, 
     return ApiConnection(make)
 
 
-def account_salt(tx: Transaction) -> str:
-    """The salt of the fingerprints of API keys, which all daemons of the state share."""
-    salt: str | None = tx.key_values.read(_SALT)
-    if salt is None:
-        salt = os.urandom(16).hex()
-        tx.key_values.write(_SALT, salt)
-    return salt
+def account_salt(tx: Transaction, state: str) -> str:
+    """The salt of the fingerprints of API keys, which all daemons of the state with this UUID share.
+
+    It is the UUID, except in states that were given another one before: a state that replaces a lost one has its UUID,
+    and jobs that are restored from the work folder have fingerprints of the lost one.
+    """
+    return tx.key_values.read(_SALT) or state
 
 
 def _account(key: KeySource | None, salt: str) -> Callable[[], str | None]:
@@ -232,7 +231,7 @@ def _prepare(config: Config, store: Store, ledger: Ledger, spool: Spool) -> _Pre
             rollback.check(tx)
         witnesses = Witnesses(tx.purchases.witnesses(MOST_WITNESSES))
         unfinished = {job.id for job in tx.jobs.in_states({*State} - FINAL)}
-        salt = account_salt(tx)
+        salt = account_salt(tx, owner.state)
         if change := changed_defaults(config, tx):
             logger.warning("%s. %s", *change)
         defaults_were_told(tx)

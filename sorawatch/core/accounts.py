@@ -14,7 +14,7 @@ def account_of(key: str | None, salt: str) -> str:
     """The fingerprint of an API key: 16 characters from which the key cannot be found; empty without a key.
 
     Args:
-        salt: random text of the state, so that one key has different fingerprints in different states.
+        salt: text of the state, such as its UUID, so that one key has different fingerprints in different states.
     """
     if key is None:
         return ""

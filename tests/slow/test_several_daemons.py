@@ -378,8 +378,8 @@ def test_a_state_lost_while_orders_are_under_way_is_recovered(stalled_machines: 
     assert "still has 1 unfinished jobs" in told
     assert "restored 1 unfinished jobs" in one.program("recover")
     one.simulator.finish_all()
-    with daemon(one):
-        wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one))
+    with daemon(one) as running:
+        wait_until(lambda: len(one.files("processed")) == 2, told=lambda: reasons(one) + running.log)
     promises.keep(clips=1)
 
 
