@@ -16,11 +16,13 @@ import shutil
 import struct
 import sys
 import threading
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from sorawatch.edges import directories, outbox
+from sorawatch.errors import Deferred
 
 CALLS = {
     "x86_64": {"link": 86, "linkat": 265, "renameat2": 316},
@@ -169,7 +171,12 @@ def race(sources: Path, targets: Path) -> dict[str, Any]:
 
     def place(folder: Path) -> None:
         begin.wait()
-        names.extend(outbox.place([outbox.Item(folder / "clip", "beach.mp4")], targets, "", folder / "intent.json"))
+        placed: tuple[str, ...] = ()
+        while not placed:
+            # As the daemon does if another thread takes the chosen name first.
+            with suppress(Deferred):
+                placed = outbox.place([outbox.Item(folder / "clip", "beach.mp4")], targets, "", folder / "intent.json")
+        names.extend(placed)
 
     threads = []
     for number, data in enumerate(contents):
