@@ -30,17 +30,23 @@ class ScanIntake:
         """Its new pairs that are not jobs yet."""
         self._taken = 0
         """How many of these the present turn has made jobs of."""
+        self._is_last = False
+        """Whether these are all that were left."""
         self._is_first = False
         """Whether no turn has applied any of the scan."""
 
     def begin(self, scan: ScanResult) -> None:
         """Apply this scan from the next call of `apply` on."""
         self._scan, self._left, self._is_first = replace(scan, new=()), deque(scan.new), True
+        self._taken, self._is_last = 0, False
 
     @property
     def is_done(self) -> bool:
-        """Whether all pairs of the last scan are jobs. Until then a batch is incomplete, and nothing is submitted."""
-        return self._scan is None
+        """Whether all pairs of the last scan are jobs, also those that the present turn has made jobs of.
+
+        Until then a batch is incomplete, and nothing is submitted.
+        """
+        return self._scan is None or self._is_last
 
     def apply(
         self, tx: Transaction, known_pairs: KnownPairs, admission: Admission, missing_seconds: float
@@ -58,7 +64,7 @@ class ScanIntake:
             return []
         changes = follow_pairs(tx, scan, known_pairs, missing_seconds) if self._is_first else []
         part = [*islice(self._left, _MOST_NEW)]
-        self._taken = len(part)
+        self._taken, self._is_last = len(part), len(part) == len(self._left)
         continued = {after.pair for _, after in changes}
         fresh = [each for each in part if each.pair not in continued]
         return changes + add_new(tx, fresh, known_pairs, admission, scan.folder_limits)

@@ -95,3 +95,12 @@ def test_the_same_scan_again_adds_nothing(turns: Turns) -> None:
         turns.intake.begin(scan(PAIRS[:3]))
         turns.take()
     assert len(turns.paths()) == 3
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_orders_can_be_sent_in_the_turn_that_takes_the_last_pairs_in(turns: Turns, count: int) -> None:
+    turns.intake.begin(scan(PAIRS[:count]))
+    assert not turns.intake.is_done
+    with turns.store.transaction() as tx:
+        assert len(turns.intake.apply(tx, turns.known, ADMISSION, 0.0)) == count
+        assert turns.intake.is_done
