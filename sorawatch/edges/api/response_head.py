@@ -14,10 +14,7 @@ class HeadCutOffError(HTTPException):
 
 
 class WholeHeadResponse(HTTPResponse):
-    """An answer that is not read any further if its head is cut off.
-
-    >>> connection.response_class = WholeHeadResponse
-    """
+    """An answer that is not read any further if its head is cut off."""
 
     def begin(self) -> None:
         """Read the head. Raises: HeadCutOffError."""
@@ -43,9 +40,6 @@ class _Lines:
             raise HeadCutOffError("the answer was cut off in its head")
         self._has_begun = True
         return line
-
-    def flush(self) -> None:
-        self._stream.flush()
 
     def close(self) -> None:
         self._stream.close()
