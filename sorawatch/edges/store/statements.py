@@ -150,7 +150,7 @@ _OF_NEW_JOBS: dict[str, Any] = {
 }  # fmt: skip
 _BY_THEMSELVES: dict[str, Any] = {
     "take": 1, "losses": 0, "reorders": 0, "unwatched_ms": 0, "obstacle": "", "lost_reason": "",
-    "reference_digest": "", "publishing_digest": "",
+    "reference_digest": "", "publishing_digest": "", "fields": "",
 }  # fmt: skip
 """Defaults of the columns themselves."""
 
